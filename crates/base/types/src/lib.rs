@@ -1,0 +1,20 @@
+//! The vocabulary of the exchange: identifiers, addresses, transports, causes and codecs.
+//!
+//! Newtypes only. This crate deliberately knows no protocol, keeps no state and does no I/O;
+//! every other crate may depend on it.
+//!
+//! ```
+//! use sx_types::{Cause, Transport};
+//! assert_eq!(Cause::USER_BUSY.sip_status(), 486);
+//! assert!(Transport::Tls.is_secure());
+//! ```
+
+mod cause;
+mod codec;
+mod id;
+mod net;
+
+pub use cause::{CAUSES, Cause, CauseRow};
+pub use codec::{Codec, PayloadType};
+pub use id::{CallId, LegId, ParseIdError, TraceId};
+pub use net::{Destination, Flow, LinkId, Ticket, Transport, UnknownTransport};
