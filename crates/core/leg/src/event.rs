@@ -1,0 +1,152 @@
+//! What a leg tells its call.
+
+use crate::{Address, Header, Identity, Media, ProgressKind, Target};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use sx_types::{Cause, LegId};
+
+/// What a leg's protocol says has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegEvent {
+    /// A party wants to call. The leg waits for progress, an answer or a rejection.
+    Incoming(Box<Incoming>),
+    /// An outgoing leg gets somewhere.
+    Progress(Progress),
+    /// An outgoing leg was answered. When `media` is an offer (the dial had none), the leg waits for
+    /// [`LegCommand::Confirm`](crate::LegCommand::Confirm) with the answer; otherwise it has confirmed itself.
+    Answered(Answer),
+    /// The peer of an incoming leg has confirmed our answer; it brings the media answer when ours was an offer.
+    Confirmed {
+        /// The answer to the offer that our answer carried.
+        media: Option<Media>,
+    },
+    /// The peer wants to change the session. The leg waits for `AnswerOffer` or `RefuseOffer`.
+    Offered {
+        /// The offer; `None` when the peer asks us to make one, which is then sent with `AnswerOffer`.
+        media: Option<Bytes>,
+    },
+    /// The peer has accepted our `Offer`. An offer here answers an `Offer` without description; the leg then waits
+    /// for `Confirm`.
+    OfferAccepted {
+        /// Its answer, or its offer.
+        media: Option<Media>,
+    },
+    /// The peer has refused our `Offer`; the session stands as it was.
+    OfferRefused {
+        /// Why.
+        cause: Cause,
+        /// The protocol's own status, to be passed on as it is between legs of one protocol.
+        status: u16,
+    },
+    /// The peer has confirmed a session change it had asked for without a description, bringing the answer.
+    OfferConfirmed {
+        /// The answer to the offer that our `AnswerOffer` carried.
+        media: Option<Media>,
+    },
+    /// The peer asks that the other party be connected elsewhere. The leg waits for `TransferProgress`.
+    TransferAsked(Box<TransferRequest>),
+    /// The peer pressed a key, told by signalling.
+    Digit {
+        /// One of `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// For how long, in milliseconds.
+        duration_ms: u16,
+    },
+    /// The peer sent information for the other party's application (SIP INFO).
+    Info {
+        /// The media type of the body.
+        content_type: Box<str>,
+        /// The body.
+        body: Bytes,
+    },
+    /// An outgoing leg was told to go elsewhere (SIP 3xx); the leg is over and `Ended` follows.
+    Redirected {
+        /// Where to, best first.
+        targets: Vec<Target>,
+    },
+    /// The leg is over. Nothing follows.
+    Ended(Ended),
+}
+
+/// A new incoming leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// Who calls.
+    pub from: Identity,
+    /// Whom they dialled.
+    pub to: Address,
+    /// What the exchange knows of where the call comes from.
+    pub source: Source,
+    /// The offer; `None` when the caller wants the called party to make it.
+    pub offer: Option<Bytes>,
+    /// This leg takes the place of that one, whose call it joins (SIP `Replaces`).
+    pub replaces: Option<LegId>,
+    /// Headers that are passed on to the other leg as they are.
+    pub headers: Vec<Header>,
+    /// The caller lets only so many exchanges pass it on (SIP `Max-Forwards`).
+    pub hops_left: u8,
+}
+
+/// Where a call comes from, as the edge has established it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Source {
+    /// A registered user who has authenticated.
+    User(Address),
+    /// A trunk, by its configured name.
+    Trunk(Arc<str>),
+    /// Somebody within the exchange itself: an operator, an API, a prompt.
+    Exchange,
+}
+
+/// An outgoing leg gets somewhere before it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How far.
+    pub kind: ProgressKind,
+    /// Early media, or nothing.
+    pub media: Option<Media>,
+}
+
+/// An outgoing leg was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The called party's description; `None` when it was complete before.
+    pub media: Option<Media>,
+    /// Headers that are passed on to the other leg as they are.
+    pub headers: Vec<Header>,
+}
+
+/// A party asks that the other party of its call be connected elsewhere (SIP `REFER`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferRequest {
+    /// Where to.
+    pub to: Address,
+    /// The leg whose place is to be taken, when the transferor has talked to the target already.
+    pub replaces: Option<LegId>,
+    /// Who says so, as given.
+    pub referred_by: Option<Box<str>>,
+}
+
+/// How a leg ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub cause: Cause,
+    /// The protocol's own status (a SIP final status), 0 when there was none; passed on as it is between legs of
+    /// one protocol.
+    pub status: u16,
+    /// By whom.
+    pub by: EndedBy,
+}
+
+/// Who ended a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndedBy {
+    /// The party on the leg hung up, cancelled or refused.
+    Peer,
+    /// The exchange, because it was told to.
+    Exchange,
+    /// Nobody: it could not be reached or went silent.
+    Failure,
+}
