@@ -211,7 +211,10 @@ impl<T> Wheel<T> {
     /// Turns the wheel up to `now`, moving what is due into `ready` and stopping at the first slot that yields any.
     fn advance(&mut self, now: u64) {
         while self.ready == NIL {
-            let Some((start, level)) = (0..LEVELS).filter_map(|l| Some((self.next_slot_start(l)?, l))).min_by_key(|(start, level)| (*start, LEVELS - level)) else {
+            let Some((start, level)) = (0..LEVELS)
+                .filter_map(|l| Some((self.next_slot_start(l)?, l)))
+                .min_by_key(|(start, level)| (*start, LEVELS - level))
+            else {
                 self.cursor = self.cursor.max(now);
                 return;
             };

@@ -5,4 +5,6 @@
 
 mod command;
 
-pub use command::{Closed, Latch, MediaCommand, MediaEvent, Opened, OpenError, PortId, PortStats, Remote, TrafficClass};
+pub use command::{
+    Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
+};

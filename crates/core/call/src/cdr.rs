@@ -1,0 +1,84 @@
+//! The call detail record: one for every call, with every attempt in it.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use sx_leg::{Address, EndedBy, Source};
+use sx_media::PortStats;
+use sx_types::{CallId, Cause, Codec, TraceId};
+
+/// What is written of a call while it lives, so that a crash loses no call detail record. The records of one call
+/// come in this order, each at most once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum CallRecord {
+    /// The call was admitted. Times of answer and end, the cause and the attempts are not known yet.
+    Begun(Box<Cdr>),
+    /// The call was answered.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// When, in nanoseconds since the Unix epoch.
+        at: u64,
+        /// By which target, as [`Attempt::target`] names it.
+        by: Arc<str>,
+    },
+    /// The call is over. The record is complete and replaces all before it.
+    Ended(Box<Cdr>),
+}
+
+/// One call. Times are nanoseconds since the Unix epoch, in UTC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cdr {
+    /// The call; the record's key.
+    pub call: CallId,
+    /// The story it belongs to.
+    pub trace: TraceId,
+    /// Where it came from.
+    pub source: Source,
+    /// Who the caller said it was.
+    pub caller: Address,
+    /// Whom the caller dialled.
+    pub dialled: Address,
+    /// When it came.
+    pub start: u64,
+    /// When the first target rang.
+    pub ring: Option<u64>,
+    /// When it was answered.
+    pub answer: Option<u64>,
+    /// When it ended; equals `start` in a record that is not complete.
+    pub end: u64,
+    /// Why it ended.
+    pub cause: Cause,
+    /// The protocol's own final status towards the caller; 0 when there was none.
+    pub status: u16,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// Every target that was tried, in the order it was tried in.
+    pub attempts: Vec<Attempt>,
+    /// The audio codec agreed on, when it was a known one.
+    pub codec: Option<Codec>,
+    /// What the media port that faced the caller counted, when the media was relayed.
+    pub caller_media: Option<PortStats>,
+    /// What the media port that faced the called party counted, when the media was relayed.
+    pub called_media: Option<PortStats>,
+}
+
+/// One target that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What was tried: `trunk:NAME`, `contact:URI` or `uri:URI`.
+    pub target: Arc<str>,
+    /// The address asked for there, after the dial plan.
+    pub routed: Address,
+    /// When it was tried.
+    pub start: u64,
+    /// When it rang.
+    pub ring: Option<u64>,
+    /// When it answered.
+    pub answer: Option<u64>,
+    /// When it ended.
+    pub end: u64,
+    /// Why it ended.
+    pub cause: Cause,
+    /// The protocol's own final status; 0 when there was none.
+    pub status: u16,
+}
