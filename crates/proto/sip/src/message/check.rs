@@ -1,0 +1,132 @@
+//! What is wrong with a message that parsed: the status a request is refused with, the reason a response is dropped.
+
+use super::{CSeq, HeaderName, Message, Method, NameAddr, StartLine, Uri, UriError, ValueError, Via};
+use std::fmt;
+
+/// Why a message cannot be handled. The peer's fault, each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// The version is not 2.0.
+    #[error("version not supported")]
+    Version,
+    /// A mandatory header is missing.
+    #[error("no {} header", .0.name())]
+    Missing(HeaderName),
+    /// A header that may stand only once stands more often.
+    #[error("more than one {} header", .0.name())]
+    Repeated(HeaderName),
+    /// A header's value does not follow its grammar.
+    #[error("malformed {0}: {1}")]
+    Malformed(HeaderName, ValueError),
+    /// The request URI is malformed.
+    #[error("malformed request URI: {0}")]
+    RequestUri(UriError),
+    /// The CSeq names another method than the request line.
+    #[error("the CSeq names another method")]
+    MethodMismatch,
+    /// The body is shorter than `Content-Length` says.
+    #[error("the body is shorter than Content-Length says")]
+    BodyTruncated,
+    /// `Content-Length` is no number, or several of them disagree.
+    #[error("Content-Length is malformed or ambiguous")]
+    ContentLength,
+}
+
+impl Defect {
+    /// The status a request with this defect is answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            _ => 400,
+        }
+    }
+}
+
+/// Headers that stand at most once.
+const SINGLE: [HeaderName; 7] = [
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::MaxForwards,
+    HeaderName::ContentType,
+    HeaderName::Expires,
+];
+
+impl<B: AsRef<[u8]>> Message<B> {
+    /// Checks what every message must have.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1
+    pub fn check(&self) -> Result<(), Defect> {
+        if !self.version().eq_ignore_ascii_case(b"SIP/2.0") {
+            return Err(Defect::Version);
+        }
+        self.check_single()?;
+        self.check_length()?;
+        let via = self.elements(HeaderName::Via).next().ok_or(Defect::Missing(HeaderName::Via))?;
+        Via::parse(via).map_err(|e| Defect::Malformed(HeaderName::Via, e))?;
+        let call_id = self.value(HeaderName::CallId).ok_or(Defect::Missing(HeaderName::CallId))?;
+        if call_id.is_empty() || call_id.iter().any(|b| *b <= b' ') {
+            return Err(Defect::Malformed(HeaderName::CallId, ValueError::Malformed));
+        }
+        for name in [HeaderName::From, HeaderName::To] {
+            let value = self.value(name).ok_or(Defect::Missing(name))?;
+            NameAddr::parse(value).map_err(|e| Defect::Malformed(name, e))?;
+        }
+        let cseq = self.value(HeaderName::CSeq).ok_or(Defect::Missing(HeaderName::CSeq))?;
+        let cseq = CSeq::parse(cseq).map_err(|e| Defect::Malformed(HeaderName::CSeq, e))?;
+        if let StartLine::Request { method_text, uri, method } = self.start_line() {
+            if method_text != cseq.method_text {
+                return Err(Defect::MethodMismatch);
+            }
+            let uri = Uri::parse(uri).map_err(Defect::RequestUri)?;
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+            // The header component may not stand in a request URI; the peer that leaves it there means a Contact.
+            if !uri.headers.is_empty() && method == Method::Register {
+                return Err(Defect::RequestUri(UriError::Headers));
+            }
+            self.check_numbers()?;
+        }
+        Ok(())
+    }
+
+    fn check_single(&self) -> Result<(), Defect> {
+        let mut seen = 0u64;
+        for header in self.headers() {
+            if header.name == HeaderName::Other {
+                continue;
+            }
+            let bit = 1u64 << header.name as u8;
+            if seen & bit != 0 && SINGLE.contains(&header.name) {
+                return Err(Defect::Repeated(header.name));
+            }
+            seen |= bit;
+        }
+        Ok(())
+    }
+
+    fn check_length(&self) -> Result<(), Defect> {
+        let mut values = self.values(HeaderName::ContentLength);
+        let Some(first) = values.next() else { return Ok(()) };
+        if values.any(|other| other != first) {
+            return Err(Defect::ContentLength);
+        }
+        let length = self.content_length().ok_or(Defect::ContentLength)?;
+        if length as usize > self.bytes_after_headers() { Err(Defect::BodyTruncated) } else { Ok(()) }
+    }
+
+    fn check_numbers(&self) -> Result<(), Defect> {
+        let malformed = |name| Defect::Malformed(name, ValueError::Number);
+        if let Some(value) = self.value(HeaderName::MaxForwards)
+            && super::decimal(value).is_none_or(|hops| hops > 255)
+        {
+            return Err(malformed(HeaderName::MaxForwards));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
