@@ -13,10 +13,12 @@
 //! }
 //! ```
 
+mod arena;
 mod rng;
 mod time;
 mod wheel;
 
+pub use arena::{Arena, Key};
 pub use rng::Rng;
 pub use time::Time;
 pub use wheel::{TimerId, Wheel};

@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`message`] | parsing without copying, checking, strict writing |
+//! | [`transaction`] | retransmission, matching and timers |
 //! | [`frame`] | finding messages in a byte stream |
 //!
 //! ```
@@ -14,5 +15,7 @@
 //! assert_eq!(message.status(), Some(486));
 //! ```
 
+pub mod digest;
 pub mod frame;
 pub mod message;
+pub mod transaction;

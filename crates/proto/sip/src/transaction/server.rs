@@ -1,0 +1,269 @@
+//! Server transactions.
+
+use super::echo::{Echo, Reply};
+use super::{Timer, Transactions, Transmit};
+use crate::message::{HeaderName, Message, Method, NameAddr, Via};
+use bytes::Bytes;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+use std::time::Duration;
+use sx_engine::{Key, Time, TimerId};
+use sx_types::{Flow, Ticket};
+
+/// Names a server transaction; goes stale when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServerId(pub(super) Key);
+
+/// What a request is to the transactions that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestMatch {
+    /// None knows it. Handle it: [`open`](Transactions::open) a transaction, or answer without one.
+    New,
+    /// It came again, or acknowledged a refusal, and was dealt with.
+    Absorbed,
+    /// An ACK for a 2xx: the dialog's business.
+    Ack,
+    /// A CANCEL, answered already, for the INVITE transaction of this owner; the INVITE has no final response yet.
+    Cancel {
+        /// The INVITE's transaction.
+        server: ServerId,
+        /// Whom that belongs to.
+        owner: u64,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    hash: u128,
+    invite: bool,
+    reliable: bool,
+    owner: u64,
+    echo: Echo,
+    state: State,
+    /// Retransmission of a final response, or the pending `100 Trying`.
+    timer: TimerId,
+    end: TimerId,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing was sent.
+    Trying,
+    /// A provisional response was sent.
+    Proceeding(Bytes),
+    /// A final response was sent that the client may not have got: `interval` is for the next retransmission.
+    Completed { response: Bytes, interval: Duration },
+    /// A 2xx was sent; the dialog repeats it until the ACK comes.
+    Accepted,
+    /// The ACK for a refusal has come.
+    Confirmed,
+}
+
+impl Transactions {
+    /// Finds the transaction a request belongs to, and deals with what the layer can deal with alone. The message has
+    /// passed its check.
+    pub fn receive_request<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, now: Time) -> RequestMatch {
+        let method = request.method().unwrap_or(Method::Other);
+        let id = self.index.get(&self.hash_of(request, method)).copied();
+        match (method, id) {
+            (Method::Ack, None) => RequestMatch::Ack,
+            (Method::Ack, Some(id)) => self.receive_ack(id, now),
+            (Method::Cancel, _) => self.receive_cancel(flow, request),
+            (_, None) => RequestMatch::New,
+            (_, Some(id)) => self.receive_again(id),
+        }
+    }
+
+    fn receive_ack(&mut self, id: ServerId, now: Time) -> RequestMatch {
+        let Some(server) = self.servers.get_mut(id.0) else { return RequestMatch::Absorbed };
+        match server.state {
+            State::Completed { .. } if server.invite => {
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+                // Timer I absorbs further ACKs, and is zero over a reliable transport.
+                server.state = State::Confirmed;
+                self.wheel.cancel(server.timer);
+                self.wheel.cancel(server.end);
+                if server.reliable {
+                    self.server_end(id);
+                } else {
+                    server.end = self.wheel.set(now + self.timers.t4, Timer::ServerEnd(id));
+                }
+                RequestMatch::Absorbed
+            }
+            State::Accepted => RequestMatch::Ack,
+            _ => RequestMatch::Absorbed,
+        }
+    }
+
+    /// A request of a transaction that stands: the last response is sent again.
+    fn receive_again(&mut self, id: ServerId) -> RequestMatch {
+        self.counts.requests_absorbed += 1;
+        if let Some(server) = self.servers.get(id.0)
+            && let State::Proceeding(response) | State::Completed { response, .. } = &server.state
+        {
+            let (to, bytes) = (server.echo.path.clone(), response.clone());
+            self.counts.responses_retransmitted += 1;
+            self.send(to, bytes);
+        }
+        RequestMatch::Absorbed
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+    fn receive_cancel<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) -> RequestMatch {
+        let invite = self.index.get(&self.hash_of(request, Method::Invite)).copied();
+        let status = if invite.is_some() { 200 } else { 481 };
+        // Its answer is always the same, so that a CANCEL needs no transaction of its own.
+        self.reply_stateless(flow, request, Reply { status, ..Reply::default() });
+        match invite.and_then(|id| Some((id, self.servers.get(id.0)?))) {
+            Some((id, server)) if matches!(server.state, State::Trying | State::Proceeding(_)) => {
+                RequestMatch::Cancel { server: id, owner: server.owner }
+            }
+            _ => RequestMatch::Absorbed,
+        }
+    }
+
+    /// Begins a transaction for a request that [`receive_request`](Self::receive_request) called new. An INVITE is told
+    /// `100 Trying` when nothing else is sent in time.
+    pub fn open<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, owner: u64, now: Time) -> ServerId {
+        let method = request.method().unwrap_or(Method::Other);
+        let hash = self.hash_of(request, method);
+        let server = Server {
+            hash,
+            invite: method == Method::Invite,
+            reliable: flow.transport.is_reliable(),
+            owner,
+            echo: Echo::new(flow, request),
+            state: State::Trying,
+            timer: TimerId::NONE,
+            end: TimerId::NONE,
+        };
+        let id = ServerId(self.servers.insert(server));
+        self.index.insert(hash, id);
+        if method == Method::Invite {
+            if self.timers.trying.is_zero() {
+                self.server_trying(id);
+            } else {
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+                // A 100 is owed only when nothing else is sent within 200 ms.
+                let timer = self.wheel.set(now + self.timers.trying, Timer::ServerTrying(id));
+                if let Some(server) = self.servers.get_mut(id.0) {
+                    server.timer = timer;
+                }
+            }
+        }
+        id
+    }
+
+    /// Says whom a transaction belongs to, for the CANCEL that may come.
+    pub fn own(&mut self, id: ServerId, owner: u64) {
+        if let Some(server) = self.servers.get_mut(id.0) {
+            server.owner = owner;
+        }
+    }
+
+    /// May a response still be sent?
+    pub fn awaits_final(&self, id: ServerId) -> bool {
+        self.servers.get(id.0).is_some_and(|server| matches!(server.state, State::Trying | State::Proceeding(_)))
+    }
+
+    /// Sends a response. Returns its bytes and way, for a 2xx to be repeated by the dialog; `None` when the transaction
+    /// is over or has had its final response.
+    pub fn respond(&mut self, id: ServerId, answer: &Reply<'_>, now: Time) -> Option<Transmit> {
+        let server = self.servers.get_mut(id.0)?;
+        if !matches!(server.state, State::Trying | State::Proceeding(_)) {
+            return None;
+        }
+        let bytes = server.echo.write(answer);
+        let transmit = Transmit { to: server.echo.path.clone(), bytes: bytes.clone(), ticket: Ticket::default() };
+        self.wheel.cancel(server.timer);
+        server.timer = TimerId::NONE;
+        self.out.push_back(transmit.clone());
+        let timers = self.timers;
+        match answer.status {
+            ..=199 => server.state = State::Proceeding(bytes),
+            200..=299 if server.invite => {
+                //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+                server.state = State::Accepted;
+                server.end = self.wheel.set(now + timers.timeout(), Timer::ServerEnd(id));
+            }
+            _ if server.invite => {
+                server.state = State::Completed { response: bytes, interval: timers.t1 };
+                if !server.reliable {
+                    server.timer = self.wheel.set(now + timers.t1, Timer::ServerRetransmit(id));
+                }
+                server.end = self.wheel.set(now + timers.timeout(), Timer::ServerEnd(id));
+            }
+            _ if server.reliable => self.server_end(id),
+            _ => {
+                server.state = State::Completed { response: bytes, interval: Duration::ZERO };
+                server.end = self.wheel.set(now + timers.timeout(), Timer::ServerEnd(id));
+            }
+        }
+        Some(transmit)
+    }
+
+    pub(super) fn server_trying(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.get_mut(id.0)
+            && matches!(server.state, State::Trying)
+        {
+            let bytes = server.echo.write(&Reply { status: 100, ..Reply::default() });
+            let to = server.echo.path.clone();
+            server.state = State::Proceeding(bytes.clone());
+            self.send(to, bytes);
+        }
+    }
+
+    pub(super) fn server_retransmit(&mut self, now: Time, id: ServerId) {
+        let t2 = self.timers.t2;
+        if let Some(server) = self.servers.get_mut(id.0)
+            && let State::Completed { response, interval } = &mut server.state
+        {
+            *interval = (*interval * 2).min(t2);
+            let (to, bytes) = (server.echo.path.clone(), response.clone());
+            server.timer = self.wheel.set(now + *interval, Timer::ServerRetransmit(id));
+            self.counts.responses_retransmitted += 1;
+            self.send(to, bytes);
+        }
+    }
+
+    pub(super) fn server_end(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.remove(id.0) {
+            self.wheel.cancel(server.timer);
+            self.wheel.cancel(server.end);
+            self.index.remove(&server.hash);
+        }
+    }
+
+    /// The key a request's transaction is found by: an ACK and a CANCEL carry the branch of their INVITE.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+    fn hash_of<B: AsRef<[u8]>>(&self, request: &Message<B>, method: Method) -> u128 {
+        let mut hasher = SipHasher13::new_with_keys(self.hash_key.0, self.hash_key.1);
+        let mut part = |bytes: &[u8]| {
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        };
+        part(match method {
+            Method::Ack => Method::Invite.name().as_bytes(),
+            Method::Other => request.method_text(),
+            _ => method.name().as_bytes(),
+        });
+        let top = request.elements(HeaderName::Via).next().unwrap_or_default();
+        match Via::parse(top) {
+            Ok(via) if via.has_magic_cookie() => {
+                part(via.branch.as_bytes());
+                part(via.host.as_str().as_bytes());
+                part(&via.port.unwrap_or(0).to_be_bytes());
+            }
+            _ => {
+                // A client of RFC 2543: what names its transaction is spread over the message.
+                part(request.request_uri());
+                part(top);
+                part(request.value(HeaderName::CallId).unwrap_or_default());
+                let tag = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag());
+                part(tag.unwrap_or_default().as_bytes());
+                part(&crate::message::CSeq::parse(request.value(HeaderName::CSeq).unwrap_or_default()).map_or(0, |c| c.number).to_be_bytes());
+            }
+        }
+        hasher.finish128().as_u128()
+    }
+}
