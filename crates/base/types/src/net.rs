@@ -41,7 +41,7 @@ pub struct Flow {
 }
 
 /// Where to send a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
     /// Back along a path that is known; fails when a connection is gone.
     Flow(Flow),

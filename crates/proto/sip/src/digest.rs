@@ -251,7 +251,14 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// The value of the `Authorization` header that answers a challenge; `None` when its algorithm is not one of ours.
-    pub fn answer(&self, challenge: &DigestParams<'_>, method: &str, uri: &str, nc: u32, cnonce: &str) -> Option<String> {
+    pub fn answer(
+        &self,
+        challenge: &DigestParams<'_>,
+        method: &str,
+        uri: &str,
+        nc: u32,
+        cnonce: &str,
+    ) -> Option<String> {
         let algorithm = challenge.algorithm()?;
         let nc = format!("{nc:08x}");
         let auth = challenge.offers_auth();
@@ -286,9 +293,10 @@ impl Credentials {
     /// Of several challenges, the one to answer: the strongest algorithm both sides have.
     //= https://www.rfc-editor.org/rfc/rfc8760#section-2.4
     pub fn choose<'a>(challenges: impl Iterator<Item = &'a [u8]>) -> Option<DigestParams<'a>> {
-        challenges.filter_map(|value| DigestParams::parse(value).ok()).filter(|c| c.algorithm().is_some()).reduce(
-            |best, next| if next.algorithm() > best.algorithm() { next } else { best },
-        )
+        challenges
+            .filter_map(|value| DigestParams::parse(value).ok())
+            .filter(|c| c.algorithm().is_some())
+            .reduce(|best, next| if next.algorithm() > best.algorithm() { next } else { best })
     }
 }
 
@@ -373,7 +381,6 @@ pub fn challenge(realm: &str, nonce: &str, algorithm: Algorithm, stale: bool) ->
     format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}", algorithm.token())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,7 +403,9 @@ mod tests {
             let ha1 = Ha1::new(algorithm, "Mufasa", "http-auth@example.org", "Circle of Life");
             assert!(ha1.verifies(&params, b"GET"));
             assert!(!ha1.verifies(&params, b"PUT"));
-            assert!(!Ha1::new(algorithm, "Mufasa", "http-auth@example.org", "circle of life").verifies(&params, b"GET"));
+            assert!(
+                !Ha1::new(algorithm, "Mufasa", "http-auth@example.org", "circle of life").verifies(&params, b"GET")
+            );
         }
     }
 
@@ -410,7 +419,8 @@ mod tests {
             let offered = DigestParams::parse(offered.as_bytes()).expect("ours");
             assert!(offered.stale && offered.offers_auth());
             let credentials = Credentials { username: "alice".into(), password: "wonder".into() };
-            let answer = credentials.answer(&offered, "REGISTER", "sip:example.org", 1, "abc").expect("known algorithm");
+            let answer =
+                credentials.answer(&offered, "REGISTER", "sip:example.org", 1, "abc").expect("known algorithm");
             let given = DigestParams::parse(answer.as_bytes()).expect("ours");
             assert!(Ha1::new(algorithm, "alice", "example.org", "wonder").verifies(&given, b"REGISTER"));
         }
@@ -431,7 +441,8 @@ mod tests {
 
     #[test]
     fn the_strongest_challenge_is_answered() {
-        let (weak, strong) = (challenge("r", "n1", Algorithm::Md5, false), challenge("r", "n2", Algorithm::Sha256, false));
+        let (weak, strong) =
+            (challenge("r", "n1", Algorithm::Md5, false), challenge("r", "n2", Algorithm::Sha256, false));
         let unknown = &b"Digest realm=\"r\", nonce=\"n3\", algorithm=SHA-512-256"[..];
         let all = [unknown, weak.as_bytes(), strong.as_bytes(), b"Basic realm=\"r\""];
         assert_eq!(Credentials::choose(all.into_iter()).map(|c| c.nonce), Some("n2"));

@@ -15,7 +15,11 @@
 //! assert_eq!(message.status(), Some(486));
 //! ```
 
+pub mod agent;
+pub mod dialog;
 pub mod digest;
 pub mod frame;
+pub mod local;
 pub mod message;
+pub mod session;
 pub mod transaction;

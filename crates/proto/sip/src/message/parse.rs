@@ -233,7 +233,10 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// The values of every header with this name, in order, each as written (it may hold several elements).
     pub fn values(&self, name: HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.headers.iter().filter(move |entry| entry.name == name).map(|entry| self.slice(entry.value..entry.value_end))
+        self.headers
+            .iter()
+            .filter(move |entry| entry.name == name)
+            .map(|entry| self.slice(entry.value..entry.value_end))
     }
 
     /// The value of the first header with this name.
@@ -323,9 +326,13 @@ fn parse_start(bytes: &[u8], span: Range<usize>) -> Result<Start, ParseError> {
     let method_length = text.iter().position(|b| !is_token(*b)).ok_or(ParseError::StartLine)?;
     let trimmed = trim(text);
     let version_length = trimmed.iter().rev().position(|b| is_space(*b)).ok_or(ParseError::StartLine)?;
-    let version_start = span.start + (trimmed.as_ptr() as usize - text.as_ptr() as usize) + trimmed.len() - version_length;
+    let version_start =
+        span.start + (trimmed.as_ptr() as usize - text.as_ptr() as usize) + trimmed.len() - version_length;
     let version = &bytes[version_start..version_start + version_length];
-    if method_length == 0 || !is_space(text[method_length]) || !version.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/")) {
+    if method_length == 0
+        || !is_space(text[method_length])
+        || !version.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"))
+    {
         return Err(ParseError::StartLine);
     }
     // White space within the URI is kept here and refused by the check of the message.

@@ -180,9 +180,11 @@ fn is_user(byte: u8) -> bool {
 
 fn escapes_are_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().filter(|(_, b)| **b == b'%').all(|(at, _)| {
-        bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    })
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| **b == b'%')
+        .all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// Undoes `%41`; a broken escape, or one that makes the text other than UTF-8, leaves the text as it is.
@@ -249,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_uri_gives_its_parts() {
-        let uri = Uri::parse(b"sips:alice;day=tuesday:pw@[2001:db8::1]:5070;transport=tcp;lr?Subject=a%20b").expect("valid");
+        let uri =
+            Uri::parse(b"sips:alice;day=tuesday:pw@[2001:db8::1]:5070;transport=tcp;lr?Subject=a%20b").expect("valid");
         assert_eq!((uri.scheme, uri.user, uri.password), (Scheme::Sips, "alice;day=tuesday", Some("pw")));
         assert_eq!((uri.host.as_str(), uri.port), ("[2001:db8::1]", Some(5070)));
         assert_eq!(uri.host.ip(), Some("2001:db8::1".parse().expect("an address")));

@@ -11,6 +11,13 @@ use sx_types::{Destination, Ticket};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(pub(super) Key);
 
+impl ClientId {
+    /// Names no transaction.
+    pub(crate) fn none() -> Self {
+        Self(Key::from_u64(0))
+    }
+}
+
 /// A request to send.
 #[derive(Clone, Debug)]
 pub struct ClientRequest {

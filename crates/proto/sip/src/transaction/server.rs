@@ -261,7 +261,11 @@ impl Transactions {
                 part(request.value(HeaderName::CallId).unwrap_or_default());
                 let tag = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag());
                 part(tag.unwrap_or_default().as_bytes());
-                part(&crate::message::CSeq::parse(request.value(HeaderName::CSeq).unwrap_or_default()).map_or(0, |c| c.number).to_be_bytes());
+                part(
+                    &crate::message::CSeq::parse(request.value(HeaderName::CSeq).unwrap_or_default())
+                        .map_or(0, |c| c.number)
+                        .to_be_bytes(),
+                );
             }
         }
         hasher.finish128().as_u128()

@@ -219,7 +219,12 @@ fn a_cancel_waits_for_the_first_provisional_response() {
 fn a_forged_or_foreign_response_finds_no_transaction() {
     let mut layer = layer();
     let (_, first) = invite(&mut layer, Transport::Udp, Method::Invite);
-    for (from, to) in [("z9hG4bK-3", "z9hG4bK-4"), ("z9hG4bK-3.", "z9hG4bK-3.f"), ("CSeq: 5 INVITE", "CSeq: 5 BYE"), ("branch=z9hG4bK", "branch=")] {
+    for (from, to) in [
+        ("z9hG4bK-3", "z9hG4bK-4"),
+        ("z9hG4bK-3.", "z9hG4bK-3.f"),
+        ("CSeq: 5 INVITE", "CSeq: 5 BYE"),
+        ("branch=z9hG4bK", "branch="),
+    ] {
         assert!(response(&mut layer, 200, &first.replace(from, to), at(1)).is_none(), "{from}");
     }
     assert_eq!(layer.counts().responses_stray, 4);

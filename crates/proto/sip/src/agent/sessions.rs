@@ -1,0 +1,238 @@
+//! The verbs of an agent about sessions.
+
+use super::{Agent, Core};
+use crate::message::{CSeq, HeaderName, Message, Method, Writer};
+use crate::session::{Outgoing, Phase, Replaces, Session, SessionId, SessionSnapshot};
+use crate::transaction::{Reply, ServerId};
+use bytes::Bytes;
+use sx_engine::Time;
+use sx_types::Flow;
+
+/// An INVITE was not made into a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// There are as many sessions as there may be; answered with 503.
+    #[error("too many sessions")]
+    TooMany,
+    /// The session interval is too small; answered with 422.
+    #[error("session interval too small")]
+    IntervalTooSmall,
+    /// An extension is required that we do not have; answered with 420.
+    #[error("an extension is required that is not supported")]
+    BadExtension,
+    /// An outgoing INVITE has no destination.
+    #[error("no destination")]
+    NoDestination,
+}
+
+impl Agent {
+    /// Makes an INVITE that [`receive`](Self::receive) handed back into a session. One that cannot be is answered.
+    pub fn accept<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        invite: &Message<B>,
+        owner: u64,
+    ) -> Result<SessionId, AcceptError> {
+        if self.sessions.len() >= self.core.config.sessions_max {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::RetryAfter, format_args!("{}", 10));
+            };
+            self.reply(flow, invite, Reply { status: 503, headers: Some(&headers), ..Reply::default() });
+            return Err(AcceptError::TooMany);
+        }
+        if let Some(minimum) = Session::interval_too_small(&self.core.config, invite) {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::MinSe, format_args!("{minimum}"));
+            };
+            self.reply(flow, invite, Reply { status: 422, headers: Some(&headers), ..Reply::default() });
+            return Err(AcceptError::IntervalTooSmall);
+        }
+        if let Some(unknown) = unsupported(invite) {
+            let headers = |writer: &mut Writer| {
+                writer.header_bytes(HeaderName::Unsupported, &unknown);
+            };
+            self.reply(flow, invite, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
+            return Err(AcceptError::BadExtension);
+        }
+        let server = self.core.transactions.open(flow, invite, 0, now);
+        let core = &mut self.core;
+        let key = self.sessions.insert_with(|key| Session::incoming(SessionId(key), owner, core, flow, server, invite));
+        self.core.transactions.own(server, key.as_u64());
+        Ok(SessionId(key))
+    }
+
+    /// Makes a call.
+    pub fn dial(&mut self, now: Time, owner: u64, spec: Outgoing) -> Result<SessionId, AcceptError> {
+        if self.sessions.len() >= self.core.config.sessions_max {
+            return Err(AcceptError::TooMany);
+        }
+        if spec.to.is_empty() {
+            return Err(AcceptError::NoDestination);
+        }
+        if let Some(credentials) = &spec.credentials {
+            self.core.credentials.insert(owner, credentials.clone());
+        }
+        let core = &mut self.core;
+        let key = self.sessions.insert_with(|key| Session::outgoing(SessionId(key), owner, core, now, spec));
+        Ok(SessionId(key))
+    }
+
+    /// Sends a provisional response.
+    pub fn progress(&mut self, now: Time, id: SessionId, status: u16, description: Option<Bytes>) {
+        self.with(id, |session, core| session.progress(core, now, status, description));
+    }
+
+    /// Answers a call.
+    pub fn answer(&mut self, now: Time, id: SessionId, description: Option<Bytes>, headers: &[(Box<str>, Box<str>)]) {
+        self.with(id, |session, core| session.answer(core, now, description, headers));
+    }
+
+    /// Refuses a call.
+    pub fn reject(&mut self, now: Time, id: SessionId, status: u16, reason: &str, headers: &dyn Fn(&mut Writer)) {
+        self.with(id, |session, core| session.reject(core, now, status, reason, headers));
+    }
+
+    /// Confirms an answer or an accepted change that was an offer.
+    pub fn confirm(&mut self, id: SessionId, description: Bytes) {
+        self.with(id, |session, core| session.confirm(core, description));
+    }
+
+    /// Proposes a change; `None` asks the peer for an offer.
+    pub fn offer(&mut self, now: Time, id: SessionId, offer: Option<Bytes>) {
+        self.with(id, |session, core| session.offer(core, now, offer));
+    }
+
+    /// Accepts the peer's change.
+    pub fn answer_offer(&mut self, now: Time, id: SessionId, description: Bytes) {
+        self.with(id, |session, core| session.answer_offer(core, now, description));
+    }
+
+    /// Refuses the peer's change.
+    pub fn refuse_offer(&mut self, now: Time, id: SessionId, status: u16) {
+        self.with(id, |session, core| session.refuse_offer(core, now, status));
+    }
+
+    /// Hangs up, cancels or refuses, whatever the state.
+    pub fn hangup(&mut self, now: Time, id: SessionId, q850: Option<u8>) {
+        self.with(id, |session, core| session.hangup(core, now, q850));
+    }
+
+    /// Reports how a transfer goes that the peer asked for.
+    pub fn report(&mut self, now: Time, id: SessionId, status: u16) {
+        self.with(id, |session, core| session.report(core, now, status));
+    }
+
+    /// Asks the peer to call somebody else.
+    pub fn refer(&mut self, now: Time, id: SessionId, to: &str) {
+        self.with(id, |session, core| session.refer(core, now, to));
+    }
+
+    /// Sends an INFO.
+    pub fn info(&mut self, now: Time, id: SessionId, content_type: &str, body: &[u8]) {
+        self.with(id, |session, core| session.info(core, now, content_type, body));
+    }
+
+    /// The session a Replaces header names.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    pub fn session_replaced(&self, replaces: &Replaces) -> Option<(SessionId, u64)> {
+        let id = self.core.session_of_tag(&replaces.to_tag).or_else(|| self.restored.get(&replaces.to_tag).copied())?;
+        let session = self.sessions.get(id.0)?;
+        let dialog = &session.dialog;
+        let same = dialog.call_id == replaces.call_id && dialog.remote_tag() == Some(&replaces.from_tag);
+        let early = !matches!(session.phase, Phase::Established { .. });
+        (same && (early || !replaces.early_only)).then_some((id, session.owner))
+    }
+
+    /// An established session as a value.
+    pub fn snapshot(&self, id: SessionId) -> Option<SessionSnapshot> {
+        self.sessions.get(id.0)?.snapshot()
+    }
+
+    /// Goes on with a session that was begun elsewhere.
+    pub fn restore(&mut self, now: Time, owner: u64, snapshot: SessionSnapshot) -> SessionId {
+        let core = &mut self.core;
+        let tag: Box<str> = snapshot.dialog.local_tag().unwrap_or_default().into();
+        let key = self.sessions.insert_with(|key| Session::restore(SessionId(key), owner, core, now, snapshot));
+        self.restored.insert(tag, SessionId(key));
+        SessionId(key)
+    }
+}
+
+impl Session {
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.phase, Phase::Gone)
+    }
+
+    /// A request within the dialog, its transaction opened.
+    pub(crate) fn receive_request<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        method: Method,
+        request: &Message<B>,
+    ) {
+        let number =
+            request.value(HeaderName::CSeq).and_then(|value| CSeq::parse(value).ok()).map_or(0, |cseq| cseq.number);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
+        if self.dialog.remote_seq.is_some_and(|last| number < last) {
+            core.transactions.respond(server, &Reply { status: 500, ..Reply::default() }, now);
+            return;
+        }
+        self.dialog.remote_seq = Some(number);
+        if let Some(unknown) = unsupported(request) {
+            let headers = |writer: &mut Writer| {
+                writer.header_bytes(HeaderName::Unsupported, &unknown);
+            };
+            core.transactions.respond(server, &Reply { status: 420, headers: Some(&headers), ..Reply::default() }, now);
+            return;
+        }
+        match method {
+            Method::Bye => self.receive_bye(core, now, server, request),
+            Method::Invite | Method::Update => self.receive_change(core, now, server, method, request),
+            Method::Prack => self.receive_prack(core, now, server, request),
+            Method::Refer => self.receive_refer(core, now, server, request),
+            Method::Notify => self.receive_notify(core, now, server, request),
+            Method::Info => self.receive_info(core, now, server, request),
+            Method::Options | Method::Message => {
+                let allow = core.config.allow;
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::Allow, format_args!("{allow}"));
+                };
+                core.transactions.respond(
+                    server,
+                    &Reply { status: 200, headers: Some(&headers), ..Reply::default() },
+                    now,
+                );
+            }
+            _ => {
+                let allow = core.config.allow;
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::Allow, format_args!("{allow}"));
+                };
+                core.transactions.respond(
+                    server,
+                    &Reply { status: 405, headers: Some(&headers), ..Reply::default() },
+                    now,
+                );
+            }
+        }
+    }
+
+    fn receive_info<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, server: ServerId, request: &Message<B>) {
+        core.transactions.respond(server, &Reply { status: 200, ..Reply::default() }, now);
+        if let Some(content_type) = request.text(HeaderName::ContentType) {
+            let body = Bytes::copy_from_slice(request.body());
+            self.emit(core, crate::session::SessionEvent::Info { content_type: content_type.into(), body });
+        }
+    }
+}
+
+/// The extensions a request requires that we do not have, as a list; `None` when there is none.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+fn unsupported<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Vec<u8>> {
+    let known = |token: &[u8]| ["100rel", "replaces", "timer"].iter().any(|k| token.eq_ignore_ascii_case(k.as_bytes()));
+    let unknown: Vec<&[u8]> = request.elements(HeaderName::Require).filter(|token| !known(token)).collect();
+    (!unknown.is_empty()).then(|| unknown.join(&b", "[..]))
+}

@@ -1,0 +1,355 @@
+//! Changing a session that stands: re-INVITE and UPDATE, both ways, and what happens when they meet.
+
+use super::early::{authorize, body};
+use super::{Answered, Description, Phase, SDP, Session, SessionEvent, SessionTimer, description_of};
+use crate::agent::{Core, SUPPORTED};
+use crate::message::{HeaderName, Message, Method, Writer};
+use crate::transaction::{ClientId, Reply, ServerId};
+use bytes::Bytes;
+use std::time::Duration;
+use sx_engine::{Time, TimerId};
+
+/// A change of the session that is under way. At most one is.
+#[derive(Debug, Default)]
+pub(crate) enum Change {
+    #[default]
+    None,
+    /// Ours, on its way.
+    Sent(Sent),
+    /// Ours asked the peer for an offer, which came; the ACK waits for our answer.
+    Confirming { seq: u32 },
+    /// Ours met the peer's and is tried again later.
+    Deferred { offer: Option<Bytes>, timer: TimerId },
+    /// The peer's, waiting for our answer.
+    Received(Received),
+    /// The peer's re-INVITE, answered, waiting for its ACK.
+    Answered { answered: Answered, silent: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Sent {
+    client: ClientId,
+    method: Method,
+    seq: u32,
+    offer: Option<Bytes>,
+    /// Nobody asked for it but the session timer.
+    refresh: bool,
+    authorized: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Received {
+    server: ServerId,
+    method: Method,
+    /// It came with an offer.
+    offered: bool,
+}
+
+impl Change {
+    pub fn is_sent(&self, client: ClientId) -> bool {
+        matches!(self, Self::Sent(sent) if sent.client == client)
+    }
+
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    pub fn stop(&mut self, core: &mut Core) {
+        match self {
+            Self::Deferred { timer, .. } | Self::Answered { answered: Answered { timer, .. }, .. } => {
+                core.wheel.cancel(*timer);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Session {
+    /// Proposes a change; `None` asks the peer for an offer.
+    pub fn offer(&mut self, core: &mut Core, now: Time, offer: Option<Bytes>) {
+        let method = match &self.phase {
+            Phase::Established { .. } => Method::Invite,
+            //= https://www.rfc-editor.org/rfc/rfc3311#section-5.1
+            Phase::Incoming(_) | Phase::Outgoing(_) | Phase::Answered(_) if self.peer.update && offer.is_some() => {
+                Method::Update
+            }
+            _ => {
+                self.emit(core, SessionEvent::OfferRefused { status: 491 });
+                return;
+            }
+        };
+        if !self.change.is_none() {
+            self.emit(core, SessionEvent::OfferRefused { status: 491 });
+            return;
+        }
+        self.send_change(core, now, method, offer, false, None);
+    }
+
+    fn send_change(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        method: Method,
+        offer: Option<Bytes>,
+        refresh: bool,
+        authorization: Option<(HeaderName, String)>,
+    ) {
+        let (interval, ours) = (self.refresh.interval_s, self.refresh.ours);
+        let allow = core.config.allow;
+        let authorized = authorization.is_some();
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Allow, format_args!("{allow}"));
+            writer.header(HeaderName::Supported, format_args!("{SUPPORTED}"));
+            if interval > 0 {
+                writer.header(
+                    HeaderName::SessionExpires,
+                    format_args!("{interval};refresher={}", if ours { "uac" } else { "uas" }),
+                );
+            }
+            if let Some((name, value)) = &authorization {
+                writer.header(*name, format_args!("{value}"));
+            }
+        };
+        let (client, seq) = self.send(core, now, method, &headers, body(offer.as_ref()));
+        self.change = Change::Sent(Sent { client, method, seq, offer, refresh, authorized });
+    }
+
+    /// Refreshes the session: by an UPDATE without a description where the peer knows UPDATE, else by a re-INVITE with the
+    /// description that stands.
+    pub(super) fn send_refresh(&mut self, core: &mut Core, now: Time) {
+        if !self.change.is_none() {
+            return;
+        }
+        if self.peer.update {
+            self.send_change(core, now, Method::Update, None, true, None);
+        } else {
+            let offer = self.local_description.clone();
+            self.send_change(core, now, Method::Invite, offer, true, None);
+        }
+    }
+
+    /// A response to a re-INVITE or UPDATE of ours.
+    pub(super) fn receive_change_response<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        client: ClientId,
+        method: Method,
+        response: &Message<B>,
+    ) {
+        let status = response.status().unwrap_or_default();
+        if status < 200 || !self.change.is_sent(client) {
+            return;
+        }
+        let Change::Sent(sent) = std::mem::take(&mut self.change) else { return };
+        match status {
+            200..=299 => self.change_accepted(core, now, sent, response),
+            401 | 407 if !sent.authorized => {
+                let uri = self.dialog.target.clone();
+                match authorize(core, core.credentials.get(&self.owner).cloned().as_deref(), response, method, &uri) {
+                    Some(header) => self.send_change(core, now, method, sent.offer, sent.refresh, Some(header)),
+                    None => self.change_refused(core, &sent, status),
+                }
+            }
+            491 => self.defer_change(core, now, sent),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
+            408 | 481 => self.lost(core, now, status),
+            _ => self.change_refused(core, &sent, status),
+        }
+    }
+
+    fn change_refused(&mut self, core: &mut Core, sent: &Sent, status: u16) {
+        if !sent.refresh {
+            self.emit(core, SessionEvent::OfferRefused { status });
+        }
+    }
+
+    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: Sent, response: &Message<B>) {
+        self.learn(response);
+        self.dialog.refresh_target(response, &core.locals);
+        if self.refresh.interval_s > 0 {
+            self.refresh.agreed(response);
+            self.refresh.start(core, self.id, now);
+        }
+        let body = description_of(response);
+        let asked = sent.offer.is_none() && sent.method == Method::Invite;
+        if sent.method == Method::Invite {
+            if asked && body.is_some() && !sent.refresh {
+                self.change = Change::Confirming { seq: sent.seq };
+            } else {
+                self.acknowledge(core, sent.seq, None);
+            }
+        }
+        if sent.refresh {
+            return;
+        }
+        if sent.offer.is_some() {
+            self.local_description.clone_from(&sent.offer);
+        }
+        let description = body.map(|body| if asked { Description::Offer(body) } else { Description::Answer(body) });
+        self.emit(core, SessionEvent::OfferAccepted { description });
+    }
+
+    /// Both sides offered at once: the one that owns the Call-ID waits longer.
+    fn defer_change(&mut self, core: &mut Core, now: Time, sent: Sent) {
+        if sent.refresh {
+            return;
+        }
+        if sent.method == Method::Update {
+            self.change_refused(core, &sent, 491);
+            return;
+        }
+        let steps = core.rng.below(200);
+        let wait = if self.dialog.ours { 2_100 + steps * 10 } else { steps * 10 };
+        let timer = core.set_timer(now + Duration::from_millis(wait), self.id, SessionTimer::Retry);
+        self.change = Change::Deferred { offer: sent.offer, timer };
+    }
+
+    pub(super) fn retry_change(&mut self, core: &mut Core, now: Time) {
+        if let Change::Deferred { offer, .. } = &mut self.change {
+            let offer = offer.take();
+            self.change = Change::None;
+            self.offer(core, now, offer);
+        }
+    }
+
+    /// A re-INVITE or UPDATE has come.
+    pub(crate) fn receive_change<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        method: Method,
+        request: &Message<B>,
+    ) {
+        if let Some(minimum) = Self::interval_too_small(&core.config, request) {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::MinSe, format_args!("{minimum}"));
+            };
+            core.transactions.respond(server, &Reply { status: 422, headers: Some(&headers), ..Reply::default() }, now);
+            return;
+        }
+        let description = description_of(request);
+        if let Some(status) = self.conflict(method, description.is_some()) {
+            let headers = |writer: &mut Writer| {
+                if status == 500 {
+                    writer.header(HeaderName::RetryAfter, format_args!("{}", 5));
+                }
+            };
+            core.transactions.respond(server, &Reply { status, headers: Some(&headers), ..Reply::default() }, now);
+            return;
+        }
+        if let Change::Deferred { .. } = self.change {
+            // The peer's change came while ours waits: theirs goes first, ours is given up.
+            self.change.stop(core);
+            self.emit(core, SessionEvent::OfferRefused { status: 491 });
+        }
+        self.learn(request);
+        self.dialog.refresh_target(request, &core.locals);
+        self.refresh.asked_by(request);
+        self.refresh.accept(&core.config, self.peer.timer);
+        self.change = Change::Received(Received { server, method, offered: description.is_some() });
+        if method == Method::Update && description.is_none() {
+            self.respond_change(core, now, None, true);
+            return;
+        }
+        self.emit(core, SessionEvent::Offered { description });
+    }
+
+    /// The status of a change that meets one that is under way.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+    //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+    fn conflict(&self, method: Method, offered: bool) -> Option<u16> {
+        if method == Method::Update && !offered {
+            return matches!(self.change, Change::Received(_)).then_some(500);
+        }
+        match (&self.phase, &self.change) {
+            (Phase::Incoming(_), _) if method == Method::Invite => Some(500),
+            (Phase::Incoming(answering), _) if answering.offered && answering.described.is_none() => Some(500),
+            (Phase::Outgoing(_), Change::None) => (method == Method::Invite).then_some(491),
+            (Phase::Answered(_) | Phase::Confirming { .. }, _) => Some(491),
+            (_, Change::Sent(_) | Change::Confirming { .. }) => Some(491),
+            (_, Change::Received(_) | Change::Answered { .. }) => Some(500),
+            _ => None,
+        }
+    }
+
+    /// Accepts the peer's change.
+    pub fn answer_offer(&mut self, core: &mut Core, now: Time, description: Bytes) {
+        if matches!(self.change, Change::Received(_)) {
+            self.respond_change(core, now, Some(description), false);
+        }
+    }
+
+    fn respond_change(&mut self, core: &mut Core, now: Time, description: Option<Bytes>, silent: bool) {
+        let Change::Received(Received { server, method, offered }) = std::mem::take(&mut self.change) else { return };
+        let (contact, allow, refresh, timer) =
+            (&self.dialog.contact, core.config.allow, &self.refresh, self.peer.timer);
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Contact, format_args!("{contact}"));
+            writer.header(HeaderName::Allow, format_args!("{allow}"));
+            writer.header(HeaderName::Supported, format_args!("{SUPPORTED}"));
+            refresh.write_response(writer, timer);
+        };
+        let body = description.as_deref().map(|bytes| (SDP, bytes));
+        let reply = Reply { status: 200, headers: Some(&headers), body, ..Reply::default() };
+        let Some(response) = core.transactions.respond(server, &reply, now) else { return };
+        if description.is_some() {
+            self.local_description = description;
+        }
+        self.refresh.start(core, self.id, now);
+        if method == Method::Invite {
+            let timers = core.config.timers;
+            let timer = core.set_timer(now + timers.t1, self.id, SessionTimer::Answer);
+            let give_up = now + timers.timeout();
+            let answered = Answered { response, interval: timers.t1, give_up, timer, offered: !offered, hangup: None };
+            self.change = Change::Answered { answered, silent };
+        }
+    }
+
+    /// Refuses the peer's change.
+    pub fn refuse_offer(&mut self, core: &mut Core, now: Time, status: u16) {
+        if let Change::Received(received) = &self.change {
+            core.transactions.respond(received.server, &Reply { status, ..Reply::default() }, now);
+            self.change = Change::None;
+        }
+    }
+
+    /// Confirms an answer, or an accepted change, whose description was an offer.
+    pub fn confirm(&mut self, core: &mut Core, description: Bytes) {
+        let seq = match (&self.phase, &self.change) {
+            (Phase::Confirming { seq }, _) | (_, Change::Confirming { seq }) => *seq,
+            _ => return,
+        };
+        self.change = Change::None;
+        self.local_description = Some(description.clone());
+        self.acknowledge(core, seq, Some(description));
+    }
+
+    pub(super) fn receive_change_ack<B: AsRef<[u8]>>(&mut self, core: &mut Core, ack: &Message<B>) {
+        if let Change::Answered { answered, silent } = &self.change {
+            core.wheel.cancel(answered.timer);
+            let (offered, silent) = (answered.offered, *silent);
+            self.change = Change::None;
+            if offered && !silent {
+                let description = description_of(ack).map(Description::Answer);
+                self.emit(core, SessionEvent::OfferConfirmed { description });
+            }
+        }
+    }
+
+    pub(super) fn repeat_change_answer(&mut self, core: &mut Core, now: Time) {
+        let t2 = core.config.timers.t2;
+        let Change::Answered { answered, .. } = &mut self.change else { return };
+        if now >= answered.give_up {
+            self.lost(core, now, 408);
+            return;
+        }
+        answered.interval = (answered.interval * 2).min(t2);
+        if !answered.response.to.transport().is_reliable() {
+            core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
+        }
+        let at = (now + answered.interval).min(answered.give_up);
+        answered.timer = core.set_timer(at, self.id, SessionTimer::Answer);
+    }
+}

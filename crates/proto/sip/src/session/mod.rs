@@ -1,0 +1,455 @@
+//! INVITE sessions: one side of a call from its INVITE to its BYE.
+//!
+//! A [`Session`] composes a dialog with what RFC 3261 (13, 14), 3262 (reliable provisional responses), 3264 (who offers),
+//! 3311 (UPDATE), 3515 (REFER) and 4028 (session timers) add to it. It is driven by its [`Agent`](crate::agent::Agent).
+//!
+//! ```text
+//!  incoming:  Incoming ──answer──► Answered ──ACK──► Established ──BYE──► Closing ──► gone
+//!                └─reject, CANCEL──────────────────────────────────────────────────► gone
+//!  outgoing:  Outgoing ──2xx──► Established ──BYE──► Closing ──► gone
+//!                │  └──2xx with an offer──► Confirming ──confirm──► Established
+//!                └─3xx…6xx, failure────────────────────────────────────────────────► gone
+//! ```
+
+mod change;
+mod early;
+mod incoming;
+mod outgoing;
+mod refer;
+mod reliable;
+mod snapshot;
+mod timer;
+
+pub(crate) use early::authorize;
+pub use outgoing::{Outgoing, ReliablePolicy};
+pub use refer::{Refer, Replaces};
+pub use snapshot::SessionSnapshot;
+
+use crate::agent::Core;
+use crate::dialog::{Dialog, RequestPart};
+use crate::message::{HeaderName, Message, Method, OwnedMessage, Writer};
+use crate::transaction::{ClientId, ClientRequest, Reply, ServerId, Transmit};
+use bytes::Bytes;
+use change::Change;
+use early::Calling;
+use incoming::Answering;
+use std::time::Duration;
+use sx_engine::{Key, Time, TimerId};
+use timer::Refresh;
+
+/// Names a session; goes stale when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(pub(crate) Key);
+
+/// The media type of a session description.
+pub const SDP: &str = "application/sdp";
+
+/// A session description and its role.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-4
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Description {
+    /// The sender proposes.
+    Offer(Bytes),
+    /// The sender answers.
+    Answer(Bytes),
+}
+
+impl Description {
+    /// The text.
+    pub fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Offer(bytes) | Self::Answer(bytes) => bytes,
+        }
+    }
+}
+
+/// What a session's peer has done.
+#[derive(Clone, Debug)]
+pub enum SessionEvent {
+    /// A provisional response other than 100.
+    Progress {
+        /// Its status, 180 to 199.
+        status: u16,
+        /// The description it carries.
+        description: Option<Description>,
+    },
+    /// A 2xx. It was acknowledged already, unless the description is an offer, which waits for `confirm`.
+    Answered {
+        /// The description it carries.
+        description: Option<Description>,
+        /// The response.
+        response: Box<OwnedMessage>,
+    },
+    /// The ACK for our 2xx.
+    Confirmed {
+        /// The answer it carries.
+        description: Option<Description>,
+    },
+    /// A re-INVITE or UPDATE; waits for `answer_offer` or `refuse_offer`.
+    Offered {
+        /// The offer; `None` asks us for one.
+        description: Option<Bytes>,
+    },
+    /// Our re-INVITE or UPDATE was accepted. An offer in it waits for `confirm`.
+    OfferAccepted {
+        /// The description it carries.
+        description: Option<Description>,
+    },
+    /// Our re-INVITE or UPDATE was refused.
+    OfferRefused {
+        /// With this status.
+        status: u16,
+    },
+    /// The ACK for our 2xx to a re-INVITE that asked for an offer.
+    OfferConfirmed {
+        /// The answer it carries.
+        description: Option<Description>,
+    },
+    /// A REFER; it was accepted, and waits for `report`.
+    Refer(Refer),
+    /// A NOTIFY on a REFER of ours.
+    Report {
+        /// The status in its body.
+        status: u16,
+    },
+    /// An INFO; it was answered.
+    Info {
+        /// The media type of its body.
+        content_type: Box<str>,
+        /// Its body.
+        body: Bytes,
+    },
+    /// A 3xx; `Ended` follows.
+    Redirected {
+        /// The URIs of its Contacts, best first.
+        contacts: Vec<Box<str>>,
+    },
+    /// The session is over. Nothing follows.
+    Ended(Ended),
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The final status; of a session that was hung up, 0.
+    pub status: u16,
+    /// The Q.850 cause of the Reason header, when there was one.
+    //= https://www.rfc-editor.org/rfc/rfc3326#section-2
+    pub q850: Option<u8>,
+    /// By whom.
+    pub by: EndedBy,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The peer.
+    Peer,
+    /// We, because we were told to.
+    Us,
+    /// Nobody: no answer, no ACK, no refresh, or no way to send.
+    Failure,
+}
+
+/// What the peer of a session can do, as its messages say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    pub update: bool,
+    pub reliable: bool,
+    pub requires_reliable: bool,
+    pub timer: bool,
+}
+
+/// One side of a call.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) id: SessionId,
+    /// Whom its events are for.
+    pub(crate) owner: u64,
+    pub(crate) dialog: Dialog,
+    pub(crate) phase: Phase,
+    pub(crate) change: Change,
+    pub(crate) peer: Abilities,
+    /// The last description we sent, to be repeated in a refresh.
+    pub(crate) local_description: Option<Bytes>,
+    pub(crate) refresh: Refresh,
+    /// The number of the REFER whose progress is being reported.
+    pub(crate) refer: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Incoming(Box<Answering>),
+    Answered(Answered),
+    Outgoing(Box<Calling>),
+    /// A 2xx brought an offer; the ACK, of the INVITE with this number, waits for our answer.
+    Confirming {
+        seq: u32,
+    },
+    Established {
+        ack: Acknowledged,
+    },
+    /// Our BYE is on its way.
+    Closing,
+    Gone,
+}
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub response: Transmit,
+    pub interval: Duration,
+    pub give_up: Time,
+    pub timer: TimerId,
+    /// It carried an offer, which the ACK answers.
+    pub offered: bool,
+    /// A hang-up that waits for the ACK.
+    pub hangup: Option<Option<u8>>,
+}
+
+/// What repeats our ACK when the peer repeats its 2xx.
+#[derive(Debug, Default)]
+pub(crate) struct Acknowledged {
+    pub seq: u32,
+    pub body: Option<Bytes>,
+}
+
+/// A timer of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SessionTimer {
+    /// Our 2xx is sent again, or given up.
+    Answer,
+    /// Our reliable provisional response is sent again, or given up.
+    Reliable,
+    /// A change we had to put off is tried again.
+    Retry,
+    /// The session must be refreshed by us, or is given up.
+    Refresh,
+}
+
+impl Session {
+    pub(crate) fn emit(&self, core: &mut Core, event: SessionEvent) {
+        core.emit(self.owner, self.id, event);
+    }
+
+    /// Ends the session and tells its owner.
+    pub(crate) fn end(&mut self, core: &mut Core, ended: Ended) {
+        if let Phase::Answered(answered) = &self.phase {
+            core.wheel.cancel(answered.timer);
+        }
+        if let Phase::Incoming(answering) = &self.phase {
+            core.wheel.cancel(answering.reliable.timer);
+        }
+        self.refresh.stop(core);
+        self.change.stop(core);
+        let told = matches!(self.phase, Phase::Closing | Phase::Gone);
+        self.phase = Phase::Gone;
+        if !told {
+            self.emit(core, SessionEvent::Ended(ended));
+        }
+    }
+
+    /// Sends a request within the dialog.
+    pub(crate) fn send(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        method: Method,
+        headers: &dyn Fn(&mut Writer),
+        body: Option<(&str, &[u8])>,
+    ) -> (ClientId, u32) {
+        let seq = self.dialog.next_seq();
+        let request = ClientRequest { to: self.dialog.to.clone(), method, owner: self.id.0.as_u64() };
+        let (dialog, locals, agent) = (&self.dialog, &core.locals, &core.config.user_agent);
+        let all = |writer: &mut Writer| {
+            headers(writer);
+            writer.header(HeaderName::UserAgent, format_args!("{agent}"));
+        };
+        let part = RequestPart { method, seq, hops: 70, headers: Some(&all), body };
+        let client = core.transactions.request(request, now, |branch| dialog.request(&part, branch, locals));
+        (client, seq)
+    }
+
+    /// Sends the ACK for a 2xx to the INVITE with this number.
+    pub(crate) fn acknowledge(&mut self, core: &mut Core, seq: u32, body: Option<Bytes>) {
+        let branch = core.branch();
+        let part =
+            RequestPart { method: Method::Ack, seq, hops: 70, headers: None, body: body.as_deref().map(|b| (SDP, b)) };
+        let bytes = self.dialog.request(&part, &branch, &core.locals);
+        core.transactions.send(self.dialog.to.clone(), bytes);
+        self.phase = Phase::Established { ack: Acknowledged { seq, body } };
+    }
+
+    /// Hangs up, cancels or refuses, whatever the state. `q850` goes into the Reason header.
+    pub fn hangup(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
+        match &mut self.phase {
+            Phase::Incoming(_) => self.reject(core, now, 480, "", &|_| {}),
+            Phase::Outgoing(_) => self.cancel(core, now, q850),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+            // The called side may not send BYE before its 2xx is acknowledged.
+            Phase::Answered(answered) => answered.hangup = Some(q850),
+            Phase::Confirming { seq } => {
+                let seq = *seq;
+                self.acknowledge(core, seq, None);
+                self.bye(core, now, q850);
+            }
+            Phase::Established { .. } => self.bye(core, now, q850),
+            Phase::Closing | Phase::Gone => {}
+        }
+    }
+
+    fn bye(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
+        let reason = |writer: &mut Writer| write_reason(writer, q850);
+        self.send(core, now, Method::Bye, &reason, None);
+        self.end(core, Ended { status: 0, q850, by: EndedBy::Us });
+        self.phase = Phase::Closing;
+    }
+
+    /// A BYE has come.
+    pub(crate) fn receive_bye<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        request: &Message<B>,
+    ) {
+        core.transactions.respond(server, &Reply { status: 200, ..Reply::default() }, now);
+        let ended = Ended { status: 0, q850: q850_of(request), by: EndedBy::Peer };
+        match &self.phase {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+            // A BYE before the answer ends the INVITE with 487.
+            Phase::Incoming(answering) => {
+                let invite = answering.server;
+                let tag = self.dialog.local_tag().unwrap_or_default().to_owned();
+                core.transactions.respond(invite, &Reply { status: 487, to_tag: &tag, ..Reply::default() }, now);
+                self.end(core, ended);
+            }
+            Phase::Closing => self.phase = Phase::Gone,
+            _ => self.end(core, ended),
+        }
+    }
+
+    /// A response to a request of this session.
+    pub(crate) fn receive_response<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        client: ClientId,
+        method: Method,
+        response: &Message<B>,
+    ) {
+        let status = response.status().unwrap_or_default();
+        match method {
+            Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
+            Method::Invite | Method::Update => self.receive_change_response(core, now, client, method, response),
+            Method::Bye if status >= 200 => self.phase = Phase::Gone,
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
+            // These say that the peer knows nothing of the dialog.
+            Method::Prack | Method::Info | Method::Refer | Method::Notify if matches!(status, 408 | 481) => {
+                self.lost(core, now, status);
+            }
+            Method::Refer if status >= 300 => self.emit(core, SessionEvent::Report { status }),
+            _ => {}
+        }
+    }
+
+    /// A request of this session got no final response.
+    pub(crate) fn request_failed(&mut self, core: &mut Core, now: Time, client: ClientId, status: u16) {
+        match &self.phase {
+            Phase::Outgoing(calling) if calling.client == client => self.outgoing_failed(core, now, status),
+            Phase::Closing => self.phase = Phase::Gone,
+            Phase::Gone => {}
+            _ => self.lost(core, now, status),
+        }
+    }
+
+    /// The peer is gone: the session is over, and told so in case it is not.
+    pub(crate) fn lost(&mut self, core: &mut Core, now: Time, status: u16) {
+        if matches!(self.phase, Phase::Established { .. } | Phase::Confirming { .. } | Phase::Answered(_)) {
+            self.send(core, now, Method::Bye, &|_| {}, None);
+            self.end(core, Ended { status, q850: None, by: EndedBy::Failure });
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// Sends an INFO.
+    pub fn info(&mut self, core: &mut Core, now: Time, content_type: &str, body: &[u8]) {
+        if matches!(self.phase, Phase::Established { .. } | Phase::Answered(_)) {
+            self.send(core, now, Method::Info, &|_| {}, Some((content_type, body)));
+        }
+    }
+
+    pub(crate) fn handle_timer(&mut self, core: &mut Core, now: Time, timer: SessionTimer) {
+        match timer {
+            SessionTimer::Answer => self.repeat_answer(core, now),
+            SessionTimer::Reliable => self.repeat_reliable(core, now),
+            SessionTimer::Retry => self.retry_change(core, now),
+            SessionTimer::Refresh => self.refresh_due(core, now),
+        }
+    }
+
+    /// Reads what the peer can do from a message of the dialog.
+    pub(crate) fn learn<B: AsRef<[u8]>>(&mut self, message: &Message<B>) {
+        if message.value(HeaderName::Allow).is_some() {
+            self.peer.update = message.lists(HeaderName::Allow, "UPDATE");
+        }
+        if message.value(HeaderName::Supported).is_some() || message.value(HeaderName::Require).is_some() {
+            let says = |token| message.lists(HeaderName::Supported, token) || message.lists(HeaderName::Require, token);
+            (self.peer.reliable, self.peer.timer) = (says("100rel"), says("timer"));
+            self.peer.requires_reliable = message.lists(HeaderName::Require, "100rel");
+        }
+    }
+}
+
+/// The session description a message carries.
+pub(crate) fn description_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bytes> {
+    let body = message.body();
+    if body.is_empty() {
+        return None;
+    }
+    let content_type = message.text(HeaderName::ContentType)?;
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(SDP) {
+        return Some(Bytes::copy_from_slice(body));
+    }
+    if !essence.to_ascii_lowercase().starts_with("multipart/") {
+        return None;
+    }
+    part_of(content_type, body).map(Bytes::copy_from_slice)
+}
+
+/// The session description among the parts of a multipart body.
+//= https://www.rfc-editor.org/rfc/rfc5621#section-3
+fn part_of<'a>(content_type: &str, body: &'a [u8]) -> Option<&'a [u8]> {
+    let boundary = crate::message::Params(content_type.as_bytes()).value("boundary")?;
+    let delimiter = format!("--{boundary}");
+    let mut rest = body;
+    while let Some(at) = find(rest, delimiter.as_bytes()) {
+        rest = &rest[at + delimiter.len()..];
+        let end = find(rest, delimiter.as_bytes()).unwrap_or(rest.len());
+        let head = find(&rest[..end], b"\r\n\r\n")?;
+        if String::from_utf8_lossy(&rest[..head]).to_ascii_lowercase().contains(SDP) {
+            return Some(rest[head + 4..end].strip_suffix(b"\r\n").unwrap_or(&rest[head + 4..end]));
+        }
+    }
+    None
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(haystack, needle)
+}
+
+/// The Q.850 cause of a message's Reason header.
+pub(crate) fn q850_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<u8> {
+    let element =
+        message.elements(HeaderName::Reason).find(|e| e.len() > 5 && e[..5].eq_ignore_ascii_case(b"Q.850"))?;
+    let cause = crate::message::Params(&element[5..]).value("cause")?;
+    cause.parse().ok().filter(|value| (1..=127).contains(value))
+}
+
+pub(crate) fn write_reason(writer: &mut Writer, q850: Option<u8>) {
+    if let Some(cause) = q850 {
+        let text = sx_types::Cause(cause).text();
+        writer.header(HeaderName::Reason, format_args!("Q.850;cause={cause};text=\"{text}\""));
+    }
+}

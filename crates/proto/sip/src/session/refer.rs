@@ -1,0 +1,137 @@
+//! Transfer: REFER, its reports, and Replaces.
+
+use super::{Phase, Session, SessionEvent};
+use crate::agent::Core;
+use crate::message::{HeaderName, Message, Method, NameAddr, Params, Writer, elements, reason_phrase, unescape};
+use crate::transaction::{Reply, ServerId};
+use sx_engine::Time;
+
+/// What a REFER asks for.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refer {
+    /// The URI to call, without its header part.
+    pub to: Box<str>,
+    /// The dialog whose place the new call takes.
+    pub replaces: Option<Replaces>,
+    /// The value of Referred-By.
+    pub referred_by: Option<Box<str>>,
+}
+
+/// The value of a Replaces header: names a dialog.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    /// Its Call-ID.
+    pub call_id: Box<str>,
+    /// The tag of the side that receives the header.
+    pub to_tag: Box<str>,
+    /// The tag of the other side.
+    pub from_tag: Box<str>,
+    /// Only a dialog that is not answered yet.
+    pub early_only: bool,
+}
+
+impl Replaces {
+    /// Reads the value, already unescaped.
+    pub fn parse(value: &str) -> Option<Self> {
+        let semicolon = value.find(';')?;
+        let params = Params(&value.as_bytes()[semicolon..]);
+        Some(Self {
+            call_id: value[..semicolon].trim().into(),
+            to_tag: params.value("to-tag")?.into(),
+            from_tag: params.value("from-tag")?.into(),
+            early_only: params.has("early-only"),
+        })
+    }
+}
+
+impl Session {
+    /// A REFER has come.
+    pub(crate) fn receive_refer<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        request: &Message<B>,
+    ) {
+        let refer = refer_of(request);
+        let status = match (&refer, &self.phase) {
+            (None, _) => 400,
+            (Some(_), Phase::Established { .. }) if self.refer.is_none() => 202,
+            (Some(_), _) => 491,
+        };
+        let contact = &self.dialog.contact;
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Contact, format_args!("{contact}"));
+        };
+        core.transactions.respond(server, &Reply { status, headers: Some(&headers), ..Reply::default() }, now);
+        if let (202, Some(refer)) = (status, refer) {
+            self.refer = request.number(HeaderName::CSeq);
+            self.emit(core, SessionEvent::Refer(refer));
+        }
+    }
+
+    /// Reports how the transfer goes that the peer's REFER asked for. A status of 200 or more is the last report.
+    pub fn report(&mut self, core: &mut Core, now: Time, status: u16) {
+        let Some(seq) = self.refer else { return };
+        if matches!(self.phase, Phase::Closing | Phase::Gone) {
+            return;
+        }
+        let state = if status >= 200 { "terminated;reason=noresource" } else { "active;expires=180" };
+        let headers = move |writer: &mut Writer| {
+            writer.header(HeaderName::Event, format_args!("refer;id={seq}"));
+            writer.header(HeaderName::SubscriptionState, format_args!("{state}"));
+        };
+        let fragment = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status));
+        self.send(core, now, Method::Notify, &headers, Some(("message/sipfrag;version=2.0", fragment.as_bytes())));
+        if status >= 200 {
+            self.refer = None;
+        }
+    }
+
+    /// Asks the peer to call somebody else.
+    pub fn refer(&mut self, core: &mut Core, now: Time, to: &str) {
+        if matches!(self.phase, Phase::Established { .. }) {
+            let from = self.dialog.local.split(";tag=").next().unwrap_or_default().to_owned();
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::ReferTo, format_args!("<{to}>"));
+                writer.header(HeaderName::ReferredBy, format_args!("{from}"));
+            };
+            self.send(core, now, Method::Refer, &headers, None);
+        }
+    }
+
+    /// A NOTIFY has come: a report on our REFER.
+    pub(crate) fn receive_notify<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        request: &Message<B>,
+    ) {
+        let event = request.text(HeaderName::Event).unwrap_or_default();
+        let known = event.split(';').next().is_some_and(|package| package.trim().eq_ignore_ascii_case("refer"));
+        let status = if known { 200 } else { 489 };
+        core.transactions.respond(server, &Reply { status, ..Reply::default() }, now);
+        let fragment = String::from_utf8_lossy(request.body());
+        let reported = fragment.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        if let Some(status) = reported.filter(|_| known) {
+            self.emit(core, SessionEvent::Report { status });
+        }
+    }
+}
+
+fn refer_of<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Refer> {
+    let mut values = request.values(HeaderName::ReferTo).flat_map(elements);
+    let address = NameAddr::parse(values.next()?).ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let replaces = address.uri.headers.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.eq_ignore_ascii_case("Replaces").then(|| Replaces::parse(&unescape(value)))?
+    });
+    let to = address.uri.text.split('?').next().unwrap_or_default();
+    Some(Refer { to: to.into(), replaces, referred_by: request.text(HeaderName::ReferredBy).map(Into::into) })
+}

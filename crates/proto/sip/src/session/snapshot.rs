@@ -1,0 +1,57 @@
+//! A session as a value that another process can go on with.
+
+use super::{Abilities, Acknowledged, Change, Phase, Refresh, Session, SessionId};
+use crate::agent::Core;
+use crate::dialog::Dialog;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sx_engine::Time;
+
+/// An established session. Timers are started anew where it is restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSnapshot {
+    /// The dialog.
+    pub dialog: Dialog,
+    /// The description we sent last.
+    pub local_description: Option<String>,
+    /// The number of the INVITE whose 2xx we acknowledge when it comes again.
+    pub ack_seq: u32,
+    /// The session timer's interval in seconds; 0 for none.
+    pub interval_s: u32,
+    /// Do we refresh?
+    pub refreshes: bool,
+    /// Does the peer know UPDATE, reliable responses and session timers?
+    pub peer: [bool; 3],
+}
+
+impl Session {
+    /// The session as a value; `None` unless it is established and no change is under way.
+    pub(crate) fn snapshot(&self) -> Option<SessionSnapshot> {
+        let (Phase::Established { ack }, true) = (&self.phase, self.change.is_none()) else { return None };
+        Some(SessionSnapshot {
+            dialog: self.dialog.clone(),
+            local_description: self.local_description.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            ack_seq: ack.seq,
+            interval_s: self.refresh.interval_s,
+            refreshes: self.refresh.ours,
+            peer: [self.peer.update, self.peer.reliable, self.peer.timer],
+        })
+    }
+
+    pub(crate) fn restore(id: SessionId, owner: u64, core: &mut Core, now: Time, snapshot: SessionSnapshot) -> Self {
+        let [update, reliable, timer] = snapshot.peer;
+        let mut session = Self {
+            id,
+            owner,
+            dialog: snapshot.dialog,
+            phase: Phase::Established { ack: Acknowledged { seq: snapshot.ack_seq, body: None } },
+            change: Change::None,
+            peer: Abilities { update, reliable, requires_reliable: false, timer },
+            local_description: snapshot.local_description.map(Bytes::from),
+            refresh: Refresh { interval_s: snapshot.interval_s, ours: snapshot.refreshes, ..Refresh::default() },
+            refer: None,
+        };
+        session.refresh.start(core, id, now);
+        session
+    }
+}
