@@ -1,10 +1,55 @@
 //! A call's media plan: which ports face which party, what is patched to what, and how descriptions are rewritten.
 //!
 //! The plan is made here; packets never are. [`MediaCommand`]s program the packet threads, [`MediaEvent`]s come back.
+//! The functions are pure: [`streams`] says what a party's description contains, [`relay_description`] and
+//! [`relay_answer`] rewrite it for the other party so that media goes through ports of ours, [`remote`] says where
+//! the party itself is. Which ports belong to which leg is kept by whoever calls them.
+//!
 //! This crate deliberately knows no socket, no packet and no signalling protocol.
+//!
+//! How a description of Alice reaches Bob, stream by stream:
+//!
+//! ```text
+//!  Alice ──── her description ────► exchange ──── the rewritten one ────► Bob
+//!        ◄─ port that faces Alice ─┘       └─ port that faces Bob ──────►
+//!           SetRemote(remote(hers))           named in the rewritten one
+//! ```
+//!
+//! # RTCP on a shared port
+//!
+//! RTCP ends at the exchange's ports and is passed on between them, so each leg may have it on a port of its own or on
+//! that of RTP (`a=rtcp-mux`, RFC 5761), whatever the other leg does. An offer is passed on with `a=rtcp-mux` when the
+//! party offered it. [`relay_answer`] accepts it towards the party that offered it even when the other one has not,
+//! and never towards one that did not offer it; so [`remote`] is right for both descriptions without knowing of the
+//! other. `a=rtcp-mux-only` is left out, since the exchange can do without.
+//!
+//! ```
+//! use sx_media::{Latch, Opened, PortId, SessionVersion, relay_description, remote, streams};
+//!
+//! let offer = b"v=0\r\no=alice 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+//!     m=audio 4000 RTP/AVP 0\r\na=sendrecv\r\n";
+//! let summary = streams(offer)?;
+//! assert!(summary.len() == 1 && !summary[0].rejected);
+//!
+//! let faces_bob = Opened { port: PortId(1), rtp: "198.51.100.1:20000".parse()?, rtcp: "198.51.100.1:20001".parse()? };
+//! let to_bob = relay_description(offer, &[Some(faces_bob)], SessionVersion { session: 99, version: 1 })?;
+//! assert_eq!(to_bob, "v=0\r\no=- 99 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
+//!     m=audio 20000 RTP/AVP 0\r\na=sendrecv\r\n");
+//!
+//! let alice = remote(offer, 0, Latch::Port).ok_or("no address")?;
+//! assert_eq!((alice.rtp, alice.rtcp), ("192.0.2.1:4000".parse()?, "192.0.2.1:4001".parse()?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod command;
+mod error;
+mod relay;
+mod stream;
 
 pub use command::{
     Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
 };
+pub use error::MediaError;
+pub use relay::{SessionVersion, relay_answer, relay_description};
+pub use stream::{StreamCodec, StreamSummary, agreed_codec, remote, streams, try_remote};
+pub use sx_sdp::{Direction, MediaKind, Profile};

@@ -1,1 +1,64 @@
-//! Placeholder
+//! The server for probes and metrics: `/healthz`, `/readyz`, `/startupz` and `/metrics`.
+//!
+//! It runs on a thread and an event loop of its own, so that a scrape never waits for a call nor a call for a scrape.
+//! What it tells comes from a [`Status`]; this crate deliberately knows nothing of what is ready or counted, and changes
+//! nothing: every request is a question. It asks nobody who they are, so it listens where only operators come.
+//!
+//! | path | 200 | 503 |
+//! | --- | --- | --- |
+//! | `/healthz` | the process answers | never |
+//! | `/readyz` | every component is ready | one is not; the JSON says which and why |
+//! | `/startupz` | every component was ready once | not yet |
+//! | `/metrics` | always, as OpenMetrics text | never |
+//!
+//! Everything else is answered with a problem document (RFC 9457).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use sx_http::{Component, HttpServer, MetricsText, Status};
+//!
+//! struct Exchange;
+//! impl Status for Exchange {
+//!     fn ready(&self) -> Vec<Component> {
+//!         vec![Component { name: "sip".into(), ready: true, detail: "2 listeners".into() }]
+//!     }
+//!     fn metrics(&self, out: &mut MetricsText) {
+//!         out.gauge("strowger_calls", "", "Calls at the moment.").sample(&[], 3);
+//!     }
+//! }
+//!
+//! let server = HttpServer::start("127.0.0.1:0".parse().expect("an address"), Arc::new(Exchange)).expect("a free port");
+//! assert_ne!(server.local_addr().port(), 0);
+//! server.stop();
+//! ```
+
+mod listener;
+mod metrics;
+mod problem;
+mod routes;
+mod server;
+
+pub use metrics::{Counter, Gauge, Histogram, MetricsText, Number};
+pub use server::{HttpServer, StartError};
+
+use serde::Serialize;
+
+/// What the server tells. Both methods are called on the server's thread and must return soon.
+pub trait Status: Send + Sync + 'static {
+    /// Every component and whether it is ready. No component at all means ready.
+    fn ready(&self) -> Vec<Component>;
+
+    /// Writes every metric. The writer ends the text itself.
+    fn metrics(&self, out: &mut MetricsText);
+}
+
+/// A part of the exchange that must be ready before calls may come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// Its name, as `sip` or `store`.
+    pub name: String,
+    /// May calls come, as far as it is concerned?
+    pub ready: bool,
+    /// A sentence for the operator; nothing personal.
+    pub detail: String,
+}

@@ -1,1 +1,74 @@
-//! Placeholder
+//! The RTP relay's shell: the pool of port pairs and the packet threads.
+//!
+//! A *port* is a pair of UDP sockets, RTP on an even number and RTCP on the odd one above it, that faces one stream of
+//! one leg. [`MediaCommand`](sx_media::MediaCommand)s open ports, say where their peers are and patch one port to
+//! another; [`MediaEvent`](sx_media::MediaEvent)s answer. What arrives on a port from its peer leaves, byte for byte
+//! unchanged, from the port it is patched to.
+//!
+//! This crate deliberately knows no call, no session description, no codec and no key. It neither orders packets nor
+//! plays them, and it never answers a packet itself.
+//!
+//! # Who owns what
+//!
+//! Each packet thread owns an epoll instance and a table of ports, and handles whatever concerns a port alone. Port
+//! numbers are handed out by one pool per local address. A port's sockets and the address they send to may be read by
+//! every thread, so a port may be patched to a port of another thread: the thread on which a packet arrives sends it.
+//!
+//! ```text
+//!  MediaCommand ──► queue ──► packet thread ◄── epoll ── sockets
+//!                                 │  ▲
+//!            events(worker, …) ◄──┘  └── every 100 ms: silence, patches to ports that are gone
+//! ```
+//!
+//! # How a port finds its thread
+//!
+//! The worker that allocates a [`PortId`](sx_media::PortId) composes it as `worker (16 bits) | call (40 bits) |
+//! stream (8 bits)`. The thread is `(id >> 8) % threads`, so all ports of one call share one, and forwarding between
+//! them touches no other processor's memory. Only a transfer that patches ports of two calls crosses threads. Events
+//! about a port go to the worker in its upper 16 bits.
+//!
+//! # Which packets are believed
+//!
+//! Before a port is told its [`Remote`](sx_media::Remote) nothing is. Afterwards [`Latch`](sx_media::Latch) says which
+//! RTP packet may fix the peer's address; from then on RTP from any other address is dropped and counted. RTCP is
+//! believed from its negotiated address, and, unless the latch is exact, from the IP address that RTP latched to.
+//! Packets go to the address the peer was latched to, and to the negotiated one until then.
+//!
+//! # Example
+//!
+//! ```
+//! use std::net::Ipv4Addr;
+//! use std::sync::mpsc;
+//! use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
+//! use sx_media::{MediaCommand, MediaEvent, PortId, TrafficClass};
+//!
+//! let lan = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("lan") };
+//! let config = RtpConfig { interfaces: vec![lan], ports: 20_000..=20_999, threads: 1, ..RtpConfig::default() };
+//! let (told, events) = mpsc::channel();
+//! let threads = PacketThreads::start(&config, move |worker, event| {
+//!     let _ = told.send((worker, event));
+//! })?;
+//!
+//! let port = PortId(3 << 48 | 1 << 8);
+//! threads.send(MediaCommand::Open { port, interface: "lan".into(), ipv6: false, class: TrafficClass::Audio });
+//! let Ok((3, MediaEvent::Opened(opened))) = events.recv() else { panic!("the port was not opened") };
+//! assert_eq!(opened.rtp.port() + 1, opened.rtcp.port());
+//!
+//! threads.stop();
+//! assert!(matches!(events.recv(), Ok((3, MediaEvent::Closed(closed))) if closed.port == port));
+//! # Ok::<(), sx_io_rtp::StartError>(())
+//! ```
+
+mod config;
+mod engine;
+mod pool;
+mod port;
+mod reception;
+mod shared;
+mod sys;
+mod thread;
+mod totals;
+
+pub use config::{MediaInterface, RtpConfig, StartError};
+pub use engine::PacketThreads;
+pub use totals::{PoolUse, Totals};

@@ -1,1 +1,57 @@
-//! Placeholder
+//! The embedded store: users and call detail records in SQLite, and append-only journals for what must survive
+//! `kill -9` without waiting for SQLite.
+//!
+//! It deliberately does not know what a call or a registration means, how a password is hashed, or who asks: it
+//! takes records and gives them back. Nothing here retries a call or decides about one.
+//!
+//! The loop: each worker thread owns a [`CdrWriter`] and perhaps a [`KeyedLog`]. Every turn of its loop appends
+//! records and ends in one `commit`, which is one `write(2)` and never waits for a disk or a database. Threads of
+//! the store sync journals to the disk, fold call records into SQLite and compact logs behind it. The command line
+//! reads the databases through a [`SharedFolder`] while all this goes on.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = std::env::temp_dir().join(format!("sx-store-doc-{}", std::process::id()));
+//! # fn records_of_this_turn() -> Vec<sx_call::CallRecord> { Vec::new() }
+//! use sx_store::{CdrFilter, CdrOptions, CdrStore, DataFolder};
+//! let folder = DataFolder::open(&path)?;
+//! let (mut store, recovery) = CdrStore::open(&folder, &CdrOptions::default())?;
+//! assert_eq!(recovery.calls_cut_off, 0);
+//! let mut writer = store.writer("worker-0")?;
+//! for record in records_of_this_turn() {
+//!     writer.append(&record)?;
+//! }
+//! writer.commit()?;
+//! drop((writer, store));
+//! assert_eq!(folder.shared().cdrs()?.count(&CdrFilter::default())?, 0);
+//! # std::fs::remove_dir_all(&path)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In the data folder lie `lock`, `users.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`, and
+//! each log in a folder of its own.
+
+mod background;
+mod cdr;
+mod crc;
+mod database;
+mod error;
+mod folder;
+mod journal;
+mod keyed;
+mod users;
+
+pub use cdr::{
+    CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
+    ExportError, FoldError, Recovery,
+};
+pub use database::OpenDatabaseError;
+pub use error::{DatabaseError, FileError};
+pub use folder::{DataFolder, FolderError, SharedFolder};
+pub use journal::{
+    AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, RECORD_BYTES_MAX, ReadError,
+    Replay, SyncPolicy, TornTail,
+};
+pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
+pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};

@@ -1,1 +1,50 @@
-//! Placeholder
+//! RTP and RTCP (RFC 3550, 3551, 5761) and telephone events (RFC 4733): packets in, facts out.
+//!
+//! This crate deliberately knows no socket, no call, no session description and no audio: payloads are opaque bytes,
+//! payload types are numbers that somebody else has negotiated. It reads no clock either; what needs the time is
+//! handed a [`Time`](sx_engine::Time).
+//!
+//! The loop of a packet thread: ask [`is_rtcp`]; if so, [`Compound::parse`] validates the whole datagram and walks its
+//! packets; if not, [`Packet::parse`] validates an RTP packet without copying or allocating, and [`Reception`] counts
+//! it. A telephone passes audio to a [`Playout`] and events to an [`EventReceiver`].
+//!
+//! ```
+//! use sx_rtp::{Header, Packet, Reception, Sequencing, Ssrc, is_rtcp};
+//! use sx_engine::Time;
+//! use sx_types::PayloadType;
+//!
+//! let header = Header {
+//!     marker: false, payload_type: PayloadType(0), sequence: 7, timestamp: 160, ssrc: Ssrc(0x1234_5678),
+//! };
+//! let mut datagram = Vec::new();
+//! header.write(&[0xff; 160], &mut datagram);
+//!
+//! assert!(!is_rtcp(&datagram));
+//! let packet = Packet::parse(&datagram)?;
+//! assert_eq!(packet.payload().len(), 160);
+//!
+//! let mut reception = Reception::new(8_000);
+//! let verdict = reception.handle_packet(Time::from_secs(1), packet.sequence(), packet.timestamp());
+//! assert_eq!(verdict, Sequencing::Probation);
+//! # Ok::<(), sx_rtp::PacketError>(())
+//! ```
+
+mod event;
+mod event_receiver;
+mod event_sender;
+mod packet;
+mod playout;
+mod reception;
+mod rtcp;
+
+pub use event::{Event, EventPayload};
+pub use event_receiver::{EventOutput, EventReceiver};
+pub use event_sender::{EventPacket, EventSender};
+pub use packet::{Extension, Extras, Header, Packet, PacketError, Ssrc, WriteError, is_rtcp};
+pub use playout::{Frame, Playout, PlayoutConfig, PlayoutStats};
+pub use reception::{Reception, Sequencing};
+pub use rtcp::{
+    App, Bye, Compound, CompoundError, Packets, ReceiverReport, ReportBlock, ReportBlocks, RtcpPacket, RtcpWriteError,
+    Sdes, SdesItem, SdesItems, SenderInfo, SenderReport, Ssrcs, ntp_from_time, write_bye, write_receiver_report,
+    write_sdes_cname, write_sender_report,
+};

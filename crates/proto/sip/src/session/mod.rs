@@ -401,7 +401,11 @@ impl Session {
     }
 }
 
-/// The session description a message carries.
+/// The session description a message carries: its body, or the part of its body that is one.
+pub fn description<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bytes> {
+    description_of(message)
+}
+
 pub(crate) fn description_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bytes> {
     let body = message.body();
     if body.is_empty() {

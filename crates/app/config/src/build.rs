@@ -1,0 +1,133 @@
+//! From what is said to what is meant, section by section.
+
+mod media;
+mod route;
+mod sip;
+mod trunk;
+
+use crate::error::{ConfigError, Problem};
+use crate::meant::{Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
+use crate::reader::{Reader, Run, spell_out};
+use crate::said::{Origin, Table};
+use crate::source::Outside;
+use crate::value::{HostPort, is_host};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
+use std::sync::Arc;
+
+/// Builds the configuration from a tree, or says everything that is wrong with it. `errors` were found before.
+pub(crate) fn build(
+    file: &str,
+    mut table: Table,
+    outside: &dyn Outside,
+    errors: Vec<ConfigError>,
+) -> Result<Config, Vec<ConfigError>> {
+    // What was recovered from a text that is no TOML would only draw errors that are not there.
+    if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
+        return Err(sorted(errors));
+    }
+    spell_out("", &mut table);
+    let run = Run { outside, errors: RefCell::new(errors) };
+    let top = Reader::top(&run, &table, Origin::new(file, 1));
+    top.tested_list("include", |_| true);
+    let exchange = exchange(&top.section("exchange"));
+    let sip = sip::sip(&top.section("sip"), &exchange);
+    let media = media::media(&top.section("media"));
+    let trunks = trunk::trunks(&top, &sip, &media);
+    let routes = route::routes(&top, &sip, &trunks);
+    let config = Config {
+        registrar: sip::registrar(&top.section("registrar")),
+        http: http(&top.section("http")),
+        hep: top.has("hep").then(|| hep(&top.section("hep"))),
+        log: log(&top.section("log")),
+        danger: danger(&top.section("danger")),
+        exchange,
+        sip,
+        media,
+        trunks,
+        routes,
+    };
+    let errors = run.errors.into_inner();
+    if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }
+}
+
+fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    errors
+}
+
+fn exchange(section: &Reader<'_>) -> Exchange {
+    let domains: Vec<Arc<str>> =
+        section.tested_list("domains", is_host).iter().map(|domain| domain.to_ascii_lowercase().into()).collect();
+    if domains.is_empty() {
+        section.conflict(&["domains"], "at least one domain is needed");
+    }
+    Exchange {
+        name: section.text("name"),
+        domains,
+        data: section.path("data"),
+        workers: or_cores(section.number("workers")),
+        drain: section.seconds("drain_s"),
+    }
+}
+
+fn http(section: &Reader<'_>) -> Http {
+    Http { listen: section.parsed("listen").unwrap_or(NO_ADDRESS) }
+}
+
+fn hep(section: &Reader<'_>) -> Hep {
+    const HEP_PORT: u16 = 9060;
+    let address = section.parsed("address").unwrap_or_else(|| HostPort { host: "".into(), port: None });
+    Hep {
+        address: HostPort { port: address.port.or(Some(HEP_PORT)), ..address },
+        capture_id: section.number("capture_id"),
+        password: section.secret("password"),
+    }
+}
+
+fn log(section: &Reader<'_>) -> Log {
+    Log { level: section.choice("level", LogLevel::Info), format: section.choice("format", LogFormat::Text) }
+}
+
+fn danger(section: &Reader<'_>) -> Danger {
+    Danger {
+        accept_any_certificate: section.flag("accept_any_certificate"),
+        unauthenticated_calls: section.flag("unauthenticated_calls"),
+    }
+}
+
+/// Stands where an address was refused; never leaves `build`, because the error does.
+const NO_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The number itself, or for 0 how many cores this process may use.
+fn or_cores(number: usize) -> usize {
+    match number {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        number => number,
+    }
+}
+
+/// Refuses every entry whose name an earlier one has.
+fn refuse_same_names(entries: &[Reader<'_>]) {
+    let mut seen: HashMap<Arc<str>, String> = HashMap::new();
+    for entry in entries.iter().filter(|entry| entry.has("name")) {
+        let name = entry.text("name");
+        if let Some(first) = seen.get(&name) {
+            entry.refuse("name", Problem::Twice { first: first.clone() });
+        } else {
+            seen.insert(name, entry.origin().to_string());
+        }
+    }
+}
+
+/// The weight and priority of an entry. Without a priority its place in the list is meant; a weight alone would say
+/// nothing, because no other entry has the same priority.
+fn order(entry: &Reader<'_>, index: usize) -> (u16, u16) {
+    if entry.has("weight") && !entry.has("priority") {
+        entry.conflict(&["weight"], "a weight needs a priority: entries share calls only at the same priority");
+    }
+    let place = u16::try_from(index + 1).unwrap_or(u16::MAX);
+    (entry.number("weight"), entry.number_if_said("priority").unwrap_or(place))
+}

@@ -1,0 +1,53 @@
+//! `[media]`.
+
+use super::{or_cores, refuse_same_names};
+use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode};
+use crate::reader::Reader;
+use crate::value::PortRange;
+use std::net::IpAddr;
+
+pub(crate) fn media(section: &Reader<'_>) -> Media {
+    let entries = section.entries("interfaces");
+    refuse_same_names(&entries);
+    if entries.is_empty() {
+        section.conflict(&["interfaces"], "at least one interface is needed");
+    }
+    Media {
+        mode: section.choice("mode", MediaMode::Relay),
+        interfaces: entries.iter().map(interface).collect(),
+        ports: section.parsed("ports").unwrap_or(PortRange { first: 0, last: 1 }),
+        quarantine: section.seconds("quarantine_s"),
+        silence_timeout: section.seconds_or_off("silence_timeout_s"),
+        dscp_audio: section.number("dscp_audio"),
+        dscp_video: section.number("dscp_video"),
+        threads: or_cores(section.number("threads")),
+        latch: section.choice("latch", LatchMode::Nat),
+    }
+}
+
+fn interface(entry: &Reader<'_>) -> MediaInterface {
+    let bind: Vec<IpAddr> = entry.parsed_list("bind");
+    let advertise: Vec<IpAddr> = entry.parsed_list("advertise");
+    let address = |wanted: fn(&IpAddr) -> bool| {
+        let mut bound = bind.iter().filter(|ip| wanted(ip));
+        let mut advertised = advertise.iter().filter(|ip| wanted(ip));
+        let (bind, advertise) = (bound.next().copied(), advertised.next().copied());
+        if bound.next().is_some() {
+            entry.conflict(&["bind"], "only one address of each family");
+        }
+        if advertised.next().is_some() || (bind.is_none() && advertise.is_some()) {
+            entry.conflict(
+                &["advertise", "bind"],
+                "only one address of each family, and only of a family that is bound",
+            );
+        }
+        if advertise.is_some_and(|ip| ip.is_unspecified()) {
+            entry.conflict(&["advertise"], "no peer can send to this address");
+        }
+        bind.map(|bind| MediaAddress { bind, advertise })
+    };
+    if bind.is_empty() && entry.has("bind") {
+        entry.conflict(&["bind"], "at least one address is needed");
+    }
+    MediaInterface { name: entry.text("name"), ipv4: address(IpAddr::is_ipv4), ipv6: address(IpAddr::is_ipv6) }
+}

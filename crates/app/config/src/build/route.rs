@@ -1,0 +1,139 @@
+//! `[[route]]`.
+
+use super::{order, refuse_same_names};
+use crate::error::Problem;
+use crate::meant::{Callers, NumberMatch, Route, Sip, Target, TargetKind, Trunk, UserRewrite};
+use crate::reader::Reader;
+use crate::value::is_user;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Trunks by their names.
+struct Trunks<'t>(BTreeMap<&'t str, &'t Trunk>);
+
+pub(crate) fn routes(top: &Reader<'_>, sip: &Sip, trunks: &[Arc<Trunk>]) -> Vec<Arc<Route>> {
+    let entries = top.entries("route");
+    refuse_same_names(&entries);
+    let trunks = Trunks(trunks.iter().map(|trunk| (&*trunk.name, &**trunk)).collect());
+    entries.iter().map(|entry| Arc::new(route(entry, sip, &trunks))).collect()
+}
+
+fn route(entry: &Reader<'_>, sip: &Sip, trunks: &Trunks<'_>) -> Route {
+    let route = Route {
+        name: entry.text("name"),
+        callers: callers(entry, trunks),
+        number: number(entry),
+        strip: entry.number("strip"),
+        prepend: entry.tested("prepend", is_number).unwrap_or_default(),
+        targets: targets(entry, trunks),
+        ring_timeout: entry.number_if_said("ring_timeout_s").map_or(sip.ring_timeout, Duration::from_secs),
+    };
+    if route.strip > route.number.shortest() {
+        let names = ["strip", "exact", "prefix", "pattern"];
+        let shortest = route.number.shortest();
+        entry.conflict(&names, &format!("takes off more than the {shortest} characters that a number is sure to have"));
+    }
+    if route.ring_timeout > sip.invite_timeout {
+        entry.conflict(&["ring_timeout_s"], "must not exceed sip.invite_timeout_s");
+    }
+    route
+}
+
+fn callers(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Callers {
+    if !entry.has("from_trunk") && !entry.has("from_users") {
+        return Callers::Anyone;
+    }
+    let from = if entry.has("from_trunk") { entry.tested_list("from_trunk", |_| true) } else { Vec::new() };
+    for name in &from {
+        trunks.refuse_unknown(entry, "from_trunk", name);
+    }
+    let users = entry.flag("from_users");
+    if from.is_empty() && !users {
+        entry.conflict(&["from_trunk", "from_users"], "nobody's calls: name a trunk or let users in");
+    }
+    Callers::Only { trunks: from, users }
+}
+
+fn number(entry: &Reader<'_>) -> NumberMatch {
+    let given = ["exact", "prefix", "pattern"].iter().filter(|name| entry.has(name)).count();
+    if given > 1 {
+        entry.conflict(&["exact", "prefix", "pattern"], "only one of exact, prefix and pattern");
+    }
+    let exact = entry.tested("exact", is_number).map(NumberMatch::Exact);
+    let prefix = entry.tested("prefix", is_number).map(NumberMatch::Prefix);
+    let pattern = entry.parsed("pattern").map(NumberMatch::Pattern);
+    exact.or(prefix).or(pattern).unwrap_or(NumberMatch::Any)
+}
+
+fn targets(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for (index, to) in entry.entries("to").iter().enumerate() {
+        let (weight, priority) = order(to, index);
+        if let Some(kind) = target_kind(to, trunks) {
+            targets.push(Target { kind, weight, priority });
+        }
+    }
+    if targets.is_empty() && entry.has("to") {
+        entry.conflict(&["to"], "at least one target is needed");
+    }
+    // Stable: targets of one priority keep the order in which they are written.
+    targets.sort_by_key(|target| target.priority);
+    targets
+}
+
+fn target_kind(to: &Reader<'_>, trunks: &Trunks<'_>) -> Option<TargetKind> {
+    let trunk = to.text_if_said("trunk");
+    let users = to.flag_if_said("users");
+    let uri = to.parsed("uri").map(TargetKind::Uri);
+    let rewrite = to.tested("user_rewrite", is_rewrite).map(UserRewrite);
+    if ["trunk", "users", "uri"].iter().filter(|name| to.has(name)).count() != 1 {
+        to.refuse("", Problem::Conflict("needs exactly one of trunk, users and uri".into()));
+        return None;
+    }
+    if users == Some(false) {
+        to.conflict(&["users"], "may only be true");
+    }
+    if to.has("user_rewrite") && trunk.is_none() {
+        to.conflict(&["user_rewrite"], "goes only with trunk");
+    }
+    match trunk {
+        Some(name) => {
+            trunks.refuse_unknown(to, "trunk", &name);
+            trunks.refuse_unreachable(to, &name);
+            Some(TargetKind::Trunk { name, user_rewrite: rewrite? })
+        }
+        None => uri.or(Some(TargetKind::Users)),
+    }
+}
+
+impl Trunks<'_> {
+    fn refuse_unknown(&self, entry: &Reader<'_>, key: &str, name: &str) {
+        if !self.0.contains_key(name) {
+            let names: Vec<_> = self.0.keys().map(|name| format!("\"{name}\"")).take(20).collect();
+            let known = if names.is_empty() { "there is none".into() } else { names.join(", ") };
+            entry.refuse(key, Problem::NotAllowed { allowed: format!("the name of a trunk ({known})") });
+        }
+    }
+
+    fn refuse_unreachable(&self, entry: &Reader<'_>, name: &str) {
+        if self.0.get(name).is_some_and(|trunk| trunk.addresses.is_empty()) {
+            entry.conflict(&["trunk"], "this trunk has no addresses to call");
+        }
+    }
+}
+
+/// A user part that is no longer than a number can be.
+fn is_number(text: &str) -> bool {
+    const LENGTH_MAX: usize = 64;
+    text.len() <= LENGTH_MAX && is_user_or_hash(text)
+}
+
+/// `#` is dialled and written here as itself; on the wire it is escaped.
+fn is_user_or_hash(text: &str) -> bool {
+    is_user(&text.replace('#', "*"))
+}
+
+fn is_rewrite(text: &str) -> bool {
+    is_number(&text.replace("{user}", "0"))
+}

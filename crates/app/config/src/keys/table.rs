@@ -1,0 +1,169 @@
+//! The keys themselves, in the order of the reference.
+
+use super::{Default, Key, Kind};
+use Default::{Absent, Is, Required};
+use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
+
+const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
+    Key { path, kind, default, about, metric: None }
+}
+
+const fn limit(path: &'static str, kind: Kind, default: Default, about: &'static str, metric: &'static str) -> Key {
+    Key { path, kind, default, about, metric: Some(metric) }
+}
+
+const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
+    Kind::Number { min, max, unit }
+}
+
+const NOTHING: Default = Absent("nothing");
+const ENTRIES: Kind = Entries { short: None };
+const URI: Kind = Shape("sip:[user@]host[:port][;transport=udp|tcp|tls|ws|wss], or sips:…");
+const HOST: Kind = Shape("a host name");
+const SOCKET: Kind = Shape("an IP address and port, as 192.0.2.1:5060 or [2001:db8::1]:5060");
+const HOST_PORT: Kind = Shape("a host name or IP address, and :port or none");
+const NUMBER: Kind = Shape("a user part without spaces, up to 64 characters");
+const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
+const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
+
+/// Every key.
+#[rustfmt::skip]
+pub(crate) const KEYS: &[Key] = &[
+    key("include", Shapes("a path; a `*` in its last part stands for anything"), Is("[]"),
+        "Further files, relative to this one, read in the order of their names. Only the main file may include. A pattern with a `*` may match nothing. Entries of `trunk` and `route` are joined; any other key said in two files is an error."),
+
+    key("exchange", Section, NOTHING, "The exchange as a whole."),
+    key("exchange.name", Text, Is("\"strowger\""), "The name in logs, records and metrics."),
+    key("exchange.domains", Shapes("a host name"), Is("[\"localhost\"]"), "The domains it answers for; the first is the main one. Never empty."),
+    key("exchange.data", Path, Is("\"./strowger-data\""), "The directory of its data."),
+    key("exchange.workers", number(0, 256, ""), Is("0"), "Workers that carry calls; 0 means one for each usable core."),
+    key("exchange.drain_s", number(0, 86_400, "s"), Is("60"), "How long running calls may go on after a request to stop."),
+
+    key("sip", Section, NOTHING, "SIP signalling."),
+    key("sip.listen", ENTRIES, Is("[{ transport = \"udp\", address = \"0.0.0.0:5060\" }, { transport = \"tcp\", address = \"0.0.0.0:5060\" }]"), "Where to listen. Never empty."),
+    key("sip.listen[].transport", Choice(&["udp", "tcp", "tls", "ws", "wss"]), Required, "How messages travel."),
+    key("sip.listen[].address", SOCKET, Required, "The address to bind."),
+    key("sip.listen[].advertise", HOST_PORT, Absent("the local address that faces the peer"), "The address that peers are told in Via and Contact."),
+    key("sip.realm", Text, Absent("the main domain"), "The realm of digest challenges."),
+    key("sip.user_agent", Text, Is("\"strowger\""), "The value of User-Agent and Server."),
+    key("sip.t1_ms", number(50, 10_000, "ms"), Is("500"), "The round-trip time estimate (RFC 3261, timer T1)."),
+    key("sip.t2_ms", number(100, 60_000, "ms"), Is("4000"), "The longest interval between retransmissions (T2); at least T1."),
+    key("sip.t4_ms", number(100, 60_000, "ms"), Is("5000"), "How long a message lives in the network (T4)."),
+    key("sip.trying_ms", number(0, 200, "ms"), Is("200"), "A 100 Trying goes out when nothing else was sent by then; 0 means at once."),
+    key("sip.invite_timeout_s", number(10, 3_600, "s"), Is("180"), "How long an INVITE may stay without a final response (timer C)."),
+    key("sip.ring_timeout_s", number(1, 3_600, "s"), Is("60"), "How long a destination may ring when its route says nothing else; no longer than `sip.invite_timeout_s`."),
+    limit("sip.message_bytes_max", number(1_500, 1_048_576, "bytes"), Is("65535"), "The longest message taken.", "strowger_sip_messages_rejected_total{reason=\"too_long\"}"),
+    key("sip.udp_request_bytes_max", number(500, 65_507, "bytes"), Is("1300"), "The longest request sent over UDP; longer ones go over TCP (RFC 3261, section 18.1.1)."),
+    key("sip.session_expires_s", number(90, 86_400, "s"), Is("1800"), "The session interval that is asked for (RFC 4028); at least `sip.min_se_s`."),
+    key("sip.min_se_s", number(90, 86_400, "s"), Is("90"), "The shortest session interval that is accepted."),
+    limit("sip.calls_max", number(1, 1_000_000, "calls"), Is("10000"), "Calls at a time.", "strowger_calls"),
+    limit("sip.transactions_max", number(100, 10_000_000, "transactions"), Is("200000"), "Transactions at a time; new requests beyond it are answered 503.", "strowger_sip_transactions"),
+
+    key("sip.tls", Section, NOTHING, "Certificates and trust."),
+    key("sip.tls.certificate", Path, Absent("none; then nothing can listen with TLS"), "The certificate shown to peers, followed by its intermediates (PEM)."),
+    key("sip.tls.key", Path, Absent("none"), "Its private key (PEM)."),
+    key("sip.tls.client_ca", Path, Absent("none"), "The authorities that client certificates must come from (PEM)."),
+    key("sip.tls.client_certificate", Choice(&["none", "optional", "required"]), Is("\"none\""), "Must clients show a certificate?"),
+    key("sip.tls.trust", Paths, Is("[\"/etc/ssl/certs/ca-certificates.crt\"]"), "The authorities that servers we call must be certified by (PEM); read when TLS is used."),
+    key("sip.tls.sni", ENTRIES, Is("[]"), "Further certificates, chosen by the server name a peer asks for."),
+    key("sip.tls.sni[].name", HOST, Required, "The server name."),
+    key("sip.tls.sni[].certificate", Path, Required, "The certificate shown for it (PEM)."),
+    key("sip.tls.sni[].key", Path, Required, "Its private key (PEM)."),
+
+    key("sip.connections", Section, NOTHING, "Limits of stream connections."),
+    limit("sip.connections.max", number(1, 1_000_000, "connections"), Is("12000"), "Connections at a time.", "strowger_sip_connections"),
+    limit("sip.connections.per_address_max", number(1, 1_000_000, "connections"), Is("2000"), "Connections at a time from one IP address.", "strowger_sip_connections_refused_total{reason=\"per_address\"}"),
+    key("sip.connections.idle_s", number(10, 86_400, "s"), Is("3900"), "A connection is closed after this long without a byte."),
+    key("sip.connections.handshake_s", number(1, 300, "s"), Is("10"), "How long a TLS or WebSocket handshake may take."),
+    key("sip.connections.partial_message_s", number(1, 300, "s"), Is("30"), "How long a message may stay incomplete."),
+    limit("sip.connections.send_queue_bytes_max", number(65_536, 67_108_864, "bytes"), Is("1048576"), "Bytes that may wait to be sent on one connection; beyond it the connection is closed.", "strowger_sip_connections_closed_total{reason=\"send_queue\"}"),
+
+    key("registrar", Section, NOTHING, "Registrations of users."),
+    key("registrar.expires_min_s", number(1, 86_400, "s"), Is("60"), "The shortest lifetime of a binding; a shorter wish is answered 423."),
+    key("registrar.expires_max_s", number(60, 604_800, "s"), Is("7200"), "The longest lifetime of a binding; a longer wish is shortened."),
+    key("registrar.expires_default_s", number(1, 604_800, "s"), Is("3600"), "The lifetime when none is asked for; between the other two."),
+    limit("registrar.contacts_max", number(1, 100, "contacts"), Is("10"), "Contacts of one user.", "strowger_registrations_refused_total{reason=\"contacts\"}"),
+    limit("registrar.bindings_max", number(1, 10_000_000, "bindings"), Is("1000000"), "Bindings of all users.", "strowger_bindings"),
+    key("registrar.nonce_lifetime_s", number(10, 86_400, "s"), Is("300"), "How long a digest nonce is good for."),
+    key("registrar.algorithms", Choices(&["SHA-256", "MD5"]), Is("[\"SHA-256\", \"MD5\"]"), "Digest algorithms in the order they are offered (RFC 8760). Never empty."),
+
+    key("media", Section, NOTHING, "Audio and video packets."),
+    key("media.mode", MEDIA_MODE, Is("\"relay\""), "Do packets pass through the exchange, or go between the parties?"),
+    key("media.interfaces", ENTRIES, Is("[{ name = \"default\", bind = [\"0.0.0.0\"] }]"), "Where packets arrive; the first is used where nothing else is said. Never empty."),
+    key("media.interfaces[].name", Text, Required, "The name that others refer to; unique."),
+    key("media.interfaces[].bind", Shapes("an IP address"), Required, "The addresses to bind: one IPv4, one IPv6, or one of each."),
+    key("media.interfaces[].advertise", Shapes("an IP address"), Is("[]"), "The addresses that peers are told, each for the bound one of its family. Without one: the bound address, or for 0.0.0.0 and :: the one that faces the peer."),
+    limit("media.ports", Shape("\"first-last\" from 1024 to 65535, first even, last odd and greater"), Is("\"20000-29999\""), "The UDP ports of RTP and RTCP, on every interface.", "strowger_media_ports"),
+    key("media.quarantine_s", number(0, 600, "s"), Is("5"), "A closed port is not used again for this long."),
+    key("media.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A party that should send and does not for this long ends its call; 0 means never."),
+    key("media.dscp_audio", number(0, 63, ""), Is("46"), "The DSCP mark of audio packets."),
+    key("media.dscp_video", number(0, 63, ""), Is("34"), "The DSCP mark of video packets."),
+    key("media.threads", number(0, 256, ""), Is("0"), "Packet threads; 0 means one for each usable core."),
+    key("media.latch", Choice(&["exact", "port", "nat"]), Is("\"nat\""), "Which source addresses are believed: exactly the negotiated one, that address from any port, or, for a party behind a NAT, the address its signalling comes from."),
+
+    key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
+    key("trunk[].name", Text, Required, "Its name; unique."),
+    key("trunk[].addresses", Entries { short: Some("uri") }, Is("[]"), "Where calls to it go. Empty: it only calls in."),
+    key("trunk[].addresses[].uri", URI, Required, "Where."),
+    key("trunk[].addresses[].weight", number(1, 65_535, ""), Is("1"), "Its share of calls among addresses of the same priority."),
+    key("trunk[].addresses[].priority", number(1, 65_535, ""), Absent("its place in the list, counted from 1"), "Lower ones are tried first."),
+    key("trunk[].sources", Shapes("an IP address, or address/bits with no bit set after the prefix"), Is("[]"), "Who may call in as this trunk without digest; where two trunks have an address, the longer prefix wins."),
+    key("trunk[].username", Text, Absent("its challenges are not answered"), "The username its challenges are answered with."),
+    key("trunk[].password", Secret, Absent("none"), "The password; goes with `username`."),
+    key("trunk[].register", Section, Absent("the exchange does not register"), "How the exchange registers with it."),
+    key("trunk[].register.registrar", URI, Required, "Where REGISTER goes."),
+    key("trunk[].register.aor", URI, Required, "The address of record that is registered; has a user."),
+    key("trunk[].register.expires_s", number(60, 86_400, "s"), Is("3600"), "The lifetime that is asked for."),
+    key("trunk[].options_interval_s", number(0, 3_600, "s"), Is("30"), "How often its addresses are probed with OPTIONS; 0 means never."),
+    limit("trunk[].calls_max", number(1, 1_000_000, "calls"), Absent("`sip.calls_max`"), "Calls at a time, both ways.", "strowger_trunk_calls"),
+    limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls a second, both ways.", "strowger_trunk_calls_refused_total{reason=\"rate\"}"),
+    key("trunk[].codecs_allowed", Choices(&["PCMU", "PCMA", "G722", "G729", "opus", "L16", "telephone-event", "CN", "VP8", "H264"]), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
+    key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
+    key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),
+    key("trunk[].from_domain", HOST, Absent("the main domain"), "The host part of From in calls to it."),
+    key("trunk[].asserted_identity", Choice(&["pass", "set", "remove"]), Is("\"pass\""), "P-Asserted-Identity (RFC 3325) in calls to it: passes as it came, is made from the caller's From, or is taken out."),
+    key("trunk[].privacy", Choice(&["honour", "ignore"]), Is("\"honour\""), "A caller's wish for privacy (RFC 3323): the identity is withheld, or the trunk is trusted with it."),
+    key("trunk[].headers", Section, NOTHING, "Which headers pass beyond those a call needs."),
+    key("trunk[].headers.pass", HEADERS, Is("[]"), "Headers that pass."),
+    key("trunk[].headers.set", Texts, Is("{}"), "Headers that are set, name = value. Those that carry the call itself (Via, From, Contact, …) cannot be."),
+    key("trunk[].headers.remove", HEADERS, Is("[]"), "Headers that do not pass though `pass` has them."),
+    key("trunk[].early_media", Flag, Is("true"), "Is audio before the answer passed on to the caller?"),
+    key("trunk[].reliable_provisional", Choice(&["off", "supported", "required"]), Is("\"supported\""), "Reliable provisional responses (RFC 3262)."),
+    key("trunk[].session_timer", Choice(&["off", "on"]), Is("\"on\""), "Session timers (RFC 4028)."),
+    key("trunk[].accept_refer", Flag, Is("false"), "May it transfer calls with REFER (RFC 3515)?"),
+    key("trunk[].failover_causes", Numbers { min: 1, max: 127 }, Absent("the causes of the cause table that allow another try"), "The Q.850 causes after which another address or target is tried."),
+
+    key("route", ENTRIES, Is("[]"), "Where numbers lead. Of those whose callers and number match, the one with the most specific number is taken; the order in which they are written decides only between equally specific ones. Registered users are reachable without a route."),
+    key("route[].name", Text, Required, "Its name; unique."),
+    key("route[].from_trunk", Shapes("the name of a trunk"), Absent("any caller, unless `from_users` is given"), "Only for calls from these trunks."),
+    key("route[].from_users", Flag, Absent("any caller, unless `from_trunk` is given"), "Also, or only, for calls from users."),
+    key("route[].exact", NUMBER, Absent("any number"), "Only for this number. At most one of `exact`, `prefix` and `pattern` is given."),
+    key("route[].prefix", NUMBER, Absent("any number"), "Only for numbers that begin so."),
+    key("route[].pattern", Shape("a dial pattern"), Absent("any number"), "Only for numbers of this shape: X is 0 to 9, Z 1 to 9, N 2 to 9, `[15-7]` one of those; at the end `.` is one or more characters and `!` none or more; anything else stands for itself, and a `_` in front means nothing."),
+    key("route[].strip", number(0, 64, "characters"), Is("0"), "Characters taken off the front of the number; no more than every number of the route is sure to have."),
+    key("route[].prepend", NUMBER, Absent("nothing"), "What is then put in front of it."),
+    key("route[].to", ENTRIES, Required, "Where the call goes; each entry has one of `trunk`, `users` and `uri`. Never empty."),
+    key("route[].to[].trunk", Text, NOTHING, "To this trunk."),
+    key("route[].to[].users", Flag, NOTHING, "`true`: to the registered user whom the number names."),
+    key("route[].to[].uri", URI, NOTHING, "To this URI."),
+    key("route[].to[].weight", number(1, 65_535, ""), Is("1"), "Its share of calls among targets of the same priority."),
+    key("route[].to[].priority", number(1, 65_535, ""), Absent("its place in the list, counted from 1"), "Lower ones are tried first."),
+    key("route[].to[].user_rewrite", Shape("a user part in which {user} stands for the number"), Is("\"{user}\""), "The user part the trunk is called with."),
+    key("route[].ring_timeout_s", number(1, 3_600, "s"), Absent("`sip.ring_timeout_s`"), "How long each target may ring."),
+
+    key("http", Section, NOTHING, "The server for probes and metrics."),
+    key("http.listen", SOCKET, Is("\"127.0.0.1:8080\""), "Where it listens. It asks nobody who they are: keep it from the public."),
+
+    key("hep", Section, Absent("no copies are sent"), "Copies of signalling for a capture server (HEP version 3)."),
+    key("hep.address", HOST_PORT, Required, "The collector; port 9060 when none is given."),
+    key("hep.capture_id", number(0, 4_294_967_295, ""), Is("1"), "The number this exchange is known by there."),
+    key("hep.password", Secret, Absent("the collector wants none"), "The collector's password."),
+
+    key("log", Section, NOTHING, "The program's log."),
+    key("log.level", Choice(&["error", "warn", "info", "debug", "trace"]), Is("\"info\""), "The least severe level that is written."),
+    key("log.format", Choice(&["text", "json"]), Is("\"text\""), "Lines for people, or one JSON object a line."),
+
+    key("danger", Section, NOTHING, "Settings that give protection away. None belongs on a public network."),
+    key("danger.accept_any_certificate", Flag, Is("false"), "Servers we call need no certificate that we trust."),
+    key("danger.unauthenticated_calls", Flag, Is("false"), "Calls from users are taken without digest."),
+];

@@ -1,0 +1,175 @@
+//! What is said: a tree of values, each with the place that says it.
+
+use crate::error::{ConfigError, Problem};
+use crate::secret::Secret;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) origin: Origin,
+    pub(crate) said: Said,
+}
+
+/// A file and a line, or another source and line 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) file: Arc<str>,
+    pub(crate) line: usize,
+}
+
+/// A value, before anybody asks whether it is the right one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Said {
+    Text(String),
+    Integer(i64),
+    Flag(bool),
+    List(Vec<Node>),
+    Table(Table),
+    /// Never shown.
+    Secret(Secret),
+    /// A number with a fraction, a date, or an integer beyond 64 bits: no key wants one.
+    Other(String),
+}
+
+/// Keys and what they say.
+pub(crate) type Table = BTreeMap<String, Node>;
+
+/// Two nodes are equal when they say the same, wherever they stand.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.said == other.said
+    }
+}
+
+impl Origin {
+    pub(crate) fn new(file: &str, line: usize) -> Self {
+        Self { file: file.into(), line }
+    }
+
+    /// An error about what stands here.
+    pub(crate) fn error(&self, key: &str, value: String, problem: Problem) -> ConfigError {
+        ConfigError { file: self.file.to_string(), line: self.line, key: key.to_owned(), value, problem }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
+    }
+}
+
+impl Node {
+    /// The value as an error may show it: short, and nothing that may hold a secret.
+    pub(crate) fn shown(&self) -> String {
+        const SHOWN_CHARS_MAX: usize = 80;
+        let text = match &self.said {
+            Said::Secret(_) => return Secret::SHOWN.to_owned(),
+            Said::Table(_) => return String::new(),
+            Said::List(items) if items.iter().any(|item| matches!(item.said, Said::Table(_))) => return String::new(),
+            said => crate::write::inline(said),
+        };
+        if text.chars().count() <= SHOWN_CHARS_MAX { text } else { String::new() }
+    }
+}
+
+/// Reads TOML. What can be read is returned even when there are errors.
+pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
+    let lines = Lines { file: file.into(), starts: line_starts(text) };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let errors = errors.iter().map(|error| {
+        let origin = lines.origin(error.span().map_or(0, |span| span.start));
+        origin.error("", String::new(), Problem::Syntax(error.message().to_owned()))
+    });
+    (lines.table(document.into_inner()), errors.collect())
+}
+
+/// Reads one TOML value that does not stand in a file.
+pub(crate) fn parse_value(source: &str, text: &str) -> Result<Node, String> {
+    let lines = Lines { file: source.into(), starts: Vec::new() };
+    match DeValue::parse(text) {
+        Ok(value) => Ok(Node { origin: Origin::new(source, 0), said: lines.value(value.into_inner()) }),
+        Err(error) => Err(error.message().to_owned()),
+    }
+}
+
+/// Adds what a further file says. `joins(key)`: are lists under this key joined? Anything else said twice is an error.
+pub(crate) fn merge(into: &mut Table, from: Table, joins: fn(&str) -> bool) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    merge_at("", into, from, joins, &mut errors);
+    errors
+}
+
+fn merge_at(prefix: &str, into: &mut Table, from: Table, joins: fn(&str) -> bool, errors: &mut Vec<ConfigError>) {
+    for (key, node) in from {
+        let path = format!("{prefix}{key}");
+        let Some(old) = into.get_mut(&key) else {
+            into.insert(key, node);
+            continue;
+        };
+        match (&mut old.said, node.said) {
+            (Said::Table(old), Said::Table(new)) => merge_at(&format!("{path}."), old, new, joins, errors),
+            (Said::List(old), Said::List(new)) if joins(&path) => old.extend(new),
+            _ => {
+                let first = old.origin.to_string();
+                errors.push(node.origin.error(&path, String::new(), Problem::Twice { first }));
+            }
+        }
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0)
+        .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
+        .collect()
+}
+
+/// Turns places in a text into lines.
+struct Lines {
+    file: Arc<str>,
+    /// Where each line starts; empty for a text that is no file.
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    fn origin(&self, at: usize) -> Origin {
+        Origin { file: self.file.clone(), line: self.starts.partition_point(|start| *start <= at) }
+    }
+
+    fn table(&self, table: DeTable<'_>) -> Table {
+        let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'_>>)| {
+            let origin = self.origin(key.span().start);
+            let key: std::borrow::Cow<'_, str> = key.into_inner();
+            (key.into_owned(), Node { origin, said: self.value(value.into_inner()) })
+        };
+        table.into_iter().map(entry).collect()
+    }
+
+    fn value(&self, value: DeValue<'_>) -> Said {
+        match value {
+            DeValue::String(text) => Said::Text(text.into_owned()),
+            DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+                Ok(number) => Said::Integer(number),
+                Err(_) => Said::Other(integer.to_string()),
+            },
+            DeValue::Boolean(flag) => Said::Flag(flag),
+            DeValue::Float(float) => Said::Other(float.to_string()),
+            DeValue::Datetime(datetime) => Said::Other(datetime.to_string()),
+            DeValue::Array(items) => {
+                let node = |item: Spanned<DeValue<'_>>| {
+                    let origin = self.origin(item.span().start);
+                    Node { origin, said: self.value(item.into_inner()) }
+                };
+                Said::List(items.into_iter().map(node).collect())
+            }
+            DeValue::Table(table) => Said::Table(self.table(table)),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The words that configuration uses for the values of enums.
+
+use crate::meant::{
+    AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode, Privacy,
+    ReliableProvisional,
+};
+use crate::reader::Word;
+use sx_types::{Codec, Transport};
+
+/// A switch that reads better as a word than as a flag.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Switch {
+    Off,
+    On,
+}
+
+impl Word for Switch {
+    const WORDS: &'static [(&'static str, Self)] = &[("off", Self::Off), ("on", Self::On)];
+}
+
+impl Word for Transport {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("udp", Self::Udp), ("tcp", Self::Tcp), ("tls", Self::Tls), ("ws", Self::Ws), ("wss", Self::Wss)];
+}
+
+impl Word for ClientCertificate {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("optional", Self::Optional), ("required", Self::Required)];
+}
+
+impl Word for DigestAlgorithm {
+    const WORDS: &'static [(&'static str, Self)] = &[("SHA-256", Self::Sha256), ("MD5", Self::Md5)];
+}
+
+impl Word for MediaMode {
+    const WORDS: &'static [(&'static str, Self)] = &[("relay", Self::Relay), ("direct", Self::Direct)];
+}
+
+impl Word for LatchMode {
+    const WORDS: &'static [(&'static str, Self)] = &[("exact", Self::Exact), ("port", Self::Port), ("nat", Self::Nat)];
+}
+
+impl Word for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Word for AssertedIdentity {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("pass", Self::Pass), ("set", Self::Set), ("remove", Self::Remove)];
+}
+
+impl Word for Privacy {
+    const WORDS: &'static [(&'static str, Self)] = &[("honour", Self::Honour), ("ignore", Self::Ignore)];
+}
+
+impl Word for ReliableProvisional {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("supported", Self::Supported), ("required", Self::Required)];
+}
+
+impl Word for Codec {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("PCMU", Self::Pcmu),
+        ("PCMA", Self::Pcma),
+        ("G722", Self::G722),
+        ("G729", Self::G729),
+        ("opus", Self::Opus),
+        ("L16", Self::L16),
+        ("telephone-event", Self::TelephoneEvent),
+        ("CN", Self::ComfortNoise),
+        ("VP8", Self::Vp8),
+        ("H264", Self::H264),
+    ];
+}

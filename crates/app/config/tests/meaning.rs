@@ -1,0 +1,161 @@
+//! What a configuration means, and that it comes back the same when printed.
+
+use std::time::Duration;
+use sx_config::{Callers, Config, NumberMatch, TargetKind, Trunk, diff};
+use sx_types::{Cause, Codec, Transport};
+
+const FULL: &str = include_str!("fixtures/full.toml");
+
+fn secrets() -> [(String, String); 2] {
+    [("CARRIER".into(), "hunter2".into()), ("HEP".into(), "hunter3".into())]
+}
+
+fn full() -> Config {
+    Config::from_text_with_env(FULL, secrets()).expect("a good configuration")
+}
+
+fn with_text_of(from: &str, to: &str) -> Config {
+    assert!(FULL.contains(from), "{from}");
+    Config::from_text_with_env(&FULL.replacen(from, to, 1), secrets()).expect("a good configuration")
+}
+
+/// The printed text with references where secrets are shown, so that it can be read again.
+fn readable(printed: &str) -> String {
+    printed.replace("password = \"<secret>\"", "password = { env = \"SAME\" }")
+}
+
+#[test]
+fn an_empty_text_has_every_default() {
+    let config = Config::default();
+    assert_eq!(config, Config::from_text("").expect("an empty text"));
+    assert_eq!(&*config.sip.realm, "localhost");
+    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.sip.t1, Duration::from_millis(500));
+    assert_eq!(config.media.ports.to_string(), "20000-29999");
+    assert_eq!(config.hep, None);
+    assert!(config.exchange.workers >= 1 && config.media.threads >= 1);
+    assert!(!config.danger.accept_any_certificate && !config.danger.unauthenticated_calls);
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same() {
+    let default = Config::default();
+    assert_eq!(Config::from_text(&default.print()), Ok(default));
+    let mut full = full();
+    let printed = readable(&full.print());
+    let same = [("SAME".to_owned(), "hunter2".to_owned())];
+    let again = Config::from_text_with_env(&printed, same).expect("what was printed");
+    full.hep = again.hep.clone();
+    assert_eq!(again, full, "{printed}");
+}
+
+#[test]
+fn no_secret_is_shown_anywhere() {
+    let config = full();
+    let other = Config::from_text_with_env(FULL, secrets().map(|(name, _)| (name, "hunter4".into()))).expect("good");
+    let carrier = config.trunk("carrier").expect("the trunk");
+    assert_eq!(carrier.credentials.as_ref().expect("credentials").password.expose(), "hunter2");
+    let shown = format!("{config:?}{}{:?}", config.print(), diff(&config, &other));
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert_eq!(diff(&config, &other), ["hep.password: changed", "trunk[carrier].password: changed"]);
+}
+
+#[test]
+fn a_trunk_means_what_it_says() {
+    let config = full();
+    let carrier = config.trunk("carrier").expect("the trunk");
+    // The first entry has no priority: its place, 1, counts, and entries of one priority stay as written.
+    let uris: Vec<_> = carrier.addresses.iter().map(|a| (a.uri.to_string(), a.weight, a.priority)).collect();
+    assert_eq!(
+        uris,
+        [
+            ("sip:b.example:5070;transport=tcp".to_owned(), 1, 1),
+            ("sips:a.example".to_owned(), 3, 1),
+            ("sip:c.example".to_owned(), 2, 1)
+        ]
+    );
+    assert_eq!(carrier.addresses[0].uri.transport, Some(Transport::Tcp));
+    assert!(carrier.sources[0].contains("10.9.9.9".parse().expect("an address")));
+    assert_eq!(carrier.codecs_allowed, [Codec::Pcma, Codec::TelephoneEvent]);
+    assert_eq!(carrier.failover_causes, [Cause(34), Cause(41)]);
+    assert_eq!(carrier.options_interval, None);
+    assert!(carrier.headers.passes("X-Account") && !carrier.headers.passes("x-secret"));
+}
+
+#[test]
+fn a_trunk_that_says_little_takes_the_defaults_of_the_exchange() {
+    let config = full();
+    let trunk: &Trunk = config.trunk("inbound only").expect("the trunk");
+    assert_eq!(trunk.calls_max, config.sip.calls_max);
+    assert_eq!(trunk.media, config.media.mode);
+    assert!(trunk.failover_causes.contains(&Cause::CONGESTION) && !trunk.failover_causes.contains(&Cause::USER_BUSY));
+    assert_eq!(trunk.options_interval, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn a_route_means_what_it_says() {
+    let config = full();
+    let out = &config.routes[1];
+    assert_eq!(out.callers, Callers::Only { trunks: vec!["inbound only".into()], users: true });
+    assert!(out.number.matches("0301234") && !out.number.matches("00"));
+    assert!(matches!(out.targets[0].kind, TargetKind::Uri(_)), "targets are sorted by priority");
+    let TargetKind::Trunk { user_rewrite, .. } = &out.targets[1].kind else { panic!("a trunk") };
+    assert_eq!(user_rewrite.apply("123"), "123;x");
+    assert_eq!(config.routes[0].ring_timeout, config.sip.ring_timeout);
+    assert_eq!(config.routes[0].callers, Callers::Anyone);
+    assert_eq!(config.routes[2].number, NumberMatch::Prefix("9".into()));
+}
+
+#[test]
+fn a_reload_says_what_changed() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        assert_eq!(diff(&full(), &with_text_of(from, to)), expected, "{from} -> {to}");
+    };
+    check("t1_ms = 250", "t1_ms = 300", &["sip.t1_ms: 250 -> 300"]);
+    check("calls_max = 7", "calls_max = 8", &["trunk[carrier].calls_max: 7 -> 8"]);
+    check("realm = \"phones\"", "", &["sip.realm: \"phones\" -> \"example.com\""]);
+    check("[[route]]\nname = \"rest\"\nprefix = \"9\"\nto = [{ users = true }]", "", &["route[rest]: removed"]);
+    let (rest, out) = ("name = \"rest\"", "name = \"emergency\"");
+    let text = FULL.replacen(rest, "name = \"x\"", 1).replacen(out, rest, 1).replacen("name = \"x\"", out, 1);
+    let moved = Config::from_text_with_env(&text, secrets()).expect("a good configuration");
+    assert_eq!(diff(&full(), &moved)[0], "route: order [emergency, out, rest] -> [rest, out, emergency]");
+    check(
+        "realm = \"phones\"\nuser_agent = \"north \\\"1\\\"\"",
+        "",
+        &["sip.realm: \"phones\" -> \"example.com\"", "sip.user_agent: \"north \\\"1\\\"\" -> \"strowger\""],
+    );
+    let without = Config::from_text_with_env(&FULL.replacen("from_user = \"+4930\"", "", 1), secrets()).expect("good");
+    assert_eq!(diff(&full(), &without), ["trunk[carrier].from_user: removed (\"+4930\")"]);
+    assert_eq!(diff(&without, &full()), ["trunk[carrier].from_user: added (\"+4930\")"]);
+    assert_eq!(diff(&full(), &full()), Vec::<String>::new());
+}
+
+#[test]
+fn the_environment_stands_above_the_text() {
+    let env = [
+        ("STROWGER_SIP__REALM", "from outside"),
+        ("STROWGER_SIP__TLS__CLIENT_CERTIFICATE", "none"),
+        ("STROWGER_EXCHANGE__DOMAINS", "[\"a.example\", \"b.example\"]"),
+        ("STROWGER_SIP__T1_MS", "100"),
+        ("STROWGER_HEP__ADDRESS", "hep.example:9061"),
+        ("STROWGER_HEP__PASSWORD", "hunter2"),
+        ("STROWGER_CONFIG", "somebody else's"),
+    ];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::from_text_with_env("[sip]\nrealm = \"inside\"\n", env).expect("a good configuration");
+    assert_eq!(&*config.sip.realm, "from outside");
+    assert_eq!(config.exchange.domains.len(), 2);
+    assert_eq!(config.sip.t1, Duration::from_millis(100));
+    let hep = config.hep.expect("a collector");
+    assert_eq!((hep.address.port, hep.password.expect("a password").expose()), (Some(9061), "hunter2"));
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/configuration.md");
+    let written = std::fs::read_to_string(path).expect("docs/configuration.md");
+    assert!(
+        written == sx_config::reference(),
+        "docs/configuration.md is old; run `cargo run -p sx-config --example reference > docs/configuration.md`"
+    );
+}

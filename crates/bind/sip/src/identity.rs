@@ -1,0 +1,142 @@
+//! Who a caller says it is, and who others say it is: From, P-Asserted-Identity, Privacy.
+
+use sx_leg::{Address, Identity, Privacy};
+use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
+
+/// What is done with callers' identities towards a party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityRules {
+    /// Put in place of the user part of From.
+    pub from_user: Option<Box<str>>,
+    /// Put in place of the domain of From.
+    pub from_domain: Option<Box<str>>,
+    /// What becomes of P-Asserted-Identity.
+    pub asserted: AssertedIdentity,
+    /// Is a wish for privacy honoured? Where it is not, the party is trusted to honour it itself.
+    pub honours_privacy: bool,
+    /// Is what the party asserts of its callers believed?
+    pub trusted: bool,
+}
+
+/// What becomes of an asserted identity.
+//= https://www.rfc-editor.org/rfc/rfc3325#section-5
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AssertedIdentity {
+    /// Passed on when there is one.
+    Pass,
+    /// Passed on, or made of the caller's own address.
+    Set,
+    /// Not sent.
+    #[default]
+    Remove,
+}
+
+impl Default for IdentityRules {
+    /// Those of a registered user: nobody's assertions are believed, none are sent, privacy is honoured.
+    fn default() -> Self {
+        Self { from_user: None, from_domain: None, asserted: AssertedIdentity::Remove, honours_privacy: true, trusted: false }
+    }
+}
+
+/// The address in a From, To or request URI.
+pub(crate) fn address_of(uri: &Uri<'_>) -> Address {
+    match uri.scheme {
+        Scheme::Tel => Address::new(&without_separators(uri.user), ""),
+        _ => Address::new(&uri.user_unescaped(), uri.host.as_str()),
+    }
+}
+
+/// A telephone number without what only helps the eye.
+//= https://www.rfc-editor.org/rfc/rfc3966#section-5.1.1
+fn without_separators(number: &str) -> String {
+    number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect()
+}
+
+impl IdentityRules {
+    /// The identity a party's INVITE gives.
+    pub(crate) fn read<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Identity {
+        let from = invite.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
+        let asserted = invite.elements(HeaderName::PAssertedIdentity).filter(|_| self.trusted);
+        let asserted = asserted.filter_map(|element| NameAddr::parse(element).ok()).map(|a| address_of(&a.uri)).next();
+        let private = invite.lists(HeaderName::Privacy, "id")
+            || invite.text(HeaderName::Privacy).is_some_and(|value| value.split(';').any(|token| token.trim().eq_ignore_ascii_case("id")));
+        Identity {
+            address: from.map(|from| address_of(&from.uri)).unwrap_or_default(),
+            display: from.map(|from| from.display_text().into()).unwrap_or_default(),
+            asserted,
+            privacy: if private { Privacy::Id } else { Privacy::None },
+        }
+    }
+
+    /// The value of From, and the further headers, that show an identity to the party. `host` stands in for a domain that
+    /// is missing.
+    pub(crate) fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<(Box<str>, Box<str>)>) {
+        let mut headers = Vec::new();
+        let hidden = identity.privacy == Privacy::Id && self.honours_privacy;
+        let domain = |address: &Address| match &self.from_domain {
+            Some(domain) => domain.to_string(),
+            None if address.domain.is_empty() => host.to_owned(),
+            None => address.domain.to_string(),
+        };
+        let from: Box<str> = if hidden {
+            //= https://www.rfc-editor.org/rfc/rfc3323#section-4.1.1.3
+            "\"Anonymous\" <sip:anonymous@anonymous.invalid>".into()
+        } else {
+            let user = self.from_user.as_deref().unwrap_or(&identity.address.user);
+            name_addr(&identity.display, user, &domain(&identity.address)).into()
+        };
+        let own = || (self.asserted == AssertedIdentity::Set).then_some(&identity.address);
+        let asserted = match self.asserted {
+            AssertedIdentity::Remove => None,
+            _ => identity.asserted.as_ref().or_else(own),
+        };
+        if let Some(asserted) = asserted.filter(|_| !hidden) {
+            let value = name_addr("", &asserted.user, &domain(asserted));
+            headers.push(("P-Asserted-Identity".into(), value.into()));
+        }
+        if identity.privacy == Privacy::Id {
+            headers.push(("Privacy".into(), "id".into()));
+        }
+        (from, headers)
+    }
+}
+
+/// `"Display" <sip:user@domain>`
+pub(crate) fn name_addr(display: &str, user: &str, domain: &str) -> String {
+    let at = if user.is_empty() { String::new() } else { format!("{}@", escape_user(user)) };
+    if display.is_empty() {
+        format!("<sip:{at}{domain}>")
+    } else {
+        format!("\"{}\" <sip:{at}{domain}>", display.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(privacy: Privacy, asserted: Option<Address>) -> Identity {
+        Identity { address: Address::new("al ice", "Example.ORG"), display: "A \"B\"".into(), asserted, privacy }
+    }
+
+    #[test]
+    fn a_private_caller_is_anonymous_and_not_asserted() {
+        let rules = IdentityRules { asserted: AssertedIdentity::Set, ..IdentityRules::default() };
+        let (from, headers) = rules.write(&identity(Privacy::Id, None), "h");
+        assert_eq!(&*from, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
+        assert_eq!(headers, [("Privacy".into(), "id".into())]);
+        let trusting = IdentityRules { honours_privacy: false, ..rules };
+        let (from, headers) = trusting.write(&identity(Privacy::Id, None), "h");
+        assert_eq!(&*from, "\"A \\\"B\\\"\" <sip:al%20ice@example.org>");
+        assert_eq!(headers[0], ("P-Asserted-Identity".into(), "<sip:al%20ice@example.org>".into()));
+    }
+
+    #[test]
+    fn an_assertion_is_believed_only_of_a_trusted_party() {
+        let text = b"INVITE sip:b@x SIP/2.0\r\nFrom: <sip:a@x>;tag=1\r\nP-Asserted-Identity: <tel:+1-201-555-0123>\r\n\r\n";
+        let invite = Message::parse(&text[..]).expect("well formed");
+        assert_eq!(IdentityRules::default().read(&invite).asserted, None);
+        let trusted = IdentityRules { trusted: true, ..IdentityRules::default() };
+        assert_eq!(trusted.read(&invite).asserted, Some(Address::new("+12015550123", "")));
+    }
+}

@@ -1,0 +1,240 @@
+//! The sessions of a worker, by leg.
+
+use crate::headers::HeaderRules;
+use crate::identity::{IdentityRules, address_of, name_addr};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use sx_engine::Time;
+use sx_leg::{Address, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
+use sx_sip::agent::{Agent, AgentEvent};
+use sx_sip::digest::Credentials;
+use sx_sip::message::{HeaderName, Message, Uri};
+use sx_sip::session::{Outgoing, ReliablePolicy, Replaces, SessionId, SessionSnapshot};
+use sx_types::{Cause, Destination, Flow, LegId};
+
+/// What holds for all legs to and from one party: a trunk, or the registered users.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Header fields.
+    pub headers: HeaderRules,
+    /// Identities.
+    pub identity: IdentityRules,
+    /// Reliable provisional responses.
+    pub reliable: ReliablePolicy,
+    /// Is a session timer offered?
+    pub session_timer: bool,
+    /// What its challenges are answered with.
+    pub credentials: Option<Arc<Credentials>>,
+    /// Is early media passed to the caller?
+    pub early_media: bool,
+}
+
+/// Where an outgoing leg goes, looked up.
+#[derive(Clone, Debug)]
+pub struct DialTo {
+    /// The addresses to try in turn.
+    pub to: Vec<Destination>,
+    /// The request URI.
+    pub uri: Box<str>,
+    /// Routes to travel first.
+    pub routes: Vec<Box<str>>,
+    /// What holds for the party.
+    pub rules: Arc<Rules>,
+    /// The domain to show where an identity has none.
+    pub domain: Box<str>,
+}
+
+/// An INVITE that became a leg.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The leg.
+    pub leg: LegId,
+    /// What the call is told of it.
+    pub incoming: Incoming,
+}
+
+/// A leg as a value that another process can go on with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LegSnapshot {
+    /// The leg.
+    pub leg: LegId,
+    /// Its session.
+    pub session: SessionSnapshot,
+}
+
+/// The hasher of ids, which are different numbers already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        // Spread, for the map takes its buckets from the low bits and its tags from the high ones.
+        self.0 = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub session: SessionId,
+    pub rules: Arc<Rules>,
+    /// Early media that was kept from the caller, to be given with the answer.
+    pub early: Option<sx_leg::Media>,
+}
+
+/// The SIP legs of one worker.
+#[derive(Debug)]
+pub struct SipLegs {
+    pub(crate) agent: Agent,
+    pub(crate) legs: HashMap<LegId, Bound, BuildHasherDefault<IdHasher>>,
+    next: u64,
+}
+
+impl SipLegs {
+    /// No legs yet. Ids of incoming legs begin at `first` and have the uppermost bit clear.
+    pub fn new(agent: Agent, first: LegId) -> Self {
+        Self { agent, legs: HashMap::default(), next: first.0 }
+    }
+
+    /// The agent, for what is no leg: requests outside of a session, transmissions, timers.
+    pub fn agent(&mut self) -> &mut Agent {
+        &mut self.agent
+    }
+
+    /// The agent, to be looked at.
+    pub fn agent_ref(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// How many legs there are.
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// Makes an admitted INVITE a leg; `None` when it was refused by the agent, which has answered it. A user's address is
+    /// the one that has authenticated, whatever From says.
+    pub fn incoming<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>, source: Source, rules: &Arc<Rules>) -> Option<Accepted> {
+        let leg = LegId(self.next);
+        let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
+        self.next += 1;
+        self.legs.insert(leg, Bound { session, rules: rules.clone(), early: None });
+        let mut from = rules.identity.read(invite);
+        if let Source::User(user) = &source {
+            from.address = user.clone();
+            from.asserted = Some(user.clone());
+        }
+        let to = Uri::parse(invite.request_uri()).map(|uri| address_of(&uri)).unwrap_or_default();
+        let offer = sx_sip::session::description(invite);
+        let replaces = invite.text(HeaderName::Replaces).and_then(Replaces::parse);
+        let replaces = replaces.and_then(|replaces| self.agent.session_replaced(&replaces)).map(|(_, owner)| LegId(owner));
+        let hops = invite.number(HeaderName::MaxForwards).unwrap_or(70);
+        let incoming = Incoming {
+            from,
+            to,
+            source,
+            offer,
+            replaces,
+            headers: rules.headers.taken_from(invite),
+            hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
+        };
+        Some(Accepted { leg, incoming })
+    }
+
+    /// Makes an outgoing leg. `Some` when that was not possible.
+    pub fn dial(&mut self, now: Time, leg: LegId, dial: Dial, to: DialTo) -> Option<LegEvent> {
+        let (from, mut headers) = to.rules.identity.write(&dial.from, &to.domain);
+        headers.extend(to.rules.headers.written_to(&dial.headers));
+        let domain = if dial.to.domain.is_empty() { &to.domain } else { &dial.to.domain };
+        let spec = Outgoing {
+            uri: to.uri,
+            from,
+            to_value: name_addr("", &dial.to.user, domain).into(),
+            contact_user: dial.from.address.user.clone(),
+            call_id: self.agent.call_id(),
+            routes: to.routes,
+            offer: dial.offer,
+            headers,
+            hops: dial.hops_left,
+            credentials: to.rules.credentials.clone(),
+            reliable: to.rules.reliable,
+            session_timer: to.rules.session_timer,
+            to: to.to,
+        };
+        match self.agent.dial(now, leg.0, spec) {
+            Ok(session) => {
+                self.legs.insert(leg, Bound { session, rules: to.rules, early: None });
+                None
+            }
+            Err(_) => Some(LegEvent::Ended(Ended { cause: Cause::NO_RESOURCE, status: 503, by: EndedBy::Failure })),
+        }
+    }
+
+    /// The next thing that happened: on a leg, or to a request outside of a session.
+    pub fn poll_event(&mut self) -> Option<Polled> {
+        loop {
+            match self.agent.poll_event()? {
+                AgentEvent::Response { owner, response, status } => return Some(Polled::Response { owner, response, status }),
+                AgentEvent::Session { owner, event, .. } => {
+                    let leg = LegId(owner);
+                    if let Some(event) = self.translate(leg, event) {
+                        return Some(Polled::Leg { leg, event });
+                    }
+                }
+            }
+        }
+    }
+
+    /// An established leg as a value.
+    pub fn snapshot(&self, leg: LegId) -> Option<LegSnapshot> {
+        let bound = self.legs.get(&leg)?;
+        Some(LegSnapshot { leg, session: self.agent.snapshot(bound.session)? })
+    }
+
+    /// Goes on with a leg that was begun elsewhere.
+    pub fn restore(&mut self, now: Time, snapshot: LegSnapshot, rules: Arc<Rules>) {
+        let session = self.agent.restore(now, snapshot.leg.0, snapshot.session);
+        self.legs.insert(snapshot.leg, Bound { session, rules, early: None });
+    }
+}
+
+/// What [`SipLegs::poll_event`] gives.
+#[derive(Debug)]
+pub enum Polled {
+    /// Something happened on a leg.
+    Leg {
+        /// The leg.
+        leg: LegId,
+        /// What.
+        event: LegEvent,
+    },
+    /// A request outside of a session has its final response.
+    Response {
+        /// Whom it was made for.
+        owner: u64,
+        /// The response; `None` when there was none.
+        response: Option<Box<sx_sip::message::OwnedMessage>>,
+        /// Its status, else 408 or 503.
+        status: u16,
+    },
+}
+
+/// The address a URI names.
+pub fn address(uri: &str) -> Option<Address> {
+    Uri::parse(uri.as_bytes()).ok().map(|uri| address_of(&uri))
+}

@@ -1,0 +1,181 @@
+//! A leg comes in: it is admitted or not, routed, and the search begins.
+
+use crate::engine::{Calls, name};
+use crate::failure::Failure;
+use crate::hunt::Step;
+use crate::interface::{NotAdmitted, Note, Output};
+use crate::ports::UNIQUE_MASK;
+use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
+use crate::{CallRecord, Cdr};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use sx_leg::{EndedBy, Incoming, LegCommand, LegEvent, Rejection, Source};
+use sx_media::SessionVersion;
+use sx_route::{Facts, Plan, plan};
+use sx_types::{CallId, Cause, LegId, TraceId};
+
+impl Calls {
+    pub(crate) fn admit(&mut self, leg: LegId, incoming: Incoming) {
+        if self.legs.contains_key(&leg) {
+            self.note(Note::Unexpected { leg, event: name(&LegEvent::Incoming(Box::new(incoming))) });
+            return;
+        }
+        if let Some(replaced) = incoming.replaces {
+            self.take_place(leg, incoming, replaced);
+            return;
+        }
+        if let Err(why) = self.has_room(&incoming.source) {
+            self.note(Note::NotAdmitted { leg, why });
+            self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
+            return;
+        }
+        let mut call = self.begin(leg, &incoming);
+        let Incoming { to, source, .. } = &incoming;
+        let facts = Facts { source, to, trunks: self.trunks.facts(self.now), random: self.rng.u64() };
+        let planned = plan(&self.tables, &facts);
+        let caller = self.caller(leg, &incoming);
+        call.body.headers = incoming.headers;
+        let hunt = Hunt::new(VecDeque::new(), false);
+        let mut ringing = Box::new(Ringing { caller, hunt });
+        let step = if incoming.hops_left == 0 {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+            // Max-Forwards of 0: not passed on, 483.
+            Step::Failed(Failure::new(Cause::ROUTING_ERROR, "too many hops: the call may loop").with_status(483))
+        } else {
+            match planned {
+                Plan::Refuse(refusal) => {
+                    let retry_after_s = if refusal.retry { self.settings.retry_after_s } else { 0 };
+                    let failure = Failure::new(refusal.cause, &refusal.sentence);
+                    Step::Failed(Failure { retry_after_s, ..failure })
+                }
+                Plan::Ring(route) => {
+                    ringing.hunt.stages = route.stages.into();
+                    self.hunt_next(&mut call, &mut ringing.hunt, &ringing.caller)
+                }
+            }
+        };
+        call.state = self.ringing_on(&mut call, ringing, step);
+        self.settle(call);
+    }
+
+    fn has_room(&self, source: &Source) -> Result<(), NotAdmitted> {
+        if self.draining {
+            return Err(NotAdmitted::Draining);
+        }
+        if self.slots.len() >= self.settings.calls_max as usize {
+            return Err(NotAdmitted::Full);
+        }
+        if let Source::Trunk(name) = source
+            && let Some(id) = self.tables.trunk_id(name)
+            && let Some(trunk) = self.tables.trunk(id)
+            && self.trunks.active(id) >= trunk.calls_max
+        {
+            return Err(NotAdmitted::TrunkFull);
+        }
+        Ok(())
+    }
+
+    /// Makes the call and its record.
+    fn begin(&mut self, leg: LegId, incoming: &Incoming) -> Box<Call> {
+        let id = CallId::new(self.now.as_millis(), self.rng.u128());
+        let at = self.now.as_nanos();
+        let cdr = Cdr {
+            call: id,
+            trace: TraceId::from(id),
+            source: incoming.source.clone(),
+            caller: incoming.from.address.clone(),
+            dialled: incoming.to.clone(),
+            start: at,
+            ring: None,
+            answer: None,
+            end: at,
+            cause: Cause::NORMAL,
+            status: 0,
+            ended_by: EndedBy::Exchange,
+            attempts: Vec::new(),
+            codec: None,
+            caller_media: None,
+            called_media: None,
+        };
+        self.note(Note::Begun {
+            call: id,
+            trace: cdr.trace,
+            leg,
+            source: cdr.source.clone(),
+            dialled: cdr.dialled.clone(),
+        });
+        self.out.push_back(Output::Record(CallRecord::Begun(Box::new(cdr.clone()))));
+        let key = self.slots.reserve();
+        let unique = self.unique();
+        self.uniques.insert(unique, key);
+        self.legs.insert(leg, key);
+        let body = Body {
+            unique,
+            cdr,
+            recorded: false,
+            headers: Vec::new(),
+            hops_left: incoming.hops_left.saturating_sub(1),
+            ports: SmallVec::new(),
+            leaving: SmallVec::new(),
+        };
+        Box::new(Call {
+            key,
+            body,
+            state: State::Ending,
+            alarms: SmallVec::new(),
+            waiting: VecDeque::new(),
+            blocked: None,
+        })
+    }
+
+    /// 40 bits that no call has: those of a counter, or the next when a call from elsewhere has brought them.
+    fn unique(&mut self) -> u64 {
+        loop {
+            self.next_unique = self.next_unique.wrapping_add(1);
+            let unique = self.next_unique & UNIQUE_MASK;
+            if !self.uniques.contains_key(&unique) {
+                return unique;
+            }
+        }
+    }
+
+    /// The calling party, with its channel taken.
+    pub(crate) fn caller(&mut self, leg: LegId, incoming: &Incoming) -> Party {
+        let trunk = match &incoming.source {
+            Source::Trunk(name) => {
+                self.trunks.occupy(&self.tables, name);
+                Some(name.clone())
+            }
+            Source::User(_) | Source::Exchange => None,
+        };
+        Party {
+            leg,
+            role: Role::Caller,
+            source: Some(incoming.source.clone()),
+            identity: incoming.from.clone(),
+            access: self.tables.access(&incoming.source).clone(),
+            nat: self.nat.take().filter(|(of, _)| *of == leg).map(|(_, address)| address),
+            trunk,
+            attempt: None,
+            said: incoming.offer.clone(),
+            told: None,
+            session: self.session(),
+        }
+    }
+
+    /// A session for the descriptions that we give a party.
+    pub(crate) fn session(&mut self) -> SessionVersion {
+        SessionVersion { session: self.rng.u64() >> 1, version: 0 }
+    }
+}
+
+impl NotAdmitted {
+    fn rejection(self, retry_after_s: u32) -> Rejection {
+        let (cause, warning) = match self {
+            Self::Full => (Cause::CONGESTION, "the exchange has as many calls as it takes"),
+            Self::Draining => (Cause::TEMPORARY_FAILURE, "the exchange takes no new calls"),
+            Self::TrunkFull => (Cause::CONGESTION, "the trunk has all its channels in use"),
+        };
+        Rejection { cause, status: 503, warning: warning.into(), retry_after_s }
+    }
+}

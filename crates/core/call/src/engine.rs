@@ -1,0 +1,371 @@
+//! The engine: finds the call an input is about, hands it on, and lets the call settle.
+
+use crate::alarm::{Alarm, Due};
+use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
+use crate::ports::{any_opening, port_of, unique_of};
+use crate::slots::{Key, NumberMap, Slots};
+use crate::state::{Block, Body, Call, State};
+use crate::trunks::Trunks;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use sx_engine::{Engine, Rng, Time, Wheel};
+use sx_leg::{Address, LegCommand, LegEvent, Source};
+use sx_media::MediaEvent;
+use sx_route::Tables;
+use sx_types::{CallId, LegId};
+
+/// The calls of one worker.
+#[derive(Debug)]
+pub struct Calls {
+    pub(crate) settings: Settings,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) trunks: Trunks,
+    pub(crate) rng: Rng,
+    pub(crate) wheel: Wheel<Due>,
+    pub(crate) slots: Slots<Call>,
+    /// Every leg that has not ended, and its call.
+    pub(crate) legs: NumberMap<LegId, Key>,
+    /// The 40 bits in the ids of ports, and their call.
+    pub(crate) uniques: NumberMap<u64, Key>,
+    pub(crate) queries: NumberMap<QueryId, Key>,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) now: Time,
+    pub(crate) draining: bool,
+    /// The NAT of a leg that has not come in yet.
+    pub(crate) nat: Option<(LegId, std::net::IpAddr)>,
+    pub(crate) next_leg: u64,
+    pub(crate) next_query: u64,
+    pub(crate) next_unique: u64,
+}
+
+/// What a list of calls shows of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSummary {
+    /// The call.
+    pub call: CallId,
+    /// Where it came from.
+    pub source: Source,
+    /// Who the caller said it was.
+    pub caller: Address,
+    /// Whom the caller dialled.
+    pub dialled: Address,
+    /// When it came, in nanoseconds since the Unix epoch.
+    pub start: u64,
+    /// When it was answered.
+    pub answer: Option<u64>,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// Where a call stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody has answered yet.
+    Ringing,
+    /// Two parties are connected.
+    Talking,
+    /// A party is being connected elsewhere.
+    Transferring,
+    /// It is being cleared.
+    Ending,
+}
+
+impl Calls {
+    /// An engine without calls. `rng` names calls, draws between weights and starts the counters from which ports
+    /// are named.
+    pub fn new(settings: Settings, tables: Arc<Tables>, mut rng: Rng, now: Time) -> Self {
+        Self {
+            trunks: Trunks::new(&tables),
+            tables,
+            wheel: Wheel::new(now),
+            slots: Slots::new(),
+            legs: NumberMap::default(),
+            uniques: NumberMap::default(),
+            queries: NumberMap::default(),
+            out: VecDeque::new(),
+            now,
+            draining: false,
+            nat: None,
+            next_leg: settings.first_outgoing_leg.0,
+            next_query: 0,
+            next_unique: rng.u64(),
+            rng,
+            settings,
+        }
+    }
+
+    /// How many calls there are, those being cleared included.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Is there no call?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All calls, in no order.
+    pub fn list(&self) -> impl Iterator<Item = CallSummary> {
+        self.slots.iter().map(|call| {
+            let cdr = &call.body.cdr;
+            CallSummary {
+                call: cdr.call,
+                source: cdr.source.clone(),
+                caller: cdr.caller.clone(),
+                dialled: cdr.dialled.clone(),
+                start: cdr.start,
+                answer: cdr.answer,
+                phase: call.state.phase(),
+            }
+        })
+    }
+
+    /// The call that a leg belongs to, until the leg has ended.
+    pub fn call_of(&mut self, leg: LegId) -> Option<CallId> {
+        let key = *self.legs.get(&leg)?;
+        let call = self.slots.take(key)?;
+        let id = call.body.cdr.call;
+        self.slots.put_back(key, call);
+        Some(id)
+    }
+
+    pub(crate) fn say(&mut self, leg: LegId, command: LegCommand) {
+        self.out.push_back(Output::Leg { leg, command });
+    }
+
+    pub(crate) fn note(&mut self, note: Note) {
+        self.out.push_back(Output::Note(note));
+    }
+
+    /// Works on a call and lets it settle.
+    pub(crate) fn with_call(&mut self, key: Key, work: impl FnOnce(&mut Self, &mut Call)) {
+        if let Some(mut call) = self.slots.take(key) {
+            work(self, &mut call);
+            self.settle(call);
+        }
+    }
+
+    /// Lets events that have waited go on, then forgets the call when nothing is left of it.
+    pub(crate) fn settle(&mut self, mut call: Box<Call>) {
+        while let Some((leg, event)) = call.waiting.pop_front() {
+            call.blocked = None;
+            self.deliver(&mut call, leg, event);
+            if call.blocked.is_some() {
+                break;
+            }
+        }
+        let key = call.key;
+        if self.conclude(&mut call) {
+            self.uniques.remove(&call.body.unique);
+            self.slots.release(key);
+        } else {
+            self.slots.put_back(key, call);
+        }
+    }
+
+    /// Keeps an event until what it waits for has come.
+    pub(crate) fn defer(call: &mut Call, block: Block, leg: LegId, event: LegEvent) {
+        call.blocked = Some(block);
+        call.waiting.push_front((leg, event));
+    }
+
+    fn leg_event(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+        if matches!(event, LegEvent::Ended(_)) {
+            call.waiting.retain(|(waiting, _)| *waiting != leg);
+            if call.waiting.is_empty() {
+                call.blocked = None;
+            }
+            if self.leaver_ended(call, leg) {
+                return;
+            }
+        } else if call.body.leaving.iter().any(|leaving| leaving.leg == leg) {
+            // It crossed our command to end.
+            return;
+        } else if waits_behind(call.blocked, &event) {
+            if call.waiting.len() < usize::from(self.settings.waiting_max) {
+                call.waiting.push_back((leg, event));
+            } else {
+                self.note(Note::Unexpected { leg, event: name(&event) });
+            }
+            return;
+        }
+        self.deliver(call, leg, event);
+    }
+
+    fn deliver(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+        call.state = match std::mem::replace(&mut call.state, State::Ending) {
+            State::Ringing(ringing) => self.ringing_event(call, ringing, leg, event),
+            State::Talking(talking) => self.talking_event(call, talking, leg, event),
+            State::Moving(moving) => self.moving_event(call, moving, leg, event),
+            State::Joining(joining) => self.joining_event(call, joining, leg, event),
+            State::Ending => State::Ending,
+        };
+    }
+
+    fn media_event(&mut self, call: &mut Call, event: &MediaEvent) {
+        match event {
+            MediaEvent::Opened(opened) => {
+                self.port_opened(call, *opened);
+                self.ports_ready(call);
+            }
+            MediaEvent::OpenFailed { port, .. } => self.port_failed(call, *port),
+            MediaEvent::Silent { port } => self.silent(call, *port),
+            MediaEvent::Closed(closed) => Self::port_closed(call, closed),
+        }
+    }
+
+    /// What waited for ports, besides events of legs, goes on when they are open.
+    fn ports_ready(&mut self, call: &mut Call) {
+        call.state = match std::mem::replace(&mut call.state, State::Ending) {
+            State::Ringing(mut ringing) => {
+                let step = self.dial_ready(call, &mut ringing.hunt, &ringing.caller);
+                self.ringing_on(call, ringing, step)
+            }
+            State::Joining(joining) if !any_opening(&call.body) => self.join_on(call, joining),
+            state => state,
+        };
+    }
+
+    fn alarm(&mut self, call: &mut Call, alarm: Alarm) {
+        match alarm {
+            Alarm::Close => call.body.ports.clear(),
+            Alarm::Legs => self.forget_legs(call),
+            Alarm::Ports => {
+                let late = call.body.ports.iter().find(|port| port.state == crate::state::PortState::Opening);
+                if let Some(port) = late.map(|port| port.id) {
+                    self.port_failed(call, port);
+                }
+            }
+            Alarm::Talk => self.talked_enough(call),
+            Alarm::Ring | Alarm::Locate => self.hunt_alarm(call, alarm),
+            Alarm::Offer | Alarm::Retry => self.offer_alarm(call, alarm),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Drain => self.draining = true,
+            Command::Undrain => self.draining = false,
+            Command::Hangup { call, cause } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
+        self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
+    }
+}
+
+impl Engine for Calls {
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+
+    fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Leg { leg, event: LegEvent::Incoming(incoming) } => self.admit(leg, *incoming),
+            Input::Leg { leg, event } => match self.legs.get(&leg).copied() {
+                Some(key) => self.with_call(key, |calls, call| calls.leg_event(call, leg, event)),
+                // The end of a leg that was never admitted is no surprise.
+                None if matches!(event, LegEvent::Ended(_)) => {}
+                None => self.note(Note::Unexpected { leg, event: name(&event) }),
+            },
+            Input::Nat { leg, address } => match self.legs.get(&leg).copied() {
+                Some(key) => self.with_call(key, |_, call| call.state.set_nat(leg, address)),
+                None => self.nat = Some((leg, address)),
+            },
+            Input::Media(event) => {
+                if let Some(key) = self.uniques.get(&unique_of(port_of(&event))).copied() {
+                    self.with_call(key, |calls, call| calls.media_event(call, &event));
+                }
+            }
+            Input::Located { query, found } => {
+                if let Some(key) = self.queries.remove(&query) {
+                    self.with_call(key, |calls, call| calls.located(call, query, found));
+                }
+            }
+            Input::Tables(tables) => {
+                self.trunks.swap(&self.tables, &tables);
+                self.tables = tables;
+            }
+            Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),
+            Input::TrunkLoad { trunk, active, begun_this_second } => {
+                self.trunks.elsewhere(&self.tables, trunk, active, begun_this_second, now);
+            }
+            Input::Command(command) => self.command(command),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        while let Some(Due { call, alarm }) = self.wheel.expire(now) {
+            self.with_call(call, |calls, call| {
+                call.alarms.retain(|set| set.alarm != alarm);
+                calls.alarm(call, alarm);
+            });
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.wheel.next_expiry()
+    }
+}
+
+impl State {
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Ringing(_) => Phase::Ringing,
+            Self::Talking(talking) if talking.transfer.is_none() => Phase::Talking,
+            Self::Talking(_) | Self::Moving(_) | Self::Joining(_) => Phase::Transferring,
+            Self::Ending => Phase::Ending,
+        }
+    }
+}
+
+impl Body {
+    pub(crate) fn attempt(&mut self, index: Option<u16>) -> Option<&mut crate::Attempt> {
+        self.cdr.attempts.get_mut(usize::from(index?))
+    }
+}
+
+/// Must an event wait behind those that wait already? What ends a change of the session must not wait for its end.
+fn waits_behind(blocked: Option<Block>, event: &LegEvent) -> bool {
+    let ends_negotiation = matches!(
+        event,
+        LegEvent::OfferAccepted { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::OfferConfirmed { .. }
+            | LegEvent::Confirmed { .. }
+    );
+    match blocked {
+        None => false,
+        Some(Block::Ports) => true,
+        Some(Block::Negotiation) => !ends_negotiation,
+    }
+}
+
+/// The name of an event, for a note.
+pub(crate) fn name(event: &LegEvent) -> &'static str {
+    match event {
+        LegEvent::Incoming(_) => "Incoming",
+        LegEvent::Progress(_) => "Progress",
+        LegEvent::Answered(_) => "Answered",
+        LegEvent::Confirmed { .. } => "Confirmed",
+        LegEvent::Offered { .. } => "Offered",
+        LegEvent::OfferAccepted { .. } => "OfferAccepted",
+        LegEvent::OfferRefused { .. } => "OfferRefused",
+        LegEvent::OfferConfirmed { .. } => "OfferConfirmed",
+        LegEvent::TransferAsked(_) => "TransferAsked",
+        LegEvent::Digit { .. } => "Digit",
+        LegEvent::Info { .. } => "Info",
+        LegEvent::Redirected { .. } => "Redirected",
+        LegEvent::Ended(_) => "Ended",
+    }
+}

@@ -1,0 +1,115 @@
+//! Which of several failures the caller is told.
+
+use serde::{Deserialize, Serialize};
+use sx_leg::{Ended, EndedBy, Rejection};
+use sx_types::Cause;
+
+/// Why an attempt, or the whole search, has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub cause: Cause,
+    /// The protocol's own status, 0 when there was none.
+    pub status: u16,
+    /// A sentence for people; empty for none.
+    pub sentence: Box<str>,
+    /// Who it was.
+    pub by: EndedBy,
+    /// Seconds after which another try may do better; 0 for none.
+    pub retry_after_s: u32,
+}
+
+impl Failure {
+    pub(crate) fn new(cause: Cause, sentence: &str) -> Self {
+        Self { cause, status: 0, sentence: sentence.into(), by: EndedBy::Exchange, retry_after_s: 0 }
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn of(ended: &Ended) -> Self {
+        let status = match ended.status {
+            // A challenge is meant for us, and without its header of no use to the caller: to whom it is a refusal.
+            401 | 407 => 403,
+            // Where to go instead was said to us; a caller who is told 3xx without it cannot go there.
+            300..=399 => 0,
+            status => status,
+        };
+        Self { cause: ended.cause, status, sentence: Box::default(), by: ended.by, retry_after_s: 0 }
+    }
+
+    /// The status that tells the caller, one way or another.
+    pub(crate) fn status_or_mapped(&self) -> u16 {
+        if self.status == 0 { self.cause.sip_status() } else { self.status }
+    }
+
+    /// It speaks for every place where the called party is (6xx): nothing else need be tried.
+    pub(crate) fn is_global(&self) -> bool {
+        self.status >= 600
+    }
+
+    /// The better one to tell the caller.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    // A 6xx wins; else the lowest class does, and within 4xx one that tells the caller how to do better.
+    pub(crate) fn better(one: Option<Self>, other: Self) -> Self {
+        match one {
+            Some(one) if one.rank() <= other.rank() => one,
+            _ => other,
+        }
+    }
+
+    fn rank(&self) -> u16 {
+        let status = self.status_or_mapped();
+        match status {
+            600.. => 0,
+            415 | 420 | 484 => 400,
+            // Somebody is there and cannot take the call; that says more than that somewhere else nobody was.
+            486 => 401,
+            408 | 480 => 403,
+            400..=499 => 402,
+            _ => status / 100 * 100,
+        }
+    }
+
+    /// A media port could not be had.
+    pub(crate) fn portless() -> Self {
+        Self::new(Cause::NO_RESOURCE, "the exchange has no media port to give").with_status(503)
+    }
+
+    pub(crate) fn rejection(&self) -> Rejection {
+        Rejection {
+            cause: self.cause,
+            status: self.status,
+            warning: self.sentence.clone(),
+            retry_after_s: self.retry_after_s,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_several_final_responses_is_told() {
+        let check = |statuses: &[u16], expected: u16| {
+            let best = statuses.iter().fold(None, |best, status| {
+                let cause = Cause::from_sip_status(*status);
+                let ended = Ended { cause, status: *status, by: EndedBy::Peer };
+                Some(Failure::better(best, Failure::of(&ended)))
+            });
+            assert_eq!(best.map(|failure| failure.status_or_mapped()), Some(expected), "{statuses:?}");
+        };
+        check(&[486], 486);
+        check(&[503, 486], 486);
+        check(&[486, 603], 603);
+        check(&[404, 500], 404);
+        check(&[500, 404, 484], 484);
+        check(&[480, 486], 486);
+        check(&[408, 404], 404);
+        check(&[404, 415, 486], 415);
+        check(&[503, 500], 503);
+        check(&[401, 503], 403);
+        check(&[302], 410);
+    }
+}

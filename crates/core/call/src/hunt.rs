@@ -1,0 +1,428 @@
+//! The search for somebody who answers: stages one after the other, the targets of a stage all at once.
+//!
+//! ```text
+//!  stage ──► targets ring ──► one answers ──────────────► the others are cancelled
+//!    ▲            │  one is redirected: its targets ring too
+//!    │            └──► all have failed, or rung long enough
+//!    └── the cause allows it ──┴── it does not, or no stage is left ──► the best failure is told
+//! ```
+
+use crate::Attempt;
+use crate::alarm::Alarm;
+use crate::engine::Calls;
+use crate::failure::Failure;
+use crate::interface::{Found, Note, Output, QueryId};
+use crate::ports::{Readiness, all_open, offer_for};
+use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, Role, State, relayed};
+use std::sync::Arc;
+use std::time::Duration;
+use sx_leg::{Dial, Ended, EndedBy, Identity, LegCommand, Source, Target};
+use sx_route::{Planned, Reason, Way};
+use sx_types::{Cause, LegId};
+
+/// How the search stands.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It goes on.
+    Going,
+    /// It is over; this is what to tell.
+    Failed(Failure),
+}
+
+impl Calls {
+    /// Begins the next stage that has anything to try. `party` is the one on whose behalf the search is.
+    pub(crate) fn hunt_next(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party) -> Step {
+        while let Some(stage) = hunt.stages.pop_front() {
+            hunt.failover = stage.failover;
+            hunt.stage_failure = None;
+            for planned in stage.ways {
+                self.try_way(call, hunt, party, planned);
+            }
+            if hunt.is_busy() {
+                self.set_alarm(call, Alarm::Ring, Duration::from_millis(u64::from(stage.ring_ms_max)));
+                return Step::Going;
+            }
+        }
+        self.clear_alarm(call, Alarm::Ring);
+        let nothing = || Failure::new(Cause::NO_ROUTE, "no target could be tried");
+        Step::Failed(hunt.failure.take().unwrap_or_else(nothing))
+    }
+
+    fn try_way(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: Planned) {
+        match &planned.way {
+            Way::User => {
+                let query = QueryId(self.next_query);
+                self.next_query += 1;
+                self.queries.insert(query, call.key);
+                self.out.push_back(Output::Locate { query, address: planned.to.clone() });
+                self.set_alarm(call, Alarm::Locate, self.settings.locate_wait);
+                hunt.locating.push(Locating { query, planned });
+            }
+            Way::Trunk(name) => {
+                let target = Target::Trunk { trunk: name.clone(), user: planned.to.user.clone() };
+                self.ring(call, hunt, party, &planned, target);
+            }
+            Way::Uri(uri) => {
+                let target = Target::Uri(uri.clone());
+                self.ring(call, hunt, party, &planned, target);
+            }
+        }
+    }
+
+    /// Where a user is, is known.
+    pub(crate) fn hunt_located(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        party: &Party,
+        query: QueryId,
+        found: Found,
+    ) -> Step {
+        let Some(index) = hunt.locating.iter().position(|locating| locating.query == query) else {
+            return Step::Going;
+        };
+        let planned = hunt.locating.remove(index).planned;
+        if hunt.locating.is_empty() {
+            self.clear_alarm(call, Alarm::Locate);
+        }
+        match found {
+            Found::Unknown => hunt.failed(Failure::new(Cause::UNALLOCATED, "there is no such user")),
+            Found::Failed => hunt.failed(Failure::new(Cause::TEMPORARY_FAILURE, "the registrar could not be asked")),
+            Found::Contacts(contacts) if contacts.is_empty() => {
+                hunt.failed(Failure::new(Cause::ABSENT, "the user is not registered"));
+            }
+            Found::Contacts(contacts) => {
+                for target in contacts {
+                    self.ring(call, hunt, party, &planned, target);
+                }
+            }
+        }
+        self.hunt_check(call, hunt, party)
+    }
+
+    /// Tries one target, as soon as its ports are open.
+    fn ring(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: &Planned, target: Target) {
+        if hunt.tried >= self.settings.targets_max {
+            hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed"));
+            return;
+        }
+        hunt.tried += 1;
+        let mut branch = self.branch(call, planned, &target);
+        let readiness = match &party.said {
+            Some(offer) if !hunt.offerless && relayed(party, &branch.party) => {
+                self.prepare(call, offer, [party, &branch.party])
+            }
+            _ => Ok(Readiness::Ready),
+        };
+        let dialled = match readiness {
+            Ok(Readiness::Ready) => self.dial(call, hunt, party, &mut branch, target, planned.reason.clone()),
+            Ok(Readiness::Waiting) => {
+                branch.state = BranchState::Opening { target, reason: planned.reason.clone() };
+                Ok(())
+            }
+            Err(error) => Err(Failure::new(error.cause(), &error.to_string())),
+        };
+        match dialled {
+            Ok(()) => hunt.branches.push(branch),
+            Err(failure) => {
+                self.undialled(call, &branch.party, &failure);
+                hunt.failed(failure);
+            }
+        }
+    }
+
+    /// A new outgoing leg with its place in the record, and its channel taken.
+    fn branch(&mut self, call: &mut Call, planned: &Planned, target: &Target) -> Branch {
+        while self.legs.contains_key(&LegId(self.next_leg)) {
+            self.next_leg += 1;
+        }
+        let leg = LegId(self.next_leg);
+        self.next_leg += 1;
+        self.legs.insert(leg, call.key);
+        let (label, source, trunk): (Arc<str>, _, _) = match target {
+            Target::Trunk { trunk, .. } => {
+                self.trunks.begin(&self.tables, trunk, self.now);
+                (format!("trunk:{trunk}").into(), Some(Source::Trunk(trunk.clone())), Some(trunk.clone()))
+            }
+            Target::Contact { uri, .. } => {
+                (format!("contact:{uri}").into(), Some(Source::User(planned.to.clone())), None)
+            }
+            Target::Uri(uri) => (format!("uri:{uri}").into(), None, None),
+        };
+        let at = self.now.as_nanos();
+        let attempts = &mut call.body.cdr.attempts;
+        // More attempts than a u16 counts would need as many targets, which `targets_max` forbids.
+        let attempt = u16::try_from(attempts.len()).ok();
+        attempts.push(Attempt {
+            target: label,
+            routed: planned.to.clone(),
+            start: at,
+            ring: None,
+            answer: None,
+            end: at,
+            cause: Cause::NORMAL,
+            status: 0,
+        });
+        let party = Party {
+            leg,
+            role: Role::Called,
+            source,
+            identity: Identity { address: planned.to.clone(), ..Identity::default() },
+            access: planned.access.clone(),
+            nat: None,
+            trunk,
+            attempt,
+            said: None,
+            told: None,
+            session: self.session(),
+        };
+        Branch { party, state: BranchState::Dialled }
+    }
+
+    fn dial(
+        &mut self,
+        call: &mut Call,
+        hunt: &Hunt,
+        party: &Party,
+        branch: &mut Branch,
+        target: Target,
+        reason: Reason,
+    ) -> Result<(), Failure> {
+        let relay = relayed(party, &branch.party);
+        let offer = match &party.said {
+            Some(offer) if !hunt.offerless => Some(
+                offer_for(&call.body, &mut branch.party, offer, relay)
+                    .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?,
+            ),
+            _ => None,
+        };
+        self.note(Note::Dialled {
+            call: call.body.cdr.call,
+            leg: branch.party.leg,
+            trunk: branch.party.trunk.clone(),
+            reason,
+        });
+        let dial = Dial {
+            target,
+            from: party.identity.clone(),
+            to: branch.party.identity.address.clone(),
+            offer,
+            headers: call.body.headers.clone(),
+            hops_left: call.body.hops_left,
+        };
+        branch.state = BranchState::Dialled;
+        self.say(branch.party.leg, LegCommand::Dial(Box::new(dial)));
+        Ok(())
+    }
+
+    /// Dials the targets whose ports are open now.
+    pub(crate) fn dial_ready(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party) -> Step {
+        if !all_open(&call.body, party.leg) {
+            return Step::Going;
+        }
+        let mut branches = std::mem::take(&mut hunt.branches);
+        branches.retain(|branch| {
+            let BranchState::Opening { target, reason } = &branch.state else { return true };
+            if !all_open(&call.body, branch.party.leg) {
+                return true;
+            }
+            let (target, reason) = (target.clone(), reason.clone());
+            let dialled = self.dial(call, hunt, party, branch, target, reason);
+            if let Err(failure) = &dialled {
+                self.undialled(call, &branch.party, failure);
+                hunt.failed(failure.clone());
+            }
+            dialled.is_ok()
+        });
+        hunt.branches = branches;
+        self.hunt_check(call, hunt, party)
+    }
+
+    /// A target was told where to go instead: its new targets ring with those that ring already.
+    pub(crate) fn hunt_redirected(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        party: &Party,
+        leg: LegId,
+        targets: Vec<Target>,
+    ) {
+        let Some(index) = hunt.branch(leg) else { return };
+        let branch = &mut hunt.branches[index];
+        branch.state = BranchState::Redirected;
+        if hunt.redirects >= self.settings.redirects_max {
+            hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call was redirected more often than is allowed"));
+            return;
+        }
+        hunt.redirects += 1;
+        let branch = &hunt.branches[index].party;
+        let planned = Planned {
+            way: Way::User,
+            to: branch.identity.address.clone(),
+            access: branch.access.clone(),
+            reason: Reason::redirected(),
+        };
+        for target in targets {
+            self.ring(call, hunt, party, &planned, target);
+        }
+    }
+
+    /// A target's leg is over.
+    pub(crate) fn hunt_ended(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        party: &Party,
+        leg: LegId,
+        ended: &Ended,
+    ) -> Step {
+        let Some(index) = hunt.branch(leg) else { return Step::Going };
+        let branch = hunt.branches.remove(index);
+        hunt.early = hunt.early.filter(|early| *early != leg);
+        self.gone(call, &branch.party, ended);
+        self.note(Note::AttemptFailed { call: call.body.cdr.call, leg, cause: ended.cause, status: ended.status });
+        if matches!(branch.state, BranchState::Redirected) {
+            return self.hunt_check(call, hunt, party);
+        }
+        let failure = Failure::of(ended);
+        if failure.is_global() {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+            // A 6xx ends the search: what rings is cancelled and nothing else is tried.
+            self.hunt_cancel(call, hunt, Cause::NORMAL);
+            return Step::Failed(failure);
+        }
+        hunt.failed(failure);
+        self.hunt_check(call, hunt, party)
+    }
+
+    /// The stage has rung long enough, or a registrar has not answered.
+    pub(crate) fn hunt_timeout(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, alarm: Alarm) -> Step {
+        for locating in std::mem::take(&mut hunt.locating) {
+            self.queries.remove(&locating.query);
+            hunt.failed(Failure::new(Cause::TEMPORARY_FAILURE, "the registrar has not answered"));
+        }
+        if alarm == Alarm::Ring {
+            for branch in std::mem::take(&mut hunt.branches) {
+                // Somebody who was alerted did not want to answer; where nothing rang, another way may do better.
+                let (cause, sentence) = match branch.state {
+                    BranchState::Ringing => (Cause::NO_ANSWER, "it rang and nobody answered"),
+                    _ => (Cause::TIMER_EXPIRY, "the target has not answered"),
+                };
+                self.dismiss(call, &branch.party, cause);
+                hunt.failed(Failure::new(cause, sentence));
+            }
+            hunt.early = None;
+        }
+        self.hunt_check(call, hunt, party)
+    }
+
+    /// A port of a target could not be opened: the target is not tried.
+    pub(crate) fn hunt_portless(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, leg: LegId) -> Step {
+        if let Some(index) = hunt.branch(leg) {
+            let branch = hunt.branches.remove(index);
+            let failure = Failure::portless();
+            self.undialled(call, &branch.party, &failure);
+            hunt.failed(failure);
+        }
+        self.hunt_check(call, hunt, party)
+    }
+
+    /// One has answered: the search is over, the others are cancelled.
+    pub(crate) fn hunt_won(&mut self, call: &mut Call, hunt: &mut Hunt, leg: LegId) -> Option<Party> {
+        let index = hunt.branch(leg)?;
+        let winner = hunt.branches.remove(index).party;
+        self.hunt_cancel(call, hunt, Cause::NON_SELECTED);
+        let at = self.now.as_nanos();
+        if let Some(attempt) = call.body.attempt(winner.attempt) {
+            attempt.answer = Some(at);
+        }
+        Some(winner)
+    }
+
+    /// Ends the search and every leg of it.
+    pub(crate) fn hunt_cancel(&mut self, call: &mut Call, hunt: &mut Hunt, cause: Cause) {
+        for branch in std::mem::take(&mut hunt.branches) {
+            self.dismiss_branch(call, &branch, cause);
+        }
+        for locating in std::mem::take(&mut hunt.locating) {
+            self.queries.remove(&locating.query);
+        }
+        hunt.stages.clear();
+        self.clear_alarm(call, Alarm::Ring);
+        self.clear_alarm(call, Alarm::Locate);
+    }
+
+    fn dismiss_branch(&mut self, call: &mut Call, branch: &Branch, cause: Cause) {
+        if matches!(branch.state, BranchState::Opening { .. }) {
+            self.undialled(call, &branch.party, &Failure::new(cause, ""));
+        } else {
+            self.dismiss(call, &branch.party, cause);
+        }
+    }
+
+    /// A leg that was never dialled goes without a word.
+    fn undialled(&mut self, call: &mut Call, party: &Party, failure: &Failure) {
+        self.gone(call, party, &Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange });
+    }
+
+    /// Goes on to the next stage when nothing of this one is left, if the cause allows it.
+    fn hunt_check(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party) -> Step {
+        if hunt.is_busy() {
+            return Step::Going;
+        }
+        let next = hunt.stage_failure.as_ref().is_none_or(|failure| hunt.failover.allows(failure.cause));
+        if next {
+            return self.hunt_next(call, hunt, party);
+        }
+        hunt.stages.clear();
+        self.hunt_next(call, hunt, party)
+    }
+
+    pub(crate) fn located(&mut self, call: &mut Call, query: QueryId, found: Found) {
+        self.search(call, |calls, call, hunt, party| calls.hunt_located(call, hunt, party, query, found));
+    }
+
+    pub(crate) fn hunt_alarm(&mut self, call: &mut Call, alarm: Alarm) {
+        self.search(call, |calls, call, hunt, party| calls.hunt_timeout(call, hunt, party, alarm));
+    }
+
+    /// Works on the search that is going on, whatever it is for, and draws the conclusion.
+    pub(crate) fn search(
+        &mut self,
+        call: &mut Call,
+        work: impl FnOnce(&mut Self, &mut Call, &mut Hunt, &Party) -> Step,
+    ) {
+        call.state = match std::mem::replace(&mut call.state, State::Ending) {
+            State::Ringing(mut ringing) => {
+                let step = work(self, call, &mut ringing.hunt, &ringing.caller);
+                self.ringing_on(call, ringing, step)
+            }
+            State::Moving(mut moving) => {
+                let step = work(self, call, &mut moving.hunt, &moving.remaining);
+                self.moving_on(call, moving, step)
+            }
+            State::Talking(mut talking) => {
+                let step = match &mut talking.transfer {
+                    Some(transfer) => {
+                        let remaining = &talking.parties[1 - transfer.asker];
+                        work(self, call, &mut transfer.hunt, remaining)
+                    }
+                    None => Step::Going,
+                };
+                self.transfer_on(call, talking, step)
+            }
+            state => state,
+        };
+    }
+}
+
+impl Hunt {
+    fn is_busy(&self) -> bool {
+        !self.branches.is_empty() || !self.locating.is_empty()
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        self.stage_failure = Some(Failure::better(self.stage_failure.take(), failure.clone()));
+        self.failure = Some(Failure::better(self.failure.take(), failure));
+    }
+}

@@ -1,0 +1,276 @@
+//! What goes into the call engine and what comes out of it.
+
+use crate::CallRecord;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use sx_leg::{Address, EndedBy, LegCommand, LegEvent, Source, Target};
+use sx_media::{MediaCommand, MediaEvent};
+use sx_route::{Reason, Tables};
+use sx_types::{CallId, Cause, LegId, TraceId};
+
+/// What the world did.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A leg's protocol says that something has happened. The ids of incoming legs are chosen by the adapter, with
+    /// the uppermost bit clear; those of outgoing legs came with [`LegCommand::Dial`] and have it set.
+    Leg {
+        /// The leg.
+        leg: LegId,
+        /// What has happened.
+        event: LegEvent,
+    },
+    /// The party of a leg is behind a NAT, and its signalling comes from this address. To be told before the first
+    /// event of the leg that carries a description; without it only the negotiated address is believed.
+    Nat {
+        /// The leg, known already or about to come.
+        leg: LegId,
+        /// Where its signalling comes from.
+        address: IpAddr,
+    },
+    /// A packet thread tells something about a port.
+    Media(MediaEvent),
+    /// The answer to [`Output::Locate`].
+    Located {
+        /// The question.
+        query: QueryId,
+        /// What was found.
+        found: Found,
+    },
+    /// The configuration has changed. Calls that are planned keep their plan.
+    Tables(Arc<Tables>),
+    /// A trunk has begun or ceased to answer its probes. Every trunk is healthy until this says otherwise.
+    TrunkHealth {
+        /// The trunk's configured name.
+        trunk: &'a str,
+        /// Does it answer?
+        healthy: bool,
+    },
+    /// What the other workers have on a trunk, to be added to our own when its limits are checked.
+    TrunkLoad {
+        /// The trunk's configured name.
+        trunk: &'a str,
+        /// Calls on it now.
+        active: u32,
+        /// Calls begun on it in this second.
+        begun_this_second: u32,
+    },
+    /// Somebody who operates the exchange wants something.
+    Command(Command),
+}
+
+/// What an operator may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// End a call.
+    Hangup {
+        /// The call.
+        call: CallId,
+        /// Why.
+        cause: Cause,
+    },
+    /// Take no new calls; those there are go on.
+    Drain,
+    /// Take new calls again.
+    Undrain,
+}
+
+/// The name of a question. Unique within the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct QueryId(pub u64);
+
+/// Where a user was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The user exists and is registered at these places, which ring together; at none when the list is empty.
+    Contacts(Vec<Target>),
+    /// There is no such user.
+    Unknown,
+    /// The question could not be answered.
+    Failed,
+}
+
+/// What the driver must carry out, in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// A leg is to do something. An outgoing leg begins with [`LegCommand::Dial`].
+    Leg {
+        /// The leg.
+        leg: LegId,
+        /// What it is to do.
+        command: LegCommand,
+    },
+    /// A packet thread is to do something.
+    Media(MediaCommand),
+    /// Where is this user registered? To be answered by [`Input::Located`], within [`Settings::locate_wait`].
+    Locate {
+        /// The question.
+        query: QueryId,
+        /// The user.
+        address: Address,
+    },
+    /// To be written down. Whatever follows for the same call waits until it is on disk, where the shell wants that.
+    Record(CallRecord),
+    /// To be counted and logged.
+    Note(Note),
+}
+
+/// Something worth counting and logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A call was admitted.
+    Begun {
+        /// The call.
+        call: CallId,
+        /// The story it belongs to.
+        trace: TraceId,
+        /// The caller's leg.
+        leg: LegId,
+        /// Where it came from.
+        source: Source,
+        /// Whom the caller dialled.
+        dialled: Address,
+    },
+    /// A call was not even admitted; no record is made of it.
+    NotAdmitted {
+        /// The caller's leg.
+        leg: LegId,
+        /// Why not.
+        why: NotAdmitted,
+    },
+    /// A target is tried.
+    Dialled {
+        /// The call.
+        call: CallId,
+        /// The outgoing leg.
+        leg: LegId,
+        /// The trunk, when it is one.
+        trunk: Option<Arc<str>>,
+        /// Why this target.
+        reason: Reason,
+    },
+    /// An attempt has failed.
+    AttemptFailed {
+        /// The call.
+        call: CallId,
+        /// The outgoing leg.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+        /// The protocol's own status, 0 for none.
+        status: u16,
+    },
+    /// A call was answered.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// The leg that answered.
+        leg: LegId,
+        /// How long that took.
+        after: Duration,
+    },
+    /// A party was connected elsewhere.
+    Transferred {
+        /// The call.
+        call: CallId,
+        /// The leg that stays.
+        stays: LegId,
+        /// The leg that joins it.
+        joins: LegId,
+    },
+    /// A transfer has failed; the parties are connected as they were.
+    TransferFailed {
+        /// The call.
+        call: CallId,
+        /// The status told to the party that asked.
+        status: u16,
+    },
+    /// A call is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// Why.
+        cause: Cause,
+        /// The final status towards the caller.
+        status: u16,
+        /// By whom.
+        by: EndedBy,
+        /// Why, in a sentence, when the exchange ended it.
+        sentence: Box<str>,
+        /// How long the parties talked; zero when it was not answered.
+        talked: Duration,
+    },
+    /// A leg told of something that its call did not expect, and that was ignored.
+    Unexpected {
+        /// The leg.
+        leg: LegId,
+        /// What it told.
+        event: &'static str,
+    },
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// There are as many calls as [`Settings::calls_max`] allows.
+    Full,
+    /// The exchange takes no new calls.
+    Draining,
+    /// The trunk it came from has all its channels in use.
+    TrunkFull,
+}
+
+/// What the engine is set to, for its whole life.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The worker, which is the upper 16 bits of the ids of its ports.
+    pub worker: u16,
+    /// The first id of an outgoing leg; the uppermost bit must be set. Ids go up by one.
+    pub first_outgoing_leg: LegId,
+    /// Calls at the same time.
+    pub calls_max: u32,
+    /// After how many seconds a caller who found the exchange full may try again.
+    pub retry_after_s: u32,
+    /// Targets tried in one call, redirections included.
+    pub targets_max: u8,
+    /// Redirections followed in one call.
+    pub redirects_max: u8,
+    /// Streams of one description; one with more is refused.
+    pub streams_max: u8,
+    /// Events that wait for a port or for another change of the session to be over.
+    pub waiting_max: u8,
+    /// How long a call may last once it is answered.
+    pub talk_max: Duration,
+    /// How long to wait for a packet thread to open ports.
+    pub port_wait: Duration,
+    /// How long to wait for an answer to [`Output::Locate`].
+    pub locate_wait: Duration,
+    /// How long a party may take to answer an offer.
+    pub offer_wait: Duration,
+    /// How long the record waits for what the ports have counted.
+    pub close_wait: Duration,
+    /// How long to wait for the last leg to end before the call is forgotten.
+    pub leg_wait: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            worker: 0,
+            first_outgoing_leg: LegId(1 << 63),
+            calls_max: 10_000,
+            retry_after_s: 10,
+            targets_max: 16,
+            redirects_max: 5,
+            streams_max: 8,
+            waiting_max: 16,
+            talk_max: Duration::from_secs(4 * 3600),
+            port_wait: Duration::from_secs(2),
+            locate_wait: Duration::from_secs(5),
+            offer_wait: Duration::from_secs(40),
+            close_wait: Duration::from_secs(1),
+            leg_wait: Duration::from_secs(70),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The media ports of a call: opened before they are named in a description, closed with the leg they face.
+
+use crate::alarm::Alarm;
+use crate::engine::Calls;
+use crate::interface::Output;
+use crate::state::{Body, Call, Party, Port, PortState, Role, Told, relayed};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use sx_media::{
+    Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, SessionVersion, StreamSummary,
+    relay_answer, relay_description, remote, streams,
+};
+use sx_types::{Cause, LegId};
+
+/// Can a description be passed on now?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Every port it needs is open.
+    Ready,
+    /// Some are being opened.
+    Waiting,
+}
+
+/// Why a description cannot be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undeliverable {
+    /// The party that wrote it is at fault.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The party that wrote it asks for more than anybody may.
+    #[error("the description has more streams than are allowed")]
+    TooManyStreams,
+}
+
+impl Undeliverable {
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::Media(MediaError::Description(_)) => Cause::INVALID_MESSAGE,
+            Self::Media(_) | Self::TooManyStreams => Cause::INCOMPATIBLE,
+        }
+    }
+}
+
+/// Ports are named `worker (16 bits) | call (40 bits) | index (8 bits)`.
+pub(crate) fn unique_of(port: PortId) -> u64 {
+    port.0 >> 8 & UNIQUE_MASK
+}
+
+pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
+
+impl Calls {
+    /// Opens the ports that a description needs on the sides of both parties, as far as there are none.
+    pub(crate) fn prepare(
+        &mut self,
+        call: &mut Call,
+        description: &Bytes,
+        parties: [&Party; 2],
+    ) -> Result<Readiness, Undeliverable> {
+        let summaries = streams(description)?;
+        if summaries.len() > usize::from(self.settings.streams_max) {
+            return Err(Undeliverable::TooManyStreams);
+        }
+        let ready = parties.map(|party| self.open_ports(call, party, &summaries));
+        Ok(if ready.contains(&Readiness::Waiting) { Readiness::Waiting } else { Readiness::Ready })
+    }
+
+    /// Opens the ports that face one party. `summaries`: the streams, of whichever party's description.
+    fn open_ports(&mut self, call: &mut Call, party: &Party, summaries: &[StreamSummary]) -> Readiness {
+        let mut readiness = Readiness::Ready;
+        for (stream, summary) in summaries.iter().enumerate() {
+            if summary.rejected || summary.profile == Profile::Other {
+                continue;
+            }
+            // At most `streams_max` of them, which is a byte.
+            let stream = stream as u8;
+            let state = call.body.ports.iter().find(|port| port.leg == party.leg && port.stream == stream);
+            match state.map(|port| port.state) {
+                Some(PortState::Open(_)) => continue,
+                Some(PortState::Opening | PortState::Closing) => {}
+                None => self.open_port(call, party, stream, summary),
+            }
+            readiness = Readiness::Waiting;
+        }
+        readiness
+    }
+
+    fn open_port(&mut self, call: &mut Call, party: &Party, stream: u8, summary: &StreamSummary) {
+        let base = u64::from(self.settings.worker) << 48 | call.body.unique << 8;
+        let used = |id: PortId| call.body.ports.iter().any(|port| port.id == id);
+        // A call that has 256 ports open at once has exceeded every other limit before; then the last is shared.
+        let id = (0..=255).map(|index| PortId(base | index)).find(|id| !used(*id)).unwrap_or(PortId(base | 255));
+        call.body.ports.push(Port { id, leg: party.leg, stream, role: party.role, state: PortState::Opening });
+        // A party that has made a description has said which family it wants; another one is configured.
+        let ipv6 = if party.said.is_some() { summary.ipv6 } else { party.access.ipv6 };
+        self.out.push_back(Output::Media(MediaCommand::Open {
+            port: id,
+            interface: party.access.interface.clone(),
+            ipv6,
+            class: summary.traffic_class(),
+        }));
+        if !call.alarms.iter().any(|set| set.alarm == Alarm::Ports) {
+            self.set_alarm(call, Alarm::Ports, self.settings.port_wait);
+        }
+    }
+
+    /// Tells the ports that face a party where it is.
+    pub(crate) fn set_remotes(&mut self, body: &Body, party: &Party, description: &Bytes) {
+        let latch = party.nat.map_or(Latch::Port, Latch::Nat);
+        for (id, _) in open_of(body, party.leg) {
+            let port = body.ports.iter().find(|port| port.id == id);
+            let Some(stream) = port.map(|port| usize::from(port.stream)) else { continue };
+            if let Some(remote) = remote(description, stream, latch) {
+                self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote }));
+            }
+        }
+    }
+
+    /// Connects the ports of two parties, stream by stream, both ways.
+    pub(crate) fn patch(&mut self, body: &Body, one: LegId, other: LegId) {
+        for port in body.ports.iter().filter(|port| port.leg == one && matches!(port.state, PortState::Open(_))) {
+            let facing = body.ports.iter().find(|peer| {
+                peer.leg == other && peer.stream == port.stream && matches!(peer.state, PortState::Open(_))
+            });
+            if let Some(peer) = facing {
+                self.out.push_back(Output::Media(MediaCommand::Patch { from: port.id, to: Some(peer.id) }));
+                self.out.push_back(Output::Media(MediaCommand::Patch { from: peer.id, to: Some(port.id) }));
+            }
+        }
+    }
+
+    /// Lets media flow between two parties that both have said where they are.
+    pub(crate) fn connect(&mut self, body: &Body, one: &Party, other: &Party) {
+        if !relayed(one, other) {
+            return;
+        }
+        for party in [one, other] {
+            if let Some(said) = &party.said {
+                self.set_remotes(body, party, said);
+            }
+        }
+        self.patch(body, one.leg, other.leg);
+    }
+
+    /// Closes the ports that face a leg. What arrives for it from the other ports goes nowhere then.
+    pub(crate) fn close_ports(&mut self, body: &mut Body, leg: LegId) {
+        for port in body.ports.iter_mut().filter(|port| port.leg == leg && port.state != PortState::Closing) {
+            port.state = PortState::Closing;
+            self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));
+        }
+    }
+
+    /// Takes a port's last word into the record.
+    pub(crate) fn port_closed(call: &mut Call, closed: &Closed) {
+        let Some(index) = call.body.ports.iter().position(|port| port.id == closed.port) else { return };
+        let port = call.body.ports.remove(index);
+        let cdr = &mut call.body.cdr;
+        let kept = match port.role {
+            Role::Caller => &mut cdr.caller_media,
+            Role::Called => &mut cdr.called_media,
+        };
+        // Of several ports on one side the record has the one that carried most: the talk, not a loser's silence.
+        if kept.is_none_or(|stats| stats.packets_received + stats.packets_sent < carried(closed)) {
+            *kept = Some(closed.stats);
+        }
+    }
+
+    /// The port is open: what waited for it may go on when it was the last.
+    pub(crate) fn port_opened(&mut self, call: &mut Call, opened: Opened) {
+        for port in call.body.ports.iter_mut().filter(|port| port.id == opened.port) {
+            if port.state == PortState::Opening {
+                port.state = PortState::Open(opened);
+            }
+        }
+        if !any_opening(&call.body) {
+            self.clear_alarm(call, Alarm::Ports);
+        }
+    }
+}
+
+fn carried(closed: &Closed) -> u64 {
+    closed.stats.packets_received + closed.stats.packets_sent
+}
+
+/// Is a port of the call being opened?
+pub(crate) fn any_opening(body: &Body) -> bool {
+    body.ports.iter().any(|port| port.state == PortState::Opening)
+}
+
+/// Are the ports that face a leg open, as many as there are?
+pub(crate) fn all_open(body: &Body, leg: LegId) -> bool {
+    !body.ports.iter().any(|port| port.leg == leg && port.state == PortState::Opening)
+}
+
+/// The open ports that face a leg.
+fn open_of(body: &Body, leg: LegId) -> SmallVec<[(PortId, Opened); 2]> {
+    let facing = body.ports.iter().filter(|port| port.leg == leg);
+    facing
+        .filter_map(|port| match port.state {
+            PortState::Open(opened) => Some((port.id, opened)),
+            PortState::Opening | PortState::Closing => None,
+        })
+        .collect()
+}
+
+/// The open ports that face a leg, by stream.
+fn by_stream(body: &Body, leg: LegId) -> SmallVec<[Option<Opened>; 4]> {
+    let mut opened = SmallVec::new();
+    for port in body.ports.iter().filter(|port| port.leg == leg) {
+        let PortState::Open(open) = port.state else { continue };
+        let stream = usize::from(port.stream);
+        if opened.len() <= stream {
+            opened.resize(stream + 1, None);
+        }
+        opened[stream] = Some(open);
+    }
+    opened
+}
+
+/// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
+pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, MediaError> {
+    let leg = to.leg;
+    tell(to, offer, relay, |session| relay_description(offer, &by_stream(body, leg), session))
+}
+
+/// An answer as `to`, who made `offer`, is to see it.
+pub(crate) fn answer_for(
+    body: &Body,
+    to: &mut Party,
+    answer: &Bytes,
+    offer: &Bytes,
+    relay: bool,
+) -> Result<Bytes, MediaError> {
+    let leg = to.leg;
+    tell(to, answer, relay, |session| relay_answer(answer, offer, &by_stream(body, leg), session))
+}
+
+/// Gives the party the same text again when it is made from the same description, else a new version.
+fn tell(
+    to: &mut Party,
+    from: &Bytes,
+    relay: bool,
+    rewrite: impl FnOnce(SessionVersion) -> Result<Bytes, MediaError>,
+) -> Result<Bytes, MediaError> {
+    if !relay {
+        return Ok(from.clone());
+    }
+    if let Some(told) = to.told.as_ref().filter(|told| told.from == *from) {
+        return Ok(told.text.clone());
+    }
+    let session = to.session.next();
+    let text = rewrite(session)?;
+    to.session = session;
+    to.told = Some(Told { from: from.clone(), text: text.clone() });
+    Ok(text)
+}
+
+/// Which call a packet thread's event is about.
+pub(crate) fn port_of(event: &MediaEvent) -> PortId {
+    match event {
+        MediaEvent::Opened(opened) => opened.port,
+        MediaEvent::OpenFailed { port, .. } | MediaEvent::Silent { port } => *port,
+        MediaEvent::Closed(closed) => closed.port,
+    }
+}

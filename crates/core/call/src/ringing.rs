@@ -1,0 +1,233 @@
+//! A caller waits, targets ring: progress and early media are passed on in the order they come, the first answer wins.
+
+use crate::CallRecord;
+use crate::alarm::Alarm;
+use crate::engine::{Calls, name};
+use crate::failure::Failure;
+use crate::hunt::Step;
+use crate::interface::{Note, Output};
+use crate::ports::{Readiness, answer_for, offer_for};
+use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, State, Talking, relayed};
+use bytes::Bytes;
+use sx_engine::Time;
+use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind};
+use sx_media::agreed_codec;
+use sx_types::{Cause, LegId};
+
+impl Calls {
+    pub(crate) fn ringing_event(
+        &mut self,
+        call: &mut Call,
+        mut ringing: Box<Ringing>,
+        leg: LegId,
+        event: LegEvent,
+    ) -> State {
+        if leg == ringing.caller.leg {
+            return self.waiting_caller_event(call, ringing, event);
+        }
+        if ringing.hunt.branch(leg).is_none() {
+            self.note(Note::Unexpected { leg, event: name(&event) });
+            return State::Ringing(ringing);
+        }
+        match event {
+            LegEvent::Progress(progress) => self.pass_progress(call, &mut ringing, leg, &progress),
+            LegEvent::Answered(answer) => return self.answered(call, ringing, leg, answer),
+            LegEvent::Redirected { targets } => {
+                let Ringing { caller, hunt } = &mut *ringing;
+                self.hunt_redirected(call, hunt, caller, leg, targets);
+            }
+            LegEvent::Ended(ended) => {
+                let Ringing { caller, hunt } = &mut *ringing;
+                let step = self.hunt_ended(call, hunt, caller, leg, &ended);
+                return self.ringing_on(call, ringing, step);
+            }
+            LegEvent::Offered { .. } => self.refuse_glare(leg),
+            LegEvent::Digit { .. } | LegEvent::Info { .. } if ringing.hunt.early == Some(leg) => {
+                self.pass_information(ringing.caller.leg, event);
+            }
+            event => self.note(Note::Unexpected { leg, event: name(&event) }),
+        }
+        State::Ringing(ringing)
+    }
+
+    fn waiting_caller_event(&mut self, call: &mut Call, mut ringing: Box<Ringing>, event: LegEvent) -> State {
+        let leg = ringing.caller.leg;
+        match event {
+            LegEvent::Ended(ended) => {
+                self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
+                self.gone(call, &ringing.caller, &ended);
+                let status = if ended.status == 0 { 487 } else { ended.status };
+                return self.finish(call, ended.cause, status, ended.by, "");
+            }
+            LegEvent::Offered { .. } => self.refuse_glare(leg),
+            LegEvent::Digit { .. } | LegEvent::Info { .. } => match ringing.hunt.early {
+                Some(early) => self.pass_information(early, event),
+                None => self.note(Note::Unexpected { leg, event: name(&event) }),
+            },
+            event => self.note(Note::Unexpected { leg, event: name(&event) }),
+        }
+        State::Ringing(ringing)
+    }
+
+    /// Draws the conclusion from how the search stands.
+    pub(crate) fn ringing_on(&mut self, call: &mut Call, ringing: Box<Ringing>, step: Step) -> State {
+        match step {
+            Step::Going => State::Ringing(ringing),
+            Step::Failed(failure) => self.reject(call, &ringing.caller, &failure),
+        }
+    }
+
+    /// Refuses the caller and ends the call.
+    pub(crate) fn reject(&mut self, call: &mut Call, caller: &Party, failure: &Failure) -> State {
+        self.leave(call, caller, LegCommand::Reject(failure.rejection()), failure.cause);
+        self.finish(call, failure.cause, failure.status_or_mapped(), failure.by, &failure.sentence)
+    }
+
+    fn pass_progress(&mut self, call: &mut Call, ringing: &mut Ringing, leg: LegId, progress: &Progress) {
+        let Ringing { caller, hunt } = ringing;
+        let Some(index) = hunt.branch(leg) else { return };
+        let at = self.now.as_nanos();
+        let branch = &mut hunt.branches[index];
+        if progress.kind == ProgressKind::Ringing {
+            branch.state = BranchState::Ringing;
+            call.body.cdr.ring.get_or_insert(at);
+            if let Some(attempt) = call.body.attempt(branch.party.attempt) {
+                attempt.ring.get_or_insert(at);
+            }
+        }
+        let audible = match &progress.media {
+            // The caller can hear one at a time: the first that has something to say.
+            Some(Media::Answer(text)) if hunt.early.is_none_or(|early| early == leg) => Some(text),
+            _ => None,
+        };
+        let media = audible.and_then(|text| {
+            let offer = caller.said.clone()?;
+            let told = answer_for(&call.body, caller, text, &offer, relayed(caller, &branch.party)).ok()?;
+            if branch.party.said.as_ref() != Some(text) {
+                branch.party.said = Some(text.clone());
+                self.connect(&call.body, caller, &branch.party);
+            }
+            hunt.early = Some(leg);
+            Some(Media::Answer(told))
+        });
+        // Ten telephones ring once for the caller; one that repeats itself keeps the caller's side alive.
+        let repeated = media.is_none() && matches!(hunt.told, Some((kind, of)) if kind == progress.kind && of != leg);
+        if !repeated {
+            hunt.told = Some((progress.kind, leg));
+            self.say(caller.leg, LegCommand::Progress { kind: progress.kind, media });
+        }
+    }
+
+    fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
+        let Ringing { caller, hunt } = &mut *ringing;
+        let Some(index) = hunt.branch(leg) else { return State::Ringing(ringing) };
+        let callee = &mut hunt.branches[index].party;
+        let was_early = callee.said.clone();
+        let told = match (&answer.media, &caller.said) {
+            (Some(Media::Offer(offer)), None) => {
+                let readiness = match relayed(caller, callee) {
+                    true => self.prepare(call, offer, [caller, callee]),
+                    false => Ok(Readiness::Ready),
+                };
+                if readiness == Ok(Readiness::Waiting) {
+                    Self::defer(call, Block::Ports, leg, LegEvent::Answered(answer));
+                    return State::Ringing(ringing);
+                }
+                callee.said = Some(offer.clone());
+                match readiness {
+                    Ok(_) => deliver_offer(call, caller, callee, offer),
+                    Err(error) => Err(Failure::new(error.cause(), &error.to_string())),
+                }
+            }
+            (media, said) => {
+                if let Some(media) = media {
+                    callee.said = Some(media.bytes().clone());
+                }
+                let said = said.clone();
+                deliver_answer(call, caller, callee, said.as_ref())
+            }
+        };
+        let media = match told {
+            Ok(media) => media,
+            Err(failure) => return self.answered_in_vain(call, ringing, leg, &failure),
+        };
+        let Some(callee) = self.hunt_won(call, &mut ringing.hunt, leg) else { return State::Ringing(ringing) };
+        let caller = ringing.caller;
+        let negotiation = match (&media, &callee.said) {
+            (Some(Media::Offer(_)), Some(offer)) => Negotiation::Confirming { by: 0, offer: offer.clone() },
+            _ => Negotiation::Idle,
+        };
+        if negotiation == Negotiation::Idle && callee.said != was_early {
+            self.connect(&call.body, &caller, &callee);
+        }
+        if negotiation == Negotiation::Idle {
+            call.body.cdr.codec = callee.said.as_ref().and_then(|said| agreed_codec(said));
+        } else {
+            self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
+        }
+        self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
+        self.record_answer(call, &callee);
+        State::Talking(Box::new(Talking { parties: [caller, callee], negotiation, transfer: None }))
+    }
+
+    /// Its answer cannot be passed on: it is hung up, and counts as an attempt that has failed.
+    fn answered_in_vain(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, failure: &Failure) -> State {
+        let Ringing { caller, hunt } = &mut *ringing;
+        self.say(leg, LegCommand::Hangup { cause: failure.cause });
+        let trunk = hunt.branch(leg).and_then(|index| hunt.branches[index].party.trunk.take());
+        let ended = Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange };
+        let step = self.hunt_ended(call, hunt, caller, leg, &ended);
+        self.still_leaving(call, leg, trunk);
+        self.ringing_on(call, ringing, step)
+    }
+
+    fn record_answer(&mut self, call: &mut Call, callee: &Party) {
+        let at = self.now.as_nanos();
+        call.body.headers = Vec::new();
+        call.body.cdr.answer = Some(at);
+        let id = call.body.cdr.call;
+        let by = call.body.attempt(callee.attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
+        self.out.push_back(Output::Record(CallRecord::Answered { call: id, at, by }));
+        let after = self.now.since(Time::from_nanos(call.body.cdr.start));
+        self.note(Note::Answered { call: id, leg: callee.leg, after });
+        self.set_alarm(call, Alarm::Talk, self.settings.talk_max);
+    }
+
+    /// A change of the session cannot be asked for now.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+    // An offer that crosses one of ours is refused with 491.
+    pub(crate) fn refuse_glare(&mut self, leg: LegId) {
+        self.say(leg, LegCommand::RefuseOffer { cause: Cause(31), status: 491 });
+    }
+
+    /// Passes keys and application information on to the other leg.
+    pub(crate) fn pass_information(&mut self, to: LegId, event: LegEvent) {
+        match event {
+            LegEvent::Digit { digit, duration_ms } => self.say(to, LegCommand::Digit { digit, duration_ms }),
+            LegEvent::Info { content_type, body } => self.say(to, LegCommand::Info { content_type, body }),
+            _ => {}
+        }
+    }
+}
+
+fn deliver_offer(call: &Call, caller: &mut Party, callee: &Party, offer: &Bytes) -> Result<Option<Media>, Failure> {
+    let text = offer_for(&call.body, caller, offer, relayed(caller, callee))
+        .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?;
+    Ok(Some(Media::Offer(text)))
+}
+
+/// The called party's description, as it came with the answer or before it.
+fn deliver_answer(
+    call: &Call,
+    caller: &mut Party,
+    callee: &Party,
+    offer: Option<&Bytes>,
+) -> Result<Option<Media>, Failure> {
+    let Some(said) = &callee.said else { return Ok(None) };
+    let relay = relayed(caller, callee);
+    let text = match offer {
+        Some(offer) => answer_for(&call.body, caller, said, offer, relay),
+        None => offer_for(&call.body, caller, said, relay),
+    };
+    text.map(|text| Some(Media::Answer(text))).map_err(|error| Failure::new(Cause::INCOMPATIBLE, &error.to_string()))
+}

@@ -1,0 +1,219 @@
+//! A call as one value: taken out of one engine, carried on by another.
+
+use crate::QueryId;
+use crate::alarm::Alarm;
+use crate::engine::Calls;
+use crate::interface::Output;
+use crate::ports::any_opening;
+use crate::slots::Key;
+use crate::state::{Body, Call, Hunt, Joining, Party, PortState, Ringing, State, Talking};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use sx_engine::Time;
+use sx_media::Opened;
+use sx_types::{CallId, LegId};
+
+/// A call, all of it: its parties and what they said, what is being tried, its ports, its timers, its record.
+/// Whoever restores it must also restore the legs and the ports that it names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CallSnapshot {
+    /// Goes up when the form changes; another one is not restored.
+    format: u16,
+    body: Body,
+    state: State,
+    /// When each timer is due, in nanoseconds since the Unix epoch.
+    alarms: Vec<(Alarm, u64)>,
+}
+
+const FORMAT: u16 = 1;
+
+/// Why a snapshot is not restored. Whoever brings it is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// It was made by another version.
+    #[error("the snapshot has format {0}, this exchange reads format 1")]
+    Format(u16),
+    /// The call, a leg of it or its ports are here already.
+    #[error("the call {0} is here already, or one of its legs is")]
+    Present(CallId),
+    /// There is no room for it.
+    #[error("there are as many calls as are allowed")]
+    Full,
+}
+
+impl CallSnapshot {
+    /// The call.
+    pub fn call(&self) -> CallId {
+        self.body.cdr.call
+    }
+
+    /// Its legs that have not ended, those that were told to end included.
+    pub fn legs(&self) -> Vec<LegId> {
+        let mut legs: Vec<LegId> = self.state.parties().iter().map(|party| party.leg).collect();
+        legs.extend(self.body.leaving.iter().map(|leaving| leaving.leg));
+        legs
+    }
+
+    /// Its open media ports.
+    pub fn ports(&self) -> Vec<Opened> {
+        let ports = self.body.ports.iter();
+        ports
+            .filter_map(|port| match port.state {
+                PortState::Open(opened) => Some(opened),
+                PortState::Opening | PortState::Closing => None,
+            })
+            .collect()
+    }
+}
+
+impl Calls {
+    /// The call as it stands. `None` when there is no such call, when it is being cleared, and for the moment in
+    /// which it waits for a port to open or for a change of its session to end: then it is worth another try.
+    pub fn export(&self, call: CallId) -> Option<CallSnapshot> {
+        let call = self.slots.iter().find(|found| found.body.cdr.call == call)?;
+        if !call.waiting.is_empty() || any_opening(&call.body) || matches!(call.state, State::Ending) {
+            return None;
+        }
+        let alarms = call.alarms.iter().map(|set| (set.alarm, set.at.as_nanos())).collect();
+        Some(CallSnapshot { format: FORMAT, body: call.body.clone(), state: call.state.clone(), alarms })
+    }
+
+    /// Forgets a call that another engine carries on: nothing is said to its legs, its ports or the record.
+    /// `false` when there is none.
+    pub fn forget(&mut self, call: CallId) -> bool {
+        let Some(mut call) = self.key_of(call).and_then(|key| self.slots.take(key)) else { return false };
+        self.clear_alarms(&mut call);
+        for party in call.state.parties() {
+            self.legs.remove(&party.leg);
+            if let Some(trunk) = &party.trunk {
+                self.trunks.give_back(&self.tables, trunk);
+            }
+        }
+        self.forget_legs(&mut call);
+        if let Some(hunt) = call.state.hunt() {
+            hunt.locating.iter().for_each(|locating| _ = self.queries.remove(&locating.query));
+        }
+        self.uniques.remove(&call.body.unique);
+        self.slots.release(call.key);
+        true
+    }
+
+    /// Carries on a call that another engine has exported. Timers that have passed meanwhile come at once; what was
+    /// asked of a registrar is asked again.
+    ///
+    /// # Errors
+    /// The snapshot is of another version, the call or one of its legs is here already, or there is no room.
+    pub fn import(&mut self, now: Time, snapshot: CallSnapshot) -> Result<(), ImportError> {
+        if snapshot.format != FORMAT {
+            return Err(ImportError::Format(snapshot.format));
+        }
+        if self.slots.len() >= self.settings.calls_max as usize {
+            return Err(ImportError::Full);
+        }
+        let id = snapshot.call();
+        let legs = snapshot.legs();
+        let known = legs.iter().any(|leg| self.legs.contains_key(leg));
+        if known || self.uniques.contains_key(&snapshot.body.unique) || self.key_of(id).is_some() {
+            return Err(ImportError::Present(id));
+        }
+        self.now = now;
+        let key = self.slots.reserve();
+        self.uniques.insert(snapshot.body.unique, key);
+        legs.into_iter().for_each(|leg| _ = self.legs.insert(leg, key));
+        let CallSnapshot { body, mut state, alarms, .. } = snapshot;
+        let leaving = body.leaving.iter().filter_map(|leaving| leaving.trunk.as_ref());
+        for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
+            self.trunks.occupy(&self.tables, trunk);
+        }
+        self.ask_again(key, &mut state);
+        let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
+        let mut call = Box::new(Call { key, body, state, alarms: alarms_set, waiting, blocked: None });
+        for (alarm, at) in alarms {
+            self.set_alarm_at(&mut call, alarm, Time::from_nanos(at));
+        }
+        self.slots.put_back(key, call);
+        Ok(())
+    }
+
+    fn ask_again(&mut self, key: Key, state: &mut State) {
+        let Some(hunt) = state.hunt_mut() else { return };
+        for locating in &mut hunt.locating {
+            locating.query = QueryId(self.next_query);
+            self.next_query += 1;
+            self.queries.insert(locating.query, key);
+            let address = locating.planned.to.clone();
+            self.out.push_back(Output::Locate { query: locating.query, address });
+        }
+    }
+}
+
+impl State {
+    /// Every party whose leg has neither ended nor been told to.
+    pub(crate) fn parties(&self) -> SmallVec<[&Party; 4]> {
+        let mut parties: SmallVec<[&Party; 4]> = SmallVec::new();
+        match self {
+            Self::Ringing(ringing) => parties.push(&ringing.caller),
+            Self::Talking(talking) => parties.extend(&talking.parties),
+            Self::Moving(moving) => parties.push(&moving.remaining),
+            Self::Joining(joining) => {
+                let Joining { remaining, joins, leaves, .. } = &**joining;
+                parties.extend([remaining, joins]);
+                parties.extend(leaves.as_ref().map(|leaver| &leaver.party));
+            }
+            Self::Ending => {}
+        }
+        if let Some(hunt) = self.hunt() {
+            parties.extend(hunt.branches.iter().map(|branch| &branch.party));
+        }
+        parties
+    }
+
+    fn hunt(&self) -> Option<&Hunt> {
+        match self {
+            Self::Ringing(ringing) => Some(&ringing.hunt),
+            Self::Moving(moving) => Some(&moving.hunt),
+            Self::Talking(talking) => talking.transfer.as_ref().map(|transfer| &transfer.hunt),
+            Self::Joining(_) | Self::Ending => None,
+        }
+    }
+
+    fn hunt_mut(&mut self) -> Option<&mut Hunt> {
+        match self {
+            Self::Ringing(ringing) => Some(&mut ringing.hunt),
+            Self::Moving(moving) => Some(&mut moving.hunt),
+            Self::Talking(talking) => talking.transfer.as_mut().map(|transfer| &mut transfer.hunt),
+            Self::Joining(_) | Self::Ending => None,
+        }
+    }
+
+    /// Notes that the party of a leg is behind a NAT.
+    pub(crate) fn set_nat(&mut self, leg: LegId, address: IpAddr) {
+        let nat_of = |party: &mut Party| {
+            if party.leg == leg {
+                party.nat = Some(address);
+            }
+        };
+        if let Some(hunt) = self.hunt_mut() {
+            hunt.branches.iter_mut().for_each(|branch| nat_of(&mut branch.party));
+        }
+        match self {
+            Self::Ringing(ringing) => {
+                let Ringing { caller, .. } = &mut **ringing;
+                nat_of(caller);
+            }
+            Self::Talking(talking) => {
+                let Talking { parties, .. } = &mut **talking;
+                parties.iter_mut().for_each(nat_of);
+            }
+            Self::Moving(moving) => nat_of(&mut moving.remaining),
+            Self::Joining(joining) => {
+                let Joining { remaining, joins, leaves, .. } = &mut **joining;
+                [remaining, joins].into_iter().for_each(nat_of);
+                leaves.iter_mut().for_each(|leaver| nat_of(&mut leaver.party));
+            }
+            Self::Ending => {}
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What a call is, all of it. Everything but timers and what waits for a moment is serialisable.
+
+use crate::alarm::Set;
+use crate::failure::Failure;
+use crate::slots::Key;
+use crate::{Cdr, QueryId};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use sx_leg::{Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_media::{Opened, PortId, SessionVersion};
+use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage};
+use sx_types::LegId;
+
+/// A call and what surrounds it in this engine.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub key: Key,
+    pub body: Body,
+    pub state: State,
+    pub alarms: SmallVec<[Set; 4]>,
+    /// Events of legs that wait until ports are open or the session's change is over, oldest first.
+    pub waiting: VecDeque<(LegId, LegEvent)>,
+    /// What the first of them waits for.
+    pub blocked: Option<Block>,
+}
+
+/// What an event waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// Ports that are being opened.
+    Ports,
+    /// The end of a change of the session.
+    Negotiation,
+}
+
+/// What a call is in whatever state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Body {
+    /// 40 bits that the ids of its ports carry.
+    pub unique: u64,
+    pub cdr: Cdr,
+    /// The record's end has been written.
+    pub recorded: bool,
+    /// Passed on to outgoing legs.
+    pub headers: Vec<Header>,
+    pub hops_left: u8,
+    /// Every port that has not said it is closed.
+    pub ports: SmallVec<[Port; 4]>,
+    /// Legs that were told to end and have not said they did.
+    pub leaving: SmallVec<[Leaving; 2]>,
+}
+
+/// A media port of the call.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Port {
+    pub id: PortId,
+    /// The leg it faces.
+    pub leg: LegId,
+    /// Which stream of the leg's description.
+    pub stream: u8,
+    /// Whose statistics it keeps.
+    pub role: Role,
+    pub state: PortState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PortState {
+    Opening,
+    Open(Opened),
+    Closing,
+}
+
+/// A leg that was told to end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    pub leg: LegId,
+    /// The trunk whose channel it uses until it has ended.
+    pub trunk: Option<Arc<str>>,
+}
+
+/// Whose side of the record a party is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Role {
+    Caller,
+    Called,
+}
+
+/// A party of the call: a leg and what was said on it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Party {
+    pub leg: LegId,
+    pub role: Role,
+    /// Who it is when it asks for something to be routed; `None` for somebody outside, who may ask for nothing.
+    pub source: Option<Source>,
+    /// Who it is to others.
+    pub identity: Identity,
+    pub access: Access,
+    /// Where its signalling comes from, when it is behind a NAT.
+    pub nat: Option<IpAddr>,
+    /// The trunk whose channel it uses.
+    pub trunk: Option<Arc<str>>,
+    /// Its place among the record's attempts.
+    pub attempt: Option<u16>,
+    /// Its description as it last gave it.
+    pub said: Option<Bytes>,
+    /// The description we last gave it, and what that was made from.
+    pub told: Option<Told>,
+    /// The session that our descriptions to it belong to, and how many different ones there were.
+    pub session: SessionVersion,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub from: Bytes,
+    pub text: Bytes,
+}
+
+/// Where a call stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// A caller waits, targets ring.
+    Ringing(Box<Ringing>),
+    /// Two parties are connected.
+    Talking(Box<Talking>),
+    /// The transferor has left before the target has answered.
+    Moving(Box<Moving>),
+    /// A party is being connected with another one.
+    Joining(Box<Joining>),
+    /// Every leg was told to end, every port to close.
+    Ending,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ringing {
+    pub caller: Party,
+    pub hunt: Hunt,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Talking {
+    pub parties: [Party; 2],
+    pub negotiation: Negotiation,
+    pub transfer: Option<Transfer>,
+}
+
+/// A blind transfer whose target rings while the two parties are still connected.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Transfer {
+    /// The index of the party that asked.
+    pub asker: usize,
+    pub hunt: Hunt,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Moving {
+    pub remaining: Party,
+    pub hunt: Hunt,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Joining {
+    /// The party that stays.
+    pub remaining: Party,
+    /// The party that comes.
+    pub joins: Party,
+    /// The party that goes when the two are connected.
+    pub leaves: Option<Leaver>,
+    /// How the one that comes is given its answer.
+    pub reply: Reply,
+    pub step: JoinStep,
+    /// How often the offer has met one from the other side.
+    pub glares: u8,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leaver {
+    pub party: Party,
+    /// It has asked for the transfer and is told how it goes.
+    pub asked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// It has answered, or accepted an offer, and waits for `Confirm`.
+    Confirm,
+    /// It has come in and waits for `Answer`.
+    Answer,
+}
+
+/// How far two parties have got in being connected.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum JoinStep {
+    /// The one that comes was asked for an offer.
+    AskingJoins,
+    /// Ports are being opened for this offer of the one that comes.
+    Opening { offer: Bytes },
+    /// The one that stays has been given this offer of the one that comes.
+    Offering { offer: Bytes },
+    /// The one that stays was asked for an offer.
+    AskingRemaining,
+}
+
+/// How far a change of the session between two parties has got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Negotiation {
+    /// None is going on.
+    Idle,
+    /// The party with this index has asked; the other was asked in turn.
+    Asked { by: usize, offer: Option<Bytes> },
+    /// The party with this index was given the offer it wanted made, this one; it owes an answer.
+    Confirming { by: usize, offer: Bytes },
+}
+
+/// The search for somebody who answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Hunt {
+    /// What is still to be tried.
+    pub stages: VecDeque<Stage>,
+    /// After which causes of the present stage the next one is tried.
+    pub failover: Failover,
+    /// Users whose place has been asked for.
+    pub locating: SmallVec<[Locating; 1]>,
+    pub branches: SmallVec<[Branch; 1]>,
+    /// What is best told to the caller of all that has failed.
+    pub failure: Option<Failure>,
+    /// The same of the present stage alone.
+    pub stage_failure: Option<Failure>,
+    pub tried: u8,
+    pub redirects: u8,
+    /// The branch whose early media the caller hears.
+    pub early: Option<LegId>,
+    /// The last progress that was passed on, and whose it was.
+    pub told: Option<(ProgressKind, LegId)>,
+    /// The new party is to make the offer.
+    pub offerless: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Locating {
+    pub query: QueryId,
+    pub planned: Planned,
+}
+
+/// A target that is being tried.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Branch {
+    pub party: Party,
+    pub state: BranchState,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum BranchState {
+    /// Its ports are being opened; this is whom to dial then.
+    Opening { target: Target, reason: Reason },
+    /// It was dialled.
+    Dialled,
+    /// It rings.
+    Ringing,
+    /// It has said where to go instead, and is about to end.
+    Redirected,
+}
+
+impl Hunt {
+    pub(crate) fn new(stages: VecDeque<Stage>, offerless: bool) -> Self {
+        Self {
+            stages,
+            failover: Failover::Table,
+            locating: SmallVec::new(),
+            branches: SmallVec::new(),
+            failure: None,
+            stage_failure: None,
+            tried: 0,
+            redirects: 0,
+            early: None,
+            told: None,
+            offerless,
+        }
+    }
+
+    pub(crate) fn branch(&self, leg: LegId) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.party.leg == leg)
+    }
+}
+
+impl Talking {
+    pub(crate) fn index_of(&self, leg: LegId) -> Option<usize> {
+        self.parties.iter().position(|party| party.leg == leg)
+    }
+}
+
+/// Does the media between two parties pass through us?
+pub(crate) fn relayed(one: &Party, other: &Party) -> bool {
+    one.access.mode == MediaMode::Relay && other.access.mode == MediaMode::Relay
+}

@@ -1,0 +1,226 @@
+//! A party asks that the other one be connected elsewhere.
+//!
+//! ```text
+//!  TransferAsked                      target rings             target answers with its offer
+//!  ─────────────► Talking + transfer ──────────────► … ──────────────────────────────────────► Joining (join.rs)
+//!                     │      │ the transferor hangs up            ▲                               │
+//!                     │      └─────────────► Moving ──────────────┘                               ▼
+//!                     │ nobody answers         │ nobody answers                    Talking, the transferor gone
+//!                     ▼                        ▼
+//!              Talking, as it was       the one that stays is hung up
+//!
+//!  TransferAsked with replaces: no search; the other party of that leg is moved here, and Joining begins at once.
+//! ```
+//!
+//! The target of a blind transfer is dialled without an offer, so that it makes one of its own, fresh and with every
+//! codec it has; that offer goes to the one that stays as a change of its session, and its answer back to confirm the
+//! target. No description is ever used in a role or a direction that its author did not give it, whether a party
+//! was on hold or not, and relayed and direct media go the same way.
+
+use crate::engine::{Calls, name};
+use crate::failure::Failure;
+use crate::hunt::Step;
+use crate::interface::Note;
+use crate::state::{
+    Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
+    Transfer,
+};
+use bytes::Bytes;
+use sx_leg::{Answer, LegCommand, LegEvent, Media, ProgressKind, TransferRequest};
+use sx_route::{Facts, Plan, plan};
+use sx_types::{Cause, LegId};
+
+/// What an event of a target comes to.
+enum Heard {
+    Step(Step),
+    Rings,
+    Answered(Box<Party>, Bytes),
+}
+
+impl Calls {
+    pub(crate) fn transfer_asked(
+        &mut self,
+        call: &mut Call,
+        mut talking: Box<Talking>,
+        asker: usize,
+        request: Box<TransferRequest>,
+    ) -> State {
+        let leg = talking.parties[asker].leg;
+        let Some(source) = talking.parties[asker].source.clone().filter(|_| talking.parties[asker].access.transfers)
+        else {
+            self.say(leg, LegCommand::TransferProgress { status: 403 });
+            return State::Talking(talking);
+        };
+        if talking.transfer.is_some() {
+            self.say(leg, LegCommand::TransferProgress { status: 491 });
+            return State::Talking(talking);
+        }
+        if let Some(replaced) = request.replaces {
+            if talking.negotiation != Negotiation::Idle {
+                Self::defer(call, Block::Negotiation, leg, LegEvent::TransferAsked(request));
+                return State::Talking(talking);
+            }
+            return self.join_other(call, talking, asker, replaced);
+        }
+        let trunks = self.trunks.facts(self.now);
+        let facts = Facts { source: &source, to: &request.to, trunks, random: self.rng.u64() };
+        let route = match plan(&self.tables, &facts) {
+            Plan::Refuse(refusal) => {
+                return self.transfer_failed(call, talking, leg, refusal.cause.sip_status());
+            }
+            Plan::Ring(route) => route,
+        };
+        self.say(leg, LegCommand::TransferProgress { status: 100 });
+        let mut hunt = Hunt::new(route.stages.into(), true);
+        let step = self.hunt_next(call, &mut hunt, &talking.parties[1 - asker]);
+        talking.transfer = Some(Transfer { asker, hunt });
+        self.transfer_on(call, talking, step)
+    }
+
+    /// An event of a leg that is not one of the two: the target of a transfer.
+    pub(crate) fn transfer_event(
+        &mut self,
+        call: &mut Call,
+        mut talking: Box<Talking>,
+        leg: LegId,
+        event: LegEvent,
+    ) -> State {
+        let Talking { parties, negotiation, transfer } = &mut *talking;
+        let Some(Transfer { asker, hunt }) = transfer.as_mut().filter(|t| t.hunt.branch(leg).is_some()) else {
+            self.note(Note::Unexpected { leg, event: name(&event) });
+            return State::Talking(talking);
+        };
+        if matches!(event, LegEvent::Answered(_)) && *negotiation != Negotiation::Idle {
+            Self::defer(call, Block::Negotiation, leg, event);
+            return State::Talking(talking);
+        }
+        let asker = *asker;
+        match self.target_event(call, hunt, &parties[1 - asker], leg, event) {
+            Heard::Step(step) => self.transfer_on(call, talking, step),
+            Heard::Rings => {
+                self.say(parties[asker].leg, LegCommand::TransferProgress { status: 180 });
+                State::Talking(talking)
+            }
+            Heard::Answered(joins, offer) => {
+                let Talking { parties: [one, other], .. } = *talking;
+                let (leaves, remaining) = if asker == 0 { (one, other) } else { (other, one) };
+                let leaves = Some(Leaver { party: leaves, asked: true });
+                self.begin_join(call, remaining, *joins, leaves, offer)
+            }
+        }
+    }
+
+    /// An event while the transferor has left already.
+    pub(crate) fn moving_event(
+        &mut self,
+        call: &mut Call,
+        mut moving: Box<Moving>,
+        leg: LegId,
+        event: LegEvent,
+    ) -> State {
+        let Moving { remaining, hunt } = &mut *moving;
+        if leg == remaining.leg {
+            match event {
+                LegEvent::Ended(ended) => {
+                    self.hunt_cancel(call, hunt, Cause::NORMAL);
+                    self.gone(call, remaining, &ended);
+                    return self.finish(call, ended.cause, 200, ended.by, "");
+                }
+                LegEvent::Offered { .. } => self.refuse_glare(leg),
+                event => self.note(Note::Unexpected { leg, event: name(&event) }),
+            }
+            return State::Moving(moving);
+        }
+        match self.target_event(call, hunt, remaining, leg, event) {
+            Heard::Step(step) => self.moving_on(call, moving, step),
+            Heard::Rings => State::Moving(moving),
+            Heard::Answered(joins, offer) => self.begin_join(call, moving.remaining, *joins, None, offer),
+        }
+    }
+
+    fn target_event(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        remaining: &Party,
+        leg: LegId,
+        event: LegEvent,
+    ) -> Heard {
+        match event {
+            LegEvent::Progress(progress) if progress.kind == ProgressKind::Ringing => {
+                if let Some(index) = hunt.branch(leg) {
+                    let at = self.now.as_nanos();
+                    hunt.branches[index].state = BranchState::Ringing;
+                    if let Some(attempt) = call.body.attempt(hunt.branches[index].party.attempt) {
+                        attempt.ring.get_or_insert(at);
+                    }
+                }
+                Heard::Rings
+            }
+            LegEvent::Answered(Answer { media, .. }) => match (self.hunt_won(call, hunt, leg), media) {
+                (Some(joins), Some(Media::Offer(offer))) => Heard::Answered(Box::new(joins), offer),
+                (Some(joins), _) => {
+                    // It was to make the offer and has not: there is nothing to connect it with.
+                    self.dismiss(call, &joins, Cause::INTERWORKING);
+                    Heard::Step(Step::Failed(Failure::new(Cause::INTERWORKING, "the target has made no offer")))
+                }
+                (None, _) => Heard::Step(Step::Going),
+            },
+            LegEvent::Redirected { targets } => {
+                self.hunt_redirected(call, hunt, remaining, leg, targets);
+                Heard::Step(Step::Going)
+            }
+            LegEvent::Ended(ended) => Heard::Step(self.hunt_ended(call, hunt, remaining, leg, &ended)),
+            LegEvent::Offered { .. } => {
+                self.refuse_glare(leg);
+                Heard::Step(Step::Going)
+            }
+            _ => Heard::Step(Step::Going),
+        }
+    }
+
+    /// Draws the conclusion from how the search for the target stands.
+    pub(crate) fn transfer_on(&mut self, call: &mut Call, mut talking: Box<Talking>, step: Step) -> State {
+        match (step, talking.transfer.take()) {
+            (Step::Failed(failure), Some(transfer)) => {
+                let leg = talking.parties[transfer.asker].leg;
+                self.transfer_failed(call, talking, leg, failure.status_or_mapped())
+            }
+            (_, transfer) => {
+                talking.transfer = transfer;
+                State::Talking(talking)
+            }
+        }
+    }
+
+    fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
+        self.say(asker, LegCommand::TransferProgress { status });
+        self.note(Note::TransferFailed { call: call.body.cdr.call, status });
+        State::Talking(talking)
+    }
+
+    /// Nobody asked any more: the one that stays has nobody to go back to when the search fails.
+    pub(crate) fn moving_on(&mut self, call: &mut Call, moving: Box<Moving>, step: Step) -> State {
+        match step {
+            Step::Going => State::Moving(moving),
+            Step::Failed(failure) => {
+                self.note(Note::TransferFailed { call: call.body.cdr.call, status: failure.status_or_mapped() });
+                self.dismiss(call, &moving.remaining, failure.cause);
+                self.finish(call, failure.cause, 200, failure.by, "the target of the transfer did not answer")
+            }
+        }
+    }
+
+    fn begin_join(
+        &mut self,
+        call: &mut Call,
+        remaining: Party,
+        joins: Party,
+        leaves: Option<Leaver>,
+        offer: Bytes,
+    ) -> State {
+        let step = JoinStep::Opening { offer };
+        let joining = Joining { remaining, joins, leaves, reply: Reply::Confirm, step, glares: 0 };
+        self.join_on(call, Box::new(joining))
+    }
+}

@@ -1,0 +1,385 @@
+//! Drives the engine in virtual time and writes down what it says, a line an output.
+#![allow(dead_code, reason = "each scenario file uses a part of the driver")]
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use sx_call::{CallRecord, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings};
+use sx_engine::{Engine, Rng, Time};
+use sx_leg::{
+    Address, Answer, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind, Source,
+    Target, TransferRequest,
+};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
+use sx_route::{
+    Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
+    Trunk,
+};
+use sx_types::{CallId, Cause, LegId};
+
+pub const START: Time = Time::from_secs(1_800_000_000);
+/// The first two outgoing legs of an engine.
+pub const B: LegId = LegId(1 << 63);
+pub const C: LegId = LegId((1 << 63) + 1);
+pub const D: LegId = LegId((1 << 63) + 2);
+pub const A: LegId = LegId(1);
+
+/// What packet threads do when they are asked for a port.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Threads {
+    Open,
+    Fail,
+    Silent,
+}
+
+pub struct World {
+    pub calls: Calls,
+    pub now: Time,
+    pub threads: Threads,
+    pub lines: Vec<String>,
+    pub records: Vec<CallRecord>,
+    pub notes: Vec<Note>,
+    pub queries: Vec<(QueryId, Address)>,
+    /// Open ports, in the order they were opened in.
+    pub ports: Vec<PortId>,
+    pub patched: BTreeMap<PortId, PortId>,
+    /// Ends that were asked for and are owed to the engine.
+    pub ending: Vec<(LegId, Ended)>,
+    /// Every end there was.
+    pub ended: Vec<LegId>,
+}
+
+pub fn definition(mode: MediaMode) -> Definition {
+    let access = Access { mode, ..Access::default() };
+    let trunk = |name: &str| Trunk { access: access.clone(), ring_ms_max: 20_000, ..Trunk::new(name) };
+    let to = |name: &str, priority| Destination { kind: DestinationKind::Trunk(name.into()), priority, weight: 1 };
+    let rule = |name: &str, prefix: &str, fork, destinations| Rule {
+        name: name.into(),
+        source: SourceFilter::Any,
+        domain: DomainFilter::Ours,
+        matches: Match::Prefix(prefix.into()),
+        strip: 0,
+        prepend: "".into(),
+        destinations,
+        fork,
+    };
+    let mut definition = Definition {
+        domains: vec!["pbx".into()],
+        trunks: vec![trunk("one"), trunk("two")],
+        rules: vec![
+            rule("serial", "1", Fork::Serial, vec![to("one", 1), to("two", 2)]),
+            rule("parallel", "2", Fork::Parallel, vec![to("one", 1), to("two", 1)]),
+            rule("single", "3", Fork::Serial, vec![to("one", 1)]),
+        ],
+        ..Definition::default()
+    };
+    definition.users.access = access;
+    definition
+}
+
+impl World {
+    pub fn new(mode: MediaMode) -> Self {
+        Self::with(definition(mode), Settings::default())
+    }
+
+    pub fn with(definition: Definition, settings: Settings) -> Self {
+        let tables = Arc::new(Tables::build(definition).expect("a sound definition"));
+        Self {
+            calls: Calls::new(settings, tables, Rng::from_number(7), START),
+            now: START,
+            threads: Threads::Open,
+            lines: Vec::new(),
+            records: Vec::new(),
+            notes: Vec::new(),
+            queries: Vec::new(),
+            ports: Vec::new(),
+            patched: BTreeMap::new(),
+            ending: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    pub fn input(&mut self, input: Input<'_>) -> &mut Self {
+        self.calls.handle_input(self.now, input);
+        self.drain();
+        self
+    }
+
+    pub fn event(&mut self, leg: LegId, event: LegEvent) -> &mut Self {
+        if matches!(event, LegEvent::Ended(_)) {
+            self.ended.push(leg);
+        }
+        self.input(Input::Leg { leg, event })
+    }
+
+    pub fn incoming(&mut self, leg: LegId, to: &str, offer: Option<&str>) -> &mut Self {
+        self.incoming_with(leg, to, offer, |_| {})
+    }
+
+    pub fn incoming_with(
+        &mut self,
+        leg: LegId,
+        to: &str,
+        offer: Option<&str>,
+        change: impl FnOnce(&mut Incoming),
+    ) -> &mut Self {
+        let alice = Address::new("alice", "pbx");
+        let mut incoming = Incoming {
+            from: Identity { address: alice.clone(), ..Identity::default() },
+            to: Address::new(to, "pbx"),
+            source: Source::User(alice),
+            offer: offer.map(text),
+            replaces: None,
+            headers: Vec::new(),
+            hops_left: 70,
+        };
+        change(&mut incoming);
+        self.event(leg, LegEvent::Incoming(Box::new(incoming)))
+    }
+
+    pub fn rings(&mut self, leg: LegId) -> &mut Self {
+        self.event(leg, LegEvent::Progress(Progress { kind: ProgressKind::Ringing, media: None }))
+    }
+
+    pub fn early(&mut self, leg: LegId, answer: &str) -> &mut Self {
+        let media = Some(Media::Answer(text(answer)));
+        self.event(leg, LegEvent::Progress(Progress { kind: ProgressKind::SessionProgress, media }))
+    }
+
+    pub fn answers(&mut self, leg: LegId, media: Option<Media>) -> &mut Self {
+        self.event(leg, LegEvent::Answered(Answer { media, headers: Vec::new() }))
+    }
+
+    pub fn ends(&mut self, leg: LegId, status: u16) -> &mut Self {
+        let cause = if status == 0 { Cause::NORMAL } else { Cause::from_sip_status(status) };
+        self.event(leg, LegEvent::Ended(Ended { cause, status, by: EndedBy::Peer }))
+    }
+
+    pub fn offers(&mut self, leg: LegId, offer: Option<&str>) -> &mut Self {
+        self.event(leg, LegEvent::Offered { media: offer.map(text) })
+    }
+
+    pub fn accepts(&mut self, leg: LegId, media: Media) -> &mut Self {
+        self.event(leg, LegEvent::OfferAccepted { media: Some(media) })
+    }
+
+    pub fn transfer(&mut self, leg: LegId, to: &str, replaces: Option<LegId>) -> &mut Self {
+        let to = Address::new(to, "pbx");
+        self.event(leg, LegEvent::TransferAsked(Box::new(TransferRequest { to, replaces, referred_by: None })))
+    }
+
+    pub fn found(&mut self, contacts: &[&str]) -> &mut Self {
+        let contacts =
+            contacts.iter().map(|uri| Target::Contact { uri: (*uri).into(), path: Vec::new(), flow: None }).collect();
+        let (query, _) = self.queries.pop().expect("somebody was looked for");
+        self.input(Input::Located { query, found: Found::Contacts(contacts) })
+    }
+
+    pub fn command(&mut self, command: Command) -> &mut Self {
+        self.input(Input::Command(command))
+    }
+
+    /// Lets time pass, timers and all.
+    pub fn after(&mut self, span: Duration) -> &mut Self {
+        let until = self.now + span;
+        while let Some(at) = self.calls.poll_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.calls.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = until;
+        self.calls.handle_timeout(until);
+        self.drain();
+        self
+    }
+
+    /// The legs that were told to end do.
+    pub fn let_end(&mut self) -> &mut Self {
+        while !self.ending.is_empty() {
+            let (leg, ended) = self.ending.remove(0);
+            if !self.ended.contains(&leg) {
+                self.event(leg, LegEvent::Ended(ended));
+            }
+        }
+        self
+    }
+
+    /// What was said since the last look.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &[&str]) -> &mut Self {
+        assert_eq!(std::mem::take(&mut self.lines), expected);
+        self
+    }
+
+    pub fn forget_lines(&mut self) -> &mut Self {
+        self.lines.clear();
+        self
+    }
+
+    pub fn only_call(&self) -> CallId {
+        let calls: Vec<_> = self.calls.list().collect();
+        assert_eq!(calls.len(), 1, "one call");
+        calls[0].call
+    }
+
+    /// The one record, complete, after everything has ended: each leg once, each port closed.
+    #[track_caller]
+    pub fn the_record(&mut self) -> Cdr {
+        let mut records = self.all_records();
+        assert_eq!(records.len(), 1, "one call");
+        records.remove(0)
+    }
+
+    #[track_caller]
+    pub fn all_records(&mut self) -> Vec<Cdr> {
+        self.let_end();
+        assert!(self.calls.is_empty(), "nothing is left: {:?}", self.calls.list().collect::<Vec<_>>());
+        assert!(self.ports.is_empty(), "every port is closed");
+        assert_eq!(self.calls.poll_timeout(), None, "no timer is left");
+        let mut ended = self.ended.clone();
+        ended.sort();
+        ended.dedup();
+        assert_eq!(ended.len(), self.ended.len(), "each leg ended once");
+        let begun = self.records.iter().filter(|record| matches!(record, CallRecord::Begun(_))).count();
+        let complete: Vec<Cdr> = self
+            .records
+            .iter()
+            .filter_map(|record| match record {
+                CallRecord::Ended(cdr) => Some((**cdr).clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(begun, complete.len(), "each call that began has ended once");
+        complete
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.calls.poll_output() {
+            match output {
+                Output::Leg { leg, command } => self.leg_command(leg, &command),
+                Output::Media(command) => self.media_command(command),
+                Output::Locate { query, address } => {
+                    self.lines.push(format!("locate {address}"));
+                    self.queries.push((query, address));
+                }
+                Output::Record(record) => self.records.push(record),
+                Output::Note(note) => self.notes.push(note),
+            }
+        }
+    }
+
+    fn leg_command(&mut self, leg: LegId, command: &LegCommand) {
+        let end = match command {
+            LegCommand::Reject(rejection) => Some((rejection.cause, rejection.status)),
+            LegCommand::Hangup { cause } => Some((*cause, 0)),
+            _ => None,
+        };
+        if let Some((cause, status)) = end {
+            self.ending.push((leg, Ended { cause, status, by: EndedBy::Exchange }));
+        }
+        self.lines.push(format!("{} {}", leg_name(leg), line(command)));
+    }
+
+    fn media_command(&mut self, command: MediaCommand) {
+        match command {
+            MediaCommand::Open { port, .. } => match self.threads {
+                Threads::Open => {
+                    self.ports.push(port);
+                    let number = 20_000 + 2 * (port.0 & 0xff);
+                    let rtp = format!("10.0.0.1:{number}").parse().expect("an address");
+                    let rtcp = format!("10.0.0.1:{}", number + 1).parse().expect("an address");
+                    self.input(Input::Media(MediaEvent::Opened(Opened { port, rtp, rtcp })));
+                }
+                Threads::Fail => {
+                    let error = OpenError::PoolExhausted;
+                    self.input(Input::Media(MediaEvent::OpenFailed { port, error }));
+                }
+                Threads::Silent => {}
+            },
+            MediaCommand::SetRemote { .. } => {}
+            MediaCommand::Patch { from, to } => {
+                match to {
+                    Some(to) => self.patched.insert(from, to),
+                    None => self.patched.remove(&from),
+                };
+            }
+            MediaCommand::Close { port } => {
+                self.ports.retain(|open| *open != port);
+                self.patched.retain(|from, to| *from != port && *to != port);
+                let stats = PortStats { packets_received: 1000 + (port.0 & 0xff), ..PortStats::default() };
+                self.input(Input::Media(MediaEvent::Closed(Closed { port, stats })));
+            }
+        }
+    }
+}
+
+pub fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+pub fn offer(text_: &str) -> Media {
+    Media::Offer(text(text_))
+}
+
+pub fn answer(text_: &str) -> Media {
+    Media::Answer(text(text_))
+}
+
+/// A description with one audio stream.
+pub fn sdp(address: &str, port: u16, direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 0\r\na={direction}\r\n"
+    )
+}
+
+fn leg_name(leg: LegId) -> String {
+    if leg.0 < 1 << 63 {
+        char::from(b'a' + (leg.0 - 1) as u8 % 26).to_string()
+    } else {
+        format!("out{}", leg.0 - (1 << 63))
+    }
+}
+
+fn line(command: &LegCommand) -> String {
+    let media = |media: &Option<Media>| media.as_ref().map_or("nothing".to_owned(), described);
+    match command {
+        LegCommand::Dial(dial) => {
+            let target = match &dial.target {
+                Target::Trunk { trunk, user } => format!("{trunk}/{user}"),
+                Target::Contact { uri, .. } | Target::Uri(uri) => uri.to_string(),
+            };
+            format!("dial {target} {}", dial.offer.as_ref().map_or("nothing".to_owned(), short))
+        }
+        LegCommand::Progress { kind, media: early } => format!("progress {kind:?} {}", media(early)),
+        LegCommand::Answer { media: told, .. } => format!("answer {}", media(told)),
+        LegCommand::Reject(rejection) => format!("reject {} {}", rejection.status, rejection.cause.0),
+        LegCommand::Confirm { media } => format!("confirm {}", described(media)),
+        LegCommand::Offer { media } => format!("offer {}", media.as_ref().map_or("nothing".to_owned(), short)),
+        LegCommand::AnswerOffer { media } => format!("answer-offer {}", described(media)),
+        LegCommand::RefuseOffer { cause, status } => format!("refuse-offer {status} {}", cause.0),
+        LegCommand::TransferProgress { status } => format!("transfer-progress {status}"),
+        LegCommand::Digit { digit, .. } => format!("digit {digit}"),
+        LegCommand::Info { content_type, .. } => format!("info {content_type}"),
+        LegCommand::Hangup { cause } => format!("hangup {}", cause.0),
+    }
+}
+
+fn described(media: &Media) -> String {
+    format!("{}:{}", if media.is_offer() { "offer" } else { "answer" }, short(media.bytes()))
+}
+
+/// A description in a few characters: the addresses of its streams, or itself when it is not a real one.
+fn short(description: &Bytes) -> String {
+    let text = String::from_utf8_lossy(description);
+    if !text.starts_with("v=0") {
+        return text.into_owned();
+    }
+    let host = text.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).unwrap_or("?");
+    let ports = text.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
+    let direction = text.lines().find_map(|line| {
+        ["sendrecv", "sendonly", "recvonly", "inactive"].into_iter().find(|d| line == format!("a={d}"))
+    });
+    format!("{host}:{} {}", ports.collect::<Vec<_>>().join(","), direction.unwrap_or("-"))
+}

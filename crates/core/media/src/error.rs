@@ -1,0 +1,44 @@
+//! What can be wrong with a description.
+
+use sx_sdp::ParseError;
+
+/// Why a description cannot be planned with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The party's description cannot be read. Its fault; another route does not help.
+    #[error(transparent)]
+    Description(#[from] ParseError),
+    /// The party has answered with more streams than it was offered. Its fault.
+    #[error("the peer answers {answered} streams where {offered} were offered")]
+    TooManyAnswered {
+        /// Streams of the answer.
+        answered: usize,
+        /// Streams of the offer.
+        offered: usize,
+    },
+    /// The party gives no address for a stream. Its fault; packets for it cannot be sent.
+    #[error("the peer gives no address for stream {stream}")]
+    NoAddress {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+    /// The party gives the address of a stream by name. It may, but names are not looked up for media; packets for it
+    /// cannot be sent.
+    #[error("the peer gives the address of stream {stream} by name")]
+    AddressNotNumeric {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+    /// The stream is refused: its port is 0. Nobody's fault.
+    #[error("stream {stream} is refused")]
+    Refused {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+    /// The description has no such stream. The caller's fault.
+    #[error("there is no stream {stream}")]
+    NoSuchStream {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+}

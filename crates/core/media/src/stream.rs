@@ -1,0 +1,119 @@
+//! What a party's description says of its streams.
+
+use crate::{Latch, MediaError, Remote, TrafficClass};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use sx_sdp::{Chosen, Description, Direction, Media, MediaKind, Profile};
+use sx_types::{Codec, PayloadType};
+
+/// One stream of a description, as far as the plan of a call depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamSummary {
+    /// What it carries.
+    pub kind: MediaKind,
+    /// The port the party wants its media on; 0 when it is refused.
+    pub port: u16,
+    /// Is it refused, or taken away?
+    pub rejected: bool,
+    /// Where the party wants RTP; `None` when the stream is refused or its address is not known by number.
+    pub address: Option<SocketAddr>,
+    /// Does the party want its media by IPv6?
+    pub ipv6: bool,
+    /// The payload types of an RTP stream, best first.
+    pub codecs: Vec<StreamCodec>,
+    /// Which way media flows, seen from the party.
+    pub direction: Direction,
+    /// Does the party refuse to receive: by its direction, or by an address of zeros?
+    pub held: bool,
+    /// How it travels. Packet threads relay RTP only; a stream of [`Profile::Other`] should be given no port.
+    pub profile: Profile,
+    /// Can RTP and RTCP share a port?
+    pub rtcp_mux: bool,
+}
+
+/// A payload type of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamCodec {
+    /// The payload type.
+    pub payload_type: PayloadType,
+    /// What it stands for, when the exchange knows it.
+    pub codec: Option<Codec>,
+}
+
+impl StreamSummary {
+    /// Is it protected (SRTP)?
+    pub fn is_secure(&self) -> bool {
+        self.profile.is_secure()
+    }
+
+    /// How its packets are marked: pictures as video, everything else as voice.
+    pub fn traffic_class(&self) -> TrafficClass {
+        if self.kind == MediaKind::Video { TrafficClass::Video } else { TrafficClass::Audio }
+    }
+
+    fn of(media: &Media<'_, '_>) -> Self {
+        let host = media.connection().map(|connection| connection.host);
+        let codecs =
+            media.codecs().map(|format| StreamCodec { payload_type: format.payload_type, codec: format.codec });
+        let profile = media.profile();
+        Self {
+            kind: media.kind(),
+            port: media.port(),
+            rejected: media.is_rejected(),
+            address: media.rtp_address(),
+            ipv6: host.and_then(|host| host.ip()).is_some_and(|ip| ip.is_ipv6()),
+            codecs: if profile.is_rtp() { codecs.collect() } else { Vec::new() },
+            direction: media.direction(),
+            held: media.is_held(),
+            profile,
+            rtcp_mux: media.rtcp_mux(),
+        }
+    }
+}
+
+/// What a description says of its streams, in their order.
+///
+/// # Errors
+/// [`MediaError::Description`] when it cannot be read.
+pub fn streams(description: &[u8]) -> Result<Vec<StreamSummary>, MediaError> {
+    let description = Description::parse(description)?;
+    Ok(description.media().map(|media| StreamSummary::of(&media)).collect())
+}
+
+/// Where the party that wrote a description is, for the stream at this place: the peer of the port that faces it.
+/// `None` where [`try_remote`] gives an error; then packets for it cannot be sent.
+pub fn remote(description: &[u8], stream: usize, latch: Latch) -> Option<Remote> {
+    try_remote(description, stream, latch).ok()
+}
+
+/// As [`remote`], with the reason why there is none.
+///
+/// A party that puts others on hold in the manner of RFC 2543, by an address of zeros, neither receives nor is
+/// expected to send. An `a=rtcp` that names its host by name is taken as of the host of RTP.
+///
+/// # Errors
+/// The description cannot be read, or has no such stream, or the stream is refused, or its address is missing or
+/// given by name.
+pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Remote, MediaError> {
+    let description = Description::parse(description)?;
+    let media = description.media_at(stream).ok_or(MediaError::NoSuchStream { stream })?;
+    if media.is_rejected() {
+        return Err(MediaError::Refused { stream });
+    }
+    let connection = media.connection().ok_or(MediaError::NoAddress { stream })?;
+    let (Some(rtp), Some(rtcp)) = (media.rtp_address(), media.rtcp_address()) else {
+        return Err(MediaError::AddressNotNumeric { stream });
+    };
+    let direction = media.direction();
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+    // An address of zeros says that neither RTP nor RTCP is to be sent.
+    let reachable = !connection.is_unspecified();
+    Ok(Remote { rtp, rtcp, latch, receives: direction.receives() && reachable, sends: direction.sends() && reachable })
+}
+
+/// The codec that an answer settles on: the first of its first audio stream that the exchange knows and that is not
+/// telephone events or comfort noise.
+pub fn agreed_codec(answer: &[u8]) -> Option<Codec> {
+    let answer = Description::parse(answer).ok()?;
+    Chosen::from(&answer).map(|chosen| chosen.codec)
+}

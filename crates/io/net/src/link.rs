@@ -1,0 +1,345 @@
+//! How connections begin, what is sent through them, and how they end.
+
+use crate::connection::{Connection, Origin, Stage};
+use crate::connections::PeerKey;
+use crate::event::{CloseReason, SendFailure};
+use crate::net::{Event, Net, next_link, token};
+use crate::pipe::Pipe;
+use crate::udp::Queued;
+use bytes::Bytes;
+use mio::Interest;
+use mio::net::TcpStream;
+use rustls_pki_types::ServerName;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use sx_types::{Destination, Flow, LinkId, Ticket, Transport};
+
+impl Net {
+    /// Lets a message wait for the next [`flush`](Self::flush) or [`wait`](Self::wait).
+    ///
+    /// `local` names the UDP socket to send from, or the listener whose address a new connection shall have; without
+    /// it the first UDP socket of the address family serves. What cannot be sent comes back as
+    /// [`SendFailed`](crate::NetEvent::SendFailed), now or later, unless the ticket is zero.
+    pub fn send(&mut self, to: &Destination, local: Option<LinkId>, bytes: Bytes, ticket: Ticket) {
+        let result = match to {
+            Destination::Flow(flow) if flow.worker != self.worker => Err(SendFailure::FlowGone),
+            Destination::Flow(flow) if flow.transport == Transport::Udp => {
+                self.send_udp(Some(flow.link), to, bytes, ticket)
+            }
+            Destination::Flow(flow) => self.send_stream(flow.link, to, bytes, ticket),
+            Destination::Address { transport: Transport::Udp, .. } => self.send_udp(local, to, bytes, ticket),
+            Destination::Address { transport, remote, name } => {
+                // A name means something only where a certificate must carry it.
+                let key = (*transport, *remote, name.clone().filter(|_| transport.is_secure()));
+                self.connections
+                    .to_peer(&key)
+                    .map_or_else(|| self.connect(key, local), Ok)
+                    .and_then(|link| self.send_stream(link, to, bytes, ticket))
+            }
+        };
+        if let Err(reason) = result {
+            self.report_failed(ticket, to.clone(), reason);
+        }
+    }
+
+    /// Sends what waits, as far as the sockets take it: many datagrams, or a connection's many messages, at once.
+    pub fn flush(&mut self) {
+        for index in 0..self.udp.len() {
+            let mut failed = Vec::new();
+            let flushed = self.udp[index].flush(|reason, queued| failed.push((reason, queued)));
+            self.counters.datagrams_out.add(flushed.datagrams);
+            self.counters.bytes_out.add(flushed.bytes);
+            for (reason, queued) in failed {
+                match queued.message {
+                    Some((ticket, to)) => self.report_failed(ticket, to, reason),
+                    None => self.counters.dropped_unsendable.one(),
+                }
+            }
+        }
+        for link in std::mem::take(&mut self.to_write) {
+            let Some(connection) = self.connections.of_mut(link) else { continue };
+            connection.is_listed_to_write = false;
+            let result = connection.flush(self.now, &self.limits);
+            let written = connection.queue.take_written();
+            self.counters.stream_messages_out.add(written.messages);
+            self.counters.bytes_out.add(written.bytes);
+            match result {
+                Ok(()) => self.watch_deadline(link),
+                Err(reason) => self.close_link(link, reason),
+            }
+        }
+    }
+
+    fn send_udp(
+        &mut self,
+        local: Option<LinkId>,
+        to: &Destination,
+        bytes: Bytes,
+        ticket: Ticket,
+    ) -> Result<(), SendFailure> {
+        let remote = to.remote();
+        let serves = |udp: &crate::udp::UdpLink| match local {
+            Some(link) => udp.link == link,
+            None => udp.address.is_ipv4() == remote.is_ipv4(),
+        };
+        let udp = self.udp.iter().position(serves).ok_or(SendFailure::NoLocalSocket)?;
+        self.send_datagram(udp, remote, bytes, Some((ticket, to.clone())));
+        Ok(())
+    }
+
+    pub(crate) fn send_datagram(
+        &mut self,
+        udp: usize,
+        to: SocketAddr,
+        bytes: Bytes,
+        message: Option<(Ticket, Destination)>,
+    ) {
+        let datagram = Queued { to, bytes, message };
+        let result = self.udp[udp].send(datagram, self.limits.send_queue_bytes_max);
+        if let Err((reason, Queued { message: Some((ticket, to)), .. })) = result {
+            self.report_failed(ticket, to, reason);
+        }
+    }
+
+    fn send_stream(&mut self, link: LinkId, to: &Destination, bytes: Bytes, ticket: Ticket) -> Result<(), SendFailure> {
+        let connection = self.connections.of_mut(link).ok_or(SendFailure::FlowGone)?;
+        if !connection.send(bytes, (ticket, to.clone()), &self.limits) {
+            return Err(SendFailure::QueueFull);
+        }
+        self.list_to_write(link);
+        Ok(())
+    }
+
+    /// Begins a connection; what is sent meanwhile waits.
+    fn connect(&mut self, key: PeerKey, local: Option<LinkId>) -> Result<LinkId, SendFailure> {
+        let (transport, remote, name) = key;
+        if matches!(transport, Transport::Ws | Transport::Wss) {
+            return Err(SendFailure::WebSocketOutgoing);
+        }
+        if self.connections.len() >= self.limits.connections_max {
+            return Err(SendFailure::TooManyConnections);
+        }
+        let tls = if transport.is_secure() {
+            let tls = self.tls.as_ref().ok_or(SendFailure::NoTls)?;
+            let server = match &name {
+                Some(name) => ServerName::try_from(name.to_string()).map_err(|_| SendFailure::NoTls)?,
+                None => ServerName::from(remote.ip()),
+            };
+            Some(Box::new(tls.connect(server).map_err(|failure| SendFailure::Closed(CloseReason::Tls(failure)))?))
+        } else {
+            None
+        };
+        let source =
+            local.and_then(|link| self.local.iter().find(|(.., l)| *l == link)).map(|(_, address, _)| *address);
+        let socket = begin_connecting(remote, source).map_err(|error| {
+            self.counters.connections_failed.one();
+            SendFailure::from_io(error.kind())
+        })?;
+        let flow = Flow { worker: self.worker, link: next_link(), transport, remote };
+        let pipe = Pipe { socket, tls };
+        let connection = Connection::new(flow, Origin::Opened(name), pipe, &self.limits, self.now);
+        self.adopt(connection).map_err(|error| SendFailure::from_io(error.kind()))?;
+        Ok(flow.link)
+    }
+
+    /// Accepts who waits. True: some may still wait.
+    pub(crate) fn accept(&mut self, index: usize) -> bool {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let listener = &self.listeners[index];
+            let (socket, remote) = match listener.socket.accept() {
+                Ok(accepted) => accepted,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return false,
+                    // The one that gave up while it waited is not the last one.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => continue,
+                    _ => {
+                        self.counters.accept_errors.one();
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        // Most likely no file descriptor is left. No event will come for who waits, so look again.
+                        self.timers.set(self.now + ACCEPT_RETRY, listener.link);
+                        return false;
+                    }
+                },
+            };
+            let transport = listener.transport;
+            if self.connections.len() >= self.limits.connections_max {
+                self.counters.refused_total.one();
+                continue;
+            }
+            if self.connections.accepted_from(remote) >= self.limits.connections_per_address_max {
+                self.counters.refused_per_address.one();
+                continue;
+            }
+            self.begin_serving(socket, transport, remote);
+        }
+        true
+    }
+
+    fn begin_serving(&mut self, socket: TcpStream, transport: Transport, remote: SocketAddr) {
+        let tls = match self.tls.as_ref().filter(|_| transport.is_secure()).map(|tls| tls.accept()) {
+            None => None,
+            Some(Ok(tls)) => Some(Box::new(tls)),
+            Some(Err(failure)) => return self.counters.closed(CloseReason::Tls(failure)),
+        };
+        tune(&socket);
+        let flow = Flow { worker: self.worker, link: next_link(), transport, remote };
+        let pipe = Pipe { socket, tls };
+        let mut connection = Connection::new(flow, Origin::Accepted, pipe, &self.limits, self.now);
+        let opened = connection.try_open();
+        match self.adopt(connection) {
+            Ok(()) => self.counters.connections_accepted.one(),
+            Err(_) => return self.counters.accept_errors.one(),
+        }
+        if opened {
+            self.report_opened(flow.link);
+        }
+    }
+
+    fn adopt(&mut self, mut connection: Connection) -> io::Result<()> {
+        let link = connection.flow.link;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut connection.pipe.socket, token(link), interest)?;
+        self.connections.insert(connection);
+        self.counters.connections_open.set(self.connections.len());
+        self.watch_deadline(link);
+        Ok(())
+    }
+
+    /// Is the TCP handshake of a connection that we open done? When it failed, the connection is gone.
+    pub(crate) fn connected(&mut self, link: LinkId) -> bool {
+        let Some(connection) = self.connections.of_mut(link) else { return false };
+        match connection.finish_connecting() {
+            Err(reason) => self.close_link(link, reason),
+            Ok(()) if connection.stage == Stage::Connecting => {}
+            Ok(()) => {
+                tune(&connection.pipe.socket);
+                let opened = connection.try_open();
+                self.list_to_write(link);
+                if opened {
+                    self.report_opened(link);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(crate) fn list_to_write(&mut self, link: LinkId) {
+        if let Some(connection) = self.connections.of_mut(link)
+            && !connection.is_listed_to_write
+        {
+            connection.is_listed_to_write = true;
+            self.to_write.push(link);
+        }
+    }
+
+    /// Sees to it that a timer comes no later than the connection's deadline.
+    pub(crate) fn watch_deadline(&mut self, link: LinkId) {
+        let Some(connection) = self.connections.of_mut(link) else { return };
+        let (at, _) = connection.deadline(&self.limits);
+        // A timer that comes too early looks again; moving it for every message would cost more.
+        if at < connection.timer_at {
+            self.timers.cancel(connection.timer);
+            connection.timer = self.timers.set(at, link);
+            connection.timer_at = at;
+        }
+    }
+
+    pub(crate) fn expire_deadlines(&mut self) {
+        while let Some(link) = self.timers.expire(self.now) {
+            let Some(connection) = self.connections.of_mut(link) else {
+                if self.listeners.iter().any(|listener| listener.link == link) {
+                    self.to_read.push_back(link);
+                }
+                continue;
+            };
+            let (at, reason) = connection.deadline(&self.limits);
+            if at <= self.now {
+                self.close_link(link, reason);
+            } else {
+                connection.timer = self.timers.set(at, link);
+                connection.timer_at = at;
+            }
+        }
+    }
+
+    pub(crate) fn close_link(&mut self, link: LinkId, reason: CloseReason) {
+        let Some(mut connection) = self.connections.remove(link) else { return };
+        self.timers.cancel(connection.timer);
+        connection.close(reason);
+        let _ = self.poll.registry().deregister(&mut connection.pipe.socket);
+        let written = connection.queue.take_written();
+        self.counters.stream_messages_out.add(written.messages);
+        self.counters.bytes_out.add(written.bytes);
+        self.counters.connections_open.set(self.connections.len());
+        let was_open = connection.stage == Stage::Open;
+        let failure = match (&connection.origin, connection.stage, reason) {
+            (Origin::Opened(_), Stage::Connecting, CloseReason::Broken(kind)) => SendFailure::from_io(kind),
+            (_, Stage::Connecting | Stage::Handshaking, CloseReason::HandshakeTimeout) => SendFailure::TimedOut,
+            _ => SendFailure::Closed(reason),
+        };
+        if was_open || connection.origin == Origin::Accepted {
+            self.counters.closed(reason);
+        } else {
+            self.counters.connections_failed.one();
+            if let CloseReason::Tls(_) = reason {
+                self.counters.closed(reason);
+            }
+        }
+        for (ticket, to) in connection.queue.drain_messages() {
+            self.report_failed(ticket, to, failure);
+        }
+        if was_open {
+            self.events.push_back(Event::Closed { flow: connection.flow, reason });
+        }
+    }
+
+    pub(crate) fn report_opened(&mut self, link: LinkId) {
+        let Some(connection) = self.connections.of(link) else { return };
+        if connection.origin != Origin::Accepted {
+            self.counters.connections_opened.one();
+        }
+        let peer = connection.peer_certificate(self.tls.as_deref()).map(Box::new);
+        self.events.push_back(Event::Opened { flow: connection.flow, peer });
+        self.watch_deadline(link);
+    }
+
+    fn report_failed(&mut self, ticket: Ticket, to: Destination, reason: SendFailure) {
+        if reason == SendFailure::QueueFull {
+            self.counters.dropped_queue_full.one();
+        } else {
+            self.counters.dropped_unsendable.one();
+        }
+        if ticket != Ticket::default() {
+            self.events.push_back(Event::SendFailed { ticket, to, reason });
+        }
+    }
+}
+
+fn begin_connecting(remote: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(mut source) = source.filter(|s| s.is_ipv4() == remote.is_ipv4() && !s.ip().is_unspecified()) {
+        source.set_port(0);
+        socket.bind(&source.into())?;
+    }
+    match socket.connect(&remote.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Small messages go at once, and a peer that vanished without a word is found out.
+fn tune(socket: &TcpStream) {
+    let socket = SockRef::from(socket);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE_AFTER));
+}
+
+const ACCEPTS_PER_TURN: usize = 64;
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+const TCP_KEEP_ALIVE_AFTER: Duration = Duration::from_secs(120);

@@ -1,0 +1,508 @@
+//! RFC 3263 without the network: which record to ask for next, and in which order to try what was found.
+//!
+//! ```text
+//! NAPTR ──none or unusable──► SRV per transport ──none──► A and AAAA, default port
+//!   └──usable──► SRV ──► A and AAAA of each target ──► Done
+//! ```
+//!
+//! A transport that is given skips NAPTR, a port that is given skips both, and a numeric host everything.
+
+use super::{Question, ResolveError};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use sx_engine::Rng;
+use sx_types::Transport;
+
+/// What to ask DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    Naptr(String),
+    Srv(String),
+    Addresses(String),
+}
+
+/// What DNS said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Records {
+    Naptr(Vec<Naptr>),
+    Srv(Vec<Srv>),
+    Addresses(Vec<IpAddr>),
+    /// There are none.
+    None,
+    /// It cannot be known now.
+    Failed(ResolveError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Naptr {
+    pub order: u16,
+    pub preference: u16,
+    pub flags: String,
+    pub service: String,
+    pub replacement: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Srv {
+    pub priority: u16,
+    pub weight: u16,
+    pub port: u16,
+    pub target: String,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Look this up and bring the answer to [`Procedure::handle_answer`].
+    Lookup(Lookup),
+    /// The end.
+    Done(Result<Vec<(Transport, SocketAddr)>, ResolveError>),
+}
+
+/// The resolution of one question.
+pub(super) struct Procedure {
+    host: String,
+    /// In the order in which they are liked.
+    transports: Vec<Transport>,
+    state: State,
+    found: Vec<(Transport, SocketAddr)>,
+    /// The last failure, which is told when nothing is found.
+    failure: Option<ResolveError>,
+    rng: Rng,
+}
+
+enum State {
+    Naptr,
+    /// The services that are still to be looked up, and the targets of those that were.
+    Services {
+        pending: VecDeque<Service>,
+        targets: VecDeque<Target>,
+        /// A service exists by name and is denied.
+        denied: bool,
+    },
+    Targets(VecDeque<Target>),
+}
+
+struct Service {
+    transport: Transport,
+    name: String,
+}
+
+struct Target {
+    transport: Transport,
+    host: String,
+    port: u16,
+}
+
+impl Procedure {
+    /// Begins. `usable` are the transports that can be connected with, best first.
+    pub fn new(question: &Question, usable: &[Transport], rng: Rng) -> Self {
+        let host = question.host.trim_end_matches('.').to_ascii_lowercase();
+        let transports = match question.transport {
+            Some(transport) => vec![secured(transport, question.secure)],
+            None => usable.iter().copied().filter(|t| t.is_secure() || !question.secure).collect(),
+        };
+        let mut procedure = Self { host, transports, state: State::Naptr, found: Vec::new(), failure: None, rng };
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.2
+        // A numeric host or an explicit port leave only the address to be found.
+        if question.port.is_some() || numeric(&procedure.host).is_some() {
+            procedure.state = State::Targets(procedure.itself(question).into_iter().collect());
+        } else if question.transport.is_some() {
+            procedure.state = procedure.services();
+        }
+        procedure
+    }
+
+    /// What to do now. The same again until the answer to a lookup is brought.
+    pub fn poll(&mut self) -> Step {
+        loop {
+            match &mut self.state {
+                State::Naptr => return Step::Lookup(Lookup::Naptr(self.host.clone())),
+                State::Services { pending, targets, denied } => {
+                    if let Some(service) = pending.front() {
+                        return Step::Lookup(Lookup::Srv(service.name.clone()));
+                    }
+                    if targets.is_empty() && *denied {
+                        return Step::Done(Err(ResolveError::Denied));
+                    }
+                    let targets = std::mem::take(targets);
+                    self.state = State::Targets(targets);
+                    self.fall_back();
+                }
+                State::Targets(targets) => {
+                    let Some(Target { transport, host, port }) = targets.front() else { return Step::Done(self.end()) };
+                    match numeric(host) {
+                        None => return Step::Lookup(Lookup::Addresses(host.clone())),
+                        Some(address) => {
+                            self.found.push((*transport, SocketAddr::new(address, *port)));
+                            targets.pop_front();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer to the lookup that [`poll`](Self::poll) named.
+    pub fn handle_answer(&mut self, records: Records) {
+        if let Records::Failed(error) = &records {
+            self.failure = Some(*error);
+        }
+        match &mut self.state {
+            State::Naptr => {
+                let Records::Naptr(records) = records else {
+                    self.state = self.services();
+                    return;
+                };
+                self.state = self.chosen(records);
+            }
+            State::Services { pending, targets, denied } => {
+                let Some(service) = pending.pop_front() else { return };
+                let Records::Srv(records) = records else { return };
+                //= https://www.rfc-editor.org/rfc/rfc2782
+                // A single target "." says that the service is decidedly not available.
+                *denied |= records.len() == 1 && is_root(&records[0].target);
+                for record in ordered(records, &mut self.rng) {
+                    if targets.len() < TARGETS_MAX && !is_root(&record.target) {
+                        targets.push_back(Target {
+                            transport: service.transport,
+                            host: record.target.trim_end_matches('.').to_owned(),
+                            port: record.port,
+                        });
+                    }
+                }
+            }
+            State::Targets(targets) => {
+                let Some(target) = targets.pop_front() else { return };
+                let Records::Addresses(addresses) = records else { return };
+                let room = FOUND_MAX.saturating_sub(self.found.len());
+                for address in addresses.into_iter().take(room) {
+                    let found = (target.transport, SocketAddr::new(address, target.port));
+                    if !self.found.contains(&found) {
+                        self.found.push(found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The host of the question itself as target.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    // Without a hint a SIP URI means UDP, a SIPS URI TLS.
+    fn itself(&self, question: &Question) -> Option<Target> {
+        let transport = *self.transports.first()?;
+        Some(Target { transport, host: self.host.clone(), port: question.port.unwrap_or(transport.default_port()) })
+    }
+
+    fn services(&self) -> State {
+        let service = |transport: &Transport| {
+            let name = format!("{}.{}", srv_prefix(*transport)?, self.host);
+            Some(Service { transport: *transport, name })
+        };
+        State::Services {
+            pending: self.transports.iter().filter_map(service).collect(),
+            targets: VecDeque::new(),
+            denied: false,
+        }
+    }
+
+    /// The services of the best NAPTR records that can be used; without any, the usual ones.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    // Records whose service is not supported are discarded, the rest is taken by order and preference.
+    fn chosen(&self, records: Vec<Naptr>) -> State {
+        let mut usable: Vec<(Transport, Naptr)> = records
+            .into_iter()
+            .filter_map(|record| Some((naptr_transport(&record.service)?, record)))
+            .filter(|(transport, record)| self.transports.contains(transport) && !is_root(&record.replacement))
+            .collect();
+        usable.sort_by_key(|(_, record)| (record.order, record.preference));
+        //= https://www.rfc-editor.org/rfc/rfc3403#section-4.1
+        // Once a record matches, those of another order are not considered.
+        let order = usable.first().map(|(_, record)| record.order);
+        let (mut pending, mut targets) = (VecDeque::new(), VecDeque::new());
+        for (transport, record) in usable.into_iter().filter(|(_, r)| Some(r.order) == order).take(SERVICES_MAX) {
+            let name = record.replacement.trim_end_matches('.').to_ascii_lowercase();
+            match record.flags.to_ascii_lowercase().as_str() {
+                "s" => pending.push_back(Service { transport, name }),
+                "a" => targets.push_back(Target { transport, host: name, port: transport.default_port() }),
+                _ => {}
+            }
+        }
+        if pending.is_empty() && targets.is_empty() {
+            return self.services();
+        }
+        State::Services { pending, targets, denied: false }
+    }
+
+    /// No service is described, so the host itself must do.
+    fn fall_back(&mut self) {
+        let State::Targets(targets) = &mut self.state else { return };
+        if targets.is_empty()
+            && let Some(transport) = self.transports.first()
+        {
+            targets.push_back(Target {
+                transport: *transport,
+                host: self.host.clone(),
+                port: transport.default_port(),
+            });
+        }
+    }
+
+    fn end(&mut self) -> Result<Vec<(Transport, SocketAddr)>, ResolveError> {
+        if self.transports.is_empty() {
+            return Err(ResolveError::NoTransport);
+        }
+        if self.found.is_empty() {
+            return Err(self.failure.unwrap_or(ResolveError::NotFound));
+        }
+        Ok(std::mem::take(&mut self.found))
+    }
+}
+
+/// The order in which the targets of SRV records are tried.
+//= https://www.rfc-editor.org/rfc/rfc2782
+// By priority; among equals at random by weight, where weight 0 comes first in the running sum.
+pub(super) fn ordered(mut records: Vec<Srv>, rng: &mut Rng) -> Vec<Srv> {
+    records.sort_by_key(|record| (record.priority, record.weight));
+    let mut result = Vec::with_capacity(records.len());
+    while let Some(first) = records.first() {
+        let priority = first.priority;
+        let equals = records.partition_point(|record| record.priority == priority);
+        let sum: u64 = records[..equals].iter().map(|record| u64::from(record.weight)).sum();
+        let drawn = rng.below(sum + 1);
+        let mut running = 0;
+        let chosen = records[..equals].iter().position(|record| {
+            running += u64::from(record.weight);
+            running >= drawn
+        });
+        result.push(records.remove(chosen.unwrap_or(0)));
+    }
+    result
+}
+
+/// The address that a host is, in brackets or not.
+pub(super) fn numeric(host: &str) -> Option<IpAddr> {
+    host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host).parse().ok()
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+// A SIPS URI with a transport means TLS over it.
+fn secured(transport: Transport, secure: bool) -> Transport {
+    match transport {
+        Transport::Udp | Transport::Tcp if secure => Transport::Tls,
+        Transport::Ws if secure => Transport::Wss,
+        transport => transport,
+    }
+}
+
+/// The service field of RFC 3263 and RFC 7118.
+fn naptr_transport(service: &str) -> Option<Transport> {
+    Some(match service.to_ascii_uppercase().as_str() {
+        "SIP+D2U" => Transport::Udp,
+        "SIP+D2T" => Transport::Tcp,
+        "SIPS+D2T" => Transport::Tls,
+        "SIP+D2W" => Transport::Ws,
+        "SIPS+D2W" => Transport::Wss,
+        _ => return None,
+    })
+}
+
+/// WebSocket has no SRV service of its own.
+fn srv_prefix(transport: Transport) -> Option<&'static str> {
+    match transport {
+        Transport::Udp => Some("_sip._udp"),
+        Transport::Tcp => Some("_sip._tcp"),
+        Transport::Tls => Some("_sips._tcp"),
+        Transport::Ws | Transport::Wss => None,
+    }
+}
+
+fn is_root(name: &str) -> bool {
+    name.is_empty() || name == "."
+}
+
+/// NAPTR records that are followed.
+const SERVICES_MAX: usize = 8;
+/// SRV records that are followed.
+const TARGETS_MAX: usize = 16;
+/// Addresses that are given back.
+const FOUND_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    const USABLE: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+    /// A zone in lines: `NAPTR name order preference flag service replacement`, `SRV name priority weight port
+    /// target`, `A name address`, `FAIL name`.
+    fn zone(text: &str) -> HashMap<String, Records> {
+        let mut zone = HashMap::new();
+        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let f: Vec<&str> = line.split_whitespace().collect();
+            let n = |at: usize| f[at].parse::<u16>().expect("a number");
+            let entry = zone.entry(format!("{} {}", f[0], f[1]));
+            match f[0] {
+                "NAPTR" => {
+                    let record = Naptr {
+                        order: n(2),
+                        preference: n(3),
+                        flags: f[4].into(),
+                        service: f[5].into(),
+                        replacement: f[6].into(),
+                    };
+                    let Records::Naptr(list) = entry.or_insert(Records::Naptr(vec![])) else { panic!() };
+                    list.push(record);
+                }
+                "SRV" => {
+                    let record = Srv { priority: n(2), weight: n(3), port: n(4), target: f[5].into() };
+                    let Records::Srv(list) = entry.or_insert(Records::Srv(vec![])) else { panic!() };
+                    list.push(record);
+                }
+                "A" => {
+                    let Records::Addresses(list) = entry.or_insert(Records::Addresses(vec![])) else { panic!() };
+                    list.push(f[2].parse().expect("an address"));
+                }
+                _ => {
+                    zone.insert(format!("{} {}", f[1], f[2]), Records::Failed(ResolveError::Timeout));
+                }
+            }
+        }
+        zone
+    }
+
+    fn resolve(question: &Question, zone: &HashMap<String, Records>) -> Result<String, ResolveError> {
+        let mut procedure = Procedure::new(question, &USABLE, Rng::from_number(1));
+        for _ in 0..100 {
+            let key = match procedure.poll() {
+                Step::Done(result) => {
+                    let text = |(t, a): &(Transport, SocketAddr)| format!("{t} {a}");
+                    return result.map(|list| list.iter().map(text).collect::<Vec<_>>().join(", "));
+                }
+                Step::Lookup(Lookup::Naptr(name)) => format!("NAPTR {name}"),
+                Step::Lookup(Lookup::Srv(name)) => format!("SRV {name}"),
+                Step::Lookup(Lookup::Addresses(name)) => format!("A {name}"),
+            };
+            procedure.handle_answer(zone.get(&key).cloned().unwrap_or(Records::None));
+        }
+        panic!("it never ends");
+    }
+
+    /// `question` is `[sips:]host[:port][;transport]`.
+    fn check(question: &str, records: &str, expected: Result<&str, ResolveError>) {
+        let (rest, secure) = question.strip_prefix("sips:").map_or((question, false), |rest| (rest, true));
+        let (rest, transport) = rest.split_once(';').map_or((rest, None), |(r, t)| (r, Some(t.parse().expect("one"))));
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host, Some(port.parse().expect("one")))
+            }
+            _ => (rest, None),
+        };
+        let question = Question { host: host.into(), port, transport, secure };
+        assert_eq!(resolve(&question, &zone(records)), expected.map(str::to_owned), "{question:?}");
+    }
+
+    const ADDRESS: &str = "A a.example 192.0.2.1\nA a.example 2001:db8::1\n";
+
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=test
+    #[test]
+    fn numbers_and_ports_need_no_records() {
+        check("192.0.2.7", "", Ok("udp 192.0.2.7:5060"));
+        check("sips:192.0.2.7", "", Ok("tls 192.0.2.7:5061"));
+        check("[2001:db8::7]:5080;tcp", "", Ok("tcp [2001:db8::7]:5080"));
+        check("a.example:5080", ADDRESS, Ok("udp 192.0.2.1:5080, udp [2001:db8::1]:5080"));
+        check("sips:a.example:5080", ADDRESS, Ok("tls 192.0.2.1:5080, tls [2001:db8::1]:5080"));
+        check("A.Example.", ADDRESS, Ok("udp 192.0.2.1:5060, udp [2001:db8::1]:5060"));
+        check("a.example;tcp", ADDRESS, Ok("tcp 192.0.2.1:5060, tcp [2001:db8::1]:5060"));
+        check("sips:a.example;tcp", ADDRESS, Ok("tls 192.0.2.1:5061, tls [2001:db8::1]:5061"));
+        check("nowhere.example", ADDRESS, Err(ResolveError::NotFound));
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=test
+    #[test]
+    fn naptr_chooses_the_transport_and_srv_the_server() {
+        // The example of the RFC.
+        let records = "
+            NAPTR example.com 50 50 s SIPS+D2T _sips._tcp.example.com.
+            NAPTR example.com 90 50 s SIP+D2T _sip._tcp.example.com.
+            NAPTR example.com 100 50 s SIP+D2U _sip._udp.example.com.
+            SRV _sip._tcp.example.com 1 0 5070 s2.example.com.
+            SRV _sip._tcp.example.com 0 1 5060 s1.example.com.
+            SRV _sips._tcp.example.com 0 1 5061 s1.example.com.
+            A s1.example.com 192.0.2.1
+            A s2.example.com 192.0.2.2";
+        check("example.com", records, Ok("tls 192.0.2.1:5061"));
+        check("example.com;tcp", records, Ok("tcp 192.0.2.1:5060, tcp 192.0.2.2:5070"));
+        check("sips:example.com", records, Ok("tls 192.0.2.1:5061"));
+        let without_tls = records.replace("SIPS+D2T", "SIP+D2S");
+        check("example.com", &without_tls, Ok("tcp 192.0.2.1:5060, tcp 192.0.2.2:5070"));
+        let without_naptr = records.replace("NAPTR example.com", "NAPTR other.com");
+        check("example.com", &without_naptr, Ok("tcp 192.0.2.1:5060, tcp 192.0.2.2:5070, tls 192.0.2.1:5061"));
+        let direct = "NAPTR d.com 1 1 a SIP+D2T s1.example.com.\nA s1.example.com 192.0.2.1";
+        check("d.com", direct, Ok("tcp 192.0.2.1:5060"));
+    }
+
+    #[test]
+    fn what_is_denied_or_unknown_now_is_told_apart_from_what_is_not_there() {
+        check("d.example;udp", "SRV _sip._udp.d.example 0 0 0 .\nA d.example 192.0.2.1", Err(ResolveError::Denied));
+        check("d.example;udp", "FAIL A d.example", Err(ResolveError::Timeout));
+        // A failed lookup does not stand in the way of what is known.
+        check(
+            "a.example",
+            &format!("FAIL NAPTR a.example\n{ADDRESS}"),
+            Ok("udp 192.0.2.1:5060, udp [2001:db8::1]:5060"),
+        );
+        let half = "SRV _sip._udp.h.example 0 0 5060 x.example\nSRV _sip._udp.h.example 1 0 5060 a.example\n";
+        check("h.example;udp", &format!("{half}FAIL A x.example\nA a.example 192.0.2.1"), Ok("udp 192.0.2.1:5060"));
+    }
+
+    #[test]
+    fn a_host_that_needs_what_we_lack_has_no_transport() {
+        let question = Question { host: "a.example".into(), port: None, transport: None, secure: true };
+        let mut procedure = Procedure::new(&question, &[Transport::Udp], Rng::from_number(1));
+        while let Step::Lookup(_) = procedure.poll() {
+            procedure.handle_answer(Records::None);
+        }
+        assert_eq!(procedure.poll(), Step::Done(Err(ResolveError::NoTransport)));
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc2782
+    //= type=test
+    #[test]
+    fn targets_are_drawn_by_their_weight_within_their_priority() {
+        let srv = |priority, weight, target: &str| Srv { priority, weight, port: 5060, target: target.into() };
+        let records = vec![srv(1, 100, "later"), srv(0, 3, "often"), srv(0, 1, "seldom"), srv(0, 0, "hardly")];
+        let mut rng = Rng::from_number(7);
+        let mut first: HashMap<String, u32> = HashMap::new();
+        for _ in 0..5_000 {
+            let order = ordered(records.clone(), &mut rng);
+            assert_eq!((order.len(), order[3].target.as_str()), (4, "later"));
+            *first.entry(order[0].target.clone()).or_default() += 1;
+        }
+        // One draw of five is the zero that falls to weight 0, one falls to weight 1, three to weight 3.
+        for (target, share) in [("hardly", 1_000), ("seldom", 1_000), ("often", 3_000)] {
+            let count = first[target];
+            assert!(count.abs_diff(share) < 200, "{target} {count}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_zone_is_bounded() {
+        let mut records = String::new();
+        for index in 0..200 {
+            records += &format!("SRV _sip._udp.h.example 0 0 5060 t{index}.example\n");
+        }
+        for index in 0..200 {
+            for address in 0..50 {
+                records += &format!("A t{index}.example 10.0.{index}.{address}\n");
+            }
+        }
+        let question =
+            Question { host: "h.example".into(), port: None, transport: Some(Transport::Udp), secure: false };
+        let found = resolve(&question, &zone(&records)).expect("addresses");
+        assert_eq!(found.split(", ").count(), FOUND_MAX);
+    }
+}

@@ -1,0 +1,422 @@
+//! Certificates, keys and trust: from PEM to what rustls wants.
+
+mod certificate;
+mod verify;
+
+pub use certificate::{Fingerprint, PeerCertificate, SubjectName};
+
+use crate::event::TlsFailure;
+use rustls::client::ClientConnection;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CertificateError, ClientConfig, Connection, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use sx_engine::Time;
+
+/// What a [`TlsConfig`] is made of.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Shown to peers that ask for no name we know, and to servers that want a certificate of us.
+    pub default: CertificateSource,
+    /// Shown to peers that ask for one of their names.
+    pub others: Vec<CertificateSource>,
+    /// Whether those who connect to us must show a certificate.
+    pub client_authentication: ClientAuthentication,
+    /// Whose signature we accept on the certificates of those we connect to.
+    pub trust: TrustAnchors,
+    /// The least version that is spoken.
+    pub version_min: TlsVersion,
+}
+
+/// A certificate with its chain, and its key.
+#[derive(Clone, Debug)]
+pub struct CertificateSource {
+    /// The certificate, then those that lead to the root.
+    pub chain: Pem,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: Pem,
+    /// The server names (SNI) it is shown for; empty: the domain names it carries. `*.example.com` covers one label.
+    pub names: Vec<String>,
+}
+
+/// Text in PEM.
+#[derive(Clone)]
+pub enum Pem {
+    /// In a file.
+    File(PathBuf),
+    /// Given.
+    Bytes(Vec<u8>),
+}
+
+/// Whether those who connect must show a certificate.
+#[derive(Clone, Debug)]
+pub enum ClientAuthentication {
+    /// None is asked for.
+    None,
+    /// One is asked for. Without one they are served; one that is not signed by these authorities is refused.
+    Optional(Vec<Pem>),
+    /// Without one signed by these authorities nobody is served.
+    Required(Vec<Pem>),
+}
+
+/// Whose signature is accepted on a server's certificate.
+#[derive(Clone, Debug)]
+pub enum TrustAnchors {
+    /// The authorities that the operating system trusts.
+    System,
+    /// These authorities.
+    Files(Vec<Pem>),
+    /// Anybody's, and any name: who sits between can read and change everything. For trials only.
+    InsecureAcceptAny,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    V12,
+    /// TLS 1.3
+    V13,
+}
+
+/// Certificates, keys and trust, checked and ready. Cheap to share between workers.
+#[derive(Debug)]
+pub struct TlsConfig {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    certificates: Vec<PeerCertificate>,
+    verifies_servers: bool,
+}
+
+/// Why settings make no [`TlsConfig`].
+#[derive(Debug, thiserror::Error)]
+pub enum TlsConfigError {
+    /// A file cannot be read.
+    #[error("{what} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no certificate in it.
+    #[error("{what} holds no certificate in PEM")]
+    NoCertificate {
+        /// The file.
+        what: String,
+    },
+    /// There is no private key in it.
+    #[error("{what} holds no private key in PEM (an encrypted key must be decrypted first)")]
+    NoKey {
+        /// The file.
+        what: String,
+    },
+    /// The key is of a kind that cannot be used.
+    #[error("{what} holds a key that cannot be used: {reason}")]
+    UnsupportedKey {
+        /// The file.
+        what: String,
+        /// What rustls says.
+        reason: String,
+    },
+    /// The key belongs to another certificate.
+    #[error("the key in {key} does not belong to the certificate in {chain}")]
+    KeyMismatch {
+        /// The file of the certificate.
+        chain: String,
+        /// The file of the key.
+        key: String,
+    },
+    /// The certificate has expired.
+    #[error("the certificate in {what} has expired at {not_after}")]
+    Expired {
+        /// The file.
+        what: String,
+        /// When.
+        not_after: Time,
+    },
+    /// The certificate is not valid yet.
+    #[error("the certificate in {what} is not valid before {not_before}; is the clock right?")]
+    NotYetValid {
+        /// The file.
+        what: String,
+        /// From when on it is valid.
+        not_before: Time,
+    },
+    /// The certificate cannot be understood.
+    #[error("the certificate in {what} is malformed")]
+    MalformedCertificate {
+        /// The file.
+        what: String,
+    },
+    /// There is no authority to trust.
+    #[error("no trusted authority: {what}")]
+    NoAuthority {
+        /// Where it was looked for.
+        what: String,
+    },
+    /// Two certificates for one server name.
+    #[error("two certificates are configured for the server name {name}")]
+    NameTwice {
+        /// The name.
+        name: String,
+    },
+}
+
+impl TlsConfig {
+    /// Reads and checks everything. `now` decides whether a certificate has expired.
+    pub fn build(settings: &TlsSettings, now: Time) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let default = Identity::load(&settings.default, &provider, now)?;
+        let mut certificates = vec![default.facts.clone()];
+        let mut by_name = HashMap::new();
+        for source in &settings.others {
+            let identity = Identity::load(source, &provider, now)?;
+            for name in identity.names(source) {
+                if by_name.insert(name.clone(), identity.key.clone()).is_some() {
+                    return Err(TlsConfigError::NameTwice { name });
+                }
+            }
+            certificates.push(identity.facts);
+        }
+        // The default serves its own names too, unless another was set for them.
+        for name in default.names(&settings.default) {
+            by_name.entry(name).or_insert_with(|| default.key.clone());
+        }
+        let client = client_config(settings, &provider, &default.key)?;
+        let resolver = Arc::new(ByServerName { default: default.key, by_name });
+        Ok(Self {
+            server: Arc::new(server_config(settings, &provider, resolver)?),
+            client: Arc::new(client),
+            certificates,
+            verifies_servers: !matches!(settings.trust, TrustAnchors::InsecureAcceptAny),
+        })
+    }
+
+    /// Our certificates, the default first: for a metric of when they expire.
+    pub fn certificates(&self) -> &[PeerCertificate] {
+        &self.certificates
+    }
+
+    /// When the first of our certificates expires.
+    pub fn not_after(&self) -> Time {
+        self.certificates.iter().map(|c| c.not_after).min().unwrap_or_default()
+    }
+
+    pub(crate) fn accept(&self) -> Result<Connection, TlsFailure> {
+        ServerConnection::new(self.server.clone()).map(Connection::Server).map_err(|e| failure(&e))
+    }
+
+    pub(crate) fn connect(&self, name: ServerName<'static>) -> Result<Connection, TlsFailure> {
+        ClientConnection::new(self.client.clone(), name).map(Connection::Client).map_err(|e| failure(&e))
+    }
+
+    /// Does a server's certificate prove anything?
+    pub(crate) fn verifies_servers(&self) -> bool {
+        self.verifies_servers
+    }
+}
+
+/// Whose doing it was.
+pub(crate) fn failure(error: &rustls::Error) -> TlsFailure {
+    use rustls::Error as E;
+    match error {
+        E::InvalidMessage(_) => TlsFailure::NotTls,
+        E::PeerIncompatible(_) | E::NoApplicationProtocol => TlsFailure::Incompatible,
+        E::NoCertificatesPresented => TlsFailure::CertificateMissing,
+        E::AlertReceived(_) => TlsFailure::PeerAlert,
+        E::InvalidCertificate(error) => match error {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => TlsFailure::CertificateExpired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFailure::CertificateWrongName
+            }
+            CertificateError::UnknownIssuer => TlsFailure::CertificateUntrusted,
+            _ => TlsFailure::CertificateBad,
+        },
+        E::InappropriateMessage { .. }
+        | E::InappropriateHandshakeMessage { .. }
+        | E::DecryptError
+        | E::PeerMisbehaved(_)
+        | E::PeerSentOversizedRecord => TlsFailure::PeerMisbehaved,
+        _ => TlsFailure::Internal,
+    }
+}
+
+/// A certificate that is fit to be shown.
+struct Identity {
+    key: Arc<CertifiedKey>,
+    facts: PeerCertificate,
+}
+
+impl Identity {
+    fn load(source: &CertificateSource, provider: &CryptoProvider, now: Time) -> Result<Self, TlsConfigError> {
+        let what = source.chain.describe();
+        let chain = certificates(&source.chain)?;
+        let facts = chain.first().and_then(|der| PeerCertificate::parse(der));
+        let Some(facts) = facts else { return Err(TlsConfigError::MalformedCertificate { what }) };
+        if facts.not_after < now {
+            return Err(TlsConfigError::Expired { what, not_after: facts.not_after });
+        }
+        if now < facts.not_before {
+            return Err(TlsConfigError::NotYetValid { what, not_before: facts.not_before });
+        }
+        let key = PrivateKeyDer::from_pem_slice(&source.key.read()?)
+            .map_err(|_| TlsConfigError::NoKey { what: source.key.describe() })?;
+        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsConfigError::KeyMismatch { chain: what.clone(), key: source.key.describe() }
+            }
+            rustls::Error::InvalidCertificate(_) => TlsConfigError::MalformedCertificate { what: what.clone() },
+            error => TlsConfigError::UnsupportedKey { what: source.key.describe(), reason: error.to_string() },
+        })?;
+        Ok(Self { key: Arc::new(key), facts })
+    }
+
+    /// The server names it is shown for, in lower case.
+    fn names(&self, source: &CertificateSource) -> Vec<String> {
+        if !source.names.is_empty() {
+            return source.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        }
+        let dns = self.facts.names.iter().filter_map(|name| match name {
+            SubjectName::Dns(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        });
+        dns.collect()
+    }
+}
+
+/// Chooses the certificate by the name that the client asks for.
+#[derive(Debug)]
+struct ByServerName {
+    default: Arc<CertifiedKey>,
+    by_name: HashMap<String, Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for ByServerName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let Some(name) = hello.server_name().map(str::to_ascii_lowercase) else { return Some(self.default.clone()) };
+        let wildcard = || name.split_once('.').and_then(|(_, parent)| self.by_name.get(&format!("*.{parent}")));
+        Some(self.by_name.get(&name).or_else(wildcard).unwrap_or(&self.default).clone())
+    }
+}
+
+fn versions(settings: &TlsSettings) -> &'static [&'static rustls::SupportedProtocolVersion] {
+    static FROM_12: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+    static FROM_13: [&rustls::SupportedProtocolVersion; 1] = [&TLS13];
+    match settings.version_min {
+        TlsVersion::V12 => &FROM_12,
+        TlsVersion::V13 => &FROM_13,
+    }
+}
+
+fn server_config(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+    resolver: Arc<ByServerName>,
+) -> Result<ServerConfig, TlsConfigError> {
+    let verifier = |authorities: &[Pem], optional: bool| {
+        let builder = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, provider.clone());
+        let builder = if optional { builder.allow_unauthenticated() } else { builder };
+        builder.build().map_err(|error| TlsConfigError::NoAuthority { what: error.to_string() })
+    };
+    let verifier = match &settings.client_authentication {
+        ClientAuthentication::None => WebPkiClientVerifier::no_client_auth(),
+        ClientAuthentication::Optional(authorities) => verifier(authorities, true)?,
+        ClientAuthentication::Required(authorities) => verifier(authorities, false)?,
+    };
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions(settings))
+        .map_err(|error| TlsConfigError::UnsupportedKey { what: "TLS".into(), reason: error.to_string() })?;
+    Ok(builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver))
+}
+
+fn client_config(
+    settings: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+    identity: &Arc<CertifiedKey>,
+) -> Result<ClientConfig, TlsConfigError> {
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions(settings))
+        .map_err(|error| TlsConfigError::UnsupportedKey { what: "TLS".into(), reason: error.to_string() })?;
+    let verifier = match &settings.trust {
+        TrustAnchors::System => verify::servers_signed_by(system_roots()?, provider)?,
+        TrustAnchors::Files(authorities) => verify::servers_signed_by(roots(authorities)?, provider)?,
+        TrustAnchors::InsecureAcceptAny => verify::anybody(provider),
+    };
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(identity.clone()))))
+}
+
+/// Where distributions keep what they trust.
+const SYSTEM_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+fn system_roots() -> Result<Arc<RootCertStore>, TlsConfigError> {
+    let found = SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());
+    let Some(path) = found else {
+        return Err(TlsConfigError::NoAuthority { what: format!("none of {SYSTEM_ROOTS:?} exists") });
+    };
+    // A bundle may hold old certificates that cannot be used; the others count.
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates(&Pem::File(path))?);
+    Ok(Arc::new(store))
+}
+
+fn roots(authorities: &[Pem]) -> Result<Arc<RootCertStore>, TlsConfigError> {
+    let mut store = RootCertStore::empty();
+    for pem in authorities {
+        for certificate in certificates(pem)? {
+            store.add(certificate).map_err(|_| TlsConfigError::MalformedCertificate { what: pem.describe() })?;
+        }
+    }
+    if store.is_empty() {
+        return Err(TlsConfigError::NoAuthority { what: "no file is named".into() });
+    }
+    Ok(Arc::new(store))
+}
+
+fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.read()?).collect();
+    found.ok().filter(|list| !list.is_empty()).ok_or_else(|| TlsConfigError::NoCertificate { what: pem.describe() })
+}
+
+impl Pem {
+    fn read(&self) -> Result<Vec<u8>, TlsConfigError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::File(path) => {
+                std::fs::read(path).map_err(|source| TlsConfigError::Unreadable { what: self.describe(), source })
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Bytes(_) => "the given text".into(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Pem {
+    /// The text may be a key: it is never printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.describe())
+    }
+}

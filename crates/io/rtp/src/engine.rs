@@ -1,0 +1,116 @@
+//! The handle of the packet threads.
+
+use crate::config::{RtpConfig, StartError};
+use crate::shared::Exchange;
+use crate::sys::Wake;
+use crate::thread::PacketThread;
+use crate::totals::{ThreadTotals, Totals};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use sx_media::{MediaCommand, MediaEvent, PortId};
+
+/// The running packet threads. Dropping this stops them, as [`stop`](Self::stop) does.
+pub struct PacketThreads {
+    exchange: Arc<Exchange>,
+    threads: Vec<Handle>,
+}
+
+struct Handle {
+    /// `None` once the thread is to stop. What waits here is bounded by the calls the exchange has admitted.
+    commands: Option<Sender<MediaCommand>>,
+    wake: Arc<Wake>,
+    totals: Arc<ThreadTotals>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PacketThreads {
+    /// Checks the configuration, tries each address once, and starts the threads.
+    ///
+    /// `events` is called on a packet thread with the number of the worker that allocated the port. It must hand the
+    /// event over, wake that worker and return at once: while it runs the thread relays nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`StartError`] when the configuration is wrong or the operating system refuses; no thread is left running.
+    pub fn start(
+        config: &RtpConfig,
+        events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let exchange = Arc::new(Exchange::new(config.clone(), Box::new(events))?);
+        let mut threads = Self { exchange, threads: Vec::with_capacity(config.threads) };
+        for index in 0..config.threads {
+            let handle = Handle::start(index, threads.exchange.clone()).map_err(StartError::Thread)?;
+            threads.threads.push(handle);
+        }
+        Ok(threads)
+    }
+
+    /// Queues a command and wakes the thread it concerns. Commands about ports of one thread are obeyed in order.
+    pub fn send(&self, command: MediaCommand) {
+        let port = match &command {
+            MediaCommand::Open { port, .. } | MediaCommand::SetRemote { port, .. } | MediaCommand::Close { port } => {
+                port
+            }
+            MediaCommand::Patch { from, .. } => from,
+        };
+        let handle = &self.threads[self.thread_of(*port)];
+        if let Some(commands) = &handle.commands
+            && commands.send(command).is_err()
+        {
+            tracing::error!("a packet thread is gone; its command is lost");
+        }
+        handle.wake.signal();
+    }
+
+    /// What was counted since the start, read without stopping anybody.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { pools: self.exchange.pool_use(), ..Totals::default() };
+        for handle in &self.threads {
+            handle.totals.add_to(&mut totals);
+        }
+        totals
+    }
+
+    /// Closes every port, tells each one's [`Closed`](sx_media::Closed), and waits for the threads to end.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// All ports of one call share a thread.
+    fn thread_of(&self, port: PortId) -> usize {
+        ((port.0 >> 8) % self.threads.len() as u64) as usize
+    }
+}
+
+impl Drop for PacketThreads {
+    fn drop(&mut self) {
+        for handle in &mut self.threads {
+            handle.commands = None;
+            handle.wake.signal();
+        }
+        for thread in self.threads.iter_mut().filter_map(|handle| handle.thread.take()) {
+            if thread.join().is_err() {
+                tracing::error!("a packet thread had panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PacketThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketThreads").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    fn start(index: usize, exchange: Arc<Exchange>) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        let wake = Arc::new(Wake::new()?);
+        let totals = Arc::new(ThreadTotals::default());
+        let thread = PacketThread::new(exchange, receiver, wake.clone(), totals.clone())?;
+        let thread = std::thread::Builder::new().name(format!("rtp-{index}")).spawn(move || thread.run())?;
+        Ok(Self { commands: Some(sender), wake, totals, thread: Some(thread) })
+    }
+}

@@ -1,0 +1,225 @@
+//! One port's peer: which packets are believed, where packets go, what is counted. No socket; time comes in.
+//!
+//! ```text
+//!            set_remote            first believed RTP packet
+//!  no peer ─────────────► negotiated ───────────────► latched
+//!                             ▲                          │
+//!                             └── set_remote, elsewhere ─┘
+//! ```
+
+use crate::reception::{Packet, Reception};
+use std::net::SocketAddr;
+use std::time::Duration;
+use sx_engine::Time;
+use sx_media::{Latch, PortStats, Remote};
+
+/// Which socket of the pair a packet arrived on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Rtp,
+    Rtcp,
+}
+
+/// What is to become of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is RTP from the peer.
+    Rtp,
+    /// It is RTCP from the peer.
+    Rtcp,
+    /// Dropped: it came from an address that is not the peer's.
+    WrongSource,
+    /// Dropped: it came from the peer, and is neither RTP nor RTCP.
+    Malformed,
+}
+
+/// Where packets for the peer go; `None` sends nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Destinations {
+    pub(crate) rtp: Option<SocketAddr>,
+    pub(crate) rtcp: Option<SocketAddr>,
+    /// RTP and RTCP share the peer's port: RTCP leaves from the RTP socket.
+    pub(crate) mux: bool,
+}
+
+/// The state of one port.
+#[derive(Debug)]
+pub(crate) struct Port {
+    peer: Option<Peer>,
+    hearing: Hearing,
+    reception: Reception,
+    stats: PortStats,
+    /// The destinations have changed since they were last taken.
+    moved: bool,
+}
+
+impl Port {
+    /// A port that knows no peer yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            peer: None,
+            hearing: Hearing::NotExpected,
+            reception: Reception::new(),
+            stats: PortStats { last_payload_type: NO_PAYLOAD_TYPE, ..PortStats::default() },
+            moved: false,
+        }
+    }
+
+    /// The peer was negotiated, perhaps anew. One at the same place with the same latch keeps what it latched to.
+    pub(crate) fn set_remote(&mut self, now: Time, remote: Remote) {
+        let known = self.peer.take().filter(|peer| peer.remote.rtp == remote.rtp && peer.remote.latch == remote.latch);
+        self.hearing = match self.hearing {
+            _ if !remote.sends => Hearing::NotExpected,
+            hearing @ (Hearing::Since(_) | Hearing::Silent) if known.is_some() => hearing,
+            _ => Hearing::Since(now),
+        };
+        let peer = known.map_or(Peer { remote, rtp: None, rtcp: None }, |peer| Peer {
+            rtp: peer.rtp,
+            rtcp: peer.rtcp.filter(|_| peer.remote.rtcp == remote.rtcp),
+            remote,
+        });
+        self.peer = Some(peer);
+        self.moved = true;
+    }
+
+    /// A packet arrived.
+    pub(crate) fn receive(&mut self, now: Time, channel: Channel, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        let packet = Packet::parse(bytes);
+        let is_rtcp = packet == Packet::Rtcp || channel == Channel::Rtcp;
+        let Some(peer) = self.peer.as_mut().filter(|peer| peer.believes(from, is_rtcp)) else {
+            self.stats.rejected_source += 1;
+            return Verdict::WrongSource;
+        };
+        let (verdict, moved) = match (packet, channel) {
+            (Packet::Rtp(header), Channel::Rtp) => {
+                self.reception.receive(now, &header);
+                self.stats.packets_received += 1;
+                self.stats.bytes_received += bytes.len() as u64;
+                self.stats.last_payload_type = header.payload_type.0;
+                (Verdict::Rtp, peer.latch_rtp(from))
+            }
+            (Packet::Rtcp, _) => {
+                self.stats.rtcp_received += 1;
+                (Verdict::Rtcp, peer.latch_rtcp(from))
+            }
+            (Packet::Rtp(_), Channel::Rtcp) | (Packet::Malformed, _) => {
+                self.stats.rejected_format += 1;
+                return Verdict::Malformed;
+            }
+        };
+        self.moved |= moved;
+        if self.hearing != Hearing::NotExpected {
+            self.hearing = Hearing::Since(now);
+        }
+        verdict
+    }
+
+    /// Where packets for the peer go, when that has changed.
+    pub(crate) fn poll_destinations(&mut self) -> Option<Destinations> {
+        std::mem::take(&mut self.moved)
+            .then(|| self.peer.as_ref().map_or_else(Destinations::default, Peer::destinations))
+    }
+
+    /// True once for each time that a peer which should send has been silent for `timeout`.
+    pub(crate) fn poll_silence(&mut self, now: Time, timeout: Duration) -> bool {
+        let silent = matches!(self.hearing, Hearing::Since(heard) if now.since(heard) >= timeout);
+        if silent {
+            self.hearing = Hearing::Silent;
+        }
+        silent
+    }
+
+    /// What was received. What was sent is counted where it is sent.
+    pub(crate) fn stats(&self) -> PortStats {
+        PortStats { packets_lost: self.reception.lost(), jitter_us: self.reception.jitter_us(), ..self.stats }
+    }
+}
+
+/// [`PortStats::last_payload_type`] when there was none.
+const NO_PAYLOAD_TYPE: u8 = 255;
+
+/// Whether the peer is heard. RTCP counts: a peer that suppresses silence is not gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    NotExpected,
+    /// It was last heard then, or is expected since then.
+    Since(Time),
+    /// It has not been heard for too long, and that has been told.
+    Silent,
+}
+
+#[derive(Debug)]
+struct Peer {
+    remote: Remote,
+    /// The address its RTP was latched to.
+    rtp: Option<SocketAddr>,
+    /// The address its RTCP was latched to, where that is not the one of its RTP.
+    rtcp: Option<SocketAddr>,
+}
+
+impl Peer {
+    fn believes(&self, from: SocketAddr, is_rtcp: bool) -> bool {
+        if is_rtcp {
+            let latched = self.rtp.filter(|_| self.remote.latch != Latch::Exact);
+            return same(from, self.remote.rtcp) || latched.is_some_and(|latched| latched.ip() == from.ip());
+        }
+        match (self.rtp, self.remote.latch) {
+            (Some(latched), _) => same(from, latched),
+            (None, Latch::Exact) => same(from, self.remote.rtp),
+            (None, Latch::Port) => from.ip() == self.remote.rtp.ip(),
+            (None, Latch::Nat(ip)) => from.ip() == ip,
+        }
+    }
+
+    /// A valid RTP packet was believed. True when it was the first.
+    fn latch_rtp(&mut self, from: SocketAddr) -> bool {
+        let first = self.rtp.is_none();
+        self.rtp.get_or_insert(from);
+        first
+    }
+
+    /// A valid RTCP packet was believed. True when it was the first. An exact latch has nothing to learn, and where
+    /// both share a port RTCP goes where RTP goes.
+    fn latch_rtcp(&mut self, from: SocketAddr) -> bool {
+        let first = self.rtcp.is_none() && self.remote.latch != Latch::Exact && !self.mux();
+        if first {
+            self.rtcp = Some(from);
+        }
+        first
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5761#section-5.1.1
+    //# the a=rtcp-mux attribute
+    fn mux(&self) -> bool {
+        self.remote.rtp == self.remote.rtcp
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc4961#section-4
+    //# send RTP from the address and port it receives on: answers go where packets come from.
+    fn destinations(&self) -> Destinations {
+        if !self.remote.receives {
+            return Destinations::default();
+        }
+        let rtp = self.rtp.unwrap_or(self.remote.rtp);
+        let rtcp = if self.mux() { rtp } else { self.rtcp.unwrap_or(self.remote.rtcp) };
+        Destinations {
+            rtp: Some(rtp).filter(|address| is_unicast(*address)),
+            rtcp: Some(rtcp).filter(|address| is_unicast(*address)),
+            mux: self.mux(),
+        }
+    }
+}
+
+/// The same address and port; the flow label and the scope of an IPv6 address are not negotiated.
+fn same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() && one.port() == other.port()
+}
+
+/// One host's address: a description is not to aim packets at many.
+fn is_unicast(address: SocketAddr) -> bool {
+    let ip = address.ip();
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
+}
+
+#[cfg(test)]
+mod tests;

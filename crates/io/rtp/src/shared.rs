@@ -1,0 +1,334 @@
+//! What packet threads share: the sockets of each port and where they send to, the pools, the way to tell events.
+
+use crate::config::{RtpConfig, StartError};
+use crate::pool::Pool;
+use crate::port::{Channel, Destinations};
+use crate::sys::{RawAddress, Sent};
+use crate::totals::PoolUse;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sx_engine::{Rng, Time};
+use sx_media::{MediaEvent, OpenError, PortId, TrafficClass};
+
+/// How events reach the worker whose number is given.
+pub(crate) type Events = dyn Fn(u16, MediaEvent) + Send + Sync;
+
+/// What every packet thread can reach. Its locks are taken for commands and metrics only, never for a packet.
+pub(crate) struct Exchange {
+    pub(crate) config: RtpConfig,
+    pools: Vec<AddressPool>,
+    ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
+    events: Box<Events>,
+}
+
+/// The pool of one local address.
+struct AddressPool {
+    address: IpAddr,
+    pool: Mutex<Pool>,
+}
+
+/// The sockets of a new port, and what must be given back when it closes.
+pub(crate) struct Bound {
+    pub(crate) sockets: Arc<PortSockets>,
+    pub(crate) lease: Lease,
+    /// The addresses peers are told for RTP and RTCP.
+    pub(crate) advertised: (SocketAddr, SocketAddr),
+}
+
+/// A pair of numbers in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    pool: usize,
+    number: u16,
+}
+
+impl Exchange {
+    pub(crate) fn new(config: RtpConfig, events: Box<Events>) -> Result<Self, StartError> {
+        config.check()?;
+        // The keys of the standard hasher are the operating system's randomness.
+        let mut rng = Rng::from_number(RandomState::new().build_hasher().finish());
+        let mut pools: Vec<AddressPool> = Vec::new();
+        for interface in &config.interfaces {
+            for (address, _) in interface.addresses() {
+                bind(SocketAddr::new(address, 0), &config, TrafficClass::Audio).map_err(|source| StartError::Bind {
+                    interface: interface.name.clone(),
+                    address,
+                    source,
+                })?;
+                if pools.iter().all(|pool| pool.address != address) {
+                    let pool = Mutex::new(Pool::new(&config.ports, config.quarantine, &mut rng));
+                    pools.push(AddressPool { address, pool });
+                }
+            }
+        }
+        Ok(Self { config, pools, ports: Mutex::new(HashMap::new()), events })
+    }
+
+    /// Tells the worker that allocated the port.
+    pub(crate) fn tell(&self, port: PortId, event: MediaEvent) {
+        (self.events)((port.0 >> 48) as u16, event);
+    }
+
+    /// Binds the next free pair of an interface and makes it known to every thread.
+    pub(crate) fn open(
+        &self,
+        now: Time,
+        port: PortId,
+        interface: &str,
+        ipv6: bool,
+        class: TrafficClass,
+    ) -> Result<Bound, OpenError> {
+        let interface = self.config.interfaces.iter().find(|known| *known.name == *interface);
+        let (address, advertised) = interface
+            .and_then(|interface| interface.addresses().find(|(bound, _)| bound.is_ipv6() == ipv6))
+            .ok_or(OpenError::NoInterface)?;
+        let pool = self.pools.iter().position(|pool| pool.address == address).ok_or(OpenError::NoInterface)?;
+        let (number, rtp, rtcp) = self.bind_pair(now, &self.pools[pool], class)?;
+        let sockets = Arc::new(PortSockets::new(rtp, rtcp));
+        locked(&self.ports).insert(port, sockets.clone());
+        let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
+        Ok(Bound { sockets, lease: Lease { pool, number }, advertised })
+    }
+
+    /// Tries each pair at most once: numbers that another program holds are set aside.
+    fn bind_pair(
+        &self,
+        now: Time,
+        pool: &AddressPool,
+        class: TrafficClass,
+    ) -> Result<(u16, UdpSocket, UdpSocket), OpenError> {
+        let pairs = locked(&pool.pool).len();
+        for _ in 0..pairs {
+            let number = locked(&pool.pool).take(now).ok_or(OpenError::PoolExhausted)?;
+            let pair = bind(SocketAddr::new(pool.address, number), &self.config, class).and_then(|rtp| {
+                Ok((number, rtp, bind(SocketAddr::new(pool.address, number + 1), &self.config, class)?))
+            });
+            match pair {
+                Ok(pair) => return Ok(pair),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    tracing::debug!(number, "port numbers held by another program set aside");
+                    locked(&pool.pool).set_aside(now, number);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the operating system refused a media port");
+                    locked(&pool.pool).release(now, number);
+                    return Err(OpenError::System);
+                }
+            }
+        }
+        Err(OpenError::PoolExhausted)
+    }
+
+    /// The sockets of an open port of any thread.
+    pub(crate) fn find(&self, port: PortId) -> Option<Arc<PortSockets>> {
+        locked(&self.ports).get(&port).cloned()
+    }
+
+    /// Forgets a port. Its sockets close as soon as no thread is patched to it any more.
+    pub(crate) fn close(&self, now: Time, port: PortId, lease: Lease) {
+        if let Some(sockets) = locked(&self.ports).remove(&port) {
+            sockets.closed.store(true, Ordering::Release);
+        }
+        locked(&self.pools[lease.pool].pool).release(now, lease.number);
+    }
+
+    /// How full each pool is.
+    pub(crate) fn pool_use(&self) -> Vec<PoolUse> {
+        self.pools
+            .iter()
+            .map(|AddressPool { address, pool }| {
+                let pool = locked(pool);
+                let (in_use, resting) = pool.in_use_and_resting();
+                PoolUse { address: *address, pairs: pool.len(), in_use, resting }
+            })
+            .collect()
+    }
+}
+
+/// The pair of sockets of a port, where they send to, and what was sent. Written by the port's own thread, except for
+/// the counters; read by every thread that has something to send to the port's peer.
+pub(crate) struct PortSockets {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    destinations: DestinationCell,
+    closed: AtomicBool,
+    packets_sent: AtomicU64,
+    bytes_sent: AtomicU64,
+    send_errors: AtomicU64,
+}
+
+impl PortSockets {
+    fn new(rtp: UdpSocket, rtcp: UdpSocket) -> Self {
+        Self {
+            rtp,
+            rtcp,
+            destinations: DestinationCell::default(),
+            closed: AtomicBool::new(false),
+            packets_sent: AtomicU64::new(0),
+            bytes_sent: AtomicU64::new(0),
+            send_errors: AtomicU64::new(0),
+        }
+    }
+
+    /// The socket of a channel.
+    pub(crate) fn socket(&self, channel: Channel) -> &UdpSocket {
+        match channel {
+            Channel::Rtp => &self.rtp,
+            Channel::Rtcp => &self.rtcp,
+        }
+    }
+
+    /// From now on packets go there. For the port's own thread only.
+    pub(crate) fn set_destinations(&self, destinations: &Destinations) {
+        self.destinations.write(destinations);
+    }
+
+    /// The socket that RTP leaves from and where it goes; `None` when nothing is to be sent.
+    pub(crate) fn towards_rtp(&self) -> Option<(&UdpSocket, RawAddress)> {
+        let (words, _) = self.destinations.read(0);
+        words.map(|words| (&self.rtp, RawAddress::from_words(words)))
+    }
+
+    /// The same for RTCP.
+    pub(crate) fn towards_rtcp(&self) -> Option<(&UdpSocket, RawAddress)> {
+        let (words, mux) = self.destinations.read(4);
+        let socket = if mux { &self.rtp } else { &self.rtcp };
+        words.map(|words| (socket, RawAddress::from_words(words)))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// RTP was sent.
+    pub(crate) fn count_rtp(&self, sent: Sent) {
+        self.packets_sent.fetch_add(sent.packets, Ordering::Relaxed);
+        self.bytes_sent.fetch_add(sent.bytes, Ordering::Relaxed);
+        self.count_errors(sent);
+    }
+
+    /// Something was not sent.
+    pub(crate) fn count_errors(&self, sent: Sent) {
+        if sent.errors > 0 {
+            self.send_errors.fetch_add(sent.errors, Ordering::Relaxed);
+        }
+    }
+
+    /// RTP packets and bytes sent, and packets that could not be.
+    pub(crate) fn sent(&self) -> Sent {
+        Sent {
+            packets: self.packets_sent.load(Ordering::Relaxed),
+            bytes: self.bytes_sent.load(Ordering::Relaxed),
+            errors: self.send_errors.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Two addresses and a flag that one thread writes and any thread reads without a lock: a sequence lock, whose
+/// version is odd while it is written.
+#[derive(Default)]
+struct DestinationCell {
+    version: AtomicU64,
+    /// RTP in the first four, RTCP in the last four; all zeros is nowhere.
+    words: [AtomicU64; 8],
+    mux: AtomicBool,
+}
+
+impl DestinationCell {
+    fn write(&self, destinations: &Destinations) {
+        let raw = |address: Option<SocketAddr>| address.map_or_else(RawAddress::default, RawAddress::from).words();
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (cell, word) in self.words.iter().zip([raw(destinations.rtp), raw(destinations.rtcp)].as_flattened()) {
+            cell.store(*word, Ordering::Relaxed);
+        }
+        self.mux.store(destinations.mux, Ordering::Relaxed);
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// The four words from `at`, and the flag.
+    fn read(&self, at: usize) -> (Option<[u64; 4]>, bool) {
+        loop {
+            let before = self.version.load(Ordering::Acquire);
+            let words = std::array::from_fn(|index| self.words[at + index].load(Ordering::Relaxed));
+            let mux = self.mux.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+                return (Some(words).filter(|words| *words != [0; 4]), mux);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn bind(address: SocketAddr, config: &RtpConfig, class: TrafficClass) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    let dscp = match class {
+        TrafficClass::Audio => config.dscp_audio,
+        TrafficClass::Video => config.dscp_video,
+    };
+    // The two lowest bits of the octet are for congestion notification.
+    let octet = u32::from(dscp) << 2;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+        socket.set_tclass_v6(octet)?;
+    } else {
+        socket.set_tos_v4(octet)?;
+    }
+    socket.set_recv_buffer_size(config.receive_buffer_bytes)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket.into())
+}
+
+/// A lock whose holder panicked guards counts and tables that are whole all the same.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_never_sees_half_an_address() {
+        let cell = DestinationCell::default();
+        let address = |number: u16| Some(SocketAddr::from(([number; 8], number)));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut last = 0;
+                while last < 20_000 {
+                    let Some(rtcp) = cell.read(4).0.and_then(|words| RawAddress::from_words(words).socket_addr())
+                    else {
+                        continue;
+                    };
+                    assert_eq!(Some(rtcp), address(rtcp.port()));
+                    assert!(rtcp.port() >= last);
+                    last = rtcp.port();
+                }
+            });
+            for number in 1..=20_000 {
+                cell.write(&Destinations { rtp: None, rtcp: address(number), mux: false });
+            }
+            reader.join().unwrap();
+        });
+        assert_eq!(cell.read(0).0, None);
+    }
+
+    #[test]
+    fn packets_are_marked_with_their_class() {
+        let config = RtpConfig::default();
+        for (class, octet) in [(TrafficClass::Audio, 184), (TrafficClass::Video, 136)] {
+            let v4 = Socket::from(bind("127.0.0.1:0".parse().unwrap(), &config, class).unwrap());
+            assert_eq!(v4.tos_v4().unwrap(), octet);
+            let v6 = Socket::from(bind("[::1]:0".parse().unwrap(), &config, class).unwrap());
+            assert_eq!(v6.tclass_v6().unwrap(), octet);
+            assert!(v6.only_v6().unwrap());
+        }
+    }
+}

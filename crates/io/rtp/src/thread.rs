@@ -1,0 +1,376 @@
+//! A packet thread: waits for packets and commands, relays the ones and obeys the others.
+
+use crate::port::{Channel, Port, Verdict};
+use crate::shared::{Bound, Exchange, Lease, PortSockets};
+use crate::sys::{Batch, Chosen, Epoll, Wake};
+use crate::totals::ThreadTotals;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant, SystemTime};
+use sx_engine::Time;
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass};
+
+/// What waits for its turn between waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing: sleep until something comes.
+    Wait,
+    /// Commands that were left over so that packets need not wait for all of them.
+    Commands,
+    /// The end: nobody can send commands any more.
+    Stop,
+}
+
+/// One thread's ports and the means to serve them.
+pub(crate) struct PacketThread {
+    exchange: Arc<Exchange>,
+    commands: Receiver<MediaCommand>,
+    wake: Arc<Wake>,
+    totals: Arc<ThreadTotals>,
+    epoll: Epoll,
+    clock: Clock,
+    slots: Vec<Slot>,
+    vacant: Vec<u32>,
+    /// For commands; packets find their slot by the token of their socket.
+    by_id: HashMap<PortId, u32>,
+    batch: Batch,
+    next_tick: Time,
+}
+
+/// A place in the table. The generation tells a token of the port that is here from one of the port before it.
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+struct Entry {
+    id: PortId,
+    port: Port,
+    sockets: Arc<PortSockets>,
+    lease: Lease,
+    patch: Patch,
+    /// When a packet from a wrong source was last logged.
+    logged: Time,
+}
+
+/// Where the packets of a port leave.
+enum Patch {
+    Nowhere,
+    /// A port that was not open when the patch was made, on a thread that may yet open it.
+    Awaiting(PortId),
+    To(Arc<PortSockets>),
+}
+
+impl PacketThread {
+    pub(crate) fn new(
+        exchange: Arc<Exchange>,
+        commands: Receiver<MediaCommand>,
+        wake: Arc<Wake>,
+        totals: Arc<ThreadTotals>,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(&*wake, WAKE)?;
+        let clock = Clock::start();
+        Ok(Self {
+            exchange,
+            commands,
+            wake,
+            totals,
+            epoll,
+            next_tick: clock.now() + TICK,
+            clock,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            by_id: HashMap::new(),
+            batch: Batch::new(),
+        })
+    }
+
+    /// Runs until nobody can send commands any more, then closes every port.
+    pub(crate) fn run(mut self) {
+        let mut next = Next::Wait;
+        while next != Next::Stop {
+            let timeout = if next == Next::Wait { TICK } else { Duration::ZERO };
+            let ready = match self.epoll.wait(timeout) {
+                Ok(ready) => ready,
+                Err(error) => {
+                    tracing::error!(%error, "a packet thread cannot wait for packets");
+                    break;
+                }
+            };
+            let mut woken = next == Next::Commands;
+            for index in 0..ready {
+                match self.epoll.token(index) {
+                    WAKE => {
+                        self.wake.heard();
+                        woken = true;
+                    }
+                    token => self.relay(token),
+                }
+            }
+            next = if woken { self.obey() } else { Next::Wait };
+            let now = self.clock.now();
+            if now >= self.next_tick {
+                self.next_tick = now + TICK;
+                self.tick(now);
+            }
+        }
+        let open: Vec<PortId> = self.by_id.keys().copied().collect();
+        for port in open {
+            self.close(port);
+        }
+    }
+
+    /// Receives what waits on one socket and sends it on.
+    fn relay(&mut self, token: u64) {
+        let (index, generation, channel) = split_token(token);
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation & GENERATION == generation);
+        let Some(entry) = slot.and_then(|slot| slot.entry.as_mut()) else { return };
+        // An error is that nothing waits after all, or an ICMP message about something sent: no packet either way.
+        let Ok(count) = self.batch.receive(entry.sockets.socket(channel)) else { return };
+        let now = self.clock.now();
+        let (mut rtp, mut rtcp) = (Chosen::default(), Chosen::default());
+        let (mut wrong_source, mut malformed) = (0, 0);
+        for packet in 0..count {
+            let (Some(from), bytes) = self.batch.packet(packet) else { continue };
+            match entry.port.receive(now, channel, from, bytes) {
+                Verdict::Rtp => rtp.add(packet),
+                Verdict::Rtcp => rtcp.add(packet),
+                Verdict::WrongSource => {
+                    wrong_source += 1;
+                    entry.log_wrong_source(now, from);
+                }
+                Verdict::Malformed => malformed += 1,
+            }
+        }
+        if let Some(destinations) = entry.port.poll_destinations() {
+            entry.sockets.set_destinations(&destinations);
+        }
+        self.totals.packets_received.add(rtp.count());
+        self.totals.rtcp_received.add(rtcp.count());
+        self.totals.rejected_source.add(wrong_source);
+        self.totals.rejected_format.add(malformed);
+        if let Patch::To(target) = &entry.patch
+            && !target.is_closed()
+        {
+            forward(&mut self.batch, &self.totals, target, rtp, rtcp);
+        }
+    }
+
+    /// Obeys some of the commands that wait.
+    fn obey(&mut self) -> Next {
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.commands.try_recv() {
+                Ok(MediaCommand::Open { port, interface, ipv6, class }) => self.open(port, &interface, ipv6, class),
+                Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
+                Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
+                Ok(MediaCommand::Close { port }) => self.close(port),
+                Err(TryRecvError::Empty) => return Next::Wait,
+                Err(TryRecvError::Disconnected) => return Next::Stop,
+            }
+        }
+        Next::Commands
+    }
+
+    fn open(&mut self, port: PortId, interface: &str, ipv6: bool, class: TrafficClass) {
+        let opened = if self.by_id.contains_key(&port) {
+            tracing::error!(port = port.0, "a media port was opened twice");
+            Err(OpenError::System)
+        } else {
+            self.exchange
+                .open(self.clock.now(), port, interface, ipv6, class)
+                .and_then(|bound| self.insert(port, bound))
+        };
+        let event = match opened {
+            Ok((rtp, rtcp)) => {
+                self.totals.opened.add(1);
+                MediaEvent::Opened(Opened { port, rtp, rtcp })
+            }
+            Err(error) => {
+                self.totals.open_failed.add(1);
+                MediaEvent::OpenFailed { port, error }
+            }
+        };
+        self.exchange.tell(port, event);
+    }
+
+    /// Puts a bound port into the table and listens to its sockets.
+    fn insert(&mut self, id: PortId, bound: Bound) -> Result<(SocketAddr, SocketAddr), OpenError> {
+        let Bound { sockets, lease, advertised } = bound;
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, entry: None });
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        let added = [Channel::Rtp, Channel::Rtcp].into_iter().try_for_each(|channel| {
+            self.epoll.add(sockets.socket(channel), join_token(index, slot.generation, channel))
+        });
+        if let Err(error) = added {
+            tracing::error!(%error, "the operating system does not watch a media port");
+            self.vacant.push(index);
+            self.exchange.close(self.clock.now(), id, lease);
+            return Err(OpenError::System);
+        }
+        slot.entry = Some(Entry { id, port: Port::new(), sockets, lease, patch: Patch::Nowhere, logged: Time::ZERO });
+        self.by_id.insert(id, index);
+        Ok(advertised)
+    }
+
+    fn set_remote(&mut self, port: PortId, remote: Remote) {
+        let now = self.clock.now();
+        let Some(entry) = self.entry(port) else { return };
+        entry.port.set_remote(now, remote);
+        if let Some(destinations) = entry.port.poll_destinations() {
+            entry.sockets.set_destinations(&destinations);
+        }
+    }
+
+    fn patch(&mut self, from: PortId, to: Option<PortId>) {
+        let patch = match to {
+            None => Patch::Nowhere,
+            Some(to) => self.exchange.find(to).map_or(Patch::Awaiting(to), Patch::To),
+        };
+        if let Some(entry) = self.entry(from) {
+            entry.patch = patch;
+        }
+    }
+
+    fn close(&mut self, port: PortId) {
+        let Some(index) = self.by_id.remove(&port) else { return };
+        let Some(entry) = self.slots[index as usize].entry.take() else { return };
+        self.vacant.push(index);
+        self.epoll.remove(entry.sockets.socket(Channel::Rtp));
+        self.epoll.remove(entry.sockets.socket(Channel::Rtcp));
+        self.exchange.close(self.clock.now(), port, entry.lease);
+        self.totals.closed.add(1);
+        let sent = entry.sockets.sent();
+        let stats = PortStats {
+            packets_sent: sent.packets,
+            bytes_sent: sent.bytes,
+            send_errors: sent.errors,
+            ..entry.port.stats()
+        };
+        self.exchange.tell(port, MediaEvent::Closed(Closed { port, stats }));
+    }
+
+    /// What is not urgent: silence, and patches whose other end has come or gone.
+    fn tick(&mut self, now: Time) {
+        let timeout = self.exchange.config.silence_timeout;
+        for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
+            if entry.port.poll_silence(now, timeout) {
+                self.totals.silences.add(1);
+                self.exchange.tell(entry.id, MediaEvent::Silent { port: entry.id });
+            }
+            match &entry.patch {
+                // Letting go closes the sockets of the port, so that its numbers can be bound again.
+                Patch::To(target) if target.is_closed() => entry.patch = Patch::Nowhere,
+                Patch::Awaiting(to) => {
+                    if let Some(target) = self.exchange.find(*to) {
+                        entry.patch = Patch::To(target);
+                    }
+                }
+                Patch::To(_) | Patch::Nowhere => {}
+            }
+        }
+    }
+
+    fn entry(&mut self, port: PortId) -> Option<&mut Entry> {
+        let index = *self.by_id.get(&port)?;
+        self.slots[index as usize].entry.as_mut()
+    }
+}
+
+impl Entry {
+    /// Says so at most once a second: an attacker decides how often this happens.
+    fn log_wrong_source(&mut self, now: Time, from: SocketAddr) {
+        if now.since(self.logged) >= LOG_INTERVAL {
+            self.logged = now;
+            let rejected = self.port.stats().rejected_source;
+            tracing::info!(port = self.id.0, rejected, "packets from an address that is not the peer's are dropped");
+            tracing::debug!(port = self.id.0, %from, "the address that is not the peer's");
+        }
+    }
+}
+
+/// Sends packets of the batch to the peer of a port.
+fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: Chosen, rtcp: Chosen) {
+    if !rtp.is_empty()
+        && let Some((socket, destination)) = target.towards_rtp()
+    {
+        let sent = batch.send(socket, rtp, &destination);
+        target.count_rtp(sent);
+        totals.packets_sent.add(sent.packets);
+        totals.send_errors.add(sent.errors);
+    }
+    if !rtcp.is_empty()
+        && let Some((socket, destination)) = target.towards_rtcp()
+    {
+        let sent = batch.send(socket, rtcp, &destination);
+        target.count_errors(sent);
+        totals.rtcp_sent.add(sent.packets);
+        totals.send_errors.add(sent.errors);
+    }
+}
+
+/// Wall time when the thread started, and what the monotonic clock has counted since.
+struct Clock {
+    wall: Time,
+    started: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { wall: Time::ZERO + since_epoch, started: Instant::now() }
+    }
+
+    fn now(&self) -> Time {
+        self.wall + self.started.elapsed()
+    }
+}
+
+/// A token is the slot's index, its generation and the channel.
+fn join_token(index: u32, generation: u32, channel: Channel) -> u64 {
+    let channel = u64::from(channel == Channel::Rtcp);
+    u64::from(index) << 32 | u64::from(generation & GENERATION) << 1 | channel
+}
+
+fn split_token(token: u64) -> (u32, u32, Channel) {
+    let channel = if token & 1 == 1 { Channel::Rtcp } else { Channel::Rtp };
+    ((token >> 32) as u32, (token as u32 >> 1) & GENERATION, channel)
+}
+
+/// The bits of a generation that a token has room for.
+const GENERATION: u32 = u32::MAX >> 1;
+
+/// The token of the wake-up; no table has that many slots.
+const WAKE: u64 = u64::MAX;
+
+/// How coarse silence is measured, and how long the sockets of a closed port may stay open for another thread.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many commands are obeyed before packets have their turn again. Opening a port is the slowest, at some tens of
+/// microseconds.
+const COMMANDS_PER_TURN: usize = 16;
+
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_and_none_is_the_wake_up() {
+        for (index, generation) in [(0, 0), (7, 1), (u32::MAX - 1, u32::MAX >> 1)] {
+            for channel in [Channel::Rtp, Channel::Rtcp] {
+                let token = join_token(index, generation, channel);
+                assert_eq!(split_token(token), (index, generation, channel));
+                assert_ne!(token, WAKE);
+            }
+        }
+    }
+}

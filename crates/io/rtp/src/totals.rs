@@ -1,0 +1,96 @@
+//! What a metrics scraper reads: counters that belong to the thread that counts, summed by whoever asks.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Sums over all packet threads since they started, and how full the pools are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Ports opened.
+    pub opened: u64,
+    /// Ports that could not be opened.
+    pub open_failed: u64,
+    /// Ports closed.
+    pub closed: u64,
+    /// RTP packets received and believed.
+    pub packets_received: u64,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTCP packets received and believed.
+    pub rtcp_received: u64,
+    /// RTCP packets sent.
+    pub rtcp_sent: u64,
+    /// Packets dropped because of their source.
+    pub rejected_source: u64,
+    /// Packets dropped because they were neither RTP nor RTCP.
+    pub rejected_format: u64,
+    /// Packets that could not be sent.
+    pub send_errors: u64,
+    /// Times that a peer was silent for too long.
+    pub silences: u64,
+    /// The pool of each local address.
+    pub pools: Vec<PoolUse>,
+}
+
+/// How full the pool of one local address is, in pairs of port numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The address.
+    pub address: IpAddr,
+    /// Pairs in all.
+    pub pairs: usize,
+    /// Pairs in use.
+    pub in_use: usize,
+    /// Pairs in quarantine or held by another program.
+    pub resting: usize,
+}
+
+/// The counters of one thread, alone on its cache lines so that no other thread's counting slows it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct ThreadTotals {
+    pub(crate) opened: Counter,
+    pub(crate) open_failed: Counter,
+    pub(crate) closed: Counter,
+    pub(crate) packets_received: Counter,
+    pub(crate) packets_sent: Counter,
+    pub(crate) rtcp_received: Counter,
+    pub(crate) rtcp_sent: Counter,
+    pub(crate) rejected_source: Counter,
+    pub(crate) rejected_format: Counter,
+    pub(crate) send_errors: Counter,
+    pub(crate) silences: Counter,
+}
+
+impl ThreadTotals {
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        totals.opened += self.opened.value();
+        totals.open_failed += self.open_failed.value();
+        totals.closed += self.closed.value();
+        totals.packets_received += self.packets_received.value();
+        totals.packets_sent += self.packets_sent.value();
+        totals.rtcp_received += self.rtcp_received.value();
+        totals.rtcp_sent += self.rtcp_sent.value();
+        totals.rejected_source += self.rejected_source.value();
+        totals.rejected_format += self.rejected_format.value();
+        totals.send_errors += self.send_errors.value();
+        totals.silences += self.silences.value();
+    }
+}
+
+/// A number that one thread counts up and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// For the thread that counts only: with one writer a load and a store are enough.
+    pub(crate) fn add(&self, count: u64) {
+        if count > 0 {
+            self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        }
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

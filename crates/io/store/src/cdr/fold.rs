@@ -1,0 +1,331 @@
+//! Takes what a journal holds into the database, in batches, and removes segments that are taken in.
+//!
+//! ```text
+//!  segment 7 (closed) ──batches──► cdr ──► one transaction: calls still open ──► cdr_open, position := 8
+//!                                          └─► only then the file is removed
+//!  segment 8 (growing) ──batches, up to what is published──► cdr
+//! ```
+//!
+//! A crash at any point leads to records being read again, and a call that is in the database stays as it is.
+
+use super::encoding::{Kind, Malformed, decode, peek};
+use super::{CdrCounters, table};
+use crate::DatabaseError;
+use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use sx_call::{Attempt, CallRecord, Cdr};
+use sx_leg::EndedBy;
+use sx_types::{CallId, Cause};
+
+/// What one transaction takes in at most.
+const BATCH_RECORDS: u64 = 10_000;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Why a journal was not folded further; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// A call whose end is not in the journal yet: its records as they stand there.
+#[derive(Clone, Debug)]
+struct OpenCall {
+    begun: Box<[u8]>,
+    answered: Option<Box<[u8]>>,
+}
+
+/// One journal and how far it is folded.
+pub(super) struct Fold {
+    name: String,
+    dir: PathBuf,
+    /// Everything before this segment is in the database, and nothing of it is needed any more.
+    pub(super) segment: u32,
+    /// How far this segment is folded.
+    offset: u64,
+    open: HashMap<CallId, OpenCall>,
+    /// The time of the last record.
+    pub(super) last_at: u64,
+}
+
+/// What a batch has come to.
+pub(super) struct Batch {
+    pub(super) records: u64,
+    pub(super) damaged: u64,
+    /// What stands behind the last record, when the batch has reached the end.
+    pub(super) torn: Option<TornTail>,
+    /// There is more to read.
+    pub(super) more: bool,
+}
+
+/// What a batch changes in the calls that are open, once the database has taken it.
+enum Change {
+    Begun(CallId, Box<[u8]>),
+    Answered(CallId, Box<[u8]>),
+    Ended(CallId),
+}
+
+impl Fold {
+    /// A journal that begins at `segment` with no call open.
+    pub(super) fn new(name: &str, dir: PathBuf, segment: u32) -> Self {
+        Self { name: name.to_owned(), dir, segment, offset: 0, open: HashMap::new(), last_at: 0 }
+    }
+
+    /// A journal as the database remembers it.
+    pub(super) fn load(connection: &Connection, name: &str, dir: PathBuf) -> rusqlite::Result<Self> {
+        let mut fold = Self::new(name, dir, 0);
+        let known = "SELECT segment, last_ns FROM cdr_journal WHERE name = ?";
+        if let Some((segment, last_at)) =
+            connection.query_row(known, [name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?
+        {
+            (fold.segment, fold.last_at) = (segment, last_at.cast_unsigned());
+        }
+        let mut open = connection.prepare("SELECT call, begun, answered FROM cdr_open WHERE journal = ?")?;
+        let rows = open.query_map([name], |row| {
+            let call = CallId::from_u128(u128::from_be_bytes(row.get(0)?));
+            let answered = row.get::<_, Option<Vec<u8>>>(2)?.map(Vec::into_boxed_slice);
+            Ok((call, OpenCall { begun: row.get::<_, Vec<u8>>(1)?.into_boxed_slice(), answered }))
+        })?;
+        fold.open = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(fold)
+    }
+
+    /// Folds what is written. True: the journal is closed and folded to its end.
+    pub(super) fn advance(
+        &mut self,
+        database: &mut Database,
+        progress: &Progress,
+        counters: &CdrCounters,
+    ) -> Result<bool, FoldError> {
+        loop {
+            let closed = progress.is_closed();
+            let (current, written) = progress.position();
+            if self.segment > current {
+                return Ok(closed);
+            }
+            let limit = if self.segment < current { u64::MAX } else { written };
+            // A segment nothing was written to has no file yet.
+            if limit > self.offset {
+                let batch = self.batch(database, limit)?;
+                add(&counters.folded, batch.records);
+                add(&counters.journal.damaged, batch.damaged);
+                if batch.more {
+                    continue;
+                }
+            }
+            if self.segment == current && !closed {
+                return Ok(false);
+            }
+            self.seal(database)?;
+            add(&counters.segments_removed, 1);
+        }
+    }
+
+    /// Folds one batch of the segment, up to the offset `limit`.
+    pub(super) fn batch(&mut self, database: &mut Database, limit: u64) -> Result<Batch, FoldError> {
+        let path = path_of(&self.dir, self.segment);
+        let mut reader = FrameReader::open(&path, self.offset, limit)?;
+        let transaction = database.begin()?;
+        let (mut changes, mut last_at) = (Vec::new(), self.last_at);
+        let mut batch = Batch { records: 0, damaged: 0, torn: None, more: true };
+        let mut bytes = 0;
+        while batch.records < BATCH_RECORDS && bytes < BATCH_BYTES {
+            let Some(record) = reader.next().map_err(ReadError::from)? else {
+                batch.more = false;
+                break;
+            };
+            batch.records += 1;
+            bytes += record.len();
+            match take(record, |cdr| transaction.insert(cdr)) {
+                Ok((at, change)) => {
+                    last_at = last_at.max(at);
+                    changes.push(change);
+                }
+                Err(TakeError::Malformed(error)) => {
+                    batch.damaged += 1;
+                    tracing::error!(path = %path.display(), offset = reader.good_offset(), %error, "a record is lost");
+                }
+                Err(TakeError::Database(error)) => return Err(error.into()),
+            }
+        }
+        transaction.commit()?;
+        // Only now, since a batch that the database has refused is read again.
+        changes.into_iter().for_each(|change| self.apply(change));
+        self.last_at = last_at;
+        self.offset = reader.good_offset();
+        batch.damaged += reader.damaged();
+        batch.torn = if batch.more { None } else { reader.torn_tail() };
+        Ok(batch)
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Begun(call, begun) => {
+                self.open.insert(call, OpenCall { begun, answered: None });
+            }
+            Change::Answered(call, answered) => {
+                if let Some(open) = self.open.get_mut(&call) {
+                    open.answered = Some(answered);
+                }
+            }
+            Change::Ended(call) => {
+                self.open.remove(&call);
+            }
+        }
+    }
+
+    /// The segment is folded to its end: keeps what is known of open calls in the database and removes the file.
+    pub(super) fn seal(&mut self, database: &mut Database) -> Result<(), FoldError> {
+        let transaction = database.begin()?;
+        transaction.run("remember open calls in", |connection| {
+            connection.execute("DELETE FROM cdr_open WHERE journal = ?", [&self.name])?;
+            let mut insert = connection.prepare_cached("INSERT INTO cdr_open VALUES (?, ?, ?, ?)")?;
+            for (call, open) in &self.open {
+                insert.execute(params![self.name, table::call_key(*call), open.begun, open.answered])?;
+            }
+            remember(connection, &self.name, self.segment + 1, self.last_at)
+        })?;
+        transaction.commit()?;
+        if let Err(error) = remove(&path_of(&self.dir, self.segment)) {
+            tracing::warn!(%error, "a journal segment that is no longer needed stays until the next start");
+        }
+        self.segment += 1;
+        self.offset = 0;
+        Ok(())
+    }
+
+    /// Goes on to a later segment of an earlier run.
+    pub(super) fn skip_to(&mut self, segment: u32) {
+        (self.segment, self.offset) = (segment, 0);
+    }
+
+    /// Ends every open call at `end`, the process that had them being gone, and closes the account of the journal
+    /// before the segment `next`. Returns how many calls that were.
+    pub(super) fn cut_off(&mut self, transaction: &Transaction, end: u64, next: u32) -> Result<u64, DatabaseError> {
+        let mut calls = 0;
+        for open in std::mem::take(&mut self.open).into_values() {
+            match cut_off_cdr(&open, end) {
+                Ok(cdr) => calls += u64::from(transaction.insert(&cdr)?),
+                Err(error) => tracing::error!(%error, "a call that was cut off is lost"),
+            }
+        }
+        transaction.run("remember open calls in", |connection| {
+            connection.execute("DELETE FROM cdr_open WHERE journal = ?", [&self.name])?;
+            remember(connection, &self.name, next, self.last_at)
+        })?;
+        Ok(calls)
+    }
+}
+
+fn remember(connection: &Connection, name: &str, segment: u32, last_at: u64) -> rusqlite::Result<()> {
+    let upsert = "INSERT OR REPLACE INTO cdr_journal VALUES (?, ?, ?)";
+    connection.prepare_cached(upsert)?.execute(params![name, segment, last_at.cast_signed()])?;
+    Ok(())
+}
+
+enum TakeError {
+    Malformed(Malformed),
+    Database(DatabaseError),
+}
+
+impl From<Malformed> for TakeError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// What a record says: when, and what it changes. A record that is complete goes to `insert` at once.
+fn take(
+    record: &[u8],
+    insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>,
+) -> Result<(u64, Change), TakeError> {
+    let head = peek(record)?;
+    let change = match head.kind {
+        Kind::Begun => Change::Begun(head.call, record.into()),
+        Kind::Answered => Change::Answered(head.call, record.into()),
+        Kind::Ended => {
+            if let CallRecord::Ended(cdr) = decode(record)? {
+                insert(&cdr).map_err(TakeError::Database)?;
+            }
+            Change::Ended(head.call)
+        }
+    };
+    Ok((head.at, change))
+}
+
+/// The record of a call that a crash has cut off.
+fn cut_off_cdr(open: &OpenCall, end: u64) -> Result<Cdr, Malformed> {
+    let CallRecord::Begun(mut cdr) = decode(&open.begun)? else { return Err(Malformed) };
+    cdr.end = end.max(cdr.start);
+    cdr.cause = Cause::TEMPORARY_FAILURE;
+    cdr.ended_by = EndedBy::Failure;
+    if let Some(CallRecord::Answered { at, by, .. }) = open.answered.as_deref().map(decode).transpose()? {
+        cdr.answer = Some(at);
+        cdr.end = cdr.end.max(at);
+        // Who answered must be known to whoever pays for the call. The journal does not say what was asked there
+        // after the dial plan, nor since when, so the attempt repeats what was dialled and when the call came.
+        cdr.attempts.push(Attempt {
+            target: by,
+            routed: cdr.dialled.clone(),
+            start: cdr.start,
+            ring: None,
+            answer: Some(at),
+            end: cdr.end,
+            cause: Cause::TEMPORARY_FAILURE,
+            status: 0,
+        });
+    }
+    Ok(*cdr)
+}
+
+/// The database records are folded into.
+pub(super) struct Database {
+    connection: Connection,
+    path: Arc<Path>,
+}
+
+/// A transaction on it; dropped without a commit, it has changed nothing.
+pub(super) struct Transaction<'a> {
+    inner: rusqlite::Transaction<'a>,
+    path: Arc<Path>,
+}
+
+impl Database {
+    pub(super) fn new(connection: Connection, path: &Path) -> Self {
+        Self { connection, path: path.into() }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn begin(&mut self) -> Result<Transaction<'_>, DatabaseError> {
+        let inner = self.connection.transaction().map_err(DatabaseError::at("write", &self.path))?;
+        Ok(Transaction { inner, path: Arc::clone(&self.path) })
+    }
+}
+
+impl Transaction<'_> {
+    fn insert(&self, cdr: &Cdr) -> Result<bool, DatabaseError> {
+        self.run("add a call detail record to", |connection| table::insert(connection, cdr))
+    }
+
+    fn run<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, DatabaseError> {
+        work(&self.inner).map_err(DatabaseError::at(doing, &self.path))
+    }
+
+    pub(super) fn commit(self) -> Result<(), DatabaseError> {
+        self.inner.commit().map_err(DatabaseError::at("write", &self.path))
+    }
+}

@@ -1,0 +1,519 @@
+use super::encoding::{decode, encode};
+use super::*;
+use crate::SyncPolicy;
+use crate::journal::list;
+use proptest::prelude::*;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+use sx_call::{Attempt, Cdr};
+use sx_leg::{Address, EndedBy, Source};
+use sx_media::PortStats;
+use sx_types::{CallId, Cause, Codec, TraceId};
+use tempfile::{TempDir, tempdir};
+
+const SECOND: u64 = 1_000_000_000;
+/// 2026-11-20T12:00:00Z.
+const NOON: u64 = 1_795_176_000 * SECOND;
+
+/// Small segments, and a day between folds, so that a test says when there is one.
+fn options() -> CdrOptions {
+    let journal = JournalOptions { segment_bytes_max: 3000, sync: SyncPolicy::Never, ..JournalOptions::default() };
+    CdrOptions { journal, fold_interval: Duration::from_secs(86_400) }
+}
+
+fn call(number: u64) -> CallId {
+    CallId::new(NOON / 1_000_000 + number, number.into())
+}
+
+/// A call `number` seconds after noon as it is when it is admitted.
+fn begun(number: u64) -> Box<Cdr> {
+    let start = NOON + number * SECOND;
+    Box::new(Cdr {
+        call: call(number),
+        trace: TraceId::from_u128(number.into()),
+        source: Source::User(Address::new("anna", "example.org")),
+        caller: Address::new("+4930123456", "example.org"),
+        dialled: Address::new("030987654", "example.org"),
+        start,
+        ring: None,
+        answer: None,
+        end: start,
+        cause: Cause::NORMAL,
+        status: 0,
+        ended_by: EndedBy::Exchange,
+        attempts: Vec::new(),
+        codec: None,
+        caller_media: None,
+        called_media: None,
+    })
+}
+
+/// The same call when it is over, after a minute.
+fn ended(number: u64) -> Box<Cdr> {
+    let mut cdr = begun(number);
+    let start = cdr.start;
+    (cdr.ring, cdr.answer, cdr.end) = (Some(start + SECOND), Some(start + 5 * SECOND), start + 60 * SECOND);
+    (cdr.status, cdr.ended_by, cdr.codec) = (200, EndedBy::Peer, Some(Codec::Pcma));
+    let stats = PortStats { packets_received: 2750, bytes_received: 473_000, last_payload_type: 8, ..Default::default() };
+    (cdr.caller_media, cdr.called_media) = (Some(stats), Some(PortStats { jitter_us: 1300, ..stats }));
+    cdr.attempts = vec![
+        Attempt {
+            target: "trunk:first".into(),
+            routed: Address::new("+4930987654", "first.example"),
+            start,
+            ring: None,
+            answer: None,
+            end: start + SECOND / 2,
+            cause: Cause::CONGESTION,
+            status: 503,
+        },
+        Attempt {
+            target: "trunk:second".into(),
+            routed: Address::new("+4930987654", "second.example"),
+            start: start + SECOND / 2,
+            ring: cdr.ring,
+            answer: cdr.answer,
+            end: cdr.end,
+            cause: Cause::NORMAL,
+            status: 200,
+        },
+    ];
+    cdr
+}
+
+fn answered(number: u64) -> CallRecord {
+    CallRecord::Answered { call: call(number), at: NOON + (number + 5) * SECOND, by: "trunk:second".into() }
+}
+
+fn open(path: &Path) -> (DataFolder, CdrStore, Recovery) {
+    let folder = DataFolder::open(path).expect("the folder opens");
+    let (store, recovery) = CdrStore::open(&folder, &options()).expect("the store opens");
+    (folder, store, recovery)
+}
+
+fn write(writer: &mut CdrWriter, records: &[CallRecord]) {
+    for record in records {
+        writer.append(record).expect("room");
+    }
+    writer.commit().expect("a commit");
+}
+
+/// The data folder as a crash at this moment would leave it.
+fn crashed(path: &Path) -> TempDir {
+    let copy = tempdir().expect("a folder");
+    copy_folder(path, copy.path());
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&target).expect("a folder");
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+fn all(folder: &DataFolder) -> Vec<Cdr> {
+    folder.shared().cdrs().expect("a reader").list(&CdrFilter::default()).expect("the calls")
+}
+
+#[test]
+fn a_call_that_has_ended_is_folded_while_the_writer_goes_on() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("worker-0").expect("a writer");
+    let reader = folder.shared().cdrs().expect("a reader");
+    for number in 0..200 {
+        write(&mut writer, &[CallRecord::Begun(begun(number)), answered(number), CallRecord::Ended(ended(number))]);
+        assert_eq!(store.counters().fold_lag(), 3);
+        store.fold().expect("a fold");
+        assert_eq!(store.counters().fold_lag(), 0);
+        assert_eq!(reader.count(&CdrFilter::default()).expect("a count"), number + 1);
+        assert_eq!(reader.show(call(number)).expect("a call"), Some(*ended(number)));
+    }
+    assert_eq!(list(&dir.path().join("cdr/worker-0")).expect("segments").len(), 1, "folded segments are removed");
+    assert!(store.counters().segments_removed.load(Ordering::Relaxed) > 5);
+    drop((writer, store));
+    assert_eq!(list(&dir.path().join("cdr/worker-0")).expect("segments"), [], "a closed journal is folded to its end");
+    assert_eq!(open_again(folder, dir.path()).1, Recovery::default());
+}
+
+fn open_again(folder: DataFolder, path: &Path) -> (Vec<Cdr>, Recovery) {
+    drop(folder);
+    let (folder, store, recovery) = open(path);
+    drop(store);
+    (all(&folder), recovery)
+}
+
+#[test]
+fn a_crash_at_any_moment_gives_each_call_exactly_one_record() {
+    let dir = tempdir().expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writers = [store.writer("worker-0").expect("a writer"), store.writer("worker-1").expect("a writer")];
+    for number in 0..60 {
+        let writer = &mut writers[number as usize % 2];
+        write(writer, &[CallRecord::Begun(begun(number))]);
+        if number >= 20 {
+            // Each call lives for twenty others, which is longer than a segment.
+            write(writer, &[answered(number - 20), CallRecord::Ended(ended(number - 20))]);
+        }
+        if number % 7 == 3 {
+            store.fold().expect("a fold");
+        }
+        let copy = crashed(dir.path());
+        check_recovered(copy.path(), number + 1);
+    }
+}
+
+/// After a crash when calls up to `count` had begun and all but the last twenty of them ended.
+fn check_recovered(path: &Path, count: u64) {
+    let (folder, store, recovery) = open(path);
+    drop(store);
+    let live = count.min(20);
+    assert_eq!(recovery.calls_cut_off, live);
+    let cdrs = all(&folder);
+    assert_eq!(cdrs.len() as u64, count);
+    let end = cdrs.iter().map(|cdr| cdr.end.max(cdr.start)).max().expect("there are calls");
+    for (number, cdr) in (0..).zip(&cdrs) {
+        if number + live < count {
+            assert_eq!(*cdr, *ended(number));
+        } else {
+            let expected = Cdr { end, cause: Cause(41), ended_by: EndedBy::Failure, ..*begun(number) };
+            assert_eq!(*cdr, expected);
+        }
+    }
+    let (again, recovery) = open_again(folder, path);
+    assert_eq!((again, recovery.calls_cut_off), (cdrs, 0));
+}
+
+#[test]
+fn a_crash_between_fold_and_removal_gives_no_double() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Begun(begun(900)), CallRecord::Begun(begun(901)), answered(901)]);
+    for number in 0..50 {
+        write(&mut writer, &[CallRecord::Begun(begun(number)), CallRecord::Ended(ended(number))]);
+    }
+    let before = crashed(dir.path());
+    store.fold().expect("a fold");
+    // Everything is in the database, and no segment is removed yet.
+    let after = crashed(dir.path());
+    copy_folder(&before.path().join("cdr"), &after.path().join("cdr"));
+    let (folder_after, store_after, recovery) = open(after.path());
+    assert_eq!(recovery.calls_cut_off, 2);
+    assert_eq!(all(&folder_after).len(), 52);
+    drop(store_after);
+    // And once more, when the crash came in the midst of that.
+    copy_folder(&before.path().join("cdr"), &after.path().join("cdr"));
+    let (again, recovery) = open_again(folder_after, after.path());
+    assert_eq!((again.len(), recovery.calls_cut_off), (52, 0));
+    drop((writer, store, folder));
+}
+
+#[test]
+fn a_call_that_was_answered_is_cut_off_as_answered() {
+    let dir = tempdir().expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Begun(begun(0)), answered(0)]);
+    // Its records are in segments that are gone.
+    for number in 1..100 {
+        write(&mut writer, &[CallRecord::Begun(begun(number)), CallRecord::Ended(ended(number))]);
+    }
+    store.fold().expect("a fold");
+    let copy = crashed(dir.path());
+    let (folder, ..) = open(copy.path());
+    let cdr = folder.shared().cdrs().expect("a reader").show(call(0)).expect("a query").expect("the call");
+    let last = ended(99).end;
+    assert_eq!((cdr.answer, cdr.end, cdr.cause, cdr.ended_by), (Some(NOON + 5 * SECOND), last, Cause(41), EndedBy::Failure));
+    let attempt = &cdr.attempts[0];
+    assert_eq!((&*attempt.target, attempt.answer, attempt.end), ("trunk:second", cdr.answer, last));
+}
+
+#[test]
+fn a_call_cut_off_in_its_last_record_is_cut_off() {
+    let dir = tempdir().expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Begun(begun(0)), CallRecord::Ended(ended(0))]);
+    let path = list(&dir.path().join("cdr/w")).expect("segments").remove(0).path;
+    let whole = fs::metadata(&path).expect("a file").len();
+    let mut last = Vec::new();
+    encode(&CallRecord::Ended(ended(0)), &mut last);
+    for cut in 1..=last.len() as u64 + 8 {
+        let copy = crashed(dir.path());
+        let torn = copy.path().join("cdr/w").join(path.file_name().expect("a name"));
+        File::options().write(true).open(torn).and_then(|file| file.set_len(whole - cut)).expect("a cut");
+        let (folder, _store, recovery) = open(copy.path());
+        assert_eq!(recovery.calls_cut_off, 1);
+        assert_eq!(recovery.replay.torn.len(), usize::from(cut < last.len() as u64 + 8));
+        assert_eq!(all(&folder)[0].cause, Cause(41));
+    }
+}
+
+#[test]
+fn records_wait_in_the_journal_while_the_database_refuses() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    let other = rusqlite::Connection::open(dir.path().join(table::FILE)).expect("a connection");
+    other.execute_batch("ALTER TABLE cdr_attempt RENAME TO elsewhere").expect("a change");
+    write(&mut writer, &[CallRecord::Begun(begun(0)), CallRecord::Ended(ended(0))]);
+    for _ in 0..2 {
+        let error = store.fold().expect_err("a table is missing");
+        assert!(error.to_string().contains("cdr.sqlite"), "{error}");
+    }
+    assert_eq!(store.counters().fold_lag(), 2);
+    assert_eq!(store.counters().fold_failures.load(Ordering::Relaxed), 2);
+    other.execute_batch("ALTER TABLE elsewhere RENAME TO cdr_attempt").expect("a change");
+    store.fold().expect("a fold");
+    assert_eq!((all(&folder), store.counters().fold_lag()), (vec![*ended(0)], 0));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_costs_only_itself() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    writer.journal.append(b"\x09 of another version").expect("room");
+    write(&mut writer, &[CallRecord::Ended(ended(0))]);
+    store.fold().expect("a fold");
+    assert_eq!(all(&folder).len(), 1);
+    assert_eq!(store.counters().journal.damaged.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_name_is_for_one_writer_and_a_file_name() {
+    let dir = tempdir().expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let _writer = store.writer("w").expect("a writer");
+    for name in ["w", "", "../w", "a/b", "."] {
+        assert!(matches!(store.writer(name), Err(CdrError::Name { .. })), "{name:?}");
+    }
+}
+
+#[test]
+fn a_filter_takes_the_calls_that_meet_every_condition() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    for number in 0..10 {
+        let mut cdr = ended(number);
+        if number % 2 == 1 {
+            (cdr.answer, cdr.caller) = (None, Address::new("bert", "example.org"));
+        }
+        write(&mut writer, &[CallRecord::Ended(cdr)]);
+    }
+    store.fold().expect("a fold");
+    let reader = folder.shared().cdrs().expect("a reader");
+    let any = CdrFilter::default();
+    let check = |filter: &CdrFilter, expected: &[u64]| {
+        let calls: Vec<_> = reader.list(filter).expect("calls").into_iter().map(|cdr| cdr.call).collect();
+        assert_eq!(calls, expected.iter().map(|number| call(*number)).collect::<Vec<_>>(), "{filter:?}");
+        if filter.limit.is_none() {
+            assert_eq!(reader.count(filter).expect("a count"), expected.len() as u64, "{filter:?}");
+        }
+    };
+    check(&any, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    check(&CdrFilter { since: Some(NOON + 8 * SECOND), ..any.clone() }, &[8, 9]);
+    check(&CdrFilter { until: Some(NOON + 2 * SECOND), ..any.clone() }, &[0, 1]);
+    check(&CdrFilter { answered: Some(false), ..any.clone() }, &[1, 3, 5, 7, 9]);
+    check(&CdrFilter { answered: Some(true), caller: Some("bert".into()), ..any.clone() }, &[]);
+    check(&CdrFilter { caller: Some("bert".into()), limit: Some(2), ..any.clone() }, &[1, 3]);
+    check(&CdrFilter { dialled: Some("030987654".into()), latest_first: true, limit: Some(2), ..any }, &[9, 8]);
+}
+
+#[test]
+fn exports_are_as_documented() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    let mut odd = begun(1);
+    (odd.source, odd.caller) = (Source::Trunk("north".into()), Address::new("a \"b\", c\n", "example.org"));
+    (odd.cause, odd.status) = (Cause::NO_ROUTE, 404);
+    let mut own = begun(2);
+    own.source = Source::Exchange;
+    write(&mut writer, &[CallRecord::Ended(ended(0)), CallRecord::Ended(odd), CallRecord::Ended(own)]);
+    store.fold().expect("a fold");
+    let reader = folder.shared().cdrs().expect("a reader");
+    let (any, mut csv, mut attempts, mut json) = (CdrFilter::default(), Vec::new(), Vec::new(), Vec::new());
+    reader.export_csv(&any, &mut csv).expect("an export");
+    reader.export_attempts_csv(&any, &mut attempts).expect("an export");
+    reader.export_json(&any, &mut json).expect("an export");
+    for (name, written) in [("cdr.csv", csv), ("attempts.csv", attempts), ("cdr.jsonl", json)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        let written = String::from_utf8(written).expect("text");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, &written).expect("a golden file");
+        }
+        assert_eq!(written, fs::read_to_string(&path).expect("a golden file"), "{name}; BLESS=1 accepts it");
+    }
+}
+
+#[test]
+fn an_export_into_a_closed_pipe_is_an_error() {
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let dir = tempdir().expect("a folder");
+    let reader = crate::SharedFolder::attach(dir.path()).expect("a folder").cdrs().expect("a reader");
+    match reader.export_csv(&CdrFilter::default(), Closed) {
+        Err(ExportError::Output(error)) => assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hundred_thousand_calls_are_folded_at_more_than_fifty_thousand_a_second() {
+    let dir = tempdir().expect("a folder");
+    let mut options = options();
+    options.journal = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
+    let folder = DataFolder::open(dir.path()).expect("the folder opens");
+    let (mut store, _) = CdrStore::open(&folder, &options).expect("the store opens");
+    let mut writer = store.writer("w").expect("a writer");
+    let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
+    let (begun, ended) = (begun(0), ended(0));
+    let start = Instant::now();
+    for number in 0..count {
+        let with_id = |cdr: &Cdr| Box::new(Cdr { call: call(number), ..cdr.clone() });
+        let records = [CallRecord::Begun(with_id(&begun)), answered(number), CallRecord::Ended(with_id(&ended))];
+        write(&mut writer, &records);
+    }
+    eprintln!("three commits for each of {count} calls took {:?}", start.elapsed());
+    let start = Instant::now();
+    store.fold().expect("a fold");
+    let took = start.elapsed();
+    eprintln!("folding {count} calls took {took:?}");
+    assert_eq!(folder.shared().cdrs().expect("a reader").count(&CdrFilter::default()).expect("a count"), count);
+    let least = if cfg!(debug_assertions) { 1_000.0 } else { 50_000.0 };
+    assert!(count as f64 / took.as_secs_f64() > least, "{took:?}");
+}
+
+#[test]
+fn a_record_is_encoded_within_two_microseconds() {
+    let record = CallRecord::Ended(ended(0));
+    let mut buffer = Vec::with_capacity(1 << 12);
+    let start = Instant::now();
+    for _ in 0..10_000 {
+        buffer.clear();
+        encode(black_box(&record), black_box(&mut buffer));
+    }
+    let each = start.elapsed() / 10_000;
+    let json = serde_json::to_vec(&record).expect("JSON").len();
+    eprintln!("encoding a record of {} bytes (as JSON {json}) took {each:?}", buffer.len());
+    assert!(each < Duration::from_micros(if cfg!(debug_assertions) { 200 } else { 2 }), "{each:?}");
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    ("\\PC{0,12}", "[a-z.]{0,12}").prop_map(|(user, domain)| Address { user: user.into(), domain: domain.into() })
+}
+
+fn times() -> impl Strategy<Value = (u64, Option<u64>, Option<u64>, u64)> {
+    any::<(u64, Option<u64>, Option<u64>, u64)>()
+}
+
+fn stats() -> impl Strategy<Value = Option<PortStats>> {
+    let numbers = any::<([u64; 5], u64, u32, [u64; 3], u8)>();
+    proptest::option::of(numbers.prop_map(|(received, packets_lost, jitter_us, refused, last_payload_type)| PortStats {
+        packets_received: received[0],
+        bytes_received: received[1],
+        packets_sent: received[2],
+        bytes_sent: received[3],
+        rtcp_received: received[4],
+        packets_lost,
+        jitter_us,
+        rejected_source: refused[0],
+        rejected_format: refused[1],
+        send_errors: refused[2],
+        last_payload_type,
+    }))
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    ("\\PC{0,20}", address(), times(), any::<(u8, u16)>()).prop_map(
+        |(target, routed, (start, ring, answer, end), (cause, status))| Attempt {
+            target: target.into(),
+            routed,
+            start,
+            ring,
+            answer,
+            end,
+            cause: Cause(cause),
+            status,
+        },
+    )
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    prop_oneof![
+        address().prop_map(Source::User),
+        "\\PC{0,9}".prop_map(|name| Source::Trunk(name.into())),
+        Just(Source::Exchange)
+    ]
+}
+
+prop_compose! {
+    fn cdr()(
+        (call, trace, cause, status) in any::<(u128, u128, u8, u16)>(),
+        (source, caller, dialled) in (source(), address(), address()),
+        (start, ring, answer, end) in times(),
+        ended_by in proptest::sample::select(vec![EndedBy::Peer, EndedBy::Exchange, EndedBy::Failure]),
+        attempts in proptest::collection::vec(attempt(), 0..4),
+        codec in proptest::option::of(proptest::sample::select(vec![Codec::Pcmu, Codec::Opus, Codec::TelephoneEvent])),
+        (caller_media, called_media) in (stats(), stats()),
+    ) -> Cdr {
+        let (call, trace, cause) = (CallId::from_u128(call), TraceId::from_u128(trace), Cause(cause));
+        Cdr { call, trace, source, caller, dialled, start, ring, answer, end, cause, status, ended_by, attempts, codec,
+            caller_media, called_media }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_record_survives_its_encoding(cdr in cdr(), at in any::<u64>(), by in "\\PC{0,20}") {
+        let call = cdr.call;
+        let cdr = Box::new(cdr);
+        for record in [CallRecord::Begun(cdr.clone()), CallRecord::Answered { call, at, by: by.into() }, CallRecord::Ended(cdr)] {
+            let mut bytes = Vec::new();
+            encode(&record, &mut bytes);
+            prop_assert_eq!(decode(&bytes), Ok(record));
+            // Cut short or with something behind it, it is no record.
+            for length in 0..bytes.len() {
+                prop_assert!(decode(&bytes[..length]).is_err());
+            }
+            bytes.push(0);
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+        let _ = decode(&[&[1, 3][..], &bytes].concat());
+    }
+
+    #[test]
+    fn any_call_survives_the_database(cdr in cdr()) {
+        let connection = rusqlite::Connection::open_in_memory().expect("a database");
+        connection.execute_batch(&table::SCHEMA).expect("the tables");
+        prop_assert!(table::insert(&connection, &cdr).expect("an insert"));
+        prop_assert!(!table::insert(&connection, &cdr).expect("an insert"));
+        let mut read = connection.query_row(&table::SELECT, [], table::read).expect("a row");
+        read.attempts = table::read_attempts(&connection, cdr.call).expect("the attempts");
+        prop_assert_eq!(read, cdr);
+    }
+}

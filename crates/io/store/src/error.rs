@@ -1,0 +1,75 @@
+//! What went wrong with a file or a database, and what an operator can do about it.
+
+use rusqlite::ErrorCode;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The operating system refused something that was asked of a file or a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}: {source}{}", path.display(), remedy(source))]
+pub struct FileError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What was tried, as a verb.
+    pub doing: &'static str,
+    /// What the operating system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// SQLite refused something.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}: {source}{}", path.display(), database_remedy(source))]
+pub struct DatabaseError {
+    /// The database file.
+    pub path: PathBuf,
+    /// What was tried, as a verb.
+    pub doing: &'static str,
+    /// What SQLite said.
+    #[source]
+    pub source: rusqlite::Error,
+}
+
+impl FileError {
+    /// For `map_err`.
+    pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { path: path.to_owned(), doing, source }
+    }
+}
+
+impl DatabaseError {
+    /// For `map_err`.
+    pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self { path: path.to_owned(), doing, source }
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; give the user that runs this process read and write permission to it",
+        io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing or configure another data folder",
+        io::ErrorKind::StorageFull => "; the disk is full: free space on this file system",
+        io::ErrorKind::QuotaExceeded => "; the disk quota is used up: raise it or free space",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "; a file is in the place of a folder: move it away or configure another data folder"
+        }
+        io::ErrorKind::NotFound => "; the folder above it does not exist: create it",
+        _ => "",
+    }
+}
+
+fn database_remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; the disk is full: free space on this file system",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; give the user that runs this process read and write permission to the file and its folder"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "; the file is damaged: move it away and restore it from a backup"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "; another process holds the database for long: end it or try again"
+        }
+        _ => "",
+    }
+}

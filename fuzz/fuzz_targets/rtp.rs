@@ -1,0 +1,77 @@
+//! Datagrams on a media port: what is read as RTP or RTCP can be written, and is then read as the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sx_rtp::{
+    Compound, EventPayload, Extras, Packet, PacketError, Playout, PlayoutConfig, Reception, ReportBlock, RtcpPacket,
+    is_rtcp, write_bye, write_receiver_report, write_sender_report,
+};
+
+fn read_packet(datagram: &[u8]) {
+    let packet = match Packet::parse(datagram) {
+        Ok(packet) => packet,
+        Err(error) => return assert_eq!(error == PacketError::Rtcp, is_rtcp(datagram) && datagram.len() >= 12),
+    };
+    let csrcs: Vec<_> = packet.csrcs().collect();
+    let extras = Extras { csrcs: &csrcs, extension: packet.extension(), padding: packet.padding() };
+    let mut written = Vec::new();
+    packet.header().write_with(&extras, packet.payload(), &mut written).expect("what was read fits its fields");
+    assert_eq!(Packet::parse(&written), Ok(packet));
+    assert_eq!(written.len(), datagram.len());
+
+    for report in EventPayload::parse_all(packet.payload()) {
+        assert_eq!(EventPayload::parse(&report.to_bytes()), Some(report));
+    }
+}
+
+fn read_compound(datagram: &[u8]) {
+    let Ok(compound) = Compound::parse(datagram) else { return };
+    for packet in compound.packets() {
+        let mut written = Vec::new();
+        match packet {
+            RtcpPacket::SenderReport(report) => {
+                let blocks: Vec<ReportBlock> = report.blocks.collect();
+                write_sender_report(report.ssrc, &report.info, &blocks, &mut written).expect("what was read fits");
+                let again = Compound::parse(&written).expect("own report").packets().next();
+                assert_eq!(again, Some(packet));
+            }
+            RtcpPacket::ReceiverReport(report) => {
+                let blocks: Vec<ReportBlock> = report.blocks.collect();
+                write_receiver_report(report.ssrc, &blocks, &mut written).expect("what was read fits");
+                let again = Compound::parse(&written).expect("own report").packets().next();
+                assert_eq!(again, Some(packet));
+                for block in blocks {
+                    let _ = block.round_trip(u64::MAX);
+                }
+            }
+            RtcpPacket::Sdes(sdes) => {
+                for item in sdes.items() {
+                    let _ = sdes.cname(item.ssrc);
+                }
+            }
+            RtcpPacket::Bye(bye) => {
+                let ssrcs: Vec<_> = bye.ssrcs.collect();
+                write_bye(&ssrcs, None, &mut written).expect("what was read fits");
+            }
+            RtcpPacket::App(app) => assert!(app.subtype < 32),
+        }
+    }
+}
+
+/// Takes the datagram for a series of sequence numbers.
+fn count(datagram: &[u8]) {
+    let mut reception = Reception::new(8_000);
+    let mut playout = Playout::new(PlayoutConfig::default());
+    for pair in datagram.chunks_exact(2) {
+        let sequence = u16::from_be_bytes([pair[0], pair[1]]);
+        reception.handle_packet(Default::default(), sequence, u32::from(sequence) << 16);
+        playout.handle_packet(Default::default(), sequence, pair);
+    }
+    assert!(reception.received() <= datagram.len() as u64 / 2);
+}
+
+fuzz_target!(|datagram: &[u8]| {
+    read_packet(datagram);
+    read_compound(datagram);
+    count(datagram);
+});
