@@ -165,7 +165,7 @@ fn routes_that_make_no_sense_are_refused() {
     check_route(
         "to = [{ users = true, uri = \"sip:h\" }]",
         &[
-            "text:6: route[r].to[1]: needs exactly one of trunk, users and uri",
+            "text:6: route[r].to[1]: needs exactly one of trunk, users, uri and dialled",
             "text:6: route[r].to: at least one target is needed",
         ],
     );

@@ -1,1 +1,43 @@
-//! Placeholder
+//! The exchange itself: one worker that composes registrar, edge, SIP legs and calls, and does no I/O either.
+//!
+//! This is the only crate that sees every layer. A [`Worker`] is an engine: the program in `app/strowger` wires workers to
+//! sockets, a test wires the same workers to a virtual network. It deliberately holds no socket, file, thread or clock.
+//!
+//! ```text
+//!  Message ──► home? ──► agent ──► (in a dialog) ──────────────► legs ──► calls ──► legs ──► Send
+//!                 │         └────► (new) edge ── admit ──► leg ─┘           ├──► Media, Record
+//!                 └──► Peer                 ├── REGISTER ──► registrar ──► Binding
+//!                                           └── challenge, refuse, answer, relay
+//! ```
+//!
+//! | file | what is there |
+//! | --- | --- |
+//! | `worker.rs` | inputs, outputs, and their order |
+//! | `edge.rs` | who is asking: trunk, user, nobody |
+//! | `digest_auth.rs` | challenges and their answers |
+//! | `register.rs` | REGISTER |
+//! | `dialing.rs` | from a call's target to addresses and header rules |
+//! | `trunks.rs` | probes of trunks, and registration with providers |
+//! | `requests.rs` | requests outside of calls: OPTIONS, MESSAGE, the others |
+//! | `tables.rs` | configuration → what workers read |
+//! | `directory.rs` | the users |
+//! | `snapshot.rs` | a call as one value, signalling and all |
+
+mod counts;
+mod dialing;
+mod digest_auth;
+mod directory;
+mod edge;
+mod register;
+mod requests;
+mod snapshot;
+mod tables;
+mod trunks;
+mod worker;
+
+pub use counts::{Counts, REFUSALS, Refusal};
+pub use dialing::Question;
+pub use directory::{Directory, User};
+pub use snapshot::{ExchangeSnapshot, RestoreError};
+pub use tables::{BuildError, Tables, TrunkTable};
+pub use worker::{Input, Output, PeerMessage, Worker, WorkerSettings};

@@ -9,7 +9,7 @@ use crate::state::{Call, Leaving, Moving, Party, PortState, State, Talking};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, EndedBy, LegCommand, LegEvent};
-use sx_media::PortId;
+use sx_media::{MediaCommand, PortId};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -160,7 +160,7 @@ impl Calls {
                 self.dismiss(call, &moving.remaining, cause);
                 self.finish(call, cause, 200, failure.by, &failure.sentence)
             }
-            State::Joining(joining) => self.join_cleared(call, *joining, failure),
+            State::Joining(joining) => self.join_cleared(call, &joining, failure),
             State::Ending => State::Ending,
         };
     }
@@ -171,12 +171,29 @@ impl Calls {
             return;
         };
         let leg = call.body.ports.remove(index).leg;
+        self.port_missed(call, leg);
+    }
+
+    /// The packet threads have not opened a port in time. Should they do so yet, it is to be closed at once.
+    pub(crate) fn port_late(&mut self, call: &mut Call) {
+        let mut late = call.body.ports.iter_mut().filter(|port| port.state == PortState::Opening);
+        let Some(port) = late.next() else { return };
+        port.state = PortState::Closing;
+        let (id, leg) = (port.id, port.leg);
+        self.out.push_back(Output::Media(MediaCommand::Close { port: id }));
+        self.port_missed(call, leg);
+        if crate::ports::any_opening(&call.body) {
+            self.port_late(call);
+        }
+    }
+
+    fn port_missed(&mut self, call: &mut Call, leg: LegId) {
         if !crate::ports::any_opening(&call.body) {
             self.clear_alarm(call, Alarm::Ports);
         }
         if let Some((leg, event)) = call.waiting.pop_front() {
             call.blocked = None;
-            self.without_port(call, leg, event);
+            self.without_port(call, leg, &event);
             return;
         }
         match std::mem::replace(&mut call.state, State::Ending) {
@@ -193,7 +210,7 @@ impl Calls {
     }
 
     /// An event that waited for a port that cannot be had.
-    fn without_port(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+    fn without_port(&mut self, call: &mut Call, leg: LegId, event: &LegEvent) {
         let Failure { cause, status, .. } = Failure::portless();
         match event {
             LegEvent::Offered { .. } => self.say(leg, LegCommand::RefuseOffer { cause, status }),

@@ -121,12 +121,9 @@ impl Calls {
     }
 
     /// The call that a leg belongs to, until the leg has ended.
-    pub fn call_of(&mut self, leg: LegId) -> Option<CallId> {
+    pub fn call_of(&self, leg: LegId) -> Option<CallId> {
         let key = *self.legs.get(&leg)?;
-        let call = self.slots.take(key)?;
-        let id = call.body.cdr.call;
-        self.slots.put_back(key, call);
-        Some(id)
+        self.slots.peek(key).map(|call| call.body.cdr.call)
     }
 
     pub(crate) fn say(&mut self, leg: LegId, command: LegCommand) {
@@ -230,12 +227,7 @@ impl Calls {
         match alarm {
             Alarm::Close => call.body.ports.clear(),
             Alarm::Legs => self.forget_legs(call),
-            Alarm::Ports => {
-                let late = call.body.ports.iter().find(|port| port.state == crate::state::PortState::Opening);
-                if let Some(port) = late.map(|port| port.id) {
-                    self.port_failed(call, port);
-                }
-            }
+            Alarm::Ports => self.port_late(call),
             Alarm::Talk => self.talked_enough(call),
             Alarm::Ring | Alarm::Locate => self.hunt_alarm(call, alarm),
             Alarm::Offer | Alarm::Retry => self.offer_alarm(call, alarm),

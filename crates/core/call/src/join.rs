@@ -307,8 +307,8 @@ impl Calls {
     }
 
     /// The call is ended by somebody else while two parties are being connected.
-    pub(crate) fn join_cleared(&mut self, call: &mut Call, joining: Joining, failure: &Failure) -> State {
-        self.refuse_joining(call, &joining, failure);
+    pub(crate) fn join_cleared(&mut self, call: &mut Call, joining: &Joining, failure: &Failure) -> State {
+        self.refuse_joining(call, joining, failure);
         self.dismiss(call, &joining.remaining, failure.cause);
         if let Some(Leaver { party, .. }) = &joining.leaves {
             self.dismiss(call, party, failure.cause);

@@ -95,16 +95,20 @@ impl Calls {
                 attempt.ring.get_or_insert(at);
             }
         }
-        let audible = match &progress.media {
-            // The caller can hear one at a time: the first that has something to say.
-            Some(Media::Answer(text)) if hunt.early.is_none_or(|early| early == leg) => Some(text),
-            _ => None,
-        };
-        let media = audible.and_then(|text| {
-            let offer = caller.said.clone()?;
-            let told = answer_for(&call.body, caller, text, &offer, relayed(caller, &branch.party)).ok()?;
-            if branch.party.said.as_ref() != Some(text) {
+        let news = match &progress.media {
+            Some(Media::Answer(text)) if branch.party.said.as_ref() != Some(text) => {
                 branch.party.said = Some(text.clone());
+                true
+            }
+            _ => false,
+        };
+        // The caller can hear one at a time: the first that has something to say.
+        let audible = progress.media.as_ref().filter(|_| hunt.early.is_none_or(|early| early == leg));
+        let media = audible.filter(|media| !media.is_offer()).and_then(|media| {
+            let offer = caller.said.clone()?;
+            let relay = relayed(caller, &branch.party);
+            let told = answer_for(&call.body, caller, media.bytes(), &offer, relay).ok()?;
+            if news {
                 self.connect(&call.body, caller, &branch.party);
             }
             hunt.early = Some(leg);
@@ -122,7 +126,7 @@ impl Calls {
         let Ringing { caller, hunt } = &mut *ringing;
         let Some(index) = hunt.branch(leg) else { return State::Ringing(ringing) };
         let callee = &mut hunt.branches[index].party;
-        let was_early = callee.said.clone();
+        let was_early = callee.said.clone().filter(|_| hunt.early == Some(leg));
         let told = match (&answer.media, &caller.said) {
             (Some(Media::Offer(offer)), None) => {
                 let readiness = match relayed(caller, callee) {

@@ -59,6 +59,14 @@ impl<T> Slots<T> {
         }
     }
 
+    /// A look at the box, while it is in its place.
+    pub(crate) fn peek(&self, key: Key) -> Option<&T> {
+        match self.places.get(key.index as usize)? {
+            (generation, Place::In(value)) if *generation == key.generation => Some(value),
+            _ => None,
+        }
+    }
+
     pub(crate) fn put_back(&mut self, key: Key, value: Box<T>) {
         self.places[key.index as usize].1 = Place::In(value);
     }

@@ -1,7 +1,7 @@
 //! Which rule takes a call, and what the address becomes.
 
-use crate::tables::{CheckedRule, CheckedSources, DomainFilter, Rule};
-use crate::{Facts, Tables};
+use crate::tables::{CheckedRule, CheckedSources};
+use crate::{DomainFilter, Facts, Rule, Tables};
 use sx_leg::{Address, Source};
 
 /// The rule that takes the call, most specific first; `None` when none does.

@@ -22,15 +22,17 @@
 //! assert!(matches!(plan(&tables, &facts), Plan::Ring(route) if route.stages.len() == 1));
 //! ```
 
+mod definition;
 mod dialled;
 mod pattern;
 mod plan;
 mod tables;
 mod trie;
 
+pub use definition::{
+    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, MediaMode,
+    Rule, SourceFilter, Trunk,
+};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Facts, Plan, Planned, Reason, Refusal, Route, SkipReason, Skipped, Stage, TrunkFacts, Way, Why, plan};
-pub use tables::{
-    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, MediaMode,
-    Rule, SourceFilter, TableError, Tables, Trunk, TrunkId,
-};
+pub use tables::{TableError, Tables, TrunkId};

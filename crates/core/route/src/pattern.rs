@@ -1,6 +1,6 @@
 //! Patterns for numbers, as dial plans have long written them.
 
-use crate::tables::{ENDS_ANYHOW, ENDS_THERE, ENDS_WITH_MORE};
+use crate::definition::{ENDS_ANYHOW, ENDS_THERE, ENDS_WITH_MORE};
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,7 +47,7 @@ pub enum PatternError {
     /// A `[` without its `]`.
     #[error("the pattern {0} opens a [ that it does not close")]
     Unclosed(Box<str>),
-    /// `[]`, `[5-1]` or a set with characters other than ASCII.
+    /// An empty set, a backward range, or a set with characters other than ASCII.
     #[error("the pattern {0} has a set that nothing is in")]
     EmptySet(Box<str>),
     /// `.` or `!` before the end.

@@ -1,180 +1,12 @@
-//! The immutable tables that routing reads, and what they are built from.
+//! The immutable tables that routing reads.
 
+use crate::definition::{
+    Access, DefaultsForUsers, Definition, DestinationKind, DomainFilter, Rule, SourceFilter, Trunk,
+};
 use crate::trie::Trie;
-use crate::{Pattern, PatternError};
-use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use sx_leg::Source;
-use sx_types::Cause;
-
-/// Everything that routing needs to be told, already validated value by value; [`Tables::build`] checks that it
-/// fits together.
-#[derive(Clone, Debug, Default)]
-pub struct Definition {
-    /// Our own domains and addresses, in lower case. The first is the one that users from elsewhere are looked up in.
-    pub domains: Vec<Box<str>>,
-    /// The trunks.
-    pub trunks: Vec<Trunk>,
-    /// The dial plan; the order matters only between rules that are equally specific.
-    pub rules: Vec<Rule>,
-    /// What holds for registered users, and for addresses outside that no trunk stands for.
-    pub users: DefaultsForUsers,
-}
-
-/// What holds for legs to and from registered users and outside addresses.
-#[derive(Clone, Debug)]
-pub struct DefaultsForUsers {
-    /// How long a user's telephones ring, in milliseconds.
-    pub ring_ms_max: u32,
-    /// How their media is reached.
-    pub access: Access,
-}
-
-/// A trunk, as far as routing is concerned.
-#[derive(Clone, Debug)]
-pub struct Trunk {
-    /// Its configured name.
-    pub name: Arc<str>,
-    /// Calls at the same time, both directions together; `u32::MAX` for no limit.
-    pub calls_max: u32,
-    /// New calls to it in one second; `u32::MAX` for no limit.
-    pub calls_per_s_max: u32,
-    /// After which causes the next way is tried.
-    pub failover: Failover,
-    /// How long to wait for an answer before the attempt counts as failed, in milliseconds.
-    pub ring_ms_max: u32,
-    /// Switched on by the operator.
-    pub enabled: bool,
-    /// How its media is reached.
-    pub access: Access,
-}
-
-/// How the media of a party is reached, and what the party may ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Access {
-    /// Through us or past us. A call is direct when either of its parties is.
-    pub mode: MediaMode,
-    /// The configured media interface that faces the party.
-    pub interface: Arc<str>,
-    /// The party is spoken to over IPv6 when it has not made an offer that says otherwise.
-    pub ipv6: bool,
-    /// The party may ask that calls be transferred.
-    pub transfers: bool,
-}
-
-/// Does media pass through the exchange?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MediaMode {
-    /// It does: ports are opened and descriptions rewritten.
-    #[default]
-    Relay,
-    /// It does not: descriptions pass as they are.
-    Direct,
-}
-
-/// After which causes the next way is tried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failover {
-    /// After those that the cause table marks.
-    #[default]
-    Table,
-    /// After these and no others.
-    Causes(Arc<[Cause]>),
-}
-
-/// One rule of the dial plan.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name, for explanations.
-    pub name: Arc<str>,
-    /// For calls from whom.
-    pub source: SourceFilter,
-    /// For which domains.
-    pub domain: DomainFilter,
-    /// For which users or numbers.
-    pub matches: Match,
-    /// How many characters to take off the front.
-    pub strip: u8,
-    /// What to put in front then.
-    pub prepend: Box<str>,
-    /// Where to.
-    pub destinations: Vec<Destination>,
-    /// Are destinations of one priority tried one after the other or all at once?
-    pub fork: Fork,
-}
-
-/// From whom a rule takes calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SourceFilter {
-    /// From anybody.
-    #[default]
-    Any,
-    /// From users who have authenticated, and from the exchange itself.
-    Users,
-    /// From these trunks.
-    Trunks(Vec<Arc<str>>),
-}
-
-/// For which domains a rule takes calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DomainFilter {
-    /// For ours. Whatever a trunk sends counts as ours: the domain it writes is its own affair.
-    #[default]
-    Ours,
-    /// For this one, in lower case.
-    Named(Box<str>),
-    /// For every domain there is.
-    Any,
-}
-
-/// For which users or numbers a rule takes calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Match {
-    /// For exactly this one.
-    Exact(Box<str>),
-    /// For all that begin so; the empty prefix takes everything.
-    Prefix(Box<str>),
-    /// For all of this shape.
-    Pattern(Pattern),
-}
-
-/// Where a rule sends a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// Where.
-    pub kind: DestinationKind,
-    /// Lower is tried earlier.
-    pub priority: u16,
-    /// The share of calls among destinations of one priority; 0 gets calls only when the others cannot.
-    pub weight: u16,
-}
-
-/// The kinds of destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DestinationKind {
-    /// This trunk.
-    Trunk(Arc<str>),
-    /// The registered user of the address, after the rewriting.
-    Users,
-    /// This URI, whatever was dialled.
-    Uri(Box<str>),
-    /// The dialled address itself, looked up by the rules of its protocol: for domains that are not ours.
-    Dialled {
-        /// The scheme of the URI that is made of it, such as `sip`.
-        scheme: Box<str>,
-    },
-}
-
-/// One after the other or all at once?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fork {
-    /// One after the other, in an order drawn by weight.
-    #[default]
-    Serial,
-    /// All at once.
-    Parallel,
-}
 
 /// The place of a trunk in the tables, and so of its facts in [`Facts::trunks`](crate::Facts::trunks).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,14 +41,6 @@ pub enum TableError {
         strip: u8,
         /// The fewest characters that match.
         shortest: usize,
-    },
-    /// A rule's match is no pattern.
-    #[error("rule {rule}: {error}")]
-    Pattern {
-        /// The rule.
-        rule: Arc<str>,
-        /// What is wrong with it.
-        error: PatternError,
     },
 }
 
@@ -315,78 +139,6 @@ impl Tables {
     }
 }
 
-impl Default for DefaultsForUsers {
-    fn default() -> Self {
-        Self { ring_ms_max: 60_000, access: Access::default() }
-    }
-}
-
-impl Default for Access {
-    fn default() -> Self {
-        Self { mode: MediaMode::Relay, interface: Arc::from("default"), ipv6: false, transfers: true }
-    }
-}
-
-impl Trunk {
-    /// A trunk that is switched on and has no limits: 60 s to answer, media relayed, no transfers.
-    pub fn new(name: &str) -> Self {
-        Self {
-            name: Arc::from(name),
-            calls_max: u32::MAX,
-            calls_per_s_max: u32::MAX,
-            failover: Failover::Table,
-            ring_ms_max: 60_000,
-            enabled: true,
-            access: Access { transfers: false, ..Access::default() },
-        }
-    }
-}
-
-impl Failover {
-    /// Is the next way tried after this cause?
-    pub fn allows(&self, cause: Cause) -> bool {
-        match self {
-            Self::Table => cause.try_next(),
-            Self::Causes(causes) => causes.contains(&cause),
-        }
-    }
-}
-
-impl Match {
-    /// The text that everything it matches begins with.
-    fn literal_start(&self) -> &str {
-        match self {
-            Self::Exact(text) | Self::Prefix(text) => text,
-            Self::Pattern(pattern) => pattern.literal_start(),
-        }
-    }
-
-    /// The fewest characters of anything it matches.
-    fn shortest(&self) -> usize {
-        match self {
-            Self::Exact(text) | Self::Prefix(text) => text.chars().count(),
-            Self::Pattern(pattern) => pattern.shortest(),
-        }
-    }
-
-    /// How many values each position takes, then how it ends: the smaller of two keys is the more specific match.
-    fn specificity(&self) -> Vec<u8> {
-        match self {
-            Self::Exact(text) => text.chars().map(|_| 1).chain([ENDS_THERE]).collect(),
-            Self::Prefix(text) => text.chars().map(|_| 1).chain([ENDS_ANYHOW]).collect(),
-            Self::Pattern(pattern) => pattern.specificity(),
-        }
-    }
-
-    pub(crate) fn accepts(&self, user: &str) -> bool {
-        match self {
-            Self::Exact(text) => **text == *user,
-            Self::Prefix(text) => user.starts_with(&**text),
-            Self::Pattern(pattern) => pattern.accepts(user),
-        }
-    }
-}
-
 fn name_trunks(trunks: &[Trunk], errors: &mut Vec<TableError>) -> HashMap<Arc<str>, TrunkId> {
     let mut names = HashMap::new();
     for (index, trunk) in trunks.iter().enumerate() {
@@ -453,10 +205,3 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
     });
     (key, CheckedRule { rule, sources, destinations })
 }
-
-/// The last byte of a specificity key: nothing may follow.
-pub(crate) const ENDS_THERE: u8 = 0;
-/// The last byte of a specificity key: at least one more character follows.
-pub(crate) const ENDS_WITH_MORE: u8 = 254;
-/// The last byte of a specificity key: anything or nothing follows.
-pub(crate) const ENDS_ANYHOW: u8 = 255;

@@ -153,6 +153,8 @@ impl Connection {
     /// Reads what has come and gives it to the framing. True: the connection has just opened.
     pub fn read(&mut self, buffer: &mut [u8], now: Time) -> (usize, bool) {
         let ReadTurn { bytes, drained, end } = self.pipe.read(buffer);
+        // An event that said more than there was is forgotten, or reading would never rest.
+        self.is_read_closed &= bytes > 0 || !drained;
         self.drained = drained && (!self.is_read_closed || end.is_some());
         self.end = self.end.or(end);
         if bytes > 0 {
@@ -246,6 +248,11 @@ impl Connection {
         };
         self.deadlines.partial = is_partial.then(|| self.deadlines.partial.unwrap_or(now));
         self.end.map_or(Found::Nothing, Found::End)
+    }
+
+    /// May messages be queued? Not before a WebSocket has been agreed on: they would get ahead of the agreement.
+    pub fn takes_messages(&self) -> bool {
+        self.stage == Stage::Open || matches!(self.framing, Framing::Stream(_))
     }
 
     /// Lets a message wait to be written. False: too much waits already.

@@ -55,7 +55,7 @@ counters! {
     stream_messages_in, "stream_messages", "in";
     /// Messages written to connections.
     stream_messages_out, "stream_messages", "out";
-    /// Bytes received, on the wire of TCP or in datagrams.
+    /// Bytes received, after decryption.
     bytes_in, "bytes", "in";
     /// Bytes sent, before encryption.
     bytes_out, "bytes", "out";

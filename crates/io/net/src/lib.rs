@@ -35,6 +35,7 @@ mod connections;
 mod counters;
 mod event;
 mod link;
+mod listen;
 mod mmsg;
 mod net;
 mod pipe;

@@ -48,7 +48,7 @@ impl Net {
     pub fn flush(&mut self) {
         for index in 0..self.udp.len() {
             let mut failed = Vec::new();
-            let flushed = self.udp[index].flush(|reason, queued| failed.push((reason, queued)));
+            let flushed = self.udp[index].flush(self.poll.registry(), |reason, queued| failed.push((reason, queued)));
             self.counters.datagrams_out.add(flushed.datagrams);
             self.counters.bytes_out.add(flushed.bytes);
             for (reason, queued) in failed {
@@ -96,15 +96,15 @@ impl Net {
         bytes: Bytes,
         message: Option<(Ticket, Destination)>,
     ) {
-        let datagram = Queued { to, bytes, message };
-        let result = self.udp[udp].send(datagram, self.limits.send_queue_bytes_max);
-        if let Err((reason, Queued { message: Some((ticket, to)), .. })) = result {
-            self.report_failed(ticket, to, reason);
+        match (self.udp[udp].refuses(bytes.len(), self.limits.send_queue_bytes_max), message) {
+            (None, message) => self.udp[udp].push(Queued { to, bytes, message }),
+            (Some(reason), Some((ticket, to))) => self.report_failed(ticket, to, reason),
+            (Some(_), None) => self.counters.dropped_queue_full.one(),
         }
     }
 
     fn send_stream(&mut self, link: LinkId, to: &Destination, bytes: Bytes, ticket: Ticket) -> Result<(), SendFailure> {
-        let connection = self.connections.of_mut(link).ok_or(SendFailure::FlowGone)?;
+        let connection = self.connections.of_mut(link).filter(|c| c.takes_messages()).ok_or(SendFailure::FlowGone)?;
         if !connection.send(bytes, (ticket, to.clone()), &self.limits) {
             return Err(SendFailure::QueueFull);
         }
@@ -144,60 +144,7 @@ impl Net {
         Ok(flow.link)
     }
 
-    /// Accepts who waits. True: some may still wait.
-    pub(crate) fn accept(&mut self, index: usize) -> bool {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let listener = &self.listeners[index];
-            let (socket, remote) = match listener.socket.accept() {
-                Ok(accepted) => accepted,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return false,
-                    // The one that gave up while it waited is not the last one.
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => continue,
-                    _ => {
-                        self.counters.accept_errors.one();
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        // Most likely no file descriptor is left. No event will come for who waits, so look again.
-                        self.timers.set(self.now + ACCEPT_RETRY, listener.link);
-                        return false;
-                    }
-                },
-            };
-            let transport = listener.transport;
-            if self.connections.len() >= self.limits.connections_max {
-                self.counters.refused_total.one();
-                continue;
-            }
-            if self.connections.accepted_from(remote) >= self.limits.connections_per_address_max {
-                self.counters.refused_per_address.one();
-                continue;
-            }
-            self.begin_serving(socket, transport, remote);
-        }
-        true
-    }
-
-    fn begin_serving(&mut self, socket: TcpStream, transport: Transport, remote: SocketAddr) {
-        let tls = match self.tls.as_ref().filter(|_| transport.is_secure()).map(|tls| tls.accept()) {
-            None => None,
-            Some(Ok(tls)) => Some(Box::new(tls)),
-            Some(Err(failure)) => return self.counters.closed(CloseReason::Tls(failure)),
-        };
-        tune(&socket);
-        let flow = Flow { worker: self.worker, link: next_link(), transport, remote };
-        let pipe = Pipe { socket, tls };
-        let mut connection = Connection::new(flow, Origin::Accepted, pipe, &self.limits, self.now);
-        let opened = connection.try_open();
-        match self.adopt(connection) {
-            Ok(()) => self.counters.connections_accepted.one(),
-            Err(_) => return self.counters.accept_errors.one(),
-        }
-        if opened {
-            self.report_opened(flow.link);
-        }
-    }
-
-    fn adopt(&mut self, mut connection: Connection) -> io::Result<()> {
+    pub(crate) fn adopt(&mut self, mut connection: Connection) -> io::Result<()> {
         let link = connection.flow.link;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut connection.pipe.socket, token(link), interest)?;
@@ -275,6 +222,7 @@ impl Net {
         self.counters.bytes_out.add(written.bytes);
         self.counters.connections_open.set(self.connections.len());
         let was_open = connection.stage == Stage::Open;
+        tracing::debug!(transport = %connection.flow.transport, ?link, was_open, %reason, "a connection ended");
         let failure = match (&connection.origin, connection.stage, reason) {
             (Origin::Opened(_), Stage::Connecting, CloseReason::Broken(kind)) => SendFailure::from_io(kind),
             (_, Stage::Connecting | Stage::Handshaking, CloseReason::HandshakeTimeout) => SendFailure::TimedOut,
@@ -334,12 +282,10 @@ fn begin_connecting(remote: SocketAddr, source: Option<SocketAddr>) -> io::Resul
 }
 
 /// Small messages go at once, and a peer that vanished without a word is found out.
-fn tune(socket: &TcpStream) {
+pub(crate) fn tune(socket: &TcpStream) {
     let socket = SockRef::from(socket);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEP_ALIVE_AFTER));
 }
 
-const ACCEPTS_PER_TURN: usize = 64;
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const TCP_KEEP_ALIVE_AFTER: Duration = Duration::from_secs(120);

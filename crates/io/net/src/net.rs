@@ -1,17 +1,16 @@
 //! The shell: sockets, their events, and the order in which they are served.
 
-use crate::config::{Listener, NetConfig, NetError, NetLimits};
+use crate::config::{NetConfig, NetError, NetLimits};
 use crate::connection::{Found, KeepAlive, Stage};
 use crate::connections::Connections;
 use crate::counters::NetCounters;
 use crate::event::{CloseReason, NetEvent, SendFailure};
+use crate::listen::StreamListener;
 use crate::mmsg::ReceiveBatch;
 use crate::pipe::READ_BUFFER_BYTES;
 use crate::tls::{PeerCertificate, TlsConfig};
 use crate::udp::UdpLink;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use mio::{Events, Poll, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -48,12 +47,6 @@ pub struct Net {
     buffer: Vec<u8>,
     pub(crate) counters: Arc<NetCounters>,
     answer: Vec<u8>,
-}
-
-pub(crate) struct StreamListener {
-    pub link: LinkId,
-    pub transport: Transport,
-    pub socket: TcpListener,
 }
 
 /// An event that borrows nothing.
@@ -149,18 +142,6 @@ impl Net {
     /// Certificates and trust for handshakes from now on; connections that are open stay as they are.
     pub fn reload_tls(&mut self, tls: Arc<TlsConfig>) {
         self.tls = Some(tls);
-    }
-
-    /// Closes the listeners of connections: those that are open live on, and UDP sockets too.
-    pub fn stop_accepting(&mut self) {
-        // Who waits to be accepted has been promised a connection by the kernel.
-        for index in 0..self.listeners.len() {
-            self.accept(index);
-        }
-        for mut listener in self.listeners.drain(..) {
-            let _ = self.poll.registry().deregister(&mut listener.socket);
-        }
-        self.local.retain(|(transport, ..)| *transport == Transport::Udp);
     }
 
     /// Ends one connection.
@@ -378,49 +359,13 @@ impl Net {
             if let Some(udp) = self.udp.iter_mut().find(|udp| udp.link == link)
                 && event.is_writable()
             {
-                udp.unblock();
+                udp.unblock(self.poll.registry());
             }
             let is_listed = self.to_read.contains(&link);
             if event.is_readable() && !is_listed {
                 self.to_read.push_back(link);
             }
         }
-    }
-
-    fn listen(&mut self, listener: &Listener) -> Result<(), NetError> {
-        let Listener { transport, address } = *listener;
-        let link = next_link();
-        if transport.is_secure() && self.tls.is_none() {
-            return Err(NetError::TlsMissing { transport, address });
-        }
-        if transport == Transport::Udp {
-            let mut udp = UdpLink::open(link, listener, &self.limits)?;
-            self.poll
-                .registry()
-                .register(&mut udp.socket, token(link), Interest::READABLE | Interest::WRITABLE)
-                .map_err(NetError::Loop)?;
-            self.local.push((transport, udp.address, link));
-            self.udp.push(udp);
-            return Ok(());
-        }
-        let open = || -> io::Result<TcpListener> {
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-            if address.is_ipv6() {
-                socket.set_only_v6(true)?;
-            }
-            socket.set_reuse_address(true)?;
-            socket.set_reuse_port(true)?;
-            socket.set_nonblocking(true)?;
-            socket.bind(&address.into())?;
-            socket.listen(BACKLOG)?;
-            Ok(TcpListener::from_std(socket.into()))
-        };
-        let mut socket = open().map_err(|error| NetError::listen(listener, error))?;
-        let bound = socket.local_addr().map_err(|error| NetError::listen(listener, error))?;
-        self.poll.registry().register(&mut socket, token(link), Interest::READABLE).map_err(NetError::Loop)?;
-        self.local.push((transport, bound, link));
-        self.listeners.push(StreamListener { link, transport, socket });
-        Ok(())
     }
 }
 
@@ -473,4 +418,3 @@ pub(crate) fn token(link: LinkId) -> Token {
 
 const WAKER: Token = Token(usize::MAX);
 const EVENTS_PER_WAIT: usize = 1_024;
-const BACKLOG: i32 = 1_024;

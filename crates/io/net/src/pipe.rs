@@ -53,9 +53,9 @@ impl Pipe {
                 let _ = tls.write_tls(&mut self.socket);
                 return ReadTurn { bytes, drained: true, end: Some(CloseReason::Tls(failure)) };
             }
-            match drain_plaintext(tls, &mut buffer[bytes..]) {
-                Ok(more) => bytes += more,
-                Err(reason) => return ReadTurn { bytes, drained: true, end: Some(reason) },
+            let end = drain_plaintext(tls, buffer, &mut bytes);
+            if end.is_some() {
+                return ReadTurn { bytes, drained: true, end };
             }
         }
         ReadTurn { bytes, drained: false, end: None }
@@ -78,17 +78,17 @@ impl Pipe {
     }
 }
 
-fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut [u8]) -> Result<usize, CloseReason> {
-    let mut bytes = 0;
-    loop {
-        match tls.reader().read(&mut buffer[bytes..]) {
-            // close_notify, or no room, which RECORDS_PER_READ_BYTES rules out.
-            Ok(0) => return if bytes > 0 { Ok(bytes) } else { Err(CloseReason::Peer) },
-            Ok(more) => bytes += more,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(bytes),
-            Err(error) => return Err(CloseReason::Broken(error.kind())),
+/// Takes what has been decrypted, up to the peer's goodbye.
+fn drain_plaintext(tls: &mut rustls::Connection, buffer: &mut [u8], bytes: &mut usize) -> Option<CloseReason> {
+    while *bytes < buffer.len() {
+        match tls.reader().read(&mut buffer[*bytes..]) {
+            Ok(0) => return Some(CloseReason::Peer),
+            Ok(more) => *bytes += more,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) => return Some(CloseReason::Broken(error.kind())),
         }
     }
+    None
 }
 
 fn write_plain(socket: &mut TcpStream, queue: &mut SendQueue) -> Result<bool, CloseReason> {

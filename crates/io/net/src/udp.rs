@@ -3,8 +3,10 @@
 use crate::config::{Listener, NetError, NetLimits};
 use crate::event::SendFailure;
 use crate::mmsg;
+use crate::net::token;
 use bytes::Bytes;
 use mio::net::UdpSocket;
+use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
@@ -55,22 +57,33 @@ impl UdpLink {
         Ok(Self { link, address, socket, queue: VecDeque::new(), queued_bytes: 0, blocked: false })
     }
 
+    /// Why a datagram of this length cannot wait to be sent, if so.
+    pub fn refuses(&self, length: usize, queue_bytes_max: usize) -> Option<SendFailure> {
+        if length > DATAGRAM_BYTES_MAX {
+            return Some(SendFailure::TooLarge);
+        }
+        (self.queued_bytes + length > queue_bytes_max).then_some(SendFailure::QueueFull)
+    }
+
     /// Lets a datagram wait for the next [`flush`](Self::flush).
-    pub fn send(&mut self, datagram: Queued, bytes_max: usize) -> Result<(), (SendFailure, Queued)> {
-        if datagram.bytes.len() > DATAGRAM_BYTES_MAX {
-            return Err((SendFailure::TooLarge, datagram));
-        }
-        if self.queued_bytes + datagram.bytes.len() > bytes_max {
-            return Err((SendFailure::QueueFull, datagram));
-        }
+    pub fn push(&mut self, datagram: Queued) {
         self.queued_bytes += datagram.bytes.len();
         self.queue.push_back(datagram);
-        Ok(())
     }
 
     /// The socket takes datagrams again.
-    pub fn unblock(&mut self) {
+    pub fn unblock(&mut self, registry: &Registry) {
         self.blocked = false;
+        self.watch(registry);
+    }
+
+    /// Asks to be told of what comes in, and of room to send only while there is none: told always, the loop would
+    /// wake for every datagram that has left.
+    fn watch(&mut self, registry: &Registry) {
+        let interest = if self.blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        if let Err(error) = registry.reregister(&mut self.socket, token(self.link), interest) {
+            tracing::error!(%error, address = %self.address, "a UDP socket is no longer watched");
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -78,7 +91,7 @@ impl UdpLink {
     }
 
     /// Sends what waits; those that the system refuses are given to `failed`.
-    pub fn flush(&mut self, mut failed: impl FnMut(SendFailure, Queued)) -> Flushed {
+    pub fn flush(&mut self, registry: &Registry, mut failed: impl FnMut(SendFailure, Queued)) -> Flushed {
         let mut flushed = Flushed::default();
         while !self.queue.is_empty() && !self.blocked {
             let datagrams = self.queue.iter().map(|queued| (&queued.to, &queued.bytes));
@@ -91,7 +104,10 @@ impl UdpLink {
                     }
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.blocked = true,
+                    io::ErrorKind::WouldBlock => {
+                        self.blocked = true;
+                        self.watch(registry);
+                    }
                     io::ErrorKind::Interrupted => {}
                     kind => {
                         let Some(first) = self.queue.pop_front() else { break };

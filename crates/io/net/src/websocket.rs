@@ -361,7 +361,7 @@ mod tests {
             }
             match expected {
                 Ok(expected) => {
-                    assert_eq!((found, failure), (expected.iter().map(|e| (*e).to_owned()).collect(), None))
+                    assert_eq!((found, failure), (expected.iter().map(|e| (*e).to_owned()).collect(), None));
                 }
                 Err(expected) => assert_eq!(failure, Some(expected)),
             }

@@ -140,3 +140,15 @@ fn a_secure_websocket_upgrades_through_tls() {
     bed.until_messages(&["BYE"]);
     assert_eq!(bed.opened()[0].transport, Transport::Wss);
 }
+
+#[test]
+fn nothing_gets_ahead_of_the_upgrade() {
+    let mut bed = bed();
+    let mut peer = connect(bed.address(Transport::Ws));
+    bed.until("accepted", |bed| bed.net.counters().connections_accepted.value() == 1);
+    bed.send_to(Transport::Ws, peer.local_addr().expect("bound"), None, "x", 1);
+    assert_eq!(bed.until_failed(1), SendFailure::FlowGone);
+    write(&mut peer, "GET / HTTP/1.1\r\n");
+    bed.now = bed.now + std::time::Duration::from_secs(11);
+    bed.until("the timeout", |bed| bed.net.counters().closed_handshake_timeout.value() == 1);
+}

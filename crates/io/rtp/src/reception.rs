@@ -123,10 +123,11 @@ impl Timing {
     }
 }
 
-/// The usual rate within a tenth of what was measured.
+/// The usual rate nearest to what was measured, unless that is a tenth off.
 fn nearest_rate(ticks: u32, elapsed: Duration) -> Option<u32> {
     let measured = u128::from(ticks) * 1_000_000_000 / elapsed.as_nanos().max(1);
-    RATES.into_iter().find(|rate| measured.abs_diff(u128::from(*rate)) <= u128::from(*rate / 10))
+    let distance = |rate: &u32| measured.abs_diff(u128::from(*rate));
+    RATES.into_iter().min_by_key(distance).filter(|rate| distance(rate) <= u128::from(*rate / 10))
 }
 
 /// The clock rates of static payload types.
@@ -145,8 +146,8 @@ fn static_rate(payload_type: u8) -> Option<u32> {
 
 const RATES: [u32; 7] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000, 90_000];
 
-/// How long the rate of a dynamic payload type is measured.
-const MEASURE: Duration = Duration::from_millis(500);
+/// How long the rate of a dynamic payload type is measured: long enough that jitter does not make 48 kHz look like 44.1.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// After so many packets of other payload types in a row, about a second, the peer has changed its codec.
 const OTHERS_MAX: u8 = 50;

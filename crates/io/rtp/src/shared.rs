@@ -259,7 +259,7 @@ impl DestinationCell {
             let words = std::array::from_fn(|index| self.words[at + index].load(Ordering::Relaxed));
             let mux = self.mux.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 return (Some(words).filter(|words| *words != [0; 4]), mux);
             }
             std::hint::spin_loop();

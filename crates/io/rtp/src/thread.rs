@@ -245,8 +245,6 @@ impl PacketThread {
         self.vacant.push(index);
         self.epoll.remove(entry.sockets.socket(Channel::Rtp));
         self.epoll.remove(entry.sockets.socket(Channel::Rtcp));
-        self.exchange.close(self.clock.now(), port, entry.lease);
-        self.totals.closed.add(1);
         let sent = entry.sockets.sent();
         let stats = PortStats {
             packets_sent: sent.packets,
@@ -254,6 +252,11 @@ impl PacketThread {
             send_errors: sent.errors,
             ..entry.port.stats()
         };
+        let lease = entry.lease;
+        // The sockets are to be closed before anybody hears that their numbers are free.
+        drop(entry);
+        self.exchange.close(self.clock.now(), port, lease);
+        self.totals.closed.add(1);
         self.exchange.tell(port, MediaEvent::Closed(Closed { port, stats }));
     }
 

@@ -436,7 +436,7 @@ fn closing_tells_loss_and_jitter() {
     }
     let stats = call.relay.close(call.ports[0]);
     assert_eq!((stats.packets_received, stats.packets_lost), (5, 4));
-    assert!(stats.jitter_us > 5_000, "160 ms of timestamps came within one: {} µs", stats.jitter_us);
+    assert!(stats.jitter_us > 1_000, "timestamps of 160 ms came at once: {} µs", stats.jitter_us);
 }
 
 #[test]

@@ -73,3 +73,32 @@ fn database_remedy(error: &rusqlite::Error) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_told_where_and_what_to_do() {
+        for (kind, remedy) in [
+            (io::ErrorKind::PermissionDenied, "permission"),
+            (io::ErrorKind::ReadOnlyFilesystem, "mount"),
+            (io::ErrorKind::StorageFull, "free space"),
+            (io::ErrorKind::QuotaExceeded, "quota"),
+            (io::ErrorKind::NotADirectory, "move it away"),
+        ] {
+            let text = FileError::at("write", "/data/strowger".as_ref())(kind.into()).to_string();
+            assert!(text.starts_with("cannot write /data/strowger: ") && text.contains(remedy), "{text}");
+        }
+        for (code, remedy) in [
+            (rusqlite::ffi::SQLITE_FULL, "free space"),
+            (rusqlite::ffi::SQLITE_READONLY, "permission"),
+            (rusqlite::ffi::SQLITE_CORRUPT, "backup"),
+            (rusqlite::ffi::SQLITE_BUSY, "another process"),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let text = DatabaseError::at("read", "/data/cdr.sqlite".as_ref())(error).to_string();
+            assert!(text.starts_with("cannot read /data/cdr.sqlite: ") && text.contains(remedy), "{text}");
+        }
+    }
+}

@@ -34,7 +34,7 @@ fn a_file_in_the_place_of_the_folder_is_named() {
 }
 
 #[test]
-fn a_folder_that_is_mounted_for_reading_is_refused_with_a_remedy() {
+fn a_folder_that_cannot_be_created_is_named() {
     // Every Linux has this one, and not even root may create a folder there.
     let error = DataFolder::open("/proc/strowger".as_ref()).expect_err("no such folder can be").to_string();
     assert!(error.contains("/proc/strowger"), "{error}");

@@ -1,7 +1,7 @@
 //! What only two processes can show: who may open a data folder, and what is left of one that was killed.
 
 use std::env;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use sx_call::{CallRecord, Cdr};
@@ -12,8 +12,9 @@ use sx_store::{
 use sx_types::{CallId, Cause};
 use tempfile::tempdir;
 
-/// Names the data folder to the process that is started, which is this file once more.
-const FOLDER: &str = "SX_STORE_TEST_FOLDER";
+/// Comes before the data folder in the arguments of the process that is started, which is this file once more. The
+/// test harness takes both for names of tests that there are not.
+const FOLDER: &str = "in-the-folder";
 const READY: &str = "the records are written";
 const CALLS: u64 = 1000;
 const STILL_TALKING: u64 = 10;
@@ -44,7 +45,7 @@ fn cdr(number: u64) -> Box<Cdr> {
 /// Does nothing but in the process that [`start`] starts: there it writes records and waits to be killed.
 #[test]
 fn the_process_that_is_killed() {
-    let Some(path) = env::var_os(FOLDER) else { return };
+    let Some(path) = env::args_os().skip_while(|argument| argument != FOLDER).nth(1) else { return };
     let folder = DataFolder::open(Path::new(&path)).expect("the folder opens");
     let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store opens");
     let (mut log, _) = folder.keyed("bindings", &JournalOptions::default()).expect("the log opens");
@@ -60,17 +61,17 @@ fn the_process_that_is_killed() {
     }
     // What is only appended dies with the process.
     writer.append(&CallRecord::Begun(cdr(CALLS))).expect("room");
-    eprintln!("{READY}");
-    loop {
-        std::thread::park();
-    }
+    writeln!(io::stderr(), "{READY}").expect("somebody listens");
+    // Ends by itself when the test that waits for it has failed, and its end of the pipe is closed.
+    let _ = io::stdin().read(&mut [0]);
 }
 
 /// Starts the process above and waits until it has written its records.
 fn start(path: &Path) -> Child {
     let mut child = Command::new(env::current_exe().expect("this test"))
-        .args(["--exact", "the_process_that_is_killed", "--nocapture"])
-        .env(FOLDER, path)
+        .args(["--exact", "the_process_that_is_killed", "--nocapture", FOLDER])
+        .arg(path)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

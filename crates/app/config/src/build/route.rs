@@ -85,14 +85,17 @@ fn targets(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Vec<Target> {
 fn target_kind(to: &Reader<'_>, trunks: &Trunks<'_>) -> Option<TargetKind> {
     let trunk = to.text_if_said("trunk");
     let users = to.flag_if_said("users");
+    let dialled = to.flag_if_said("dialled");
     let uri = to.parsed("uri").map(TargetKind::Uri);
     let rewrite = to.tested("user_rewrite", is_rewrite).map(UserRewrite);
-    if ["trunk", "users", "uri"].iter().filter(|name| to.has(name)).count() != 1 {
-        to.refuse("", Problem::Conflict("needs exactly one of trunk, users and uri".into()));
+    if ["trunk", "users", "uri", "dialled"].iter().filter(|name| to.has(name)).count() != 1 {
+        to.refuse("", Problem::Conflict("needs exactly one of trunk, users, uri and dialled".into()));
         return None;
     }
-    if users == Some(false) {
-        to.conflict(&["users"], "may only be true");
+    for (key, flag) in [("users", users), ("dialled", dialled)] {
+        if flag == Some(false) {
+            to.conflict(&[key], "may only be true");
+        }
     }
     if to.has("user_rewrite") && trunk.is_none() {
         to.conflict(&["user_rewrite"], "goes only with trunk");
@@ -103,6 +106,7 @@ fn target_kind(to: &Reader<'_>, trunks: &Trunks<'_>) -> Option<TargetKind> {
             trunks.refuse_unreachable(to, &name);
             Some(TargetKind::Trunk { name, user_rewrite: rewrite? })
         }
+        None if dialled.is_some() => Some(TargetKind::Dialled),
         None => uri.or(Some(TargetKind::Users)),
     }
 }

@@ -76,6 +76,8 @@ pub enum TargetKind {
     Users,
     /// At this URI.
     Uri(SipUri),
+    /// At the address that was dialled, when its domain is not ours.
+    Dialled,
 }
 
 /// A text in which `{user}` stands for the number, after `strip` and `prepend`.

@@ -125,6 +125,30 @@ pub struct HeaderRules {
     pub remove: Vec<Arc<str>>,
 }
 
+impl Trunk {
+    /// The addresses in the order to try them: by priority, and among those of one priority drawn by weight with this
+    /// chance.
+    pub fn addresses_in_order(&self, chance: u64) -> Vec<&SipUri> {
+        let mut remaining: Vec<&TrunkAddress> = self.addresses.iter().collect();
+        remaining.sort_by_key(|address| address.priority);
+        let mut chance = chance;
+        let mut ordered = Vec::with_capacity(remaining.len());
+        while let Some(first) = remaining.first() {
+            let same = remaining.iter().take_while(|address| address.priority == first.priority).count();
+            let total: u64 = remaining[..same].iter().map(|address| u64::from(address.weight)).sum();
+            let mut point = chance % total.max(1);
+            chance = chance / total.max(1) ^ chance.rotate_left(23);
+            let chosen = remaining[..same].iter().position(|address| {
+                let inside = point < u64::from(address.weight);
+                point = point.saturating_sub(u64::from(address.weight));
+                inside
+            });
+            ordered.push(&remaining.remove(chosen.unwrap_or(0)).uri);
+        }
+        ordered
+    }
+}
+
 impl HeaderRules {
     /// Does a header with this name pass?
     pub fn passes(&self, name: &str) -> bool {
@@ -143,6 +167,19 @@ fn pattern_matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_drawn_by_weight_within_their_priority() {
+        let entry = |host, weight, priority| format!("{{ uri = \"sip:{host}\", weight = {weight}, priority = {priority} }}");
+        let entries = [entry("c", 1, 2), entry("a", 3, 1), entry("b", 1, 1)].join(", ");
+        let text = format!("[[trunk]]\nname = \"t\"\naddresses = [{entries}]\n");
+        let config = crate::Config::from_text(&text).expect("a good configuration");
+        let trunk = &config.trunks[0];
+        let first = |chance| trunk.addresses_in_order(chance)[0].host.host.to_string();
+        let drawn = (0..400).filter(|chance| first(*chance) == "a").count();
+        assert_eq!(drawn, 300);
+        assert!((0..9).all(|chance| trunk.addresses_in_order(chance)[2].host.host.as_ref() == "c"));
+    }
 
     #[test]
     fn removal_wins_over_passing() {

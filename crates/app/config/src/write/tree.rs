@@ -200,6 +200,7 @@ fn target(target: &Target) -> Builder {
         }
         TargetKind::Users => Builder::default().flag("users", true),
         TargetKind::Uri(uri) => Builder::default().text("uri", uri),
+        TargetKind::Dialled => Builder::default().flag("dialled", true),
     };
     builder.number("weight", target.weight.into()).number("priority", target.priority.into())
 }

@@ -11,7 +11,7 @@ use sx_leg::{
     Address, Answer, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind, Source,
     Target, TransferRequest,
 };
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
     Trunk,
@@ -44,6 +44,8 @@ pub struct World {
     /// Open ports, in the order they were opened in.
     pub ports: Vec<PortId>,
     pub patched: BTreeMap<PortId, PortId>,
+    pub remotes: BTreeMap<PortId, Remote>,
+    answers: Vec<MediaEvent>,
     /// Ends that were asked for and are owed to the engine.
     pub ending: Vec<(LegId, Ended)>,
     /// Every end there was.
@@ -95,6 +97,8 @@ impl World {
             queries: Vec::new(),
             ports: Vec::new(),
             patched: BTreeMap::new(),
+            remotes: BTreeMap::new(),
+            answers: Vec::new(),
             ending: Vec::new(),
             ended: Vec::new(),
         }
@@ -104,6 +108,17 @@ impl World {
         self.calls.handle_input(self.now, input);
         self.drain();
         self
+    }
+
+    pub fn media(&mut self, event: MediaEvent) -> &mut Self {
+        self.input(Input::Media(event))
+    }
+
+    /// The packet threads answer when everything else has been carried out.
+    fn threads_answer(&mut self) {
+        for event in std::mem::take(&mut self.answers) {
+            self.media(event);
+        }
     }
 
     pub fn event(&mut self, leg: LegId, event: LegEvent) -> &mut Self {
@@ -258,7 +273,7 @@ impl World {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 Output::Leg { leg, command } => self.leg_command(leg, &command),
-                Output::Media(command) => self.media_command(command),
+                Output::Media(command) => self.media_command(&command),
                 Output::Locate { query, address } => {
                     self.lines.push(format!("locate {address}"));
                     self.queries.push((query, address));
@@ -266,6 +281,9 @@ impl World {
                 Output::Record(record) => self.records.push(record),
                 Output::Note(note) => self.notes.push(note),
             }
+        }
+        if !self.answers.is_empty() {
+            self.threads_answer();
         }
     }
 
@@ -281,23 +299,23 @@ impl World {
         self.lines.push(format!("{} {}", leg_name(leg), line(command)));
     }
 
-    fn media_command(&mut self, command: MediaCommand) {
-        match command {
+    fn media_command(&mut self, command: &MediaCommand) {
+        match *command {
             MediaCommand::Open { port, .. } => match self.threads {
                 Threads::Open => {
                     self.ports.push(port);
                     let number = 20_000 + 2 * (port.0 & 0xff);
                     let rtp = format!("10.0.0.1:{number}").parse().expect("an address");
                     let rtcp = format!("10.0.0.1:{}", number + 1).parse().expect("an address");
-                    self.input(Input::Media(MediaEvent::Opened(Opened { port, rtp, rtcp })));
+                    self.answers.push(MediaEvent::Opened(Opened { port, rtp, rtcp }));
                 }
                 Threads::Fail => {
                     let error = OpenError::PoolExhausted;
-                    self.input(Input::Media(MediaEvent::OpenFailed { port, error }));
+                    self.answers.push(MediaEvent::OpenFailed { port, error });
                 }
                 Threads::Silent => {}
             },
-            MediaCommand::SetRemote { .. } => {}
+            MediaCommand::SetRemote { port, remote } => _ = self.remotes.insert(port, remote),
             MediaCommand::Patch { from, to } => {
                 match to {
                     Some(to) => self.patched.insert(from, to),
@@ -308,7 +326,9 @@ impl World {
                 self.ports.retain(|open| *open != port);
                 self.patched.retain(|from, to| *from != port && *to != port);
                 let stats = PortStats { packets_received: 1000 + (port.0 & 0xff), ..PortStats::default() };
-                self.input(Input::Media(MediaEvent::Closed(Closed { port, stats })));
+                if self.threads != Threads::Silent {
+                    self.answers.push(MediaEvent::Closed(Closed { port, stats }));
+                }
             }
         }
     }

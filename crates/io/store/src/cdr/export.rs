@@ -47,19 +47,8 @@ pub const CDR_COLUMNS: [&str; 17] = [
 
 /// The columns of a CSV export of attempts: the call, the attempt's place in it from 1, what was tried
 /// (`trunk:NAME`, `contact:URI` or `uri:URI`), the address asked for there, times, cause and status.
-pub const CDR_ATTEMPT_COLUMNS: [&str; 11] = [
-    "call",
-    "attempt",
-    "target",
-    "routed",
-    "start",
-    "ring",
-    "answer",
-    "end",
-    "cause",
-    "cause_text",
-    "status",
-];
+pub const CDR_ATTEMPT_COLUMNS: [&str; 11] =
+    ["call", "attempt", "target", "routed", "start", "ring", "answer", "end", "cause", "cause_text", "status"];
 
 /// Why an export stopped.
 #[derive(Debug, thiserror::Error)]

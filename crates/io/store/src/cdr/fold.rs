@@ -79,7 +79,7 @@ impl Fold {
     }
 
     /// A journal as the database remembers it.
-    pub(super) fn load(connection: &Connection, name: &str, dir: PathBuf) -> rusqlite::Result<Self> {
+    fn load(connection: &Connection, name: &str, dir: PathBuf) -> rusqlite::Result<Self> {
         let mut fold = Self::new(name, dir, 0);
         let known = "SELECT segment, last_ns FROM cdr_journal WHERE name = ?";
         if let Some((segment, last_at)) =
@@ -242,10 +242,7 @@ impl From<Malformed> for TakeError {
 }
 
 /// What a record says: when, and what it changes. A record that is complete goes to `insert` at once.
-fn take(
-    record: &[u8],
-    insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>,
-) -> Result<(u64, Change), TakeError> {
+fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>) -> Result<(u64, Change), TakeError> {
     let head = peek(record)?;
     let change = match head.kind {
         Kind::Begun => Change::Begun(head.call, record.into()),
@@ -302,8 +299,9 @@ impl Database {
         Self { connection, path: path.into() }
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+    /// A journal as the database remembers it.
+    pub(super) fn fold(&self, name: &str, dir: PathBuf) -> Result<Fold, DatabaseError> {
+        Fold::load(&self.connection, name, dir).map_err(DatabaseError::at("read", &self.path))
     }
 
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, DatabaseError> {

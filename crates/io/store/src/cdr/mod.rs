@@ -9,7 +9,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use export::{CDR_COLUMNS, CDR_ATTEMPT_COLUMNS, ExportError};
+pub use export::{CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, ExportError};
 pub use fold::FoldError;
 pub use query::{CdrFilter, CdrReader};
 pub use recover::Recovery;
@@ -107,7 +107,7 @@ pub struct CdrStore {
     next: HashMap<String, u32>,
     names: Vec<String>,
     folding: Arc<Folding>,
-    _thread: Background,
+    thread: Background,
     _lock: Arc<File>,
 }
 
@@ -134,11 +134,10 @@ impl CdrStore {
             counters: Arc::clone(&counters),
         });
         let shared = Arc::clone(&folding);
-        let thread =
-            Background::spawn("sx-store-fold", options.fold_interval, move |_: Turn| drop(shared.turn()))
-                .map_err(FileError::at("start the thread that folds", &dir))?;
+        let thread = Background::spawn("sx-store-fold", options.fold_interval, move |_: Turn| drop(shared.turn()))
+            .map_err(FileError::at("start the thread that folds", &dir))?;
         let (options, names, lock) = (options.clone(), Vec::new(), folder.lock());
-        Ok((Self { dir, options, counters, next, names, folding, _thread: thread, _lock: lock }, recovery))
+        Ok((Self { dir, options, counters, next, names, folding, thread, _lock: lock }, recovery))
     }
 
     /// A writer with a journal of its own, for one worker. `name` is a file name, the same in every run.
@@ -171,7 +170,7 @@ impl CdrStore {
 
     /// Asks the thread that folds to do so now.
     pub fn fold_soon(&self) {
-        self._thread.wake();
+        self.thread.wake();
     }
 
     /// What was counted.
@@ -238,7 +237,9 @@ impl Folding {
             )
         });
         match &result {
-            Ok(()) if std::mem::take(&mut folder.failing) => tracing::info!("the call detail records can be kept again"),
+            Ok(()) if std::mem::take(&mut folder.failing) => {
+                tracing::info!("the call detail records can be kept again");
+            }
             Ok(()) => {}
             Err(error) => {
                 add(&self.counters.fold_failures, 1);

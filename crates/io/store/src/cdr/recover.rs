@@ -2,8 +2,8 @@
 
 use super::fold::{Database, Fold, FoldError};
 use super::{CdrCounters, CdrError};
+use crate::FileError;
 use crate::journal::{Replay, add, list, remove};
-use crate::{DatabaseError, FileError};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,7 @@ pub(super) fn recover(
     let mut recovery = Recovery::default();
     let (mut folds, mut used) = (Vec::new(), Vec::<PathBuf>::new());
     for (name, journal) in journals(dir)? {
-        let loaded = Fold::load(database.connection(), &name, journal.clone());
-        let mut fold = loaded.map_err(DatabaseError::at("read", dir))?;
+        let mut fold = database.fold(&name, journal.clone())?;
         let mut next = fold.segment.max(1);
         for segment in list(&journal)? {
             // What lies before the position is folded; only its removal was missed.

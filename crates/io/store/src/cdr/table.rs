@@ -98,8 +98,9 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     format!("INSERT OR IGNORE INTO cdr VALUES ({places})")
 });
 
-static INSERT_ATTEMPT: LazyLock<String> =
-    LazyLock::new(|| format!("INSERT OR IGNORE INTO cdr_attempt (call, {ATTEMPT_COLUMNS}) VALUES (?{})", ",?".repeat(10)));
+static INSERT_ATTEMPT: LazyLock<String> = LazyLock::new(|| {
+    format!("INSERT OR IGNORE INTO cdr_attempt (call, {ATTEMPT_COLUMNS}) VALUES (?{})", ",?".repeat(10))
+});
 
 /// Writes a record and its attempts. False: the call was there already.
 pub(super) fn insert(connection: &Connection, cdr: &Cdr) -> rusqlite::Result<bool> {

@@ -12,8 +12,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{RECORD_BYTES_MAX, ReadError, TornTail};
 pub(crate) use frame::{FrameReader, HEADER, append_frame};
+pub use frame::{RECORD_BYTES_MAX, ReadError, TornTail};
 pub use segment::Replay;
 pub(crate) use segment::{SegmentFile, list, path_of, remove, sequence_of};
 pub use sync::SyncPolicy;
@@ -225,8 +225,7 @@ impl Journal {
     ) -> Result<Self, FileError> {
         let progress = Arc::new(Progress::default());
         progress.publish(sequence, 0);
-        let syncer =
-            Syncer::new(options.sync, &counters).map_err(FileError::at("start the thread that syncs", dir))?;
+        let syncer = Syncer::new(options.sync, &counters).map_err(FileError::at("start the thread that syncs", dir))?;
         let mut options = options.clone();
         options.segment_bytes_max = options.segment_bytes_max.min(SEGMENT_BYTES_LIMIT);
         options.buffer_bytes_max = options.buffer_bytes_max.min(SEGMENT_BYTES_LIMIT as usize);

@@ -40,7 +40,8 @@ impl Compaction {
         if bytes < worth_it && !however_small {
             return Ok(false);
         }
-        let sources: Vec<PathBuf> = snapshot.into_iter().chain(closed.into_iter().map(|segment| segment.path)).collect();
+        let sources: Vec<PathBuf> =
+            snapshot.into_iter().chain(closed.into_iter().map(|segment| segment.path)).collect();
         let temporary = self.dir.join("snapshot.tmp");
         if let Err(error) = write(&temporary, &sources) {
             // On a disk that is full the journal needs the space more. Should this fail, the next try overwrites.

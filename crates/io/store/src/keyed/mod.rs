@@ -16,9 +16,7 @@ mod tests;
 
 use crate::background::{Background, Turn};
 use crate::folder::create_folder;
-use crate::journal::{
-    AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, Replay, add,
-};
+use crate::journal::{AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, Replay, add};
 use crate::{DataFolder, FileError};
 use compact::Compaction;
 use serde::Serialize;

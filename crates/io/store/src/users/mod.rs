@@ -113,7 +113,7 @@ pub enum UsersError {
     /// A line of the caller's file is not `name,password`. Nothing was imported.
     #[error("line {line} of the import: {reason}; nothing was imported")]
     Import {
-        /// The line, from 1.
+        /// The line, from 1; the first of the blank lines before it when there are some.
         line: u64,
         /// What is wrong with it.
         reason: String,
@@ -290,12 +290,7 @@ impl Users {
     }
 
     /// The rows of a statement whose one parameter is a version.
-    fn rows<T>(
-        &self,
-        sql: &str,
-        since: u64,
-        read: impl Fn(&Row) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, UsersError> {
+    fn rows<T>(&self, sql: &str, since: u64, read: impl Fn(&Row) -> rusqlite::Result<T>) -> Result<Vec<T>, UsersError> {
         let read_all = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map([since.cast_signed()], |row| read(row))?;

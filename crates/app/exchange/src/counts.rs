@@ -1,0 +1,79 @@
+//! What a worker counts. Read by others through relaxed atomics, written only by the worker.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a request was refused at the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the label of a metric")]
+pub enum Refusal {
+    Malformed,
+    Stray,
+    Challenged,
+    WrongCredentials,
+    Replayed,
+    Forbidden,
+    UnknownUser,
+    TooManyHops,
+    UnsupportedScheme,
+    UnsupportedMedia,
+    NotAllowed,
+    Draining,
+    Overload,
+}
+
+/// Every refusal with its metric label.
+pub const REFUSALS: [(Refusal, &str); 13] = [
+    (Refusal::Malformed, "malformed"),
+    (Refusal::Stray, "stray"),
+    (Refusal::Challenged, "challenged"),
+    (Refusal::WrongCredentials, "wrong_credentials"),
+    (Refusal::Replayed, "replayed"),
+    (Refusal::Forbidden, "forbidden"),
+    (Refusal::UnknownUser, "unknown_user"),
+    (Refusal::TooManyHops, "too_many_hops"),
+    (Refusal::UnsupportedScheme, "unsupported_scheme"),
+    (Refusal::UnsupportedMedia, "unsupported_media"),
+    (Refusal::NotAllowed, "method_not_allowed"),
+    (Refusal::Draining, "draining"),
+    (Refusal::Overload, "overload"),
+];
+
+/// One worker's counters, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+#[expect(missing_docs, reason = "each field is the metric of that name")]
+pub struct Counts {
+    pub messages_received: AtomicU64,
+    pub messages_sent: AtomicU64,
+    pub messages_passed_on: AtomicU64,
+    pub calls_begun: AtomicU64,
+    pub calls_answered: AtomicU64,
+    pub calls_ended: AtomicU64,
+    pub attempts_failed: AtomicU64,
+    pub transfers: AtomicU64,
+    pub registrations: AtomicU64,
+    pub calls: AtomicU64,
+    pub legs: AtomicU64,
+    pub bindings: AtomicU64,
+    pub client_transactions: AtomicU64,
+    pub server_transactions: AtomicU64,
+    pub requests_retransmitted: AtomicU64,
+    pub responses_retransmitted: AtomicU64,
+    pub trunks_healthy: AtomicU64,
+    pub refused: [AtomicU64; REFUSALS.len()],
+}
+
+impl Counts {
+    pub(crate) fn add(counter: &AtomicU64) {
+        // Only this worker writes: no read-modify-write instruction is needed.
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(counter: &AtomicU64, value: usize) {
+        counter.store(value as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        Self::add(&self.refused[refusal as usize]);
+    }
+}

@@ -1,0 +1,194 @@
+//! From a call's target to addresses, request URI and rules: what has to be looked up before a leg can go out.
+
+use crate::worker::{Output, Worker};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use sx_bind_sip::{DialTo, Rules};
+use sx_call::Input as CallInput;
+use sx_engine::{Engine, Time};
+use sx_leg::{Dial, Ended, EndedBy, LegEvent, Target};
+use sx_sip::agent::OutgoingRequest;
+use sx_sip::message::{NameAddr, Scheme, Uri};
+use sx_types::{Cause, Destination, LegId, Transport};
+
+/// A name to be looked up as RFC 3263 says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The host.
+    pub host: String,
+    /// The port, when one is given.
+    pub port: Option<u16>,
+    /// The transport, when one is given.
+    pub transport: Option<Transport>,
+    /// Only encrypted transports will do.
+    pub secure: bool,
+}
+
+/// A look-up under way: the addresses found so far, the names that remain, and what waits for them.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    found: Vec<Destination>,
+    remaining: VecDeque<Question>,
+    then: Then,
+}
+
+/// What goes on when the addresses are known.
+#[derive(Debug)]
+pub(crate) enum Then {
+    Dial { leg: LegId, dial: Box<Dial>, uri: Box<str>, routes: Vec<Box<str>>, rules: Arc<Rules> },
+    Request { owner: u64, request: Box<OutgoingRequest> },
+}
+
+impl Worker {
+    /// Looks up where an outgoing leg goes, and sends it there.
+    pub(crate) fn dial(&mut self, now: Time, leg: LegId, dial: Dial) {
+        let tables = self.tables.clone();
+        match dial.target.clone() {
+            Target::Trunk { trunk, user } => {
+                let Some(trunk) = tables.trunk(&trunk) else {
+                    self.cannot_dial(now, leg, Cause::NO_ROUTE);
+                    return;
+                };
+                let questions: Vec<Question> = trunk.config.addresses_in_order(self.rng.u64()).map(question_of).collect();
+                let Some(first) = trunk.config.addresses.first() else {
+                    self.cannot_dial(now, leg, Cause::NO_ROUTE);
+                    return;
+                };
+                let user = sx_sip::message::escape_user(&user).into_owned();
+                let parameter = first.uri.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
+                let scheme = if first.uri.secure { "sips" } else { "sip" };
+                let uri = format!("{scheme}:{user}@{}{}", first.uri.host, parameter.unwrap_or_default());
+                let rules = trunk.rules.clone();
+                self.look_up(now, questions, Then::Dial { leg, dial: Box::new(dial), uri: uri.into(), routes: Vec::new(), rules });
+            }
+            Target::Contact { uri, path, flow } => {
+                let rules = tables.users.clone();
+                let routes: Vec<Box<str>> = path.iter().map(|hop| with_brackets(hop)).collect();
+                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes, rules };
+                match flow {
+                    Some(flow) => self.proceed(now, vec![Destination::Flow(flow)], then),
+                    None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
+                }
+            }
+            Target::Uri(uri) => {
+                let rules = tables.users.clone();
+                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes: Vec::new(), rules };
+                self.look_up_uri(now, &uri, then);
+            }
+        }
+    }
+
+    fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
+        let bare = NameAddr::parse(uri.as_bytes()).map(|address| address.uri);
+        match bare.ok().and_then(|uri| question_of_uri(&uri)) {
+            Some(question) => self.look_up(now, vec![question], then),
+            None => self.fail(now, then),
+        }
+    }
+
+    /// Looks names up, one after the other; numeric addresses need no asking.
+    pub(crate) fn look_up(&mut self, now: Time, questions: Vec<Question>, then: Then) {
+        self.go_on(now, Lookup { found: Vec::new(), remaining: questions.into(), then });
+    }
+
+    fn go_on(&mut self, now: Time, mut lookup: Lookup) {
+        while let Some(question) = lookup.remaining.front() {
+            let Some(destination) = self.without_asking(question) else {
+                let question = question.clone();
+                self.next_query += 1;
+                let query = self.next_query;
+                self.lookups.insert(query, lookup);
+                self.outputs.push_back(Output::Resolve { query, question });
+                return;
+            };
+            lookup.found.push(destination);
+            lookup.remaining.pop_front();
+        }
+        self.proceed(now, lookup.found, lookup.then);
+    }
+
+    fn without_asking(&self, question: &Question) -> Option<Destination> {
+        let host = question.host.trim_start_matches('[').trim_end_matches(']');
+        let ip: std::net::IpAddr = host.parse().ok()?;
+        let transport = question.transport.unwrap_or(if question.secure { Transport::Tls } else { Transport::Udp });
+        let remote = SocketAddr::new(ip, question.port.unwrap_or(transport.default_port()));
+        Some(self.legs.agent_ref().locals().way_to(transport, remote, Some(&question.host)))
+    }
+
+    /// Names were looked up.
+    pub(crate) fn resolved(&mut self, now: Time, query: u64, addresses: &[(Transport, SocketAddr)]) {
+        let Some(mut lookup) = self.lookups.remove(&query) else { return };
+        let Some(question) = lookup.remaining.pop_front() else { return };
+        let locals = self.legs.agent_ref().locals();
+        lookup.found.extend(addresses.iter().map(|(t, remote)| locals.way_to(*t, *remote, Some(&question.host))));
+        self.go_on(now, lookup);
+    }
+
+    fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
+        if to.is_empty() {
+            self.fail(now, then);
+            return;
+        }
+        match then {
+            Then::Dial { leg, dial, uri, routes, rules } => {
+                let to = over_udp_if_small(to, dial.offer.as_ref().map_or(0, bytes::Bytes::len), self.settings.udp_request_bytes_max);
+                let domain = self.tables.domains.first().cloned().unwrap_or_default();
+                let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, rules, domain });
+                if let Some(event) = failed {
+                    self.calls.handle_input(now, CallInput::Leg { leg, event });
+                }
+            }
+            Then::Request { owner, request } => {
+                let request = OutgoingRequest { to, ..*request };
+                self.legs.agent().request(now, owner, request);
+            }
+        }
+    }
+
+    fn fail(&mut self, now: Time, then: Then) {
+        match then {
+            Then::Dial { leg, .. } => self.cannot_dial(now, leg, Cause::NO_ROUTE),
+            Then::Request { owner, .. } => self.request_done(now, owner, None, 503),
+        }
+    }
+
+    fn cannot_dial(&mut self, now: Time, leg: LegId, cause: Cause) {
+        let event = LegEvent::Ended(Ended { cause, status: 0, by: EndedBy::Failure });
+        self.calls.handle_input(now, CallInput::Leg { leg, event });
+    }
+}
+
+/// A request that would not fit into a datagram goes over TCP first.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+fn over_udp_if_small(to: Vec<Destination>, body: usize, limit: usize) -> Vec<Destination> {
+    // What is around the body of an INVITE of ours.
+    const AROUND: usize = 700;
+    if body + AROUND <= limit {
+        return to;
+    }
+    to.into_iter()
+        .flat_map(|destination| match &destination {
+            Destination::Flow(flow) if flow.transport == Transport::Udp => {
+                let stream = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
+                vec![stream, destination]
+            }
+            _ => vec![destination],
+        })
+        .collect()
+}
+
+pub(crate) fn question_of(uri: &sx_config::SipUri) -> Question {
+    Question { host: uri.host.host().to_string(), port: uri.host.port(), transport: uri.transport, secure: uri.secure }
+}
+
+fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {
+    let transport = uri.param("transport").map(|text| text.parse().map_err(|_| ())).transpose().ok()?;
+    let host = uri.param("maddr").unwrap_or(uri.host.as_str());
+    let known = matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && !host.is_empty();
+    known.then(|| Question { host: host.to_owned(), port: uri.port, transport, secure: uri.scheme == Scheme::Sips })
+}
+
+fn with_brackets(uri: &str) -> Box<str> {
+    if uri.contains('<') { uri.into() } else { format!("<{uri}>").into() }
+}

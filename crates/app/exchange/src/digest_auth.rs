@@ -1,0 +1,101 @@
+//! Challenges and their answers.
+
+use crate::counts::Refusal;
+use crate::directory::User;
+use crate::worker::Worker;
+use sx_engine::Time;
+use sx_sip::digest::{DigestParams, Ha1, NonceVerdict, challenge};
+use sx_sip::message::{HeaderName, Message, Method, Writer};
+use sx_sip::transaction::Reply;
+use sx_types::Flow;
+
+/// What a request's credentials are worth.
+pub(crate) enum Verdict {
+    /// This user, `name@domain`, has authenticated.
+    User(Box<str>),
+    /// There are none, or their nonce is too old: challenge.
+    Challenge {
+        /// They were right but for the nonce.
+        stale: bool,
+    },
+    /// They are wrong. Nothing says whether the user or the password was.
+    Wrong,
+    /// They were right, and were used before.
+    Replayed,
+}
+
+impl Worker {
+    /// Judges the credentials of a request.
+    pub(crate) fn authenticate<B: AsRef<[u8]>>(&mut self, now: Time, request: &Message<B>, header: HeaderName) -> Verdict {
+        let tables = self.tables.clone();
+        let given = request.values(header).filter_map(|value| DigestParams::parse(value).ok());
+        let Some(given) = given.into_iter().find(|given| given.realm == &*tables.realm) else {
+            return Verdict::Challenge { stale: false };
+        };
+        let Some(algorithm) = given.algorithm().filter(|algorithm| tables.algorithms.contains(algorithm)) else {
+            return Verdict::Challenge { stale: false };
+        };
+        if !self.nonces.is_ours(given.nonce) {
+            return Verdict::Challenge { stale: true };
+        }
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+        // Without qop a nonce could be used for ever: it must be there.
+        let Some(nc) = u32::from_str_radix(given.nc, 16).ok().filter(|_| given.qop.eq_ignore_ascii_case("auth")) else {
+            return Verdict::Wrong;
+        };
+        let address = match given.username.split_once('@') {
+            Some((name, domain)) => format!("{name}@{}", domain.to_ascii_lowercase()),
+            None => format!("{}@{}", given.username, self.domain_of(request)),
+        };
+        let directory = self.directory.clone();
+        let user = directory.find(&address);
+        // An unknown user takes the time of a wrong password.
+        let nobody = Ha1::from_sha256([0; 32]);
+        let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
+        if !ha1.verifies(&given, request.method_text()) || user.is_none() {
+            return Verdict::Wrong;
+        }
+        match self.nonces.judge(given.nonce, nc, now) {
+            NonceVerdict::Fresh => Verdict::User(address.into()),
+            NonceVerdict::Replayed if request.method() == Some(Method::Register) && self.is_repeated(&address, request) => {
+                Verdict::User(address.into())
+            }
+            NonceVerdict::Replayed => Verdict::Replayed,
+            NonceVerdict::Stale | NonceVerdict::Forged => Verdict::Challenge { stale: true },
+        }
+    }
+
+    /// The domain a request's user belongs to: that of From, when it is one of ours, else our main one.
+    pub(crate) fn domain_of<B: AsRef<[u8]>>(&self, request: &Message<B>) -> Box<str> {
+        let name = if request.method() == Some(Method::Register) { HeaderName::To } else { HeaderName::From };
+        let address = request.value(name).and_then(|value| sx_sip::message::NameAddr::parse(value).ok());
+        let given = address.map(|address| address.uri.host.as_str()).unwrap_or_default();
+        let ours = self.tables.domains.iter().find(|ours| ours.eq_ignore_ascii_case(given));
+        ours.or(self.tables.domains.first()).cloned().unwrap_or_default()
+    }
+
+    /// Answers with a challenge for each algorithm, the preferred one first.
+    pub(crate) fn challenge<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, proxy: bool, stale: bool) {
+        self.counts.refuse(Refusal::Challenged);
+        let (status, name) = if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let nonce = self.nonces.issue(now);
+        let tables = self.tables.clone();
+        let headers = |writer: &mut Writer| {
+            for algorithm in &tables.algorithms {
+                let value = challenge(&tables.realm, &nonce, *algorithm, stale);
+                writer.header(name, format_args!("{value}"));
+            }
+        };
+        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+    }
+
+    /// Refuses, and says why in a sentence.
+    pub(crate) fn refuse<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, status: u16, refusal: Refusal, sentence: &str) {
+        self.counts.refuse(refusal);
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
+        };
+        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+    }
+}
+

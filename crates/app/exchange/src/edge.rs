@@ -1,0 +1,150 @@
+//! Who is asking: every new request outside of a dialog passes here first.
+
+use crate::counts::{Counts, Refusal};
+use crate::digest_auth::Verdict;
+use crate::worker::Worker;
+use std::sync::Arc;
+use sx_bind_sip::Rules;
+use sx_call::Input as CallInput;
+use sx_engine::{Engine, Time};
+use sx_leg::{Address, LegEvent, Source};
+use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
+use sx_sip::transaction::Reply;
+use sx_types::Flow;
+
+impl Worker {
+    /// A new request outside of any dialog.
+    pub(crate) fn receive_new<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
+        let method = request.method().unwrap_or(Method::Other);
+        if !self.passes_checks(flow, method, request) {
+            return;
+        }
+        match method {
+            Method::Register => self.register(now, flow, request),
+            Method::Invite => self.invite(now, flow, request),
+            Method::Options => self.options(flow, request),
+            Method::Message => self.relay_message(now, flow, request),
+            Method::Ack | Method::Cancel => {}
+            Method::Subscribe | Method::Publish => {
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::AllowEvents, format_args!("refer"));
+                };
+                self.counts.refuse(Refusal::NotAllowed);
+                self.legs.agent().reply(flow, request, Reply { status: 489, headers: Some(&headers), ..Reply::default() });
+            }
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
+                self.counts.refuse(Refusal::Stray);
+                self.legs.agent().reply(flow, request, Reply { status: 481, ..Reply::default() });
+            }
+            Method::Other => {
+                self.counts.refuse(Refusal::NotAllowed);
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
+                };
+                self.legs.agent().reply(flow, request, Reply { status: 405, headers: Some(&headers), ..Reply::default() });
+            }
+        }
+    }
+
+    /// What holds for every request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    fn passes_checks<B: AsRef<[u8]>>(&mut self, flow: Flow, method: Method, request: &Message<B>) -> bool {
+        if method == Method::Ack {
+            return false;
+        }
+        let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
+        if matches!(scheme, Ok(Scheme::Other(_))) {
+            self.refuse(flow, request, 416, Refusal::UnsupportedScheme, "only sip, sips and tel are understood");
+            return false;
+        }
+        if method != Method::Register && request.number(HeaderName::MaxForwards) == Some(0) {
+            self.refuse(flow, request, 483, Refusal::TooManyHops, "Max-Forwards is used up");
+            return false;
+        }
+        if let Some(required) = request.value(HeaderName::ProxyRequire) {
+            let required = required.to_vec();
+            let headers = move |writer: &mut Writer| {
+                writer.header_bytes(HeaderName::Unsupported, &required);
+            };
+            self.counts.refuse(Refusal::Forbidden);
+            self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
+            return false;
+        }
+        true
+    }
+
+    fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
+        let Some((source, rules)) = self.identify(now, flow, invite) else { return };
+        if let Some(content_type) = invite.text(HeaderName::ContentType)
+            && !invite.body().is_empty()
+            && !is_readable(content_type)
+        {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::Accept, format_args!("application/sdp, multipart/mixed"));
+            };
+            self.counts.refuse(Refusal::UnsupportedMedia);
+            self.legs.agent().reply(flow, invite, Reply { status: 415, headers: Some(&headers), ..Reply::default() });
+            return;
+        }
+        let Some(accepted) = self.legs.incoming(now, flow, invite, source, &rules) else {
+            self.counts.refuse(Refusal::Overload);
+            return;
+        };
+        if self.tables.nat_media && sx_sip::dialog::is_behind_nat(invite, flow) {
+            self.calls.handle_input(now, CallInput::Nat { leg: accepted.leg, address: flow.remote.ip() });
+        }
+        let event = LegEvent::Incoming(Box::new(accepted.incoming));
+        self.calls.handle_input(now, CallInput::Leg { leg: accepted.leg, event });
+    }
+
+    /// The trunk or the user a request comes from. `None` when it was challenged or refused.
+    pub(crate) fn identify<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> Option<(Source, Arc<Rules>)> {
+        let tables = self.tables.clone();
+        let address = flow.remote.ip();
+        let is_source = |trunk: &&crate::TrunkTable| trunk.config.sources.iter().any(|network| network.contains(address));
+        if let Some(trunk) = tables.trunks.iter().find(is_source) {
+            return Some((Source::Trunk(trunk.config.name.clone()), trunk.rules.clone()));
+        }
+        let users = tables.users.clone();
+        if tables.unauthenticated_calls {
+            let from = request.value(HeaderName::From).and_then(|from| sx_sip::message::NameAddr::parse(from).ok());
+            let name = from.map(|from| from.user().into_owned()).unwrap_or_default();
+            return Some((Source::User(Address::new(&name, &self.domain_of(request))), users));
+        }
+        match self.authenticate(now, request, HeaderName::ProxyAuthorization) {
+            Verdict::User(address) => {
+                let (name, domain) = address.split_once('@').unwrap_or((&address, ""));
+                return Some((Source::User(Address::new(name, domain)), users));
+            }
+            Verdict::Challenge { stale } => self.challenge(now, flow, request, true, stale),
+            Verdict::Wrong => {
+                self.refuse(flow, request, 403, Refusal::WrongCredentials, "these credentials are not accepted");
+            }
+            Verdict::Replayed => self.challenge_replayed(now, flow, request, true),
+        }
+        None
+    }
+
+    /// Credentials that were used before: counted, and challenged anew, for a request may have been repeated on the way.
+    pub(crate) fn challenge_replayed<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, proxy: bool) {
+        self.counts.refuse(Refusal::Replayed);
+        self.challenge(now, flow, request, proxy, true);
+    }
+
+    fn options<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) {
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
+            writer.header(HeaderName::Accept, format_args!("application/sdp"));
+            writer.header(HeaderName::Supported, format_args!("{}, path, outbound, gruu", sx_sip::agent::SUPPORTED));
+        };
+        // A drain tells those who probe us to send their calls elsewhere.
+        let status = if self.draining { 503 } else { 200 };
+        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+        Counts::add(&self.counts.messages_sent);
+    }
+}
+
+fn is_readable(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/sdp" || essence.starts_with("multipart/")
+}

@@ -1,0 +1,50 @@
+//! REGISTER: authenticated here, carried out by the registrar, answered without a transaction.
+
+use crate::counts::{Counts, Refusal};
+use crate::digest_auth::Verdict;
+use crate::worker::Worker;
+use sx_engine::Time;
+use sx_sip::message::{HeaderName, Message, NameAddr};
+use sx_sip::transaction::Reply;
+use sx_types::Flow;
+
+impl Worker {
+    pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
+        let Some(aor) = self.address_of_record(request) else {
+            self.refuse(flow, request, 404, Refusal::UnknownUser, "not a domain of this registrar");
+            return;
+        };
+        match self.authenticate(now, request, HeaderName::Authorization) {
+            Verdict::User(user) if user == aor => {}
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            // Nobody registers for another.
+            Verdict::User(_) => {
+                self.refuse(flow, request, 403, Refusal::Forbidden, "a user may register for itself only");
+                return;
+            }
+            Verdict::Challenge { stale } => return self.challenge(now, flow, request, false, stale),
+            Verdict::Wrong => {
+                self.refuse(flow, request, 403, Refusal::WrongCredentials, "these credentials are not accepted");
+                return;
+            }
+            Verdict::Replayed => return self.challenge_replayed(now, flow, request, false),
+        }
+        let outcome = self.registrar.register(now, &aor, flow, request);
+        let headers = |writer: &mut sx_sip::message::Writer| outcome.write(writer);
+        let reply = Reply { status: outcome.status(), headers: Some(&headers), ..Reply::default() };
+        self.legs.agent().reply(flow, request, reply);
+        Counts::add(&self.counts.registrations);
+    }
+
+    /// `user@domain` of the To header, when the domain is ours.
+    fn address_of_record<B: AsRef<[u8]>>(&self, request: &Message<B>) -> Option<Box<str>> {
+        let to = NameAddr::parse(request.value(HeaderName::To)?).ok()?;
+        let domain = self.tables.domains.iter().find(|ours| ours.eq_ignore_ascii_case(to.uri.host.as_str()))?;
+        Some(format!("{}@{domain}", to.user()).into())
+    }
+
+    /// Is a REGISTER the one that made the user's present binding, come again?
+    pub(crate) fn is_repeated<B: AsRef<[u8]>>(&self, aor: &str, request: &Message<B>) -> bool {
+        self.registrar.is_repeated(aor, request)
+    }
+}

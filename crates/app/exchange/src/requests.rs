@@ -1,0 +1,112 @@
+//! Requests outside of calls that are passed on, and the answers to requests of our own.
+
+use crate::counts::{Counts, Refusal};
+use crate::dialing::Then;
+use crate::trunks;
+use crate::worker::Worker;
+use bytes::Bytes;
+use std::sync::Arc;
+use sx_bind_sip::Rules;
+use sx_engine::Time;
+use sx_leg::{Source, Target};
+use sx_sip::agent::OutgoingRequest;
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
+use sx_sip::transaction::{Reply, ServerId};
+use sx_types::Flow;
+
+/// A request that was passed on and waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    server: ServerId,
+}
+
+/// Owners of requests: what they are is in the upper bits.
+pub(crate) const RELAYED: u64 = 1 << 60;
+
+impl Worker {
+    /// Passes a MESSAGE on to where its user is registered.
+    //= https://www.rfc-editor.org/rfc/rfc3428#section-7
+    pub(crate) fn relay_message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
+        let Some((source, rules)) = self.identify(now, flow, request) else { return };
+        let to = sx_bind_sip::address(&String::from_utf8_lossy(request.request_uri())).unwrap_or_default();
+        let aor = format!("{}@{}", to.user, to.domain);
+        if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
+            self.refuse(flow, request, 404, Refusal::UnknownUser, "no such user here");
+            return;
+        }
+        let Some(Target::Contact { uri, path, flow: way }) = self.contacts(now, &aor).into_iter().next() else {
+            self.refuse(flow, request, 480, Refusal::UnknownUser, "the user is not registered");
+            return;
+        };
+        let server = self.legs.agent().open(now, flow, request);
+        let owner = RELAYED | self.next_owner();
+        self.relayed.insert(owner, Relayed { server });
+        let request = self.passed_on(request, &source, &rules, uri.clone(), path.clone());
+        let then = Then::Request { owner, request: Box::new(request) };
+        match way {
+            Some(way) => self.request_along(now, vec![sx_types::Destination::Flow(way)], then),
+            None => self.request_to_uri(now, path.first().unwrap_or(&uri), then),
+        }
+    }
+
+    fn passed_on<B: AsRef<[u8]>>(&mut self, request: &Message<B>, source: &Source, rules: &Arc<Rules>, uri: Box<str>, path: Vec<Box<str>>) -> OutgoingRequest {
+        let header = |name| String::from_utf8_lossy(request.value(name).unwrap_or_default()).into_owned();
+        let from = match source {
+            Source::User(user) => format!("<sip:{}@{}>", sx_sip::message::escape_user(&user.user), user.domain),
+            _ => untagged(&header(HeaderName::From)),
+        };
+        let passing = request.headers().filter(|h| rules.headers.passes(h.text)).map(|h| {
+            (String::from_utf8_lossy(h.text).into_owned().into(), String::from_utf8_lossy(h.value).into_owned().into())
+        });
+        OutgoingRequest {
+            to: Vec::new(),
+            method: Method::Message,
+            uri,
+            from: from.into(),
+            to_value: untagged(&header(HeaderName::To)).into(),
+            call_id: self.legs.agent().call_id(),
+            seq: 1,
+            routes: path.iter().map(|hop| format!("<{}>", hop.trim_matches(['<', '>'])).into()).collect(),
+            headers: passing.collect(),
+            hops: u8::try_from(request.number(HeaderName::MaxForwards).unwrap_or(70).saturating_sub(1)).unwrap_or(70),
+            body: request.text(HeaderName::ContentType).map(|t| (t.into(), Bytes::copy_from_slice(request.body()))),
+            credentials: rules.credentials.clone(),
+        }
+    }
+
+    /// A request of our own has its answer, or never will.
+    pub(crate) fn request_done(&mut self, now: Time, owner: u64, response: Option<&OwnedMessage>, status: u16) {
+        if let Some(relayed) = self.relayed.remove(&owner) {
+            let reason = response.map(|r| match r.start_line() {
+                sx_sip::message::StartLine::Response { reason, .. } => String::from_utf8_lossy(reason).into_owned(),
+                sx_sip::message::StartLine::Request { .. } => String::new(),
+            });
+            let headers = |writer: &mut Writer| {
+                if let Some(after) = response.and_then(|r| r.value(HeaderName::RetryAfter)) {
+                    writer.header_bytes(HeaderName::RetryAfter, after);
+                }
+            };
+            // A challenge of the other side is not for the sender to answer.
+            let status = if matches!(status, 401 | 407) { 502 } else { status };
+            let reply = Reply { status, reason: reason.as_deref().unwrap_or_default(), headers: Some(&headers), ..Reply::default() };
+            self.legs.agent().respond(now, relayed.server, reply);
+            Counts::add(&self.counts.messages_passed_on);
+        } else if owner & trunks::PROBE != 0 {
+            self.probe_done(now, owner, status);
+        } else if owner & trunks::REGISTRATION != 0 {
+            self.registration_done(now, owner, response, status);
+        }
+    }
+
+    pub(crate) fn next_owner(&mut self) -> u64 {
+        self.last_owner += 1;
+        self.last_owner
+    }
+}
+
+fn untagged(value: &str) -> String {
+    match NameAddr::parse(value.as_bytes()) {
+        Ok(address) => format!("<{}>", address.uri.text),
+        Err(_) => "<sip:anonymous@anonymous.invalid>".to_owned(),
+    }
+}

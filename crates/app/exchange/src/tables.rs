@@ -1,0 +1,223 @@
+//! From the configuration to what workers read: built whole, checked, and swapped as one.
+
+use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
+use std::sync::Arc;
+use std::time::Duration;
+use sx_config::{Config, MediaMode};
+use sx_route::{Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Pattern, Rule, SourceFilter};
+use sx_sip::digest::{Algorithm, Credentials};
+use sx_sip::session::ReliablePolicy;
+
+/// What every worker reads and none changes.
+#[derive(Debug)]
+pub struct Tables {
+    /// Our domains, in lower case; the first is the main one.
+    pub domains: Vec<Box<str>>,
+    /// The realm of challenges.
+    pub realm: Box<str>,
+    /// The algorithms of challenges, in the order they are offered.
+    pub algorithms: Vec<Algorithm>,
+    /// How long a nonce lives.
+    pub nonce_lifetime: Duration,
+    /// Routing.
+    pub routes: Arc<sx_route::Tables>,
+    /// The trunks, in the order of their configuration.
+    pub trunks: Vec<TrunkTable>,
+    /// What holds for registered users.
+    pub users: Arc<Rules>,
+    /// Calls from users are taken without digest.
+    pub unauthenticated_calls: bool,
+    /// A party whose signalling shows that it is behind a NAT is believed to send media from there.
+    pub nat_media: bool,
+}
+
+/// A trunk, as far as SIP is concerned.
+#[derive(Debug)]
+pub struct TrunkTable {
+    /// Its configuration.
+    pub config: Arc<sx_config::Trunk>,
+    /// What holds for its legs.
+    pub rules: Arc<Rules>,
+}
+
+/// The configuration does not fit together.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Of the dial plan.
+    #[error("{0}")]
+    Route(sx_route::TableError),
+    /// A dial pattern of a route.
+    #[error("route {route}: {error}")]
+    Pattern {
+        /// The route.
+        route: Arc<str>,
+        /// What is wrong.
+        error: sx_route::PatternError,
+    },
+}
+
+impl Tables {
+    /// Builds the tables.
+    ///
+    /// # Errors
+    /// Everything that does not fit together, all at once.
+    pub fn build(config: &Config) -> Result<Self, Vec<BuildError>> {
+        let mut errors = Vec::new();
+        let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
+        let access = |mode: MediaMode, transfers| Access { mode: mode_of(mode), interface: interface.clone(), ipv6: false, transfers };
+        let ring_ms_max = millis(config.sip.ring_timeout);
+        let definition = Definition {
+            domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
+            trunks: config.trunks.iter().map(|trunk| route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max)).collect(),
+            rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
+            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true) },
+        };
+        let routes = match sx_route::Tables::build(definition) {
+            Ok(routes) => Some(Arc::new(routes)),
+            Err(wrong) => {
+                errors.extend(wrong.into_iter().map(BuildError::Route));
+                None
+            }
+        };
+        let Some(routes) = routes.filter(|_| errors.is_empty()) else { return Err(errors) };
+        Ok(Self {
+            domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
+            realm: config.sip.realm.as_ref().into(),
+            algorithms: config.registrar.algorithms.iter().map(|a| algorithm(*a)).collect(),
+            nonce_lifetime: config.registrar.nonce_lifetime,
+            routes,
+            trunks: config.trunks.iter().map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk)) }).collect(),
+            users: Arc::new(Rules {
+                headers: HeaderRules::usual(),
+                identity: IdentityRules::default(),
+                reliable: ReliablePolicy::Supported,
+                session_timer: true,
+                credentials: None,
+                early_media: true,
+            }),
+            unauthenticated_calls: config.danger.unauthenticated_calls,
+            nat_media: config.media.latch == sx_config::LatchMode::Nat,
+        })
+    }
+
+    /// Is the domain one of ours?
+    pub fn is_ours(&self, domain: &str) -> bool {
+        self.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))
+    }
+
+    /// The trunk with this name.
+    pub fn trunk(&self, name: &str) -> Option<&TrunkTable> {
+        self.trunks.iter().find(|trunk| *trunk.config.name == *name)
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn mode_of(mode: MediaMode) -> sx_route::MediaMode {
+    match mode {
+        MediaMode::Relay => sx_route::MediaMode::Relay,
+        MediaMode::Direct => sx_route::MediaMode::Direct,
+    }
+}
+
+fn algorithm(named: sx_config::DigestAlgorithm) -> Algorithm {
+    match named {
+        sx_config::DigestAlgorithm::Sha256 => Algorithm::Sha256,
+        sx_config::DigestAlgorithm::Md5 => Algorithm::Md5,
+    }
+}
+
+fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx_route::Trunk {
+    sx_route::Trunk {
+        name: trunk.name.clone(),
+        calls_max: u32::try_from(trunk.calls_max).unwrap_or(u32::MAX),
+        calls_per_s_max: trunk.calls_per_s_max,
+        failover: Failover::Causes(trunk.failover_causes.clone().into()),
+        ring_ms_max,
+        enabled: true,
+        access,
+    }
+}
+
+fn trunk_rules(trunk: &sx_config::Trunk) -> Rules {
+    let boxed = |names: &[Arc<str>]| names.iter().map(|name| Box::from(&**name)).collect();
+    Rules {
+        headers: HeaderRules {
+            pass: boxed(&trunk.headers.pass),
+            set: trunk.headers.set.iter().map(|(name, value)| (Box::from(&**name), Box::from(&**value))).collect(),
+            remove: boxed(&trunk.headers.remove),
+        },
+        identity: IdentityRules {
+            from_user: trunk.from_user.as_deref().map(Into::into),
+            from_domain: trunk.from_domain.as_deref().map(Into::into),
+            asserted: match trunk.asserted_identity {
+                sx_config::AssertedIdentity::Pass => AssertedIdentity::Pass,
+                sx_config::AssertedIdentity::Set => AssertedIdentity::Set,
+                sx_config::AssertedIdentity::Remove => AssertedIdentity::Remove,
+            },
+            honours_privacy: trunk.privacy == sx_config::Privacy::Honour,
+            trusted: true,
+        },
+        reliable: match trunk.reliable_provisional {
+            sx_config::ReliableProvisional::Off => ReliablePolicy::Off,
+            sx_config::ReliableProvisional::Supported => ReliablePolicy::Supported,
+            sx_config::ReliableProvisional::Required => ReliablePolicy::Required,
+        },
+        session_timer: trunk.session_timer,
+        credentials: trunk.credentials.as_ref().map(|c| {
+            Arc::new(Credentials { username: c.username.as_ref().into(), password: c.password.expose().into() })
+        }),
+        early_media: trunk.early_media,
+    }
+}
+
+/// A route is one rule, or two when it is for some trunks and for users as well.
+fn rules_of(route: &Arc<sx_config::Route>, errors: &mut Vec<BuildError>) -> Vec<Rule> {
+    let matches = match &route.number {
+        sx_config::NumberMatch::Any => Match::Prefix("".into()),
+        sx_config::NumberMatch::Exact(text) => Match::Exact(text.as_ref().into()),
+        sx_config::NumberMatch::Prefix(text) => Match::Prefix(text.as_ref().into()),
+        sx_config::NumberMatch::Pattern(pattern) => match Pattern::parse(&pattern.to_string()) {
+            Ok(pattern) => Match::Pattern(pattern),
+            Err(error) => {
+                errors.push(BuildError::Pattern { route: route.name.clone(), error });
+                return Vec::new();
+            }
+        },
+    };
+    let sources = match &route.callers {
+        sx_config::Callers::Anyone => vec![SourceFilter::Any],
+        sx_config::Callers::Only { trunks, users } => {
+            let trunks = (!trunks.is_empty()).then(|| SourceFilter::Trunks(trunks.clone()));
+            trunks.into_iter().chain(users.then_some(SourceFilter::Users)).collect()
+        }
+    };
+    let rule = |source| Rule {
+        name: route.name.clone(),
+        source,
+        domain: domain_of(route),
+        matches: matches.clone(),
+        strip: u8::try_from(route.strip).unwrap_or(u8::MAX),
+        prepend: route.prepend.as_ref().into(),
+        destinations: route.targets.iter().map(destination).collect(),
+        fork: Fork::Serial,
+    };
+    sources.into_iter().map(rule).collect()
+}
+
+fn domain_of(route: &sx_config::Route) -> DomainFilter {
+    let dialled = route.targets.iter().any(|target| target.kind == sx_config::TargetKind::Dialled);
+    if dialled { DomainFilter::Any } else { DomainFilter::Ours }
+}
+
+fn destination(target: &sx_config::Target) -> Destination {
+    let kind = match &target.kind {
+        sx_config::TargetKind::Trunk { name, .. } => DestinationKind::Trunk(name.clone()),
+        sx_config::TargetKind::Users => DestinationKind::Users,
+        sx_config::TargetKind::Uri(uri) => DestinationKind::Uri(uri.to_string().into()),
+        sx_config::TargetKind::Dialled => DestinationKind::Dialled { scheme: "sip".into() },
+    };
+    Destination { kind, priority: target.priority, weight: target.weight }
+}

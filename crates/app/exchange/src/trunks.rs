@@ -1,0 +1,204 @@
+//! What the exchange does with trunks by itself: it probes them with OPTIONS, and registers where a provider wants that.
+
+use crate::counts::Counts;
+use crate::dialing::{Then, question_of};
+use crate::tables::Tables;
+use crate::worker::{Output, PeerMessage, Worker};
+use std::sync::Arc;
+use std::time::Duration;
+use sx_call::Input as CallInput;
+use sx_engine::{Engine, Time};
+use sx_sip::agent::OutgoingRequest;
+use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, elements};
+
+/// The owner of a probe has this bit and the trunk's place in the tables.
+pub(crate) const PROBE: u64 = 1 << 61;
+/// The owner of a registration has this bit and the trunk's place in the tables.
+pub(crate) const REGISTRATION: u64 = 1 << 62;
+
+/// A failed registration is tried again after so long.
+const REGISTER_AGAIN: Duration = Duration::from_secs(30);
+
+/// What is known of a trunk.
+#[derive(Debug)]
+pub(crate) struct TrunkState {
+    name: Arc<str>,
+    healthy: bool,
+    probe_at: Option<Time>,
+    probing: bool,
+    register_at: Option<Time>,
+    call_id: Box<str>,
+    seq: u32,
+}
+
+impl Worker {
+    /// Takes over new tables: what is known of a trunk that stays is kept.
+    pub(crate) fn take_trunks(&mut self, now: Time, tables: &Tables) {
+        let mut old = std::mem::take(&mut self.trunks);
+        for (place, trunk) in tables.trunks.iter().enumerate() {
+            let config = &trunk.config;
+            let known = old.iter().position(|state| state.name == config.name).map(|at| old.swap_remove(at));
+            // The first worker speaks for all.
+            let speaks = self.settings.worker == 0;
+            // Spread over the first seconds, so that a hundred trunks are not probed at once.
+            let soon = now + Duration::from_millis(100 + 37 * place as u64 % 5_000);
+            let call_id = self.legs.agent().call_id();
+            let mut state = known.unwrap_or(TrunkState {
+                name: config.name.clone(),
+                healthy: true,
+                probe_at: None,
+                probing: false,
+                register_at: None,
+                call_id,
+                seq: 0,
+            });
+            if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
+                state.probe_at = Some(soon);
+            }
+            if config.options_interval.is_none() {
+                state.probe_at = None;
+            }
+            if speaks && config.register.is_some() && state.register_at.is_none() {
+                state.register_at = Some(soon);
+            }
+            self.trunks.push(state);
+        }
+        self.count_trunks();
+    }
+
+    fn count_trunks(&self) {
+        Counts::set(&self.counts.trunks_healthy, self.trunks.iter().filter(|trunk| trunk.healthy).count());
+    }
+
+    /// When a trunk wants something done.
+    pub(crate) fn trunk_timeout(&self) -> Option<Time> {
+        self.trunks.iter().flat_map(|trunk| trunk.probe_at.into_iter().chain(trunk.register_at)).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn trunks_due(&mut self, now: Time) {
+        let tables = self.tables.clone();
+        for place in 0..self.trunks.len() {
+            let Some(table) = tables.trunks.get(place) else { continue };
+            if self.trunks[place].probe_at.is_some_and(|at| at <= now) {
+                let interval = table.config.options_interval.unwrap_or(REGISTER_AGAIN);
+                self.trunks[place].probe_at = Some(now + interval);
+                if !self.trunks[place].probing {
+                    self.probe(now, place, table);
+                }
+            }
+            if self.trunks[place].register_at.is_some_and(|at| at <= now) {
+                self.trunks[place].register_at = None;
+                self.register_with(now, place, table);
+            }
+        }
+    }
+
+    fn probe(&mut self, now: Time, place: usize, table: &crate::TrunkTable) {
+        let Some(first) = table.config.addresses.first() else { return };
+        self.trunks[place].probing = true;
+        let uri = first.uri.to_string();
+        let domain = self.tables.domains.first().cloned().unwrap_or_default();
+        let request = OutgoingRequest {
+            to: Vec::new(),
+            method: Method::Options,
+            from: format!("<sip:{domain}>").into(),
+            to_value: format!("<{uri}>").into(),
+            uri: uri.into(),
+            call_id: self.legs.agent().call_id(),
+            seq: 1,
+            routes: Vec::new(),
+            headers: vec![("Accept".into(), "application/sdp".into())],
+            hops: 70,
+            body: None,
+            credentials: table.rules.credentials.clone(),
+        };
+        let questions = table.config.addresses.iter().map(|address| question_of(&address.uri)).collect();
+        self.look_up(now, questions, Then::Request { owner: PROBE | place as u64, request: Box::new(request) });
+    }
+
+    /// A trunk has answered its probe, or not. Any answer but "unavailable" shows that it lives.
+    pub(crate) fn probe_done(&mut self, now: Time, owner: u64, status: u16) {
+        let place = (owner & !PROBE) as usize;
+        let Some(trunk) = self.trunks.get_mut(place) else { return };
+        trunk.probing = false;
+        let healthy = !matches!(status, 408 | 502..=504);
+        if trunk.healthy == healthy {
+            return;
+        }
+        trunk.healthy = healthy;
+        let name = trunk.name.clone();
+        self.trunk_is(now, &name, healthy);
+        for worker in 1..self.settings.workers {
+            let message = PeerMessage::TrunkHealth { trunk: name.clone(), healthy };
+            self.outputs.push_back(Output::Peer { worker, message });
+        }
+    }
+
+    /// Tells the calls of a trunk's health.
+    pub(crate) fn trunk_is(&mut self, now: Time, name: &Arc<str>, healthy: bool) {
+        if let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.name == *name) {
+            trunk.healthy = healthy;
+        }
+        self.calls.handle_input(now, CallInput::TrunkHealth { trunk: name, healthy });
+        self.outputs.push_back(Output::TrunkHealth { trunk: name.clone(), healthy });
+        self.count_trunks();
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+    fn register_with(&mut self, now: Time, place: usize, table: &crate::TrunkTable) {
+        let Some(registration) = &table.config.register else { return };
+        let state = &mut self.trunks[place];
+        state.seq += 1;
+        let (call_id, seq) = (state.call_id.clone(), state.seq);
+        let question = question_of(&registration.registrar);
+        let transport = question.transport.unwrap_or(if question.secure { sx_types::Transport::Tls } else { sx_types::Transport::Udp });
+        let remote = question.host.parse().unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+        let sent_by = self.legs.agent_ref().locals().sent_by(transport, None, remote);
+        let user = registration.aor.user.as_deref().unwrap_or_default();
+        let parameter = if transport == sx_types::Transport::Udp { String::new() } else { format!(";transport={transport}") };
+        let aor = format!("<{}>", registration.aor);
+        let request = OutgoingRequest {
+            to: Vec::new(),
+            method: Method::Register,
+            uri: registration.registrar.to_string().into(),
+            from: aor.clone().into(),
+            to_value: aor.into(),
+            call_id,
+            seq,
+            routes: Vec::new(),
+            headers: vec![
+                ("Contact".into(), format!("<sip:{user}@{sent_by}{parameter}>").into()),
+                ("Expires".into(), registration.expires.as_secs().to_string().into()),
+            ],
+            hops: 70,
+            body: None,
+            credentials: table.rules.credentials.clone(),
+        };
+        self.look_up(now, vec![question], Then::Request { owner: REGISTRATION | place as u64, request: Box::new(request) });
+    }
+
+    /// A provider has answered our registration.
+    pub(crate) fn registration_done(&mut self, now: Time, owner: u64, response: Option<&OwnedMessage>, status: u16) {
+        let place = (owner & !REGISTRATION) as usize;
+        let asked = self.tables.trunks.get(place).and_then(|table| table.config.register.as_ref()).map(|r| r.expires);
+        let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
+        // A challenge has used up one number of its own.
+        trunk.seq += 1;
+        let granted = response.filter(|_| (200..300).contains(&status)).map(|response| granted(response).unwrap_or(asked));
+        let wait = match granted {
+            Some(granted) => (granted * 9 / 10).max(Duration::from_secs(1)),
+            None => REGISTER_AGAIN,
+        };
+        trunk.register_at = Some(now + wait);
+        let trunk = trunk.name.clone();
+        self.outputs.push_back(Output::Registered { trunk, status });
+    }
+}
+
+/// For how long a provider has registered us.
+fn granted(response: &OwnedMessage) -> Option<Duration> {
+    let contacts = response.values(HeaderName::Contact).flat_map(elements).filter_map(|element| NameAddr::parse(element).ok());
+    let seconds = contacts.filter_map(|contact| contact.params.value("expires")?.parse::<u32>().ok()).min();
+    seconds.or_else(|| response.number(HeaderName::Expires)).map(|s| Duration::from_secs(u64::from(s)))
+}

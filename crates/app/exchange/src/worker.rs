@@ -1,0 +1,479 @@
+//! The worker: inputs, outputs, and their order.
+
+use crate::counts::{Counts, Refusal};
+use crate::dialing::{Lookup, Question, Then};
+use crate::directory::Directory;
+use crate::requests::Relayed;
+use crate::tables::Tables;
+use crate::trunks::TrunkState;
+use bytes::Bytes;
+use siphasher::sip::SipHasher13;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use sx_bind_sip::{Polled, SipLegs};
+use sx_call::{CallRecord, Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
+use sx_engine::{Engine, Rng, Time};
+use sx_leg::{Address, LegCommand, Target};
+use sx_media::{MediaCommand, MediaEvent};
+use sx_sip::agent::{Agent, AgentConfig, Disposition};
+use sx_sip::digest::Nonces;
+use sx_sip::local::Locals;
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via};
+use sx_sip::registrar::{Change, Registrar, RegistrarConfig};
+use sx_sip::transaction::{Transactions, Transmit};
+use sx_types::{Destination, Flow, LegId, LinkId, Ticket, Transport};
+
+/// What the world did.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram, or one whole message of a connection.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone.
+    Closed {
+        /// The connection.
+        link: LinkId,
+    },
+    /// A message was not sent.
+    SendFailed {
+        /// What it was given.
+        ticket: Ticket,
+    },
+    /// A packet thread tells something.
+    Media(MediaEvent),
+    /// The answer to [`Output::Resolve`]; no address when there is none.
+    Resolved {
+        /// The question.
+        query: u64,
+        /// The addresses, best first.
+        addresses: Vec<(Transport, SocketAddr)>,
+    },
+    /// The configuration has changed.
+    Tables(Arc<Tables>),
+    /// The users have changed.
+    Directory(Arc<Directory>),
+    /// Another worker has something for us.
+    Peer(PeerMessage),
+    /// An operator wants something.
+    Command(Command),
+    /// A binding that was kept through a restart.
+    Restore {
+        /// The address of record.
+        aor: &'a str,
+        /// What was kept.
+        record: sx_sip::registrar::BindingRecord,
+    },
+}
+
+/// What one worker tells another.
+#[derive(Debug)]
+pub enum PeerMessage {
+    /// A message that landed on the wrong worker. It is passed on once.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// A message for a link of the other worker.
+    Send(Transmit),
+    /// Where is this user registered?
+    Locate {
+        /// Who asks.
+        worker: u16,
+        /// The question.
+        query: QueryId,
+        /// The user.
+        address: Address,
+    },
+    /// The answer.
+    Located {
+        /// The question.
+        query: QueryId,
+        /// What was found.
+        found: Found,
+    },
+    /// A trunk has begun or ceased to answer its probes.
+    TrunkHealth {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// Does it answer?
+        healthy: bool,
+    },
+}
+
+/// What the driver must carry out, in the order given.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a message.
+    Send(Transmit),
+    /// Tell a packet thread something.
+    Media(MediaCommand),
+    /// Write a call's record.
+    Record(CallRecord),
+    /// Keep, or forget, a binding.
+    Binding(Change),
+    /// Look a name up; answered by [`Input::Resolved`].
+    Resolve {
+        /// The question's number.
+        query: u64,
+        /// The name.
+        question: Question,
+    },
+    /// Tell another worker something.
+    Peer {
+        /// Which.
+        worker: u16,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Log what happened to a call.
+    Note(Note),
+    /// Log that a trunk has begun or ceased to answer its probes.
+    TrunkHealth {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// Does it answer?
+        healthy: bool,
+    },
+    /// Log that a provider has answered our registration.
+    Registered {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// With this status.
+        status: u16,
+    },
+}
+
+/// What a worker is told once.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// This worker's number.
+    pub worker: u16,
+    /// How many there are.
+    pub workers: u16,
+    /// The SIP agent.
+    pub agent: AgentConfig,
+    /// The call engine.
+    pub calls: sx_call::Settings,
+    /// The registrar.
+    pub registrar: RegistrarConfig,
+    /// Nonces that may be used at the same time; 8 bytes each.
+    pub nonces: usize,
+    /// The longest request sent over UDP.
+    pub udp_request_bytes_max: usize,
+}
+
+/// One worker of the exchange.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) settings: WorkerSettings,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) legs: SipLegs,
+    pub(crate) calls: Calls,
+    pub(crate) registrar: Registrar,
+    pub(crate) nonces: Nonces,
+    pub(crate) trunks: Vec<TrunkState>,
+    pub(crate) lookups: BTreeMap<u64, Lookup>,
+    pub(crate) relayed: BTreeMap<u64, Relayed>,
+    pub(crate) next_query: u64,
+    pub(crate) last_owner: u64,
+    pub(crate) rng: Rng,
+    pub(crate) draining: bool,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+impl Worker {
+    /// A worker without calls.
+    pub fn new(now: Time, settings: WorkerSettings, tables: Arc<Tables>, directory: Arc<Directory>, locals: Locals, mut rng: Rng) -> Self {
+        let agent = Agent::new(now, settings.agent.clone(), locals, rng.fork());
+        let nonces = Nonces::new(tables.nonce_lifetime, settings.nonces, &mut rng);
+        let mut worker = Self {
+            legs: SipLegs::new(agent, LegId(1)),
+            calls: Calls::new(settings.calls.clone(), tables.routes.clone(), rng.fork(), now),
+            registrar: Registrar::new(settings.registrar.clone(), rng.fork(), now),
+            nonces,
+            trunks: Vec::new(),
+            lookups: BTreeMap::new(),
+            relayed: BTreeMap::new(),
+            next_query: 0,
+            last_owner: 0,
+            rng,
+            draining: false,
+            counts: Arc::new(Counts::default()),
+            outputs: VecDeque::new(),
+            settings,
+            directory,
+            tables: tables.clone(),
+        };
+        worker.take_trunks(now, &tables);
+        worker
+    }
+
+    /// What the worker counts.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.counts.clone()
+    }
+
+    /// How many calls there are.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The calls there are.
+    pub fn list(&self) -> impl Iterator<Item = sx_call::CallSummary> {
+        self.calls.list()
+    }
+
+    fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], passed_on: bool) {
+        Counts::add(&self.counts.messages_received);
+        let Ok(message) = Message::parse(bytes) else {
+            self.counts.refuse(Refusal::Malformed);
+            return;
+        };
+        if self.settings.workers > 1 && !passed_on {
+            let home = self.home_of(&message);
+            if home != self.settings.worker {
+                let message = PeerMessage::Message { flow, bytes: Bytes::copy_from_slice(bytes) };
+                self.outputs.push_back(Output::Peer { worker: home, message });
+                return;
+            }
+        }
+        match self.legs.agent().receive(now, flow, &message) {
+            Disposition::Handled => {}
+            Disposition::Request => self.receive_new(now, flow, &message),
+            Disposition::Malformed(_) => self.counts.refuse(Refusal::Malformed),
+            Disposition::Stray => self.counts.refuse(Refusal::Stray),
+        }
+    }
+
+    /// The worker a message belongs to: responses and requests within dialogs name it, a REGISTER goes by its user, and
+    /// whatever is new stays where it landed.
+    fn home_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> u16 {
+        let here = self.settings.worker;
+        let named = match message.method() {
+            None => {
+                let top = message.elements(HeaderName::Via).next().and_then(|via| Via::parse(via).ok());
+                top.and_then(|via| Transactions::worker_of_branch(via.branch))
+            }
+            Some(method) => {
+                let to = message.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
+                match to.and_then(|to| to.tag()) {
+                    Some(tag) => AgentConfig::worker_of_tag(tag),
+                    None if method == Method::Register => {
+                        to.map(|to| self.worker_of_user(&to.user(), &self.domain_of(message)))
+                    }
+                    None => None,
+                }
+            }
+        };
+        named.filter(|worker| *worker < self.settings.workers).unwrap_or(here)
+    }
+
+    /// The worker that keeps a user's bindings.
+    pub(crate) fn worker_of_user(&self, user: &str, domain: &str) -> u16 {
+        let mut hasher = SipHasher13::new();
+        hasher.write(user.as_bytes());
+        hasher.write_u8(b'@');
+        hasher.write(domain.as_bytes());
+        (hasher.finish() % u64::from(self.settings.workers.max(1))) as u16
+    }
+
+    fn receive_peer(&mut self, now: Time, message: PeerMessage) {
+        match message {
+            PeerMessage::Message { flow, bytes } => self.receive(now, flow, &bytes, true),
+            PeerMessage::Send(transmit) => self.outputs.push_back(Output::Send(transmit)),
+            PeerMessage::Locate { worker, query, address } => {
+                let found = self.find(now, &address);
+                self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Located { query, found } });
+            }
+            PeerMessage::Located { query, found } => {
+                self.calls.handle_input(now, CallInput::Located { query, found });
+            }
+            PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
+        }
+    }
+
+    fn locate(&mut self, now: Time, query: QueryId, address: Address) {
+        let keeper = self.worker_of_user(&address.user, &address.domain);
+        if keeper == self.settings.worker {
+            let found = self.find(now, &address);
+            self.calls.handle_input(now, CallInput::Located { query, found });
+        } else {
+            let message = PeerMessage::Locate { worker: self.settings.worker, query, address };
+            self.outputs.push_back(Output::Peer { worker: keeper, message });
+        }
+    }
+
+    fn find(&mut self, now: Time, address: &Address) -> Found {
+        let aor = address.to_string();
+        if self.directory.find(&aor).is_none() && !self.tables.unauthenticated_calls {
+            return Found::Unknown;
+        }
+        Found::Contacts(self.contacts(now, &aor))
+    }
+
+    /// Carries messages between the parts until nothing moves.
+    fn settle(&mut self, now: Time) {
+        loop {
+            let mut quiet = true;
+            while let Some(transmit) = self.legs.agent().poll_transmit() {
+                self.transmit(transmit);
+                quiet = false;
+            }
+            while let Some(polled) = self.legs.poll_event() {
+                quiet = false;
+                match polled {
+                    Polled::Leg { leg, event } => self.calls.handle_input(now, CallInput::Leg { leg, event }),
+                    Polled::Response { owner, response, status } => {
+                        self.request_done(now, owner, response.as_deref(), status);
+                    }
+                }
+                self.drain_calls(now);
+            }
+            quiet &= !self.drain_calls(now);
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn drain_calls(&mut self, now: Time) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.calls.poll_output() {
+            moved = true;
+            match output {
+                CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
+                CallOutput::Leg { leg, command } => {
+                    if let Some(event) = self.legs.command(now, leg, command) {
+                        self.calls.handle_input(now, CallInput::Leg { leg, event });
+                    }
+                    // What a command sends goes out before what the call wants next.
+                    while let Some(transmit) = self.legs.agent().poll_transmit() {
+                        self.transmit(transmit);
+                    }
+                }
+                CallOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
+                CallOutput::Locate { query, address } => self.locate(now, query, address),
+                CallOutput::Record(record) => self.outputs.push_back(Output::Record(record)),
+                CallOutput::Note(note) => {
+                    self.count(&note);
+                    self.outputs.push_back(Output::Note(note));
+                }
+            }
+        }
+        moved
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        Counts::add(&self.counts.messages_sent);
+        match &transmit.to {
+            Destination::Flow(flow) if flow.worker != self.settings.worker => {
+                let worker = flow.worker;
+                self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Send(transmit) });
+            }
+            _ => self.outputs.push_back(Output::Send(transmit)),
+        }
+    }
+
+    fn count(&self, note: &Note) {
+        match note {
+            Note::Begun { .. } => Counts::add(&self.counts.calls_begun),
+            Note::Answered { .. } => Counts::add(&self.counts.calls_answered),
+            Note::Ended { .. } => Counts::add(&self.counts.calls_ended),
+            Note::AttemptFailed { .. } => Counts::add(&self.counts.attempts_failed),
+            Note::Transferred { .. } => Counts::add(&self.counts.transfers),
+            Note::NotAdmitted { .. } => self.counts.refuse(Refusal::Overload),
+            _ => {}
+        }
+    }
+
+    /// Brings the gauges up to date. To be called now and then.
+    pub fn publish(&self) {
+        let agent = self.legs.agent_ref();
+        let (clients, servers) = agent.transactions();
+        Counts::set(&self.counts.calls, self.calls.len());
+        Counts::set(&self.counts.legs, self.legs.len());
+        Counts::set(&self.counts.bindings, self.registrar.len());
+        Counts::set(&self.counts.client_transactions, clients);
+        Counts::set(&self.counts.server_transactions, servers);
+        let counts = agent.counts();
+        Counts::set(&self.counts.requests_retransmitted, counts.requests_retransmitted as usize);
+        Counts::set(&self.counts.responses_retransmitted, counts.responses_retransmitted as usize);
+    }
+
+    pub(crate) fn request_along(&mut self, now: Time, to: Vec<Destination>, then: Then) {
+        self.proceed(now, to, then);
+    }
+
+    pub(crate) fn request_to_uri(&mut self, now: Time, uri: &str, then: Then) {
+        self.look_up_uri(now, uri, then);
+    }
+
+    /// Where a user is registered, as targets.
+    pub(crate) fn contacts(&mut self, now: Time, aor: &str) -> Vec<Target> {
+        let worker = self.settings.worker;
+        self.registrar.contacts(now, aor).map(|contact| contact.target(worker)).collect()
+    }
+}
+
+impl Engine for Worker {
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+
+    fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            Input::Message { flow, bytes } => self.receive(now, flow, bytes, false),
+            Input::Closed { link } => self.registrar.handle_flow_closed(link),
+            Input::SendFailed { ticket } => self.legs.agent().handle_send_failed(now, ticket),
+            Input::Media(event) => self.calls.handle_input(now, CallInput::Media(event)),
+            Input::Resolved { query, addresses } => self.resolved(now, query, &addresses),
+            Input::Tables(tables) => {
+                self.calls.handle_input(now, CallInput::Tables(tables.routes.clone()));
+                self.take_trunks(now, &tables);
+                self.tables = tables;
+            }
+            Input::Directory(directory) => self.directory = directory,
+            Input::Peer(message) => self.receive_peer(now, message),
+            Input::Command(command) => {
+                self.draining = match command {
+                    Command::Drain => true,
+                    Command::Undrain => false,
+                    Command::Hangup { .. } => self.draining,
+                };
+                self.calls.handle_input(now, CallInput::Command(command));
+            }
+            Input::Restore { aor, record } => self.registrar.restore(now, aor, record),
+        }
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.legs.agent().handle_timeout(now);
+        self.calls.handle_timeout(now);
+        self.registrar.handle_timeout(now);
+        self.trunks_due(now);
+        self.settle(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        if let Some(change) = self.registrar.poll_change() {
+            return Some(Output::Binding(change));
+        }
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let agent = self.legs.agent_ref().poll_timeout();
+        let all = [agent, self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
+        all.into_iter().flatten().min()
+    }
+}

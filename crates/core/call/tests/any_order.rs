@@ -1,0 +1,96 @@
+//! Whatever comes, in whatever order: every leg is ended once, every record is written once, nothing is left.
+
+mod driver;
+
+use driver::{World, answer, offer, sdp};
+use std::collections::HashSet;
+use std::time::Duration;
+use sx_engine::Rng;
+use sx_leg::LegEvent;
+use sx_route::MediaMode;
+use sx_types::{Cause, LegId};
+
+/// A random event of a random leg that has not ended.
+fn stir(world: &mut World, rng: &mut Rng, incoming: &mut u64) {
+    let first_out = 1_u64 << 63;
+    let outgoing = world.notes.iter().filter(|n| matches!(n, sx_call::Note::Dialled { .. })).count() as u64;
+    let legs: Vec<LegId> = (1..=*incoming)
+        .chain(first_out..first_out + outgoing)
+        .map(LegId)
+        .filter(|l| !world.ended.contains(l))
+        .collect();
+    let pick = |rng: &mut Rng| legs.get(rng.below(legs.len() as u64) as usize).copied();
+    let words = ["sendrecv", "sendonly", "recvonly"];
+    let text = sdp("192.0.2.9", 4000 + 2 * rng.below(9) as u16, words[rng.below(3) as usize]);
+    let (Some(leg), Some(second)) = (pick(rng), pick(rng)) else { return };
+    match rng.below(18) {
+        0 => _ = world.rings(leg),
+        1 => _ = world.early(leg, &text),
+        2 | 3 => _ = world.answers(leg, Some(answer(&text))),
+        4 | 5 => _ = world.answers(leg, Some(offer(&text))),
+        6 => _ = world.offers(leg, Some(&text)),
+        7 => _ = world.offers(leg, None),
+        8 | 9 => _ = world.accepts(leg, answer(&text)),
+        10 => _ = world.accepts(leg, offer(&text)),
+        11 => _ = world.event(leg, LegEvent::OfferRefused { cause: Cause(31), status: 491 }),
+        12 => _ = world.event(leg, LegEvent::Confirmed { media: Some(answer(&text)) }),
+        13 => _ = world.transfer(leg, "100", None),
+        14 => _ = world.transfer(leg, "100", Some(second)),
+        15 if rng.below(3) == 0 => _ = world.ends(leg, [0, 486, 503, 603][rng.below(4) as usize]),
+        16 => {
+            *incoming += 1;
+            let replaces = (rng.below(2) == 0).then_some(second);
+            let said = (rng.below(3) > 0).then_some(text.as_str());
+            let to = ["100", "200", "300"][rng.below(3) as usize];
+            world.incoming_with(LegId(*incoming), to, said, |incoming| incoming.replaces = replaces);
+        }
+        _ => _ = world.after(Duration::from_millis(rng.below(3000))),
+    }
+    if rng.below(4) == 0 {
+        world.let_end();
+    }
+}
+
+/// A leg that was told to end is told nothing more, and each is told to once.
+fn assert_no_word_after_the_end(world: &mut World, told: &mut HashSet<String>, seed: u64) {
+    for line in std::mem::take(&mut world.lines) {
+        let leg = line.split(' ').next().unwrap_or_default().to_owned();
+        assert!(!told.contains(&leg), "seed {seed}: after its end, {line}");
+        if line.contains(" hangup ") || line.contains(" reject ") {
+            told.insert(leg);
+        }
+    }
+}
+
+#[test]
+fn every_leg_ends_once_and_every_record_is_written_once() {
+    let (mut answered, mut transferred, mut failed) = (0, 0, 0);
+    for seed in 0..1500 {
+        let mut rng = Rng::from_number(seed);
+        let mut world = World::new(if seed % 3 == 0 { MediaMode::Direct } else { MediaMode::Relay });
+        let mut told = HashSet::new();
+        let mut incoming = 2;
+        world.incoming(LegId(1), "100", Some(&sdp("192.0.2.1", 4000, "sendrecv")));
+        world.incoming(LegId(2), "300", Some(&sdp("192.0.2.1", 4002, "sendrecv")));
+        for _ in 0..60 {
+            stir(&mut world, &mut rng, &mut incoming);
+            assert_no_word_after_the_end(&mut world, &mut told, seed);
+        }
+        let calls: Vec<_> = world.calls.list().map(|summary| summary.call).collect();
+        for call in calls {
+            world.command(sx_call::Command::Hangup { call, cause: Cause::NORMAL });
+        }
+        assert_no_word_after_the_end(&mut world, &mut told, seed);
+        world.all_records();
+        for note in &world.notes {
+            match note {
+                sx_call::Note::Answered { .. } => answered += 1,
+                sx_call::Note::Transferred { .. } => transferred += 1,
+                sx_call::Note::TransferFailed { .. } => failed += 1,
+                _ => {}
+            }
+        }
+    }
+    // Chance has led everywhere, or this test would say little.
+    assert!(answered > 1000 && transferred > 200 && failed > 200, "{answered} {transferred} {failed}");
+}

@@ -1,0 +1,125 @@
+//! Calls that another engine carries on.
+
+mod driver;
+
+use driver::{A, B, C, World, answer, sdp};
+use std::time::Duration;
+use sx_call::{CallSnapshot, Found, ImportError, Input, Settings};
+use sx_engine::Engine;
+use sx_route::MediaMode;
+use sx_types::LegId;
+
+/// The call moves to another engine, as text; the packet threads and the legs stay as they are.
+fn moved(world: &mut World, mode: MediaMode) -> World {
+    let call = world.only_call();
+    let snapshot = world.calls.export(call).expect("nothing is being waited for");
+    let text = serde_json::to_string(&snapshot).expect("a snapshot is serialisable");
+    let settings = Settings { worker: 9, first_outgoing_leg: LegId(B.0 + 100), ..Settings::default() };
+    let mut other = World::with(driver::definition(mode), settings);
+    other.now = world.now;
+    other.ports = std::mem::take(&mut world.ports);
+    other.patched = std::mem::take(&mut world.patched);
+    other.records = std::mem::take(&mut world.records);
+    other.ending = std::mem::take(&mut world.ending);
+    other.ended = std::mem::take(&mut world.ended);
+    let snapshot: CallSnapshot = serde_json::from_str(&text).expect("and back");
+    assert_eq!(snapshot.call(), call);
+    other.calls.import(world.now, snapshot).expect("there is room");
+    assert!(world.calls.forget(call) && world.calls.is_empty());
+    assert_eq!(world.calls.poll_timeout(), None);
+    other
+}
+
+fn established() -> World {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "300", Some(&sdp("192.0.2.1", 4000, "sendrecv"))).rings(B);
+    world.answers(B, Some(answer(&sdp("192.0.2.2", 5000, "sendrecv")))).forget_lines();
+    world
+}
+
+/// Hold, resume and hang up; what was said and what was written of it.
+fn carry_on(world: &mut World) -> (Vec<String>, sx_call::Cdr) {
+    world.after(Duration::from_secs(5));
+    world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendonly")));
+    world.accepts(B, sx_leg::Media::Answer(driver::text(&sdp("192.0.2.2", 5000, "recvonly"))));
+    world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendrecv")));
+    world.accepts(B, answer(&sdp("192.0.2.2", 5000, "sendrecv")));
+    world.after(Duration::from_secs(5)).ends(B, 0);
+    let lines = std::mem::take(&mut world.lines);
+    (lines, world.the_record())
+}
+
+#[test]
+fn an_established_call_goes_on_elsewhere_as_it_would_have_here() {
+    let stayed = carry_on(&mut established());
+    let went = carry_on(&mut moved(&mut established(), MediaMode::Relay));
+    assert_eq!(stayed.0.len(), 5);
+    assert_eq!(stayed, went);
+}
+
+#[test]
+fn the_longest_duration_counts_from_the_answer_wherever_the_call_is() {
+    let mut world = established();
+    world.after(Duration::from_secs(3600));
+    let mut world = moved(&mut world, MediaMode::Relay);
+    world.after(Duration::from_secs(3 * 3600 - 1)).expect(&[]);
+    world.after(Duration::from_secs(2)).expect(&["a hangup 102", "out0 hangup 102"]);
+    world.the_record();
+}
+
+#[test]
+fn a_ringing_call_goes_on_with_its_plan() {
+    let mut world = World::new(MediaMode::Direct);
+    world.incoming(A, "100", Some("OA")).rings(B).forget_lines();
+    let mut world = moved(&mut world, MediaMode::Direct);
+    world.ends(B, 503).expect(&["out100 dial two/100 OA"]);
+    world.answers(LegId(B.0 + 100), Some(answer("AC"))).expect(&["a answer answer:AC"]);
+    world.ends(A, 0).expect(&["out100 hangup 16"]);
+    assert_eq!(world.the_record().attempts.len(), 2);
+}
+
+#[test]
+fn a_registrar_is_asked_again() {
+    let mut world = World::new(MediaMode::Direct);
+    world.incoming(A, "bob", Some("OA")).forget_lines();
+    let mut world = moved(&mut world, MediaMode::Direct);
+    world.command(sx_call::Command::Undrain).expect(&["locate bob@pbx"]);
+    let (query, _) = world.queries[0].clone();
+    world.input(Input::Located { query, found: Found::Unknown }).expect(&["a reject 0 1"]);
+    world.the_record();
+}
+
+#[test]
+fn a_transfer_goes_on_elsewhere() {
+    let mut world = established();
+    world.transfer(A, "301", None).rings(C).ends(A, 0).forget_lines();
+    let mut world = moved(&mut world, MediaMode::Relay);
+    world.answers(C, Some(driver::offer(&sdp("192.0.2.3", 6000, "sendrecv"))));
+    world.expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    let mut world = moved(&mut world, MediaMode::Relay);
+    world.accepts(B, answer(&sdp("192.0.2.2", 5000, "sendrecv")));
+    world.expect(&["out1 confirm answer:10.0.0.1:20000 sendrecv"]);
+    world.ends(B, 0);
+    world.the_record();
+}
+
+#[test]
+fn a_call_is_not_restored_twice_nor_beyond_the_limit() {
+    let world = established();
+    let call = world.only_call();
+    let snapshot = world.calls.export(call).expect("an established call");
+    let mut other = World::with(driver::definition(MediaMode::Relay), Settings { calls_max: 1, ..Settings::default() });
+    other.calls.import(world.now, snapshot.clone()).expect("room for one");
+    assert_eq!(other.calls.import(world.now, snapshot.clone()), Err(ImportError::Full));
+    let mut other = World::new(MediaMode::Relay);
+    other.calls.import(world.now, snapshot.clone()).expect("room");
+    assert_eq!(other.calls.import(world.now, snapshot), Err(ImportError::Present(call)));
+}
+
+#[test]
+fn a_call_that_waits_for_a_port_is_not_exported() {
+    let mut world = World::new(MediaMode::Relay);
+    world.threads = driver::Threads::Silent;
+    world.incoming(A, "300", Some(&sdp("192.0.2.1", 4000, "sendrecv")));
+    assert!(world.calls.export(world.only_call()).is_none());
+}

@@ -1,0 +1,204 @@
+//! Parties that are connected elsewhere.
+
+mod driver;
+
+use driver::{A, B, C, World, answer, offer, sdp};
+use sx_call::Note;
+use sx_leg::LegEvent;
+use sx_route::MediaMode;
+use sx_types::{Cause, LegId};
+
+/// A second incoming leg, and the one that goes out for it.
+const E: LegId = LegId(2);
+
+/// A and B are connected.
+fn connected(mode: MediaMode) -> World {
+    let mut world = World::new(mode);
+    world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();
+    world
+}
+
+/// A with B, and A's second leg with C.
+fn two_calls(mode: MediaMode) -> World {
+    let mut world = connected(mode);
+    world.incoming(E, "300", Some(&alice())).answers(C, Some(answer(&carol()))).forget_lines();
+    world
+}
+
+fn alice() -> String {
+    sdp("192.0.2.1", 4000, "sendrecv")
+}
+
+fn bob() -> String {
+    sdp("192.0.2.2", 5000, "sendrecv")
+}
+
+fn carol() -> String {
+    sdp("192.0.2.3", 6000, "sendrecv")
+}
+
+#[test]
+fn a_blind_transfer_connects_the_one_that_stays_with_the_target() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).expect(&["a transfer-progress 100", "out1 dial one/301 nothing"]);
+    world.rings(C).expect(&["a transfer-progress 180"]);
+    world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.accepts(B, answer(&bob())).expect(&[
+        "out1 confirm answer:10.0.0.1:20004 sendrecv",
+        "a transfer-progress 200",
+        "a hangup 16",
+    ]);
+    let pairs: Vec<_> = world.patched.iter().map(|(from, to)| (from.0 & 0xff, to.0 & 0xff)).collect();
+    assert_eq!(pairs, [(1, 2), (2, 1)]);
+    assert!(world.notes.iter().any(|note| matches!(note, Note::Transferred { stays: B, joins: C, .. })));
+    world.let_end().ends(C, 0).expect(&["out0 hangup 16"]);
+    assert_eq!(world.the_record().attempts.len(), 2);
+}
+
+#[test]
+fn descriptions_of_a_direct_call_pass_as_they_are_in_a_transfer_too() {
+    let mut world = World::new(MediaMode::Direct);
+    world.incoming(A, "300", Some("OA")).answers(B, Some(answer("AB"))).forget_lines();
+    world.transfer(A, "301", None).answers(C, Some(offer("OC"))).accepts(B, answer("AB2"));
+    world.expect(&[
+        "a transfer-progress 100",
+        "out1 dial one/301 nothing",
+        "out0 offer OC",
+        "out1 confirm answer:AB2",
+        "a transfer-progress 200",
+        "a hangup 16",
+    ]);
+}
+
+#[test]
+fn a_target_that_is_busy_leaves_the_parties_as_they_were() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).forget_lines();
+    world.ends(C, 486).expect(&["a transfer-progress 486"]);
+    world.offers(A, Some(&alice())).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.ends(A, 0);
+    world.the_record();
+}
+
+#[test]
+fn the_transferor_need_not_wait() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).forget_lines();
+    world.ends(A, 0).expect(&[]);
+    world.rings(C).answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    // The port that faced the transferor is closed, and its name is free again.
+    world.accepts(B, answer(&bob())).expect(&["out1 confirm answer:10.0.0.1:20000 sendrecv"]);
+    world.ends(B, 0).expect(&["out1 hangup 16"]);
+    world.the_record();
+}
+
+#[test]
+fn the_one_that_stays_is_hung_up_when_the_target_fails_and_the_transferor_has_left() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).ends(A, 0).forget_lines();
+    world.ends(C, 486).expect(&["out0 hangup 17"]);
+    world.the_record();
+}
+
+#[test]
+fn the_one_that_was_to_stay_may_leave() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).forget_lines();
+    world.ends(B, 0).expect(&["out1 hangup 16", "a transfer-progress 487", "a hangup 16"]);
+    world.the_record();
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).answers(C, Some(offer(&carol()))).forget_lines();
+    world.ends(B, 0).expect(&["out1 hangup 16", "a hangup 16"]);
+    world.the_record();
+}
+
+#[test]
+fn a_change_that_the_one_that_stays_refuses_ends_the_transfer() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).answers(C, Some(offer(&carol()))).forget_lines();
+    world.event(B, LegEvent::OfferRefused { cause: Cause::INCOMPATIBLE, status: 488 });
+    world.expect(&["out1 hangup 88", "a transfer-progress 488"]);
+    world.let_end().ends(A, 0).expect(&["out0 hangup 16"]);
+    world.the_record();
+}
+
+#[test]
+fn an_offer_that_meets_another_during_a_transfer_is_repeated() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).answers(C, Some(offer(&carol()))).forget_lines();
+    world.offers(B, Some(&bob())).expect(&["out0 refuse-offer 491 31"]);
+    world.event(B, LegEvent::OfferRefused { cause: Cause(31), status: 491 }).expect(&[]);
+    world.after(std::time::Duration::from_secs(2)).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+}
+
+#[test]
+fn a_target_that_answers_while_the_session_changes_waits() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).offers(A, Some(&sdp("192.0.2.1", 4000, "sendonly"))).forget_lines();
+    world.answers(C, Some(offer(&carol()))).expect(&[]);
+    world.accepts(B, answer(&sdp("192.0.2.2", 5000, "recvonly")));
+    world.expect(&["a answer-offer answer:10.0.0.1:20000 recvonly", "out0 offer 10.0.0.1:20002 sendrecv"]);
+}
+
+#[test]
+fn who_may_not_transfer_is_403_and_who_asks_twice_is_491() {
+    let mut world = connected(MediaMode::Relay);
+    // The called party is a trunk, which by default may not.
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.trunks[0].access.transfers = false;
+    let mut barred = World::with(definition, sx_call::Settings::default());
+    barred.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();
+    barred.transfer(B, "301", None).expect(&["out0 transfer-progress 403"]);
+    world.transfer(A, "301", None).forget_lines();
+    world.transfer(A, "302", None).expect(&["a transfer-progress 491"]);
+}
+
+#[test]
+fn an_attended_transfer_joins_the_two_others() {
+    let mut world = two_calls(MediaMode::Relay);
+    world.transfer(A, "301", Some(E)).expect(&["a transfer-progress 100", "b hangup 16", "out1 offer nothing"]);
+    world.accepts(C, offer(&carol())).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.accepts(B, answer(&bob())).expect(&[
+        "out1 confirm answer:10.0.0.1:20004 sendrecv",
+        "a transfer-progress 200",
+        "a hangup 16",
+    ]);
+    world.let_end().ends(B, 0).expect(&["out1 hangup 16"]);
+    assert_eq!(world.all_records().len(), 2);
+}
+
+#[test]
+fn an_attended_transfer_to_a_leg_that_is_not_there_is_481() {
+    let mut world = two_calls(MediaMode::Relay);
+    world.transfer(A, "301", Some(LegId(77))).expect(&["a transfer-progress 481"]);
+    world.transfer(A, "301", Some(B)).expect(&["a transfer-progress 481"]);
+    world.ends(A, 0).ends(E, 0);
+    assert_eq!(world.all_records().len(), 2);
+}
+
+#[test]
+fn a_leg_comes_in_and_takes_the_place_of_another() {
+    let mut world = connected(MediaMode::Relay);
+    world.incoming_with(E, "300", Some(&carol()), |incoming| incoming.replaces = Some(A));
+    world.expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.accepts(B, answer(&bob())).expect(&["b answer answer:10.0.0.1:20004 sendrecv", "a hangup 16"]);
+    world.let_end().ends(E, 0).expect(&["out0 hangup 16"]);
+    world.the_record();
+}
+
+#[test]
+fn a_leg_that_takes_a_place_without_an_offer_is_made_one() {
+    let mut world = connected(MediaMode::Relay);
+    world.incoming_with(E, "300", None, |incoming| incoming.replaces = Some(A)).expect(&["out0 offer nothing"]);
+    world.accepts(B, offer(&bob())).expect(&["b answer offer:10.0.0.1:20004 sendrecv", "a hangup 16"]);
+    world.event(E, LegEvent::Confirmed { media: Some(answer(&carol())) });
+    world.expect(&["out0 confirm answer:10.0.0.1:20002 sendrecv"]);
+    world.let_end().ends(E, 0);
+    world.the_record();
+}
+
+#[test]
+fn a_place_that_nobody_has_is_481() {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming_with(E, "300", None, |incoming| incoming.replaces = Some(A)).expect(&["b reject 481 81"]);
+}

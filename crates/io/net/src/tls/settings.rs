@@ -1,0 +1,171 @@
+//! What TLS is set up from, and what can be wrong with it.
+
+use std::io;
+use std::path::PathBuf;
+use sx_engine::Time;
+
+/// What a [`TlsConfig`](super::TlsConfig) is made of.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// Shown to peers that ask for no name we know, and to servers that want a certificate of us.
+    pub default: CertificateSource,
+    /// Shown to peers that ask for one of their names.
+    pub others: Vec<CertificateSource>,
+    /// Whether those who connect to us must show a certificate.
+    pub client_authentication: ClientAuthentication,
+    /// Whose signature we accept on the certificates of those we connect to.
+    pub trust: TrustAnchors,
+    /// The least version that is spoken.
+    pub version_min: TlsVersion,
+}
+
+/// A certificate with its chain, and its key.
+#[derive(Clone, Debug)]
+pub struct CertificateSource {
+    /// The certificate, then those that lead to the root.
+    pub chain: Pem,
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: Pem,
+    /// The server names (SNI) it is shown for; empty: the domain names it carries. `*.example.com` covers one label.
+    pub names: Vec<String>,
+}
+
+/// Text in PEM.
+#[derive(Clone)]
+pub enum Pem {
+    /// In a file.
+    File(PathBuf),
+    /// Given.
+    Bytes(Vec<u8>),
+}
+
+/// Whether those who connect must show a certificate.
+#[derive(Clone, Debug)]
+pub enum ClientAuthentication {
+    /// None is asked for.
+    None,
+    /// One is asked for. Without one they are served; one that is not signed by these authorities is refused.
+    Optional(Vec<Pem>),
+    /// Without one signed by these authorities nobody is served.
+    Required(Vec<Pem>),
+}
+
+/// Whose signature is accepted on a server's certificate.
+#[derive(Clone, Debug)]
+pub enum TrustAnchors {
+    /// The authorities that the operating system trusts.
+    System,
+    /// These authorities.
+    Files(Vec<Pem>),
+    /// Anybody's, and any name: who sits between can read and change everything. For trials only.
+    InsecureAcceptAny,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    V12,
+    /// TLS 1.3
+    V13,
+}
+
+/// Why settings make no [`TlsConfig`](super::TlsConfig).
+#[derive(Debug, thiserror::Error)]
+pub enum TlsConfigError {
+    /// A file cannot be read.
+    #[error("{what} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no certificate in it.
+    #[error("{what} holds no certificate in PEM")]
+    NoCertificate {
+        /// The file.
+        what: String,
+    },
+    /// There is no private key in it.
+    #[error("{what} holds no private key in PEM (an encrypted key must be decrypted first)")]
+    NoKey {
+        /// The file.
+        what: String,
+    },
+    /// The key is of a kind that cannot be used.
+    #[error("{what} holds a key that cannot be used: {reason}")]
+    UnsupportedKey {
+        /// The file.
+        what: String,
+        /// What rustls says.
+        reason: String,
+    },
+    /// The key belongs to another certificate.
+    #[error("the key in {key} does not belong to the certificate in {chain}")]
+    KeyMismatch {
+        /// The file of the certificate.
+        chain: String,
+        /// The file of the key.
+        key: String,
+    },
+    /// The certificate has expired.
+    #[error("the certificate in {what} has expired at {not_after}")]
+    Expired {
+        /// The file.
+        what: String,
+        /// When.
+        not_after: Time,
+    },
+    /// The certificate is not valid yet.
+    #[error("the certificate in {what} is not valid before {not_before}; is the clock right?")]
+    NotYetValid {
+        /// The file.
+        what: String,
+        /// From when on it is valid.
+        not_before: Time,
+    },
+    /// The certificate cannot be understood.
+    #[error("the certificate in {what} is malformed")]
+    MalformedCertificate {
+        /// The file.
+        what: String,
+    },
+    /// There is no authority to trust.
+    #[error("no trusted authority: {what}")]
+    NoAuthority {
+        /// Where it was looked for.
+        what: String,
+    },
+    /// Two certificates for one server name.
+    #[error("two certificates are configured for the server name {name}")]
+    NameTwice {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Pem {
+    pub(super) fn read(&self) -> Result<Vec<u8>, TlsConfigError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::File(path) => {
+                std::fs::read(path).map_err(|source| TlsConfigError::Unreadable { what: self.describe(), source })
+            }
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Bytes(_) => "the given text".into(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Pem {
+    /// The text may be a key: it is never printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
