@@ -50,7 +50,7 @@ impl Worker {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let questions: Vec<Question> = trunk.config.addresses_in_order(self.rng.u64()).map(question_of).collect();
+                let questions: Vec<Question> = trunk.config.addresses_in_order(self.rng.u64()).into_iter().map(question_of).collect();
                 let Some(first) = trunk.config.addresses.first() else {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
@@ -179,7 +179,7 @@ fn over_udp_if_small(to: Vec<Destination>, body: usize, limit: usize) -> Vec<Des
 }
 
 pub(crate) fn question_of(uri: &sx_config::SipUri) -> Question {
-    Question { host: uri.host.host().to_string(), port: uri.host.port(), transport: uri.transport, secure: uri.secure }
+    Question { host: uri.host.host.to_string(), port: uri.host.port, transport: uri.transport, secure: uri.secure }
 }
 
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {

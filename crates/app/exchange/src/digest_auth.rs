@@ -70,8 +70,8 @@ impl Worker {
         let name = if request.method() == Some(Method::Register) { HeaderName::To } else { HeaderName::From };
         let address = request.value(name).and_then(|value| sx_sip::message::NameAddr::parse(value).ok());
         let given = address.map(|address| address.uri.host.as_str()).unwrap_or_default();
-        let ours = self.tables.domains.iter().find(|ours| ours.eq_ignore_ascii_case(given));
-        ours.or(self.tables.domains.first()).cloned().unwrap_or_default()
+        let ours = self.tables.domain_of_host(given).map(Box::from);
+        ours.or_else(|| self.tables.domains.first().cloned()).unwrap_or_default()
     }
 
     /// Answers with a challenge for each algorithm, the preferred one first.

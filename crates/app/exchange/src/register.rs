@@ -39,7 +39,7 @@ impl Worker {
     /// `user@domain` of the To header, when the domain is ours.
     fn address_of_record<B: AsRef<[u8]>>(&self, request: &Message<B>) -> Option<Box<str>> {
         let to = NameAddr::parse(request.value(HeaderName::To)?).ok()?;
-        let domain = self.tables.domains.iter().find(|ours| ours.eq_ignore_ascii_case(to.uri.host.as_str()))?;
+        let domain = self.tables.domain_of_host(to.uri.host.as_str())?;
         Some(format!("{}@{domain}", to.user()).into())
     }
 

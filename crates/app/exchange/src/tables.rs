@@ -1,5 +1,6 @@
 //! From the configuration to what workers read: built whole, checked, and swapped as one.
 
+use std::net::IpAddr;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Tables {
     pub algorithms: Vec<Algorithm>,
     /// How long a nonce lives.
     pub nonce_lifetime: Duration,
+    /// Our own addresses, which stand for the main domain where one is dialled.
+    pub addresses: Vec<IpAddr>,
     /// Routing.
     pub routes: Arc<sx_route::Tables>,
     /// The trunks, in the order of their configuration.
@@ -61,7 +64,7 @@ impl Tables {
     ///
     /// # Errors
     /// Everything that does not fit together, all at once.
-    pub fn build(config: &Config) -> Result<Self, Vec<BuildError>> {
+    pub fn build(config: &Config, addresses: Vec<IpAddr>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
         let access = |mode: MediaMode, transfers| Access { mode: mode_of(mode), interface: interface.clone(), ipv6: false, transfers };
@@ -83,6 +86,7 @@ impl Tables {
         Ok(Self {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
             realm: config.sip.realm.as_ref().into(),
+            addresses,
             algorithms: config.registrar.algorithms.iter().map(|a| algorithm(*a)).collect(),
             nonce_lifetime: config.registrar.nonce_lifetime,
             routes,
@@ -98,6 +102,14 @@ impl Tables {
             unauthenticated_calls: config.danger.unauthenticated_calls,
             nat_media: config.media.latch == sx_config::LatchMode::Nat,
         })
+    }
+
+    /// The domain an address is in: the main one when one of our own addresses was dialled.
+    pub fn domain_of_host(&self, host: &str) -> Option<&str> {
+        let named = self.domains.iter().find(|ours| ours.eq_ignore_ascii_case(host));
+        let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        let is_ours = ip.is_some_and(|ip| self.addresses.contains(&ip));
+        named.or(self.domains.first().filter(|_| is_ours)).map(|domain| &**domain)
     }
 
     /// Is the domain one of ours?
@@ -209,7 +221,7 @@ fn rules_of(route: &Arc<sx_config::Route>, errors: &mut Vec<BuildError>) -> Vec<
 
 fn domain_of(route: &sx_config::Route) -> DomainFilter {
     let dialled = route.targets.iter().any(|target| target.kind == sx_config::TargetKind::Dialled);
-    if dialled { DomainFilter::Any } else { DomainFilter::Ours }
+    if dialled { DomainFilter::Elsewhere } else { DomainFilter::Ours }
 }
 
 fn destination(target: &sx_config::Target) -> Destination {

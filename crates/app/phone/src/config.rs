@@ -125,6 +125,9 @@ pub enum PhoneError {
     /// A WAV file cannot be played or written.
     #[error(transparent)]
     Wav(#[from] WavError),
+    /// TLS without a certificate of our own.
+    #[error("a telephone over TLS needs a certificate and a key of its own")]
+    NoIdentity,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Randomness,

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Address {
     /// The user name or number as written, unescaped; empty when there is none.
     pub user: Box<str>,
-    /// The domain or host without port, in lower case.
+    /// The domain or host, in lower case; of an address elsewhere with the port and the transport that were given.
     pub domain: Box<str>,
 }
 

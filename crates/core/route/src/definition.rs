@@ -122,6 +122,8 @@ pub enum DomainFilter {
     Ours,
     /// For this one, in lower case.
     Named(Box<str>),
+    /// For every domain but ours, also when a trunk writes it: what goes on to where it was dialled.
+    Elsewhere,
     /// For every domain there is.
     Any,
 }

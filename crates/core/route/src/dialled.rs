@@ -10,7 +10,7 @@ pub(crate) fn rule_for<'t>(tables: &'t Tables, facts: &Facts<'_>) -> Option<&'t 
     let rank = tables.trie.best(&facts.to.user, |rank| {
         let checked = &tables.rules[rank as usize];
         takes_source(&checked.sources, facts.source)
-            && takes_domain(&checked.rule.domain, &facts.to.domain, ours)
+            && takes_domain(tables, &checked.rule.domain, &facts.to.domain, ours)
             && checked.rule.matches.accepts(&facts.to.user)
     })?;
     Some(&tables.rules[rank as usize])
@@ -27,7 +27,9 @@ pub(crate) fn rewrite(tables: &Tables, rule: &Rule, to: &Address, ours: bool) ->
     let mut user = String::with_capacity(rule.prepend.len() + to.user.len() - start);
     user.push_str(&rule.prepend);
     user.push_str(&to.user[start..]);
-    Address { user: user.into(), domain: home_domain(tables, to, ours) }
+    let stays = rule.domain == DomainFilter::Elsewhere;
+    let domain = if stays { to.domain.clone() } else { home_domain(tables, to, ours) };
+    Address { user: user.into(), domain }
 }
 
 /// The domain a user is looked up in: what a trunk writes there is not one of ours, and means our first.
@@ -43,10 +45,11 @@ fn takes_source(sources: &CheckedSources, source: &Source) -> bool {
     }
 }
 
-fn takes_domain(filter: &DomainFilter, domain: &str, ours: bool) -> bool {
+fn takes_domain(tables: &Tables, filter: &DomainFilter, domain: &str, ours: bool) -> bool {
     match filter {
         DomainFilter::Any => true,
         DomainFilter::Ours => ours,
+        DomainFilter::Elsewhere => !domain.is_empty() && !tables.is_ours(domain),
         DomainFilter::Named(name) => **name == *domain,
     }
 }

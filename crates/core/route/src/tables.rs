@@ -195,8 +195,9 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
     let mut key = rule.matches.specificity();
     key.push(match rule.domain {
         DomainFilter::Named(_) => 0,
-        DomainFilter::Ours => 1,
-        DomainFilter::Any => 2,
+        DomainFilter::Elsewhere => 1,
+        DomainFilter::Ours => 2,
+        DomainFilter::Any => 3,
     });
     key.push(match sources {
         CheckedSources::Trunks(_) => 0,

@@ -13,7 +13,8 @@ pub struct RtpConfig {
     pub interfaces: Vec<MediaInterface>,
     /// The UDP port numbers that may be used on each address. A pair is an even number and the odd one above it.
     pub ports: RangeInclusive<u16>,
-    /// How long the numbers of a closed port rest, so that late packets of one call do not reach the next.
+    /// How long the numbers of a closed port rest, so that late packets of one call do not reach the next. The sockets
+    /// of a closed port that others are still patched to close within 100 ms: less than that makes little sense.
     pub quarantine: Duration,
     /// How long a peer that should send may be silent before that is told.
     pub silence_timeout: Duration,
@@ -38,7 +39,7 @@ impl Default for RtpConfig {
             quarantine: Duration::from_secs(10),
             silence_timeout: Duration::from_secs(30),
             //= https://www.rfc-editor.org/rfc/rfc4594#section-4.1
-            //# The RECOMMENDED DSCP marking is EF for the following applications:
+            // The RECOMMENDED DSCP marking is EF for the following applications:
             dscp_audio: 46,
             dscp_video: 34,
             threads: (processors / 2).max(1),

@@ -64,8 +64,8 @@ impl Pool {
 
 /// The even numbers of a range whose successor is in it too.
 //= https://www.rfc-editor.org/rfc/rfc3550#section-11
-//# RTP SHOULD use an even destination port number and the corresponding RTCP stream SHOULD use the next higher (odd)
-//# destination port number.
+// RTP SHOULD use an even destination port number and the corresponding RTCP stream SHOULD use the next higher (odd)
+// destination port number.
 pub(crate) fn pairs(ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
     let last = *ports.end();
     ports.clone().filter(move |number| number % 2 == 0 && *number != 0 && *number < last)

@@ -189,13 +189,13 @@ impl Peer {
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5761#section-5.1.1
-    //# the a=rtcp-mux attribute
+    // Descriptions that agree on rtcp-mux give both the same address.
     fn mux(&self) -> bool {
         self.remote.rtp == self.remote.rtcp
     }
 
     //= https://www.rfc-editor.org/rfc/rfc4961#section-4
-    //# send RTP from the address and port it receives on: answers go where packets come from.
+    // A symmetric peer sends from where it receives: answers go where its packets come from.
     fn destinations(&self) -> Destinations {
         if !self.remote.receives {
             return Destinations::default();

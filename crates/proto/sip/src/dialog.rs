@@ -178,6 +178,13 @@ fn next_hop(routes: &[Box<str>], target: &str, fallback: Destination, locals: &L
     locals.way_to(transport, remote, None)
 }
 
+/// Does a request's Contact name a private address that it did not come from? Then its sender is behind a NAT.
+pub fn is_behind_nat<B: AsRef<[u8]>>(request: &Message<B>, flow: Flow) -> bool {
+    let contact = contact_uri(request);
+    let named = contact.as_deref().and_then(|uri| Uri::parse(uri.as_bytes()).ok()?.host.ip());
+    named.is_some_and(|ip| ip != flow.remote.ip() && is_private(ip))
+}
+
 fn is_private(ip: std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(v4) => {

@@ -191,7 +191,7 @@ impl<'a> DigestParams<'a> {
         let mut params = Self::default();
         let mut seen = 0u16;
         for element in elements(&value[space..]) {
-            let equals = find_outside(element, |b| b == b'=');
+            let equals = find_outside(element, b'=');
             let name = trim(&element[..equals]);
             let raw = trim(element.get(equals + 1..).unwrap_or_default());
             let text = std::str::from_utf8(unquote(raw)).map_err(|_| DigestError::Parameter)?;

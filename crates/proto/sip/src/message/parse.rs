@@ -1,6 +1,6 @@
 //! The header index: one pass over the bytes, nothing copied.
 
-use super::token::{decimal, elements, is_space, is_token, trim};
+use super::token::{TOKEN, all_of, decimal, elements, is_space, is_token, trim};
 use super::{HeaderName, Method};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -297,8 +297,10 @@ fn line(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
 fn parse_header(bytes: &[u8], span: Range<usize>) -> Result<Entry, ParseError> {
     let text = &bytes[span.clone()];
     let colon = memchr::memchr(b':', text).ok_or(ParseError::HeaderLine)?;
-    let name = trim(&text[..colon]);
-    if name.is_empty() || name.len() > usize::from(u16::MAX) || !name.iter().all(|b| is_token(*b)) {
+    let text = trim(&text[..colon]);
+    let name = HeaderName::from_bytes(text);
+    // A name that is known is a token.
+    if name == HeaderName::Other && (text.is_empty() || text.len() > usize::from(u16::MAX) || !all_of(text, TOKEN)) {
         return Err(ParseError::HeaderLine);
     }
     let mut value = span.start + colon + 1;
@@ -310,9 +312,9 @@ fn parse_header(bytes: &[u8], span: Range<usize>) -> Result<Entry, ParseError> {
         value_end -= 1;
     }
     Ok(Entry {
-        name: HeaderName::from_bytes(name),
+        name,
         line: span.start as u32,
-        name_length: name.len() as u16,
+        name_length: text.len() as u16,
         value: value as u32,
         value_end: value_end as u32,
     })

@@ -1,8 +1,73 @@
 //! Scanning of header values: white space, quoted strings, comma lists and parameters.
 
+/// What a byte may be part of, for each byte one or more of the bits below.
+static CLASSES: [u8; 256] = classes();
+
+/// A character of a token.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+pub(crate) const TOKEN: u8 = 1;
+/// Linear white space, folding included.
+pub(crate) const SPACE: u8 = 2;
+/// Stands in no URI: white space, control characters, quotes, angle brackets.
+pub(crate) const NO_URI: u8 = 4;
+/// May stand in the user part of a URI, the per cent sign of an escape included.
+pub(crate) const USER: u8 = 8;
+/// A character of a host name.
+pub(crate) const HOST: u8 = 16;
+/// A character of a scheme.
+pub(crate) const SCHEME: u8 = 32;
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        if b.is_ascii_alphanumeric() {
+            table[byte] |= TOKEN | USER | HOST | SCHEME;
+        }
+        if b <= b' ' || b == 0x7f {
+            table[byte] |= NO_URI;
+        }
+        if b >= 0x80 {
+            table[byte] |= USER;
+        }
+        byte += 1;
+    }
+    mark(&mut table, b"-.!%*_+`'~", TOKEN);
+    mark(&mut table, b" \t\r\n", SPACE);
+    mark(&mut table, b"<>\"", NO_URI);
+    mark(&mut table, b"-_.!~*'()%&=+$,;?/#", USER);
+    mark(&mut table, b"-._", HOST);
+    mark(&mut table, b"+-.", SCHEME);
+    table
+}
+
+const fn mark(table: &mut [u8; 256], bytes: &[u8], class: u8) {
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] |= class;
+        at += 1;
+    }
+}
+
+/// Is every byte of one of these classes?
+pub(crate) fn all_of(bytes: &[u8], classes: u8) -> bool {
+    bytes.iter().all(|byte| CLASSES[usize::from(*byte)] & classes != 0)
+}
+
+/// Is some byte of one of these classes? Looks at each byte, which for short texts is faster than to stop early.
+pub(crate) fn any_of(bytes: &[u8], classes: u8) -> bool {
+    bytes.iter().fold(0, |seen, byte| seen | CLASSES[usize::from(*byte)]) & classes != 0
+}
+
 /// Linear white space, folding included.
 pub(crate) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    CLASSES[usize::from(byte)] & SPACE != 0
+}
+
+/// A character of a token.
+pub(crate) fn is_token(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TOKEN != 0
 }
 
 /// The bytes without white space at either end.
@@ -22,34 +87,30 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// A character of a token.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
-pub(crate) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+/// The position of the first `wanted` byte outside quoted strings and angle brackets, or the length.
+pub(crate) fn find_outside(bytes: &[u8], wanted: u8) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr3(wanted, b'"', b'<', &bytes[at..]) {
+        at += found;
+        at = match bytes[at] {
+            byte if byte == wanted => return at,
+            b'"' => after_quoted(bytes, at),
+            _ => memchr::memchr(b'>', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1),
+        };
+    }
+    bytes.len()
 }
 
-/// The position of the first `wanted` byte outside quoted strings and angle brackets, or the length.
-pub(crate) fn find_outside(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    let (mut quoted, mut escaped, mut angle) = (false, false, false);
-    for (position, &byte) in bytes.iter().enumerate() {
-        if quoted {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-            continue;
+/// The position after the quoted string that opens at `open`; the length when it does not close.
+fn after_quoted(bytes: &[u8], open: usize) -> usize {
+    let mut at = open + 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
         }
-        if !angle && wanted(byte) {
-            return position;
-        }
-        match byte {
-            b'"' if !angle => quoted = true,
-            b'<' => angle = true,
-            b'>' => angle = false,
-            _ => {}
-        }
+        // What a backslash escapes does not end the string.
+        at += 2;
     }
     bytes.len()
 }
@@ -70,7 +131,7 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         while !self.rest.is_empty() {
-            let end = find_outside(self.rest, |byte| byte == b',');
+            let end = find_outside(self.rest, b',');
             let element = trim(&self.rest[..end]);
             self.rest = self.rest.get(end + 1..).unwrap_or_default();
             if !element.is_empty() {
@@ -91,7 +152,7 @@ impl<'a> Params<'a> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
-                let end = find_outside(rest, |byte| byte == b';');
+                let end = find_outside(rest, b';');
                 let element = trim(&rest[..end]);
                 rest = rest.get(end + 1..).unwrap_or_default();
                 if !element.is_empty() {
@@ -162,6 +223,22 @@ mod tests {
         assert_eq!(params.value("tag"), Some("abc"));
         assert_eq!(params.value("X"), Some("a;b"));
         assert_eq!(params.value("lr"), None);
+    }
+
+    #[test]
+    fn what_is_quoted_or_in_brackets_is_not_found() {
+        for (text, position) in [
+            (&b"a,b"[..], 1),
+            (b"\"a,\\\",\",b", 7),
+            (b"<a,\">,b", 5),
+            (b"\"a,b", 4),
+            (b"<a,b", 4),
+            (b"\"a\\", 3),
+            (b"", 0),
+        ] {
+            assert_eq!(find_outside(text, b','), position, "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(find_outside(b"\"<\" <sip:a@b>", b'<'), 4);
     }
 
     #[test]

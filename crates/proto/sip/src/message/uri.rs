@@ -1,9 +1,9 @@
 //! SIP, SIPS and tel URIs, borrowed from the text.
 
-use super::token::{Params, decimal};
+use super::token::{HOST, NO_URI, Params, SCHEME, USER, all_of, any_of, decimal};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A URI.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1
@@ -71,12 +71,11 @@ impl<'a> Uri<'a> {
     /// Reads a URI.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, UriError> {
         let text = std::str::from_utf8(bytes).map_err(|_| UriError::Character)?;
-        if text.bytes().any(|b| b <= b' ' || b == 0x7f || matches!(b, b'<' | b'>' | b'"')) {
+        if any_of(bytes, NO_URI) {
             return Err(UriError::Character);
         }
-        let colon = text.find(':').ok_or(UriError::Scheme)?;
-        let (name, rest) = (&text[..colon], &text[colon + 1..]);
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
+        let (name, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        if name.is_empty() || !all_of(name.as_bytes(), SCHEME) {
             return Err(UriError::Scheme);
         }
         let scheme = match name {
@@ -119,7 +118,7 @@ impl<'a> Uri<'a> {
                     Some(colon) => (&userinfo[..colon], Some(&userinfo[colon + 1..])),
                     None => (userinfo, None),
                 };
-                if user.is_empty() || !user.bytes().all(is_user) || !escapes_are_whole(user) {
+                if user.is_empty() || !all_of(user.as_bytes(), USER) || !escapes_are_whole(user) {
                     return Err(UriError::User);
                 }
                 (uri.user, uri.password) = (user, password);
@@ -156,9 +155,9 @@ pub(crate) fn parse_hostport(text: &str) -> Result<(Host<'_>, Option<u16>), UriE
     };
     let (host, rest) = text.split_at(host_end);
     let valid = if let Some(inner) = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        inner.parse::<Ipv6Addr>().is_ok()
+        parse_ipv6(inner).is_some()
     } else {
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        !host.is_empty() && all_of(host.as_bytes(), HOST)
     };
     if !valid {
         return Err(UriError::Host);
@@ -174,17 +173,21 @@ pub(crate) fn parse_hostport(text: &str) -> Result<(Host<'_>, Option<u16>), UriE
     Ok((Host(host), port))
 }
 
-fn is_user(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()%&=+$,;?/#".contains(&byte) || byte >= 0x80
+/// Reads an IPv6 address without its brackets.
+//= https://www.rfc-editor.org/rfc/rfc5118#section-4.10
+// The grammar of RFC 3261 makes three colons of two before an IPv4 address; both forms must be taken.
+fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (head, tail) = text.split_once(":::")?;
+        tail.parse::<Ipv4Addr>().ok()?;
+        format!("{head}::{tail}").parse().ok()
+    })
 }
 
 fn escapes_are_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, b)| **b == b'%')
-        .all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+    memchr::memchr_iter(b'%', bytes)
+        .all(|at| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// Undoes `%41`; a broken escape, or one that makes the text other than UTF-8, leaves the text as it is.
@@ -230,7 +233,10 @@ pub fn escape_user(text: &str) -> Cow<'_, str> {
 impl<'a> Host<'a> {
     /// The address, when the host is one.
     pub fn ip(self) -> Option<IpAddr> {
-        self.0.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(self.0).parse().ok()
+        match self.0.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(inner) => parse_ipv6(inner).map(IpAddr::V6),
+            None => self.0.parse().ok(),
+        }
     }
 
     /// The text as written.
@@ -278,6 +284,21 @@ mod tests {
             (b"tel:", UriError::User),
         ] {
             assert_eq!(Uri::parse(text), Err(error), "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
+    fn three_colons_before_an_ipv4_address_are_two_and_nowhere_else() {
+        for (host, expected) in [
+            ("[2001:db8::192.0.2.1]", Some("2001:db8::192.0.2.1")),
+            ("[2001:db8:::192.0.2.1]", Some("2001:db8::192.0.2.1")),
+            ("[:::192.0.2.1]", Some("::192.0.2.1")),
+            ("[2001:db8:::10]", None),
+            ("[2001:db8::::192.0.2.1]", None),
+            ("[2001::db8:::192.0.2.1]", None),
+        ] {
+            let address = parse_hostport(host).ok().and_then(|(host, _)| host.ip());
+            assert_eq!(address, expected.map(|text| text.parse().expect("an address")), "{host}");
         }
     }
 

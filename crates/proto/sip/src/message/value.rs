@@ -37,10 +37,10 @@ pub struct NameAddr<'a> {
 impl<'a> NameAddr<'a> {
     /// Reads one element.
     pub fn parse(element: &'a [u8]) -> Result<Self, ValueError> {
-        let open = find_outside(element, |b| b == b'<');
+        let open = find_outside(element, b'<');
         if open == element.len() {
             // Without brackets, what follows a semicolon belongs to the header.
-            let end = element.iter().position(|b| *b == b';').unwrap_or(element.len());
+            let end = memchr::memchr(b';', element).unwrap_or(element.len());
             let uri = Uri::parse(trim(&element[..end]))?;
             if !uri.headers.is_empty() || memchr::memchr(b'?', trim(&element[..end])).is_some() {
                 return Err(UriError::Headers.into());
@@ -150,9 +150,11 @@ impl<'a> Via<'a> {
         std::str::from_utf8(transport).map_err(|_| ValueError::Malformed)
     }
 
-    /// Does the sender follow RFC 3261, so that the branch alone names the transaction?
+    /// Does the sender follow RFC 3261, so that the branch alone names the transaction? The cookie alone names none.
+    //= https://www.rfc-editor.org/rfc/rfc4475#section-3.2.1
     pub fn has_magic_cookie(&self) -> bool {
-        self.branch.get(..MAGIC_COOKIE.len()).is_some_and(|head| head.eq_ignore_ascii_case(MAGIC_COOKIE))
+        let head = self.branch.get(..MAGIC_COOKIE.len());
+        self.branch.len() > MAGIC_COOKIE.len() && head.is_some_and(|head| head.eq_ignore_ascii_case(MAGIC_COOKIE))
     }
 }
 
@@ -242,6 +244,8 @@ mod tests {
         assert_eq!((six.host.as_str(), six.port, six.has_magic_cookie()), ("[2001:db8::9:1]", None, false));
         let six = Via::parse(b"SIP/2.0/TCP [2001:db8::9:1]:5062").expect("valid");
         assert_eq!((six.host.as_str(), six.port, six.branch), ("[2001:db8::9:1]", Some(5062), ""));
+        let bare = Via::parse(b"SIP/2.0/UDP h;branch=z9hG4bK").expect("valid");
+        assert!(!bare.has_magic_cookie(), "the cookie alone names no transaction");
         for bad in [&b"SIP/2.0/UDP"[..], b"SIP/3.0/UDP h", b"SIP/2.0/UDP h:99999", b";;;;;"] {
             assert!(Via::parse(bad).is_err());
         }

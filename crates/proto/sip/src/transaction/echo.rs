@@ -101,7 +101,7 @@ fn write_vias<B: AsRef<[u8]>>(out: &mut Vec<u8>, flow: Flow, request: &Message<B
             line(out, HeaderName::Via, value);
             continue;
         }
-        let end = find_outside(value, |byte| byte == b',');
+        let end = find_outside(value, b',');
         let (top, rest) = value.split_at(end);
         let mut text: Vec<u8> = Vec::with_capacity(value.len() + 48);
         write_top_via(&mut text, flow, top);

@@ -1,0 +1,436 @@
+//! The telephone's thread: one loop over commands, timers, sockets and what the user agent core makes of them.
+
+use crate::call::Call;
+use crate::config::{PhoneConfig, PhoneError};
+use crate::event::TraceEntry;
+use crate::handle::Command;
+use crate::registration::{EXPIRES_S, REGISTRATION, Registration};
+use crate::shared::Shared;
+use crate::source::Source;
+use crate::wav::{Recording, WavError};
+use bytes::Bytes;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use sx_engine::{Rng, Time};
+use sx_net::tls::{ClientAuthentication, TlsSettings, TlsVersion};
+use sx_net::{Listener, Net, NetConfig, NetEvent, NetLimits, TlsConfig, Waker};
+use sx_sip::agent::{Agent, AgentConfig, AgentEvent, Disposition};
+use sx_sip::digest::Credentials;
+use sx_sip::local::{LocalLink, Locals};
+use sx_sip::message::{HeaderName, Message, StartLine, escape_user};
+use sx_types::{Destination, Flow, LinkId, Ticket, Transport};
+
+/// How long a telephone that stops waits for the answers to its BYE and its REGISTER.
+const STOP_MAX: Duration = Duration::from_secs(3);
+/// Sessions at once: the call, one that takes its place, and those that are ending.
+const SESSIONS_MAX: usize = 16;
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 64;
+/// A telephone's socket needs no more, and many telephones may run beside each other.
+const RECEIVE_BUFFER_BYTES: usize = 256 << 10;
+
+/// All that the thread owns.
+pub(crate) struct Run {
+    pub config: PhoneConfig,
+    pub shared: Arc<Shared>,
+    pub agent: Agent,
+    pub now: Time,
+    pub rng: Rng,
+    pub local_ip: IpAddr,
+    pub server: Destination,
+    pub credentials: Option<Arc<Credentials>>,
+    pub registration: Registration,
+    pub source: Source,
+    /// The line.
+    pub call: Option<Call>,
+    commands: Receiver<Command>,
+    net: Net,
+    clock: Clock,
+    /// What our Contact names.
+    sent_by: String,
+    recording: Option<Recording>,
+    calls: u64,
+    stop_by: Option<Time>,
+}
+
+/// A wall clock that never steps.
+struct Clock {
+    begun_at: Time,
+    begun: Instant,
+}
+
+/// A [`NetEvent`] that borrows nothing.
+enum Arrival {
+    Message(Flow, Bytes),
+    Closed(Flow),
+    SendFailed(Ticket),
+}
+
+impl Run {
+    /// Opens all that a telephone needs.
+    pub fn open(config: PhoneConfig, commands: Receiver<Command>, shared: Arc<Shared>) -> Result<Self, PhoneError> {
+        config.validate()?;
+        let clock = Clock::new();
+        let now = clock.now();
+        let mut rng = seeded()?;
+        let server = &config.server;
+        let local_ip = match config.local_ip {
+            Some(ip) if !ip.is_unspecified() => ip,
+            _ => ip_towards(server.address)?,
+        };
+        let source = Source::open(&config.source)?;
+        let recording = config.record.as_deref().map(Recording::create).transpose()?;
+        let net = Net::open(0, &net_config(&config, local_ip, now)?, now)?;
+        let locals = locals(&config, &net, local_ip, &mut rng);
+        let sent_by = locals.sent_by(server.transport, None, server.address.ip());
+        let name = server.tls.name.as_ref().unwrap_or(&config.domain).clone();
+        let destination = locals.way_to(server.transport, server.address, Some(&name));
+        let agent_config = AgentConfig {
+            user_agent: config.user_agent.as_str().into(),
+            sessions_max: SESSIONS_MAX,
+            ..AgentConfig::default()
+        };
+        let mut agent = Agent::new(now, agent_config, locals, rng.fork());
+        let credentials = config.password.as_ref().map(|password| {
+            Arc::new(Credentials { username: config.user.as_str().into(), password: password.as_str().into() })
+        });
+        let call_id = agent.call_id();
+        let registration = Registration::new(call_id, rng.u128(), config.register.unwrap_or(EXPIRES_S));
+        Ok(Self {
+            shared,
+            agent,
+            now,
+            rng,
+            local_ip,
+            server: destination,
+            credentials,
+            registration,
+            source,
+            call: None,
+            commands,
+            net,
+            clock,
+            sent_by,
+            recording,
+            calls: 0,
+            stop_by: None,
+            config,
+        })
+    }
+
+    pub fn waker(&self) -> Arc<Waker> {
+        self.net.waker()
+    }
+
+    /// What our Contact names, as an address.
+    pub fn address(&self) -> SocketAddr {
+        let listening = self.net.local_addresses().first().map(|(_, address, _)| *address);
+        listening.unwrap_or(SocketAddr::new(self.local_ip, self.config.local_port))
+    }
+
+    /// The loop.
+    pub fn until_stopped(mut self) {
+        if self.config.register.is_some() {
+            self.register();
+        }
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                self.carry_out(command);
+            }
+            self.turn();
+            self.drain();
+            if self.has_stopped() {
+                break;
+            }
+            let patience = self.poll_timeout().map(|at| at.since(self.now));
+            if let Err(error) = self.net.wait(self.now, patience) {
+                tracing::error!(%error, "the telephone's sockets fail, it stops");
+                break;
+            }
+            self.now = self.clock.now();
+            while let Some(arrival) = self.next_arrival() {
+                self.take(arrival);
+                self.drain();
+            }
+        }
+        self.net.flush();
+        if let Some(Err(error)) = self.recording.take().map(Recording::finish) {
+            tracing::error!(%error, "the recording is not whole");
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stop_by.is_some()
+    }
+
+    pub fn next_owner(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
+    }
+
+    /// `sip:1001@example.com`
+    pub fn address_of_record(&self) -> String {
+        format!("sip:{}@{}", escape_user(&self.config.user), self.config.domain)
+    }
+
+    /// The value of From, without tag.
+    pub fn from_value(&self) -> Box<str> {
+        let aor = self.address_of_record();
+        match &self.config.display {
+            Some(display) => {
+                let display = display.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("\"{display}\" <{aor}>").into()
+            }
+            None => format!("<{aor}>").into(),
+        }
+    }
+
+    /// The URI at which requests reach us.
+    pub fn contact_uri(&self) -> String {
+        let (user, sent_by) = (escape_user(&self.config.user), &self.sent_by);
+        match self.config.server.transport {
+            Transport::Udp => format!("sip:{user}@{sent_by}"),
+            transport => format!("sip:{user}@{sent_by};transport={transport}"),
+        }
+    }
+
+    /// Holds open the way to the server.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+    pub fn keep_alive(&mut self) {
+        self.net.send(&self.server, None, Bytes::from_static(b"\r\n\r\n"), Ticket::default());
+    }
+
+    /// Moves the sound of a call forward and keeps what was heard.
+    pub fn hear(&mut self, call: &mut Call) {
+        let turn = call.media.turn(self.now, &mut self.source);
+        for key in turn.keys {
+            self.shared.emit(crate::PhoneEvent::Digit(key));
+        }
+        if turn.samples.is_empty() {
+            return;
+        }
+        self.shared.hear(&turn.samples);
+        let written = self.recording.as_mut().map_or(Ok(()), |recording| recording.write(&turn.samples));
+        self.check_recording(written);
+    }
+
+    /// Brings the recording up to date.
+    pub fn flush_recording(&mut self) {
+        let written = self.recording.as_mut().map_or(Ok(()), Recording::flush);
+        self.check_recording(written);
+    }
+
+    fn check_recording(&mut self, written: Result<(), WavError>) {
+        if let Err(error) = written {
+            tracing::error!(%error, "the recording ends here");
+            self.recording = None;
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Register => self.register(),
+            Command::Call(number) => self.dial(&number),
+            Command::Answer => self.answer(),
+            Command::Reject(status) => self.reject(status),
+            Command::Hangup => self.hangup(),
+            Command::Dtmf(keys, mode) => self.press(&keys, mode),
+            Command::Hold => self.hold(true),
+            Command::Resume => self.hold(false),
+            Command::Transfer(number) => self.transfer(&number),
+            Command::Stop => {
+                self.stop_by = Some(self.now + STOP_MAX);
+                self.hangup();
+                self.unregister();
+            }
+        }
+        self.drain();
+    }
+
+    /// Does what the time asks for.
+    fn turn(&mut self) {
+        if let Some(mut call) = self.call.take() {
+            self.hear(&mut call);
+            self.shared.count(call.media.stats());
+            self.call = Some(call);
+        }
+        self.call_timeout();
+        self.registration_timeout();
+        self.agent.handle_timeout(self.now);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let call = self.call.as_ref().map(|call| call.poll_timeout(self.now));
+        let all = [call, self.registration.poll_timeout(), self.agent.poll_timeout(), self.stop_by];
+        all.into_iter().flatten().min()
+    }
+
+    fn has_stopped(&self) -> bool {
+        let is_quiet = || self.agent.sessions() == 0 && self.registration.is_off() && self.net.is_flushed();
+        self.stop_by.is_some_and(|stop_by| stop_by <= self.now || is_quiet())
+    }
+
+    /// Carries out what the agent wants, and hears what it tells.
+    fn drain(&mut self) {
+        loop {
+            while let Some(transmit) = self.agent.poll_transmit() {
+                self.trace(true, transmit.to.transport(), transmit.to.remote(), &transmit.bytes);
+                self.net.send(&transmit.to, None, transmit.bytes, transmit.ticket);
+            }
+            match self.agent.poll_event() {
+                Some(AgentEvent::Session { owner, event, .. }) => self.session_event(owner, event),
+                Some(AgentEvent::Response { owner: REGISTRATION, response, status }) => {
+                    self.registration_response(status, response.as_deref());
+                }
+                Some(AgentEvent::Response { .. }) => {}
+                None => break,
+            }
+        }
+    }
+
+    fn next_arrival(&mut self) -> Option<Arrival> {
+        loop {
+            return Some(match self.net.poll_event()? {
+                NetEvent::Message { flow, bytes } => Arrival::Message(flow, Bytes::copy_from_slice(bytes)),
+                NetEvent::Closed { flow, reason } => {
+                    tracing::info!(%flow, %reason, "a connection is gone");
+                    Arrival::Closed(flow)
+                }
+                NetEvent::SendFailed { ticket, to, reason } => {
+                    tracing::warn!(remote = %to.remote(), %reason, "a message was not sent");
+                    Arrival::SendFailed(ticket)
+                }
+                NetEvent::Opened { .. } => continue,
+            });
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Message(flow, bytes) => {
+                self.trace(false, flow.transport, flow.remote, &bytes);
+                let Ok(message) = Message::parse(bytes) else { return };
+                self.overhear(&message);
+                if self.agent.receive(self.now, flow, &message) == Disposition::Request {
+                    self.take_request(flow, &message);
+                }
+            }
+            Arrival::Closed(flow) if flow.remote == self.config.server.address => self.connection_lost(),
+            Arrival::Closed(_) => {}
+            Arrival::SendFailed(ticket) => self.agent.handle_send_failed(self.now, ticket),
+        }
+    }
+
+    fn trace(&self, sent: bool, transport: Transport, remote: SocketAddr, bytes: &Bytes) {
+        let first = bytes.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+        let first_line = String::from_utf8_lossy(first).into_owned();
+        tracing::debug!(sent, %transport, %remote, first_line, "message");
+        let bytes = bytes.clone();
+        self.shared.record(TraceEntry { time: self.now, sent, transport, remote, first_line, bytes });
+    }
+}
+
+impl Drop for Run {
+    /// However the loop ends, whoever waits is told.
+    fn drop(&mut self) {
+        self.shared.stopped();
+    }
+}
+
+impl Clock {
+    fn new() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { begun_at: Time::ZERO + since_epoch, begun: Instant::now() }
+    }
+
+    fn now(&self) -> Time {
+        self.begun_at + self.begun.elapsed()
+    }
+}
+
+/// The reason phrase of a response and the text of its Warning.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
+pub(crate) fn warning_of<B: AsRef<[u8]>>(response: &Message<B>) -> (String, Option<String>) {
+    let reason = match response.start_line() {
+        StartLine::Response { reason, .. } => String::from_utf8_lossy(reason).into_owned(),
+        StartLine::Request { .. } => String::new(),
+    };
+    let warning = response.text(HeaderName::Warning).map(|value| match (value.find('"'), value.rfind('"')) {
+        (Some(begin), Some(end)) if begin < end => value[begin + 1..end].replace("\\\"", "\"").replace("\\\\", "\\"),
+        _ => value.to_owned(),
+    });
+    (reason, warning)
+}
+
+/// Our address as the server sees it, unless somebody translates it.
+fn ip_towards(address: SocketAddr) -> Result<IpAddr, PhoneError> {
+    let any: IpAddr = if address.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let routed = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect(address)?;
+        socket.local_addr()
+    });
+    routed.map(|local| local.ip()).map_err(|source| PhoneError::NoRoute { address, source })
+}
+
+fn seeded() -> Result<Rng, PhoneError> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| PhoneError::Randomness)?;
+    Ok(Rng::new(seed))
+}
+
+fn net_config(config: &PhoneConfig, local_ip: IpAddr, now: Time) -> Result<NetConfig, PhoneError> {
+    let transport = config.server.transport;
+    let tls = &config.server.tls;
+    // Whoever listens for TLS needs a certificate of its own; calls find us along the connection that we open.
+    let listeners = match transport {
+        Transport::Udp | Transport::Tcp => {
+            vec![Listener { transport, address: SocketAddr::new(local_ip, config.local_port) }]
+        }
+        _ => Vec::new(),
+    };
+    let tls = match (transport, &tls.identity) {
+        (Transport::Tls, Some(identity)) => {
+            let settings = TlsSettings {
+                default: identity.clone(),
+                others: Vec::new(),
+                client_authentication: ClientAuthentication::None,
+                trust: tls.trust.clone(),
+                version_min: TlsVersion::V12,
+            };
+            Some(Arc::new(TlsConfig::build(&settings, now)?))
+        }
+        (Transport::Tls, None) => return Err(PhoneError::NoIdentity),
+        _ => None,
+    };
+    let limits = NetLimits {
+        connections_max: CONNECTIONS_MAX,
+        connections_per_address_max: CONNECTIONS_MAX,
+        udp_receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+        ..NetLimits::default()
+    };
+    Ok(NetConfig { listeners, tls, limits })
+}
+
+/// The addresses that we tell others.
+fn locals(config: &PhoneConfig, net: &Net, local_ip: IpAddr, rng: &mut Rng) -> Locals {
+    let listening = net.local_addresses().iter();
+    let mut links: Vec<_> = listening
+        .map(|(transport, bound, link)| LocalLink {
+            link: *link,
+            transport: *transport,
+            bound: *bound,
+            advertised: None,
+        })
+        .collect();
+    if links.is_empty() {
+        // Nobody connects to a telephone over TLS. Its Contact tells it from others on this host all the same.
+        let port = 49_152 + rng.below(16_384) as u16;
+        let bound = SocketAddr::new(local_ip, port);
+        links.push(LocalLink { link: LinkId(0), transport: config.server.transport, bound, advertised: None });
+    }
+    let outward_v4 = if let IpAddr::V4(v4) = local_ip { v4 } else { Ipv4Addr::LOCALHOST };
+    let outward_v6 = if let IpAddr::V6(v6) = local_ip { v6 } else { Ipv6Addr::LOCALHOST };
+    Locals { worker: 0, links, outward_v4, outward_v6 }
+}

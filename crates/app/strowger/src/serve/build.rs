@@ -1,0 +1,373 @@
+//! The composition root of the process: every part, in the order they depend on each other.
+
+use super::clock::Clock;
+use super::hep::HepExport;
+use super::metrics::Watch;
+use super::shell::{Mail, Mailbox, Shell};
+use super::tls;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use sx_call::Command;
+use sx_config::Config;
+use sx_engine::{Engine, Rng, Time};
+use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_http::HttpServer;
+use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
+use sx_net::resolve::{Resolver, ResolverConfig};
+use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
+use sx_sip::agent::AgentConfig;
+use sx_sip::digest::Ha1;
+use sx_sip::local::{LocalLink, Locals};
+use sx_sip::registrar::{BindingRecord, RegistrarConfig};
+use sx_sip::transaction::Timers;
+use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, KeyedLog, Users};
+use sx_types::{LegId, Transport};
+use tracing::{error, info, warn};
+
+/// A running exchange.
+pub struct Exchange {
+    config: Config,
+    clock: Clock,
+    mailboxes: Vec<Mailbox>,
+    threads: Vec<JoinHandle<()>>,
+    counts: Vec<Arc<Counts>>,
+    listening: Vec<(Transport, SocketAddr)>,
+    http: HttpServer,
+    rtp: Arc<PacketThreads>,
+    users: Users,
+    users_version: u64,
+    outward: (Ipv4Addr, Ipv6Addr),
+    // Dropped last, after the writers on the workers' threads are gone.
+    records: CdrStore,
+    _resolver: Arc<Resolver>,
+    _data: DataFolder,
+}
+
+/// The exchange could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Parts of the configuration do not fit together.
+    #[error("the configuration does not fit together: {0}")]
+    Tables(String),
+}
+
+/// What a worker's thread is made of before it starts.
+struct Parts {
+    net: Net,
+    mailbox: Mailbox,
+    mail: std::sync::mpsc::Receiver<Mail>,
+}
+
+impl Exchange {
+    /// Starts every part.
+    ///
+    /// # Errors
+    /// The first part that cannot be started, in words that say what to do.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let clock = Clock::start();
+        let outward = (outward_v4(), outward_v6());
+        let tables = Arc::new(build_tables(&config, outward)?);
+        let data = DataFolder::open(&config.exchange.data)?;
+        let users = data.shared().users()?;
+        let users_version = users.version()?;
+        let directory = Arc::new(load_users(&users)?);
+        let (mut records, recovery) = CdrStore::open(&data, &CdrOptions::default())?;
+        info!(?recovery, "call detail records are open");
+        let tls = tls::build(&config, clock.now())?;
+        let parts = (0..config.exchange.workers).map(|worker| open_net(&config, worker as u16, tls.as_ref(), clock.now()));
+        let parts = parts.collect::<anyhow::Result<Vec<Parts>>>()?;
+        let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
+        let listening: Vec<(Transport, SocketAddr)> = parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
+        let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
+        let rtp = Arc::new(start_media(&config, outward, &mailboxes)?);
+        let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
+        let mut threads = Vec::new();
+        let mut counts = Vec::new();
+        for (number, part) in parts.into_iter().enumerate() {
+            let name = format!("worker-{number}");
+            let (bindings, kept) = data.keyed::<BindingRecord>(&format!("bindings-{number}"), &JournalOptions::default())?;
+            let storing = Arc::new(AtomicBool::new(true));
+            let mut worker = Worker::new(clock.now(), settings(&config, number as u16), tables.clone(), directory.clone(), locals(&config, &part.net, number as u16, outward), Rng::new(seed()));
+            restore(&mut worker, clock.now(), kept);
+            watch.add(worker.counts(), part.net.counters(), storing.clone());
+            counts.push(worker.counts());
+            let shell = Shell {
+                links: part.net.local_addresses().iter().map(|(_, address, link)| (*link, *address)).collect(),
+                net: part.net,
+                worker,
+                mail: part.mail,
+                peers: mailboxes.clone(),
+                rtp: rtp.clone(),
+                resolver: resolver.clone(),
+                records: records.writer(&name)?,
+                bindings,
+                hep: config.hep.as_ref().map(HepExport::open).transpose()?,
+                clock,
+                storing,
+            };
+            threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
+        }
+        let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
+        Ok(Self { config, clock, mailboxes, threads, counts, listening, http, rtp, users, users_version, outward, records, _resolver: resolver, _data: data })
+    }
+
+    /// The addresses it listens on, for people.
+    pub fn listening(&self) -> String {
+        let each = self.listening.iter().map(|(transport, address)| format!("{transport}:{address}"));
+        each.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The address it listens on for a transport.
+    pub fn address_of(&self, transport: Transport) -> Option<SocketAddr> {
+        self.listening.iter().find(|(known, _)| *known == transport).map(|(_, address)| *address)
+    }
+
+    /// The address of the server for probes and metrics.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.local_addr()
+    }
+
+    /// How long a drain may take.
+    pub fn drain_time(&self) -> Duration {
+        self.config.exchange.drain
+    }
+
+    /// Calls at the moment, as of the last half second.
+    pub fn calls(&self) -> u64 {
+        self.counts.iter().map(|counts| counts.calls.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Takes no new calls from now on.
+    pub fn drain(&self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
+        // The gauges must have been brought up to date once before they are believed.
+        std::thread::sleep(Duration::from_millis(600));
+    }
+
+    /// Notices users that were added, changed or removed by another process.
+    pub fn watch_users(&mut self) {
+        match self.users.version() {
+            Ok(version) if version != self.users_version => match load_users(&self.users) {
+                Ok(directory) => {
+                    self.users_version = version;
+                    info!(users = directory.len(), "the users have changed");
+                    let directory = Arc::new(directory);
+                    self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
+                }
+                Err(error) => error!(%error, "the users could not be read; the old ones stay"),
+            },
+            Ok(_) => {}
+            Err(error) => warn!(%error, "the users could not be looked at"),
+        }
+    }
+
+    /// Takes over a new configuration as far as that needs no restart, and says what has changed.
+    ///
+    /// # Errors
+    /// When it does not fit together: nothing is changed then.
+    pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
+        let tables = Arc::new(build_tables(&config, self.outward)?);
+        let tls = tls::build(&config, self.clock.now())?;
+        let changes = sx_config::diff(&self.config, &config);
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::Tables(tables.clone()));
+            if let Some(tls) = &tls {
+                mailbox.post(Mail::Tls(tls.clone()));
+            }
+        }
+        self.config = config;
+        Ok(changes)
+    }
+
+    /// Ends every part, in the order they depend on each other.
+    pub fn stop(self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Stop));
+        for thread in self.threads {
+            if thread.join().is_err() {
+                error!("a worker had panicked");
+            }
+        }
+        self.http.stop();
+        if let Err(error) = self.records.fold() {
+            error!(%error, "the last call detail records wait in their journal for the next start");
+        }
+        drop(self.rtp);
+    }
+}
+
+fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables, StartError> {
+    let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
+    if addresses.iter().any(IpAddr::is_unspecified) {
+        addresses.extend([outward.0.into(), outward.1.into(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
+    addresses.extend(advertised.collect::<Vec<IpAddr>>());
+    addresses.retain(|address| !address.is_unspecified());
+    Tables::build(config, addresses).map_err(|errors| {
+        StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
+}
+
+fn load_users(users: &Users) -> anyhow::Result<Directory> {
+    let users = users.load_all()?.into_iter().map(|user| User {
+        name: user.name.into(),
+        domain: user.domain.into(),
+        md5: Ha1::from_md5(user.ha1.md5),
+        sha256: Ha1::from_sha256(user.ha1.sha256),
+    });
+    Ok(Directory::new(users))
+}
+
+fn open_net(config: &Config, worker: u16, tls: Option<&Arc<sx_net::tls::TlsConfig>>, now: Time) -> anyhow::Result<Parts> {
+    let connections = &config.sip.connections;
+    let config = NetConfig {
+        listeners: config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, address: listen.address }).collect(),
+        tls: tls.cloned(),
+        limits: NetLimits {
+            connections_max: connections.max,
+            connections_per_address_max: connections.per_address_max,
+            message_bytes_max: config.sip.message_bytes_max,
+            idle_timeout: connections.idle,
+            handshake_timeout: connections.handshake,
+            partial_message_timeout: connections.partial_message,
+            send_queue_bytes_max: connections.send_queue_bytes_max,
+            ..NetLimits::default()
+        },
+    };
+    let net = Net::open(worker, &config, now)?;
+    let waker: Arc<Waker> = net.waker();
+    let (sender, mail) = channel();
+    Ok(Parts { net, mailbox: Mailbox { sender, waker }, mail })
+}
+
+fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)) -> Locals {
+    let links = net.local_addresses().iter().zip(&config.sip.listen).map(|((transport, bound, link), listen)| LocalLink {
+        link: *link,
+        transport: *transport,
+        bound: *bound,
+        advertised: listen.advertise.as_ref().map(|advertise| match advertise.port {
+            Some(_) => advertise.to_string().into(),
+            None => format!("{advertise}:{}", bound.port()).into(),
+        }),
+    });
+    Locals { worker, links: links.collect(), outward_v4: outward.0, outward_v6: outward.1 }
+}
+
+fn settings(config: &Config, worker: u16) -> WorkerSettings {
+    let workers = config.exchange.workers.max(1);
+    let calls_max = (config.sip.calls_max / workers).max(1);
+    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+    WorkerSettings {
+        worker,
+        workers: u16::try_from(workers).unwrap_or(u16::MAX),
+        agent: AgentConfig {
+            worker,
+            timers: Timers { t1: config.sip.t1, t2: config.sip.t2, t4: config.sip.t4, trying: config.sip.trying },
+            user_agent: config.sip.user_agent.as_ref().into(),
+            session_expires_s: seconds(config.sip.session_expires),
+            min_se_s: seconds(config.sip.min_se),
+            // Two legs a call, and as many again for those that are being hung up.
+            sessions_max: calls_max.saturating_mul(4),
+            ..AgentConfig::default()
+        },
+        calls: sx_call::Settings {
+            worker,
+            first_outgoing_leg: LegId(1 << 63),
+            calls_max: u32::try_from(calls_max).unwrap_or(u32::MAX),
+            ..sx_call::Settings::default()
+        },
+        registrar: RegistrarConfig {
+            expires_min_s: seconds(config.registrar.expires_min),
+            expires_max_s: seconds(config.registrar.expires_max),
+            expires_default_s: seconds(config.registrar.expires_default),
+            contacts_max: config.registrar.contacts_max,
+            bindings_max: config.registrar.bindings_max,
+            ..RegistrarConfig::default()
+        },
+        nonces: 1 << 20,
+        udp_request_bytes_max: config.sip.udp_request_bytes_max,
+    }
+}
+
+fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, BindingRecord)>) {
+    if !kept.is_empty() {
+        info!(bindings = kept.len(), "bindings are restored");
+    }
+    for (aor, record) in kept {
+        worker.handle_input(now, Input::Restore { aor: &aor, record });
+    }
+    // What has expired meanwhile is forgotten before anybody asks.
+    worker.handle_timeout(now);
+}
+
+fn start_media(config: &Config, outward: (Ipv4Addr, Ipv6Addr), mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {
+    let interface = |named: &sx_config::MediaInterface| {
+        let mut interface = MediaInterface::new(named.name.clone());
+        for address in [named.ipv4, named.ipv6].into_iter().flatten() {
+            let facing: IpAddr = if address.bind.is_ipv6() { outward.1.into() } else { outward.0.into() };
+            let told = address.advertise.or(address.bind.is_unspecified().then_some(facing));
+            match (address.bind, told) {
+                (IpAddr::V4(bind), told) => {
+                    interface.bind_v4 = Some(bind);
+                    interface.advertise_v4 = told.and_then(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None });
+                }
+                (IpAddr::V6(bind), told) => {
+                    interface.bind_v6 = Some(bind);
+                    interface.advertise_v6 = told.and_then(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None });
+                }
+            }
+        }
+        interface
+    };
+    let media = &config.media;
+    let rtp = RtpConfig {
+        interfaces: media.interfaces.iter().map(interface).collect(),
+        ports: media.ports.first..=media.ports.last,
+        quarantine: media.quarantine,
+        silence_timeout: media.silence_timeout.unwrap_or(Duration::from_secs(u64::from(u32::MAX))),
+        dscp_audio: media.dscp_audio,
+        dscp_video: media.dscp_video,
+        threads: media.threads,
+        ..RtpConfig::default()
+    };
+    let mailboxes = mailboxes.to_vec();
+    Ok(PacketThreads::start(&rtp, move |worker, event| {
+        if let Some(mailbox) = mailboxes.get(usize::from(worker)) {
+            mailbox.post(Mail::Media(event));
+        }
+    })?)
+}
+
+/// 32 bytes nobody can guess, from the operating system.
+fn seed() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness, or nothing on it is safe");
+    bytes
+}
+
+/// The address this host reaches others from. No packet is sent: connecting a UDP socket only asks the routing table.
+fn outward_v4() -> Ipv4Addr {
+    match facing("192.0.2.1:9") {
+        Some(IpAddr::V4(v4)) => v4,
+        _ => Ipv4Addr::LOCALHOST,
+    }
+}
+
+fn outward_v6() -> Ipv6Addr {
+    match facing("[2001:db8::1]:9") {
+        Some(IpAddr::V6(v6)) => v6,
+        _ => Ipv6Addr::LOCALHOST,
+    }
+}
+
+fn facing(remote: &str) -> Option<IpAddr> {
+    let remote: SocketAddr = remote.parse().ok()?;
+    let any = if remote.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(remote).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}

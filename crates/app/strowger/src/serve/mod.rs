@@ -1,0 +1,74 @@
+//! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
+
+mod build;
+mod clock;
+mod hep;
+mod log;
+mod metrics;
+mod shell;
+mod signals;
+mod tls;
+
+pub use build::{Exchange, StartError};
+pub use log::start_logging;
+
+use crate::cli::load_config;
+use signals::{Signal, Signals};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use sx_config::Config;
+use tracing::{error, info, warn};
+
+/// Runs an exchange until it is told to stop. The exit code says whether it ended in order.
+pub fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    start_logging(&config.log);
+    // Before any thread begins, so that no signal is lost between the start and the loop below.
+    let signals = Signals::listen()?;
+    let mut exchange = Exchange::start(config)?;
+    info!(listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
+    loop {
+        match signals.wait(Duration::from_secs(1)) {
+            Some(Signal::Reload) => reload(&mut exchange, config_path.as_ref()),
+            Some(Signal::Stop) => break,
+            None => exchange.watch_users(),
+        }
+    }
+    drain(&mut exchange, &signals);
+    exchange.stop();
+    info!("the exchange has stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again. A bad one changes nothing, and says why.
+fn reload(exchange: &mut Exchange, path: Option<&PathBuf>) {
+    match load_config(path.map(PathBuf::as_path)) {
+        Ok(config) => match exchange.reload(config) {
+            Ok(changes) if changes.is_empty() => info!("the configuration was read again; nothing has changed"),
+            Ok(changes) => changes.iter().for_each(|change| info!(change, "the configuration has changed")),
+            Err(error) => error!(%error, "the configuration was not taken over; the old one stays"),
+        },
+        Err(errors) => {
+            for error in errors {
+                error!(%error, "the configuration is wrong; the old one stays");
+            }
+        }
+    }
+}
+
+/// Takes no new calls and waits for those there are: until the configured time is over, or a second signal comes.
+fn drain(exchange: &mut Exchange, signals: &Signals) {
+    let patience = exchange.drain_time();
+    let begun = Instant::now();
+    exchange.drain();
+    info!(calls = exchange.calls(), seconds = patience.as_secs(), "draining");
+    while exchange.calls() > 0 && begun.elapsed() < patience {
+        if matches!(signals.wait(Duration::from_millis(200)), Some(Signal::Stop)) {
+            warn!(calls = exchange.calls(), "stopping at once");
+            return;
+        }
+    }
+    if exchange.calls() > 0 {
+        warn!(calls = exchange.calls(), "the time to drain is over");
+    }
+}

@@ -1,0 +1,53 @@
+//! Signals of the operating system.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals as Iterator};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// The signals of this process, waited for on a thread of their own.
+pub struct Signals {
+    received: Receiver<Signal>,
+    handle: Handle,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the operating system does not let handlers be installed.
+    pub fn listen() -> std::io::Result<Self> {
+        let mut signals = Iterator::new([SIGHUP, SIGTERM, SIGINT])?;
+        let handle = signals.handle();
+        let (send, received) = channel();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in &mut signals {
+                let meant = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+                if send.send(meant).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { received, handle })
+    }
+
+    /// The next signal; `None` when none came in time.
+    pub fn wait(&self, timeout: Duration) -> Option<Signal> {
+        self.received.recv_timeout(timeout).ok()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
