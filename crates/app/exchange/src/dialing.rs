@@ -79,7 +79,7 @@ impl Worker {
         }
     }
 
-    fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
+    pub(crate) fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
         let bare = NameAddr::parse(uri.as_bytes()).map(|address| address.uri);
         match bare.ok().and_then(|uri| question_of_uri(&uri)) {
             Some(question) => self.look_up(now, vec![question], then),
@@ -125,7 +125,7 @@ impl Worker {
         self.go_on(now, lookup);
     }
 
-    fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
+    pub(crate) fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
         if to.is_empty() {
             self.fail(now, then);
             return;

@@ -57,9 +57,6 @@ impl Worker {
         }
         match self.nonces.judge(given.nonce, nc, now) {
             NonceVerdict::Fresh => Verdict::User(address.into()),
-            NonceVerdict::Replayed if request.method() == Some(Method::Register) && self.is_repeated(&address, request) => {
-                Verdict::User(address.into())
-            }
             NonceVerdict::Replayed => Verdict::Replayed,
             NonceVerdict::Stale | NonceVerdict::Forged => Verdict::Challenge { stale: true },
         }

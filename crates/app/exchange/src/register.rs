@@ -31,7 +31,7 @@ impl Worker {
         }
         let outcome = self.registrar.register(now, &aor, flow, request);
         let headers = |writer: &mut sx_sip::message::Writer| outcome.write(writer);
-        let reply = Reply { status: outcome.status(), headers: Some(&headers), ..Reply::default() };
+        let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };
         self.legs.agent().reply(flow, request, reply);
         Counts::add(&self.counts.registrations);
     }
@@ -41,10 +41,5 @@ impl Worker {
         let to = NameAddr::parse(request.value(HeaderName::To)?).ok()?;
         let domain = self.tables.domain_of_host(to.uri.host.as_str())?;
         Some(format!("{}@{domain}", to.user()).into())
-    }
-
-    /// Is a REGISTER the one that made the user's present binding, come again?
-    pub(crate) fn is_repeated<B: AsRef<[u8]>>(&self, aor: &str, request: &Message<B>) -> bool {
-        self.registrar.is_repeated(aor, request)
     }
 }

@@ -47,8 +47,8 @@ impl Worker {
         let request = self.passed_on(request, &source, &rules, uri.clone(), path.clone());
         let then = Then::Request { owner, request: Box::new(request) };
         match way {
-            Some(way) => self.request_along(now, vec![sx_types::Destination::Flow(way)], then),
-            None => self.request_to_uri(now, path.first().unwrap_or(&uri), then),
+            Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way)], then),
+            None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
         }
     }
 

@@ -191,7 +191,7 @@ fn rules_of(route: &Arc<sx_config::Route>, errors: &mut Vec<BuildError>) -> Vec<
         sx_config::NumberMatch::Any => Match::Prefix("".into()),
         sx_config::NumberMatch::Exact(text) => Match::Exact(text.as_ref().into()),
         sx_config::NumberMatch::Prefix(text) => Match::Prefix(text.as_ref().into()),
-        sx_config::NumberMatch::Pattern(pattern) => match Pattern::parse(&pattern.to_string()) {
+        sx_config::NumberMatch::Pattern(pattern) => match pattern.to_string().parse::<Pattern>() {
             Ok(pattern) => Match::Pattern(pattern),
             Err(error) => {
                 errors.push(BuildError::Pattern { route: route.name.clone(), error });

@@ -1,7 +1,7 @@
 //! The worker: inputs, outputs, and their order.
 
 use crate::counts::{Counts, Refusal};
-use crate::dialing::{Lookup, Question, Then};
+use crate::dialing::{Lookup, Question};
 use crate::directory::Directory;
 use crate::requests::Relayed;
 use crate::tables::Tables;
@@ -20,8 +20,8 @@ use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via};
-use sx_sip::registrar::{Change, Registrar, RegistrarConfig};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via, elements};
+use sx_sip::registrar::{Change, ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::{Transactions, Transmit};
 use sx_types::{Destination, Flow, LegId, LinkId, Ticket, Transport};
 
@@ -67,7 +67,7 @@ pub enum Input<'a> {
         /// The address of record.
         aor: &'a str,
         /// What was kept.
-        record: sx_sip::registrar::BindingRecord,
+        record: sx_sip::registrar::Record,
     },
 }
 
@@ -199,7 +199,7 @@ impl Worker {
         let mut worker = Self {
             legs: SipLegs::new(agent, LegId(1)),
             calls: Calls::new(settings.calls.clone(), tables.routes.clone(), rng.fork(), now),
-            registrar: Registrar::new(settings.registrar.clone(), rng.fork(), now),
+            registrar: Registrar::new(settings.registrar.clone(), rng.u128().to_be_bytes()),
             nonces,
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
@@ -216,6 +216,11 @@ impl Worker {
         };
         worker.take_trunks(now, &tables);
         worker
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        self.settings.worker
     }
 
     /// What the worker counts.
@@ -410,18 +415,22 @@ impl Worker {
         Counts::set(&self.counts.responses_retransmitted, counts.responses_retransmitted as usize);
     }
 
-    pub(crate) fn request_along(&mut self, now: Time, to: Vec<Destination>, then: Then) {
-        self.proceed(now, to, then);
-    }
-
-    pub(crate) fn request_to_uri(&mut self, now: Time, uri: &str, then: Then) {
-        self.look_up_uri(now, uri, then);
-    }
-
     /// Where a user is registered, as targets.
     pub(crate) fn contacts(&mut self, now: Time, aor: &str) -> Vec<Target> {
-        let worker = self.settings.worker;
-        self.registrar.contacts(now, aor).map(|contact| contact.target(worker)).collect()
+        let locals = self.legs.agent_ref().locals();
+        let target = |contact: ContactView<'_>| Target::Contact {
+            uri: contact.uri.into(),
+            path: elements(contact.path.as_bytes()).map(|hop| String::from_utf8_lossy(hop).into()).collect(),
+            flow: match contact.way {
+                Way::Uri => None,
+                Way::Flow(flow) => Some(flow),
+                Way::Datagrams(remote) => match locals.way_to(Transport::Udp, remote, None) {
+                    Destination::Flow(flow) => Some(flow),
+                    Destination::Address { .. } => None,
+                },
+            },
+        };
+        self.registrar.contacts(now, aor).map(target).collect()
     }
 }
 
@@ -451,7 +460,7 @@ impl Engine for Worker {
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }
-            Input::Restore { aor, record } => self.registrar.restore(now, aor, record),
+            Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }
         self.settle(now);
     }

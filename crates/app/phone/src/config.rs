@@ -1,6 +1,7 @@
 //! What a telephone is told before it starts, and why it did not.
 
 use crate::wav::WavError;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use sx_types::Transport;
 pub use sx_net::tls::{Pem, TrustAnchors};
 
 /// All that a telephone is told. [`PhoneConfig::new`] fills in what is usual.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PhoneConfig {
     /// Where every request goes.
     pub server: Server,
@@ -175,6 +176,17 @@ impl PhoneConfig {
     }
 }
 
+impl fmt::Debug for PhoneConfig {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = &self.server;
+        let mut text = f.debug_struct("PhoneConfig");
+        text.field("server", server).field("domain", &self.domain).field("user", &self.user);
+        text.field("register", &self.register).field("answer", &self.answer).field("source", &self.source);
+        text.finish_non_exhaustive()
+    }
+}
+
 impl Server {
     /// A server over UDP or TCP, or over TLS with a certificate for the domain from an authority that the system trusts.
     pub fn new(transport: Transport, address: SocketAddr) -> Self {
@@ -192,6 +204,14 @@ fn check(field: &'static str, text: &str, allowed: impl Fn(char) -> bool) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let server = Server::new(Transport::Udp, ([127, 0, 0, 1], 5060).into());
+        let config =
+            PhoneConfig { password: Some("hunter2".into()), ..PhoneConfig::new(server, "example.com", "1001") };
+        assert!(!format!("{config:#?}").contains("hunter2"));
+    }
 
     #[test]
     fn what_cannot_stand_in_a_header_is_named() {

@@ -40,6 +40,8 @@ mod negotiation;
 mod registration;
 mod request;
 mod run;
+mod session;
+mod setup;
 mod shared;
 mod source;
 mod wav;

@@ -1,5 +1,8 @@
 //! The sound of one call: a pair of sockets, packets each 20 ms, reports each 5 s, keys both ways.
 
+#[cfg(test)]
+mod tests;
+
 use crate::event::MediaStats;
 use crate::negotiation::Agreed;
 use crate::source::{KEY, KEY_PAUSE, Source};

@@ -46,7 +46,8 @@ impl Negotiation {
         };
         let formats = laws.iter().map(format).chain([OurFormat::TELEPHONE_EVENT]).collect();
         // The session is written in decimal, and some read it into a signed number.
-        let ours = Ours { session: session >> 2, version: 1, rtp, formats, direction: Direction::SendRecv, ptime_ms: 20 };
+        let ours =
+            Ours { session: session >> 2, version: 1, rtp, formats, direction: Direction::SendRecv, ptime_ms: 20 };
         Self { ours, described: false }
     }
 

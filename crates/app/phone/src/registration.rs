@@ -4,7 +4,7 @@
 //!  Off ──begin──► Asking ──200──► Registered ──refresh due──► Asking …
 //!                   │  └──no answer, no way, 5xx──► Waiting ──retry due──► Asking
 //!                   └──3xx, 4xx, 6xx──► Off
-//!  any ──end──► Leaving ──any response──► Off
+//!  any ──end──► Leaving ──every response──► Off
 //! ```
 
 use crate::event::PhoneEvent;
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// When it is tried again after the connection was lost.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// Keep-alives hold the way through a NAT open, and a connection from being idle.
-//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 /// The binding of our address.
@@ -46,9 +46,17 @@ pub(crate) struct Registration {
 enum State {
     Off,
     Asking,
-    Registered { refresh_at: Time, keep_alive_at: Time },
-    Waiting { retry_at: Time },
-    Leaving,
+    Registered {
+        refresh_at: Time,
+        keep_alive_at: Time,
+    },
+    Waiting {
+        retry_at: Time,
+    },
+    /// So many REGISTERs of ours are unanswered; the last takes the binding back.
+    Leaving {
+        unanswered: u8,
+    },
 }
 
 impl Registration {
@@ -64,7 +72,7 @@ impl Registration {
         match self.state {
             State::Registered { refresh_at, keep_alive_at } => Some(refresh_at.min(keep_alive_at)),
             State::Waiting { retry_at } => Some(retry_at),
-            State::Off | State::Asking | State::Leaving => None,
+            State::Off | State::Asking | State::Leaving { .. } => None,
         }
     }
 }
@@ -72,7 +80,7 @@ impl Registration {
 impl Run {
     /// Registers, whatever there was before.
     pub(crate) fn register(&mut self) {
-        if !matches!(self.registration.state, State::Asking | State::Leaving) {
+        if !matches!(self.registration.state, State::Asking | State::Leaving { .. }) {
             self.registration.state = State::Asking;
             self.send_register(self.registration.expires);
         }
@@ -84,10 +92,11 @@ impl Run {
             // Nothing of ours is there, as far as we know.
             State::Off | State::Waiting { .. } => self.registration.state = State::Off,
             State::Asking | State::Registered { .. } => {
-                self.registration.state = State::Leaving;
+                let unanswered = 1 + u8::from(self.registration.state == State::Asking);
+                self.registration.state = State::Leaving { unanswered };
                 self.send_register(0);
             }
-            State::Leaving => {}
+            State::Leaving { .. } => {}
         }
     }
 
@@ -123,7 +132,7 @@ impl Run {
             to: vec![self.server.clone()],
             method: Method::Register,
             uri: format!("sip:{}", self.config.domain).into(),
-            from: self.from_value(),
+            from: self.caller(),
             to_value: format!("<{aor}>").into(),
             call_id: self.registration.call_id.clone(),
             seq: self.registration.seq,
@@ -131,7 +140,7 @@ impl Run {
             headers: vec![
                 header(HeaderName::Contact, contact),
                 header(HeaderName::Expires, expires.to_string()),
-                header(HeaderName::Supported, "path, outbound".into()),
+                header(HeaderName::Supported, "path".into()),
             ],
             hops: 70,
             body: None,
@@ -146,8 +155,10 @@ impl Run {
         // Answers to challenges have used numbers too.
         let used = response.and_then(|r| CSeq::parse(r.value(HeaderName::CSeq)?).ok()).map_or(0, |cseq| cseq.number);
         self.registration.seq = self.registration.seq.max(used + 1);
-        match self.registration.state {
-            State::Leaving => {
+        let state = self.registration.state;
+        match state {
+            State::Leaving { unanswered: 2.. } => self.registration.state = State::Leaving { unanswered: 1 },
+            State::Leaving { .. } => {
                 self.registration.state = State::Off;
                 self.shared.emit(PhoneEvent::Unregistered);
             }
@@ -184,8 +195,7 @@ impl Run {
 
     fn registration_failed(&mut self, status: u16, response: Option<&OwnedMessage>) {
         let may_pass = matches!(status, 408 | 500..=599);
-        self.registration.state =
-            if may_pass { State::Waiting { retry_at: self.now + RETRY } } else { State::Off };
+        self.registration.state = if may_pass { State::Waiting { retry_at: self.now + RETRY } } else { State::Off };
         let (reason, warning) = match response {
             Some(response) => warning_of(response),
             None => (reason_phrase(status).to_owned(), None),
@@ -201,7 +211,8 @@ fn granted(response: &OwnedMessage, contact: &str) -> Option<u32> {
         .elements(HeaderName::Contact)
         .filter_map(|element| NameAddr::parse(element).ok())
         .find(|listed| listed.uri.text == contact);
-    ours.and_then(|listed| listed.params.value("expires")?.parse().ok()).or_else(|| response.number(HeaderName::Expires))
+    ours.and_then(|listed| listed.params.value("expires")?.parse().ok())
+        .or_else(|| response.number(HeaderName::Expires))
 }
 
 /// A random number as a UUID of version 4.

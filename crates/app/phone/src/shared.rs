@@ -195,7 +195,7 @@ mod tests {
         let shared = Shared::default();
         shared.emit(PhoneEvent::Established);
         let seen = vec![PhoneEvent::Established];
-        let failed = shared.wait_for(|event| event.is_end(), NOW);
+        let failed = shared.wait_for(PhoneEvent::is_end, NOW);
         assert_eq!(failed, Err(WaitError::Timeout { timeout: NOW, seen: seen.clone() }));
         assert_eq!(shared.wait_for(|_| true, NOW), Ok(PhoneEvent::Established));
     }
@@ -208,7 +208,7 @@ mod tests {
         shared.emit(PhoneEvent::Established);
         shared.stopped();
         assert_eq!(events.iter().collect::<Vec<_>>(), [PhoneEvent::EarlyMedia, PhoneEvent::Established]);
-        assert_eq!(shared.wait_for(|event| event.is_end(), NOW).expect_err("stopped").seen().len(), 2);
+        assert_eq!(shared.wait_for(PhoneEvent::is_end, NOW).expect_err("stopped").seen().len(), 2);
     }
 
     #[test]

@@ -120,12 +120,8 @@ mod tests {
     use super::*;
 
     fn write(path: &Path, channels: u16, hz: u32, samples: &[i16]) {
-        let spec = hound::WavSpec {
-            channels,
-            sample_rate: hz,
-            bits_per_sample: 16,
-            sample_format: hound::SampleFormat::Int,
-        };
+        let spec =
+            hound::WavSpec { channels, sample_rate: hz, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
         let mut writer = hound::WavWriter::create(path, spec).expect("creates");
         samples.iter().for_each(|sample| writer.write_sample(*sample).expect("writes"));
         writer.finalize().expect("ends");

@@ -8,6 +8,7 @@
 //! | [`message`] | parsing without copying, checking, strict writing |
 //! | [`transaction`] | retransmission, matching and timers |
 //! | [`frame`] | finding messages in a byte stream |
+//! | [`registrar`] | where users are, and REGISTER |
 //!
 //! ```
 //! use sx_sip::message::{HeaderName, Message};
@@ -21,5 +22,6 @@ pub mod digest;
 pub mod frame;
 pub mod local;
 pub mod message;
+pub mod registrar;
 pub mod session;
 pub mod transaction;

@@ -22,9 +22,9 @@ use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::agent::AgentConfig;
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
-use sx_sip::registrar::{BindingRecord, RegistrarConfig};
+use sx_sip::registrar::{Record, RegistrarConfig};
 use sx_sip::transaction::Timers;
-use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, KeyedLog, Users};
+use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, Users};
 use sx_types::{LegId, Transport};
 use tracing::{error, info, warn};
 
@@ -89,7 +89,7 @@ impl Exchange {
         let mut counts = Vec::new();
         for (number, part) in parts.into_iter().enumerate() {
             let name = format!("worker-{number}");
-            let (bindings, kept) = data.keyed::<BindingRecord>(&format!("bindings-{number}"), &JournalOptions::default())?;
+            let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;
             let storing = Arc::new(AtomicBool::new(true));
             let mut worker = Worker::new(clock.now(), settings(&config, number as u16), tables.clone(), directory.clone(), locals(&config, &part.net, number as u16, outward), Rng::new(seed()));
             restore(&mut worker, clock.now(), kept);
@@ -129,6 +129,11 @@ impl Exchange {
     /// The address of the server for probes and metrics.
     pub fn http_address(&self) -> SocketAddr {
         self.http.local_addr()
+    }
+
+    /// The address this host reaches others from.
+    pub fn outward_ip(&self) -> IpAddr {
+        self.outward.0.into()
     }
 
     /// How long a drain may take.
@@ -202,7 +207,8 @@ impl Exchange {
 fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
-        addresses.extend([outward.0.into(), outward.1.into(), Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
+        addresses.extend([outward.1, Ipv6Addr::LOCALHOST].map(IpAddr::from));
     }
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
@@ -216,8 +222,8 @@ fn load_users(users: &Users) -> anyhow::Result<Directory> {
     let users = users.load_all()?.into_iter().map(|user| User {
         name: user.name.into(),
         domain: user.domain.into(),
-        md5: Ha1::from_md5(user.ha1.md5),
-        sha256: Ha1::from_sha256(user.ha1.sha256),
+        md5: Ha1::from_md5(user.ha1_md5),
+        sha256: Ha1::from_sha256(user.ha1_sha256),
     });
     Ok(Directory::new(users))
 }
@@ -293,7 +299,7 @@ fn settings(config: &Config, worker: u16) -> WorkerSettings {
     }
 }
 
-fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, BindingRecord)>) {
+fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
     if !kept.is_empty() {
         info!(bindings = kept.len(), "bindings are restored");
     }

@@ -113,7 +113,7 @@ impl Watch {
         out.counter("strowger_cdr_commit_failures", "", "Writes of the journal that the file system refused.")
             .sample(&[], journal.commit_failures.load(Ordering::Relaxed));
         out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.").sample(&[], self.records.fold_lag());
-        if let Some(expiry) = self.tls.as_ref().and_then(|tls| tls.not_after()) {
+        if let Some(expiry) = self.tls.as_ref().map(|tls| tls.not_after()) {
             out.gauge("strowger_tls_certificate_expiry_seconds", "seconds", "When the first certificate expires, as Unix time.")
                 .sample(&[], expiry.as_secs());
         }

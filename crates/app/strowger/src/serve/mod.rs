@@ -9,11 +9,12 @@ mod shell;
 mod signals;
 mod tls;
 
-pub use build::{Exchange, StartError};
+pub use build::Exchange;
+pub use signals::Signals;
 pub use log::start_logging;
 
 use crate::cli::load_config;
-use signals::{Signal, Signals};
+use signals::Signal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

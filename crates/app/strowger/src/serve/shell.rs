@@ -14,7 +14,7 @@ use sx_io_rtp::PacketThreads;
 use sx_media::MediaEvent;
 use sx_net::resolve::{Question, Resolver};
 use sx_net::{Net, NetEvent, Waker};
-use sx_sip::registrar::{BindingRecord, Change};
+use sx_sip::registrar::{Change, Record};
 use sx_store::{CdrWriter, KeyedLog};
 use sx_types::{Destination, LinkId, Transport};
 use tracing::{debug, error, info, warn};
@@ -65,7 +65,7 @@ pub struct Shell {
     pub rtp: Arc<PacketThreads>,
     pub resolver: Arc<Resolver>,
     pub records: CdrWriter,
-    pub bindings: KeyedLog<BindingRecord>,
+    pub bindings: KeyedLog<Record>,
     pub hep: Option<HepExport>,
     /// The bound address of each listening link, for copies of signalling.
     pub links: Vec<(LinkId, SocketAddr)>,
@@ -194,8 +194,8 @@ impl Shell {
 
     fn keep(&mut self, change: &Change) {
         let kept = match change {
-            Change::Put(aor, record) => self.bindings.put(aor, record),
-            Change::Delete(aor) => self.bindings.delete(aor),
+            Change::Put { aor, record } => self.bindings.put(aor, record),
+            Change::Delete { aor } => self.bindings.delete(aor),
         };
         if let Err(error) = kept {
             error!(%error, "a binding could not be kept");

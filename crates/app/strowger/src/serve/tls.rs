@@ -34,7 +34,7 @@ pub fn build(config: &Config, now: Time) -> Result<Option<Arc<TlsConfig>>, TlsCo
         } else {
             TrustAnchors::Files(tls.trust.iter().cloned().map(Pem::File).collect())
         },
-        version_min: TlsVersion::Tls12,
+        version_min: TlsVersion::V12,
     };
     TlsConfig::build(&settings, now).map(|tls| Some(Arc::new(tls)))
 }

@@ -13,6 +13,7 @@ mod sessions;
 mod tests;
 
 pub use request::{OutgoingRequest, RequestId};
+pub use sessions::AcceptError;
 
 use crate::digest::Credentials;
 use crate::local::Locals;
@@ -207,7 +208,9 @@ impl Agent {
     }
 
     fn refuse_malformed<B: AsRef<[u8]>>(&mut self, flow: Flow, message: &Message<B>, defect: Defect) -> Disposition {
-        let answerable = message.value(HeaderName::Via).is_some() && message.value(HeaderName::CallId).is_some();
+        //= https://www.rfc-editor.org/rfc/rfc4475#section-3.3.1
+        // Without a Via nobody waits for the answer; whatever else is missing, a 400 helps to find out what.
+        let answerable = message.value(HeaderName::Via).is_some();
         if matches!(message.method(), Some(method) if method != Method::Ack) && answerable {
             let text = defect.to_string();
             let headers = |writer: &mut Writer| {

@@ -1,8 +1,8 @@
 //! The verbs of an agent about sessions.
 
 use super::{Agent, Core};
-use crate::message::{CSeq, HeaderName, Message, Method, Writer};
-use crate::session::{Outgoing, Phase, Replaces, Session, SessionId, SessionSnapshot};
+use crate::message::{CSeq, HeaderName, Message, Method, Params, Writer};
+use crate::session::{Outgoing, Phase, Replaces, SDP, Session, SessionId, SessionSnapshot, description};
 use crate::transaction::{Reply, ServerId};
 use bytes::Bytes;
 use sx_engine::Time;
@@ -20,6 +20,12 @@ pub enum AcceptError {
     /// An extension is required that we do not have; answered with 420.
     #[error("an extension is required that is not supported")]
     BadExtension,
+    /// Its body is none that we understand; answered with 415.
+    #[error("the body is not understood")]
+    UnsupportedBody,
+    /// The caller takes no session description in answer; answered with 406.
+    #[error("no session description is acceptable")]
+    NotAcceptable,
     /// An outgoing INVITE has no destination.
     #[error("no destination")]
     NoDestination,
@@ -54,6 +60,14 @@ impl Agent {
             };
             self.reply(flow, invite, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
             return Err(AcceptError::BadExtension);
+        }
+        if let Some((status, error)) = unreadable(invite) {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::Accept, format_args!("{SDP}"));
+                writer.raw_header(b"Accept-Encoding", b"identity");
+            };
+            self.reply(flow, invite, Reply { status, headers: Some(&headers), ..Reply::default() });
+            return Err(error);
         }
         let server = self.core.transactions.open(flow, invite, 0, now);
         let core = &mut self.core;
@@ -235,4 +249,25 @@ fn unsupported<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Vec<u8>> {
     let known = |token: &[u8]| ["100rel", "replaces", "timer"].iter().any(|k| token.eq_ignore_ascii_case(k.as_bytes()));
     let unknown: Vec<&[u8]> = request.elements(HeaderName::Require).filter(|token| !known(token)).collect();
     (!unknown.is_empty()).then(|| unknown.join(&b", "[..]))
+}
+
+/// Why we cannot make an offer and an answer of an INVITE's body, or of what its sender accepts.
+fn unreadable<B: AsRef<[u8]>>(invite: &Message<B>) -> Option<(u16, AcceptError)> {
+    let optional = |value: &[u8]| Params(value).value("handling").is_some_and(|v| v.eq_ignore_ascii_case("optional"));
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+    // A body that is not optional must be understood.
+    let encoded = invite.elements(HeaderName::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let foreign = encoded || description(invite).is_none();
+    if foreign && !invite.body().is_empty() && !invite.value(HeaderName::ContentDisposition).is_some_and(optional) {
+        return Some((415, AcceptError::UnsupportedBody));
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.1
+    // Without Accept, session descriptions are accepted.
+    let sdp = |range: &[u8]| {
+        let range = range.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        [SDP, "application/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known.as_bytes()))
+            || range.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"))
+    };
+    let says = invite.value(HeaderName::Accept).is_some();
+    (says && !invite.elements(HeaderName::Accept).any(sdp)).then_some((406, AcceptError::NotAcceptable))
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a message that parsed: the status a request is refused with, the reason a response is dropped.
 
-use super::{CSeq, HeaderName, Message, Method, NameAddr, StartLine, Uri, UriError, ValueError, Via};
+use super::{CSeq, HeaderName, Message, Method, NameAddr, StartLine, Uri, UriError, ValueError, Via, elements};
 use std::fmt;
 
 /// Why a message cannot be handled. The peer's fault, each time.
@@ -42,8 +42,8 @@ impl Defect {
     }
 }
 
-/// Headers that stand at most once.
-const SINGLE: [HeaderName; 7] = [
+/// Headers that stand at most once, a bit for each.
+const SINGLE: u64 = bits([
     HeaderName::CallId,
     HeaderName::CSeq,
     HeaderName::From,
@@ -51,7 +51,16 @@ const SINGLE: [HeaderName; 7] = [
     HeaderName::MaxForwards,
     HeaderName::ContentType,
     HeaderName::Expires,
-];
+]);
+
+const fn bits(names: [HeaderName; 7]) -> u64 {
+    let (mut bits, mut at) = (0, 0);
+    while at < names.len() {
+        bits |= 1 << names[at] as u8;
+        at += 1;
+    }
+    bits
+}
 
 impl<B: AsRef<[u8]>> Message<B> {
     /// Checks what every message must have.
@@ -62,8 +71,7 @@ impl<B: AsRef<[u8]>> Message<B> {
         }
         self.check_single()?;
         self.check_length()?;
-        let via = self.elements(HeaderName::Via).next().ok_or(Defect::Missing(HeaderName::Via))?;
-        Via::parse(via).map_err(|e| Defect::Malformed(HeaderName::Via, e))?;
+        self.check_via()?;
         let call_id = self.value(HeaderName::CallId).ok_or(Defect::Missing(HeaderName::CallId))?;
         if call_id.is_empty() || call_id.iter().any(|b| *b <= b' ') {
             return Err(Defect::Malformed(HeaderName::CallId, ValueError::Malformed));
@@ -91,17 +99,26 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     fn check_single(&self) -> Result<(), Defect> {
         let mut seen = 0u64;
-        for header in self.headers() {
-            if header.name == HeaderName::Other {
-                continue;
-            }
-            let bit = 1u64 << header.name as u8;
-            if seen & bit != 0 && SINGLE.contains(&header.name) {
-                return Err(Defect::Repeated(header.name));
+        for name in self.names() {
+            let bit = 1u64 << name as u8 & SINGLE;
+            if seen & bit != 0 {
+                return Err(Defect::Repeated(name));
             }
             seen |= bit;
         }
         Ok(())
+    }
+
+    /// The topmost Via is ours to read. What stands in the same header must be Vias as well: a stray separator there
+    /// leaves open who is to get the response.
+    //= https://www.rfc-editor.org/rfc/rfc4475#section-3.1.2.1
+    fn check_via(&self) -> Result<(), Defect> {
+        let value = self.value(HeaderName::Via).ok_or(Defect::Missing(HeaderName::Via))?;
+        let mut vias = elements(value).peekable();
+        if vias.peek().is_none() {
+            return Err(Defect::Missing(HeaderName::Via));
+        }
+        vias.try_for_each(|via| Via::parse(via).map(drop)).map_err(|e| Defect::Malformed(HeaderName::Via, e))
     }
 
     fn check_length(&self) -> Result<(), Defect> {
@@ -110,7 +127,7 @@ impl<B: AsRef<[u8]>> Message<B> {
         if values.any(|other| other != first) {
             return Err(Defect::ContentLength);
         }
-        let length = self.content_length().ok_or(Defect::ContentLength)?;
+        let length = super::decimal(first).ok_or(Defect::ContentLength)?;
         if length as usize > self.bytes_after_headers() { Err(Defect::BodyTruncated) } else { Ok(()) }
     }
 

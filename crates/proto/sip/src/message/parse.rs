@@ -231,6 +231,11 @@ impl<B: AsRef<[u8]>> Message<B> {
         }
     }
 
+    /// The name of every header field in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = HeaderName> {
+        self.headers.iter().map(|entry| entry.name)
+    }
+
     /// The values of every header with this name, in order, each as written (it may hold several elements).
     pub fn values(&self, name: HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.headers

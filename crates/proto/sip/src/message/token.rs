@@ -8,14 +8,12 @@ static CLASSES: [u8; 256] = classes();
 pub(crate) const TOKEN: u8 = 1;
 /// Linear white space, folding included.
 pub(crate) const SPACE: u8 = 2;
-/// Stands in no URI: white space, control characters, quotes, angle brackets.
-pub(crate) const NO_URI: u8 = 4;
 /// May stand in the user part of a URI, the per cent sign of an escape included.
-pub(crate) const USER: u8 = 8;
+pub(crate) const USER: u8 = 4;
 /// A character of a host name.
-pub(crate) const HOST: u8 = 16;
+pub(crate) const HOST: u8 = 8;
 /// A character of a scheme.
-pub(crate) const SCHEME: u8 = 32;
+pub(crate) const SCHEME: u8 = 16;
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
@@ -25,9 +23,6 @@ const fn classes() -> [u8; 256] {
         if b.is_ascii_alphanumeric() {
             table[byte] |= TOKEN | USER | HOST | SCHEME;
         }
-        if b <= b' ' || b == 0x7f {
-            table[byte] |= NO_URI;
-        }
         if b >= 0x80 {
             table[byte] |= USER;
         }
@@ -35,7 +30,6 @@ const fn classes() -> [u8; 256] {
     }
     mark(&mut table, b"-.!%*_+`'~", TOKEN);
     mark(&mut table, b" \t\r\n", SPACE);
-    mark(&mut table, b"<>\"", NO_URI);
     mark(&mut table, b"-_.!~*'()%&=+$,;?/#", USER);
     mark(&mut table, b"-._", HOST);
     mark(&mut table, b"+-.", SCHEME);
@@ -55,9 +49,11 @@ pub(crate) fn all_of(bytes: &[u8], classes: u8) -> bool {
     bytes.iter().all(|byte| CLASSES[usize::from(*byte)] & classes != 0)
 }
 
-/// Is some byte of one of these classes? Looks at each byte, which for short texts is faster than to stop early.
-pub(crate) fn any_of(bytes: &[u8], classes: u8) -> bool {
-    bytes.iter().fold(0, |seen, byte| seen | CLASSES[usize::from(*byte)]) & classes != 0
+/// Is there nothing that stands in no URI: white space, control characters, quotes, angle brackets? Looks at every
+/// byte, so that it can be done to many at once.
+pub(crate) fn may_be_uri(bytes: &[u8]) -> bool {
+    let bad = |byte: u8| (byte <= b' ') | (byte == 0x7f) | (byte == b'"') | (byte == b'<') | (byte == b'>');
+    !bytes.iter().fold(false, |seen, byte| seen | bad(*byte))
 }
 
 /// Linear white space, folding included.

@@ -1,6 +1,6 @@
 //! SIP, SIPS and tel URIs, borrowed from the text.
 
-use super::token::{HOST, NO_URI, Params, SCHEME, USER, all_of, any_of, decimal};
+use super::token::{HOST, Params, SCHEME, USER, all_of, decimal, may_be_uri};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -71,10 +71,10 @@ impl<'a> Uri<'a> {
     /// Reads a URI.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, UriError> {
         let text = std::str::from_utf8(bytes).map_err(|_| UriError::Character)?;
-        if any_of(bytes, NO_URI) {
+        if !may_be_uri(bytes) {
             return Err(UriError::Character);
         }
-        let (name, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        let (name, rest) = split_at(text, b':').ok_or(UriError::Scheme)?;
         if name.is_empty() || !all_of(name.as_bytes(), SCHEME) {
             return Err(UriError::Scheme);
         }
@@ -102,7 +102,7 @@ impl<'a> Uri<'a> {
     }
 
     fn parse_tel(mut uri: Self, rest: &'a str) -> Result<Self, UriError> {
-        let end = rest.find(';').unwrap_or(rest.len());
+        let end = memchr::memchr(b';', rest.as_bytes()).unwrap_or(rest.len());
         uri.user = &rest[..end];
         uri.params = Params(&rest.as_bytes()[end..]);
         let visual = |b: u8| b.is_ascii_hexdigit() || matches!(b, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#');
@@ -111,25 +111,24 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(mut uri: Self, rest: &'a str) -> Result<Self, UriError> {
         // An @ may stand in headers, but not unescaped in a host; the user part may itself hold ; and ?.
-        let hostpart = match rest.find('@') {
-            Some(at) => {
-                let userinfo = &rest[..at];
-                let (user, password) = match userinfo.find(':') {
-                    Some(colon) => (&userinfo[..colon], Some(&userinfo[colon + 1..])),
+        let hostpart = match split_at(rest, b'@') {
+            Some((userinfo, hostpart)) => {
+                let (user, password) = match split_at(userinfo, b':') {
+                    Some((user, password)) => (user, Some(password)),
                     None => (userinfo, None),
                 };
                 if user.is_empty() || !all_of(user.as_bytes(), USER) || !escapes_are_whole(user) {
                     return Err(UriError::User);
                 }
                 (uri.user, uri.password) = (user, password);
-                &rest[at + 1..]
+                hostpart
             }
             None => rest,
         };
-        let host_end = hostpart.find([';', '?']).unwrap_or(hostpart.len());
+        let host_end = memchr::memchr2(b';', b'?', hostpart.as_bytes()).unwrap_or(hostpart.len());
         (uri.host, uri.port) = parse_hostport(&hostpart[..host_end])?;
         let tail = &hostpart[host_end..];
-        let question = tail.find('?').unwrap_or(tail.len());
+        let question = memchr::memchr(b'?', tail.as_bytes()).unwrap_or(tail.len());
         uri.params = Params(&tail.as_bytes()[..question]);
         uri.headers = tail.get(question + 1..).unwrap_or_default();
         Ok(uri)
@@ -146,12 +145,18 @@ impl<'a> Uri<'a> {
     }
 }
 
+/// What stands before and after the first of these ASCII characters.
+fn split_at(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
 pub(crate) fn parse_hostport(text: &str) -> Result<(Host<'_>, Option<u16>), UriError> {
     let host_end = if text.starts_with('[') {
-        text.find(']').ok_or(UriError::Host)? + 1
+        memchr::memchr(b']', text.as_bytes()).ok_or(UriError::Host)? + 1
     } else {
-        text.find(':').unwrap_or(text.len())
+        memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len())
     };
     let (host, rest) = text.split_at(host_end);
     let valid = if let Some(inner) = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {

@@ -1,6 +1,6 @@
 //! Typed header values: addresses, Via, CSeq, RAck.
 
-use super::token::{Params, decimal, find_outside, is_space, is_token, trim, unquote};
+use super::token::{Params, TOKEN, all_of, decimal, find_outside, is_space, is_token, trim, unquote};
 use super::uri::{Host, Uri, UriError, parse_hostport};
 use super::{Method, unescape};
 use std::borrow::Cow;
@@ -107,6 +107,9 @@ impl<'a> Via<'a> {
     pub fn parse(element: &'a [u8]) -> Result<Self, ValueError> {
         let semicolon = memchr::memchr(b';', element).unwrap_or(element.len());
         let (head, params) = (trim(&element[..semicolon]), Params(&element[semicolon..]));
+        if let Some(via) = Self::parse_compact(head, params) {
+            return Ok(via);
+        }
         let space = head.iter().rposition(|b| is_space(*b)).ok_or(ValueError::Malformed)?;
         let (protocol, sent_by) = (trim(&head[..space]), &head[space + 1..]);
         // White space may stand around each slash and, oddly, around the colon of the port.
@@ -124,6 +127,18 @@ impl<'a> Via<'a> {
             None => Self::parse_spaced_hostport(text)?,
         };
         Ok(Self { transport, host, port, branch: params.value("branch").unwrap_or_default(), params })
+    }
+
+    /// Reads what nearly every sender writes: one space, and none elsewhere.
+    fn parse_compact(head: &'a [u8], params: Params<'a>) -> Option<Self> {
+        let rest = head.strip_prefix(b"SIP/2.0/")?;
+        let space = memchr::memchr(b' ', rest)?;
+        let (transport, sent_by) = (&rest[..space], std::str::from_utf8(&rest[space + 1..]).ok()?);
+        if transport.is_empty() || !all_of(transport, TOKEN) {
+            return None;
+        }
+        let (transport, (host, port)) = (std::str::from_utf8(transport).ok()?, parse_hostport(sent_by).ok()?);
+        Some(Self { transport, host, port, branch: params.value("branch").unwrap_or_default(), params })
     }
 
     fn split_spaced(head: &[u8], colon: usize) -> Option<(&[u8], &[u8])> {

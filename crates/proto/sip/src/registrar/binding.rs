@@ -86,18 +86,12 @@ impl Binding {
 
     /// Takes over what a request says of a contact that is bound already. A refresh that changes no text keeps it.
     pub fn update(&mut self, parts: &Parts<'_>) {
-        let text = if (self.uri(), self.path(), self.instance()) == (parts.uri, parts.path, parts.instance) {
-            Some(std::mem::take(&mut self.text))
+        if (self.uri(), self.path(), self.instance()) == (parts.uri, parts.path, parts.instance) {
+            let text = std::mem::take(&mut self.text);
+            let (uri_end, path_end) = (self.uri_end, self.path_end);
+            *self = Self { text, uri_end, path_end, ..Self::new(&Parts { uri: "", path: "", instance: "", ..*parts }) };
         } else {
-            None
-        };
-        match text {
-            Some(text) => {
-                let same = Parts { uri: "", path: "", instance: "", ..*parts };
-                let (uri_end, path_end) = (self.uri_end, self.path_end);
-                *self = Self { text, uri_end, path_end, ..Self::new(&same) };
-            }
-            None => *self = Self::new(parts),
+            *self = Self::new(parts);
         }
     }
 

@@ -95,18 +95,16 @@ impl BindingRecord {
         })
     }
 
-    /// `None` when the texts are longer than any registrar accepts.
+    /// `None` when the texts are such as no registrar accepts: too long, or with line ends in them.
     pub(super) fn restore(&self, updated: u32) -> Option<Binding> {
-        if self.uri.len() + self.path.len() + self.instance.len() > usize::from(u16::MAX) {
+        let texts = [&self.uri, &self.path, &self.instance];
+        let length: usize = texts.iter().map(|text| text.len()).sum();
+        if length > usize::from(u16::MAX) || texts.iter().any(|text| text.bytes().any(|b| b.is_ascii_control())) {
             return None;
         }
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let flow = Flow {
-            worker: 0,
-            link: LinkId(0),
-            transport: Transport::Udp,
-            remote: self.remote.unwrap_or(nowhere),
-        };
+        let flow =
+            Flow { worker: 0, link: LinkId(0), transport: Transport::Udp, remote: self.remote.unwrap_or(nowhere) };
         Some(Binding::new(&Parts {
             uri: &self.uri,
             path: &self.path,

@@ -3,6 +3,7 @@
 use super::outgoing::Outgoing;
 use super::{Description, Ended, EndedBy, Phase, Session, SessionEvent, description_of, q850_of};
 use crate::agent::Core;
+use crate::dialog::RequestPart;
 use crate::digest::Credentials;
 use crate::message::{HeaderName, Message, Method, NameAddr, Writer, elements};
 use crate::transaction::{ClientId, ClientRequest};
@@ -83,12 +84,9 @@ impl Session {
         let (seq, full) = (calling.seq, calling.acknowledged.len() == EARLY_MAX);
         match calling.acknowledged.iter_mut().find(|(known, _)| **known == *tag) {
             Some((_, last)) if rseq == *last + 1 => *last = rseq,
-            // One that came again is acknowledged again, but not heard twice.
-            Some((_, last)) if rseq != *last => return false,
-            Some(_) => {
-                self.send_prack(core, now, rseq, seq, response);
-                return false;
-            }
+            // One that comes again is discarded: its PRACK is a transaction, and repeats itself. Another PRACK would
+            // acknowledge nothing and be refused.
+            Some(_) => return false,
             None if full => return false,
             None => calling.acknowledged.push((tag.into(), rseq)),
         }
@@ -152,7 +150,12 @@ impl Session {
         let ours = std::mem::replace(&mut self.dialog, other);
         let phase = std::mem::replace(&mut self.phase, Phase::Gone);
         self.acknowledge(core, seq, None);
-        self.send(core, now, Method::Bye, &|_| {}, None);
+        let part =
+            RequestPart { method: Method::Bye, seq: self.dialog.next_seq(), hops: 70, headers: None, body: None };
+        // Nobody waits for its outcome: the session is the first branch's.
+        let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Bye, owner: 0 };
+        let (dialog, locals) = (&self.dialog, &core.locals);
+        core.transactions.request(request, now, |branch| dialog.request(&part, branch, locals));
         (self.dialog, self.phase) = (ours, phase);
     }
 

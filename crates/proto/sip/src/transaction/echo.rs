@@ -63,7 +63,9 @@ impl Echo {
         }
         // A request within a dialog has a tag already.
         let tagged = has_tag(&self.to);
-        if answer.to_tag.is_empty() || tagged {
+        if self.to.is_empty() {
+            // A malformed request is told so without what it did not say.
+        } else if answer.to_tag.is_empty() || tagged {
             writer.header_bytes(HeaderName::To, &self.to);
         } else {
             let to = String::from_utf8_lossy(&self.to);

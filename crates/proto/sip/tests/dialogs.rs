@@ -1,0 +1,221 @@
+//! What a peer written by hand gets from an agent: forks, retries, routes, numbers and tags.
+
+mod wire;
+
+use std::time::Duration;
+use sx_sip::agent::Disposition;
+use sx_sip::message::{HeaderName, Method};
+use sx_sip::session::{Ended, EndedBy, SessionEvent};
+use wire::{Alone, BOB, address, in_dialog, labels, our_tag, request, respond, value};
+
+const CONTACT: &str = "Contact: <sip:bob@192.0.2.2:5060>\r\n";
+
+/// A call that Bob has answered, and our tag in it.
+fn answered(invite_lines: &str, remote: &str) -> (Alone, String) {
+    let mut alone = Alone::new();
+    let session = alone.invited(remote, &request("INVITE", "1", 1, invite_lines, "offer"));
+    alone.agent.answer(alone.now, session, Some(bytes::Bytes::from_static(b"answer")), &[]);
+    let tag = our_tag(&alone.sent_one());
+    alone.receive_from(remote, in_dialog("ACK", "ack", 1, &tag, "", "").as_bytes());
+    assert!(matches!(alone.events()[..], [SessionEvent::Confirmed { .. }]));
+    (alone, tag)
+}
+
+#[test]
+fn an_answer_from_a_second_branch_is_acknowledged_and_hung_up() {
+    let mut alone = Alone::new();
+    let spec = wire::outgoing(&mut alone.agent);
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let invite = alone.sent_one();
+    alone.receive(&respond(&invite, 200, "first", CONTACT, "answer"));
+    let ack = alone.sent_one();
+    assert_eq!(ack.request_uri(), b"sip:bob@192.0.2.2:5060");
+    alone.receive(&respond(&invite, 200, "second", "Contact: <sip:fork@192.0.2.3:5070>\r\n", "other"));
+    let sent = alone.sent();
+    assert_eq!(labels(&sent), ["ACK", "BYE"]);
+    for (to, message) in &sent {
+        assert_eq!(message.request_uri(), b"sip:fork@192.0.2.3:5070");
+        assert_eq!((*to, &*our_tag(message)), (address("192.0.2.3:5070"), "second"));
+    }
+    // The first branch comes again: its ACK is repeated and its call stands.
+    alone.receive(&respond(&invite, 200, "first", CONTACT, "answer"));
+    let again = alone.sent_one();
+    assert_eq!((again.method(), &*our_tag(&again)), (Some(Method::Ack), "first"));
+    assert_eq!(value(&again, HeaderName::CSeq), value(&ack, HeaderName::CSeq));
+    alone.receive(&respond(&sent[1].1, 200, "second", "", ""));
+    assert_eq!(alone.agent.sessions(), 1, "the answer to the second branch's BYE does not end the first");
+    assert!(matches!(alone.events()[..], [SessionEvent::Answered { .. }]));
+}
+
+#[test]
+fn a_422_is_tried_again_with_the_interval_it_asks_for() {
+    let mut alone = Alone::new();
+    let spec = wire::outgoing(&mut alone.agent);
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let first = alone.sent_one();
+    alone.receive(&respond(&first, 422, "b", "Min-SE: 3600\r\n", ""));
+    let sent = alone.sent();
+    assert_eq!(labels(&sent), ["ACK", "INVITE"]);
+    let second = &sent[1].1;
+    assert_eq!(value(second, HeaderName::SessionExpires), "3600");
+    assert_eq!((&*value(second, HeaderName::MinSe), &*value(second, HeaderName::CSeq)), ("3600", "2 INVITE"));
+    alone.receive(&respond(second, 422, "b", "Min-SE: 3600\r\n", ""));
+    assert_eq!(labels(&alone.sent()), ["ACK"], "the same again would be refused again");
+    assert!(matches!(alone.events()[..], [SessionEvent::Ended(Ended { status: 422, by: EndedBy::Peer, .. })]));
+}
+
+#[test]
+fn a_challenge_is_answered_once() {
+    for (status, asks, answers) in [
+        (401, "WWW-Authenticate", HeaderName::Authorization),
+        (407, "Proxy-Authenticate", HeaderName::ProxyAuthorization),
+    ] {
+        let mut alone = Alone::new();
+        let mut spec = wire::outgoing(&mut alone.agent);
+        spec.credentials = Some(wire::credentials());
+        alone.agent.dial(alone.now, 1, spec).expect("accepted");
+        let first = alone.sent_one();
+        let challenge = format!("{asks}: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n");
+        alone.receive(&respond(&first, status, "b", &challenge, ""));
+        let sent = alone.sent();
+        assert_eq!(labels(&sent), ["ACK", "INVITE"]);
+        let second = &sent[1].1;
+        assert!(value(second, answers).contains("username=\"alice\""), "{}", value(second, answers));
+        assert_eq!(value(second, HeaderName::CSeq), "2 INVITE");
+        assert_eq!(value(second, HeaderName::CallId), value(&first, HeaderName::CallId));
+        alone.receive(&respond(second, status, "b", &challenge, ""));
+        assert_eq!(labels(&alone.sent()), ["ACK"]);
+        assert!(matches!(alone.events()[..], [SessionEvent::Ended(Ended { by: EndedBy::Peer, .. })]));
+        alone.pass(Duration::from_secs(60));
+        assert_eq!((alone.agent.sessions(), alone.agent.transactions()), (0, (0, 0)));
+    }
+}
+
+#[test]
+fn a_challenge_nobody_has_credentials_for_ends_the_call() {
+    let mut alone = Alone::new();
+    let spec = wire::outgoing(&mut alone.agent);
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let first = alone.sent_one();
+    alone.receive(&respond(&first, 407, "b", "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", ""));
+    assert_eq!(labels(&alone.sent()), ["ACK"]);
+    assert!(matches!(alone.events()[..], [SessionEvent::Ended(Ended { status: 407, .. })]));
+}
+
+#[test]
+fn a_strict_router_gets_its_own_uri_and_the_target_as_the_last_route() {
+    let routes = format!("Record-Route: <sip:192.0.2.9:5080>\r\nRecord-Route: <sip:192.0.2.8;lr>\r\n{CONTACT}");
+    let (mut alone, _) = answered(&routes, BOB);
+    hang_up(&mut alone);
+    let (to, bye) = alone.sent().remove(0);
+    assert_eq!((bye.request_uri(), to), (&b"sip:192.0.2.9:5080"[..], address("192.0.2.9:5080")));
+    let routes: Vec<String> =
+        bye.elements(HeaderName::Route).map(|r| String::from_utf8_lossy(r).into_owned()).collect();
+    assert_eq!(routes, ["<sip:192.0.2.8;lr>", "<sip:bob@192.0.2.2:5060>"]);
+}
+
+#[test]
+fn a_loose_router_stays_a_route_and_the_target_the_uri() {
+    let routes = format!("Record-Route: <sip:192.0.2.8;lr>, <sip:192.0.2.9:5080;lr>\r\n{CONTACT}");
+    let (mut alone, _) = answered(&routes, BOB);
+    hang_up(&mut alone);
+    let (to, bye) = alone.sent().remove(0);
+    assert_eq!((bye.request_uri(), to), (&b"sip:bob@192.0.2.2:5060"[..], address("192.0.2.8:5060")));
+    assert_eq!(bye.elements(HeaderName::Route).count(), 2);
+}
+
+#[test]
+fn a_telephone_behind_a_far_nat_is_reached_where_it_sends_from() {
+    let nat = "203.0.113.7:40001";
+    let (mut alone, _) = answered("Contact: <sip:bob@192.168.1.20:5060>\r\n", nat);
+    hang_up(&mut alone);
+    let (to, bye) = alone.sent().remove(0);
+    assert_eq!((to, bye.request_uri()), (address(nat), &b"sip:bob@192.168.1.20:5060"[..]));
+    // One that is reachable is sent to directly.
+    let (mut alone, _) = answered("Contact: <sip:bob@198.51.100.4:5066>\r\n", nat);
+    hang_up(&mut alone);
+    assert_eq!(alone.sent().remove(0).0, address("198.51.100.4:5066"));
+}
+
+/// Ends the only session.
+fn hang_up(alone: &mut Alone) {
+    alone.agent.hangup(alone.now, alone.session.expect("a session"), None);
+}
+
+#[test]
+fn a_request_whose_number_is_behind_is_500_and_changes_nothing() {
+    let (mut alone, tag) = answered(CONTACT, BOB);
+    alone.receive(&in_dialog("INFO", "5", 5, &tag, "Content-Type: text/plain\r\n", ""));
+    assert_eq!(alone.sent_one().status(), Some(200));
+    alone.events();
+    alone.receive(&in_dialog("BYE", "4", 4, &tag, "", ""));
+    assert_eq!(alone.sent_one().status(), Some(500));
+    assert!(alone.events().is_empty());
+    assert_eq!(alone.agent.sessions(), 1);
+    // Gaps are allowed.
+    alone.receive(&in_dialog("BYE", "9", 900, &tag, "", ""));
+    assert_eq!(alone.sent_one().status(), Some(200));
+    assert!(matches!(alone.events()[..], [SessionEvent::Ended(_)]));
+}
+
+#[test]
+fn an_extension_nobody_knows_is_420_within_a_dialog() {
+    let (mut alone, tag) = answered(CONTACT, BOB);
+    alone.receive(&in_dialog("INFO", "2", 2, &tag, "Require: timer, teleport\r\n", ""));
+    let answer = alone.sent_one();
+    assert_eq!((answer.status(), &*value(&answer, HeaderName::Unsupported)), (Some(420), "teleport"));
+    assert!(alone.events().is_empty());
+}
+
+#[test]
+fn wrong_tags_and_call_ids_are_481() {
+    let (mut alone, tag) = answered(CONTACT, BOB);
+    let good = in_dialog("BYE", "2", 2, &tag, "", "");
+    let (head, last) = tag.split_at(tag.len() - 1);
+    let other = if last == "0" { "1" } else { "0" };
+    for wrong in [
+        good.replace(&tag, &format!("{head}{other}")),
+        good.replace(&tag, "nobody"),
+        good.replace("tag=bobs", "tag=eves"),
+        good.replace(";tag=bobs", ""),
+        good.replace("a-call@", "another-call@"),
+        good.replace(&tag, "0.0.00000000"),
+        good.replace(&tag, "ffff.ffffffffffffffff.ffffffff"),
+    ] {
+        assert_eq!(alone.receive(&wrong), Disposition::Stray, "{wrong}");
+        assert_eq!(alone.sent_one().status(), Some(481), "{wrong}");
+    }
+    assert!(alone.events().is_empty());
+    assert_eq!(alone.receive(&good), Disposition::Handled);
+    assert_eq!(alone.sent_one().status(), Some(200));
+}
+
+#[test]
+fn an_ack_that_fits_nothing_is_not_answered() {
+    let (mut alone, tag) = answered(CONTACT, BOB);
+    let ack = in_dialog("ACK", "x", 1, &tag, "", "");
+    for stray in [ack.replace("tag=bobs", "tag=eves"), ack.replace(&tag, "nobody")] {
+        assert_eq!(alone.receive(&stray), Disposition::Stray);
+    }
+    assert_eq!(alone.receive(&ack), Disposition::Handled, "a late copy of the right one");
+    assert!(alone.sent().is_empty() && alone.events().is_empty());
+}
+
+#[test]
+fn an_interval_that_is_too_small_is_422_with_the_least() {
+    let mut alone = Alone::new();
+    let lines = format!("{CONTACT}Session-Expires: 30\r\nSupported: timer\r\n");
+    let text = request("INVITE", "1", 1, &lines, "offer");
+    let message = sx_sip::message::Message::parse(text.as_bytes()).expect("it parses");
+    assert_eq!(alone.agent.receive(alone.now, wire::flow(BOB), &message), Disposition::Request);
+    assert!(alone.agent.accept(alone.now, wire::flow(BOB), &message, 1).is_err());
+    let answer = alone.sent_one();
+    assert_eq!((answer.status(), &*value(&answer, HeaderName::MinSe)), (Some(422), "90"));
+}
+
+#[test]
+fn an_invite_without_contact_is_answered_and_hung_up_along_its_path() {
+    let (mut alone, _) = answered("", BOB);
+    hang_up(&mut alone);
+    assert_eq!(alone.sent().remove(0).0, address(BOB));
+}
