@@ -74,6 +74,8 @@ pub struct Sip {
     pub t4: Duration,
     /// A 100 Trying goes out when nothing else was sent by then; zero: at once.
     pub trying: Duration,
+    /// Under load, sockets are read in turns at least this far apart; zero: at once.
+    pub coalesce: Duration,
     /// How long an INVITE may stay without a final response (timer C).
     pub invite_timeout: Duration,
     /// How long a destination may ring when its route says nothing else.

@@ -1,6 +1,7 @@
 //! From a call's target to addresses, request URI and rules: what has to be looked up before a leg can go out.
 
-use crate::worker::{Output, Worker};
+use crate::interface::Output;
+use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ impl Worker {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let questions: Vec<Question> = trunk.config.addresses_in_order(self.rng.u64()).into_iter().map(question_of).collect();
+                let questions: Vec<Question> =
+                    trunk.config.addresses_in_order(self.rng.u64()).into_iter().map(question_of).collect();
                 let Some(first) = trunk.config.addresses.first() else {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
@@ -60,7 +62,11 @@ impl Worker {
                 let scheme = if first.uri.secure { "sips" } else { "sip" };
                 let uri = format!("{scheme}:{user}@{}{}", first.uri.host, parameter.unwrap_or_default());
                 let rules = trunk.rules.clone();
-                self.look_up(now, questions, Then::Dial { leg, dial: Box::new(dial), uri: uri.into(), routes: Vec::new(), rules });
+                self.look_up(
+                    now,
+                    questions,
+                    Then::Dial { leg, dial: Box::new(dial), uri: uri.into(), routes: Vec::new(), rules },
+                );
             }
             Target::Contact { uri, path, flow } => {
                 let rules = tables.users.clone();
@@ -80,10 +86,14 @@ impl Worker {
     }
 
     pub(crate) fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
-        let bare = NameAddr::parse(uri.as_bytes()).map(|address| address.uri);
-        match bare.ok().and_then(|uri| question_of_uri(&uri)) {
+        // Of a URI without brackets the parameters would be taken for the header's.
+        let bare = match uri.find('<') {
+            Some(_) => NameAddr::parse(uri.as_bytes()).ok().map(|address| address.uri),
+            None => Uri::parse(uri.as_bytes()).ok(),
+        };
+        match bare.and_then(|uri| question_of_uri(&uri)) {
             Some(question) => self.look_up(now, vec![question], then),
-            None => self.fail(now, then),
+            None => self.fail(now, &then),
         }
     }
 
@@ -127,12 +137,16 @@ impl Worker {
 
     pub(crate) fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
         if to.is_empty() {
-            self.fail(now, then);
+            self.fail(now, &then);
             return;
         }
         match then {
             Then::Dial { leg, dial, uri, routes, rules } => {
-                let to = over_udp_if_small(to, dial.offer.as_ref().map_or(0, bytes::Bytes::len), self.settings.udp_request_bytes_max);
+                let to = over_udp_if_small(
+                    to,
+                    dial.offer.as_ref().map_or(0, bytes::Bytes::len),
+                    self.settings.udp_request_bytes_max,
+                );
                 let domain = self.tables.domains.first().cloned().unwrap_or_default();
                 let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, rules, domain });
                 if let Some(event) = failed {
@@ -146,10 +160,10 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, now: Time, then: Then) {
+    fn fail(&mut self, now: Time, then: &Then) {
         match then {
-            Then::Dial { leg, .. } => self.cannot_dial(now, leg, Cause::NO_ROUTE),
-            Then::Request { owner, .. } => self.request_done(now, owner, None, 503),
+            Then::Dial { leg, .. } => self.cannot_dial(now, *leg, Cause::NO_ROUTE),
+            Then::Request { owner, .. } => self.request_done(now, *owner, None, 503),
         }
     }
 

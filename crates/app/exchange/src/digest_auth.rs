@@ -26,7 +26,12 @@ pub(crate) enum Verdict {
 
 impl Worker {
     /// Judges the credentials of a request.
-    pub(crate) fn authenticate<B: AsRef<[u8]>>(&mut self, now: Time, request: &Message<B>, header: HeaderName) -> Verdict {
+    pub(crate) fn authenticate<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        request: &Message<B>,
+        header: HeaderName,
+    ) -> Verdict {
         let tables = self.tables.clone();
         let given = request.values(header).filter_map(|value| DigestParams::parse(value).ok());
         let Some(given) = given.into_iter().find(|given| given.realm == &*tables.realm) else {
@@ -72,9 +77,17 @@ impl Worker {
     }
 
     /// Answers with a challenge for each algorithm, the preferred one first.
-    pub(crate) fn challenge<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, proxy: bool, stale: bool) {
+    pub(crate) fn challenge<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        proxy: bool,
+        stale: bool,
+    ) {
         self.counts.refuse(Refusal::Challenged);
-        let (status, name) = if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
+        let (status, name) =
+            if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let nonce = self.nonces.issue(now);
         let tables = self.tables.clone();
         let headers = |writer: &mut Writer| {
@@ -87,7 +100,14 @@ impl Worker {
     }
 
     /// Refuses, and says why in a sentence.
-    pub(crate) fn refuse<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, status: u16, refusal: Refusal, sentence: &str) {
+    pub(crate) fn refuse<B: AsRef<[u8]>>(
+        &mut self,
+        flow: Flow,
+        request: &Message<B>,
+        status: u16,
+        refusal: Refusal,
+        sentence: &str,
+    ) {
         self.counts.refuse(refusal);
         let headers = |writer: &mut Writer| {
             writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
@@ -95,4 +115,3 @@ impl Worker {
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }
-

@@ -1,8 +1,8 @@
 //! The users an exchange knows: names and what verifies their passwords.
 
+use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use siphasher::sip::SipHasher13;
 use sx_sip::digest::{Algorithm, Ha1};
 
 /// One user.

@@ -30,7 +30,11 @@ impl Worker {
                     writer.header(HeaderName::AllowEvents, format_args!("refer"));
                 };
                 self.counts.refuse(Refusal::NotAllowed);
-                self.legs.agent().reply(flow, request, Reply { status: 489, headers: Some(&headers), ..Reply::default() });
+                self.legs.agent().reply(
+                    flow,
+                    request,
+                    Reply { status: 489, headers: Some(&headers), ..Reply::default() },
+                );
             }
             Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
                 self.counts.refuse(Refusal::Stray);
@@ -41,7 +45,11 @@ impl Worker {
                 let headers = |writer: &mut Writer| {
                     writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
                 };
-                self.legs.agent().reply(flow, request, Reply { status: 405, headers: Some(&headers), ..Reply::default() });
+                self.legs.agent().reply(
+                    flow,
+                    request,
+                    Reply { status: 405, headers: Some(&headers), ..Reply::default() },
+                );
             }
         }
     }
@@ -111,10 +119,16 @@ impl Worker {
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused.
-    pub(crate) fn identify<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> Option<(Source, Arc<Rules>)> {
+    pub(crate) fn identify<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+    ) -> Option<(Source, Arc<Rules>)> {
         let tables = self.tables.clone();
         let address = flow.remote.ip();
-        let is_source = |trunk: &&crate::TrunkTable| trunk.config.sources.iter().any(|network| network.contains(address));
+        let is_source =
+            |trunk: &&crate::TrunkTable| trunk.config.sources.iter().any(|network| network.contains(address));
         if let Some(trunk) = tables.trunks.iter().find(is_source) {
             return Some((Source::Trunk(trunk.config.name.clone()), trunk.rules.clone()));
         }
@@ -139,7 +153,13 @@ impl Worker {
     }
 
     /// Credentials that were used before: counted, and challenged anew, for a request may have been repeated on the way.
-    pub(crate) fn challenge_replayed<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, proxy: bool) {
+    pub(crate) fn challenge_replayed<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        proxy: bool,
+    ) {
         self.counts.refuse(Refusal::Replayed);
         self.challenge(now, flow, request, proxy, true);
     }

@@ -12,7 +12,8 @@
 //!
 //! | file | what is there |
 //! | --- | --- |
-//! | `worker.rs` | inputs, outputs, and their order |
+//! | `interface.rs` | inputs and outputs |
+//! | `worker.rs` | what a worker is made of, and the order in which it carries things on |
 //! | `edge.rs` | who is asking: trunk, user, nobody |
 //! | `digest_auth.rs` | challenges and their answers |
 //! | `register.rs` | REGISTER |
@@ -28,6 +29,7 @@ mod dialing;
 mod digest_auth;
 mod directory;
 mod edge;
+mod interface;
 mod register;
 mod requests;
 mod snapshot;
@@ -38,6 +40,7 @@ mod worker;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
+pub use interface::{Input, Output, PeerMessage};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
-pub use worker::{Input, Output, PeerMessage, Worker, WorkerSettings};
+pub use worker::{Worker, WorkerSettings};

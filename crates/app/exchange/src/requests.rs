@@ -44,7 +44,7 @@ impl Worker {
         let server = self.legs.agent().open(now, flow, request);
         let owner = RELAYED | self.next_owner();
         self.relayed.insert(owner, Relayed { server });
-        let request = self.passed_on(request, &source, &rules, uri.clone(), path.clone());
+        let request = self.passed_on(request, &source, &rules, uri.clone(), &path);
         let then = Then::Request { owner, request: Box::new(request) };
         match way {
             Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way)], then),
@@ -52,7 +52,14 @@ impl Worker {
         }
     }
 
-    fn passed_on<B: AsRef<[u8]>>(&mut self, request: &Message<B>, source: &Source, rules: &Arc<Rules>, uri: Box<str>, path: Vec<Box<str>>) -> OutgoingRequest {
+    fn passed_on<B: AsRef<[u8]>>(
+        &mut self,
+        request: &Message<B>,
+        source: &Source,
+        rules: &Arc<Rules>,
+        uri: Box<str>,
+        path: &[Box<str>],
+    ) -> OutgoingRequest {
         let header = |name| String::from_utf8_lossy(request.value(name).unwrap_or_default()).into_owned();
         let from = match source {
             Source::User(user) => format!("<sip:{}@{}>", sx_sip::message::escape_user(&user.user), user.domain),
@@ -91,7 +98,12 @@ impl Worker {
             };
             // A challenge of the other side is not for the sender to answer.
             let status = if matches!(status, 401 | 407) { 502 } else { status };
-            let reply = Reply { status, reason: reason.as_deref().unwrap_or_default(), headers: Some(&headers), ..Reply::default() };
+            let reply = Reply {
+                status,
+                reason: reason.as_deref().unwrap_or_default(),
+                headers: Some(&headers),
+                ..Reply::default()
+            };
             self.legs.agent().respond(now, relayed.server, reply);
             Counts::add(&self.counts.messages_passed_on);
         } else if owner & trunks::PROBE != 0 {

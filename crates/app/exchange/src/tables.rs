@@ -1,11 +1,14 @@
 //! From the configuration to what workers read: built whole, checked, and swapped as one.
 
 use std::net::IpAddr;
-use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use std::sync::Arc;
 use std::time::Duration;
+use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, MediaMode};
-use sx_route::{Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Pattern, Rule, SourceFilter};
+use sx_route::{
+    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Pattern,
+    Rule, SourceFilter,
+};
 use sx_sip::digest::{Algorithm, Credentials};
 use sx_sip::session::ReliablePolicy;
 
@@ -67,11 +70,20 @@ impl Tables {
     pub fn build(config: &Config, addresses: Vec<IpAddr>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers| Access { mode: mode_of(mode), interface: interface.clone(), ipv6: false, transfers };
+        let access = |mode: MediaMode, transfers| Access {
+            mode: mode_of(mode),
+            interface: interface.clone(),
+            ipv6: false,
+            transfers,
+        };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
-            trunks: config.trunks.iter().map(|trunk| route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max)).collect(),
+            trunks: config
+                .trunks
+                .iter()
+                .map(|trunk| route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max))
+                .collect(),
             rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
             users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true) },
         };
@@ -90,7 +102,11 @@ impl Tables {
             algorithms: config.registrar.algorithms.iter().map(|a| algorithm(*a)).collect(),
             nonce_lifetime: config.registrar.nonce_lifetime,
             routes,
-            trunks: config.trunks.iter().map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk)) }).collect(),
+            trunks: config
+                .trunks
+                .iter()
+                .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk)) })
+                .collect(),
             users: Arc::new(Rules {
                 headers: HeaderRules::usual(),
                 identity: IdentityRules::default(),

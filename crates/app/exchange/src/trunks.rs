@@ -2,8 +2,9 @@
 
 use crate::counts::Counts;
 use crate::dialing::{Then, question_of};
+use crate::interface::{Output, PeerMessage};
 use crate::tables::Tables;
-use crate::worker::{Output, PeerMessage, Worker};
+use crate::worker::Worker;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::Input as CallInput;
@@ -152,11 +153,16 @@ impl Worker {
         state.seq += 1;
         let (call_id, seq) = (state.call_id.clone(), state.seq);
         let question = question_of(&registration.registrar);
-        let transport = question.transport.unwrap_or(if question.secure { sx_types::Transport::Tls } else { sx_types::Transport::Udp });
+        let transport = question.transport.unwrap_or(if question.secure {
+            sx_types::Transport::Tls
+        } else {
+            sx_types::Transport::Udp
+        });
         let remote = question.host.parse().unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         let sent_by = self.legs.agent_ref().locals().sent_by(transport, None, remote);
         let user = registration.aor.user.as_deref().unwrap_or_default();
-        let parameter = if transport == sx_types::Transport::Udp { String::new() } else { format!(";transport={transport}") };
+        let parameter =
+            if transport == sx_types::Transport::Udp { String::new() } else { format!(";transport={transport}") };
         let aor = format!("<{}>", registration.aor);
         let request = OutgoingRequest {
             to: Vec::new(),
@@ -175,7 +181,11 @@ impl Worker {
             body: None,
             credentials: table.rules.credentials.clone(),
         };
-        self.look_up(now, vec![question], Then::Request { owner: REGISTRATION | place as u64, request: Box::new(request) });
+        self.look_up(
+            now,
+            vec![question],
+            Then::Request { owner: REGISTRATION | place as u64, request: Box::new(request) },
+        );
     }
 
     /// A provider has answered our registration.
@@ -185,7 +195,8 @@ impl Worker {
         let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
         // A challenge has used up one number of its own.
         trunk.seq += 1;
-        let granted = response.filter(|_| (200..300).contains(&status)).map(|response| granted(response).unwrap_or(asked));
+        let granted =
+            response.filter(|_| (200..300).contains(&status)).map(|response| granted(response).unwrap_or(asked));
         let wait = match granted {
             Some(granted) => (granted * 9 / 10).max(Duration::from_secs(1)),
             None => REGISTER_AGAIN,
@@ -198,7 +209,8 @@ impl Worker {
 
 /// For how long a provider has registered us.
 fn granted(response: &OwnedMessage) -> Option<Duration> {
-    let contacts = response.values(HeaderName::Contact).flat_map(elements).filter_map(|element| NameAddr::parse(element).ok());
+    let contacts =
+        response.values(HeaderName::Contact).flat_map(elements).filter_map(|element| NameAddr::parse(element).ok());
     let seconds = contacts.filter_map(|contact| contact.params.value("expires")?.parse::<u32>().ok()).min();
     seconds.or_else(|| response.number(HeaderName::Expires)).map(|s| Duration::from_secs(u64::from(s)))
 }

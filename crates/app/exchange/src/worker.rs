@@ -1,8 +1,9 @@
-//! The worker: inputs, outputs, and their order.
+//! The worker: what it is made of, and the order in which it carries things on.
 
 use crate::counts::{Counts, Refusal};
-use crate::dialing::{Lookup, Question};
+use crate::dialing::Lookup;
 use crate::directory::Directory;
+use crate::interface::{Input, Output, PeerMessage};
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
@@ -10,146 +11,18 @@ use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hasher;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
-use sx_call::{CallRecord, Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
+use sx_call::{Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
 use sx_engine::{Engine, Rng, Time};
 use sx_leg::{Address, LegCommand, Target};
-use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
 use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via, elements};
-use sx_sip::registrar::{Change, ContactView, Registrar, RegistrarConfig, Way};
+use sx_sip::registrar::{ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::{Transactions, Transmit};
-use sx_types::{Destination, Flow, LegId, LinkId, Ticket, Transport};
-
-/// What the world did.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A datagram, or one whole message of a connection.
-    Message {
-        /// Where it came from.
-        flow: Flow,
-        /// The bytes.
-        bytes: &'a [u8],
-    },
-    /// A connection is gone.
-    Closed {
-        /// The connection.
-        link: LinkId,
-    },
-    /// A message was not sent.
-    SendFailed {
-        /// What it was given.
-        ticket: Ticket,
-    },
-    /// A packet thread tells something.
-    Media(MediaEvent),
-    /// The answer to [`Output::Resolve`]; no address when there is none.
-    Resolved {
-        /// The question.
-        query: u64,
-        /// The addresses, best first.
-        addresses: Vec<(Transport, SocketAddr)>,
-    },
-    /// The configuration has changed.
-    Tables(Arc<Tables>),
-    /// The users have changed.
-    Directory(Arc<Directory>),
-    /// Another worker has something for us.
-    Peer(PeerMessage),
-    /// An operator wants something.
-    Command(Command),
-    /// A binding that was kept through a restart.
-    Restore {
-        /// The address of record.
-        aor: &'a str,
-        /// What was kept.
-        record: sx_sip::registrar::Record,
-    },
-}
-
-/// What one worker tells another.
-#[derive(Debug)]
-pub enum PeerMessage {
-    /// A message that landed on the wrong worker. It is passed on once.
-    Message {
-        /// Where it came from.
-        flow: Flow,
-        /// The bytes.
-        bytes: Bytes,
-    },
-    /// A message for a link of the other worker.
-    Send(Transmit),
-    /// Where is this user registered?
-    Locate {
-        /// Who asks.
-        worker: u16,
-        /// The question.
-        query: QueryId,
-        /// The user.
-        address: Address,
-    },
-    /// The answer.
-    Located {
-        /// The question.
-        query: QueryId,
-        /// What was found.
-        found: Found,
-    },
-    /// A trunk has begun or ceased to answer its probes.
-    TrunkHealth {
-        /// The trunk.
-        trunk: Arc<str>,
-        /// Does it answer?
-        healthy: bool,
-    },
-}
-
-/// What the driver must carry out, in the order given.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a message.
-    Send(Transmit),
-    /// Tell a packet thread something.
-    Media(MediaCommand),
-    /// Write a call's record.
-    Record(CallRecord),
-    /// Keep, or forget, a binding.
-    Binding(Change),
-    /// Look a name up; answered by [`Input::Resolved`].
-    Resolve {
-        /// The question's number.
-        query: u64,
-        /// The name.
-        question: Question,
-    },
-    /// Tell another worker something.
-    Peer {
-        /// Which.
-        worker: u16,
-        /// What.
-        message: PeerMessage,
-    },
-    /// Log what happened to a call.
-    Note(Note),
-    /// Log that a trunk has begun or ceased to answer its probes.
-    TrunkHealth {
-        /// The trunk.
-        trunk: Arc<str>,
-        /// Does it answer?
-        healthy: bool,
-    },
-    /// Log that a provider has answered our registration.
-    Registered {
-        /// The trunk.
-        trunk: Arc<str>,
-        /// With this status.
-        status: u16,
-    },
-}
+use sx_types::{Destination, Flow, LegId, Transport};
 
 /// What a worker is told once.
 #[derive(Clone, Debug)]
@@ -193,7 +66,14 @@ pub struct Worker {
 
 impl Worker {
     /// A worker without calls.
-    pub fn new(now: Time, settings: WorkerSettings, tables: Arc<Tables>, directory: Arc<Directory>, locals: Locals, mut rng: Rng) -> Self {
+    pub fn new(
+        now: Time,
+        settings: WorkerSettings,
+        tables: &Arc<Tables>,
+        directory: Arc<Directory>,
+        locals: Locals,
+        mut rng: Rng,
+    ) -> Self {
         let agent = Agent::new(now, settings.agent.clone(), locals, rng.fork());
         let nonces = Nonces::new(tables.nonce_lifetime, settings.nonces, &mut rng);
         let mut worker = Self {
@@ -214,7 +94,7 @@ impl Worker {
             directory,
             tables: tables.clone(),
         };
-        worker.take_trunks(now, &tables);
+        worker.take_trunks(now, tables);
         worker
     }
 
@@ -247,7 +127,8 @@ impl Worker {
         if self.settings.workers > 1 && !passed_on {
             let home = self.home_of(&message);
             if home != self.settings.worker {
-                let message = PeerMessage::Message { flow, bytes: Bytes::copy_from_slice(bytes) };
+                let socket = self.legs.agent_ref().locals().socket_of(flow);
+                let message = PeerMessage::Message { flow, socket, bytes: Bytes::copy_from_slice(bytes) };
                 self.outputs.push_back(Output::Peer { worker: home, message });
                 return;
             }
@@ -294,7 +175,14 @@ impl Worker {
 
     fn receive_peer(&mut self, now: Time, message: PeerMessage) {
         match message {
-            PeerMessage::Message { flow, bytes } => self.receive(now, flow, &bytes, true),
+            PeerMessage::Message { flow, socket, bytes } => {
+                // All workers listen on the same addresses. Answered from our own socket, the answer cannot be overtaken by
+                // what we send next in the dialog, as it could on its way through the other worker's thread.
+                let flow = socket
+                    .and_then(|place| self.legs.agent_ref().locals().flow_from(place, flow.remote))
+                    .unwrap_or(flow);
+                self.receive(now, flow, &bytes, true);
+            }
             PeerMessage::Send(transmit) => self.outputs.push_back(Output::Send(transmit)),
             PeerMessage::Locate { worker, query, address } => {
                 let found = self.find(now, &address);

@@ -1,5 +1,7 @@
 //! `strowger`: the command line of the exchange.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+
 mod cli;
 mod demo;
 mod serve;

@@ -14,7 +14,11 @@ impl SipLegs {
         let Some((session, rules)) = self.legs.get(&leg).map(|bound| (bound.session, bound.rules.clone())) else {
             // A leg that was never begun, or is over, ends when it is told to.
             let ends = matches!(command, LegCommand::Dial(_));
-            return ends.then_some(LegEvent::Ended(Ended { cause: Cause::NO_RESOURCE, status: 503, by: EndedBy::Failure }));
+            return ends.then_some(LegEvent::Ended(Ended {
+                cause: Cause::NO_RESOURCE,
+                status: 503,
+                by: EndedBy::Failure,
+            }));
         };
         match command {
             LegCommand::Dial(_) => {}

@@ -19,7 +19,9 @@ impl SipLegs {
             SessionEvent::Confirmed { description } => LegEvent::Confirmed { media: description.map(media) },
             SessionEvent::Offered { description } => LegEvent::Offered { media: description },
             SessionEvent::OfferAccepted { description } => LegEvent::OfferAccepted { media: description.map(media) },
-            SessionEvent::OfferRefused { status } => LegEvent::OfferRefused { cause: Cause::from_sip_status(status), status },
+            SessionEvent::OfferRefused { status } => {
+                LegEvent::OfferRefused { cause: Cause::from_sip_status(status), status }
+            }
             SessionEvent::OfferConfirmed { description } => LegEvent::OfferConfirmed { media: description.map(media) },
             SessionEvent::Refer(refer) => self.transfer(refer),
             SessionEvent::Report { .. } => return None,
@@ -84,7 +86,10 @@ fn digit_of(content_type: &str, body: &[u8]) -> Option<(char, u16)> {
         return None;
     }
     let field = |name: &str| {
-        text.lines().filter_map(|line| line.split_once('=')).find(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim())
+        text.lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(n, _)| n.trim().eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim())
     };
     Some((key(field("Signal")?)?, field("Duration").and_then(|d| d.parse().ok()).unwrap_or(250)))
 }

@@ -60,7 +60,9 @@ impl HeaderRules {
     /// Does a field with this name pass?
     pub fn passes(&self, name: &[u8]) -> bool {
         let is = |pattern: &str| matches_name(pattern, name);
-        self.pass.iter().any(|p| is(p)) && !self.remove.iter().any(|p| is(p)) && !NEVER.contains(&HeaderName::from_bytes(name))
+        self.pass.iter().any(|p| is(p))
+            && !self.remove.iter().any(|p| is(p))
+            && !NEVER.contains(&HeaderName::from_bytes(name))
     }
 
     /// The fields of a party's message that pass.
@@ -103,7 +105,9 @@ mod tests {
             set: vec![("X-Site".into(), "b".into())],
             remove: vec!["X-Secret".into()],
         };
-        for (name, passes) in [("x-a", true), ("SUBJECT", true), ("X-Secret", false), ("Via", false), ("Server", false), ("X", false)] {
+        for (name, passes) in
+            [("x-a", true), ("SUBJECT", true), ("X-Secret", false), ("Via", false), ("Server", false), ("X", false)]
+        {
             assert_eq!(rules.passes(name.as_bytes()), passes, "{name}");
         }
         let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };

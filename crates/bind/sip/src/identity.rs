@@ -3,6 +3,9 @@
 use sx_leg::{Address, Identity, Privacy};
 use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
 
+/// A header's name and value.
+pub(crate) type HeaderLine = (Box<str>, Box<str>);
+
 /// What is done with callers' identities towards a party.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityRules {
@@ -34,7 +37,13 @@ pub enum AssertedIdentity {
 impl Default for IdentityRules {
     /// Those of a registered user: nobody's assertions are believed, none are sent, privacy is honoured.
     fn default() -> Self {
-        Self { from_user: None, from_domain: None, asserted: AssertedIdentity::Remove, honours_privacy: true, trusted: false }
+        Self {
+            from_user: None,
+            from_domain: None,
+            asserted: AssertedIdentity::Remove,
+            honours_privacy: true,
+            trusted: false,
+        }
     }
 }
 
@@ -59,7 +68,9 @@ impl IdentityRules {
         let asserted = invite.elements(HeaderName::PAssertedIdentity).filter(|_| self.trusted);
         let asserted = asserted.filter_map(|element| NameAddr::parse(element).ok()).map(|a| address_of(&a.uri)).next();
         let private = invite.lists(HeaderName::Privacy, "id")
-            || invite.text(HeaderName::Privacy).is_some_and(|value| value.split(';').any(|token| token.trim().eq_ignore_ascii_case("id")));
+            || invite
+                .text(HeaderName::Privacy)
+                .is_some_and(|value| value.split(';').any(|token| token.trim().eq_ignore_ascii_case("id")));
         Identity {
             address: from.map(|from| address_of(&from.uri)).unwrap_or_default(),
             display: from.map(|from| from.display_text().into()).unwrap_or_default(),
@@ -70,7 +81,7 @@ impl IdentityRules {
 
     /// The value of From, and the further headers, that show an identity to the party. `host` stands in for a domain that
     /// is missing.
-    pub(crate) fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<(Box<str>, Box<str>)>) {
+    pub(crate) fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<HeaderLine>) {
         let mut headers = Vec::new();
         let hidden = identity.privacy == Privacy::Id && self.honours_privacy;
         let domain = |address: &Address| match &self.from_domain {
@@ -133,7 +144,8 @@ mod tests {
 
     #[test]
     fn an_assertion_is_believed_only_of_a_trusted_party() {
-        let text = b"INVITE sip:b@x SIP/2.0\r\nFrom: <sip:a@x>;tag=1\r\nP-Asserted-Identity: <tel:+1-201-555-0123>\r\n\r\n";
+        let text =
+            b"INVITE sip:b@x SIP/2.0\r\nFrom: <sip:a@x>;tag=1\r\nP-Asserted-Identity: <tel:+1-201-555-0123>\r\n\r\n";
         let invite = Message::parse(&text[..]).expect("well formed");
         assert_eq!(IdentityRules::default().read(&invite).asserted, None);
         let trusted = IdentityRules { trusted: true, ..IdentityRules::default() };

@@ -129,7 +129,14 @@ impl SipLegs {
 
     /// Makes an admitted INVITE a leg; `None` when it was refused by the agent, which has answered it. A user's address is
     /// the one that has authenticated, whatever From says.
-    pub fn incoming<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>, source: Source, rules: &Arc<Rules>) -> Option<Accepted> {
+    pub fn incoming<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        invite: &Message<B>,
+        source: Source,
+        rules: &Arc<Rules>,
+    ) -> Option<Accepted> {
         let leg = LegId(self.next);
         let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
         self.next += 1;
@@ -142,7 +149,8 @@ impl SipLegs {
         let to = Uri::parse(invite.request_uri()).map(|uri| address_of(&uri)).unwrap_or_default();
         let offer = sx_sip::session::description(invite);
         let replaces = invite.text(HeaderName::Replaces).and_then(Replaces::parse);
-        let replaces = replaces.and_then(|replaces| self.agent.session_replaced(&replaces)).map(|(_, owner)| LegId(owner));
+        let replaces =
+            replaces.and_then(|replaces| self.agent.session_replaced(&replaces)).map(|(_, owner)| LegId(owner));
         let hops = invite.number(HeaderName::MaxForwards).unwrap_or(70);
         let incoming = Incoming {
             from,
@@ -189,7 +197,9 @@ impl SipLegs {
     pub fn poll_event(&mut self) -> Option<Polled> {
         loop {
             match self.agent.poll_event()? {
-                AgentEvent::Response { owner, response, status } => return Some(Polled::Response { owner, response, status }),
+                AgentEvent::Response { owner, response, status } => {
+                    return Some(Polled::Response { owner, response, status });
+                }
                 AgentEvent::Session { owner, event, .. } => {
                     let leg = LegId(owner);
                     if let Some(event) = self.translate(leg, event) {

@@ -40,8 +40,10 @@ impl Dialog {
     pub fn answering<B: AsRef<[u8]>>(invite: &Message<B>, flow: Flow, local_tag: &str, locals: &Locals) -> Self {
         let text = |name| String::from_utf8_lossy(invite.value(name).unwrap_or_default()).into_owned();
         let routes: Vec<Box<str>> = invite.elements(HeaderName::RecordRoute).map(owned).collect();
-        let target = contact_uri(invite).unwrap_or_default();
-        let to = next_hop(&routes, &target, Destination::Flow(flow), locals);
+        let contact = contact_uri(invite);
+        // A caller of RFC 2543 may send no Contact: then From names it, and the INVITE's path leads to it.
+        let to = next_hop(&routes, contact.as_deref().unwrap_or_default(), Destination::Flow(flow), locals);
+        let target = contact.or_else(|| from_uri(invite)).unwrap_or_default();
         let sent_by = locals.sent_by(flow.transport, Some(flow.link), flow.remote.ip());
         Self {
             call_id: text(HeaderName::CallId).into(),
@@ -200,6 +202,10 @@ fn is_private(ip: std::net::IpAddr) -> bool {
 fn contact_uri<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Box<str>> {
     let element = message.elements(HeaderName::Contact).next()?;
     NameAddr::parse(element).ok().map(|contact| contact.uri.text.into())
+}
+
+fn from_uri<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Box<str>> {
+    NameAddr::parse(message.value(HeaderName::From)?).ok().map(|from| from.uri.text.into())
 }
 
 fn local_user<B: AsRef<[u8]>>(invite: &Message<B>) -> Option<String> {

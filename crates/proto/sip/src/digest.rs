@@ -4,7 +4,7 @@
 //! is a ring with the highest `nc` seen for each of the latest serial numbers, so that memory is fixed; a nonce that has
 //! fallen out of the ring is stale and its client is challenged again.
 
-use crate::message::{elements, find_outside, is_space, trim, unquote};
+use crate::message::{elements, is_space, quotes_are_whole, trim, unquote};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -52,7 +52,7 @@ pub enum DigestError {
     /// Another scheme than `Digest`.
     #[error("not a Digest header")]
     Scheme,
-    /// A parameter is not UTF-8, or stands twice.
+    /// A parameter is not UTF-8, stands twice, or has a quote where none may stand.
     #[error("a parameter is malformed or repeated")]
     Parameter,
     /// A parameter that must be there is missing.
@@ -191,9 +191,12 @@ impl<'a> DigestParams<'a> {
         let mut params = Self::default();
         let mut seen = 0u16;
         for element in elements(&value[space..]) {
-            let equals = find_outside(element, b'=');
+            let equals = memchr::memchr(b'=', element).unwrap_or(element.len());
             let name = trim(&element[..equals]);
             let raw = trim(element.get(equals + 1..).unwrap_or_default());
+            if !quotes_are_whole(raw) {
+                return Err(DigestError::Parameter);
+            }
             let text = std::str::from_utf8(unquote(raw)).map_err(|_| DigestError::Parameter)?;
             let slot = match name {
                 n if n.eq_ignore_ascii_case(b"username") => Some((&mut params.username, 0)),
@@ -455,6 +458,9 @@ mod tests {
             (b"Digest", DigestError::Scheme),
             (b"Digest realm=\"a\", realm=\"b\", nonce=\"c\"", DigestError::Parameter),
             (b"Digest realm=\"a\"", DigestError::Missing),
+            (b"Digest realm=\"a\"b\", nonce=\"c\"", DigestError::Parameter),
+            (b"Digest realm=\"a\", nonce=+c\\\\\"", DigestError::Parameter),
+            (b"Digest realm=\"a\", nonce=\"c\\\"", DigestError::Parameter),
             (b"Digest realm=\"\xff\", nonce=\"c\"", DigestError::Parameter),
         ] {
             assert_eq!(DigestParams::parse(text), Err(error));

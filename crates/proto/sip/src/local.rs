@@ -70,6 +70,18 @@ impl Locals {
         Destination::Address { transport, remote, name: name.map(Into::into) }
     }
 
+    /// The place of the listening socket a datagram came to; `None` for what came on a connection.
+    pub fn socket_of(&self, flow: Flow) -> Option<usize> {
+        let is_it = |local: &LocalLink| local.link == flow.link && local.transport == Transport::Udp;
+        self.links.iter().position(is_it)
+    }
+
+    /// The way from this worker's socket at that place to `remote`.
+    pub fn flow_from(&self, place: usize, remote: SocketAddr) -> Option<Flow> {
+        let local = self.links.get(place).filter(|local| local.transport == Transport::Udp)?;
+        Some(Flow { worker: self.worker, link: local.link, transport: Transport::Udp, remote })
+    }
+
     /// The `host:port` to name towards a destination.
     pub fn sent_by_towards(&self, to: &Destination) -> String {
         let link = match to {
@@ -127,5 +139,22 @@ mod tests {
         assert!(matches!(to, Destination::Flow(Flow { link: LinkId(2), worker: 2, .. })));
         let to = locals().way_to(Transport::Tcp, "192.0.2.1:5060".parse().expect("an address"), Some("x"));
         assert!(matches!(to, Destination::Address { name: Some(_), .. }));
+    }
+
+    #[test]
+    fn a_datagram_that_came_to_another_worker_is_answered_from_the_same_address() {
+        let there = locals();
+        let here = Locals {
+            worker: 5,
+            links: there.links.iter().map(|l| LocalLink { link: LinkId(l.link.0 + 10), ..l.clone() }).collect(),
+            ..there.clone()
+        };
+        let remote = "[2001:db8::1]:5060".parse().expect("an address");
+        let came = Flow { worker: 2, link: LinkId(2), transport: Transport::Udp, remote };
+        let place = there.socket_of(came).expect("a socket");
+        assert_eq!(here.flow_from(place, remote), Some(Flow { worker: 5, link: LinkId(12), ..came }));
+        let connection = Flow { link: LinkId(99), transport: Transport::Tls, ..came };
+        assert_eq!(there.socket_of(connection), None);
+        assert_eq!(here.flow_from(2, remote), None, "no datagrams leave from a socket for connections");
     }
 }

@@ -42,8 +42,22 @@ fn an_answer_from_a_second_branch_is_acknowledged_and_hung_up() {
     let again = alone.sent_one();
     assert_eq!((again.method(), &*our_tag(&again)), (Some(Method::Ack), "first"));
     assert_eq!(value(&again, HeaderName::CSeq), value(&ack, HeaderName::CSeq));
-    alone.receive(&respond(&sent[1].1, 200, "second", "", ""));
+    alone.receive(&respond(&sent[1].1, 481, "second", "", ""));
     assert_eq!(alone.agent.sessions(), 1, "the answer to the second branch's BYE does not end the first");
+    assert!(matches!(alone.events()[..], [SessionEvent::Answered { .. }]));
+}
+
+#[test]
+fn a_second_branch_that_never_answers_its_bye_does_not_end_the_first() {
+    let mut alone = Alone::new();
+    let mut spec = wire::outgoing(&mut alone.agent);
+    spec.session_timer = false;
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let invite = alone.sent_one();
+    alone.receive(&respond(&invite, 200, "first", CONTACT, "answer"));
+    alone.receive(&respond(&invite, 200, "second", CONTACT, "other"));
+    alone.pass(Duration::from_secs(100));
+    assert_eq!((alone.agent.sessions(), alone.agent.transactions()), (1, (0, 0)));
     assert!(matches!(alone.events()[..], [SessionEvent::Answered { .. }]));
 }
 
@@ -100,6 +114,28 @@ fn a_challenge_nobody_has_credentials_for_ends_the_call() {
     alone.receive(&respond(&first, 407, "b", "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", ""));
     assert_eq!(labels(&alone.sent()), ["ACK"]);
     assert!(matches!(alone.events()[..], [SessionEvent::Ended(Ended { status: 407, .. })]));
+}
+
+#[test]
+fn a_reliable_response_that_comes_again_or_out_of_order_is_discarded() {
+    let mut alone = Alone::new();
+    let spec = wire::outgoing(&mut alone.agent);
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let invite = alone.sent_one();
+    let reliable = |rseq: u32| {
+        let lines = format!("{CONTACT}Require: 100rel\r\nRSeq: {rseq}\r\n");
+        respond(&invite, 180, "b", &lines, "")
+    };
+    alone.receive(&reliable(7));
+    let prack = alone.sent_one();
+    assert_eq!((prack.method(), &*value(&prack, HeaderName::RAck)), (Some(Method::Prack), "7 1 INVITE"));
+    for rseq in [7, 9, 6] {
+        alone.receive(&reliable(rseq));
+        assert!(alone.sent().is_empty(), "{rseq}");
+    }
+    alone.receive(&reliable(8));
+    assert_eq!(value(&alone.sent_one(), HeaderName::RAck), "8 1 INVITE");
+    assert_eq!(alone.events().len(), 2);
 }
 
 #[test]
@@ -217,5 +253,6 @@ fn an_interval_that_is_too_small_is_422_with_the_least() {
 fn an_invite_without_contact_is_answered_and_hung_up_along_its_path() {
     let (mut alone, _) = answered("", BOB);
     hang_up(&mut alone);
-    assert_eq!(alone.sent().remove(0).0, address(BOB));
+    let (to, bye) = alone.sent().remove(0);
+    assert_eq!((to, bye.request_uri()), (address(BOB), &b"sip:bob@example.org"[..]));
 }

@@ -180,7 +180,9 @@ fn gruus_lead_to_their_device_as_long_as_it_is_registered() {
     for text in [public, first, second] {
         assert_eq!(leads(&registrar, text), device, "{text}");
     }
-    for text in ["sip:anna@example.org", "sip:anna@example.org;gr=urn:x", "sip:bert@example.org;gr", "sip:example.org;gr"] {
+    for text in
+        ["sip:anna@example.org", "sip:anna@example.org;gr=urn:x", "sip:bert@example.org;gr", "sip:example.org;gr"]
+    {
         assert_eq!(leads(&registrar, text), None, "{text}");
     }
     // Another Call-ID: the temporary ones are void, the public one stays.
@@ -212,10 +214,7 @@ fn what_is_kept_is_short_and_comes_back() {
     let mut after = registrar();
     after.restore(NOW, AOR, &record);
     let remote = "203.0.113.9:40000".parse().expect("an address");
-    let expected = [
-        ("sip:nat@10.0.0.1:5060", Way::Datagrams(remote)),
-        ("sip:open@192.0.2.1;transport=tcp", Way::Uri),
-    ];
+    let expected = [("sip:nat@10.0.0.1:5060", Way::Datagrams(remote)), ("sip:open@192.0.2.1;transport=tcp", Way::Uri)];
     assert_eq!(ways(&after), expected);
     assert_eq!(kept(&mut after), []);
     // With the same key, what was old stays old, and the next refresh brings the flow back.

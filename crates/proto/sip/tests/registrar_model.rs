@@ -208,6 +208,7 @@ fn both(model: &mut Model, real: &mut Real, step: Step) -> Result<(), TestCaseEr
             model.drop_links(|link| link != 0);
             // What comes back is in the order of its last refresh.
             real.restart(now);
+            real.keep();
             reorder(model, real);
         }
     }
@@ -242,7 +243,8 @@ proptest! {
                 expected.sort();
                 prop_assert_eq!(there, expected);
                 prop_assert_eq!(real.registrar.knows(now, &aor), !bindings.is_empty());
-                let kept = real.kept.get(&aor).map_or(0, |r| r.0.iter().filter(|k| u64::from(k.expires) > START + model.now).count());
+                let record = real.kept.get(&aor).map(|record| &record.0[..]).unwrap_or_default();
+                let kept = record.iter().filter(|kept| u64::from(kept.expires) > START + model.now).count();
                 prop_assert_eq!(kept, bindings.iter().filter(|binding| binding.link == 0).count());
             }
         }
@@ -252,6 +254,7 @@ proptest! {
         }
         real.keep();
         prop_assert_eq!((real.registrar.len(), real.registrar.users(), real.registrar.poll_timeout()), (0, 0, None));
+        prop_assert!(real.kept.is_empty());
     }
 
     #[test]
@@ -260,11 +263,13 @@ proptest! {
         other in "[A-Za-z-]{1,9}: [ -~]{0,40}",
     ) {
         let text = format!(
-            "REGISTER sip:h SIP/2.0\r\nFrom: <sip:u0@example.org>\r\nTo: <sip:u0@example.org>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\
+            "REGISTER sip:h SIP/2.0\r\nFrom: <sip:u0@example.org>\r\nTo: <sip:u0@example.org>\r\n\
+             Call-ID: 1\r\nCSeq: 1 REGISTER\r\n\
              Supported: gruu, outbound, path\r\n{other}\r\nContact: {contact}\r\n\r\n"
         );
         let mut registrar = fresh();
-        let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Tcp, remote: "192.0.2.1:1".parse().expect("an address") };
+        let remote = "192.0.2.1:1".parse().expect("an address");
+        let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Tcp, remote };
         if let Ok(request) = Message::parse(text.as_bytes()) {
             let answer = registrar.register(Time::from_secs(START), "u0@example.org", flow, &request);
             prop_assert!(answer.headers().is_empty() || answer.headers().ends_with("\r\n"));

@@ -68,9 +68,11 @@ fn a_200_lists_every_binding_with_what_is_left_of_its_life() {
                 0,
                 "c",
                 1,
-                "Contact: \"A, B\" <sip:a@h1>;q=0.25;expires=100, sip:b@h2;expires=200;q=1.0\r\nm: <sip:c@h3;x=1>\r\nExpires: 300",
+                "Contact: \"A, B\" <sip:a@h1>;q=0.25;expires=100, sip:b@h2;expires=200;q=1.0\r\n\
+                 m: <sip:c@h3;x=1>\r\nExpires: 300",
                 200,
-                "Contact: <sip:a@h1>;expires=100;q=0.250\r\nContact: <sip:b@h2>;expires=200\r\nContact: <sip:c@h3;x=1>;expires=300\r\n",
+                "Contact: <sip:a@h1>;expires=100;q=0.250\r\nContact: <sip:b@h2>;expires=200\r\n\
+                 Contact: <sip:c@h3;x=1>;expires=300\r\n",
             ),
             (150, "d", 1, "", 200, "Contact: <sip:b@h2>;expires=50\r\nContact: <sip:c@h3;x=1>;expires=150\r\n"),
             (300, "d", 2, "", 200, ""),
@@ -108,7 +110,7 @@ fn a_minimum_of_more_than_an_hour_refuses_nobody_who_asks_for_an_hour() {
     let config = RegistrarConfig { expires_min_s: 5_000, expires_default_s: 6_000, ..RegistrarConfig::default() };
     let mut registrar = Registrar::new(config, [7; 16]);
     for (expires, status) in [(3_599, 423), (3_600, 200), (4_999, 200)] {
-        let headers = format!("{}Expires: {expires}", A);
+        let headers = format!("{A}Expires: {expires}");
         assert_eq!(register(&mut registrar, 0, "c", expires, &headers).status, status);
     }
 }
@@ -236,6 +238,10 @@ fn a_user_has_so_many_contacts_and_no_more() {
     assert_eq!(contacts(&registrar, 0), ["sip:4@h", "sip:3@h", "sip:2@h"]);
     assert_eq!(register(&mut registrar, 4_000, "c", 5, "Contact: <sip:5@h>").status, 200, "the others have expired");
     assert_eq!((contacts(&registrar, 4_000), registrar.len()), (vec!["sip:5@h"], 1));
+    for (count, status) in [(6, 200), (7, 403)] {
+        let gone = "Contact: <sip:x@h>;expires=0\r\n".repeat(count);
+        assert_eq!(register(&mut registrar, 4_000, "d", 1, &gone).status, status, "a request speaks of {count}");
+    }
 }
 
 #[test]
@@ -245,7 +251,8 @@ fn a_registrar_that_is_full_says_when_to_ask_again() {
         let party = format!("<sip:{user}@example.org>");
         let headers = format!("From: {party}\r\nTo: {party}\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\n{A}");
         let answer = send(&mut registrar, 0, &format!("{user}@example.org"), &headers);
-        let expected = if user == "5" { (503, "Retry-After: 120\r\n".to_owned()) } else { (200, format!("{A_IS}{SUPPORTED}")) };
+        let expected =
+            if user == "5" { (503, "Retry-After: 120\r\n".to_owned()) } else { (200, format!("{A_IS}{SUPPORTED}")) };
         assert_eq!((answer.status, answer.headers().to_owned()), expected);
     }
     assert_eq!((registrar.len(), registrar.users()), (4, 4));

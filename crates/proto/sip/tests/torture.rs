@@ -144,11 +144,11 @@ fn check(name: &str, by: By) {
         Accept(error) => assert_eq!((refused, &sent[..]), (Some(error), answered), "{name}"),
         Agent => assert_eq!((disposition, &sent[..], verdict), (Disposition::Stray, answered, "drop"), "{name}"),
         Owner(_) => {
-            assert_eq!((message.check(), disposition, &sent[..]), (Ok(()), Disposition::Request, &[][..]), "{name}")
+            assert_eq!((message.check(), disposition, &sent[..]), (Ok(()), Disposition::Request, &[][..]), "{name}");
         }
         Fine => assert_eq!((verdict, disposition, refused), ("accept", Disposition::Request, None), "{name}"),
         FineWithin => {
-            assert_eq!((message.check(), verdict, disposition), (Ok(()), "accept", Disposition::Stray), "{name}")
+            assert_eq!((message.check(), verdict, disposition), (Ok(()), "accept", Disposition::Stray), "{name}");
         }
     }
 }
@@ -256,7 +256,7 @@ fn escapes_are_undone_where_they_are_escapes_and_nowhere_else() {
     });
     with("semiuri.accept", |m| assert_eq!(uri(m).user_unescaped(), "user;par=u@example.net"));
     with("escruri.accept", |m| {
-        assert_eq!((uri(m).headers, m.value(HeaderName::Route)), ("Route=%3Csip:example.com%3E", None))
+        assert_eq!((uri(m).headers, m.value(HeaderName::Route)), ("Route=%3Csip:example.com%3E", None));
     });
 }
 
@@ -295,7 +295,7 @@ fn the_owners_verdict_can_be_read_from_the_message() {
         assert_eq!(NameAddr::parse(contact), Err(ValueError::Uri(UriError::Headers)));
     });
     with("regescrt.accept", |m| {
-        assert_eq!(address(m, HeaderName::Contact).uri.headers, "Route=%3Csip:sip.example.com%3E")
+        assert_eq!(address(m, HeaderName::Contact).uri.headers, "Route=%3Csip:sip.example.com%3E");
     });
     with("regaut01.401", |m| {
         let credentials = m.value(HeaderName::Authorization).expect("credentials");

@@ -5,6 +5,7 @@ use crate::meant::{ClientCertificate, Connections, Exchange, Identity, Listen, N
 use crate::reader::Reader;
 use crate::value::is_host;
 use std::collections::HashSet;
+use std::time::Duration;
 use sx_types::Transport;
 
 pub(crate) fn sip(section: &Reader<'_>, exchange: &Exchange) -> Sip {
@@ -18,6 +19,7 @@ pub(crate) fn sip(section: &Reader<'_>, exchange: &Exchange) -> Sip {
         t2: section.milliseconds("t2_ms"),
         t4: section.milliseconds("t4_ms"),
         trying: section.milliseconds("trying_ms"),
+        coalesce: Duration::from_micros(section.number("coalesce_us")),
         invite_timeout: section.seconds("invite_timeout_s"),
         ring_timeout: section.seconds("ring_timeout_s"),
         message_bytes_max: section.number("message_bytes_max"),

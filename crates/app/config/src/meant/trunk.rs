@@ -137,7 +137,7 @@ impl Trunk {
             let same = remaining.iter().take_while(|address| address.priority == first.priority).count();
             let total: u64 = remaining[..same].iter().map(|address| u64::from(address.weight)).sum();
             let mut point = chance % total.max(1);
-            chance = chance / total.max(1) ^ chance.rotate_left(23);
+            chance = (chance / total.max(1)) ^ chance.rotate_left(23);
             let chosen = remaining[..same].iter().position(|address| {
                 let inside = point < u64::from(address.weight);
                 point = point.saturating_sub(u64::from(address.weight));
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn addresses_are_drawn_by_weight_within_their_priority() {
-        let entry = |host, weight, priority| format!("{{ uri = \"sip:{host}\", weight = {weight}, priority = {priority} }}");
+        let entry =
+            |host, weight, priority| format!("{{ uri = \"sip:{host}\", weight = {weight}, priority = {priority} }}");
         let entries = [entry("c", 1, 2), entry("a", 3, 1), entry("b", 1, 1)].join(", ");
         let text = format!("[[trunk]]\nname = \"t\"\naddresses = [{entries}]\n");
         let config = crate::Config::from_text(&text).expect("a good configuration");

@@ -60,6 +60,7 @@ fn sip(sip: &Sip) -> Builder {
         .milliseconds("t2_ms", sip.t2)
         .milliseconds("t4_ms", sip.t4)
         .milliseconds("trying_ms", sip.trying)
+        .number("coalesce_us", sip.coalesce.as_micros() as usize)
         .seconds("invite_timeout_s", sip.invite_timeout)
         .seconds("ring_timeout_s", sip.ring_timeout)
         .number("message_bytes_max", sip.message_bytes_max)

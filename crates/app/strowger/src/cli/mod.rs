@@ -1,21 +1,276 @@
-//! stub
-use clap::Parser;
-use std::path::{Path, PathBuf};
+//! The command line: what may be asked, and the commands that are not a server.
+//!
+//! [`dispatch`] carries out what was asked. Everything that only reads or changes the data folder works while a server
+//! runs on the same folder, which notices changes of users by itself.
+
+mod call;
+mod cdr;
+mod configuration;
+mod drain;
+pub mod ladder;
+mod output;
+mod password;
+mod user;
+mod when;
+
+pub use configuration::load_config;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
 use std::process::ExitCode;
-#[derive(Parser)]
-pub struct Cli { #[arg(long)] config: Option<PathBuf>, command: String }
-pub struct DemoOptions { pub data: Option<PathBuf>, pub once: bool }
-pub fn load_config(path: Option<&Path>) -> Result<sx_config::Config, Vec<sx_config::ConfigError>> {
-    let env = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    sx_config::Config::load(path.unwrap(), env)
+use sx_config::{Config, LogLevel};
+
+/// All that can be said on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "strowger", version, about = "A call exchange for SIP", styles = STYLES, after_help = ROOT_HELP)]
+#[command(max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration [default: ./strowger.toml, else /etc/strowger/strowger.toml, else built-in defaults]
+    #[arg(long, value_name = "FILE", global = true, env = "STROWGER_CONFIG", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// The data folder, instead of the one in the configuration
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
+    pub data: Option<PathBuf>,
+    /// Print for programs: one JSON object a line
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Say more: debug in the log, messages of a call; twice for every step
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
 }
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the exchange until SIGTERM or SIGINT; SIGHUP reads the configuration again
+    #[command(after_help = SERVE_HELP)]
+    Serve,
+    /// Show the exchange at work: two phones register, call each other over UDP and TLS, and are heard
+    #[command(after_help = DEMO_HELP)]
+    Demo(DemoArgs),
+    /// Read the configuration and say all that is wrong with it
+    #[command(after_help = CHECK_HELP)]
+    Check,
+    /// Print the configuration in effect: every key, secrets hidden
+    #[command(after_help = PRINT_CONFIG_HELP)]
+    PrintConfig,
+    /// Call somebody, or wait for a call, as a telephone without microphone and loudspeaker
+    #[command(after_help = call::HELP)]
+    Call(Box<call::CallArgs>),
+    /// Add, change, list and remove the users who may register and call
+    #[command(subcommand, after_help = user::HELP)]
+    User(user::UserCommand),
+    /// List, show, count and export call detail records
+    #[command(subcommand, after_help = cdr::HELP)]
+    Cdr(cdr::CdrCommand),
+    /// Tell the running exchange to take no new calls, and wait until it has ended
+    #[command(after_help = drain::HELP)]
+    Drain(drain::DrainArgs),
+    /// Print the version
+    #[command(after_help = VERSION_HELP)]
+    Version,
+    /// Print the reference of all configuration keys, as Markdown
+    #[command(after_help = REFERENCE_HELP)]
+    Reference,
+    /// Print the completion script of a shell
+    #[command(after_help = COMPLETION_HELP)]
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What the demonstration is told on the command line.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DemoArgs {
+    /// End when everything was shown, on ports that disturb nobody, instead of staying up for phones of your own
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// What the demonstration is told.
+#[derive(Clone, Debug, Default)]
+pub struct DemoOptions {
+    /// Where its data goes; `None`: a folder that is removed at the end.
+    pub data: Option<PathBuf>,
+    /// End when everything was shown.
+    pub once: bool,
+}
+
+/// The caller has asked for something that cannot be: the exit code is 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+/// The exit code of wrong usage and of a wrong configuration.
+const WRONG: u8 = 2;
+
+/// Does what was asked. An error is a failure whose exit code is 1.
 pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    if cli.command == "demo" { return crate::demo::run(DemoOptions { data: None, once: true }); }
-    match load_config(cli.config.as_deref()) { Ok(c) => crate::serve::run(c, cli.config), Err(e) => { for e in e { eprintln!("{e}"); } Ok(ExitCode::from(2)) } }
+    match run(cli) {
+        // Whoever reads our output, such as `head`, has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is::<WrongUsage>() => {
+            eprintln!("strowger: {error}");
+            Ok(ExitCode::from(WRONG))
+        }
+        done => done,
+    }
 }
-pub mod ladder {
-    use std::net::SocketAddr;
-    pub struct Ladder(String);
-    impl Ladder { pub fn new(_: &[(String, Vec<SocketAddr>)]) -> Self { Self(String::new()) } pub fn add(&mut self, _t: u64, a: SocketAddr, b: SocketAddr, l: &str) { self.0 += &format!("{a} -> {b} {l}\n"); } }
-    impl std::fmt::Display for Ladder { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&self.0) } }
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let json = cli.json;
+    match cli.command {
+        Command::Demo(args) => return crate::demo::run(&DemoOptions { data: cli.data, once: args.once }),
+        Command::Call(args) => return call::run_call(&args, json, cli.verbose),
+        Command::Version => return output::version(json),
+        Command::Reference => return output::text(&sx_config::reference()),
+        Command::Completion { shell } => return completion(shell),
+        _ => {}
+    }
+    let path = configuration::find(cli.config);
+    let mut config = match load_config(path.as_deref()) {
+        Ok(config) => config,
+        Err(errors) => return configuration::report(&errors, json),
+    };
+    if let Some(data) = cli.data {
+        config.exchange.data = data;
+    }
+    match cli.command {
+        Command::Check => configuration::run_check(&config, path.as_deref(), json),
+        Command::PrintConfig => configuration::run_print(&config, json),
+        Command::User(command) => user::run_user(&config, command, json),
+        Command::Cdr(command) => cdr::run_cdr(&config, command, json),
+        Command::Drain(args) => drain::run_drain(&config, args, json),
+        _ => {
+            raise_log_level(&mut config, cli.verbose);
+            crate::serve::run(config, path.as_deref())
+        }
+    }
+}
+
+/// `-v` adds to what the configuration says, and never takes away from it.
+fn raise_log_level(config: &mut Config, verbose: u8) {
+    let wanted = match verbose {
+        0 => return,
+        1 => LogLevel::Debug,
+        _ => LogLevel::Trace,
+    };
+    config.log.level = config.log.level.max(wanted);
+}
+
+fn completion(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "strowger", &mut script);
+    output::text(&String::from_utf8_lossy(&script))
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().map(std::io::Error::kind);
+    error.chain().any(|cause| kind(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Green.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const ROOT_HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed; standard error says why
+  2  wrong usage, or a wrong configuration
+
+Each key of the configuration can be set by an environment variable: sip.t1_ms by STROWGER_SIP__T1_MS.
+
+Examples:
+  strowger demo                          see it work, on built-in defaults
+  strowger user add alice                add a user; prints a password
+  strowger serve                         run the exchange
+  strowger check --config new.toml       is this configuration good?
+  strowger cdr list --limit 20           the latest calls";
+
+const SERVE_HELP: &str = "\
+Examples:
+  strowger serve
+  strowger serve --config /etc/strowger/strowger.toml --data /var/lib/strowger
+  STROWGER_LOG__FORMAT=json strowger serve";
+
+const DEMO_HELP: &str = "\
+With --data the folder stays when the demonstration ends; without it, a temporary one is removed.
+
+Examples:
+  strowger demo             show everything, then stay up for phones of your own
+  strowger demo --once      show everything and end; the exit code says whether all was well";
+
+const CHECK_HELP: &str = "\
+Examples:
+  strowger check
+  strowger check --config new.toml && mv new.toml strowger.toml
+  strowger check --json     the errors as a JSON array of file, line, key, value and problem";
+
+const PRINT_CONFIG_HELP: &str = "\
+Examples:
+  strowger print-config > strowger.toml     a file to start from
+  STROWGER_SIP__T1_MS=250 strowger print-config
+  strowger print-config --json";
+
+const VERSION_HELP: &str = "\
+Examples:
+  strowger version
+  strowger version --json";
+
+const REFERENCE_HELP: &str = "\
+Examples:
+  strowger reference | less";
+
+const COMPLETION_HELP: &str = "\
+Examples:
+  strowger completion bash > /etc/bash_completion.d/strowger
+  strowger completion zsh > \"${fpath[1]}/_strowger\"
+  strowger completion fish > ~/.config/fish/completions/strowger.fish";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        for line in ["strowger --data d --json -vv cdr count", "strowger cdr count --data d -v --json -v"] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect("good usage");
+            assert!(cli.json && cli.verbose == 2 && cli.data == Some("d".into()), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n  "), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn verbosity_only_adds() {
+        let mut config = Config::default();
+        config.log.level = LogLevel::Trace;
+        raise_log_level(&mut config, 1);
+        assert_eq!(config.log.level, LogLevel::Trace);
+        config.log.level = LogLevel::Error;
+        raise_log_level(&mut config, 1);
+        assert_eq!(config.log.level, LogLevel::Debug);
+    }
 }

@@ -57,13 +57,13 @@ impl Capture {
     /// Forgets what has come.
     pub fn clear(&self) {
         // What is on its way belongs to what is forgotten.
-        std::thread::sleep(Duration::from_millis(100));
+        crate::serve::pause(Duration::from_millis(100));
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What has come, after a moment for what is on its way.
     pub fn messages(&self) -> Vec<Captured> {
-        std::thread::sleep(Duration::from_millis(100));
+        crate::serve::pause(Duration::from_millis(100));
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone();
         messages.sort_by_key(|message| message.time_nanos);
         messages

@@ -30,7 +30,7 @@ const TALK: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the demonstration. The exit code is 1 when any check fails.
-pub fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
+pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     start_logging(&Log { level: LogLevel::Warn, format: LogFormat::Text });
     let setup = Setup::prepare(options.data.as_deref(), options.once)?;
     let exchange = Exchange::start(setup.config.clone())?;
@@ -73,9 +73,7 @@ fn show(setup: &Setup, exchange: &Exchange) -> anyhow::Result<()> {
         ("exchange".to_owned(), vec![udp, tls]),
         ("bob".to_owned(), vec![bob.address()]),
     ]);
-    let mut others: Vec<SocketAddr> = Vec::new();
     for message in &messages {
-        others.extend([message.source, message.destination]);
         ladder.add(message.time_nanos, message.source, message.destination, &message.first_line);
     }
     say(&format!("\n{ladder}"));
@@ -99,14 +97,16 @@ fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Dur
 fn call(setup: &Setup, alice: &Phone, bob: &Phone) -> anyhow::Result<()> {
     let begun = Instant::now();
     alice.call(&format!("sip:bob@{}", setup.domain()));
-    let answered = alice.wait_for(|event| matches!(event, PhoneEvent::Answered { .. } | PhoneEvent::Refused { .. }), PATIENCE);
+    let answered =
+        alice.wait_for(|event| matches!(event, PhoneEvent::Answered { .. } | PhoneEvent::Refused { .. }), PATIENCE);
     let PhoneEvent::Answered { codec } = answered.context("the call was not answered")? else {
         bail!("the call was refused");
     };
     say(&format!("call       alice -> bob answered after {} ms, {codec}", begun.elapsed().as_millis()));
-    std::thread::sleep(TALK);
+    crate::serve::pause(TALK);
     alice.hangup();
-    bob.wait_for(|event| matches!(event, PhoneEvent::Ended { by_peer: true, .. }), PATIENCE).context("bob's leg did not end")?;
+    bob.wait_for(|event| matches!(event, PhoneEvent::Ended { by_peer: true, .. }), PATIENCE)
+        .context("bob's leg did not end")?;
     alice.wait_for(|event| matches!(event, PhoneEvent::Ended { .. }), PATIENCE).context("alice's leg did not end")?;
     for (name, phone, own, other) in [("alice", alice, ALICE_HZ, BOB_HZ), ("bob", bob, BOB_HZ, ALICE_HZ)] {
         let heard = phone.heard();
@@ -116,7 +116,10 @@ fn call(setup: &Setup, alice: &Phone, bob: &Phone) -> anyhow::Result<()> {
         ensure!(hears(heard, other), "{name} does not hear the other's {other} Hz");
         ensure!(!hears(heard, own), "{name} hears its own {own} Hz");
         let stats = phone.stats();
-        say(&format!("audio      {name} hears {other} Hz and not its own {own} Hz ({} packets, {} lost)", stats.packets_received, stats.packets_lost));
+        say(&format!(
+            "audio      {name} hears {other} Hz and not its own {own} Hz ({} packets, {} lost)",
+            stats.packets_received, stats.packets_lost
+        ));
     }
     say("hang-up    both legs are gone");
     Ok(())
@@ -129,13 +132,19 @@ fn refusals(setup: &Setup, udp: SocketAddr, alice: &Phone) -> anyhow::Result<()>
         ..PhoneConfig::new(Server::new(Transport::Udp, udp), setup.domain(), "alice")
     };
     let wrong = Phone::start(wrong)?;
-    let failed = wrong.wait_for(|event| matches!(event, PhoneEvent::RegistrationFailed { .. } | PhoneEvent::Registered { .. }), PATIENCE)?;
-    let PhoneEvent::RegistrationFailed { status, reason, warning } = failed else { bail!("a wrong password was accepted") };
+    let failed = wrong.wait_for(
+        |event| matches!(event, PhoneEvent::RegistrationFailed { .. } | PhoneEvent::Registered { .. }),
+        PATIENCE,
+    )?;
+    let PhoneEvent::RegistrationFailed { status, reason, warning } = failed else {
+        bail!("a wrong password was accepted")
+    };
     ensure!(status == 403, "a wrong password got {status}");
     say(&format!("refused    a wrong password: {status} {reason} - {}", warning.unwrap_or_default()));
     wrong.stop();
     alice.call(&format!("sip:nobody@{}", setup.domain()));
-    let refused = alice.wait_for(|event| matches!(event, PhoneEvent::Refused { .. } | PhoneEvent::Answered { .. }), PATIENCE)?;
+    let refused =
+        alice.wait_for(|event| matches!(event, PhoneEvent::Refused { .. } | PhoneEvent::Answered { .. }), PATIENCE)?;
     let PhoneEvent::Refused { status, reason, warning } = refused else { bail!("an unknown number was answered") };
     ensure!(status == 404, "an unknown number got {status}");
     say(&format!("refused    an unknown number: {status} {reason} - {}", warning.unwrap_or_default()));
@@ -151,11 +160,14 @@ fn record(setup: &Setup) -> anyhow::Result<()> {
         let answered: Vec<_> = records.iter().filter(|record| record.answer.is_some()).collect();
         if let [record] = answered[..] {
             let seconds = (record.end - record.answer.unwrap_or(record.end)) as f64 / 1e9;
-            say(&format!("record     {}: {} -> {}, {seconds:.1} s, {}", record.call, record.caller, record.dialled, record.cause));
+            say(&format!(
+                "record     {}: {} -> {}, {seconds:.1} s, {}",
+                record.call, record.caller, record.dialled, record.cause
+            ));
             return Ok(());
         }
         ensure!(begun.elapsed() < PATIENCE, "{} records of answered calls instead of one", answered.len());
-        std::thread::sleep(Duration::from_millis(50));
+        crate::serve::pause(Duration::from_millis(50));
     }
 }
 
@@ -164,7 +176,12 @@ fn stay(setup: &Setup, mut exchange: Exchange) -> anyhow::Result<ExitCode> {
     let signals = crate::serve::Signals::listen()?;
     say("\nThe exchange stays up. To register a phone of your own:");
     say(&format!("  domain      {}", setup.domain()));
-    say(&format!("  server      {} (UDP or TCP), {} (TLS; the certificate is {})", shown(&exchange, Transport::Udp), shown(&exchange, Transport::Tls), setup.certificate.display()));
+    say(&format!(
+        "  server      {} (UDP or TCP), {} (TLS; the certificate is {})",
+        shown(&exchange, Transport::Udp),
+        shown(&exchange, Transport::Tls),
+        setup.certificate.display()
+    ));
     for user in ["alice", "bob"] {
         say(&format!("  user        {user}, password {}", setup.password_of(user)));
     }

@@ -78,7 +78,8 @@ pub fn loopback(bound: SocketAddr) -> SocketAddr {
 fn make_certificate(data: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (data.join("demo-certificate.pem"), data.join("demo-key.pem"));
     if !certificate.exists() || !key.exists() {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).context("cannot make a certificate")?;
+        let made =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).context("cannot make a certificate")?;
         std::fs::write(&certificate, made.cert.pem())?;
         write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
     }
@@ -92,7 +93,13 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The embedded defaults, on the usual ports where these are free; a run that ends by itself disturbs nobody's ports.
-fn configuration(data: &Path, certificate: &Path, key: &Path, collector: SocketAddr, once: bool) -> anyhow::Result<Config> {
+fn configuration(
+    data: &Path,
+    certificate: &Path,
+    key: &Path,
+    collector: SocketAddr,
+    once: bool,
+) -> anyhow::Result<Config> {
     let sip = if once { free_port(0)? } else { free_port(5060)? };
     let tls = if once { free_port(0)? } else { free_port(5061)? };
     let http = if once { free_port(0)? } else { free_port(8080)? };

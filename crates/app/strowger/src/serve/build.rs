@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::hep::HepExport;
 use super::metrics::Watch;
+use super::pace::Pace;
 use super::shell::{Mail, Mailbox, Shell};
 use super::tls;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -78,10 +79,12 @@ impl Exchange {
         let (mut records, recovery) = CdrStore::open(&data, &CdrOptions::default())?;
         info!(?recovery, "call detail records are open");
         let tls = tls::build(&config, clock.now())?;
-        let parts = (0..config.exchange.workers).map(|worker| open_net(&config, worker as u16, tls.as_ref(), clock.now()));
+        let parts =
+            (0..config.exchange.workers).map(|worker| open_net(&config, worker as u16, tls.as_ref(), clock.now()));
         let parts = parts.collect::<anyhow::Result<Vec<Parts>>>()?;
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
-        let listening: Vec<(Transport, SocketAddr)> = parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
+        let listening: Vec<(Transport, SocketAddr)> =
+            parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
         let rtp = Arc::new(start_media(&config, outward, &mailboxes)?);
         let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
@@ -91,7 +94,14 @@ impl Exchange {
             let name = format!("worker-{number}");
             let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;
             let storing = Arc::new(AtomicBool::new(true));
-            let mut worker = Worker::new(clock.now(), settings(&config, number as u16), tables.clone(), directory.clone(), locals(&config, &part.net, number as u16, outward), Rng::new(seed()));
+            let mut worker = Worker::new(
+                clock.now(),
+                settings(&config, number as u16),
+                &tables,
+                directory.clone(),
+                locals(&config, &part.net, number as u16, outward),
+                Rng::new(seed()),
+            );
             restore(&mut worker, clock.now(), kept);
             watch.add(worker.counts(), part.net.counters(), storing.clone());
             counts.push(worker.counts());
@@ -107,12 +117,28 @@ impl Exchange {
                 bindings,
                 hep: config.hep.as_ref().map(HepExport::open).transpose()?,
                 clock,
+                pace: Pace::new(config.sip.coalesce),
                 storing,
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
-        Ok(Self { config, clock, mailboxes, threads, counts, listening, http, rtp, users, users_version, outward, records, _resolver: resolver, _data: data })
+        Ok(Self {
+            config,
+            clock,
+            mailboxes,
+            threads,
+            counts,
+            listening,
+            http,
+            rtp,
+            users,
+            users_version,
+            outward,
+            records,
+            _resolver: resolver,
+            _data: data,
+        })
     }
 
     /// The addresses it listens on, for people.
@@ -150,7 +176,7 @@ impl Exchange {
     pub fn drain(&self) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
         // The gauges must have been brought up to date once before they are believed.
-        std::thread::sleep(Duration::from_millis(600));
+        super::clock::pause(Duration::from_millis(600));
     }
 
     /// Notices users that were added, changed or removed by another process.
@@ -213,25 +239,34 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    Tables::build(config, addresses).map_err(|errors| {
-        StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })
+    Tables::build(config, addresses)
+        .map_err(|errors| StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
 fn load_users(users: &Users) -> anyhow::Result<Directory> {
     let users = users.load_all()?.into_iter().map(|user| User {
-        name: user.name.into(),
-        domain: user.domain.into(),
+        name: user.name,
+        domain: user.domain,
         md5: Ha1::from_md5(user.ha1_md5),
         sha256: Ha1::from_sha256(user.ha1_sha256),
     });
     Ok(Directory::new(users))
 }
 
-fn open_net(config: &Config, worker: u16, tls: Option<&Arc<sx_net::tls::TlsConfig>>, now: Time) -> anyhow::Result<Parts> {
+fn open_net(
+    config: &Config,
+    worker: u16,
+    tls: Option<&Arc<sx_net::tls::TlsConfig>>,
+    now: Time,
+) -> anyhow::Result<Parts> {
     let connections = &config.sip.connections;
     let config = NetConfig {
-        listeners: config.sip.listen.iter().map(|listen| Listener { transport: listen.transport, address: listen.address }).collect(),
+        listeners: config
+            .sip
+            .listen
+            .iter()
+            .map(|listen| Listener { transport: listen.transport, address: listen.address })
+            .collect(),
         tls: tls.cloned(),
         limits: NetLimits {
             connections_max: connections.max,
@@ -251,15 +286,16 @@ fn open_net(config: &Config, worker: u16, tls: Option<&Arc<sx_net::tls::TlsConfi
 }
 
 fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)) -> Locals {
-    let links = net.local_addresses().iter().zip(&config.sip.listen).map(|((transport, bound, link), listen)| LocalLink {
-        link: *link,
-        transport: *transport,
-        bound: *bound,
-        advertised: listen.advertise.as_ref().map(|advertise| match advertise.port {
-            Some(_) => advertise.to_string().into(),
-            None => format!("{advertise}:{}", bound.port()).into(),
-        }),
-    });
+    let links =
+        net.local_addresses().iter().zip(&config.sip.listen).map(|((transport, bound, link), listen)| LocalLink {
+            link: *link,
+            transport: *transport,
+            bound: *bound,
+            advertised: listen.advertise.as_ref().map(|advertise| match advertise.port {
+                Some(_) => advertise.to_string().into(),
+                None => format!("{advertise}:{}", bound.port()).into(),
+            }),
+        });
     Locals { worker, links: links.collect(), outward_v4: outward.0, outward_v6: outward.1 }
 }
 

@@ -1,6 +1,6 @@
 //! The clock of the process.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sx_engine::Time;
 
 /// Reads the wall clock once and the monotonic clock from then on, so that a step of the wall clock changes nothing.
@@ -21,4 +21,10 @@ impl Clock {
     pub fn now(&self) -> Time {
         self.anchor + self.started.elapsed()
     }
+}
+
+/// Lets time pass where there is nothing to wait for: a rest under load, or the rhythm of a demonstration.
+#[expect(clippy::disallowed_methods, reason = "nothing tells that the time is over but the clock")]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }

@@ -22,7 +22,8 @@ impl HepExport {
         let port = hep.address.port.unwrap_or(9060);
         let address = (&*hep.address.host, port).to_socket_addrs()?.next();
         let address = address.ok_or_else(|| std::io::Error::other("the collector's name has no address"))?;
-        let any: SocketAddr = if address.is_ipv6() { "[::]:0".parse() } else { "0.0.0.0:0".parse() }.map_err(std::io::Error::other)?;
+        let any: SocketAddr =
+            if address.is_ipv6() { "[::]:0".parse() } else { "0.0.0.0:0".parse() }.map_err(std::io::Error::other)?;
         let socket = UdpSocket::bind(any)?;
         socket.connect(address)?;
         socket.set_nonblocking(true)?;
@@ -31,7 +32,14 @@ impl HepExport {
     }
 
     /// Copies one message.
-    pub fn copy(&mut self, now: Time, transport: Transport, source: SocketAddr, destination: SocketAddr, message: &[u8]) {
+    pub fn copy(
+        &mut self,
+        now: Time,
+        transport: Transport,
+        source: SocketAddr,
+        destination: SocketAddr,
+        message: &[u8],
+    ) {
         self.buffer.clear();
         let packet = sx_hep::Packet {
             source,

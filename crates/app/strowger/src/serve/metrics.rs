@@ -38,8 +38,12 @@ impl Watch {
         let counters: [(&str, &str, Read); 11] = [
             ("strowger_sip_messages_received", "SIP messages received.", |c| &c.messages_received),
             ("strowger_sip_messages_sent", "SIP messages sent.", |c| &c.messages_sent),
-            ("strowger_sip_requests_relayed", "Requests outside of calls that were passed on and answered.", |c| &c.messages_passed_on),
-            ("strowger_sip_requests_retransmitted", "Requests sent again because no answer came.", |c| &c.requests_retransmitted),
+            ("strowger_sip_requests_relayed", "Requests outside of calls that were passed on and answered.", |c| {
+                &c.messages_passed_on
+            }),
+            ("strowger_sip_requests_retransmitted", "Requests sent again because no answer came.", |c| {
+                &c.requests_retransmitted
+            }),
             ("strowger_sip_responses_retransmitted", "Responses sent again.", |c| &c.responses_retransmitted),
             ("strowger_calls_begun", "Calls that were admitted.", |c| &c.calls_begun),
             ("strowger_calls_answered", "Calls that were answered.", |c| &c.calls_answered),
@@ -55,7 +59,11 @@ impl Watch {
             ("strowger_calls", "Calls at the moment.", |c| &c.calls),
             ("strowger_legs", "Legs of calls at the moment.", |c| &c.legs),
             ("strowger_bindings", "Registered contacts at the moment.", |c| &c.bindings),
-            ("strowger_trunks_healthy", "Trunks that answer their probes, or are not probed; of the first worker.", |c| &c.trunks_healthy),
+            (
+                "strowger_trunks_healthy",
+                "Trunks that answer their probes, or are not probed; of the first worker.",
+                |c| &c.trunks_healthy,
+            ),
         ];
         for (name, help, read) in gauges {
             out.gauge(name, "", help).sample(&[], self.sum(read));
@@ -96,7 +104,8 @@ impl Watch {
             .sample(&[("reason", "source")], totals.rejected_source)
             .sample(&[("reason", "format")], totals.rejected_format);
         out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
-        out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.").sample(&[], totals.open_failed);
+        out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
+            .sample(&[], totals.open_failed);
         let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
         for pool in totals.pools {
             let address = pool.address.to_string();
@@ -109,25 +118,37 @@ impl Watch {
 
     fn write_store(&self, out: &mut MetricsText) {
         let journal = &self.records.journal;
-        out.counter("strowger_cdr_records", "", "Records of calls written to the journal.").sample(&[], journal.records.load(Ordering::Relaxed));
+        out.counter("strowger_cdr_records", "", "Records of calls written to the journal.")
+            .sample(&[], journal.records.load(Ordering::Relaxed));
         out.counter("strowger_cdr_commit_failures", "", "Writes of the journal that the file system refused.")
             .sample(&[], journal.commit_failures.load(Ordering::Relaxed));
-        out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.").sample(&[], self.records.fold_lag());
+        out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.")
+            .sample(&[], self.records.fold_lag());
         if let Some(expiry) = self.tls.as_ref().map(|tls| tls.not_after()) {
-            out.gauge("strowger_tls_certificate_expiry_seconds", "seconds", "When the first certificate expires, as Unix time.")
-                .sample(&[], expiry.as_secs());
+            out.gauge(
+                "strowger_tls_certificate_expiry_seconds",
+                "seconds",
+                "When the first certificate expires, as Unix time.",
+            )
+            .sample(&[], expiry.as_secs());
         }
-        out.gauge("strowger_uptime_seconds", "seconds", "Since the process started.").sample(&[], self.started.elapsed().as_secs());
+        out.gauge("strowger_uptime_seconds", "seconds", "Since the process started.")
+            .sample(&[], self.started.elapsed().as_secs());
     }
 }
 
 impl Status for Watch {
     fn ready(&self) -> Vec<Component> {
         let storing = self.workers.iter().all(|(_, _, storing)| storing.load(Ordering::Relaxed));
-        let free: usize = self.rtp.totals().pools.iter().map(|pool| pool.pairs.saturating_sub(pool.in_use + pool.resting)).sum();
+        let free: usize =
+            self.rtp.totals().pools.iter().map(|pool| pool.pairs.saturating_sub(pool.in_use + pool.resting)).sum();
         vec![
             Component { name: "sip".into(), ready: true, detail: format!("{} workers", self.workers.len()) },
-            Component { name: "store".into(), ready: storing, detail: if storing { "journals are written".into() } else { "journals cannot be written".into() } },
+            Component {
+                name: "store".into(),
+                ready: storing,
+                detail: if storing { "journals are written".into() } else { "journals cannot be written".into() },
+            },
             Component { name: "media".into(), ready: free > 0, detail: format!("{free} pairs of ports are free") },
         ]
     }

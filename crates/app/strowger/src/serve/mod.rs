@@ -5,24 +5,26 @@ mod clock;
 mod hep;
 mod log;
 mod metrics;
+mod pace;
 mod shell;
 mod signals;
 mod tls;
 
 pub use build::Exchange;
-pub use signals::Signals;
+pub use clock::pause;
 pub use log::start_logging;
+pub use signals::Signals;
 
 use crate::cli::load_config;
 use signals::Signal;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
 use tracing::{error, info, warn};
 
 /// Runs an exchange until it is told to stop. The exit code says whether it ended in order.
-pub fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+pub fn run(config: Config, config_path: Option<&Path>) -> anyhow::Result<ExitCode> {
     start_logging(&config.log);
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
@@ -30,7 +32,7 @@ pub fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<ExitC
     info!(listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
     loop {
         match signals.wait(Duration::from_secs(1)) {
-            Some(Signal::Reload) => reload(&mut exchange, config_path.as_ref()),
+            Some(Signal::Reload) => reload(&mut exchange, config_path),
             Some(Signal::Stop) => break,
             None => exchange.watch_users(),
         }
@@ -42,8 +44,8 @@ pub fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<ExitC
 }
 
 /// Reads the configuration again. A bad one changes nothing, and says why.
-fn reload(exchange: &mut Exchange, path: Option<&PathBuf>) {
-    match load_config(path.map(PathBuf::as_path)) {
+fn reload(exchange: &mut Exchange, path: Option<&Path>) {
+    match load_config(path) {
         Ok(config) => match exchange.reload(config) {
             Ok(changes) if changes.is_empty() => info!("the configuration was read again; nothing has changed"),
             Ok(changes) => changes.iter().for_each(|change| info!(change, "the configuration has changed")),

@@ -2,10 +2,11 @@
 
 use super::clock::Clock;
 use super::hep::HepExport;
+use super::pace::Pace;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
-use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{Command, Note};
 use sx_engine::{Engine, Time};
@@ -70,6 +71,7 @@ pub struct Shell {
     /// The bound address of each listening link, for copies of signalling.
     pub links: Vec<(LinkId, SocketAddr)>,
     pub clock: Clock,
+    pub pace: Pace,
     /// A journal could not be written: no new call is taken until it can.
     pub storing: Arc<AtomicBool>,
 }
@@ -99,17 +101,23 @@ impl Shell {
                 self.worker.handle_timeout(now);
                 self.carry_out(now);
             }
-            self.read_network(now);
+            let messages = self.read_network(now);
             if self.read_mail(now) {
                 break;
             }
             self.commit();
+            self.net.flush();
+            if let Some(rest) = self.pace.rest(now, self.clock.now(), messages) {
+                super::clock::pause(rest);
+            }
         }
         self.commit();
         self.net.flush();
     }
 
-    fn read_network(&mut self, now: Time) {
+    /// How many messages there were.
+    fn read_network(&mut self, now: Time) -> u32 {
+        let mut messages = 0;
         while let Some(event) = self.net.poll_event() {
             match event {
                 NetEvent::Message { flow, bytes } => {
@@ -117,6 +125,7 @@ impl Shell {
                         let local = self.links.iter().find(|(link, _)| *link == flow.link).map(|(_, address)| *address);
                         hep.copy(now, flow.transport, flow.remote, local.unwrap_or(self.links[0].1), bytes);
                     }
+                    messages += 1;
                     self.worker.handle_input(now, Input::Message { flow, bytes });
                 }
                 NetEvent::Opened { .. } => {}
@@ -131,6 +140,7 @@ impl Shell {
             }
             self.carry_out(now);
         }
+        messages
     }
 
     /// True when told to stop.
@@ -164,7 +174,8 @@ impl Shell {
                             Destination::Flow(flow) => Some(flow.link),
                             Destination::Address { .. } => None,
                         };
-                        let local = self.links.iter().find(|(known, _)| Some(*known) == link).map(|(_, address)| *address);
+                        let local =
+                            self.links.iter().find(|(known, _)| Some(*known) == link).map(|(_, address)| *address);
                         let local = local.unwrap_or(self.links[0].1);
                         hep.copy(now, transmit.to.transport(), local, transmit.to.remote(), &transmit.bytes);
                     }
@@ -186,7 +197,9 @@ impl Shell {
                 Output::Note(note) => log_note(&note),
                 Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers its probes"),
                 Output::TrunkHealth { trunk, healthy: false } => warn!(%trunk, "the trunk does not answer its probes"),
-                Output::Registered { trunk, status } if (200..300).contains(&status) => debug!(%trunk, "registered with the provider"),
+                Output::Registered { trunk, status } if (200..300).contains(&status) => {
+                    debug!(%trunk, "registered with the provider");
+                }
                 Output::Registered { trunk, status } => warn!(%trunk, status, "the provider refuses our registration"),
             }
         }

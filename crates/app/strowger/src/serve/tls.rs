@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use sx_config::{ClientCertificate, Config, Identity};
 use sx_engine::Time;
-use sx_net::tls::{CertificateSource, ClientAuthentication, Pem, TlsConfig, TlsConfigError, TlsSettings, TlsVersion, TrustAnchors};
+use sx_net::tls::{
+    CertificateSource, ClientAuthentication, Pem, TlsConfig, TlsConfigError, TlsSettings, TlsVersion, TrustAnchors,
+};
 
 /// Reads certificates, keys and authorities; `None` when no identity is configured.
 ///

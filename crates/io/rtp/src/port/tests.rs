@@ -1,3 +1,5 @@
+//! One port, on an injected clock.
+
 use super::*;
 use std::net::IpAddr;
 

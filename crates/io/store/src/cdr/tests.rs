@@ -1,3 +1,5 @@
+//! Records of calls, and crashes at every moment.
+
 use super::encoding::{decode, encode};
 use super::*;
 use crate::SyncPolicy;

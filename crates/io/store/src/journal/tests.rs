@@ -1,3 +1,5 @@
+//! The journal, torn and full disks.
+
 use super::*;
 use std::fs;
 use std::sync::atomic::AtomicI64;

@@ -1,3 +1,5 @@
+//! The keyed log and its compaction.
+
 use super::*;
 use crate::journal::list;
 use crate::{JournalError, SyncPolicy};

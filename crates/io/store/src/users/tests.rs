@@ -1,3 +1,5 @@
+//! Users, their versions and imports.
+
 use super::*;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;

@@ -116,6 +116,19 @@ pub struct Core {
     pub(crate) credentials: BTreeMap<u64, Arc<Credentials>>,
 }
 
+/// The tag of an answer of which nothing is kept: a request that comes again gets the same one.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+fn stateless_tag<B: AsRef<[u8]>>(secret: u64, request: &Message<B>) -> String {
+    use std::hash::Hasher;
+    // The second key keeps these apart from the tags of sessions.
+    let mut hasher = siphasher::sip::SipHasher13::new_with_keys(secret, !0);
+    for name in [HeaderName::CallId, HeaderName::CSeq, HeaderName::From, HeaderName::Via] {
+        hasher.write(request.value(name).unwrap_or_default());
+        hasher.write_u8(0);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
 impl Core {
     pub(crate) fn emit(&mut self, owner: u64, session: SessionId, event: SessionEvent) {
         self.events.push_back(AgentEvent::Session { owner, session, event });
@@ -289,10 +302,9 @@ impl Agent {
         let session = self.sessions.get_mut(id.0)?;
         let result = act(session, &mut self.core);
         if session.is_gone() {
-            let tag = session.dialog.local_tag().map(Into::into);
             self.core.credentials.remove(&session.owner);
-            if let Some(tag) = tag.filter(|_: &Box<str>| !self.restored.is_empty()) {
-                self.restored.remove(&tag);
+            if let Some(tag) = session.dialog.local_tag() {
+                self.restored.remove(tag);
             }
             self.sessions.remove(id.0);
         }
@@ -309,7 +321,7 @@ impl Agent {
                 self.requests.failed(&mut self.core, now, owner, status);
             } else {
                 self.with(SessionId(Key::from_u64(owner)), |session, core| {
-                    session.request_failed(core, now, client, status)
+                    session.request_failed(core, now, client, status);
                 });
             }
         }
@@ -348,7 +360,7 @@ impl Agent {
 
     /// Answers a request outside of a dialog without keeping anything of it.
     pub fn reply<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, answer: Reply<'_>) {
-        let tag = if answer.to_tag.is_empty() { format!("{:016x}", self.core.rng.u64()) } else { String::new() };
+        let tag = if answer.to_tag.is_empty() { stateless_tag(self.core.tag_secret, request) } else { String::new() };
         let answer = if tag.is_empty() { answer } else { Reply { to_tag: &tag, ..answer } };
         self.core.transactions.reply_stateless(flow, request, answer);
     }

@@ -129,7 +129,8 @@ impl Wire {
         self.peers[1].agent.answer(self.now, b, Some(Bytes::from_static(b"answer")), &[]);
         self.settle();
         self.lines();
-        (self.events(0), self.events(1));
+        self.events(0);
+        self.events(1);
         (a, b)
     }
 }
@@ -291,4 +292,23 @@ fn a_transfer_is_accepted_and_reported() {
         .filter_map(|e| if let SessionEvent::Report { status } = e { Some(*status) } else { None })
         .collect();
     assert_eq!(reports, [100, 180, 200]);
+}
+
+#[test]
+fn a_repeated_request_is_answered_with_the_same_tag_though_nothing_is_kept() {
+    let mut peer = Peer::new(5061);
+    let remote = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 5070);
+    let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Udp, remote };
+    let mut answered = |seq: u32| {
+        let text = format!(
+            "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-1\r\n\
+             From: <sip:a@b>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: c\r\nCSeq: {seq} OPTIONS\r\n\r\n"
+        );
+        let request = Message::parse(text.as_bytes()).expect("well formed");
+        peer.agent.reply(flow, &request, Reply { status: 403, ..Reply::default() });
+        peer.agent.poll_transmit().expect("an answer").bytes
+    };
+    let first = answered(1);
+    assert_eq!(first, answered(1));
+    assert_ne!(first, answered(2));
 }

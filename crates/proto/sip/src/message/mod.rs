@@ -23,4 +23,4 @@ pub use uri::{Host, Scheme, Uri, UriError, escape_user, unescape};
 pub use value::{CSeq, NameAddr, RAck, ValueError, Via};
 pub use write::Writer;
 
-pub(crate) use token::{decimal, find_outside, is_space, is_token, trim, unquote};
+pub(crate) use token::{decimal, find_outside, is_space, is_token, quotes_are_whole, trim, unquote};

@@ -186,6 +186,30 @@ pub(crate) fn unquote(value: &[u8]) -> &[u8] {
     }
 }
 
+/// Is this one quoted string from end to end, or text without any quote or backslash? Only then can it be repeated
+/// between quotes without meaning something else.
+pub(crate) fn quotes_are_whole(value: &[u8]) -> bool {
+    let plain = |text| memchr::memchr2(b'"', b'\\', text).is_none();
+    match value {
+        [b'"', inner @ .., b'"'] => plain(inner) || escapes_quotes(inner),
+        _ => plain(value),
+    }
+}
+
+/// Does a backslash stand before each quote within a quoted string, and none before the quote that ends it?
+fn escapes_quotes(inner: &[u8]) -> bool {
+    let mut escaped = false;
+    for byte in inner {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return false,
+            _ => {}
+        }
+    }
+    !escaped
+}
+
 /// The decimal number these bytes spell, when they spell one that fits.
 pub(crate) fn decimal(bytes: &[u8]) -> Option<u32> {
     if bytes.is_empty() || bytes.len() > 10 {

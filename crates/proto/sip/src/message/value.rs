@@ -149,7 +149,7 @@ impl<'a> Via<'a> {
 
     fn parse_spaced_hostport(text: &'a str) -> Result<(Host<'a>, Option<u16>), ValueError> {
         let (host, port) = text.rsplit_once(':').ok_or(ValueError::Malformed)?;
-        let (host, _) = parse_hostport(host.trim())?;
+        let (host, None) = parse_hostport(host.trim())? else { return Err(ValueError::Malformed) };
         let port = decimal(port.trim().as_bytes()).and_then(|p| u16::try_from(p).ok()).ok_or(ValueError::Number)?;
         Ok((host, Some(port)))
     }
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((six.host.as_str(), six.port, six.branch), ("[2001:db8::9:1]", Some(5062), ""));
         let bare = Via::parse(b"SIP/2.0/UDP h;branch=z9hG4bK").expect("valid");
         assert!(!bare.has_magic_cookie(), "the cookie alone names no transaction");
-        for bad in [&b"SIP/2.0/UDP"[..], b"SIP/3.0/UDP h", b"SIP/2.0/UDP h:99999", b";;;;;"] {
+        for bad in [&b"SIP/2.0/UDP"[..], b"SIP/3.0/UDP h", b"SIP/2.0/UDP h:99999", b"SIP/2.0/UDP h:1:2", b";;;;;"] {
             assert!(Via::parse(bad).is_err());
         }
     }

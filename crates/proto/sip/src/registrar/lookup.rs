@@ -46,7 +46,8 @@ impl Registrar {
         })
     }
 
-    /// How many bindings there are; those that have expired count until they are swept out, a minute later at the latest.
+    /// How many bindings there are; those that have expired count until they are swept out, a minute later at the
+    /// latest.
     pub fn len(&self) -> usize {
         self.table.bindings
     }

@@ -2,12 +2,12 @@
 //! (RFC 3608), outbound (RFC 5626) and GRUUs (RFC 5627).
 //!
 //! It deliberately does not know who may register: the caller has authenticated the user and says which address of
-//! record is the user's. It sends nothing either. A REGISTER needs no server transaction: one that comes again, with the
-//! Call-ID and the CSeq number of a binding it made, is answered with what is bound and changes nothing.
+//! record is the user's. It sends nothing either. A REGISTER needs no server transaction: one that comes again, with
+//! the Call-ID and the CSeq number of a binding it made, is answered with what is bound and changes nothing.
 //!
 //! The loop: hand in every REGISTER and every end of a connection, call [`Registrar::handle_timeout`] when
-//! [`Registrar::poll_timeout`] says, and carry what [`Registrar::poll_change`] gives to where it is kept. Changes of one
-//! user are drawn together until then.
+//! [`Registrar::poll_timeout`] says, and carry what [`Registrar::poll_change`] gives to where it is kept. Changes of
+//! one user are drawn together until then.
 //!
 //! ```
 //! use sx_engine::Time;
@@ -65,7 +65,7 @@ pub struct RegistrarConfig {
     pub expires_max_s: u32,
     /// The lifetime when none is asked for.
     pub expires_default_s: u32,
-    /// Contacts of one user.
+    /// Contacts of one user. One request may speak of twice as many: as many to remove as to add.
     pub contacts_max: usize,
     /// Bindings of all users. Those that have expired count for up to a minute longer.
     pub bindings_max: usize,

@@ -22,7 +22,8 @@ pub enum Refusal {
     /// A contact leads back to the registrar: it is the address of record, or one of its GRUUs.
     #[error("a contact leads back to the registrar")]
     Loop,
-    /// The user would have more contacts than [`RegistrarConfig::contacts_max`].
+    /// The user would have more contacts than [`RegistrarConfig::contacts_max`], or the request speaks of more than
+    /// twice as many.
     #[error("the user has too many contacts")]
     TooManyContacts,
     /// Extensions are required that the registrar does not have; their names with commas between them.
@@ -65,7 +66,10 @@ pub const INSTANCE_BYTES_MAX: usize = 256;
 /// The most bytes of a path, all its elements together.
 pub const PATH_BYTES_MAX: usize = 4_096;
 
-/// Below this no lifetime may be called too brief only by a registrar's wish.
+/// The most extensions that are told not to be supported.
+const UNSUPPORTED_MAX: usize = 16;
+
+/// A lifetime of this long or longer may not be called too brief.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
 const HOUR_S: u32 = 3_600;
 
@@ -179,7 +183,7 @@ impl<'a> Asked<'a> {
 fn check_extensions<B: AsRef<[u8]>>(config: &RegistrarConfig, request: &Message<B>) -> Result<(), Refusal> {
     let known = |token: &[u8]| config.extensions().any(|name| token.eq_ignore_ascii_case(name.as_bytes()));
     let mut unknown = String::new();
-    for token in request.elements(HeaderName::Require).filter(|token| !known(token)) {
+    for token in request.elements(HeaderName::Require).filter(|token| !known(token)).take(UNSUPPORTED_MAX) {
         if !unknown.is_empty() {
             unknown.push_str(", ");
         }
@@ -258,8 +262,10 @@ impl Frame<'_> {
         for element in request.elements(HeaderName::Contact) {
             if element == b"*" {
                 wildcard = true;
-            } else {
+            } else if wishes.len() / 2 < self.config.contacts_max {
                 wishes.push(self.read_contact(element)?);
+            } else {
+                return Err(Refusal::TooManyContacts);
             }
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.2

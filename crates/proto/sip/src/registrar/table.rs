@@ -165,9 +165,11 @@ impl Table {
         }
     }
 
-    /// A user that hangs on this connection.
-    pub fn on_link(&self, link: LinkId) -> Option<u32> {
-        self.links.range((link, 0)..=(link, u32::MAX)).next().map(|(_, slot)| *slot)
+    /// A user that hangs on this connection, each told once: the caller ends that.
+    pub fn pop_on_link(&mut self, link: LinkId) -> Option<u32> {
+        let found = self.links.range((link, 0)..=(link, u32::MAX)).next().copied()?;
+        self.links.remove(&found);
+        Some(found.1)
     }
 }
 

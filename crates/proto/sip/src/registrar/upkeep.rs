@@ -31,7 +31,7 @@ impl Registrar {
     /// A connection has ended. Contacts that only it reached are gone; others are reached by their URIs from now on.
     //= https://www.rfc-editor.org/rfc/rfc5626#section-6
     pub fn handle_flow_closed(&mut self, link: LinkId) {
-        while let Some(slot) = self.table.on_link(link) {
+        while let Some(slot) = self.table.pop_on_link(link) {
             let lost = self.table.unbind(slot, |b| b.reach != Reach::Flow || b.connection() != Some(link));
             self.counters.disconnected += lost as u64;
             let bindings = self.table.get(slot).map_or(0, |entry| entry.bindings.len());
@@ -67,7 +67,7 @@ impl Registrar {
     }
 
     /// Takes back what was kept of a user, but for what has expired meanwhile. A user who has bindings already keeps
-    /// those. No change is reported: what was kept is still kept.
+    /// those. Of a user of whom nothing comes back it is reported that there is nothing to keep any more.
     pub fn restore(&mut self, now: Time, aor: &str, record: &Record) {
         let moment = Moment::new(now);
         let hash = self.keys.hash(USER, aor.as_bytes());
@@ -80,6 +80,9 @@ impl Registrar {
             let Some(binding) = kept.restore(self.updates) else { continue };
             let slot = *slot.get_or_insert_with(|| self.table.insert(hash, aor));
             self.table.bind(slot, binding);
+        }
+        if slot.is_none() {
+            self.deleted.push_back(aor.into());
         }
         if !self.is_empty() {
             self.sweep_at.get_or_insert(now + SWEEP_INTERVAL);

@@ -92,7 +92,7 @@ impl Session {
         method: Method,
         offer: Option<Bytes>,
         refresh: bool,
-        authorization: Option<(HeaderName, String)>,
+        authorization: Option<&(HeaderName, String)>,
     ) {
         let (interval, ours) = (self.refresh.interval_s, self.refresh.ours);
         let allow = core.config.allow;
@@ -106,7 +106,7 @@ impl Session {
                     format_args!("{interval};refresher={}", if ours { "uac" } else { "uas" }),
                 );
             }
-            if let Some((name, value)) = &authorization {
+            if let Some((name, value)) = authorization {
                 writer.header(*name, format_args!("{value}"));
             }
         };
@@ -143,11 +143,11 @@ impl Session {
         }
         let Change::Sent(sent) = std::mem::take(&mut self.change) else { return };
         match status {
-            200..=299 => self.change_accepted(core, now, sent, response),
+            200..=299 => self.change_accepted(core, now, &sent, response),
             401 | 407 if !sent.authorized => {
                 let uri = self.dialog.target.clone();
                 match authorize(core, core.credentials.get(&self.owner).cloned().as_deref(), response, method, &uri) {
-                    Some(header) => self.send_change(core, now, method, sent.offer, sent.refresh, Some(header)),
+                    Some(header) => self.send_change(core, now, method, sent.offer, sent.refresh, Some(&header)),
                     None => self.change_refused(core, &sent, status),
                 }
             }
@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: Sent, response: &Message<B>) {
+    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: &Sent, response: &Message<B>) {
         self.learn(response);
         self.dialog.refresh_target(response, &core.locals);
         if self.refresh.interval_s > 0 {

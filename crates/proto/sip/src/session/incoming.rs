@@ -23,8 +23,11 @@ pub(crate) struct Answering {
     pub described: Option<Bytes>,
     pub reliable: Reliable,
     /// An answer that waits for the PRACK.
-    pub waiting: Option<(Option<Bytes>, Vec<(Box<str>, Box<str>)>)>,
+    pub waiting: Option<Waiting>,
 }
+
+/// The description and the further headers of an answer.
+pub(crate) type Waiting = (Option<Bytes>, Vec<(Box<str>, Box<str>)>);
 
 impl Session {
     /// The session an INVITE begins.

@@ -1,6 +1,6 @@
 //! Client transactions.
 
-use super::{Failure, Timer, TransactionEvent, Transactions, Transmit};
+use super::{Failure, Timer, TransactionEvent, Transactions, Transmit, lingering};
 use crate::message::{CSeq, HeaderName, Message, Method, Via, Writer};
 use bytes::Bytes;
 use std::time::Duration;
@@ -141,7 +141,7 @@ impl Transactions {
                 //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
                 client.state = State::Accepted;
                 client.request = Bytes::new();
-                client.end = self.wheel.set(now + timers.timeout(), Timer::ClientEnd(id));
+                client.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ClientEnd(id));
                 Some(found)
             }
             (State::Accepted, 200..=299) => Some(found),
@@ -162,7 +162,7 @@ impl Transactions {
                     self.clients.remove(id.0);
                 } else if let Some(client) = self.clients.get_mut(id.0) {
                     client.request = Bytes::new();
-                    client.end = self.wheel.set(now + linger, Timer::ClientEnd(id));
+                    client.end = self.wheel.set(lingering(now + linger), Timer::ClientEnd(id));
                 }
                 Some(found)
             }

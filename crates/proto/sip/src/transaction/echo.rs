@@ -79,6 +79,7 @@ impl Echo {
 }
 
 /// Writes the response to a request, and says where it goes.
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this one call")]
 pub fn reply<B: AsRef<[u8]>>(flow: Flow, request: &Message<B>, answer: Reply<'_>) -> (Destination, Bytes) {
     let echo = Echo::new(flow, request);
     let bytes = echo.write(&answer);

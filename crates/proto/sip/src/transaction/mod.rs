@@ -213,6 +213,12 @@ impl Transactions {
     }
 }
 
+/// When a transaction that only lingers may be forgotten: a little later, so that many are forgotten at once.
+fn lingering(until: Time) -> Time {
+    const STEP_MS: u64 = 100;
+    Time::from_millis(until.as_millis().div_ceil(STEP_MS) * STEP_MS)
+}
+
 /// The hasher of keys that are hashes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HashedAlready(u64);

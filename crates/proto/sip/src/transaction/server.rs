@@ -1,7 +1,7 @@
 //! Server transactions.
 
 use super::echo::{Echo, Reply};
-use super::{Timer, Transactions, Transmit};
+use super::{Timer, Transactions, Transmit, lingering};
 use crate::message::{HeaderName, Message, Method, NameAddr, Via};
 use bytes::Bytes;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -86,7 +86,7 @@ impl Transactions {
                 if server.reliable {
                     self.server_end(id);
                 } else {
-                    server.end = self.wheel.set(now + self.timers.t4, Timer::ServerEnd(id));
+                    server.end = self.wheel.set(lingering(now + self.timers.t4), Timer::ServerEnd(id));
                 }
                 RequestMatch::Absorbed
             }
@@ -184,7 +184,7 @@ impl Transactions {
             200..=299 if server.invite => {
                 //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
                 server.state = State::Accepted;
-                server.end = self.wheel.set(now + timers.timeout(), Timer::ServerEnd(id));
+                server.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ServerEnd(id));
             }
             _ if server.invite => {
                 server.state = State::Completed { response: bytes, interval: timers.t1 };
@@ -196,7 +196,7 @@ impl Transactions {
             _ if server.reliable => self.server_end(id),
             _ => {
                 server.state = State::Completed { response: bytes, interval: Duration::ZERO };
-                server.end = self.wheel.set(now + timers.timeout(), Timer::ServerEnd(id));
+                server.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ServerEnd(id));
             }
         }
         Some(transmit)

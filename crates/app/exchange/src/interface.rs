@@ -1,0 +1,142 @@
+//! What goes into a worker and what comes out of it.
+
+use crate::dialing::Question;
+use crate::directory::Directory;
+use crate::tables::Tables;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use sx_call::{CallRecord, Command, Found, Note, QueryId};
+use sx_leg::Address;
+use sx_media::{MediaCommand, MediaEvent};
+use sx_sip::registrar::Change;
+use sx_sip::transaction::Transmit;
+use sx_types::{Flow, LinkId, Ticket, Transport};
+
+/// What the world did.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram, or one whole message of a connection.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone.
+    Closed {
+        /// The connection.
+        link: LinkId,
+    },
+    /// A message was not sent.
+    SendFailed {
+        /// What it was given.
+        ticket: Ticket,
+    },
+    /// A packet thread tells something.
+    Media(MediaEvent),
+    /// The answer to [`Output::Resolve`]; no address when there is none.
+    Resolved {
+        /// The question.
+        query: u64,
+        /// The addresses, best first.
+        addresses: Vec<(Transport, SocketAddr)>,
+    },
+    /// The configuration has changed.
+    Tables(Arc<Tables>),
+    /// The users have changed.
+    Directory(Arc<Directory>),
+    /// Another worker has something for us.
+    Peer(PeerMessage),
+    /// An operator wants something.
+    Command(Command),
+    /// A binding that was kept through a restart.
+    Restore {
+        /// The address of record.
+        aor: &'a str,
+        /// What was kept.
+        record: sx_sip::registrar::Record,
+    },
+}
+
+/// What one worker tells another.
+#[derive(Debug)]
+pub enum PeerMessage {
+    /// A message that landed on the wrong worker. It is passed on once.
+    Message {
+        /// Where it came from.
+        flow: Flow,
+        /// The place of the listening socket it came to, when it was a datagram.
+        socket: Option<usize>,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// A message for a link of the other worker.
+    Send(Transmit),
+    /// Where is this user registered?
+    Locate {
+        /// Who asks.
+        worker: u16,
+        /// The question.
+        query: QueryId,
+        /// The user.
+        address: Address,
+    },
+    /// The answer.
+    Located {
+        /// The question.
+        query: QueryId,
+        /// What was found.
+        found: Found,
+    },
+    /// A trunk has begun or ceased to answer its probes.
+    TrunkHealth {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// Does it answer?
+        healthy: bool,
+    },
+}
+
+/// What the driver must carry out, in the order given.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a message.
+    Send(Transmit),
+    /// Tell a packet thread something.
+    Media(MediaCommand),
+    /// Write a call's record.
+    Record(CallRecord),
+    /// Keep, or forget, a binding.
+    Binding(Change),
+    /// Look a name up; answered by [`Input::Resolved`].
+    Resolve {
+        /// The question's number.
+        query: u64,
+        /// The name.
+        question: Question,
+    },
+    /// Tell another worker something.
+    Peer {
+        /// Which.
+        worker: u16,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Log what happened to a call.
+    Note(Note),
+    /// Log that a trunk has begun or ceased to answer its probes.
+    TrunkHealth {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// Does it answer?
+        healthy: bool,
+    },
+    /// Log that a provider has answered our registration.
+    Registered {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// With this status.
+        status: u16,
+    },
+}

@@ -1,0 +1,314 @@
+//! `strowger cdr`: call detail records.
+
+use super::output::{self, Table, printable};
+use super::when::parse_time;
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use sx_call::Cdr;
+use sx_config::Config;
+use sx_engine::Time;
+use sx_media::PortStats;
+use sx_store::{CdrFilter, CdrReader, SharedFolder};
+use sx_types::{CallId, Codec};
+
+/// Shown below the help of `strowger cdr`.
+pub(crate) const HELP: &str = "\
+A call is here a fraction of a second after it has ended. All times are UTC.
+
+Examples:
+  strowger cdr list
+  strowger cdr show 019ab2c3-d4e5-7000-8000-0123456789ab
+  strowger cdr export --format csv --from 2026-11-01 --to 2026-12-01 > november.csv";
+
+const LIST_HELP: &str = "\
+Examples:
+  strowger cdr list --limit 20
+  strowger cdr list --caller alice --from 2026-11-20T08:00
+  strowger cdr list --unanswered --json";
+
+const SHOW_HELP: &str = "\
+Examples:
+  strowger cdr show 019ab2c3-d4e5-7000-8000-0123456789ab
+  strowger cdr show 019ab2c3d4e5700080000123456789ab --json";
+
+const COUNT_HELP: &str = "\
+Examples:
+  strowger cdr count
+  strowger cdr count --answered --from 2026-11-20";
+
+const EXPORT_HELP: &str = "\
+Examples:
+  strowger cdr export > calls.csv
+  strowger cdr export --attempts --output attempts.csv
+  strowger cdr export --format json --from 2026-11-20 --to 2026-11-21";
+
+/// What can be done with call detail records.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CdrCommand {
+    /// List calls, the latest first
+    #[command(after_help = LIST_HELP)]
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u64,
+    },
+    /// Show all that is known of one call
+    #[command(after_help = SHOW_HELP)]
+    Show {
+        /// The call's identifier
+        #[arg(value_name = "ID")]
+        call: CallId,
+    },
+    /// Count calls
+    #[command(after_help = COUNT_HELP)]
+    Count {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Write calls for other programs, the earliest first
+    #[command(after_help = EXPORT_HELP)]
+    Export {
+        #[command(flatten)]
+        which: Which,
+        /// How [default: csv; json with --json]
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+        /// Write the targets that were tried instead of the calls (CSV; JSON has both in any case)
+        #[arg(long)]
+        attempts: bool,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// Which calls.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Which {
+    /// Calls that came at this time or later: 2026-11-20 or 2026-11-20T14:30[:05][Z|+01:00]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: Option<u64>,
+    /// Calls that came before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: Option<u64>,
+    /// Calls by this user or number
+    #[arg(long, value_name = "USER")]
+    caller: Option<String>,
+    /// Calls that dialled this user or number
+    #[arg(long, value_name = "USER")]
+    dialled: Option<String>,
+    /// Only calls that were answered
+    #[arg(long, conflicts_with = "unanswered")]
+    answered: bool,
+    /// Only calls that were not answered
+    #[arg(long)]
+    unanswered: bool,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line of headings, then a line a call
+    Csv,
+    /// An object a line, with its attempts
+    Json,
+}
+
+impl Which {
+    fn filter(self) -> CdrFilter {
+        let answered = (self.answered || self.unanswered).then_some(self.answered);
+        let Self { from: since, to: until, caller, dialled, .. } = self;
+        CdrFilter { since, until, caller, dialled, answered, ..CdrFilter::default() }
+    }
+}
+
+/// Carries out `strowger cdr`.
+///
+/// # Errors
+/// When the records cannot be read, or the call is not among them.
+pub(crate) fn run_cdr(config: &Config, command: CdrCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let data = &config.exchange.data;
+    // Attaching would create it, and a mistyped folder would look like one without calls.
+    ensure!(data.is_dir(), "there is no data folder {}", data.display());
+    let reader = SharedFolder::attach(data)?.cdrs()?;
+    match command {
+        CdrCommand::List { which, limit } => {
+            let filter = CdrFilter { latest_first: true, limit: Some(limit), ..which.filter() };
+            if json {
+                reader.export_json(&filter, std::io::stdout().lock())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            list(&reader, &filter)
+        }
+        CdrCommand::Show { call } => {
+            let Some(cdr) = reader.show(call)? else { bail!("there is no call {call}") };
+            if json { show_json(&reader, &cdr) } else { output::text(&describe(&cdr)?) }
+        }
+        CdrCommand::Count { which } => {
+            let count = reader.count(&which.filter())?;
+            if json { output::json_line(&json!({ "count": count })) } else { output::text(&format!("{count}\n")) }
+        }
+        CdrCommand::Export { which, format, attempts, output } => {
+            let format = format.unwrap_or(if json { Format::Json } else { Format::Csv });
+            let filter = which.filter();
+            match output {
+                Some(path) => {
+                    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+                    export(&reader, &filter, format, attempts, file)
+                }
+                None => export(&reader, &filter, format, attempts, std::io::stdout().lock()),
+            }
+        }
+    }
+}
+
+fn export(
+    reader: &CdrReader,
+    filter: &CdrFilter,
+    format: Format,
+    attempts: bool,
+    output: impl Write,
+) -> anyhow::Result<ExitCode> {
+    match format {
+        Format::Json => reader.export_json(filter, output)?,
+        Format::Csv if attempts => reader.export_attempts_csv(filter, output)?,
+        Format::Csv => reader.export_csv(filter, output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(reader: &CdrReader, filter: &CdrFilter) -> anyhow::Result<ExitCode> {
+    let mut table = Table::new(&["CALL", "START", "CALLER", "DIALLED", "TALKED", "STATUS", "CAUSE"]);
+    for cdr in reader.list(filter)? {
+        table.row([
+            cdr.call.to_string(),
+            time(cdr.start),
+            cdr.caller.to_string(),
+            cdr.dialled.to_string(),
+            talked(&cdr),
+            number_or_dash(cdr.status),
+            cdr.cause.to_string(),
+        ]);
+    }
+    output::text(&table.to_string())
+}
+
+/// The line that an export would have for this call.
+fn show_json(reader: &CdrReader, cdr: &Cdr) -> anyhow::Result<ExitCode> {
+    let at_its_time = CdrFilter { since: Some(cdr.start), until: Some(cdr.start + 1), ..CdrFilter::default() };
+    let mut lines = Vec::new();
+    reader.export_json(&at_its_time, &mut lines)?;
+    let wanted = cdr.call.to_string();
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let object: serde_json::Value = serde_json::from_slice(line)?;
+        if object["call"] == wanted.as_str() {
+            return output::text(&format!("{}\n", String::from_utf8_lossy(line)));
+        }
+    }
+    bail!("the call {wanted} has just been removed")
+}
+
+/// All of a record, for people.
+fn describe(cdr: &Cdr) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let after = |at: Option<u64>| match at {
+        Some(at) => format!("{} (after {} ms)", time(at), at.saturating_sub(cdr.start) / 1_000_000),
+        None => "-".to_owned(),
+    };
+    for (name, value) in [
+        ("call", cdr.call.to_string()),
+        ("trace", cdr.trace.to_string()),
+        ("source", source(cdr)),
+        ("caller", cdr.caller.to_string()),
+        ("dialled", cdr.dialled.to_string()),
+        ("start", time(cdr.start)),
+        ("ring", after(cdr.ring)),
+        ("answer", after(cdr.answer)),
+        ("end", after(Some(cdr.end))),
+        ("talked", talked(cdr)),
+        ("cause", cdr.cause.to_string()),
+        ("status", number_or_dash(cdr.status)),
+        ("ended by", ended_by(cdr).to_owned()),
+        ("codec", cdr.codec.map_or("-", Codec::name).to_owned()),
+    ] {
+        writeln!(text, "{name:<9} {}", printable(&value))?;
+    }
+    if !cdr.attempts.is_empty() {
+        let mut table = Table::new(&["ATTEMPT", "TARGET", "ROUTED", "START", "RANG", "ANSWERED", "STATUS", "CAUSE"]);
+        for (index, attempt) in cdr.attempts.iter().enumerate() {
+            let yes_or_no = |at: Option<u64>| if at.is_some() { "yes" } else { "no" }.to_owned();
+            table.row([
+                (index + 1).to_string(),
+                attempt.target.to_string(),
+                attempt.routed.to_string(),
+                time(attempt.start),
+                yes_or_no(attempt.ring),
+                yes_or_no(attempt.answer),
+                number_or_dash(attempt.status),
+                attempt.cause.to_string(),
+            ]);
+        }
+        write!(text, "\n{table}")?;
+    }
+    if cdr.caller_media.is_some() || cdr.called_media.is_some() {
+        write!(text, "\n{}", media(cdr))?;
+    }
+    Ok(text)
+}
+
+/// What both ports counted.
+fn media(cdr: &Cdr) -> Table {
+    let mut table = Table::new(&["MEDIA", "RECEIVED", "SENT", "LOST", "JITTER", "REJECTED"]);
+    for (party, stats) in [("caller", &cdr.caller_media), ("called", &cdr.called_media)] {
+        let Some(PortStats { packets_received, packets_sent, packets_lost, jitter_us, .. }) = stats else { continue };
+        let rejected = stats.as_ref().map_or(0, |stats| stats.rejected_source + stats.rejected_format);
+        table.row([
+            party.to_owned(),
+            format!("{packets_received} packets"),
+            format!("{packets_sent} packets"),
+            packets_lost.to_string(),
+            format!("{:.1} ms", f64::from(*jitter_us) / 1_000.0),
+            rejected.to_string(),
+        ]);
+    }
+    table
+}
+
+fn time(nanos: u64) -> String {
+    Time::from_nanos(nanos).to_string()
+}
+
+fn talked(cdr: &Cdr) -> String {
+    match cdr.answer {
+        Some(answer) => format!("{:.1} s", cdr.end.saturating_sub(answer) as f64 / 1e9),
+        None => "-".to_owned(),
+    }
+}
+
+fn number_or_dash(status: u16) -> String {
+    if status == 0 { "-".to_owned() } else { status.to_string() }
+}
+
+fn source(cdr: &Cdr) -> String {
+    match &cdr.source {
+        sx_leg::Source::User(address) => format!("user {address}"),
+        sx_leg::Source::Trunk(name) => format!("trunk {name}"),
+        sx_leg::Source::Exchange => "the exchange".to_owned(),
+    }
+}
+
+fn ended_by(cdr: &Cdr) -> &'static str {
+    match cdr.ended_by {
+        sx_leg::EndedBy::Peer => "a party",
+        sx_leg::EndedBy::Exchange => "the exchange",
+        sx_leg::EndedBy::Failure => "a failure",
+    }
+}

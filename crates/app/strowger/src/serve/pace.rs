@@ -1,0 +1,61 @@
+//! How often a worker turns to its sockets under load.
+//!
+//! Waking up costs more than most messages do. A worker to which several messages will have come by then rests between
+//! two turns, so that one wake-up serves them all; one that has little to do serves each at once.
+
+use std::time::Duration;
+use sx_engine::Time;
+
+/// Decides when to rest.
+#[derive(Debug)]
+pub struct Pace {
+    turn: Duration,
+    last: Time,
+    /// The interval between messages, averaged over the last turns, in nanoseconds.
+    interval: u64,
+}
+
+/// Fewer messages than this are not worth resting for.
+const WORTH: u32 = 2;
+const LONG: u64 = 1 << 40;
+
+impl Pace {
+    /// Turns at least `turn` apart under load; zero never rests.
+    pub fn new(turn: Duration) -> Self {
+        Self { turn, last: Time::ZERO, interval: LONG }
+    }
+
+    /// A turn that began at `begun` and served so many messages is over at `now`: how long to rest before the next.
+    pub fn rest(&mut self, begun: Time, now: Time, messages: u32) -> Option<Duration> {
+        if messages == 0 {
+            return None;
+        }
+        let since = u64::try_from(begun.since(self.last).as_nanos()).unwrap_or(LONG).min(LONG);
+        self.last = begun;
+        self.interval = self.interval - self.interval / 16 + since / u64::from(messages) / 16;
+        if Duration::from_nanos(self.interval) * WORTH > self.turn {
+            return None;
+        }
+        self.turn.checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rests(turn_us: u64, interval_us: u64, messages: u32, work_us: u64) -> Option<Duration> {
+        let mut pace = Pace::new(Duration::from_micros(turn_us));
+        let turn = |n: u64| Time::from_nanos(1_000_000_000 + n * interval_us * 1_000);
+        (0..500).map(|n| pace.rest(turn(n), turn(n) + Duration::from_micros(work_us), messages)).last().flatten()
+    }
+
+    #[test]
+    fn only_a_busy_worker_rests_and_only_for_what_is_left_of_the_turn() {
+        assert_eq!(rests(500, 150, 1, 100), Some(Duration::from_micros(400)));
+        assert_eq!(rests(500, 500, 4, 100), Some(Duration::from_micros(400)));
+        assert_eq!(rests(500, 500, 4, 600), None);
+        assert_eq!(rests(500, 300, 1, 100), None);
+        assert_eq!(rests(0, 10, 1, 5), None);
+    }
+}

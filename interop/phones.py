@@ -1,0 +1,114 @@
+"""Runs baresip, and tells by its content what was recorded. It knows nothing of any case."""
+
+import array
+import glob
+import math
+import os
+import wave
+
+import harness
+
+RATE = 8000
+# Frequencies, in hertz, that no harmonic of another one meets.
+TONES = (440, 1030)
+
+
+def write_tone(path, frequency, seconds):
+    """A WAV file, 8000 Hz, one channel, 16 bits, with a sine at a quarter of the full scale."""
+    step = 2 * math.pi * frequency / RATE
+    samples = array.array("h", (round(8000 * math.sin(step * n)) for n in range(RATE * seconds)))
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.tobytes())
+
+
+def share(samples, rate, frequency):
+    """Which part of the power of a signal lies at a frequency, from 0 to 1 (Goertzel's algorithm)."""
+    power = sum(sample * sample for sample in samples)
+    if not power:
+        return 0.0
+    factor = 2 * math.cos(2 * math.pi * frequency / rate)
+    before = last = 0.0
+    for sample in samples:
+        before, last = last, sample + factor * last - before
+    at = last * last + before * before - factor * last * before
+    # A sine with amplitude A over N samples has at = (A N / 2)² and power = A² N / 2.
+    return 2 * at / (len(samples) * power)
+
+
+def heard(path):
+    """What a recording has at each of TONES, and its length in seconds: the parts of the power in its second half second."""
+    with wave.open(path, "rb") as file:
+        rate, channels, length = file.getframerate(), file.getnchannels(), file.getnframes()
+        samples = array.array("h", file.readframes(length))[::channels]
+    # The beginning has the silence before the other side was there.
+    middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
+    return {tone: share(middle, rate, tone) for tone in TONES}, length / rate
+
+
+class Phone:
+    """One baresip that registers as a user and plays a tone in its calls. It ends by itself after `seconds`."""
+
+    def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more=""):
+        self.bench = bench
+        self.user = user
+        self.folder = bench.path(user)
+        self.seconds = seconds
+        # Its media sockets are not bound: the kernel gives what they send this address, whatever it says in its descriptions.
+        self.address = "127.0.0.1"
+        os.makedirs(self.folder)
+        write_tone(os.path.join(self.folder, "tone.wav"), tone, seconds + 5)
+        port = exchange.tls_port if transport == "tls" else exchange.port
+        proxy = f"sip:{exchange.ip}:{port};transport={transport}"
+        mode = ";answermode=auto" if answers else ""
+        account = f'<sip:{user}@{harness.DOMAIN}>;auth_user={user};auth_pass={harness.PASSWORD};outbound="{proxy}"'
+        account += f";regint=600{mode}{more}\n"
+        config = f"""
+poll_method epoll
+sip_listen {self.address}:{harness.free_port(self.address)}
+{f"sip_cafile {exchange.certificate}" if transport == "tls" else ""}
+net_interface {self.address}
+call_max_calls 4
+audio_source aufile,{self.folder}/tone.wav
+audio_player aubridge,nowhere
+audio_srate 8000
+audio_channels 1
+rtp_stats yes
+snd_path {self.folder}
+module_path {module_path()}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module menu.so
+module srtp.so
+module account.so
+"""
+        for name, text in (("config", config), ("accounts", account), ("contacts", "")):
+            bench.write(os.path.join(user, name), text)
+        command = ["baresip", "-f", self.folder, "-v", "-s", "-t", str(seconds)] + (["-e", f"/dial {dial}"] if dial else [])
+        self.process = bench.start(user, command)
+
+    def finish(self):
+        """Waits until it has ended."""
+        self.process.wait(self.seconds + 10)
+
+    def hears(self, tone):
+        """Fails unless what it has heard is this tone and no other."""
+        recordings = glob.glob(os.path.join(self.folder, "dump-*-dec.wav"))
+        harness.check(recordings, f"{self.user} has recorded what it heard")
+        shares, seconds = heard(max(recordings, key=os.path.getsize))
+        shown = ", ".join(f"{part:.0%} at {frequency} Hz" for frequency, part in shares.items())
+        harness.check(seconds > 1, f"{self.user} has heard more than a second, not {seconds:.1f} s")
+        harness.check(shares[tone] > 0.9, f"{self.user} hears {tone} Hz: {shown}")
+        others = [part for frequency, part in shares.items() if frequency != tone]
+        harness.check(max(others) < 0.01, f"{self.user} hears nothing but {tone} Hz: {shown}")
+
+
+def module_path():
+    """Where Debian keeps baresip's modules."""
+    found = glob.glob("/usr/lib/baresip/modules") + glob.glob("/usr/lib/*/baresip/modules")
+    harness.check(found, "baresip's modules are installed")
+    return found[0]
