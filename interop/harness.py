@@ -229,9 +229,7 @@ level = "{level}"
     def add_user(self, user):
         command = [self.bench.binary, "--config", self.config, "user", "add", user, "--password-stdin"]
         done = subprocess.run(command, input=PASSWORD + "\n", text=True, capture_output=True, timeout=20)
-        if done.returncode != 0:
-            import old_users
-            old_users.add(self.data, user, DOMAIN, PASSWORD)
+        check(done.returncode == 0, f"{user} can be added: {done.stderr.strip()}")
 
     def get(self, path):
         """The body of a page, or None when it is not there or not well."""

@@ -1,6 +1,7 @@
 """What nobody should send. Whatever comes, the exchange answers or drops it, lives, and stays small."""
 
 import contextlib
+import os
 import random
 import resource
 import socket
@@ -129,6 +130,7 @@ def idle(bench):
         for number in range(count):
             # Spread over addresses, for each has some 28,000 ports.
             stack.enter_context(connect(bench, exchange, 100 + number % 4))
+        files = f"/proc/{exchange.process.pid}/fd"
+        wait_for(lambda: len(os.listdir(files)) > count, f"the exchange holds {count} connections")
         well(bench, exchange)
-        # What is full takes no more, and says so.
     well(bench, exchange)

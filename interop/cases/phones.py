@@ -1,6 +1,6 @@
 """Two baresips call each other through the exchange, each plays a tone, and each must hear the other's."""
 
-from harness import DOMAIN, case, check, wait_for
+from harness import DOMAIN, case, check, read, wait_for
 from phones import TONES, Phone
 
 # This baresip gives up at a challenge for an algorithm it does not know, even when one that it knows comes after it.
@@ -16,6 +16,9 @@ def talk(bench, caller_transport, called_transport):
     alice.finish()
     bob.finish()
     check(exchange.metric("strowger_calls_answered_total") == 1, "one call was answered")
+    for phone, transport in ((alice, caller_transport), (bob, called_transport)):
+        vias = f"Via: SIP/2.0/{transport.upper()}"
+        check(vias in read(bench.path(f"{phone.user}.log")), f"{phone.user} speaks {transport}")
     alice.hears(TONES[1])
     bob.hears(TONES[0])
     wait_for(lambda: exchange.metric("strowger_bindings") == 0, "both have unregistered as they ended")

@@ -42,12 +42,13 @@ pub(crate) fn run_call(args: &CallArgs, json: bool, verbose: u8) -> anyhow::Resu
         args,
         phone,
     };
-    line.report.say("started", &format!("{} towards {server}", line.phone.address()), &[])?;
+    let local = line.phone.address();
+    let fields = [("local", local.to_string().into()), ("server", server.to_string().into())];
+    line.report.say("started", &format!("{local} towards {server}"), &fields)?;
     let end = line.run(&stop)?;
     let stats = line.phone.stats();
     let level = sx_codec::level_dbm0(&line.phone.heard());
     let trace = if verbose > 0 { line.phone.trace() } else { Vec::new() };
-    let local = line.phone.address();
     // The recording is complete when the telephone has stopped.
     line.phone.stop();
     if verbose > 0 && !json {

@@ -66,7 +66,7 @@ pub(crate) fn run_drain(config: &Config, args: DrainArgs, json: bool) -> anyhow:
         }
         let calls = calls_left(config.http.listen);
         if calls.is_some() && calls != told {
-            eprintln!("{} calls left", calls.unwrap_or_default());
+            eprintln!("calls left: {}", calls.unwrap_or_default());
             told = calls;
         }
     }

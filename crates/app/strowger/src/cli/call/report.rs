@@ -12,6 +12,9 @@ pub(super) struct Reporter {
     begun: Instant,
 }
 
+/// Silence that went through A-law is not quite silent: its smallest step is at -66 dBm0.
+const SILENCE_DBM0: f64 = -60.0;
+
 type Fields = Vec<(&'static str, Value)>;
 
 impl Reporter {
@@ -57,7 +60,11 @@ impl Reporter {
             let (lost, jitter) = (stats.packets_lost, stats.jitter_us as f64 / 1e3);
             parts.push(format!("{talked:.1} s, {}", heard.codec.unwrap_or("no codec")));
             parts.push(format!("{sent} packets sent, {received} received, {lost} lost, jitter {jitter:.1} ms"));
-            parts.push(if level.is_finite() { format!("heard {level:.1} dBm0") } else { "heard nothing".to_owned() });
+            parts.push(if level > SILENCE_DBM0 {
+                format!("heard {level:.1} dBm0")
+            } else {
+                "heard silence".to_owned()
+            });
         }
         if !heard.digits.is_empty() {
             parts.push(format!("digits {}", heard.digits));

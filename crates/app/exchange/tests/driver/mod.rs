@@ -1,0 +1,495 @@
+//! Whole workers in virtual time: SIP peers around them, ports that are always there, and nothing that is real.
+#![allow(dead_code, unused_imports, reason = "each file of tests uses another part")]
+
+mod peer;
+
+pub use peer::{Manner, Peer, Scripted, sdp};
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use sx_call::{CallRecord, Cdr, Note};
+use sx_config::Config;
+use sx_engine::{Engine, Rng, Time};
+use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, User, Worker, WorkerSettings};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_sip::agent::AgentConfig;
+use sx_sip::digest::{Algorithm, Ha1};
+use sx_sip::local::{LocalLink, Locals};
+use sx_sip::message::{HeaderName, Message, Method, OwnedMessage};
+use sx_sip::registrar::{Change, RegistrarConfig};
+use sx_sip::session::{Outgoing, SessionId};
+use sx_types::{Flow, LinkId, Transport};
+
+/// When every test begins.
+pub const START: Time = Time::from_secs(1_800_000_000);
+/// Where the exchange listens: all its workers at the same address.
+pub const EXCHANGE: &str = "192.0.2.1:5060";
+/// The password of every user.
+pub const PASSWORD: &str = "wonder";
+/// The users there are.
+pub const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// Two trunks and a route from each to the other; no probes.
+pub const TRUNKS: &str = r#"
+[exchange]
+domains = ["example.org"]
+[[trunk]]
+name = "west"
+addresses = ["sip:192.0.2.10"]
+sources = ["192.0.2.10"]
+options_interval_s = 0
+[[trunk]]
+name = "east"
+addresses = ["sip:192.0.2.20"]
+sources = ["192.0.2.20"]
+options_interval_s = 0
+[[route]]
+name = "to-east"
+prefix = "0"
+strip = 1
+prepend = "+49"
+to = [{ trunk = "east" }]
+[[route]]
+name = "to-west"
+prefix = "7"
+to = [{ trunk = "west" }]
+"#;
+
+/// Users only.
+pub const USERS_ONLY: &str = "[exchange]\ndomains = [\"example.org\"]\n";
+
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+/// A message that reached somebody.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub bytes: Bytes,
+}
+
+impl Line {
+    pub fn message(&self) -> OwnedMessage {
+        Message::parse(self.bytes.clone()).expect("it parses")
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+#[derive(Debug)]
+enum OnItsWay {
+    Datagram(Line),
+    Media { worker: usize, event: MediaEvent },
+    Peer { worker: usize, message: PeerMessage },
+    Resolved { worker: usize, query: u64, addresses: Vec<(Transport, SocketAddr)> },
+}
+
+/// An exchange, those who call it, and all that was said.
+pub struct Bench {
+    pub now: Time,
+    pub tables: Arc<Tables>,
+    pub workers: Vec<Worker>,
+    pub peers: Vec<Peer>,
+    /// On which worker datagrams for the exchange land.
+    pub lands_on: usize,
+    /// Every message that was sent, in order.
+    pub lines: Vec<Line>,
+    pub records: Vec<CallRecord>,
+    pub bindings: Vec<Change>,
+    pub notes: Vec<Note>,
+    pub media: Vec<MediaCommand>,
+    pub open: BTreeMap<PortId, Opened>,
+    pub health: Vec<(String, bool)>,
+    pub registered: Vec<(String, u16)>,
+    /// What passed between workers.
+    pub passed_on: Vec<String>,
+    /// No port can be opened.
+    pub no_ports: bool,
+    /// Names that can be looked up.
+    pub names: BTreeMap<String, Vec<(Transport, SocketAddr)>>,
+    way: VecDeque<OnItsWay>,
+    next_port: u16,
+}
+
+fn tables_of(config: &str) -> Arc<Tables> {
+    let config = Config::from_text(config).expect("a good configuration");
+    Arc::new(Tables::build(&config, vec![address(EXCHANGE).ip()]).expect("it fits together"))
+}
+
+fn directory(realm: &str) -> Arc<Directory> {
+    let user = |name: &str| User {
+        name: name.into(),
+        domain: "example.org".into(),
+        md5: Ha1::new(Algorithm::Md5, name, realm, PASSWORD),
+        sha256: Ha1::new(Algorithm::Sha256, name, realm, PASSWORD),
+    };
+    Arc::new(Directory::new(USERS.map(user)))
+}
+
+/// A worker that knows no call.
+pub fn worker(now: Time, number: u16, workers: u16, tables: &Arc<Tables>, seed: u64) -> Worker {
+    let settings = WorkerSettings {
+        worker: number,
+        workers,
+        agent: AgentConfig { worker: number, ..AgentConfig::default() },
+        calls: sx_call::Settings { worker: number, ..sx_call::Settings::default() },
+        registrar: RegistrarConfig::default(),
+        nonces: 1 << 10,
+        udp_request_bytes_max: 65_000,
+    };
+    let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
+    let locals =
+        Locals { worker: number, links: vec![link], outward_v4: Ipv4Addr::LOCALHOST, outward_v6: Ipv6Addr::LOCALHOST };
+    let users = directory(&tables.realm);
+    Worker::new(now, settings, tables, users, locals, Rng::from_number(seed + u64::from(number)))
+}
+
+impl Bench {
+    /// An exchange of one worker.
+    pub fn new(config: &str) -> Self {
+        Self::with_workers(config, 1)
+    }
+
+    pub fn with_workers(config: &str, workers: u16) -> Self {
+        let tables = tables_of(config);
+        Self {
+            now: START,
+            workers: (0..workers).map(|number| worker(START, number, workers, &tables, 100)).collect(),
+            tables,
+            peers: Vec::new(),
+            lands_on: 0,
+            lines: Vec::new(),
+            records: Vec::new(),
+            bindings: Vec::new(),
+            notes: Vec::new(),
+            media: Vec::new(),
+            open: BTreeMap::new(),
+            health: Vec::new(),
+            registered: Vec::new(),
+            passed_on: Vec::new(),
+            no_ports: false,
+            names: BTreeMap::new(),
+            way: VecDeque::new(),
+            next_port: 30_000,
+        }
+    }
+
+    /// Adds a peer at this address, which does so with calls to it.
+    pub fn peer(&mut self, name: &'static str, own: &str, manner: Manner) {
+        self.peers.push(Peer::new(name, address(own), manner));
+    }
+
+    /// Adds a user's telephone and registers it.
+    pub fn phone(&mut self, name: &'static str, own: &str, manner: Manner) {
+        self.peer(name, own, manner);
+        assert_eq!(self.register(name, name, PASSWORD), 200, "{name} registers");
+    }
+
+    pub fn who(&mut self, name: &str) -> &mut Peer {
+        self.peers.iter_mut().find(|peer| peer.name == name).expect("a peer of this name")
+    }
+
+    /// Runs `act` on a peer, and lets everything come to rest.
+    pub fn act<R>(&mut self, name: &str, act: impl FnOnce(&mut Peer, Time) -> R) -> R {
+        let now = self.now;
+        let result = act(self.who(name), now);
+        self.settle();
+        result
+    }
+
+    pub fn dial(&mut self, name: &str, uri: &str) -> SessionId {
+        self.dial_with(name, uri, |_| {})
+    }
+
+    pub fn dial_with(&mut self, name: &str, uri: &str, change: impl FnOnce(&mut Outgoing)) -> SessionId {
+        self.act(name, |peer, now| peer.dial(now, uri, change))
+    }
+
+    pub fn hang_up(&mut self, name: &str, session: SessionId) {
+        self.act(name, |peer, now| peer.agent.hangup(now, session, None));
+    }
+
+    /// Registers a peer as this user and says how that went.
+    pub fn register(&mut self, name: &str, user: &str, password: &str) -> u16 {
+        self.act(name, |peer, now| peer.register(now, user, password, 3_600));
+        self.who(name).replies.pop().expect("an answer").0
+    }
+
+    /// Sends bytes from a peer's address, past its agent, and says what came back.
+    pub fn send_raw(&mut self, name: &str, text: &str) -> Vec<OwnedMessage> {
+        let (from, before) = (self.who(name).address, self.lines.len());
+        let bytes = Bytes::from(text.to_owned());
+        self.way.push_back(OnItsWay::Datagram(Line { from, to: address(EXCHANGE), bytes }));
+        self.settle();
+        self.lines[before..].iter().filter(|line| line.to == from).map(Line::message).collect()
+    }
+
+    /// Tells a worker something.
+    pub fn tell(&mut self, worker: usize, input: Input<'_>) {
+        self.workers[worker].handle_input(self.now, input);
+        self.settle();
+    }
+
+    /// Delivers until nothing is on its way.
+    pub fn settle(&mut self) {
+        for _ in 0..100_000 {
+            self.collect();
+            match self.way.pop_front() {
+                Some(next) => self.deliver(next),
+                None => return,
+            }
+        }
+        panic!("it never comes to rest:\n{}", self.ladder());
+    }
+
+    fn collect(&mut self) {
+        for worker in 0..self.workers.len() {
+            while let Some(output) = self.workers[worker].poll_output() {
+                self.carry_out(worker, output);
+            }
+        }
+        let now = self.now;
+        for peer in &mut self.peers {
+            let sent = peer.collect(now).into_iter().map(|(to, bytes)| Line { from: peer.address, to, bytes });
+            self.way.extend(sent.map(OnItsWay::Datagram));
+        }
+    }
+
+    fn carry_out(&mut self, worker: usize, output: Output) {
+        match output {
+            Output::Send(transmit) => {
+                let (from, to) = (address(EXCHANGE), transmit.to.remote());
+                let message = Message::parse(transmit.bytes.clone()).expect("what we write, we can read");
+                message.check().expect("what we write passes our check");
+                self.way.push_back(OnItsWay::Datagram(Line { from, to, bytes: transmit.bytes }));
+            }
+            Output::Media(command) => self.media_command(worker, command),
+            Output::Record(record) => self.records.push(record),
+            Output::Binding(change) => self.bindings.push(change),
+            Output::Resolve { query, question } => {
+                let addresses = self.names.get(&question.host).cloned().unwrap_or_default();
+                self.way.push_back(OnItsWay::Resolved { worker, query, addresses });
+            }
+            Output::Peer { worker: to, message } => {
+                let text = format!("{message:?}");
+                let kind = text.split([' ', '(', '{']).next().unwrap_or_default();
+                self.passed_on.push(format!("{worker}->{to} {kind}"));
+                self.way.push_back(OnItsWay::Peer { worker: usize::from(to), message });
+            }
+            Output::Note(note) => self.notes.push(note),
+            Output::TrunkHealth { trunk, healthy } => self.health.push((trunk.to_string(), healthy)),
+            Output::Registered { trunk, status } => self.registered.push((trunk.to_string(), status)),
+        }
+    }
+
+    fn media_command(&mut self, worker: usize, command: MediaCommand) {
+        let event = match &command {
+            MediaCommand::Open { port, .. } if self.no_ports => {
+                Some(MediaEvent::OpenFailed { port: *port, error: OpenError::PoolExhausted })
+            }
+            MediaCommand::Open { port, .. } => {
+                let at = |number| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), number);
+                let opened = Opened { port: *port, rtp: at(self.next_port), rtcp: at(self.next_port + 1) };
+                self.next_port += 2;
+                assert!(self.open.insert(*port, opened).is_none(), "port {port:?} is opened twice");
+                Some(MediaEvent::Opened(opened))
+            }
+            MediaCommand::Close { port } => {
+                assert!(self.open.remove(port).is_some(), "port {port:?} is closed and was not open");
+                Some(MediaEvent::Closed(Closed { port: *port, stats: PortStats::default() }))
+            }
+            MediaCommand::SetRemote { port, .. } | MediaCommand::Patch { from: port, .. } => {
+                assert!(self.open.contains_key(port), "{command:?} is about a port that is not open");
+                None
+            }
+        };
+        self.media.push(command);
+        if let Some(event) = event {
+            self.way.push_back(OnItsWay::Media { worker, event });
+        }
+    }
+
+    fn deliver(&mut self, next: OnItsWay) {
+        let now = self.now;
+        match next {
+            OnItsWay::Datagram(line) => {
+                self.lines.push(line.clone());
+                if line.to == address(EXCHANGE) {
+                    let worker = &mut self.workers[self.lands_on];
+                    let number = worker.number();
+                    let flow = Flow { worker: number, link: LinkId(1), transport: Transport::Udp, remote: line.from };
+                    worker.handle_input(now, Input::Message { flow, bytes: &line.bytes });
+                } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == line.to) {
+                    peer.receive(now, line.from, &line.bytes);
+                }
+            }
+            OnItsWay::Media { worker, event } => self.workers[worker].handle_input(now, Input::Media(event)),
+            OnItsWay::Peer { worker, message } => self.workers[worker].handle_input(now, Input::Peer(message)),
+            OnItsWay::Resolved { worker, query, addresses } => {
+                self.workers[worker].handle_input(now, Input::Resolved { query, addresses });
+            }
+        }
+    }
+
+    /// Lets time pass, timer by timer.
+    pub fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        self.settle();
+        let mut steps = 0;
+        loop {
+            let timers = self.workers.iter().filter_map(Engine::poll_timeout);
+            let next = timers.chain(self.peers.iter().filter_map(|peer| peer.agent.poll_timeout())).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            steps = if next <= self.now { steps + 1 } else { 0 };
+            assert!(steps < 1_000, "a timer is due for ever:\n{}", self.ladder());
+            self.now = next.max(self.now);
+            let now = self.now;
+            self.workers.iter_mut().for_each(|worker| worker.handle_timeout(now));
+            self.peers.iter_mut().for_each(|peer| peer.agent.handle_timeout(now));
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    pub fn pass_s(&mut self, seconds: u64) {
+        self.pass(Duration::from_secs(seconds));
+    }
+
+    /// What reached a peer.
+    pub fn received(&mut self, name: &str) -> Vec<OwnedMessage> {
+        let to = self.who(name).address;
+        self.lines.iter().filter(|line| line.to == to).map(Line::message).collect()
+    }
+
+    /// The requests of this method that reached a peer.
+    pub fn requests(&mut self, name: &str, method: Method) -> Vec<OwnedMessage> {
+        let received = self.received(name);
+        received.into_iter().filter(|message| message.method() == Some(method)).collect()
+    }
+
+    /// The statuses that reached a peer in answer to requests of this method, 100 left out.
+    pub fn statuses(&mut self, name: &str, method: &str) -> Vec<u16> {
+        let received = self.received(name);
+        let answers = received.iter().filter(|m| value(m, HeaderName::CSeq).ends_with(&format!(" {method}")));
+        answers.filter_map(Message::status).filter(|status| *status != 100).collect()
+    }
+
+    /// The final record of every call, in the order of their ends.
+    pub fn ended(&self) -> Vec<&Cdr> {
+        let ended = |record| if let &CallRecord::Ended(ref cdr) = record { Some(&**cdr) } else { None };
+        self.records.iter().filter_map(ended).collect()
+    }
+
+    /// Where a port was last told its peer is.
+    pub fn remote_of(&self, port: PortId) -> Option<Remote> {
+        self.media.iter().rev().find_map(|command| match command {
+            MediaCommand::SetRemote { port: of, remote } if *of == port => Some(*remote),
+            _ => None,
+        })
+    }
+
+    /// Where what arrives on a port was last told to go.
+    pub fn patch_of(&self, port: PortId) -> Option<PortId> {
+        let patch = self.media.iter().rev().find_map(|command| match command {
+            MediaCommand::Patch { from, to } if *from == port => Some(*to),
+            _ => None,
+        });
+        patch.flatten()
+    }
+
+    /// The port of ours that a description names.
+    pub fn port_named(&self, description: &str) -> PortId {
+        let named = rtp_address(description);
+        let found = self.open.values().find(|opened| opened.rtp == named);
+        found.unwrap_or_else(|| panic!("{named} is not ours:\n{description}")).port
+    }
+
+    /// Nothing is left of any call, each was written down once, and every side was told of its end once.
+    pub fn assert_over(&mut self, calls: usize) {
+        self.pass_s(120);
+        let ladder = self.ladder();
+        for worker in &self.workers {
+            assert_eq!(worker.calls(), 0, "worker {} keeps a call\n{ladder}", worker.number());
+            worker.publish();
+            let counts = worker.counts();
+            let left = [&counts.legs, &counts.client_transactions, &counts.server_transactions]
+                .map(|gauge| gauge.load(std::sync::atomic::Ordering::Relaxed));
+            assert_eq!(left, [0, 0, 0], "legs and transactions are left\n{ladder}");
+        }
+        assert!(self.open.is_empty(), "ports are left open: {:?}", self.open);
+        for peer in &self.peers {
+            for session in peer.all_sessions() {
+                assert_eq!(peer.ends_of(session).len(), 1, "{} is told once of the end\n{ladder}", peer.name);
+            }
+            assert_eq!(peer.agent.sessions(), 0, "{} keeps a session\n{ladder}", peer.name);
+        }
+        let mut seen: BTreeMap<u128, Vec<&str>> = BTreeMap::new();
+        for record in &self.records {
+            let (call, kind) = match record {
+                CallRecord::Begun(cdr) => (cdr.call, "begun"),
+                CallRecord::Answered { call, .. } => (*call, "answered"),
+                CallRecord::Ended(cdr) => (cdr.call, "ended"),
+            };
+            seen.entry(call.as_u128()).or_default().push(kind);
+        }
+        assert_eq!(seen.len(), calls, "calls that were written down\n{ladder}");
+        for kinds in seen.values() {
+            assert!(
+                [&["begun", "answered", "ended"][..], &["begun", "ended"]].contains(&&kinds[..]),
+                "the records of a call are {kinds:?}\n{ladder}"
+            );
+        }
+    }
+
+    /// Everything that was sent, as `alice > exchange INVITE …`.
+    pub fn ladder(&self) -> String {
+        let name = |at: SocketAddr| match self.peers.iter().find(|peer| peer.address == at) {
+            Some(peer) => peer.name.to_owned(),
+            None if at == address(EXCHANGE) => "exchange".to_owned(),
+            None => at.to_string(),
+        };
+        let line = |line: &Line| {
+            let text = line.text();
+            format!("{} > {} {}\n", name(line.from), name(line.to), text.lines().next().unwrap_or_default())
+        };
+        self.lines.iter().map(line).collect()
+    }
+}
+
+pub fn value(message: &OwnedMessage, name: HeaderName) -> String {
+    String::from_utf8_lossy(message.value(name).unwrap_or_default()).into_owned()
+}
+
+/// The value of a header by its name as written, empty for none.
+pub fn named(message: &OwnedMessage, name: &str) -> String {
+    let found = message.headers().find(|header| header.text.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|header| String::from_utf8_lossy(header.value).into_owned()).unwrap_or_default()
+}
+
+pub fn text(message: &OwnedMessage) -> String {
+    String::from_utf8_lossy(message.bytes()).into_owned()
+}
+
+pub fn body(message: &OwnedMessage) -> String {
+    String::from_utf8_lossy(message.body()).into_owned()
+}
+
+/// The request URI.
+pub fn uri(message: &OwnedMessage) -> String {
+    String::from_utf8_lossy(message.request_uri()).into_owned()
+}
+
+/// Where a description with one stream wants its RTP.
+pub fn rtp_address(description: &str) -> SocketAddr {
+    let line = |start: &str| description.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
+    let ip: IpAddr = line("c=IN IP4 ").trim().parse().expect("an address");
+    let port = line("m=audio ").split(' ').next().unwrap_or_default().parse().expect("a port");
+    SocketAddr::new(ip, port)
+}

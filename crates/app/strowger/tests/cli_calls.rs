@@ -1,0 +1,160 @@
+//! Call detail records, looked at while a server writes them, and the soft telephone's refusals.
+
+mod bed;
+
+use bed::Bed;
+use serde_json::Value;
+use std::sync::Arc;
+use sx_call::{Attempt, CallRecord, Cdr};
+use sx_leg::{Address, EndedBy, Source};
+use sx_store::{CdrOptions, CdrStore, DataFolder};
+use sx_types::{CallId, Cause, Codec};
+
+/// 2026-11-20 at noon.
+const NOON: u64 = 1_795_176_000_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// The call of a minute after noon; every other one is answered and talks for three seconds.
+fn cdr(minute: u64, caller: &str) -> Cdr {
+    let start = NOON + minute * 60 * SECOND;
+    let call = CallId::new(start / 1_000_000, minute.into());
+    let answer = minute.is_multiple_of(2).then_some(start + 2 * SECOND);
+    let routed = Address::new("bob", "example.org");
+    let attempt = Attempt {
+        target: Arc::from("contact:sip:bob@192.0.2.7"),
+        routed: routed.clone(),
+        start,
+        ring: Some(start + SECOND),
+        answer,
+        end: start + 5 * SECOND,
+        cause: Cause::NORMAL,
+        status: 0,
+    };
+    Cdr {
+        call,
+        trace: call.into(),
+        source: Source::User(Address::new(caller, "example.org")),
+        caller: Address::new(caller, "example.org"),
+        dialled: routed,
+        start,
+        ring: Some(start + SECOND),
+        answer,
+        end: start + 5 * SECOND,
+        cause: if answer.is_some() { Cause::NORMAL } else { Cause::USER_BUSY },
+        status: if answer.is_some() { 200 } else { 486 },
+        ended_by: EndedBy::Peer,
+        attempts: vec![attempt],
+        codec: answer.map(|_| Codec::Pcma),
+        caller_media: None,
+        called_media: None,
+    }
+}
+
+/// Four calls, in a folder that a server has.
+fn with_calls() -> (Bed, CdrStore) {
+    let bed = Bed::new();
+    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut writer = store.writer("worker-0").expect("a writer");
+    for (minute, caller) in [(0, "alice"), (1, "alice"), (2, "carol"), (3, "al\u{1b}[2Jex")] {
+        writer.append(&CallRecord::Ended(Box::new(cdr(minute, caller)))).expect("room");
+    }
+    writer.commit().expect("a commit");
+    drop(writer);
+    store.fold().expect("folded");
+    (bed, store)
+}
+
+#[test]
+fn calls_are_listed_the_latest_first() {
+    let (bed, _store) = with_calls();
+    let out = bed.ok(&["cdr", "list", "--limit", "2"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(lines[0].starts_with("CALL  ") && lines[1].contains("2026-11-20T12:03:00.000Z"), "{out}");
+    assert!(
+        lines[2].contains("  carol@example.org     bob@example.org  3.0 s   200     16 Normal call clearing"),
+        "{out}"
+    );
+    assert!(!out.contains('\u{1b}'), "a caller's name does not reach the terminal as it is");
+}
+
+#[test]
+fn calls_are_chosen_and_counted() {
+    let (bed, _store) = with_calls();
+    for (options, expected) in [
+        (&[][..], "4\n"),
+        (&["--answered"], "2\n"),
+        (&["--unanswered", "--caller", "alice"], "1\n"),
+        (&["--dialled", "bob"], "4\n"),
+        (&["--from", "2026-11-20T12:01", "--to", "2026-11-20T13:03+01:00"], "2\n"),
+        (&["--from", "2026-11-21"], "0\n"),
+    ] {
+        assert_eq!(bed.ok(&[&["cdr", "count"], options].concat()), expected, "{options:?}");
+    }
+    assert_eq!(bed.ok(&["cdr", "count", "--json"]), "{\"count\":4}\n");
+}
+
+#[test]
+fn a_call_is_shown_with_its_attempts() {
+    let (bed, _store) = with_calls();
+    let call = cdr(2, "carol").call.to_string();
+    let out = bed.ok(&["cdr", "show", &call]);
+    for expected in
+        ["answer    2026-11-20T12:02:02.000Z (after 2000 ms)", "talked    3.0 s", "contact:sip:bob@192.0.2.7"]
+    {
+        assert!(out.contains(expected), "{out}");
+    }
+    let object: Value = serde_json::from_str(&bed.ok(&["cdr", "show", &call, "--json"])).expect("JSON");
+    assert_eq!((&object["call"], &object["codec"]), (&call.as_str().into(), &"PCMA".into()));
+    let run = bed.run(&["cdr", "show", "00000000-0000-7000-8000-000000000000"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.err.contains("there is no call"), "{run:?}");
+}
+
+#[test]
+fn exports_are_csv_or_json_lines() {
+    let (bed, _store) = with_calls();
+    let csv = bed.ok(&["cdr", "export", "--caller", "alice"]);
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.starts_with("call,trace,source,"), "{csv}");
+    let attempts = bed.ok(&["cdr", "export", "--attempts", "--from", "2026-11-20T12:02"]);
+    assert_eq!(attempts.lines().count(), 3, "{attempts}");
+    assert!(attempts.starts_with("call,attempt,target,"), "{attempts}");
+    for options in [&["--format", "json"][..], &["--json"]] {
+        let json = bed.ok(&[&["cdr", "export"], options].concat());
+        let calls = json.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        assert!(calls.map(|call| call["attempts"].as_array().map_or(0, Vec::len)).eq([1; 4]), "{json}");
+    }
+    assert_eq!(bed.ok(&["cdr", "export", "--output", "calls.csv"]), "");
+    assert_eq!(std::fs::read_to_string(bed.path("calls.csv")).expect("a file").lines().count(), 5);
+}
+
+#[test]
+fn a_mistyped_folder_is_not_one_without_calls() {
+    let bed = Bed::new();
+    let run = bed.run(&["cdr", "count", "--data", "mistyped"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.err.contains("there is no data folder mistyped") && !bed.path("mistyped").exists(), "{run:?}");
+}
+
+#[test]
+fn a_telephone_without_a_name_is_wrong_usage() {
+    let bed = Bed::new();
+    let run = bed.run(&["call", "sip:bob@127.0.0.1", "--from", "alice"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("USER@DOMAIN"), "{run:?}");
+}
+
+#[test]
+fn a_call_that_nobody_answers_fails_and_says_so() {
+    let bed = Bed::new();
+    // Bound and never read: whoever sends there gets neither an answer nor an error.
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let uri = format!("sip:bob@{}", nobody.local_addr().expect("an address"));
+    let run = bed.run(&["call", &uri, "--from", "alice@example.org", "--timeout", "0.2", "--json"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let last: Value = serde_json::from_str(run.out.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&last["event"], &last["ok"]), (&"failed".into(), &false.into()));
+    assert_eq!(last["error"], "no answer within 0.2 s");
+}
