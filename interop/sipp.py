@@ -12,7 +12,7 @@ import harness
 
 SCENARIOS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sipp")
 
-# The blank line before it ends the header; the two lines end the message.
+# A session description as sipp fills it in.
 DESCRIPTION = """
       v=0
       o=sipp 5350768 {version} IN IP[local_ip_type] [local_ip]

@@ -52,6 +52,7 @@ pub struct Counts {
     pub attempts_failed: AtomicU64,
     pub transfers: AtomicU64,
     pub registrations: AtomicU64,
+    pub registrations_refused: AtomicU64,
     pub calls: AtomicU64,
     pub legs: AtomicU64,
     pub bindings: AtomicU64,

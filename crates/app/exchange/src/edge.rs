@@ -60,6 +60,14 @@ impl Worker {
         if method == Method::Ack {
             return false;
         }
+        if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
+            let headers = |writer: &mut Writer| {
+                writer.header(HeaderName::RetryAfter, format_args!("{}", 10));
+            };
+            self.counts.refuse(Refusal::Overload);
+            self.legs.agent().reply(flow, request, Reply { status: 503, headers: Some(&headers), ..Reply::default() });
+            return false;
+        }
         let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
         if matches!(scheme, Ok(Scheme::Other(_))) {
             self.refuse(flow, request, 416, Refusal::UnsupportedScheme, "only sip, sips and tel are understood");

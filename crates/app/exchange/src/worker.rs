@@ -19,10 +19,10 @@ use sx_leg::{Address, LegCommand, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via, elements};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via, elements};
 use sx_sip::registrar::{ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::{Transactions, Transmit};
-use sx_types::{Destination, Flow, LegId, Transport};
+use sx_types::{Destination, Flow, LegId, Ticket, Transport};
 
 /// What a worker is told once.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct WorkerSettings {
     pub registrar: RegistrarConfig,
     /// Nonces that may be used at the same time; 8 bytes each.
     pub nonces: usize,
+    /// Server transactions at a time; new requests beyond are answered 503.
+    pub transactions_max: usize,
     /// The longest request sent over UDP.
     pub udp_request_bytes_max: usize,
 }
@@ -141,8 +143,8 @@ impl Worker {
         }
     }
 
-    /// The worker a message belongs to: responses and requests within dialogs name it, a REGISTER goes by its user, and
-    /// whatever is new stays where it landed.
+    /// The worker a message belongs to: responses and requests within dialogs name it, a REGISTER goes by its user, a
+    /// MESSAGE by the user it is for, and whatever else is new stays where it landed.
     fn home_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> u16 {
         let here = self.settings.worker;
         let named = match message.method() {
@@ -157,11 +159,19 @@ impl Worker {
                     None if method == Method::Register => {
                         to.map(|to| self.worker_of_user(&to.user(), &self.domain_of(message)))
                     }
+                    None if method == Method::Message => self.keeper_of_addressee(message),
                     None => None,
                 }
             }
         };
         named.filter(|worker| *worker < self.settings.workers).unwrap_or(here)
+    }
+
+    /// The worker that keeps the bindings of the user in the request URI; `None` when that is no user of ours.
+    fn keeper_of_addressee<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<u16> {
+        let uri = Uri::parse(message.request_uri()).ok()?;
+        let domain = self.tables.domain_of_host(uri.host.as_str())?;
+        Some(self.worker_of_user(&uri.user_unescaped(), domain))
     }
 
     /// The worker that keeps a user's bindings.
@@ -271,6 +281,8 @@ impl Worker {
         match &transmit.to {
             Destination::Flow(flow) if flow.worker != self.settings.worker => {
                 let worker = flow.worker;
+                // The ticket names a transaction of ours: the other worker would fail one of its own.
+                let transmit = Transmit { ticket: Ticket::default(), ..transmit };
                 self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Send(transmit) });
             }
             _ => self.outputs.push_back(Output::Send(transmit)),
@@ -296,6 +308,7 @@ impl Worker {
         Counts::set(&self.counts.calls, self.calls.len());
         Counts::set(&self.counts.legs, self.legs.len());
         Counts::set(&self.counts.bindings, self.registrar.len());
+        Counts::set(&self.counts.registrations_refused, self.registrar.counters().refused as usize);
         Counts::set(&self.counts.client_transactions, clients);
         Counts::set(&self.counts.server_transactions, servers);
         let counts = agent.counts();

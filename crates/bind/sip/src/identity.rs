@@ -1,5 +1,6 @@
 //! Who a caller says it is, and who others say it is: From, P-Asserted-Identity, Privacy.
 
+use std::borrow::Cow;
 use sx_leg::{Address, Identity, Privacy};
 use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
 
@@ -79,11 +80,23 @@ impl IdentityRules {
         }
     }
 
+    /// Is this identity kept from the party?
+    fn hides(&self, identity: &Identity) -> bool {
+        identity.privacy == Privacy::Id && self.honours_privacy
+    }
+
+    /// The user part of our Contact towards the party.
+    //= https://www.rfc-editor.org/rfc/rfc3323#section-4.1.1.2
+    // Contact would give away what From withholds.
+    pub(crate) fn contact_user<'a>(&self, identity: &'a Identity) -> Cow<'a, str> {
+        if self.hides(identity) { "anonymous".into() } else { escape_user(&identity.address.user) }
+    }
+
     /// The value of From, and the further headers, that show an identity to the party. `host` stands in for a domain that
     /// is missing.
     pub(crate) fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<HeaderLine>) {
         let mut headers = Vec::new();
-        let hidden = identity.privacy == Privacy::Id && self.honours_privacy;
+        let hidden = self.hides(identity);
         let domain = |address: &Address| match &self.from_domain {
             Some(domain) => domain.to_string(),
             None if address.domain.is_empty() => host.to_owned(),
@@ -136,9 +149,11 @@ mod tests {
         let (from, headers) = rules.write(&identity(Privacy::Id, None), "h");
         assert_eq!(&*from, "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
         assert_eq!(headers, [("Privacy".into(), "id".into())]);
+        assert_eq!(rules.contact_user(&identity(Privacy::Id, None)), "anonymous");
         let trusting = IdentityRules { honours_privacy: false, ..rules };
         let (from, headers) = trusting.write(&identity(Privacy::Id, None), "h");
         assert_eq!(&*from, "\"A \\\"B\\\"\" <sip:al%20ice@example.org>");
+        assert_eq!(trusting.contact_user(&identity(Privacy::Id, None)), "al%20ice");
         assert_eq!(headers[0], ("P-Asserted-Identity".into(), "<sip:al%20ice@example.org>".into()));
     }
 

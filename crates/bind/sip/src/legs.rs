@@ -85,6 +85,9 @@ impl Hasher for IdHasher {
     }
 }
 
+/// Ids from here on are those of outgoing legs.
+const OUTGOING: u64 = 1 << 63;
+
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub session: SessionId,
@@ -173,7 +176,7 @@ impl SipLegs {
             uri: to.uri,
             from,
             to_value: name_addr("", &dial.to.user, domain).into(),
-            contact_user: dial.from.address.user.clone(),
+            contact_user: to.rules.identity.contact_user(&dial.from).into(),
             call_id: self.agent.call_id(),
             routes: to.routes,
             offer: dial.offer,
@@ -218,6 +221,10 @@ impl SipLegs {
 
     /// Goes on with a leg that was begun elsewhere.
     pub fn restore(&mut self, now: Time, snapshot: LegSnapshot, rules: Arc<Rules>) {
+        // Legs to come must have other ids. Those of outgoing legs are none of ours.
+        if snapshot.leg.0 < OUTGOING {
+            self.next = self.next.max(snapshot.leg.0 + 1);
+        }
         let session = self.agent.restore(now, snapshot.leg.0, snapshot.session);
         self.legs.insert(snapshot.leg, Bound { session, rules, early: None });
     }

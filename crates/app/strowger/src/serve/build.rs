@@ -56,6 +56,9 @@ pub enum StartError {
     Tables(String),
 }
 
+/// Records are taken from the journal into the database so often: in larger lots they cost less.
+const FOLD: Duration = Duration::from_secs(1);
+
 /// What a worker's thread is made of before it starts.
 struct Parts {
     net: Net,
@@ -76,12 +79,10 @@ impl Exchange {
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
-        let (mut records, recovery) = CdrStore::open(&data, &CdrOptions::default())?;
-        info!(?recovery, "call detail records are open");
+        let mut records = open_records(&data)?;
         let tls = tls::build(&config, clock.now())?;
-        let parts =
-            (0..config.exchange.workers).map(|worker| open_net(&config, worker as u16, tls.as_ref(), clock.now()));
-        let parts = parts.collect::<anyhow::Result<Vec<Parts>>>()?;
+        let open = |worker| open_net(&config, worker, tls.as_ref(), clock.now());
+        let parts = (0..config.exchange.workers as u16).map(open).collect::<anyhow::Result<Vec<Parts>>>()?;
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
         let listening: Vec<(Transport, SocketAddr)> =
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
@@ -118,6 +119,7 @@ impl Exchange {
                 hep: config.hep.as_ref().map(HepExport::open).transpose()?,
                 clock,
                 pace: Pace::new(config.sip.coalesce),
+                drained: false,
                 storing,
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
@@ -230,6 +232,13 @@ impl Exchange {
     }
 }
 
+fn open_records(data: &DataFolder) -> anyhow::Result<CdrStore> {
+    let options = CdrOptions { fold_interval: FOLD, ..CdrOptions::default() };
+    let (records, recovery) = CdrStore::open(data, &options)?;
+    info!(?recovery, "call detail records are open");
+    Ok(records)
+}
+
 fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
@@ -331,6 +340,7 @@ fn settings(config: &Config, worker: u16) -> WorkerSettings {
             ..RegistrarConfig::default()
         },
         nonces: 1 << 20,
+        transactions_max: (config.sip.transactions_max / workers).max(1),
         udp_request_bytes_max: config.sip.udp_request_bytes_max,
     }
 }

@@ -35,7 +35,7 @@ impl Watch {
 
     fn write_sip(&self, out: &mut MetricsText) {
         type Read = fn(&Counts) -> &AtomicU64;
-        let counters: [(&str, &str, Read); 11] = [
+        let counters: [(&str, &str, Read); 12] = [
             ("strowger_sip_messages_received", "SIP messages received.", |c| &c.messages_received),
             ("strowger_sip_messages_sent", "SIP messages sent.", |c| &c.messages_sent),
             ("strowger_sip_requests_relayed", "Requests outside of calls that were passed on and answered.", |c| {
@@ -51,6 +51,11 @@ impl Watch {
             ("strowger_attempts_failed", "Targets that were tried and did not answer.", |c| &c.attempts_failed),
             ("strowger_calls_transferred", "Calls whose party was connected elsewhere.", |c| &c.transfers),
             ("strowger_registrations", "REGISTER requests that were authenticated and answered.", |c| &c.registrations),
+            (
+                "strowger_registrations_refused",
+                "REGISTER requests of authenticated users that the registrar refused.",
+                |c| &c.registrations_refused,
+            ),
         ];
         for (name, help, read) in counters {
             out.counter(name, "", help).sample(&[], self.sum(read));
@@ -84,10 +89,15 @@ impl Watch {
         while at < first.len() {
             let name = first[at].0;
             let end = at + first[at..].iter().take_while(|row| row.0 == name).count();
-            let mut family = out.counter(&format!("strowger_net_{name}"), "", "Of the signalling sockets, by kind.");
-            for place in at..end {
-                let total: u64 = rows.iter().map(|rows| rows[place].2).sum();
-                family.sample(&[("kind", first[place].1)], total);
+            let total = |place: usize| rows.iter().map(|rows| rows[place].2).sum::<u64>();
+            if name == "connections_open" {
+                out.gauge("strowger_net_connections_open", "", "Connections at the moment.").sample(&[], total(at));
+            } else {
+                let mut family =
+                    out.counter(&format!("strowger_net_{name}"), "", "Of the signalling sockets, by kind.");
+                for (place, row) in first.iter().enumerate().take(end).skip(at) {
+                    family.sample(&[("kind", row.1)], total(place));
+                }
             }
             at = end;
         }

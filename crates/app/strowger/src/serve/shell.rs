@@ -72,6 +72,8 @@ pub struct Shell {
     pub links: Vec<(LinkId, SocketAddr)>,
     pub clock: Clock,
     pub pace: Pace,
+    /// An operator has told it to take no new calls.
+    pub drained: bool,
     /// A journal could not be written: no new call is taken until it can.
     pub storing: Arc<AtomicBool>,
 }
@@ -152,7 +154,10 @@ impl Shell {
                 Ok(Mail::Peer(message)) => Input::Peer(message),
                 Ok(Mail::Tables(tables)) => Input::Tables(tables),
                 Ok(Mail::Directory(directory)) => Input::Directory(directory),
-                Ok(Mail::Command(command)) => Input::Command(command),
+                Ok(Mail::Command(command)) => {
+                    self.drained |= command == Command::Drain;
+                    Input::Command(command)
+                }
                 Ok(Mail::Tls(tls)) => {
                     self.net.reload_tls(tls);
                     continue;
@@ -235,12 +240,17 @@ impl Shell {
         let was = self.storing.load(Ordering::Relaxed);
         match stored {
             Ok(()) if !was => {
-                info!("journals are written again");
+                info!("journals are written again; new calls are taken");
                 self.storing.store(true, Ordering::Relaxed);
+                if !self.drained {
+                    self.worker.handle_input(self.clock.now(), Input::Command(Command::Undrain));
+                }
             }
             Err(error) if was => {
-                error!(error, "journals cannot be written; nothing is lost, and writing is tried again");
+                // What waits is kept; calls that nobody could account for later are not begun.
+                error!(error, "journals cannot be written; new calls are refused until they can");
                 self.storing.store(false, Ordering::Relaxed);
+                self.worker.handle_input(self.clock.now(), Input::Command(Command::Drain));
             }
             _ => {}
         }

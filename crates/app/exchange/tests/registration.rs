@@ -1,0 +1,140 @@
+//! Users and their registrations.
+
+mod driver;
+
+use driver::{Bench, Manner, PASSWORD, USERS_ONLY, text, value};
+use sx_exchange::Input;
+use sx_sip::message::{HeaderName, Message, Method};
+use sx_sip::registrar::Change;
+
+fn with_alice(config: &str) -> Bench {
+    let mut bench = Bench::new(config);
+    bench.peer("alice", "192.0.2.11:5060", Manner::Answers);
+    bench
+}
+
+/// The last REGISTER a peer has sent.
+fn last_register(bench: &mut Bench, name: &str) -> String {
+    let from = bench.who(name).address;
+    let sent =
+        bench.lines.iter().rev().find(|line| line.from == from && line.message().method() == Some(Method::Register));
+    sent.expect("a REGISTER").text()
+}
+
+/// The same message in a transaction of its own.
+fn again(text: &str, number: u32) -> String {
+    text.replacen("branch=z9hG4bK", &format!("branch=z9hG4bKagain{number}"), 1)
+}
+
+#[test]
+fn a_user_registers_with_either_algorithm_and_the_binding_is_to_be_kept() {
+    for algorithm in ["SHA-256", "MD5"] {
+        let mut bench = with_alice(&format!("{USERS_ONLY}[registrar]\nalgorithms = [\"{algorithm}\"]\n"));
+        assert_eq!(bench.register("alice", "alice", PASSWORD), 200, "{algorithm}");
+        assert_eq!(bench.statuses("alice", "REGISTER"), [401, 200], "{algorithm}");
+        assert!(last_register(&mut bench, "alice").contains(&format!("algorithm={algorithm}")));
+        let Some(Change::Put { aor, record }) = bench.bindings.last() else { panic!("nothing is kept") };
+        assert_eq!((&**aor, record.0.len()), ("alice@example.org", 1));
+    }
+}
+
+#[test]
+fn both_algorithms_are_offered_the_stronger_one_first() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", PASSWORD);
+    let challenge = bench.received("alice").remove(0);
+    let offered: Vec<&[u8]> = challenge.values(HeaderName::WwwAuthenticate).collect();
+    assert_eq!(offered.len(), 2);
+    assert!(String::from_utf8_lossy(offered[0]).contains("SHA-256"));
+    assert!(last_register(&mut bench, "alice").contains("algorithm=SHA-256"));
+}
+
+/// An answer without what differs from one transaction to the next.
+fn comparable(message: &Message<bytes::Bytes>) -> String {
+    let text = text(message);
+    let kept = |line: &&str| !["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+    text.lines().filter(kept).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nobody_can_tell_a_wrong_password_from_an_unknown_user() {
+    let mut bench = with_alice(USERS_ONLY);
+    assert_eq!(bench.register("alice", "alice", "guessed"), 403);
+    let wrong = comparable(bench.received("alice").last().expect("an answer"));
+    assert_eq!(bench.register("alice", "mallory", PASSWORD), 403);
+    let unknown = comparable(bench.received("alice").last().expect("an answer"));
+    assert_eq!(wrong, unknown);
+    assert!(bench.bindings.is_empty());
+}
+
+#[test]
+fn credentials_that_come_again_are_challenged_as_stale() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", PASSWORD);
+    let replayed = again(&last_register(&mut bench, "alice"), 1);
+    let answers = bench.send_raw("alice", &replayed);
+    assert_eq!(answers[0].status(), Some(401));
+    assert!(value(&answers[0], HeaderName::WwwAuthenticate).contains("stale=true"));
+}
+
+#[test]
+fn nobody_registers_for_another() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.act("alice", |peer, now| {
+        let spec = peer.registration("bob", "alice", PASSWORD, 3_600);
+        peer.agent.request(now, 1, spec);
+    });
+    assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(403));
+    assert!(bench.bindings.is_empty());
+}
+
+#[test]
+fn a_lifetime_that_is_too_short_is_refused_with_the_shortest() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.act("alice", |peer, now| peer.register(now, "alice", PASSWORD, 10));
+    let (status, text) = bench.who("alice").replies.pop().expect("an answer");
+    assert_eq!(status, 423);
+    assert!(text.contains("Min-Expires: 60"), "{text}");
+}
+
+#[test]
+fn a_domain_that_is_not_ours_is_not_found() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.act("alice", |peer, now| {
+        let mut spec = peer.registration("alice", "alice", PASSWORD, 3_600);
+        spec.to_value = "<sip:alice@example.net>".into();
+        peer.agent.request(now, 1, spec);
+    });
+    assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(404));
+}
+
+#[test]
+fn a_registration_that_is_taken_back_is_forgotten() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", PASSWORD);
+    bench.act("alice", |peer, now| peer.register(now, "alice", PASSWORD, 0));
+    assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(200));
+    assert!(matches!(bench.bindings.last(), Some(Change::Delete { aor }) if &**aor == "alice@example.org"));
+}
+
+#[test]
+fn a_registration_whose_time_is_over_is_forgotten() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.act("alice", |peer, now| peer.register(now, "alice", PASSWORD, 60));
+    bench.pass_s(200);
+    assert!(matches!(bench.bindings.last(), Some(Change::Delete { .. })), "{:?}", bench.bindings);
+}
+
+#[test]
+fn a_binding_outlives_a_restart() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", PASSWORD);
+    let Some(Change::Put { aor, record }) = bench.bindings.pop() else { panic!("nothing is kept") };
+    bench.workers[0] = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 555);
+    bench.tell(0, Input::Restore { aor: &aor, record });
+    bench.peer("bob", "192.0.2.12:5060", Manner::Silent);
+    let session = bench.dial("bob", "sip:alice@example.org");
+    assert_eq!(bench.statuses("bob", "INVITE"), [407, 180, 200]);
+    bench.hang_up("bob", session);
+    bench.assert_over(1);
+}

@@ -1,0 +1,148 @@
+//! Calls that another process carries on.
+
+mod driver;
+
+use driver::{Bench, Manner, TRUNKS, USERS_ONLY, body, value};
+use sx_exchange::ExchangeSnapshot;
+use sx_sip::message::{HeaderName, Method};
+use sx_sip::session::{SessionEvent, SessionId};
+
+/// A relayed call of a minute ago.
+fn established() -> (Bench, SessionId, SessionId) {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    let alice = bench.dial("alice", "sip:bob@example.org");
+    let bob = bench.who("bob").invited[0];
+    bench.pass_s(60);
+    (bench, alice, bob)
+}
+
+/// The worker is replaced by another of another seed, which is told of the call as text.
+fn take_over(bench: &mut Bench) {
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    assert_eq!(snapshot.call.ports().len(), bench.open.len());
+    let text = serde_json::to_string(&snapshot).expect("it is serialisable");
+    let snapshot: ExchangeSnapshot = serde_json::from_str(&text).expect("and back");
+    let mut other = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
+    other.import(bench.now, snapshot).expect("there is room");
+    bench.workers[0] = other;
+    bench.settle();
+    assert_eq!(bench.workers[0].calls(), 1);
+}
+
+fn hold(bench: &mut Bench, name: &str, session: SessionId) {
+    bench.act(name, |peer, now| {
+        let offer = peer.describe("sendonly");
+        peer.agent.offer(now, session, Some(offer));
+    });
+    bench.pass_s(1);
+}
+
+#[test]
+fn a_call_taken_over_can_be_held_from_both_sides() {
+    let (mut bench, alice, bob) = established();
+    let ports: Vec<_> = bench.open.keys().copied().collect();
+    let invited = bench.requests("bob", Method::Invite).remove(0);
+    let facing_bob = bench.port_named(&body(&invited));
+    let facing_alice = bench.patch_of(facing_bob).expect("it leads to alice");
+    take_over(&mut bench);
+    let accepted = |event: &SessionEvent| matches!(event, SessionEvent::OfferAccepted { .. });
+    hold(&mut bench, "alice", alice);
+    assert!(bench.who("alice").has(accepted), "{}", bench.ladder());
+    assert!(!bench.remote_of(facing_alice).expect("a remote").receives);
+    assert!(bench.remote_of(facing_bob).expect("a remote").receives);
+    hold(&mut bench, "bob", bob);
+    assert!(bench.who("bob").has(accepted), "{}", bench.ladder());
+    assert!(!bench.remote_of(facing_bob).expect("a remote").receives);
+    assert_eq!(bench.open.keys().copied().collect::<Vec<_>>(), ports, "the ports stay");
+    let offered = bench.received("bob").into_iter().rfind(|m| m.method().is_some() && !m.body().is_empty());
+    bench.port_named(&body(&offered.expect("an offer")));
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_call_taken_over_ends_from_either_side() {
+    for caller in [true, false] {
+        let (mut bench, alice, bob) = established();
+        take_over(&mut bench);
+        if caller {
+            bench.hang_up("alice", alice)
+        } else {
+            bench.hang_up("bob", bob)
+        }
+        let (one, other) = if caller { ("alice", "bob") } else { ("bob", "alice") };
+        assert_eq!(bench.statuses(one, "BYE"), [200]);
+        assert_eq!(bench.requests(other, Method::Bye).len(), 1);
+        bench.assert_over(1);
+    }
+}
+
+#[test]
+fn sequence_numbers_go_on_where_they_were() {
+    let (mut bench, alice, _) = established();
+    hold(&mut bench, "alice", alice);
+    let number = |bench: &mut Bench| {
+        let last = bench.received("bob").into_iter().rfind(|m| m.method().is_some_and(|m| m != Method::Ack));
+        value(&last.expect("a request"), HeaderName::CSeq).split(' ').next().and_then(|n| n.parse::<u32>().ok())
+    };
+    let before = number(&mut bench);
+    take_over(&mut bench);
+    hold(&mut bench, "alice", alice);
+    assert_eq!(number(&mut bench), before.map(|number| number + 1));
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}
+
+/// Its legs and ports have the numbers they had; those of new calls must be others.
+#[test]
+fn a_new_call_beside_one_taken_over_does_not_disturb_it() {
+    let (mut bench, alice, _) = established();
+    take_over(&mut bench);
+    assert_eq!(bench.register("bob", "bob", driver::PASSWORD), 200);
+    let second = bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!((bench.workers[0].calls(), bench.open.len()), (2, 4));
+    bench.hang_up("alice", second);
+    assert_eq!((bench.workers[0].calls(), bench.open.len()), (1, 2));
+    bench.hang_up("alice", alice);
+    bench.assert_over(2);
+}
+
+#[test]
+fn session_timers_go_on_in_a_call_taken_over() {
+    let (mut bench, alice, _) = established();
+    take_over(&mut bench);
+    bench.pass_s(4_000);
+    assert_eq!(bench.workers[0].calls(), 1, "{}", bench.ladder());
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_call_between_trunks_can_be_taken_over() {
+    let mut bench = Bench::new(TRUNKS);
+    bench.peer("west", "192.0.2.10:5060", Manner::Answers);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let west = bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(10);
+    take_over(&mut bench);
+    hold(&mut bench, "west", west);
+    let east = bench.who("east").invited[0];
+    bench.hang_up("east", east);
+    assert_eq!(bench.requests("west", Method::Bye).len(), 1);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_call_taken_over_twice_is_refused_the_second_time() {
+    let (mut bench, alice, _) = established();
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let now = bench.now;
+    assert!(bench.workers[0].import(now, snapshot).is_err());
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}

@@ -1,0 +1,208 @@
+//! What the exchange does by itself: probes of trunks, registrations with providers; and what an operator asks.
+
+mod driver;
+
+use driver::{Bench, Manner, Scripted, named, value};
+use std::time::Duration;
+use sx_call::Command;
+use sx_exchange::Input;
+use sx_sip::message::{HeaderName, Message, Method};
+
+const PROBED: &str = r#"
+[exchange]
+domains = ["example.org"]
+[[trunk]]
+name = "west"
+addresses = ["sip:192.0.2.10"]
+sources = ["192.0.2.10"]
+options_interval_s = 0
+[[trunk]]
+name = "east"
+addresses = ["sip:192.0.2.20"]
+options_interval_s = 60
+[[trunk]]
+name = "south"
+addresses = ["sip:192.0.2.30"]
+options_interval_s = 0
+[[route]]
+name = "out"
+prefix = "0"
+to = [{ trunk = "east" }, { trunk = "south" }]
+"#;
+
+fn probed() -> Bench {
+    let mut bench = Bench::new(PROBED);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    bench.peer("south", "192.0.2.30:5060", Manner::Answers);
+    bench
+}
+
+/// Calls from the west, says which trunk was asked, and hangs up.
+fn called(bench: &mut Bench) -> Vec<&'static str> {
+    let before = ["east", "south"].map(|name| bench.requests(name, Method::Invite).len());
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    let after = ["east", "south"].map(|name| bench.requests(name, Method::Invite).len());
+    bench.hang_up("west", session);
+    ["east", "south"].into_iter().enumerate().filter(|(at, _)| after[*at] > before[*at]).map(|(_, name)| name).collect()
+}
+
+#[test]
+fn a_trunk_that_refuses_its_probe_is_passed_over_until_it_recovers() {
+    let mut bench = probed();
+    bench.pass_s(5);
+    assert_eq!(bench.requests("east", Method::Options).len(), 1);
+    assert_eq!(called(&mut bench), ["east"]);
+    bench.who("east").script.push_back(Scripted { status: 503, headers: Vec::new() });
+    bench.pass_s(60);
+    assert_eq!(bench.health, [("east".to_owned(), false)]);
+    assert_eq!(called(&mut bench), ["south"]);
+    bench.pass_s(60);
+    assert_eq!(bench.health.last(), Some(&("east".to_owned(), true)));
+    assert_eq!(called(&mut bench), ["east"]);
+    assert_eq!(bench.workers[0].calls(), 0);
+    assert_eq!(bench.ended().len(), 3);
+}
+
+#[test]
+fn a_trunk_that_says_nothing_is_passed_over_until_it_recovers() {
+    let mut bench = probed();
+    bench.who("east").manner = Manner::Dead;
+    bench.pass_s(40);
+    assert_eq!(bench.health, [("east".to_owned(), false)]);
+    assert_eq!(called(&mut bench), ["south"]);
+    bench.who("east").manner = Manner::Answers;
+    bench.pass_s(60);
+    assert_eq!(bench.health.last(), Some(&("east".to_owned(), true)));
+    assert_eq!(called(&mut bench), ["east"]);
+}
+
+#[test]
+fn any_other_answer_to_a_probe_shows_that_the_trunk_lives() {
+    let mut bench = probed();
+    for status in [404, 405, 481, 500] {
+        bench.who("east").script.push_back(Scripted { status, headers: Vec::new() });
+    }
+    bench.pass_s(250);
+    assert!(bench.requests("east", Method::Options).len() >= 4);
+    assert!(bench.health.is_empty(), "{:?}", bench.health);
+}
+
+/// A provider to register with.
+const PROVIDER: &str = r#"
+[exchange]
+domains = ["example.org"]
+[[trunk]]
+name = "provider"
+addresses = ["sip:192.0.2.40"]
+options_interval_s = 0
+username = "us"
+password = { env = "PROVIDER_PASSWORD" }
+register = { registrar = "sip:192.0.2.40", aor = "sip:us@provider.example", expires_s = 600 }
+"#;
+
+fn challenge() -> Scripted {
+    let value = "Digest realm=\"provider\", nonce=\"abc\", qop=\"auth\", algorithm=SHA-256";
+    Scripted { status: 401, headers: vec![("WWW-Authenticate", value.to_owned())] }
+}
+
+fn granted(expires_s: u32) -> Scripted {
+    let value = format!("<sip:us@192.0.2.1:5060>;expires={expires_s}");
+    Scripted { status: 200, headers: vec![("Contact", value)] }
+}
+
+fn with_provider(script: &[Scripted]) -> Bench {
+    let mut bench = Bench::new(PROVIDER);
+    bench.peer("provider", "192.0.2.40:5060", Manner::Answers);
+    bench.who("provider").script.extend(script.iter().cloned());
+    bench
+}
+
+fn seq(message: &Message<bytes::Bytes>) -> u32 {
+    value(message, HeaderName::CSeq).split(' ').next().and_then(|n| n.parse().ok()).expect("a number")
+}
+
+#[test]
+fn the_exchange_registers_with_a_provider_and_refreshes_in_time() {
+    let mut bench = with_provider(&[challenge(), granted(200), granted(200), challenge(), granted(200)]);
+    bench.pass_s(1);
+    let sent = bench.requests("provider", Method::Register);
+    assert_eq!(sent.len(), 2);
+    assert_eq!(named(&sent[0], "Authorization"), "");
+    assert!(named(&sent[1], "Authorization").contains("username=\"us\""));
+    assert_eq!(value(&sent[0], HeaderName::To), "<sip:us@provider.example>");
+    assert_eq!(value(&sent[0], HeaderName::Contact), "<sip:us@192.0.2.1:5060>");
+    assert_eq!(value(&sent[0], HeaderName::Expires), "600");
+    assert_eq!(bench.registered, [("provider".to_owned(), 200)]);
+    // Nine tenths of what was granted.
+    bench.pass(Duration::from_secs(178));
+    assert_eq!(bench.requests("provider", Method::Register).len(), 2);
+    bench.pass_s(2);
+    assert_eq!(bench.requests("provider", Method::Register).len(), 3);
+    bench.pass_s(181);
+    let sent = bench.requests("provider", Method::Register);
+    assert_eq!(sent.len(), 5);
+    assert!(sent.windows(2).all(|pair| seq(&pair[0]) < seq(&pair[1])), "each has a number of its own");
+    assert!(sent.iter().all(|m| value(m, HeaderName::CallId) == value(&sent[0], HeaderName::CallId)));
+    assert_eq!(bench.registered.len(), 3);
+}
+
+#[test]
+fn a_registration_that_fails_is_tried_again() {
+    let mut bench = with_provider(&[Scripted { status: 503, headers: Vec::new() }, granted(600)]);
+    bench.pass_s(1);
+    assert_eq!(bench.registered, [("provider".to_owned(), 503)]);
+    bench.pass_s(30);
+    assert_eq!(bench.registered.last(), Some(&("provider".to_owned(), 200)));
+}
+
+#[test]
+fn a_wrong_password_is_not_tried_for_ever_at_once() {
+    let mut bench = with_provider(&[challenge(), challenge(), challenge(), challenge()]);
+    bench.pass_s(1);
+    assert_eq!(bench.requests("provider", Method::Register).len(), 2);
+    assert_eq!(bench.registered, [("provider".to_owned(), 401)]);
+}
+
+fn options(bench: &mut Bench) -> u16 {
+    bench.act("west", |peer, now| {
+        let spec = peer.request(Method::Options, "sip:192.0.2.1", Vec::new());
+        peer.agent.request(now, 1, spec);
+    });
+    bench.who("west").replies.pop().expect("an answer").0
+}
+
+#[test]
+fn a_drain_refuses_new_calls_and_leaves_the_others_alone() {
+    let mut bench = probed();
+    let standing = bench.dial("west", "sip:0123@192.0.2.1");
+    assert_eq!(options(&mut bench), 200);
+    bench.tell(0, Input::Command(Command::Drain));
+    bench.dial("west", "sip:0124@192.0.2.1");
+    assert_eq!(bench.statuses("west", "INVITE"), [180, 200, 503]);
+    assert_eq!(options(&mut bench), 503);
+    bench.pass_s(600);
+    assert_eq!(bench.workers[0].calls(), 1);
+    bench.act("west", |peer, now| {
+        let offer = peer.describe("sendonly");
+        peer.agent.offer(now, standing, Some(offer));
+    });
+    bench.pass_s(1);
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200));
+    bench.hang_up("west", standing);
+    bench.tell(0, Input::Command(Command::Undrain));
+    assert_eq!((options(&mut bench), called(&mut bench)), (200, vec!["east"]));
+    assert_eq!(bench.ended().len(), 2);
+    assert_eq!(bench.workers[0].calls(), 0);
+}
+
+#[test]
+fn an_operator_ends_a_call() {
+    let mut bench = probed();
+    bench.dial("west", "sip:0123@192.0.2.1");
+    let call = bench.workers[0].list().next().expect("a call").call;
+    bench.tell(0, Input::Command(Command::Hangup { call, cause: sx_types::Cause::NORMAL }));
+    assert_eq!(bench.requests("west", Method::Bye).len(), 1);
+    assert_eq!(bench.requests("east", Method::Bye).len(), 1);
+    assert_eq!((bench.workers[0].calls(), bench.ended().len()), (0, 1));
+}

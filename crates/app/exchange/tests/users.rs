@@ -1,0 +1,191 @@
+//! Calls and messages between users, and what is refused at the edge.
+
+mod driver;
+
+use bytes::Bytes;
+use driver::{Bench, Manner, PASSWORD, USERS_ONLY, body, named, uri, value};
+use sx_sip::message::{HeaderName, Message, Method};
+use sx_sip::session::SessionEvent;
+
+fn alice_and_bob(bob: Manner) -> Bench {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    bench.phone("bob", "192.0.2.12:5060", bob);
+    bench
+}
+
+#[test]
+fn a_user_calls_a_user() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    let session = bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE"), [407, 180, 200]);
+    let invite = bench.requests("bob", Method::Invite).remove(0);
+    assert_eq!(uri(&invite), "sip:bob@192.0.2.12:5060");
+    assert_eq!(named(&invite, "Proxy-Authorization"), "");
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+    assert_eq!(bench.ended()[0].caller.to_string(), "alice@example.org");
+}
+
+#[test]
+fn from_says_who_has_authenticated_whatever_the_caller_says() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    let session = bench.dial_with("alice", "sip:bob@example.org", |spec| spec.from = "<sip:carol@example.org>".into());
+    let invite = bench.requests("bob", Method::Invite).remove(0);
+    assert!(value(&invite, HeaderName::From).starts_with("<sip:alice@example.org>;tag="));
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_caller_with_a_wrong_password_is_refused() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    bench.dial_with("alice", "sip:bob@example.org", |spec| {
+        spec.credentials =
+            Some(std::sync::Arc::new(sx_sip::digest::Credentials { username: "alice".into(), password: "no".into() }));
+    });
+    assert_eq!(bench.statuses("alice", "INVITE"), [407, 403]);
+    assert!(bench.requests("bob", Method::Invite).is_empty());
+    bench.assert_over(0);
+}
+
+#[test]
+fn of_two_telephones_that_ring_one_answers_and_the_other_is_cancelled() {
+    let mut bench = alice_and_bob(Manner::Rings);
+    bench.peer("desk", "192.0.2.13:5060", Manner::Rings);
+    assert_eq!(bench.register("desk", "bob", PASSWORD), 200);
+    let session = bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.requests("bob", Method::Invite).len(), 1);
+    let ringing = bench.who("desk").invited[0];
+    bench.act("desk", |peer, now| {
+        let answer = peer.describe("sendrecv");
+        peer.agent.answer(now, ringing, Some(answer), &[]);
+    });
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200));
+    assert_eq!(bench.statuses("alice", "INVITE").iter().filter(|s| **s >= 200 && **s != 407).count(), 1);
+    assert_eq!(bench.requests("bob", Method::Cancel).len(), 1);
+    assert_eq!(bench.requests("bob", Method::Ack).len(), 1, "of the 487");
+    assert!(bench.requests("desk", Method::Cancel).is_empty());
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+    assert_eq!(bench.ended()[0].attempts.len(), 2);
+}
+
+#[test]
+fn nobody_is_reached_where_nobody_is_registered() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    for (uri, status) in [("sip:carol@example.org", 480), ("sip:nobody@example.org", 404), ("sip:carol@192.0.2.1", 480)]
+    {
+        bench.dial("alice", uri);
+        assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&status), "{uri}");
+    }
+    bench.assert_over(3);
+}
+
+#[test]
+fn a_telephone_number_in_a_tel_uri_is_routed_as_one_of_ours() {
+    let config = format!(
+        "{USERS_ONLY}[[trunk]]\nname = \"east\"\naddresses = [\"sip:192.0.2.20\"]\noptions_interval_s = 0\n\
+         [[route]]\nname = \"out\"\nprefix = \"+49\"\nto = [{{ trunk = \"east\" }}]\n"
+    );
+    let mut bench = Bench::new(&config);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let session = bench.dial("alice", "tel:+49-30-1234");
+    assert_eq!(bench.statuses("alice", "INVITE"), [407, 180, 200]);
+    assert_eq!(uri(&bench.requests("east", Method::Invite)[0]), "sip:+49301234@192.0.2.20");
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+}
+
+/// A request outside of a dialog, with further lines.
+fn request(method: &str, uri: &str, hops: u32, lines: &str, body: &str) -> String {
+    format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bK{method}{hops}{}\r\n\
+         Max-Forwards: {hops}\r\nFrom: <sip:alice@example.org>;tag=a\r\nTo: <sip:bob@example.org>\r\n\
+         Call-ID: raw-{method}\r\nCSeq: 1 {method}\r\nContact: <sip:alice@192.0.2.11>\r\n{lines}\
+         Content-Length: {}\r\n\r\n{body}",
+        lines.len(),
+        body.len()
+    )
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_its_status() {
+    let mut bench = Bench::new(&format!("{USERS_ONLY}[danger]\nunauthenticated_calls = true\n"));
+    bench.peer("alice", "192.0.2.11:5060", Manner::Silent);
+    let bob = "sip:bob@example.org";
+    let in_dialog =
+        request("BYE", bob, 70, "", "").replace("To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=x");
+    for (text, status, header, contains) in [
+        (request("INVITE", bob, 0, "", ""), 483, "Warning", "Max-Forwards"),
+        (request("INVITE", "http://example.org/", 70, "", ""), 416, "Warning", "sip"),
+        (request("INVITE", bob, 70, "Proxy-Require: foo\r\n", ""), 420, "Unsupported", "foo"),
+        (request("INVITE", bob, 70, "Require: bar\r\n", ""), 420, "Unsupported", "bar"),
+        (request("INVITE", bob, 70, "Content-Type: text/plain\r\n", "hello"), 415, "Accept", "application/sdp"),
+        (request("SUBSCRIBE", bob, 70, "Event: presence\r\n", ""), 489, "Allow-Events", ""),
+        (request("PUBLISH", bob, 70, "Event: presence\r\n", ""), 489, "Allow-Events", ""),
+        (request("DANCE", bob, 70, "", ""), 405, "Allow", "INVITE"),
+        (request("BYE", bob, 70, "", ""), 481, "To", "tag="),
+        (in_dialog, 481, "To", "tag=x"),
+        (request("OPTIONS", bob, 70, "", ""), 200, "Allow", "INVITE"),
+        (request("OPTIONS", bob, 0, "", ""), 483, "Warning", "Max-Forwards"),
+    ] {
+        let answers = bench.send_raw("alice", &text);
+        let statuses: Vec<u16> = answers.iter().filter_map(Message::status).collect();
+        assert_eq!(statuses, [status], "{text}");
+        assert!(named(&answers[0], header).contains(contains), "{header} of\n{}", driver::text(&answers[0]));
+    }
+    bench.assert_over(0);
+}
+
+#[test]
+fn garbage_is_dropped_or_refused_and_harms_nothing() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    for text in ["", "\r\n\r\n", "hello", "INVITE sip:x SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", "\0\0\0"] {
+        assert!(bench.send_raw("alice", text).is_empty(), "{text:?}");
+    }
+    let another_method = request("OPTIONS", "sip:bob@example.org", 70, "", "").replace("1 OPTIONS", "1 INFO");
+    assert_eq!(bench.send_raw("alice", &another_method)[0].status(), Some(400));
+    let session = bench.dial("alice", "sip:bob@example.org");
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+}
+
+fn message(bench: &mut Bench, uri: &str) -> u16 {
+    bench.act("alice", |peer, now| {
+        let mut spec = peer.request(Method::Message, uri, vec![("X-Tone".into(), "kind".into())]);
+        spec.body = Some(("text/plain".into(), Bytes::from_static(b"hello")));
+        peer.agent.request(now, 1, spec);
+    });
+    bench.who("alice").replies.pop().expect("an answer").0
+}
+
+#[test]
+fn a_message_goes_on_to_the_users_telephone() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    assert_eq!(message(&mut bench, "sip:bob@example.org"), 200);
+    let received = bench.requests("bob", Method::Message).remove(0);
+    assert_eq!((uri(&received).as_str(), body(&received).as_str()), ("sip:bob@192.0.2.12:5060", "hello"));
+    assert_eq!(named(&received, "X-Tone"), "kind");
+    assert!(!driver::text(&received).contains("192.0.2.11"), "{}", driver::text(&received));
+    assert_eq!(message(&mut bench, "sip:carol@example.org"), 480);
+    assert_eq!(message(&mut bench, "sip:nobody@example.org"), 404);
+    assert_eq!(message(&mut bench, "sip:bob@example.net"), 404);
+    bench.assert_over(0);
+}
+
+#[test]
+fn a_key_press_in_an_info_reaches_the_other_side() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    let session = bench.dial("alice", "sip:bob@example.org");
+    bench.act("alice", |peer, now| {
+        peer.agent.info(now, session, "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n");
+    });
+    assert_eq!(bench.statuses("alice", "INFO"), [200]);
+    let heard =
+        |event: &SessionEvent| matches!(event, SessionEvent::Info { body, .. } if body.starts_with(b"Signal=5"));
+    assert!(bench.who("bob").has(heard));
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+}
