@@ -53,5 +53,5 @@ from_trunk = ["caller", "callee"]
 to = [{ dialled = true }]
 TOML
 seq 0 $((USERS - 1)) | sed 's/.*/u&,pw&/' > "$data/users.csv"
-"$binary" --config "$data/strowger.toml" ${IMPORT:-user import} "$data/users.csv" > "$tmp/import.log" 2>&1
+"$binary" --config "$data/strowger.toml" user import "$data/users.csv" > "$tmp/import.log" 2>&1
 exec "$binary" --config "$data/strowger.toml" serve

@@ -135,9 +135,14 @@ impl Worker {
     ) -> Option<(Source, Arc<Rules>)> {
         let tables = self.tables.clone();
         let address = flow.remote.ip();
-        let is_source =
-            |trunk: &&crate::TrunkTable| trunk.config.sources.iter().any(|network| network.contains(address));
-        if let Some(trunk) = tables.trunks.iter().find(is_source) {
+        let prefix = |trunk: &crate::TrunkTable| {
+            let networks = trunk.config.sources.iter().filter(|network| network.contains(address));
+            networks.map(|network| network.prefix_bits()).max()
+        };
+        // The longer prefix wins, and of equal ones the first.
+        let source =
+            tables.trunks.iter().rev().filter(|trunk| prefix(trunk).is_some()).max_by_key(|trunk| prefix(trunk));
+        if let Some(trunk) = source {
             return Some((Source::Trunk(trunk.config.name.clone()), trunk.rules.clone()));
         }
         let users = tables.users.clone();

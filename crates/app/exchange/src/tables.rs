@@ -94,6 +94,7 @@ impl Tables {
                 None
             }
         };
+        let main_domain = config.exchange.domains.first().map(|domain| &**domain);
         let Some(routes) = routes.filter(|_| errors.is_empty()) else { return Err(errors) };
         Ok(Self {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
@@ -105,7 +106,7 @@ impl Tables {
             trunks: config
                 .trunks
                 .iter()
-                .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk)) })
+                .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk, main_domain)) })
                 .collect(),
             users: Arc::new(Rules {
                 headers: HeaderRules::usual(),
@@ -169,7 +170,7 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
     }
 }
 
-fn trunk_rules(trunk: &sx_config::Trunk) -> Rules {
+fn trunk_rules(trunk: &sx_config::Trunk, main_domain: Option<&str>) -> Rules {
     let boxed = |names: &[Arc<str>]| names.iter().map(|name| Box::from(&**name)).collect();
     Rules {
         headers: HeaderRules {
@@ -179,7 +180,7 @@ fn trunk_rules(trunk: &sx_config::Trunk) -> Rules {
         },
         identity: IdentityRules {
             from_user: trunk.from_user.as_deref().map(Into::into),
-            from_domain: trunk.from_domain.as_deref().map(Into::into),
+            from_domain: trunk.from_domain.as_deref().or(main_domain).map(Into::into),
             asserted: match trunk.asserted_identity {
                 sx_config::AssertedIdentity::Pass => AssertedIdentity::Pass,
                 sx_config::AssertedIdentity::Set => AssertedIdentity::Set,

@@ -12,9 +12,9 @@ use sx_engine::{Engine, Time};
 use sx_sip::agent::OutgoingRequest;
 use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, elements};
 
-/// The owner of a probe has this bit and the trunk's place in the tables.
+/// The owner of a probe has this bit and the trunk's number.
 pub(crate) const PROBE: u64 = 1 << 61;
-/// The owner of a registration has this bit and the trunk's place in the tables.
+/// The owner of a registration has this bit and the trunk's number.
 pub(crate) const REGISTRATION: u64 = 1 << 62;
 
 /// A failed registration is tried again after so long.
@@ -23,6 +23,8 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(30);
 /// What is known of a trunk.
 #[derive(Debug)]
 pub(crate) struct TrunkState {
+    /// Stays when the configuration changes; the trunk's place in the tables may not.
+    number: u64,
     name: Arc<str>,
     healthy: bool,
     probe_at: Option<Time>,
@@ -36,6 +38,7 @@ impl Worker {
     /// Takes over new tables: what is known of a trunk that stays is kept.
     pub(crate) fn take_trunks(&mut self, now: Time, tables: &Tables) {
         let mut old = std::mem::take(&mut self.trunks);
+        let mut recovered = Vec::new();
         for (place, trunk) in tables.trunks.iter().enumerate() {
             let config = &trunk.config;
             let known = old.iter().position(|state| state.name == config.name).map(|at| old.swap_remove(at));
@@ -43,8 +46,9 @@ impl Worker {
             let speaks = self.settings.worker == 0;
             // Spread over the first seconds, so that a hundred trunks are not probed at once.
             let soon = now + Duration::from_millis(100 + 37 * place as u64 % 5_000);
-            let call_id = self.legs.agent().call_id();
+            let (number, call_id) = (self.next_owner(), self.legs.agent().call_id());
             let mut state = known.unwrap_or(TrunkState {
+                number,
                 name: config.name.clone(),
                 healthy: true,
                 probe_at: None,
@@ -58,12 +62,18 @@ impl Worker {
             }
             if config.options_interval.is_none() {
                 state.probe_at = None;
+                if !state.healthy {
+                    // Nothing would ever tell that it has recovered.
+                    state.healthy = true;
+                    recovered.push(state.name.clone());
+                }
             }
             if speaks && config.register.is_some() && state.register_at.is_none() {
                 state.register_at = Some(soon);
             }
             self.trunks.push(state);
         }
+        recovered.iter().for_each(|name| self.trunk_is(now, name, true));
         self.count_trunks();
     }
 
@@ -115,14 +125,18 @@ impl Worker {
             credentials: table.rules.credentials.clone(),
         };
         let questions = table.config.addresses.iter().map(|address| question_of(&address.uri)).collect();
-        self.look_up(now, questions, Then::Request { owner: PROBE | place as u64, request: Box::new(request) });
+        let owner = PROBE | self.trunks[place].number;
+        self.look_up(now, questions, Then::Request { owner, request: Box::new(request) });
     }
 
     /// A trunk has answered its probe, or not. Any answer but "unavailable" shows that it lives.
     pub(crate) fn probe_done(&mut self, now: Time, owner: u64, status: u16) {
-        let place = (owner & !PROBE) as usize;
-        let Some(trunk) = self.trunks.get_mut(place) else { return };
+        let number = owner & !PROBE;
+        let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.number == number) else { return };
         trunk.probing = false;
+        if trunk.probe_at.is_none() {
+            return;
+        }
         let healthy = !matches!(status, 408 | 502..=504);
         if trunk.healthy == healthy {
             return;
@@ -151,7 +165,7 @@ impl Worker {
         let Some(registration) = &table.config.register else { return };
         let state = &mut self.trunks[place];
         state.seq += 1;
-        let (call_id, seq) = (state.call_id.clone(), state.seq);
+        let (owner, call_id, seq) = (REGISTRATION | state.number, state.call_id.clone(), state.seq);
         let question = question_of(&registration.registrar);
         let transport = question.transport.unwrap_or(if question.secure {
             sx_types::Transport::Tls
@@ -181,16 +195,13 @@ impl Worker {
             body: None,
             credentials: table.rules.credentials.clone(),
         };
-        self.look_up(
-            now,
-            vec![question],
-            Then::Request { owner: REGISTRATION | place as u64, request: Box::new(request) },
-        );
+        self.look_up(now, vec![question], Then::Request { owner, request: Box::new(request) });
     }
 
     /// A provider has answered our registration.
     pub(crate) fn registration_done(&mut self, now: Time, owner: u64, response: Option<&OwnedMessage>, status: u16) {
-        let place = (owner & !REGISTRATION) as usize;
+        let number = owner & !REGISTRATION;
+        let Some(place) = self.trunks.iter().position(|trunk| trunk.number == number) else { return };
         let asked = self.tables.trunks.get(place).and_then(|table| table.config.register.as_ref()).map(|r| r.expires);
         let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
         // A challenge has used up one number of its own.

@@ -18,8 +18,8 @@ fn alice_and_bob(bob: Manner) -> Bench {
 /// The description that a peer was sent last in answer to one of its requests of this method.
 fn answered(bench: &mut Bench, name: &str, method: &str) -> String {
     let received = bench.received(name);
-    let answers = received.iter().filter(|m| m.status().is_some() && value(m, HeaderName::CSeq).ends_with(method));
-    body(answers.filter(|m| !m.body().is_empty()).next_back().expect("an answer with a description"))
+    let mut answers = received.iter().filter(|m| m.status().is_some() && value(m, HeaderName::CSeq).ends_with(method));
+    body(answers.rfind(|m| !m.body().is_empty()).expect("an answer with a description"))
 }
 
 /// The ports of ours that alice and bob were told, after a call of alice's was set up.

@@ -69,9 +69,9 @@ fn a_call_taken_over_ends_from_either_side() {
         let (mut bench, alice, bob) = established();
         take_over(&mut bench);
         if caller {
-            bench.hang_up("alice", alice)
+            bench.hang_up("alice", alice);
         } else {
-            bench.hang_up("bob", bob)
+            bench.hang_up("bob", bob);
         }
         let (one, other) = if caller { ("alice", "bob") } else { ("bob", "alice") };
         assert_eq!(bench.statuses(one, "BYE"), [200]);

@@ -149,7 +149,7 @@ fn neither_side_sees_the_other() {
 #[test]
 fn an_address_elsewhere_is_gone_on_to_with_its_port_and_transport() {
     let config =
-        format!("{}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n", TRUNKS);
+        format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n");
     let mut bench = Bench::new(&config);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("far", "192.0.2.77:5099", Manner::Answers);
@@ -269,6 +269,53 @@ fn a_name_with_escaped_line_ends_stays_one_name() {
     let invite = bench.requests("east", Method::Invite).remove(0);
     assert_eq!(named(&invite, "X-Evil"), "", "{}", text(&invite));
     assert!(value(&invite, HeaderName::Contact).to_ascii_lowercase().starts_with("<sip:a%0d%0a"), "{}", text(&invite));
+    bench.hang_up("west", session);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_trunk_is_called_from_our_domain_unless_it_wants_another() {
+    for (keys, expected) in [("", "example.org"), ("from_domain = \"else.example\"", "else.example")] {
+        let mut bench = two_trunks(&with_east(keys), Manner::Answers);
+        let session = bench.dial_with("west", "sip:0123@192.0.2.1", |spec| spec.from = "<sip:42@192.0.2.10>".into());
+        let invite = bench.requests("east", Method::Invite).remove(0);
+        let from = value(&invite, HeaderName::From);
+        assert!(from.starts_with(&format!("<sip:42@{expected}>;tag=")), "{from}");
+        bench.hang_up("west", session);
+        bench.assert_over(1);
+    }
+}
+
+#[test]
+fn an_asserted_identity_passes_as_it_came() {
+    let mut bench = two_trunks(&with_east("from_domain = \"else.example\""), Manner::Answers);
+    let session = bench.dial_with("west", "sip:0123@192.0.2.1", |spec| {
+        spec.headers = headers(&[("P-Asserted-Identity", "<sip:42@carrier.example>")]);
+    });
+    let invite = bench.requests("east", Method::Invite).remove(0);
+    assert_eq!(value(&invite, HeaderName::PAssertedIdentity), "<sip:42@carrier.example>");
+    bench.hang_up("west", session);
+    bench.assert_over(1);
+}
+
+#[test]
+fn of_two_trunks_with_an_address_the_longer_prefix_is_the_source() {
+    let wide = TRUNKS.replace("sources = [\"192.0.2.10\"]", "sources = [\"192.0.2.0/24\"]");
+    let mut bench = two_trunks(&wide, Manner::Answers);
+    let session = bench.dial("east", "sip:0123@192.0.2.1");
+    bench.hang_up("east", session);
+    bench.assert_over(1);
+    assert_eq!(bench.ended()[0].source, sx_leg::Source::Trunk("east".into()));
+}
+
+#[test]
+fn a_trunk_is_called_at_its_port() {
+    let config = TRUNKS.replace("sip:192.0.2.20", "sip:192.0.2.20:5070");
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5070", Manner::Answers);
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    assert_eq!(uri(&bench.requests("east", Method::Invite)[0]), "sip:+49123@192.0.2.20:5070");
     bench.hang_up("west", session);
     bench.assert_over(1);
 }

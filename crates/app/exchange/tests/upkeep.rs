@@ -206,3 +206,52 @@ fn an_operator_ends_a_call() {
     assert_eq!(bench.requests("east", Method::Bye).len(), 1);
     assert_eq!((bench.workers[0].calls(), bench.ended().len()), (0, 1));
 }
+
+#[test]
+fn every_worker_learns_that_a_trunk_does_not_answer() {
+    let mut bench = Bench::with_workers(PROBED, 2);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    bench.peer("south", "192.0.2.30:5060", Manner::Answers);
+    bench.lands_on = 1;
+    bench.who("east").script.push_back(Scripted { status: 503, headers: Vec::new() });
+    bench.pass_s(5);
+    assert_eq!(bench.requests("east", Method::Options).len(), 1, "one worker probes for all");
+    assert_eq!(called(&mut bench), ["south"]);
+    bench.pass_s(60);
+    assert_eq!(called(&mut bench), ["east"]);
+}
+
+/// The configuration with its first trunk put last.
+fn in_another_order() -> String {
+    let (head, routes) = PROBED.split_at(PROBED.find("[[route]]").expect("a route"));
+    let mut parts: Vec<&str> = head.split("[[trunk]]").collect();
+    let exchange = parts.remove(0);
+    parts.rotate_left(1);
+    format!("{exchange}[[trunk]]{}{routes}", parts.join("[[trunk]]"))
+}
+
+#[test]
+fn a_probe_under_way_counts_for_its_trunk_though_the_configuration_changes() {
+    let mut bench = probed();
+    bench.who("east").manner = Manner::Dead;
+    bench.pass_s(5);
+    assert_eq!(bench.requests("east", Method::Options).len(), 4, "the probe and its repetitions");
+    bench.reload(&in_another_order());
+    bench.pass_s(40);
+    assert_eq!(bench.health, [("east".to_owned(), false)]);
+    assert_eq!(called(&mut bench), ["south"]);
+    bench.who("east").manner = Manner::Answers;
+    bench.pass_s(60);
+    assert_eq!(called(&mut bench), ["east"]);
+}
+
+#[test]
+fn a_trunk_that_is_no_longer_probed_is_taken_for_healthy() {
+    let mut bench = probed();
+    bench.who("east").script.push_back(Scripted { status: 503, headers: Vec::new() });
+    bench.pass_s(5);
+    assert_eq!(called(&mut bench), ["south"]);
+    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    assert_eq!(called(&mut bench), ["east"]);
+}

@@ -109,14 +109,14 @@ impl IdentityRules {
             let user = self.from_user.as_deref().unwrap_or(&identity.address.user);
             name_addr(&identity.display, user, &domain(&identity.address)).into()
         };
-        let own = || (self.asserted == AssertedIdentity::Set).then_some(&identity.address);
-        let asserted = match self.asserted {
-            AssertedIdentity::Remove => None,
-            _ => identity.asserted.as_ref().or_else(own),
+        let asserted = match (self.asserted, &identity.asserted) {
+            (AssertedIdentity::Remove, _) | (AssertedIdentity::Pass, None) => None,
+            (_, Some(came)) if !came.domain.is_empty() => Some(name_addr("", &came.user, &came.domain)),
+            (_, Some(came)) => Some(name_addr("", &came.user, &domain(came))),
+            (AssertedIdentity::Set, None) => Some(name_addr("", &identity.address.user, &domain(&identity.address))),
         };
         if let Some(asserted) = asserted.filter(|_| !hidden) {
-            let value = name_addr("", &asserted.user, &domain(asserted));
-            headers.push(("P-Asserted-Identity".into(), value.into()));
+            headers.push(("P-Asserted-Identity".into(), asserted.into()));
         }
         if identity.privacy == Privacy::Id {
             headers.push(("Privacy".into(), "id".into()));

@@ -2,23 +2,26 @@
 #![allow(dead_code, unused_imports, reason = "each file of tests uses another part")]
 
 mod peer;
+mod seen;
+mod text;
 
 pub use peer::{Manner, Peer, Scripted, sdp};
+pub use text::{Line, body, named, rtp_address, text, uri, value};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{CallRecord, Cdr, Note};
+use sx_call::{CallRecord, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, User, Worker, WorkerSettings};
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 use sx_sip::agent::AgentConfig;
 use sx_sip::digest::{Algorithm, Ha1};
 use sx_sip::local::{LocalLink, Locals};
-use sx_sip::message::{HeaderName, Message, Method, OwnedMessage};
+use sx_sip::message::{Message, OwnedMessage};
 use sx_sip::registrar::{Change, RegistrarConfig};
 use sx_sip::session::{Outgoing, SessionId};
 use sx_types::{Flow, LinkId, Transport};
@@ -63,24 +66,6 @@ pub const USERS_ONLY: &str = "[exchange]\ndomains = [\"example.org\"]\n";
 
 pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
-}
-
-/// A message that reached somebody.
-#[derive(Clone, Debug)]
-pub struct Line {
-    pub from: SocketAddr,
-    pub to: SocketAddr,
-    pub bytes: Bytes,
-}
-
-impl Line {
-    pub fn message(&self) -> OwnedMessage {
-        Message::parse(self.bytes.clone()).expect("it parses")
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
 }
 
 #[derive(Debug)]
@@ -239,6 +224,15 @@ impl Bench {
         self.settle();
     }
 
+    /// Gives every worker another configuration.
+    pub fn reload(&mut self, config: &str) {
+        self.tables = tables_of(config);
+        for worker in 0..self.workers.len() {
+            let tables = self.tables.clone();
+            self.tell(worker, Input::Tables(tables));
+        }
+    }
+
     /// Delivers until nothing is on its way.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
@@ -364,135 +358,4 @@ impl Bench {
     pub fn pass_s(&mut self, seconds: u64) {
         self.pass(Duration::from_secs(seconds));
     }
-
-    /// What reached a peer.
-    pub fn received(&mut self, name: &str) -> Vec<OwnedMessage> {
-        let to = self.who(name).address;
-        self.lines.iter().filter(|line| line.to == to).map(Line::message).collect()
-    }
-
-    /// The requests of this method that reached a peer.
-    pub fn requests(&mut self, name: &str, method: Method) -> Vec<OwnedMessage> {
-        let received = self.received(name);
-        received.into_iter().filter(|message| message.method() == Some(method)).collect()
-    }
-
-    /// The statuses that reached a peer in answer to requests of this method, 100 left out.
-    pub fn statuses(&mut self, name: &str, method: &str) -> Vec<u16> {
-        let received = self.received(name);
-        let answers = received.iter().filter(|m| value(m, HeaderName::CSeq).ends_with(&format!(" {method}")));
-        answers.filter_map(Message::status).filter(|status| *status != 100).collect()
-    }
-
-    /// The final record of every call, in the order of their ends.
-    pub fn ended(&self) -> Vec<&Cdr> {
-        let ended = |record| if let &CallRecord::Ended(ref cdr) = record { Some(&**cdr) } else { None };
-        self.records.iter().filter_map(ended).collect()
-    }
-
-    /// Where a port was last told its peer is.
-    pub fn remote_of(&self, port: PortId) -> Option<Remote> {
-        self.media.iter().rev().find_map(|command| match command {
-            MediaCommand::SetRemote { port: of, remote } if *of == port => Some(*remote),
-            _ => None,
-        })
-    }
-
-    /// Where what arrives on a port was last told to go.
-    pub fn patch_of(&self, port: PortId) -> Option<PortId> {
-        let patch = self.media.iter().rev().find_map(|command| match command {
-            MediaCommand::Patch { from, to } if *from == port => Some(*to),
-            _ => None,
-        });
-        patch.flatten()
-    }
-
-    /// The port of ours that a description names.
-    pub fn port_named(&self, description: &str) -> PortId {
-        let named = rtp_address(description);
-        let found = self.open.values().find(|opened| opened.rtp == named);
-        found.unwrap_or_else(|| panic!("{named} is not ours:\n{description}")).port
-    }
-
-    /// Nothing is left of any call, each was written down once, and every side was told of its end once.
-    pub fn assert_over(&mut self, calls: usize) {
-        self.pass_s(120);
-        let ladder = self.ladder();
-        for worker in &self.workers {
-            assert_eq!(worker.calls(), 0, "worker {} keeps a call\n{ladder}", worker.number());
-            worker.publish();
-            let counts = worker.counts();
-            let left = [&counts.legs, &counts.client_transactions, &counts.server_transactions]
-                .map(|gauge| gauge.load(std::sync::atomic::Ordering::Relaxed));
-            assert_eq!(left, [0, 0, 0], "legs and transactions are left\n{ladder}");
-        }
-        assert!(self.open.is_empty(), "ports are left open: {:?}", self.open);
-        for peer in &self.peers {
-            for session in peer.all_sessions() {
-                assert_eq!(peer.ends_of(session).len(), 1, "{} is told once of the end\n{ladder}", peer.name);
-            }
-            assert_eq!(peer.agent.sessions(), 0, "{} keeps a session\n{ladder}", peer.name);
-        }
-        let mut seen: BTreeMap<u128, Vec<&str>> = BTreeMap::new();
-        for record in &self.records {
-            let (call, kind) = match record {
-                CallRecord::Begun(cdr) => (cdr.call, "begun"),
-                CallRecord::Answered { call, .. } => (*call, "answered"),
-                CallRecord::Ended(cdr) => (cdr.call, "ended"),
-            };
-            seen.entry(call.as_u128()).or_default().push(kind);
-        }
-        assert_eq!(seen.len(), calls, "calls that were written down\n{ladder}");
-        for kinds in seen.values() {
-            assert!(
-                [&["begun", "answered", "ended"][..], &["begun", "ended"]].contains(&&kinds[..]),
-                "the records of a call are {kinds:?}\n{ladder}"
-            );
-        }
-    }
-
-    /// Everything that was sent, as `alice > exchange INVITE …`.
-    pub fn ladder(&self) -> String {
-        let name = |at: SocketAddr| match self.peers.iter().find(|peer| peer.address == at) {
-            Some(peer) => peer.name.to_owned(),
-            None if at == address(EXCHANGE) => "exchange".to_owned(),
-            None => at.to_string(),
-        };
-        let line = |line: &Line| {
-            let text = line.text();
-            format!("{} > {} {}\n", name(line.from), name(line.to), text.lines().next().unwrap_or_default())
-        };
-        self.lines.iter().map(line).collect()
-    }
-}
-
-pub fn value(message: &OwnedMessage, name: HeaderName) -> String {
-    String::from_utf8_lossy(message.value(name).unwrap_or_default()).into_owned()
-}
-
-/// The value of a header by its name as written, empty for none.
-pub fn named(message: &OwnedMessage, name: &str) -> String {
-    let found = message.headers().find(|header| header.text.eq_ignore_ascii_case(name.as_bytes()));
-    found.map(|header| String::from_utf8_lossy(header.value).into_owned()).unwrap_or_default()
-}
-
-pub fn text(message: &OwnedMessage) -> String {
-    String::from_utf8_lossy(message.bytes()).into_owned()
-}
-
-pub fn body(message: &OwnedMessage) -> String {
-    String::from_utf8_lossy(message.body()).into_owned()
-}
-
-/// The request URI.
-pub fn uri(message: &OwnedMessage) -> String {
-    String::from_utf8_lossy(message.request_uri()).into_owned()
-}
-
-/// Where a description with one stream wants its RTP.
-pub fn rtp_address(description: &str) -> SocketAddr {
-    let line = |start: &str| description.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
-    let ip: IpAddr = line("c=IN IP4 ").trim().parse().expect("an address");
-    let port = line("m=audio ").split(' ').next().unwrap_or_default().parse().expect("a port");
-    SocketAddr::new(ip, port)
 }
