@@ -232,6 +232,7 @@ fn rules_of(route: &Arc<sx_config::Route>, errors: &mut Vec<BuildError>) -> Vec<
         prepend: route.prepend.as_ref().into(),
         destinations: route.targets.iter().map(destination).collect(),
         fork: Fork::Serial,
+        ring_ms_max: Some(millis(route.ring_timeout)),
     };
     sources.into_iter().map(rule).collect()
 }
@@ -248,5 +249,11 @@ fn destination(target: &sx_config::Target) -> Destination {
         sx_config::TargetKind::Uri(uri) => DestinationKind::Uri(uri.to_string().into()),
         sx_config::TargetKind::Dialled => DestinationKind::Dialled { scheme: "sip".into() },
     };
-    Destination { kind, priority: target.priority, weight: target.weight }
+    let user = match &target.kind {
+        sx_config::TargetKind::Trunk { user_rewrite, .. } if &*user_rewrite.0 != "{user}" => {
+            Some(user_rewrite.0.as_ref().into())
+        }
+        _ => None,
+    };
+    Destination { kind, priority: target.priority, weight: target.weight, user }
 }

@@ -100,6 +100,8 @@ pub struct Rule {
     pub destinations: Vec<Destination>,
     /// Are destinations of one priority tried one after the other or all at once?
     pub fork: Fork,
+    /// How long each destination rings, in milliseconds; `None` as long as its trunk or the users' defaults say.
+    pub ring_ms_max: Option<u32>,
 }
 
 /// From whom a rule takes calls.
@@ -148,6 +150,8 @@ pub struct Destination {
     pub priority: u16,
     /// The share of calls among destinations of one priority; 0 gets calls only when the others cannot.
     pub weight: u16,
+    /// The user asked for there, with `{user}` for the one after the rule's rewriting; `None` for just that one.
+    pub user: Option<Box<str>>,
 }
 
 /// The kinds of destination.

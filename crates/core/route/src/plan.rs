@@ -202,11 +202,12 @@ fn by_rule(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule) -> Plan {
         }
         let alone = usable.len() == 1;
         while !usable.is_empty() {
-            let CheckedDestination { kind, priority, weight } = usable.remove(draw(&usable, &mut chance));
+            let destination = usable.remove(draw(&usable, &mut chance));
+            let CheckedDestination { kind, priority, weight, .. } = destination;
             let why =
                 if alone { Why::Priority(*priority) } else { Why::Weight { priority: *priority, weight: *weight } };
-            let (ring_ms_max, failover) = patience(tables, kind);
-            let ways = vec![planned(tables, rule, &to, kind, why)];
+            let (ring_ms_max, failover) = patience(tables, rule, kind);
+            let ways = vec![planned(tables, rule, &to, destination, why)];
             route.stages.push(Stage { ways, ring_ms_max, failover });
         }
     }
@@ -215,27 +216,31 @@ fn by_rule(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule) -> Plan {
 
 fn together(tables: &Tables, rule: &CheckedRule, to: &Address, usable: &[&CheckedDestination]) -> Stage {
     let why = Why::Together(usable[0].priority);
-    let ways = usable.iter().map(|destination| planned(tables, rule, to, &destination.kind, why)).collect();
+    let ways = usable.iter().map(|destination| planned(tables, rule, to, destination, why)).collect();
     let (ring_ms_max, failover) = usable
         .iter()
-        .map(|destination| patience(tables, &destination.kind))
+        .map(|destination| patience(tables, rule, &destination.kind))
         .max_by_key(|(ring_ms_max, _)| *ring_ms_max)
         .unwrap_or((tables.users.ring_ms_max, Failover::Table));
     Stage { ways, ring_ms_max, failover }
 }
 
-fn planned(tables: &Tables, rule: &CheckedRule, to: &Address, kind: &CheckedKind, why: Why) -> Planned {
-    let (way, access) = match kind {
+fn planned(tables: &Tables, rule: &CheckedRule, to: &Address, destination: &CheckedDestination, why: Why) -> Planned {
+    let mut to = to.clone();
+    if let Some(template) = &destination.user {
+        to.user = template.replace("{user}", &to.user).into();
+    }
+    let (way, access) = match &destination.kind {
         CheckedKind::Trunk(id) => {
             let trunk = trunk(tables, *id);
             (Way::Trunk(trunk.name.clone()), &trunk.access)
         }
         CheckedKind::Users => (Way::User, &tables.users.access),
         CheckedKind::Uri(uri) => (Way::Uri(uri.clone()), &tables.users.access),
-        CheckedKind::Dialled { scheme } => (Way::Uri(uri(scheme, to)), &tables.users.access),
+        CheckedKind::Dialled { scheme } => (Way::Uri(uri(scheme, &to)), &tables.users.access),
     };
     let reason = Reason { rule: Some(rule.rule.name.clone()), why };
-    Planned { way, to: to.clone(), access: access.clone(), reason }
+    Planned { way, to, access: access.clone(), reason }
 }
 
 /// The URI of an address; characters that URIs reserve are escaped.
@@ -255,8 +260,8 @@ fn uri(scheme: &str, to: &Address) -> Box<str> {
 }
 
 /// How long a destination rings, and after what the next one is tried.
-fn patience(tables: &Tables, kind: &CheckedKind) -> (u32, Failover) {
-    match kind {
+fn patience(tables: &Tables, rule: &CheckedRule, kind: &CheckedKind) -> (u32, Failover) {
+    let (ring_ms_max, failover) = match kind {
         CheckedKind::Trunk(id) => {
             let trunk = trunk(tables, *id);
             (trunk.ring_ms_max, trunk.failover.clone())
@@ -264,7 +269,8 @@ fn patience(tables: &Tables, kind: &CheckedKind) -> (u32, Failover) {
         CheckedKind::Users | CheckedKind::Uri(_) | CheckedKind::Dialled { .. } => {
             (tables.users.ring_ms_max, Failover::Table)
         }
-    }
+    };
+    (rule.rule.ring_ms_max.unwrap_or(ring_ms_max), failover)
 }
 
 /// Why a destination is of no use now; `None` when it is.

@@ -77,6 +77,7 @@ pub(crate) struct CheckedDestination {
     pub kind: CheckedKind,
     pub priority: u16,
     pub weight: u16,
+    pub user: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -189,6 +190,7 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
             },
             priority: destination.priority,
             weight: destination.weight,
+            user: destination.user.clone(),
         })
         .collect();
     destinations.sort_by_key(|destination| destination.priority);

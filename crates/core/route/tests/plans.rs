@@ -17,11 +17,12 @@ fn rule(name: &str, matches: Match, to: &str) -> Rule {
         prepend: "".into(),
         destinations: vec![trunk_to(to, 1, 1)],
         fork: Fork::Serial,
+        ring_ms_max: None,
     }
 }
 
 fn trunk_to(name: &str, priority: u16, weight: u16) -> Destination {
-    Destination { kind: DestinationKind::Trunk(name.into()), priority, weight }
+    Destination { kind: DestinationKind::Trunk(name.into()), priority, weight, user: None }
 }
 
 fn exact(text: &str) -> Match {
@@ -127,6 +128,7 @@ fn domains_are_ours_or_need_a_rule() {
             kind: DestinationKind::Dialled { scheme: scheme.into() },
             priority: 1,
             weight: 1,
+            user: None,
         }],
         ..rule(name, prefix(""), "")
     };
@@ -247,4 +249,16 @@ fn a_hundred_thousand_prefixes_are_told_apart() {
         assert_eq!(ways(&planned(&tables, &user(), &Address::new(number, "pbx"), 0)), format!("one/{number}"));
     }
     assert_eq!(ways(&planned(&tables, &user(), &Address::new("471", "pbx"), 0)), "user 471@pbx");
+}
+
+#[test]
+fn a_rule_may_say_how_long_it_rings_and_a_destination_whom_it_asks_for() {
+    let mut ruled = rule("r", prefix("0"), "one");
+    ruled.ring_ms_max = Some(7_000);
+    ruled.destinations[0].user = Some("tech-{user}".into());
+    let (tables, to) = (tables(vec![ruled], &["one"]), Address::new("012", "pbx"));
+    let Plan::Ring(route) = plan(&tables, &Facts { source: &user(), to: &to, trunks: &[], random: 0 }) else {
+        panic!("refused")
+    };
+    assert_eq!((route.stages[0].ring_ms_max, &*route.stages[0].ways[0].to.user), (7_000, "tech-012"));
 }

@@ -55,7 +55,12 @@ pub struct World {
 pub fn definition(mode: MediaMode) -> Definition {
     let access = Access { mode, ..Access::default() };
     let trunk = |name: &str| Trunk { access: access.clone(), ring_ms_max: 20_000, ..Trunk::new(name) };
-    let to = |name: &str, priority| Destination { kind: DestinationKind::Trunk(name.into()), priority, weight: 1 };
+    let to = |name: &str, priority| Destination {
+        kind: DestinationKind::Trunk(name.into()),
+        priority,
+        weight: 1,
+        user: None,
+    };
     let rule = |name: &str, prefix: &str, fork, destinations| Rule {
         name: name.into(),
         source: SourceFilter::Any,
@@ -65,6 +70,7 @@ pub fn definition(mode: MediaMode) -> Definition {
         prepend: "".into(),
         destinations,
         fork,
+        ring_ms_max: None,
     };
     let mut definition = Definition {
         domains: vec!["pbx".into()],
