@@ -187,7 +187,7 @@ pub fn is_behind_nat<B: AsRef<[u8]>>(request: &Message<B>, flow: Flow) -> bool {
     named.is_some_and(|ip| ip != flow.remote.ip() && is_private(ip))
 }
 
-fn is_private(ip: std::net::IpAddr) -> bool {
+pub(crate) fn is_private(ip: std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(v4) => {
             v4.is_private()

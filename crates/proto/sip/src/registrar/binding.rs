@@ -1,8 +1,9 @@
 //! One binding, packed: a registrar holds a great many of them.
 
+use crate::dialog::is_private;
 use crate::message::{NameAddr, Scheme, Uri};
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use sx_types::{Flow, LinkId, Transport};
 
 /// One contact of a user, 88 bytes and one piece of text.
@@ -155,9 +156,11 @@ pub(super) fn reach(flow: &Flow, direct: bool, outbound: bool, uri: &Uri<'_>) ->
     if outbound || matches!(flow.transport, Transport::Ws | Transport::Wss) || unresolvable(uri.host.as_str()) {
         return Reach::Flow;
     }
-    // An address that is not the one the request came from lies behind a NAT. Where only the port differs, the client
-    // sends from another port than it listens on, or registers a neighbour.
-    if uri.host.ip().is_some_and(|ip| ip.to_canonical() != flow.remote.ip().to_canonical()) {
+    // A private address that is not the one the request came from lies behind a NAT. A public one can be reached, whoever
+    // registers it; where only the port differs, the client sends from another port than it listens on.
+    let source = flow.remote.ip().to_canonical();
+    let behind_nat = |ip: IpAddr| ip != source && is_private(ip) && !(ip.is_loopback() && source.is_loopback());
+    if uri.host.ip().map(|ip| ip.to_canonical()).is_some_and(behind_nat) {
         return Reach::Flow;
     }
     let datagrams = uri.param("transport").map(|token| token.eq_ignore_ascii_case("udp"));
@@ -224,6 +227,7 @@ mod tests {
             (Udp, true, false, "sip:a@192.0.2.1:6000", Uri),
             (Udp, true, false, "sip:a@phone.example", Uri),
             (Udp, true, false, "sip:a@10.0.0.1:5060", Flow),
+            (Udp, true, false, "sip:a@198.51.100.7:5060", Uri),
             (Udp, false, false, "sip:a@10.0.0.1:5060", Uri),
             (Udp, true, true, "sip:a@192.0.2.1:5060", Flow),
             (Tcp, true, false, "sip:a@192.0.2.1:5060;transport=tcp", Connection),
