@@ -10,7 +10,8 @@ use clap::Parser as _;
 
 use std::process::ExitCode;
 
-/// Many small values that live for one call and die on another thread: glibc's allocator costs a tenth of a worker's time.
+/// Messages and calls are many small values that live shortly; docs/performance.md has what this gave, link-time
+/// optimisation included.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

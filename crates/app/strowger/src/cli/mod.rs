@@ -14,6 +14,7 @@ mod user;
 mod when;
 
 pub use configuration::load_config;
+pub use password::random as random_password;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};

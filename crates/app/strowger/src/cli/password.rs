@@ -93,7 +93,8 @@ const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// 100 bits, which nobody tries out.
 const LENGTH: usize = 20;
 
-fn random() -> anyhow::Result<String> {
+/// A password that nobody chose.
+pub fn random() -> anyhow::Result<String> {
     let mut bytes = [0; LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the operating system gives no randomness"))?;
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())

@@ -153,7 +153,7 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
     let domain = &config.exchange.domains[0];
     let mut passwords = Vec::new();
     for name in ["alice", "bob"] {
-        let password = random_password()?;
+        let password = crate::cli::random_password()?;
         let hash = |algorithm| Ha1::new(algorithm, name, &config.sip.realm, &password);
         let _ = users.remove(name, domain);
         users.add(&UserRecord {
@@ -165,12 +165,4 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
         passwords.push((name.to_owned(), password));
     }
     Ok(passwords)
-}
-
-/// 16 letters and digits that are not easily confused.
-fn random_password() -> anyhow::Result<String> {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the operating system gives no randomness"))?;
-    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
 }

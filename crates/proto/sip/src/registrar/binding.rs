@@ -243,4 +243,12 @@ mod tests {
             assert_eq!(reach(&flow, direct, outbound, &parsed), expected, "{uri}");
         }
     }
+
+    #[test]
+    fn another_loopback_address_is_no_nat() {
+        let remote = "127.10.0.1:5070".parse().expect("an address");
+        let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Udp, remote };
+        let contact = Uri::parse(b"sip:u1@127.0.0.11:5090").expect("valid");
+        assert_eq!(reach(&flow, true, false, &contact), Reach::Uri);
+    }
 }
