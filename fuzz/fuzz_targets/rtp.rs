@@ -2,8 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use std::time::Duration;
+use sx_engine::{Engine, Time};
 use sx_rtp::{
-    Compound, EventPayload, Extras, Packet, PacketError, Playout, PlayoutConfig, Reception, ReportBlock, RtcpPacket,
+    Compound, EventOutput, EventPayload, EventReceiver, Extras, Packet, PacketError, Playout, PlayoutConfig, Reception, ReportBlock, RtcpPacket,
     is_rtcp, write_bye, write_receiver_report, write_sender_report,
 };
 
@@ -70,8 +72,35 @@ fn count(datagram: &[u8]) {
     assert!(reception.received() <= datagram.len() as u64 / 2);
 }
 
+/// Takes the datagram for a series of packets of telephone events: what begins ends, in this order.
+fn hear(datagram: &[u8]) {
+    let mut receiver = EventReceiver::new(8_000, EventReceiver::SILENCE);
+    let mut now = Time::ZERO;
+    let mut sounding = None;
+    let mut check = |receiver: &mut EventReceiver| {
+        while let Some(output) = receiver.poll_output() {
+            match output {
+                EventOutput::Began { event } => assert_eq!(sounding.replace(event), None),
+                EventOutput::Ended { event, .. } => assert_eq!(sounding.take(), Some(event)),
+            }
+        }
+    };
+    for report in datagram.chunks_exact(8) {
+        now = now + Duration::from_millis(u64::from(report[0]));
+        let header = [0x80, 101, 0, 0, report[1], report[2], report[3], 0, 0, 0, 0, report[0] & 1];
+        let bytes = [&header[..], &report[4..]].concat();
+        receiver.handle_timeout(now);
+        receiver.handle_input(now, Packet::parse(&bytes).expect("a header and a payload"));
+        check(&mut receiver);
+    }
+    receiver.handle_timeout(now + EventReceiver::SILENCE * 2);
+    check(&mut receiver);
+    assert_eq!(sounding, None);
+}
+
 fuzz_target!(|datagram: &[u8]| {
     read_packet(datagram);
     read_compound(datagram);
     count(datagram);
+    hear(datagram);
 });

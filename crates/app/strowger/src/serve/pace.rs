@@ -15,8 +15,8 @@ pub struct Pace {
     interval: u64,
 }
 
-/// Fewer messages than this are not worth resting for.
-const WORTH: u32 = 2;
+/// Fewer messages than one and a half to a turn are not worth resting for: a rest costs about what a wake-up does.
+const WORTH: (u32, u32) = (3, 2);
 const LONG: u64 = 1 << 40;
 
 impl Pace {
@@ -33,7 +33,7 @@ impl Pace {
         let since = u64::try_from(begun.since(self.last).as_nanos()).unwrap_or(LONG).min(LONG);
         self.last = begun;
         self.interval = self.interval - self.interval / 16 + since / u64::from(messages) / 16;
-        if Duration::from_nanos(self.interval) * WORTH > self.turn {
+        if Duration::from_nanos(self.interval) * WORTH.0 / WORTH.1 > self.turn {
             return None;
         }
         self.turn.checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
@@ -55,7 +55,8 @@ mod tests {
         assert_eq!(rests(500, 150, 1, 100), Some(Duration::from_micros(400)));
         assert_eq!(rests(500, 500, 4, 100), Some(Duration::from_micros(400)));
         assert_eq!(rests(500, 500, 4, 600), None);
-        assert_eq!(rests(500, 300, 1, 100), None);
+        assert_eq!(rests(500, 300, 1, 100), Some(Duration::from_micros(400)));
+        assert_eq!(rests(500, 350, 1, 100), None);
         assert_eq!(rests(0, 10, 1, 5), None);
     }
 }
