@@ -1,14 +1,16 @@
 //! A call as one value, signalling and all, that another exchange can go on with.
 
+use crate::interface::Output;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use sx_bind_sip::{LegSnapshot, Rules};
 use sx_call::{CallSnapshot, ImportError};
 use sx_engine::Time;
+use sx_media::{MediaCommand, Opened};
 use sx_types::CallId;
 
-/// A call and its legs' sessions. The media ports it names are told by [`CallSnapshot::ports`].
+/// A call and its legs' sessions. Its media ports are opened again with the import, at the numbers its peers know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExchangeSnapshot {
     /// The call.
@@ -38,11 +40,32 @@ impl Worker {
     /// # Errors
     /// When the call engine cannot take it; nothing is changed then.
     pub fn import(&mut self, now: Time, snapshot: ExchangeSnapshot) -> Result<(), RestoreError> {
-        self.calls.import(now, snapshot.call)?;
-        for leg in snapshot.legs {
-            let rules: Arc<Rules> = self.tables.users.clone();
+        let ExchangeSnapshot { call, legs } = snapshot;
+        let rules: Vec<Arc<Rules>> = legs.iter().map(|leg| self.rules_of(call.trunk_of(leg.leg))).collect();
+        self.calls.import(now, call)?;
+        for (leg, rules) in legs.into_iter().zip(rules) {
             self.legs.restore(now, leg, rules);
         }
+        self.settle(now);
         Ok(())
+    }
+
+    /// Forgets a call that another exchange goes on with: its peers hear nothing of it, its media ports are closed so
+    /// that the other one can open them. `false` when it is not here or in the middle of a change.
+    pub fn forget(&mut self, call: CallId) -> bool {
+        let Some(snapshot) = self.calls.export(call) else { return false };
+        self.calls.forget(call);
+        for leg in snapshot.legs() {
+            self.legs.forget(leg);
+        }
+        let close = |opened: Opened| Output::Media(MediaCommand::Close { port: opened.port });
+        self.outputs.extend(snapshot.ports().into_iter().map(close));
+        true
+    }
+
+    /// What holds for the legs of a trunk, or of users where it is none, or one that is no longer configured.
+    fn rules_of(&self, trunk: Option<&Arc<str>>) -> Arc<Rules> {
+        let table = trunk.and_then(|name| self.tables.trunks.iter().find(|table| table.config.name == *name));
+        table.map_or_else(|| self.tables.users.clone(), |table| table.rules.clone())
     }
 }

@@ -225,7 +225,7 @@ impl Worker {
     }
 
     /// Carries messages between the parts until nothing moves.
-    fn settle(&mut self, now: Time) {
+    pub(crate) fn settle(&mut self, now: Time) {
         loop {
             let mut quiet = true;
             while let Some(transmit) = self.legs.agent().poll_transmit() {

@@ -3,7 +3,9 @@
 mod driver;
 
 use driver::{Bench, Manner, TRUNKS, USERS_ONLY, body, value};
+use std::net::SocketAddr;
 use sx_exchange::ExchangeSnapshot;
+use sx_media::{PortId, Remote};
 use sx_sip::message::{HeaderName, Method};
 use sx_sip::session::{SessionEvent, SessionId};
 
@@ -18,18 +20,31 @@ fn established() -> (Bench, SessionId, SessionId) {
     (bench, alice, bob)
 }
 
-/// The worker is replaced by another of another seed, which is told of the call as text.
+/// The process is replaced by another of another seed, which is told of the call as text and knows no port.
 fn take_over(bench: &mut Bench) {
     let call = bench.workers[0].list().next().expect("a call").call;
     let snapshot = bench.workers[0].export(call).expect("nothing is under way");
     assert_eq!(snapshot.call.ports().len(), bench.open.len());
     let text = serde_json::to_string(&snapshot).expect("it is serialisable");
     let snapshot: ExchangeSnapshot = serde_json::from_str(&text).expect("and back");
+    let before = media_of(bench);
+    bench.open.clear();
+    bench.media.clear();
     let mut other = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
     other.import(bench.now, snapshot).expect("there is room");
     bench.workers[0] = other;
     bench.settle();
     assert_eq!(bench.workers[0].calls(), 1);
+    assert_eq!(media_of(bench), before, "every port is open again, knows its peer and leads where it led");
+}
+
+/// The address, the peer and the other end of every port.
+fn media_of(bench: &Bench) -> Vec<(SocketAddr, Option<Remote>, Option<SocketAddr>)> {
+    let at = |port: PortId| bench.open[&port].rtp;
+    let state = |port: PortId| (at(port), bench.remote_of(port), bench.patch_of(port).map(at));
+    let mut ports: Vec<_> = bench.open.keys().map(|port| state(*port)).collect();
+    ports.sort_by_key(|(address, ..)| *address);
+    ports
 }
 
 fn hold(bench: &mut Bench, name: &str, session: SessionId) {
@@ -134,6 +149,56 @@ fn a_call_between_trunks_can_be_taken_over() {
     bench.hang_up("east", east);
     assert_eq!(bench.requests("west", Method::Bye).len(), 1);
     bench.assert_over(1);
+}
+
+/// Both have the ports of one machine between them, as when one process hands its calls to the next.
+#[test]
+fn a_call_handed_over_leaves_nothing_behind() {
+    let (mut bench, alice, _) = established();
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let said = bench.lines.len();
+    assert!(bench.workers[0].forget(call) && !bench.workers[0].forget(call));
+    bench.settle();
+    assert_eq!((bench.workers[0].calls(), bench.open.len()), (0, 0));
+    bench.workers[0].publish();
+    assert_eq!(bench.workers[0].counts().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
+    bench.pass_s(60);
+    assert_eq!(bench.lines.len(), said, "its peers hear nothing:\n{}", bench.ladder());
+    let (mut other, now) = (driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711), bench.now);
+    other.import(now, snapshot).expect("there is room");
+    bench.workers[0] = other;
+    bench.settle();
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_call_whose_ports_are_taken_here_is_ended() {
+    let (mut bench, ..) = established();
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    bench.open.clear();
+    bench.no_ports = true;
+    let (mut other, now) = (driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711), bench.now);
+    other.import(now, snapshot).expect("there is room");
+    bench.workers[0] = other;
+    bench.pass_s(40);
+    assert_eq!((bench.requests("alice", Method::Bye).len(), bench.requests("bob", Method::Bye).len()), (1, 1));
+    assert_eq!(bench.workers[0].calls(), 0);
+}
+
+/// Its rules and its place among the trunk's channels come with it.
+#[test]
+fn a_trunks_leg_that_is_taken_over_is_still_the_trunks() {
+    let mut bench = Bench::new(TRUNKS);
+    bench.peer("west", "192.0.2.10:5060", Manner::Answers);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    bench.dial("west", "sip:0123@192.0.2.1");
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let trunks: Vec<_> = snapshot.call.legs().iter().map(|leg| snapshot.call.trunk_of(*leg).cloned()).collect();
+    assert_eq!(trunks, [Some("west".into()), Some("east".into())]);
 }
 
 #[test]

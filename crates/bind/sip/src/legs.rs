@@ -219,6 +219,13 @@ impl SipLegs {
         Some(LegSnapshot { leg, session: self.agent.snapshot(bound.session)? })
     }
 
+    /// Forgets a leg that goes on elsewhere: its peer hears nothing of it.
+    pub fn forget(&mut self, leg: LegId) {
+        if let Some(bound) = self.legs.remove(&leg) {
+            self.agent.forget(bound.session);
+        }
+    }
+
     /// Goes on with a leg that was begun elsewhere.
     pub fn restore(&mut self, now: Time, snapshot: LegSnapshot, rules: Arc<Rules>) {
         // Legs to come must have other ids. Those of outgoing legs are none of ours.

@@ -170,8 +170,12 @@ impl Calls {
         let Some(index) = call.body.ports.iter().position(|p| p.id == port && p.state != PortState::Closing) else {
             return;
         };
-        let leg = call.body.ports.remove(index).leg;
-        self.port_missed(call, leg);
+        let failed = call.body.ports.remove(index);
+        if matches!(failed.state, PortState::Open(_)) {
+            // The call goes on from elsewhere, and its peer sends to numbers that are not to be had here.
+            return self.clear(call, &Failure::portless());
+        }
+        self.port_missed(call, failed.leg);
     }
 
     /// The packet threads have not opened a port in time. Should they do so yet, it is to be closed at once.

@@ -3,7 +3,7 @@
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::interface::Output;
-use crate::state::{Body, Call, Party, Port, PortState, Role, Told, relayed};
+use crate::state::{Body, Call, Party, Port, PortState, Role, State, Told, relayed};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use sx_media::{
@@ -46,6 +46,11 @@ pub(crate) fn unique_of(port: PortId) -> u64 {
     port.0 >> 8 & UNIQUE_MASK
 }
 
+/// What the ids of a call's ports have in common.
+fn port_base(worker: u16, unique: u64) -> u64 {
+    u64::from(worker) << 48 | unique << 8
+}
+
 pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
 
 impl Calls {
@@ -85,19 +90,23 @@ impl Calls {
     }
 
     fn open_port(&mut self, call: &mut Call, party: &Party, stream: u8, summary: &StreamSummary) {
-        let base = u64::from(self.settings.worker) << 48 | call.body.unique << 8;
+        let base = port_base(self.settings.worker, call.body.unique);
         let used = |id: PortId| call.body.ports.iter().any(|port| port.id == id);
         // A call that has 256 ports open at once has exceeded every other limit before; then the last is shared.
         let id = (0..=255).map(|index| PortId(base | index)).find(|id| !used(*id)).unwrap_or(PortId(base | 255));
-        call.body.ports.push(Port { id, leg: party.leg, stream, role: party.role, state: PortState::Opening });
+        let (interface, class) = (party.access.interface.clone(), summary.traffic_class());
+        call.body.ports.push(Port {
+            id,
+            leg: party.leg,
+            stream,
+            role: party.role,
+            interface: interface.clone(),
+            class,
+            state: PortState::Opening,
+        });
         // A party that has made a description has said which family it wants; another one is configured.
         let ipv6 = if party.said.is_some() { summary.ipv6 } else { party.access.ipv6 };
-        self.out.push_back(Output::Media(MediaCommand::Open {
-            port: id,
-            interface: party.access.interface.clone(),
-            ipv6,
-            class: summary.traffic_class(),
-        }));
+        self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, number: None }));
         if !call.alarms.iter().any(|set| set.alarm == Alarm::Ports) {
             self.set_alarm(call, Alarm::Ports, self.settings.port_wait);
         }
@@ -146,6 +155,29 @@ impl Calls {
         for port in body.ports.iter_mut().filter(|port| port.leg == leg && port.state != PortState::Closing) {
             port.state = PortState::Closing;
             self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));
+        }
+    }
+
+    /// Opens the ports of a call that was begun elsewhere at the numbers its peers know, as ports of this worker, and
+    /// lets media flow between whoever heard each other there. What they count begins anew.
+    pub(crate) fn reopen_ports(&mut self, body: &mut Body, state: &State) {
+        // What a closing port had counted is told to whoever closed it.
+        body.ports.retain(|port| matches!(port.state, PortState::Open(_)));
+        let base = port_base(self.settings.worker, body.unique);
+        for port in &mut body.ports {
+            let PortState::Open(opened) = &mut port.state else { continue };
+            port.id = PortId(base | port.id.0 & 0xff);
+            opened.port = port.id;
+            self.out.push_back(Output::Media(MediaCommand::Open {
+                port: port.id,
+                interface: port.interface.clone(),
+                ipv6: opened.rtp.is_ipv6(),
+                class: port.class,
+                number: Some(opened.rtp.port()),
+            }));
+        }
+        if let Some((one, other)) = state.connected() {
+            self.connect(body, one, other);
         }
     }
 

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::Opened;
 use sx_types::{CallId, LegId};
 
 /// A call, all of it: its parties and what they said, what is being tried, its ports, its timers, its record.
-/// Whoever restores it must also restore the legs and the ports that it names.
+/// Whoever restores it must also restore the legs that it names; its ports are asked for with the import.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallSnapshot {
     /// Goes up when the form changes; another one is not restored.
@@ -27,13 +28,13 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// It was made by another version.
-    #[error("the snapshot has format {0}, this exchange reads format 1")]
+    #[error("the snapshot has format {0}, this exchange reads format {FORMAT}")]
     Format(u16),
     /// The call, a leg of it or its ports are here already.
     #[error("the call {0} is here already, or one of its legs is")]
@@ -54,6 +55,14 @@ impl CallSnapshot {
         let mut legs: Vec<LegId> = self.state.parties().iter().map(|party| party.leg).collect();
         legs.extend(self.body.leaving.iter().map(|leaving| leaving.leg));
         legs
+    }
+
+    /// The trunk that a leg of it goes through; `None` for a user's.
+    pub fn trunk_of(&self, leg: LegId) -> Option<&Arc<str>> {
+        let leaving = self.body.leaving.iter().find(|leaving| leaving.leg == leg);
+        let parties = self.state.parties();
+        let party = parties.iter().find(|party| party.leg == leg);
+        party.and_then(|party| party.trunk.as_ref()).or_else(|| leaving?.trunk.as_ref())
     }
 
     /// Its open media ports.
@@ -100,7 +109,8 @@ impl Calls {
         true
     }
 
-    /// Carries on a call that another engine has exported. Timers that have passed meanwhile come at once; what was
+    /// Carries on a call that another engine has exported. Its media ports are opened at the numbers its peers know and
+    /// connected as they were, so the other engine's must be closed, or on another machine. Timers that have passed meanwhile come at once; what was
     /// asked of a registrar is asked again.
     ///
     /// # Errors
@@ -122,12 +132,13 @@ impl Calls {
         let key = self.slots.reserve();
         self.uniques.insert(snapshot.body.unique, key);
         legs.into_iter().for_each(|leg| _ = self.legs.insert(leg, key));
-        let CallSnapshot { body, mut state, alarms, .. } = snapshot;
+        let CallSnapshot { mut body, mut state, alarms, .. } = snapshot;
         let leaving = body.leaving.iter().filter_map(|leaving| leaving.trunk.as_ref());
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
             self.trunks.occupy(&self.tables, trunk);
         }
         self.ask_again(key, &mut state);
+        self.reopen_ports(&mut body, &state);
         let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
         let mut call = Box::new(Call { key, body, state, alarms: alarms_set, waiting, blocked: None });
         for (alarm, at) in alarms {
@@ -150,6 +161,20 @@ impl Calls {
 }
 
 impl State {
+    /// The two parties that hear each other, if any.
+    pub(crate) fn connected(&self) -> Option<(&Party, &Party)> {
+        match self {
+            Self::Ringing(ringing) => {
+                let Ringing { caller, hunt } = &**ringing;
+                let early = hunt.early.and_then(|leg| hunt.branch(leg))?;
+                Some((caller, &hunt.branches[early].party))
+            }
+            Self::Talking(talking) => Some((&talking.parties[0], &talking.parties[1])),
+            Self::Joining(joining) => Some((&joining.remaining, &joining.leaves.as_ref()?.party)),
+            Self::Moving(_) | Self::Ending => None,
+        }
+    }
+
     /// Every party whose leg has neither ended nor been told to.
     pub(crate) fn parties(&self) -> SmallVec<[&Party; 4]> {
         let mut parties: SmallVec<[&Party; 4]> = SmallVec::new();

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Opened, PortId, SessionVersion};
+use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage};
 use sx_types::LegId;
 
@@ -55,7 +55,7 @@ pub(crate) struct Body {
 }
 
 /// A media port of the call.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Port {
     pub id: PortId,
     /// The leg it faces.
@@ -64,6 +64,9 @@ pub(crate) struct Port {
     pub stream: u8,
     /// Whose statistics it keeps.
     pub role: Role,
+    /// The media interface it is on, and how its packets are marked: whoever carries the call on opens it alike.
+    pub interface: Arc<str>,
+    pub class: TrafficClass,
     pub state: PortState,
 }
 

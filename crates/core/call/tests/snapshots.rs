@@ -6,10 +6,11 @@ use driver::{A, B, C, World, answer, sdp};
 use std::time::Duration;
 use sx_call::{CallSnapshot, Found, ImportError, Input, Settings};
 use sx_engine::Engine;
+use sx_media::PortId;
 use sx_route::MediaMode;
 use sx_types::LegId;
 
-/// The call moves to another engine, as text; the packet threads and the legs stay as they are.
+/// The call moves to another engine with packet threads of its own, as text; the legs stay as they are.
 fn moved(world: &mut World, mode: MediaMode) -> World {
     let call = world.only_call();
     let snapshot = world.calls.export(call).expect("nothing is being waited for");
@@ -17,16 +18,19 @@ fn moved(world: &mut World, mode: MediaMode) -> World {
     let settings = Settings { worker: 9, first_outgoing_leg: LegId(B.0 + 100), ..Settings::default() };
     let mut other = World::with(driver::definition(mode), settings);
     other.now = world.now;
-    other.ports = std::mem::take(&mut world.ports);
-    other.patched = std::mem::take(&mut world.patched);
     other.records = std::mem::take(&mut world.records);
     other.ending = std::mem::take(&mut world.ending);
     other.ended = std::mem::take(&mut world.ended);
     let snapshot: CallSnapshot = serde_json::from_str(&text).expect("and back");
     assert_eq!(snapshot.call(), call);
     other.calls.import(world.now, snapshot).expect("there is room");
+    other.drain();
     assert!(world.calls.forget(call) && world.calls.is_empty());
     assert_eq!(world.calls.poll_timeout(), None);
+    let of_nine = |port: &PortId| PortId(9 << 48 | port.0 & ((1 << 48) - 1));
+    assert_eq!(other.ports, world.ports.iter().map(of_nine).collect::<Vec<_>>(), "its ports are the new worker's");
+    let patched = world.patched.iter().map(|(from, to)| (of_nine(from), of_nine(to)));
+    assert_eq!(other.patched, patched.collect(), "whoever heard each other still does");
     other
 }
 

@@ -22,6 +22,9 @@ pub enum MediaCommand {
         ipv6: bool,
         /// How its packets are marked.
         class: TrafficClass,
+        /// The number its peer was told for RTP, when the call goes on from elsewhere; the next one is for RTCP.
+        /// `None` takes a free pair.
+        number: Option<u16>,
     },
     /// Say where the peer of a port is, and which packets to believe.
     SetRemote {
@@ -117,6 +120,8 @@ pub struct Opened {
 pub enum OpenError {
     /// Every pair of the range is in use or in quarantine.
     PoolExhausted,
+    /// The numbers asked for are in use, or outside of the range.
+    NumberTaken,
     /// No media interface has this name, or it has no address of this family.
     NoInterface,
     /// The operating system refused, as when it is out of file descriptors.

@@ -40,6 +40,16 @@ impl Pool {
         Some(number)
     }
 
+    /// This pair, for a call that has used it elsewhere: that it rests here does not matter, for its peer is the same.
+    /// `false` when it is in use or not in the range.
+    pub(crate) fn take_number(&mut self, number: u16) -> bool {
+        let free = self.free.iter().position(|free| *free == number).and_then(|at| self.free.remove(at)).is_some();
+        let resting = self.resting.iter().position(|(_, resting)| *resting == number);
+        let taken = free || resting.and_then(|at| self.resting.remove(at)).is_some();
+        self.in_use += usize::from(taken);
+        taken
+    }
+
     /// A pair is no longer used here: its numbers rest from now on.
     pub(crate) fn release(&mut self, now: Time, number: u16) {
         self.in_use = self.in_use.saturating_sub(1);
@@ -117,6 +127,17 @@ mod tests {
         }
         let again: Vec<u16> = std::iter::from_fn(|| pool.take(Time::from_secs(10))).collect();
         assert_eq!(again, taken);
+    }
+
+    #[test]
+    fn a_pair_that_is_asked_for_is_given_once_even_from_its_rest() {
+        let mut pool = pool(10_000..=10_003);
+        assert!(pool.take_number(10_002));
+        assert!(!pool.take_number(10_002) && !pool.take_number(10_004));
+        pool.release(Time::ZERO, 10_002);
+        assert!(pool.take_number(10_002));
+        assert_eq!((pool.take(Time::ZERO), pool.take(Time::ZERO)), (Some(10_000), None));
+        assert_eq!((pool.len(), pool.in_use_and_resting()), (2, (2, 0)));
     }
 
     #[test]

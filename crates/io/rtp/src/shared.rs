@@ -40,6 +40,19 @@ pub(crate) struct Bound {
     pub(crate) advertised: (SocketAddr, SocketAddr),
 }
 
+/// What is asked of a new port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) interface: &'a str,
+    pub(crate) ipv6: bool,
+    pub(crate) class: TrafficClass,
+    /// This number and its successor, or any pair.
+    pub(crate) number: Option<u16>,
+}
+
+/// The number of RTP, its socket and that of RTCP.
+type BoundPair = (u16, UdpSocket, UdpSocket);
+
 /// A pair of numbers in use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
@@ -74,21 +87,18 @@ impl Exchange {
         (self.events)((port.0 >> 48) as u16, event);
     }
 
-    /// Binds the next free pair of an interface and makes it known to every thread.
-    pub(crate) fn open(
-        &self,
-        now: Time,
-        port: PortId,
-        interface: &str,
-        ipv6: bool,
-        class: TrafficClass,
-    ) -> Result<Bound, OpenError> {
+    /// Binds a pair of an interface and makes it known to every thread.
+    pub(crate) fn open(&self, now: Time, port: PortId, wanted: &Wanted<'_>) -> Result<Bound, OpenError> {
+        let Wanted { interface, ipv6, class, number } = *wanted;
         let interface = self.config.interfaces.iter().find(|known| *known.name == *interface);
         let (address, advertised) = interface
             .and_then(|interface| interface.addresses().find(|(bound, _)| bound.is_ipv6() == ipv6))
             .ok_or(OpenError::NoInterface)?;
         let pool = self.pools.iter().position(|pool| pool.address == address).ok_or(OpenError::NoInterface)?;
-        let (number, rtp, rtcp) = self.bind_pair(now, &self.pools[pool], class)?;
+        let (number, rtp, rtcp) = match number {
+            Some(number) => self.bind_number(now, &self.pools[pool], class, number)?,
+            None => self.bind_free(now, &self.pools[pool], class)?,
+        };
         let sockets = Arc::new(PortSockets::new(rtp, rtcp));
         locked(&self.ports).insert(port, sockets.clone());
         let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
@@ -96,19 +106,11 @@ impl Exchange {
     }
 
     /// Tries each pair at most once: numbers that another program holds are set aside.
-    fn bind_pair(
-        &self,
-        now: Time,
-        pool: &AddressPool,
-        class: TrafficClass,
-    ) -> Result<(u16, UdpSocket, UdpSocket), OpenError> {
+    fn bind_free(&self, now: Time, pool: &AddressPool, class: TrafficClass) -> Result<BoundPair, OpenError> {
         let pairs = locked(&pool.pool).len();
         for _ in 0..pairs {
             let number = locked(&pool.pool).take(now).ok_or(OpenError::PoolExhausted)?;
-            let pair = bind(SocketAddr::new(pool.address, number), &self.config, class).and_then(|rtp| {
-                Ok((number, rtp, bind(SocketAddr::new(pool.address, number + 1), &self.config, class)?))
-            });
-            match pair {
+            match self.bind_pair(pool, class, number) {
                 Ok(pair) => return Ok(pair),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                     tracing::debug!(number, "port numbers held by another program set aside");
@@ -122,6 +124,29 @@ impl Exchange {
             }
         }
         Err(OpenError::PoolExhausted)
+    }
+
+    /// These numbers and no others.
+    fn bind_number(
+        &self,
+        now: Time,
+        pool: &AddressPool,
+        class: TrafficClass,
+        number: u16,
+    ) -> Result<BoundPair, OpenError> {
+        if !locked(&pool.pool).take_number(number) {
+            return Err(OpenError::NumberTaken);
+        }
+        self.bind_pair(pool, class, number).map_err(|error| {
+            tracing::error!(%error, number, "the numbers of a call that goes on here cannot be bound");
+            locked(&pool.pool).release(now, number);
+            if error.kind() == io::ErrorKind::AddrInUse { OpenError::NumberTaken } else { OpenError::System }
+        })
+    }
+
+    fn bind_pair(&self, pool: &AddressPool, class: TrafficClass, number: u16) -> io::Result<BoundPair> {
+        let rtp = bind(SocketAddr::new(pool.address, number), &self.config, class)?;
+        Ok((number, rtp, bind(SocketAddr::new(pool.address, number + 1), &self.config, class)?))
     }
 
     /// The sockets of an open port of any thread.

@@ -1,7 +1,7 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
 use crate::port::{Channel, Port, Verdict};
-use crate::shared::{Bound, Exchange, Lease, PortSockets};
+use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
 use crate::sys::{Batch, Chosen, Epoll, Wake};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 use sx_engine::Time;
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 
 /// What waits for its turn between waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,9 @@ impl PacketThread {
     fn obey(&mut self) -> Next {
         for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
-                Ok(MediaCommand::Open { port, interface, ipv6, class }) => self.open(port, &interface, ipv6, class),
+                Ok(MediaCommand::Open { port, interface, ipv6, class, number }) => {
+                    self.open(port, &Wanted { interface: &interface, ipv6, class, number });
+                }
                 Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
                 Ok(MediaCommand::Close { port }) => self.close(port),
@@ -175,14 +177,12 @@ impl PacketThread {
         Next::Commands
     }
 
-    fn open(&mut self, port: PortId, interface: &str, ipv6: bool, class: TrafficClass) {
+    fn open(&mut self, port: PortId, wanted: &Wanted<'_>) {
         let opened = if self.by_id.contains_key(&port) {
             tracing::error!(port = port.0, "a media port was opened twice");
             Err(OpenError::System)
         } else {
-            self.exchange
-                .open(self.clock.now(), port, interface, ipv6, class)
-                .and_then(|bound| self.insert(port, bound))
+            self.exchange.open(self.clock.now(), port, wanted).and_then(|bound| self.insert(port, bound))
         };
         let event = match opened {
             Ok((rtp, rtcp)) => {

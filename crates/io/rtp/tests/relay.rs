@@ -55,7 +55,7 @@ impl Relay {
 
     fn open_on(&self, port: PortId, ipv6: bool) -> MediaEvent {
         let interface = "loopback".into();
-        self.threads.send(MediaCommand::Open { port, interface, ipv6, class: TrafficClass::Audio });
+        self.threads.send(MediaCommand::Open { port, interface, ipv6, class: TrafficClass::Audio, number: None });
         self.event()
     }
 
@@ -84,7 +84,13 @@ impl Relay {
         for port in ports {
             let port = PortId(port.0 | 0xff);
             let interface = "none".into();
-            self.threads.send(MediaCommand::Open { port, interface, ipv6: false, class: TrafficClass::Audio });
+            self.threads.send(MediaCommand::Open {
+                port,
+                interface,
+                ipv6: false,
+                class: TrafficClass::Audio,
+                number: None,
+            });
             assert_eq!(self.event(), MediaEvent::OpenFailed { port, error: OpenError::NoInterface });
         }
     }
@@ -387,6 +393,37 @@ fn numbers_held_by_another_program_are_skipped() {
     let error = OpenError::PoolExhausted;
     assert_eq!(relay.open_on(id(1, 1), false), MediaEvent::OpenFailed { port: id(1, 1), error });
     drop((other_rtp, other_rtcp));
+}
+
+/// A call goes on here whose peers know its numbers: other threads, as in another process, relay it on.
+#[test]
+fn a_call_goes_on_at_the_numbers_its_peers_know() {
+    let range = numbers(8);
+    let first = Relay::start(&config(range.clone()));
+    let told = [first.open(id(1, 0)), first.open(id(1, 1))].map(|opened| opened.rtp);
+    let open = |relay: &Relay, port: PortId, number: u16| {
+        let (interface, class, number) = ("loopback".into(), TrafficClass::Audio, Some(number));
+        relay.threads.send(MediaCommand::Open { port, interface, ipv6: false, class, number });
+        relay.event()
+    };
+    let next = Relay::start(&config(range.clone()));
+    let taken = MediaEvent::OpenFailed { port: id(7, 0), error: OpenError::NumberTaken };
+    assert_eq!(open(&next, id(7, 0), told[0].port()), taken, "the first still has it");
+    assert_eq!(open(&next, id(7, 0), range.end() + 2), taken, "it is outside of the range");
+    first.threads.stop();
+    let next = Relay::start(&config(range));
+    let phones = [Phone::new(), Phone::new()];
+    for (port, (rtp, phone)) in [id(7, 0), id(7, 1)].into_iter().zip(told.iter().zip(&phones)) {
+        let opened = open(&next, port, rtp.port());
+        assert!(matches!(opened, MediaEvent::Opened(opened) if opened.rtp == *rtp), "{opened:?}");
+        next.set_remote(port, phone.remote(Latch::Port));
+    }
+    next.patch_both(id(7, 0), id(7, 1));
+    next.settle(&[id(7, 0)]);
+    for (from, to) in [(0, 1), (1, 0)] {
+        phones[from].rtp.send_to(&rtp(from as u16), told[from]).unwrap();
+        assert_eq!(receive(&phones[to].rtp), (rtp(from as u16), told[to]));
+    }
 }
 
 #[test]

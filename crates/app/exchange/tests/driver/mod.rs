@@ -290,10 +290,12 @@ impl Bench {
             MediaCommand::Open { port, .. } if self.no_ports => {
                 Some(MediaEvent::OpenFailed { port: *port, error: OpenError::PoolExhausted })
             }
-            MediaCommand::Open { port, .. } => {
+            MediaCommand::Open { port, number, .. } => {
                 let at = |number| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), number);
-                let opened = Opened { port: *port, rtp: at(self.next_port), rtcp: at(self.next_port + 1) };
-                self.next_port += 2;
+                let free = number.unwrap_or(self.next_port);
+                self.next_port += if number.is_none() { 2 } else { 0 };
+                let opened = Opened { port: *port, rtp: at(free), rtcp: at(free + 1) };
+                assert!(self.open.values().all(|other| other.rtp != opened.rtp), "{free} is bound already");
                 assert!(self.open.insert(*port, opened).is_none(), "port {port:?} is opened twice");
                 Some(MediaEvent::Opened(opened))
             }
@@ -303,7 +305,7 @@ impl Bench {
                 was_open.then(|| MediaEvent::Closed(Closed { port: *port, stats: PortStats::default() }))
             }
             MediaCommand::SetRemote { port, .. } | MediaCommand::Patch { from: port, .. } => {
-                assert!(self.open.contains_key(port), "{command:?} is about a port that is not open");
+                assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");
                 None
             }
         };

@@ -275,7 +275,8 @@ impl World {
         complete
     }
 
-    fn drain(&mut self) {
+    /// Carries out what the engine wants.
+    pub fn drain(&mut self) {
         while let Some(output) = self.calls.poll_output() {
             match output {
                 Output::Leg { leg, command } => self.leg_command(leg, &command),

@@ -302,13 +302,19 @@ impl Agent {
         let session = self.sessions.get_mut(id.0)?;
         let result = act(session, &mut self.core);
         if session.is_gone() {
-            self.core.credentials.remove(&session.owner);
-            if let Some(tag) = session.dialog.local_tag() {
-                self.restored.remove(tag);
-            }
-            self.sessions.remove(id.0);
+            self.forget(id);
         }
         Some(result)
+    }
+
+    /// Forgets a session, as one that goes on elsewhere: its peer hears nothing of it.
+    pub fn forget(&mut self, id: SessionId) {
+        let Some(mut session) = self.sessions.remove(id.0) else { return };
+        session.refresh.stop(&mut self.core);
+        self.core.credentials.remove(&session.owner);
+        if let Some(tag) = session.dialog.local_tag() {
+            self.restored.remove(tag);
+        }
     }
 
     fn collect_failures(&mut self, now: Time) {
