@@ -78,9 +78,12 @@ impl Worker {
     ) -> Self {
         let agent = Agent::new(now, settings.agent.clone(), locals, rng.fork());
         let nonces = Nonces::new(tables.nonce_lifetime, settings.nonces, &mut rng);
+        // Legs are numbered from anywhere, so that a call that comes from another exchange meets none with its numbers.
+        let [incoming, outgoing] = [rng.u64() >> 2, rng.u64() >> 2];
+        let calls = sx_call::Settings { first_outgoing_leg: LegId(1 << 63 | outgoing), ..settings.calls.clone() };
         let mut worker = Self {
-            legs: SipLegs::new(agent, LegId(1)),
-            calls: Calls::new(settings.calls.clone(), tables.routes.clone(), rng.fork(), now),
+            legs: SipLegs::new(agent, LegId(incoming)),
+            calls: Calls::new(calls, tables.routes.clone(), rng.fork(), now),
             registrar: Registrar::new(settings.registrar.clone(), rng.u128().to_be_bytes()),
             nonces,
             trunks: Vec::new(),

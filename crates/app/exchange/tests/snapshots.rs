@@ -201,6 +201,29 @@ fn a_trunks_leg_that_is_taken_over_is_still_the_trunks() {
     assert_eq!(trunks, [Some("west".into()), Some("east".into())]);
 }
 
+/// The one that goes on with a call has calls of its own.
+#[test]
+fn a_call_is_taken_over_beside_others() {
+    let (mut bench, alice, _) = established();
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    bench.workers[0].forget(call);
+    bench.workers[0] = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
+    bench.settle();
+    bench.open.clear();
+    assert_eq!(bench.register("bob", "bob", driver::PASSWORD), 200);
+    let second = bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.workers[0].calls(), 1, "{}", bench.ladder());
+    let now = bench.now;
+    bench.workers[0].import(now, snapshot).expect("there is room, and no leg has its numbers");
+    bench.settle();
+    assert_eq!((bench.workers[0].calls(), bench.open.len()), (2, 4));
+    bench.hang_up("alice", alice);
+    assert_eq!((bench.workers[0].calls(), bench.open.len()), (1, 2));
+    bench.hang_up("alice", second);
+    bench.assert_over(2);
+}
+
 #[test]
 fn a_call_taken_over_twice_is_refused_the_second_time() {
     let (mut bench, alice, _) = established();
