@@ -44,14 +44,44 @@ const NIL: u32 = u32::MAX;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Arena<T> {
-    slots: Vec<Slot<T>>,
+    slots: Slots<T>,
     free: u32,
     len: usize,
 }
 
+/// Slots in pieces of one size: growing copies none of them, and nobody waits while megabytes are moved.
+#[derive(Clone, Debug)]
+struct Slots<T> {
+    pieces: Vec<Vec<Slot<T>>>,
+    len: usize,
+}
+
+/// Slots in a piece; a power of two.
+const PIECE: usize = 256;
+
+impl<T> Slots<T> {
+    fn get(&self, index: usize) -> Option<&Slot<T>> {
+        self.pieces.get(index / PIECE)?.get(index % PIECE)
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot<T>> {
+        self.pieces.get_mut(index / PIECE)?.get_mut(index % PIECE)
+    }
+
+    fn push(&mut self, slot: Slot<T>) {
+        if self.len.is_multiple_of(PIECE) {
+            self.pieces.push(Vec::with_capacity(PIECE));
+        }
+        self.len += 1;
+        if let Some(last) = self.pieces.last_mut() {
+            last.push(slot);
+        }
+    }
+}
+
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: NIL, len: 0 }
+        Self { slots: Slots { pieces: Vec::new(), len: 0 }, free: NIL, len: 0 }
     }
 }
 
@@ -82,7 +112,7 @@ impl<T> Arena<T> {
             *slot = Slot::Used { generation, value: make(key) };
             return key;
         }
-        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 values: they would not fit in memory");
+        let index = u32::try_from(self.slots.len).expect("fewer than 2^32 values: they would not fit in memory");
         let key = Key { index, generation: 1 };
         self.slots.push(Slot::Used { generation: 1, value: make(key) });
         key
@@ -109,7 +139,8 @@ impl<T> Arena<T> {
         self.get(key)?;
         // A generation of zero would make the smallest key equal to the number 0, which means "nobody".
         let generation = key.generation.checked_add(1).unwrap_or(1);
-        let slot = std::mem::replace(&mut self.slots[key.index as usize], Slot::Free { next: self.free, generation });
+        let freed = Slot::Free { next: self.free, generation };
+        let slot = self.slots.get_mut(key.index as usize).map(|slot| std::mem::replace(slot, freed))?;
         self.free = key.index;
         self.len -= 1;
         match slot {
@@ -120,7 +151,7 @@ impl<T> Arena<T> {
 
     /// Every value with its key.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+        self.slots.pieces.iter().flatten().enumerate().filter_map(|(index, slot)| match slot {
             Slot::Used { generation, value } => Some((Key { index: index as u32, generation: *generation }, value)),
             Slot::Free { .. } => None,
         })
@@ -142,5 +173,16 @@ mod tests {
         assert!(keys.iter().all(|key| Key::from_u64(key.as_u64()) == *key && key.as_u64() != 0));
         assert_eq!((arena.len(), arena.iter().count()), (10, 10));
         assert_eq!(arena.get(Key::from_u64(0)), None);
+    }
+
+    #[test]
+    fn values_stay_where_they_are_while_the_arena_grows() {
+        let mut arena = Arena::default();
+        let keys: Vec<Key> = (0..3 * PIECE).map(|n| arena.insert(n)).collect();
+        let place: *const usize = arena.get(keys[7]).unwrap();
+        (0..10 * PIECE).for_each(|n| _ = arena.insert(n));
+        assert_eq!(place, arena.get(keys[7]).unwrap() as *const usize);
+        assert!(keys.iter().enumerate().all(|(n, key)| arena.get(*key) == Some(&n)));
+        assert!(arena.iter().map(|(key, _)| key.index()).eq(0..13 * PIECE as u32));
     }
 }

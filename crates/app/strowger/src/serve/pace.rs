@@ -26,17 +26,19 @@ impl Pace {
     }
 
     /// A turn that began at `begun` and served so many messages is over at `now`: how long to rest before the next.
-    pub fn rest(&mut self, begun: Time, now: Time, messages: u32) -> Option<Duration> {
+    /// Twice as long while there is no call: nobody waits for a registration as a caller does for the ring.
+    pub fn rest(&mut self, begun: Time, now: Time, messages: u32, calls: bool) -> Option<Duration> {
         if messages == 0 {
             return None;
         }
         let since = u64::try_from(begun.since(self.last).as_nanos()).unwrap_or(LONG).min(LONG);
         self.last = begun;
         self.interval = self.interval - self.interval / 16 + since / u64::from(messages) / 16;
-        if Duration::from_nanos(self.interval) * WORTH.0 / WORTH.1 > self.turn {
+        let turn = if calls { self.turn } else { self.turn * 2 };
+        if Duration::from_nanos(self.interval) * WORTH.0 / WORTH.1 > turn {
             return None;
         }
-        self.turn.checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
+        turn.checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
     }
 }
 
@@ -44,10 +46,23 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn rests(turn_us: u64, interval_us: u64, messages: u32, work_us: u64) -> Option<Duration> {
+    fn rests_with(calls: bool, turn_us: u64, interval_us: u64, messages: u32, work_us: u64) -> Option<Duration> {
         let mut pace = Pace::new(Duration::from_micros(turn_us));
         let turn = |n: u64| Time::from_nanos(1_000_000_000 + n * interval_us * 1_000);
-        (0..500).map(|n| pace.rest(turn(n), turn(n) + Duration::from_micros(work_us), messages)).last().flatten()
+        let rest = |n| pace.rest(turn(n), turn(n) + Duration::from_micros(work_us), messages, calls);
+        (0..500).map(rest).last().flatten()
+    }
+
+    fn rests(turn_us: u64, interval_us: u64, messages: u32, work_us: u64) -> Option<Duration> {
+        rests_with(true, turn_us, interval_us, messages, work_us)
+    }
+
+    #[test]
+    fn registrations_wait_longer_than_calls() {
+        assert_eq!(rests_with(false, 500, 1_000, 2, 100), Some(Duration::from_micros(900)));
+        assert_eq!(rests_with(false, 500, 1_000, 1, 100), None);
+        assert_eq!(rests_with(true, 500, 1_000, 2, 100), None);
+        assert_eq!(rests_with(false, 0, 10, 2, 5), None);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Shell {
             }
             self.commit();
             self.net.flush();
-            if let Some(rest) = self.pace.rest(now, self.clock.now(), messages) {
+            if let Some(rest) = self.pace.rest(now, self.clock.now(), messages, self.worker.calls() > 0) {
                 super::clock::pause(rest);
             }
         }
