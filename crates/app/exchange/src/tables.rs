@@ -74,6 +74,7 @@ impl Tables {
             mode: mode_of(mode),
             interface: interface.clone(),
             ipv6: false,
+            host: None,
             transfers,
         };
         let ring_ms_max = millis(config.sip.ring_timeout);

@@ -159,6 +159,7 @@ impl SipLegs {
             from,
             to,
             source,
+            host: Some(flow.remote.ip()),
             offer,
             replaces,
             headers: rules.headers.taken_from(invite),

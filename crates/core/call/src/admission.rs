@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use sx_leg::{EndedBy, Incoming, LegCommand, LegEvent, Rejection, Source};
 use sx_media::SessionVersion;
-use sx_route::{Facts, Plan, plan};
+use sx_route::{Access, Facts, Plan, plan};
 use sx_types::{CallId, Cause, LegId, TraceId};
 
 impl Calls {
@@ -153,7 +153,7 @@ impl Calls {
             role: Role::Caller,
             source: Some(incoming.source.clone()),
             identity: incoming.from.clone(),
-            access: self.tables.access(&incoming.source).clone(),
+            access: Access { host: incoming.host, ..self.tables.access(&incoming.source).clone() },
             nat: self.nat.take().filter(|(of, _)| *of == leg).map(|(_, address)| address),
             trunk,
             attempt: None,

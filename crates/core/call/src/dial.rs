@@ -7,9 +7,10 @@ use crate::hunt::Step;
 use crate::interface::Note;
 use crate::ports::{Readiness, all_open, offer_for};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
+use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Dial, Ended, EndedBy, Identity, LegCommand, Source, Target};
-use sx_route::{Planned, Reason};
+use sx_route::{Access, Planned, Reason};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -81,7 +82,7 @@ impl Calls {
             role: Role::Called,
             source,
             identity: Identity { address: planned.to.clone(), ..Identity::default() },
-            access: planned.access.clone(),
+            access: Access { host: host_of(target).or(planned.access.host), ..planned.access.clone() },
             nat: None,
             trunk,
             attempt,
@@ -154,5 +155,13 @@ impl Calls {
     /// A leg that was never dialled goes without a word.
     pub(crate) fn undialled(&mut self, call: &mut Call, party: &Party, failure: &Failure) {
         self.gone(call, party, &Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange });
+    }
+}
+
+/// The host of a target, where that is known before anything is looked up.
+fn host_of(target: &Target) -> Option<IpAddr> {
+    match target {
+        Target::Contact { flow, .. } => flow.map(|flow| flow.remote.ip()),
+        Target::Trunk { .. } | Target::Uri(_) => None,
     }
 }

@@ -35,6 +35,7 @@
 //!     from: Identity { address: alice.clone(), ..Identity::default() },
 //!     to: Address::new("bob", "example.net"),
 //!     source: Source::User(alice),
+//!     host: None,
 //!     offer: None,
 //!     replaces: None,
 //!     headers: Vec::new(),

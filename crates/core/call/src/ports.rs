@@ -106,7 +106,8 @@ impl Calls {
         });
         // A party that has made a description has said which family it wants; another one is configured.
         let ipv6 = if party.said.is_some() { summary.ipv6 } else { party.access.ipv6 };
-        self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, number: None }));
+        let host = party.access.host;
+        self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, host, number: None }));
         if !call.alarms.iter().any(|set| set.alarm == Alarm::Ports) {
             self.set_alarm(call, Alarm::Ports, self.settings.port_wait);
         }
@@ -173,6 +174,8 @@ impl Calls {
                 interface: port.interface.clone(),
                 ipv6: opened.rtp.is_ipv6(),
                 class: port.class,
+                // What its peer is told stays.
+                host: None,
                 number: Some(opened.rtp.port()),
             }));
         }

@@ -227,7 +227,12 @@ fn deliver_answer(
     callee: &Party,
     offer: Option<&Bytes>,
 ) -> Result<Option<Media>, Failure> {
-    let Some(said) = &callee.said else { return Ok(None) };
+    let Some(said) = &callee.said else {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+        // The answer MUST be in the 2xx, or in a reliable response before it.
+        let silent = "the called party answered without saying where its media is";
+        return offer.map_or(Ok(None), |_| Err(Failure::new(Cause::INCOMPATIBLE, silent)));
+    };
     let relay = relayed(caller, callee);
     let text = match offer {
         Some(offer) => answer_for(&call.body, caller, said, offer, relay),

@@ -3,6 +3,7 @@
 use crate::{Address, Header, Identity, Media, ProgressKind, Target};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use sx_types::{Cause, LegId};
 
@@ -78,6 +79,8 @@ pub struct Incoming {
     pub to: Address,
     /// What the exchange knows of where the call comes from.
     pub source: Source,
+    /// The host its signalling comes from: what it is told of our addresses is the one that faces there.
+    pub host: Option<IpAddr>,
     /// The offer; `None` when the caller wants the called party to make it.
     pub offer: Option<Bytes>,
     /// This leg takes the place of that one, whose call it joins (SIP `Replaces`).

@@ -1,7 +1,7 @@
 //! What the packet threads are told, and what they tell.
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A media port: the pair of sockets (RTP and RTCP) that faces one stream of one leg.
@@ -22,6 +22,9 @@ pub enum MediaCommand {
         ipv6: bool,
         /// How its packets are marked.
         class: TrafficClass,
+        /// The host of the peer, as far as it is known: on an interface that has every address of the machine, the peer
+        /// is told the one that faces there.
+        host: Option<IpAddr>,
         /// The number its peer was told for RTP, when the call goes on from elsewhere; the next one is for RTCP.
         /// `None` takes a free pair.
         number: Option<u16>,
@@ -71,7 +74,7 @@ pub enum Latch {
     Port,
     /// The peer is known to be behind a NAT: the first valid RTP packet from this address (where its signalling comes
     /// from) fixes the port, whatever address it claims in its description.
-    Nat(std::net::IpAddr),
+    Nat(IpAddr),
 }
 
 /// How packets are marked (DSCP).

@@ -2,6 +2,7 @@
 
 use crate::Pattern;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use sx_types::Cause;
 
@@ -57,6 +58,9 @@ pub struct Access {
     pub interface: Arc<str>,
     /// The party is spoken to over IPv6 when it has not made an offer that says otherwise.
     pub ipv6: bool,
+    /// The host of the party, as far as it is known before it is spoken to: on an interface with several addresses it
+    /// is told the one that faces there.
+    pub host: Option<IpAddr>,
     /// The party may ask that calls be transferred.
     pub transfers: bool,
 }
@@ -188,7 +192,7 @@ impl Default for DefaultsForUsers {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { mode: MediaMode::Relay, interface: Arc::from("default"), ipv6: false, transfers: true }
+        Self { mode: MediaMode::Relay, interface: Arc::from("default"), ipv6: false, host: None, transfers: true }
     }
 }
 

@@ -15,6 +15,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use sx_types::{Flow, LinkId, Transport};
 
+/// Is the address free? The sockets of the workers share it, which the kernel allows any other process of the same user
+/// as well: a second exchange would take half of the first one's messages. A socket that shares with nobody tells.
+pub(crate) fn ensure_free(listener: &Listener) -> Result<(), NetError> {
+    let Listener { transport, address } = *listener;
+    let bind = || -> io::Result<()> {
+        let datagrams = transport == Transport::Udp;
+        let (kind, protocol) = if datagrams { (Type::DGRAM, Protocol::UDP) } else { (Type::STREAM, Protocol::TCP) };
+        let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // Connections of a process that has ended are no reason to wait.
+        socket.set_reuse_address(!datagrams)?;
+        socket.bind(&address.into())?;
+        if datagrams { Ok(()) } else { socket.listen(1) }
+    };
+    bind().map_err(|error| NetError::listen(listener, error))
+}
+
 /// A socket that accepts connections.
 pub(crate) struct StreamListener {
     pub link: LinkId,

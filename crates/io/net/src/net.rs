@@ -5,7 +5,7 @@ use crate::connection::{Found, KeepAlive, Stage};
 use crate::connections::Connections;
 use crate::counters::NetCounters;
 use crate::event::{CloseReason, NetEvent, SendFailure};
-use crate::listen::StreamListener;
+use crate::listen::{StreamListener, ensure_free};
 use crate::mmsg::ReceiveBatch;
 use crate::pipe::READ_BUFFER_BYTES;
 use crate::tls::{PeerCertificate, TlsConfig};
@@ -90,7 +90,8 @@ impl Waker {
 }
 
 impl Net {
-    /// Opens every listener of `config` for `worker`. `now` is the time at which the timers begin.
+    /// Opens every listener of `config` for `worker`; the first worker, which is 0, sees to it that no other process has
+    /// one of them. `now` is the time at which the timers begin.
     pub fn open(worker: u16, config: &NetConfig, now: Time) -> Result<Self, NetError> {
         config.limits.validate()?;
         let poll = Poll::new().map_err(NetError::Loop)?;
@@ -118,6 +119,9 @@ impl Net {
             answer: Vec::new(),
             poll,
         };
+        if worker == 0 {
+            config.listeners.iter().try_for_each(ensure_free)?;
+        }
         for listener in &config.listeners {
             net.listen(listener)?;
         }

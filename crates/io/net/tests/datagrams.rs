@@ -138,6 +138,9 @@ fn workers_share_a_port_and_strangers_learn_that_it_is_in_use() {
     let first = Bed::open(&config("127.0.0.1:0".parse().expect("an address")));
     let shared = first.address(Transport::Udp);
     Net::open(1, &config(shared), bed::START).expect("SO_REUSEPORT");
+    let second =
+        Net::open(0, &config(shared), bed::START).err().expect("the first worker of another process").to_string();
+    assert!(second.contains("in use"), "{second}");
     let error = Net::open(0, &config("192.0.2.1:5060".parse().expect("an address")), bed::START);
     assert!(error.err().expect("not ours").to_string().contains("no such address"));
 }

@@ -96,7 +96,14 @@ fn connect(
     let mut towards = Vec::with_capacity(phones.len());
     for (phone, address) in phones.iter().enumerate() {
         let (port, interface) = (id(phone), "loopback".into());
-        threads.send(MediaCommand::Open { port, interface, ipv6: false, class: TrafficClass::Audio, number: None });
+        threads.send(MediaCommand::Open {
+            port,
+            interface,
+            ipv6: false,
+            class: TrafficClass::Audio,
+            host: None,
+            number: None,
+        });
         match events.recv()? {
             (1, MediaEvent::Opened(opened)) if opened.port == port => towards.push(opened.rtp),
             other => return Err(format!("port not opened: {other:?}").into()),
@@ -111,7 +118,14 @@ fn connect(
     }
     // The last command is obeyed once this one is answered.
     let (port, interface) = (PortId(1 << 48), "none".into());
-    threads.send(MediaCommand::Open { port, interface, ipv6: false, class: TrafficClass::Audio, number: None });
+    threads.send(MediaCommand::Open {
+        port,
+        interface,
+        ipv6: false,
+        class: TrafficClass::Audio,
+        host: None,
+        number: None,
+    });
     events.recv()?;
     Ok(towards)
 }

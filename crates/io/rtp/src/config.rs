@@ -55,11 +55,12 @@ pub struct MediaInterface {
     pub name: Arc<str>,
     /// The IPv4 address to bind to; `None` when the interface has none.
     pub bind_v4: Option<Ipv4Addr>,
-    /// The IPv4 address that peers are told, where it is not the bound one.
+    /// The IPv4 address that peers are told, where it is not the bound one. Without it, and bound to every address, each
+    /// peer is told the one that faces it.
     pub advertise_v4: Option<Ipv4Addr>,
     /// The IPv6 address to bind to; `None` when the interface has none.
     pub bind_v6: Option<Ipv6Addr>,
-    /// The IPv6 address that peers are told, where it is not the bound one.
+    /// The IPv6 address that peers are told, likewise.
     pub advertise_v6: Option<Ipv6Addr>,
 }
 
@@ -91,14 +92,6 @@ pub enum StartError {
     NoAddress {
         /// Its name.
         interface: Arc<str>,
-    },
-    /// The configuration binds an interface to every address and does not say which one peers are to be told.
-    #[error("media interface {interface:?} is bound to {address} and needs an advertised address")]
-    NothingToAdvertise {
-        /// Its name.
-        interface: Arc<str>,
-        /// The unspecified address.
-        address: IpAddr,
     },
     /// The configured range holds no even number followed by an odd one.
     #[error("the port range {first}-{last} holds no pair of an even and the next odd number")]
@@ -145,9 +138,6 @@ impl RtpConfig {
             if advertised_only || interface.addresses().next().is_none() {
                 return Err(StartError::NoAddress { interface: name() });
             }
-            if let Some((_, address)) = interface.addresses().find(|(_, advertised)| advertised.is_unspecified()) {
-                return Err(StartError::NothingToAdvertise { interface: name(), address });
-            }
         }
         if crate::pool::pairs(&self.ports).next().is_none() {
             return Err(StartError::NoPair { first: *self.ports.start(), last: *self.ports.end() });
@@ -183,7 +173,7 @@ mod tests {
         check(|config| config.interfaces.push(lan()), "configured twice");
         check(|config| config.interfaces[0].bind_v4 = None, "no address");
         check(|config| config.interfaces[0].advertise_v6 = Some(Ipv6Addr::LOCALHOST), "no address");
-        check(|config| config.interfaces[0].bind_v4 = Some(Ipv4Addr::UNSPECIFIED), "needs an advertised address");
+        check(|config| config.interfaces[0].bind_v4 = Some(Ipv4Addr::UNSPECIFIED), "fine");
         check(|config| config.ports = 7..=8, "7-8 holds no pair");
         check(|config| config.dscp_video = 64, "DSCP 64");
         check(|config| config.threads = 0, "at least one");

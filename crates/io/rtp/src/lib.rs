@@ -50,7 +50,7 @@
 //! })?;
 //!
 //! let port = PortId(3 << 48 | 1 << 8);
-//! threads.send(MediaCommand::Open { port, interface: "lan".into(), ipv6: false, class: TrafficClass::Audio, number: None });
+//! threads.send(MediaCommand::Open { port, interface: "lan".into(), ipv6: false, class: TrafficClass::Audio, host: None, number: None });
 //! let Ok((3, MediaEvent::Opened(opened))) = events.recv() else { panic!("the port was not opened") };
 //! assert_eq!(opened.rtp.port() + 1, opened.rtcp.port());
 //!

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sx_engine::{Rng, Time};
@@ -46,6 +46,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) interface: &'a str,
     pub(crate) ipv6: bool,
     pub(crate) class: TrafficClass,
+    pub(crate) host: Option<IpAddr>,
     /// This number and its successor, or any pair.
     pub(crate) number: Option<u16>,
 }
@@ -89,11 +90,12 @@ impl Exchange {
 
     /// Binds a pair of an interface and makes it known to every thread.
     pub(crate) fn open(&self, now: Time, port: PortId, wanted: &Wanted<'_>) -> Result<Bound, OpenError> {
-        let Wanted { interface, ipv6, class, number } = *wanted;
+        let Wanted { interface, ipv6, class, host, number } = *wanted;
         let interface = self.config.interfaces.iter().find(|known| *known.name == *interface);
         let (address, advertised) = interface
             .and_then(|interface| interface.addresses().find(|(bound, _)| bound.is_ipv6() == ipv6))
             .ok_or(OpenError::NoInterface)?;
+        let advertised = if advertised.is_unspecified() { facing(host, ipv6) } else { advertised };
         let pool = self.pools.iter().position(|pool| pool.address == address).ok_or(OpenError::NoInterface)?;
         let (number, rtp, rtcp) = match number {
             Some(number) => self.bind_number(now, &self.pools[pool], class, number)?,
@@ -311,6 +313,27 @@ fn bind(address: SocketAddr, config: &RtpConfig, class: TrafficClass) -> io::Res
     Ok(socket.into())
 }
 
+/// The address of this machine that `host` is reached from; without a host of this family, the one that the rest of the
+/// world is. No packet is sent: connecting a socket only asks the routing table.
+fn facing(host: Option<IpAddr>, ipv6: bool) -> IpAddr {
+    // Documentation addresses, which are nobody's: the default route leads there.
+    let (any, elsewhere, nowhere) = match ipv6 {
+        true => (Ipv6Addr::UNSPECIFIED.into(), ELSEWHERE_V6.into(), IpAddr::from(Ipv6Addr::LOCALHOST)),
+        false => (Ipv4Addr::UNSPECIFIED.into(), ELSEWHERE_V4.into(), IpAddr::from(Ipv4Addr::LOCALHOST)),
+    };
+    let towards = |host: IpAddr| {
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+        socket.connect(SocketAddr::new(host, DISCARD)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    };
+    let host = host.filter(|host| host.is_ipv6() == ipv6);
+    host.and_then(towards).or_else(|| towards(elsewhere)).unwrap_or(nowhere)
+}
+
+const ELSEWHERE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const ELSEWHERE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const DISCARD: u16 = 9;
+
 /// A lock whose holder panicked guards counts and tables that are whole all the same.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -343,6 +366,16 @@ mod tests {
             reader.join().unwrap();
         });
         assert_eq!(cell.read(0).0, None);
+    }
+
+    #[test]
+    fn a_host_of_this_machine_is_faced_by_its_loopback_address() {
+        let loopback = |ip: &str| Some(ip.parse::<IpAddr>().unwrap());
+        assert_eq!(Some(facing(loopback("127.0.0.1"), false)), loopback("127.0.0.1"));
+        assert_eq!(Some(facing(loopback("::1"), true)), loopback("::1"));
+        let elsewhere = facing(None, false);
+        assert!(elsewhere.is_ipv4() && !elsewhere.is_unspecified());
+        assert_eq!(facing(loopback("::1"), false), elsewhere, "of another family");
     }
 
     #[test]

@@ -164,8 +164,8 @@ impl PacketThread {
     fn obey(&mut self) -> Next {
         for _ in 0..COMMANDS_PER_TURN {
             match self.commands.try_recv() {
-                Ok(MediaCommand::Open { port, interface, ipv6, class, number }) => {
-                    self.open(port, &Wanted { interface: &interface, ipv6, class, number });
+                Ok(MediaCommand::Open { port, interface, ipv6, class, host, number }) => {
+                    self.open(port, &Wanted { interface: &interface, ipv6, class, host, number });
                 }
                 Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),

@@ -55,7 +55,14 @@ impl Relay {
 
     fn open_on(&self, port: PortId, ipv6: bool) -> MediaEvent {
         let interface = "loopback".into();
-        self.threads.send(MediaCommand::Open { port, interface, ipv6, class: TrafficClass::Audio, number: None });
+        self.threads.send(MediaCommand::Open {
+            port,
+            interface,
+            ipv6,
+            class: TrafficClass::Audio,
+            host: None,
+            number: None,
+        });
         self.event()
     }
 
@@ -89,6 +96,7 @@ impl Relay {
                 interface,
                 ipv6: false,
                 class: TrafficClass::Audio,
+                host: None,
                 number: None,
             });
             assert_eq!(self.event(), MediaEvent::OpenFailed { port, error: OpenError::NoInterface });
@@ -403,7 +411,7 @@ fn a_call_goes_on_at_the_numbers_its_peers_know() {
     let told = [first.open(id(1, 0)), first.open(id(1, 1))].map(|opened| opened.rtp);
     let open = |relay: &Relay, port: PortId, number: u16| {
         let (interface, class, number) = ("loopback".into(), TrafficClass::Audio, Some(number));
-        relay.threads.send(MediaCommand::Open { port, interface, ipv6: false, class, number });
+        relay.threads.send(MediaCommand::Open { port, interface, ipv6: false, class, host: None, number });
         relay.event()
     };
     let next = Relay::start(&config(range.clone()));
@@ -481,6 +489,24 @@ fn the_advertised_address_is_told() {
     let mut config = config(numbers(4));
     config.interfaces[0].advertise_v4 = Some(Ipv4Addr::new(203, 0, 113, 5));
     assert_eq!(Relay::start(&config).open(id(1, 0)).rtp.ip(), Ipv4Addr::new(203, 0, 113, 5));
+}
+
+/// A phone on this machine and one elsewhere are each told the address that packets to them come from.
+#[test]
+fn an_interface_with_every_address_tells_each_peer_the_one_that_faces_it() {
+    let mut config = config(numbers(8));
+    config.interfaces[0] = MediaInterface { bind_v4: Some(Ipv4Addr::UNSPECIFIED), ..MediaInterface::new("any") };
+    let relay = Relay::start(&config);
+    let open = |stream, host: Option<IpAddr>| {
+        let (port, interface, class) = (id(1, stream), "any".into(), TrafficClass::Audio);
+        relay.threads.send(MediaCommand::Open { port, interface, ipv6: false, class, host, number: None });
+        match relay.event() {
+            MediaEvent::Opened(opened) => opened.rtp.ip(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(open(0, Some(Ipv4Addr::LOCALHOST.into())), Ipv4Addr::LOCALHOST);
+    assert!(!open(1, None).is_unspecified());
 }
 
 #[test]

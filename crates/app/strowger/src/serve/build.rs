@@ -87,7 +87,7 @@ impl Exchange {
         let listening: Vec<(Transport, SocketAddr)> =
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
-        let rtp = Arc::new(start_media(&config, outward, &mailboxes)?);
+        let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
         let mut threads = Vec::new();
         let mut counts = Vec::new();
@@ -356,13 +356,11 @@ fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
     worker.handle_timeout(now);
 }
 
-fn start_media(config: &Config, outward: (Ipv4Addr, Ipv6Addr), mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {
+fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {
     let interface = |named: &sx_config::MediaInterface| {
         let mut interface = MediaInterface::new(named.name.clone());
         for address in [named.ipv4, named.ipv6].into_iter().flatten() {
-            let facing: IpAddr = if address.bind.is_ipv6() { outward.1.into() } else { outward.0.into() };
-            let told = address.advertise.or(address.bind.is_unspecified().then_some(facing));
-            match (address.bind, told) {
+            match (address.bind, address.advertise) {
                 (IpAddr::V4(bind), told) => {
                     interface.bind_v4 = Some(bind);
                     interface.advertise_v4 = told.and_then(|ip| if let IpAddr::V4(v4) = ip { Some(v4) } else { None });

@@ -150,6 +150,7 @@ impl World {
             from: Identity { address: alice.clone(), ..Identity::default() },
             to: Address::new(to, "pbx"),
             source: Source::User(alice),
+            host: None,
             offer: offer.map(text),
             replaces: None,
             headers: Vec::new(),
