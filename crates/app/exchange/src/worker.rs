@@ -360,7 +360,7 @@ impl Engine for Worker {
                 self.draining = match command {
                     Command::Drain => true,
                     Command::Undrain => false,
-                    Command::Hangup { .. } => self.draining,
+                    Command::Hangup { .. } | Command::Clear { .. } => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }

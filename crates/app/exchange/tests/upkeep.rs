@@ -208,6 +208,19 @@ fn an_operator_ends_a_call() {
 }
 
 #[test]
+fn an_exchange_that_stops_hangs_every_call_up() {
+    let mut bench = probed();
+    bench.dial("west", "sip:0123@192.0.2.1");
+    bench.dial("west", "sip:0124@192.0.2.1");
+    bench.pass_s(10);
+    bench.tell(0, Input::Command(Command::Clear { cause: sx_types::Cause::TEMPORARY_FAILURE }));
+    assert_eq!(bench.requests("west", Method::Bye).len(), 2);
+    assert_eq!(bench.requests("east", Method::Bye).len(), 2);
+    assert!(bench.ended().iter().all(|cdr| cdr.end - cdr.answer.expect("it was answered") >= 9_900_000_000));
+    bench.assert_over(2);
+}
+
+#[test]
 fn every_worker_learns_that_a_trunk_does_not_answer() {
     let mut bench = Bench::with_workers(PROBED, 2);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);

@@ -243,6 +243,12 @@ impl Calls {
                     self.with_call(key, |calls, call| calls.clear_call(call, cause));
                 }
             }
+            Command::Clear { cause } => {
+                let keys: Vec<Key> = self.slots.iter().map(|call| call.key).collect();
+                for key in keys {
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                }
+            }
         }
     }
 

@@ -70,6 +70,11 @@ pub enum Command {
         /// Why.
         cause: Cause,
     },
+    /// End every call: the exchange stops.
+    Clear {
+        /// Why.
+        cause: Cause,
+    },
     /// Take no new calls; those there are go on.
     Drain,
     /// Take new calls again.

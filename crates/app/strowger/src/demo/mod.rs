@@ -14,7 +14,7 @@ use capture::Capture;
 use setup::Setup;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use sx_codec::hears;
 use sx_config::{Log, LogFormat, LogLevel};
 use sx_phone::{AnswerMode, AudioSource, Phone, PhoneConfig, PhoneEvent, Server};
@@ -33,9 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     start_logging(&Log { level: LogLevel::Warn, format: LogFormat::Text });
     let setup = Setup::prepare(options.data.as_deref(), options.once)?;
+    let begun = SystemTime::now();
     let exchange = Exchange::start(setup.config.clone())?;
     say(&format!("exchange   up on {} with its data in {}", exchange.listening(), setup.data.display()));
-    let outcome = show(&setup, &exchange);
+    let outcome = show(&setup, &exchange, begun);
     match &outcome {
         Ok(()) => say("\nEvery check has passed."),
         Err(error) => say(&format!("\nFAILED: {error:#}")),
@@ -48,12 +49,14 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     stay(&setup, exchange)
 }
 
+/// Whoever has stopped reading is not told any more.
 fn say(text: &str) {
-    println!("{text}");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The demonstration itself: each line that is printed was checked.
-fn show(setup: &Setup, exchange: &Exchange) -> anyhow::Result<()> {
+fn show(setup: &Setup, exchange: &Exchange, begun: SystemTime) -> anyhow::Result<()> {
     let udp = setup::loopback(exchange.address_of(Transport::Udp).context("no UDP listener")?);
     let tls = setup::loopback(exchange.address_of(Transport::Tls).context("no TLS listener")?);
     let capture = Capture::start(&setup.collector)?;
@@ -68,9 +71,12 @@ fn show(setup: &Setup, exchange: &Exchange) -> anyhow::Result<()> {
     call(setup, &alice, &bob)?;
     let messages = capture.messages();
     ensure!(!messages.is_empty(), "no copy of the call's signalling has arrived");
+    // What is sent from a socket with every address is copied as sent from none in particular.
+    let bound = [Transport::Udp, Transport::Tls].into_iter().filter_map(|transport| exchange.address_of(transport));
+    let exchange_at = [udp, tls].into_iter().chain(bound).collect();
     let mut ladder = Ladder::new(&[
         ("alice".to_owned(), vec![alice.address()]),
-        ("exchange".to_owned(), vec![udp, tls]),
+        ("exchange".to_owned(), exchange_at),
         ("bob".to_owned(), vec![bob.address()]),
     ]);
     for message in &messages {
@@ -80,7 +86,7 @@ fn show(setup: &Setup, exchange: &Exchange) -> anyhow::Result<()> {
     refusals(setup, udp, &alice)?;
     alice.stop();
     bob.stop();
-    record(setup)
+    record(setup, begun)
 }
 
 fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Duration>) -> anyhow::Result<Phone> {
@@ -151,13 +157,14 @@ fn refusals(setup: &Setup, udp: SocketAddr, alice: &Phone) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The call's record is there, once.
-fn record(setup: &Setup) -> anyhow::Result<()> {
+/// The call's record is there, once; those of earlier runs in the same folder are older than this exchange.
+fn record(setup: &Setup, since: SystemTime) -> anyhow::Result<()> {
+    let since = since.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let begun = Instant::now();
     let reader = sx_store::SharedFolder::attach(&setup.data)?.cdrs()?;
     loop {
         let records = reader.list(&sx_store::CdrFilter::default())?;
-        let answered: Vec<_> = records.iter().filter(|record| record.answer.is_some()).collect();
+        let answered: Vec<_> = records.iter().filter(|record| record.answer.is_some_and(|at| at >= since)).collect();
         if let [record] = answered[..] {
             let seconds = (record.end - record.answer.unwrap_or(record.end)) as f64 / 1e9;
             say(&format!(

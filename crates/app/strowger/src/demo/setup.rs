@@ -118,6 +118,9 @@ listen = [
 [sip.tls]
 certificate = "{certificate}"
 key = "{key}"
+[registrar]
+# A telephone that is at hand most likely knows no other; some stop at a challenge they do not know.
+algorithms = ["MD5"]
 [media]
 interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 [http]

@@ -26,7 +26,7 @@ use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::{Record, RegistrarConfig};
 use sx_sip::transaction::Timers;
 use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, Users};
-use sx_types::{LegId, Transport};
+use sx_types::{Cause, LegId, Transport};
 use tracing::{error, info, warn};
 
 /// A running exchange.
@@ -179,6 +179,12 @@ impl Exchange {
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
+    }
+
+    /// Hangs every call up.
+    pub fn clear(&self) {
+        let clear = Command::Clear { cause: Cause::TEMPORARY_FAILURE };
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear)));
     }
 
     /// Notices users that were added, changed or removed by another process.

@@ -68,10 +68,19 @@ fn drain(exchange: &mut Exchange, signals: &Signals) {
     while exchange.calls() > 0 && begun.elapsed() < patience {
         if matches!(signals.wait(Duration::from_millis(200)), Some(Signal::Stop)) {
             warn!(calls = exchange.calls(), "stopping at once");
-            return;
+            break;
         }
     }
     if exchange.calls() > 0 {
-        warn!(calls = exchange.calls(), "the time to drain is over");
+        warn!(calls = exchange.calls(), "the time to drain is over; the calls there are are hung up");
+        exchange.clear();
+    }
+    // Nobody is left in a call that nobody carries any more, and each record says when its call ended.
+    let begun = Instant::now();
+    while exchange.calls() > 0 && begun.elapsed() < FAREWELL {
+        pause(Duration::from_millis(100));
     }
 }
+
+/// How long the peers of calls that are hung up at the end have to answer.
+const FAREWELL: Duration = Duration::from_secs(3);
