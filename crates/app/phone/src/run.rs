@@ -67,15 +67,13 @@ impl Run {
 
     /// The loop.
     pub fn until_stopped(mut self) {
+        // Opening files, sockets and certificates has taken its time.
+        self.now = self.clock.now();
         if self.config.register.is_some() {
             self.register();
         }
         loop {
-            while let Ok(command) = self.commands.try_recv() {
-                self.carry_out(command);
-            }
-            self.turn();
-            self.drain();
+            self.begin_turn();
             if self.has_stopped() {
                 break;
             }
@@ -94,6 +92,16 @@ impl Run {
         if let Some(Err(error)) = self.recording.take().map(Recording::finish) {
             tracing::error!(%error, "the recording is not whole");
         }
+    }
+
+    /// Does what was commanded, and what the time asks for.
+    fn begin_turn(&mut self) {
+        self.now = self.clock.now();
+        while let Ok(command) = self.commands.try_recv() {
+            self.carry_out(command);
+        }
+        self.turn();
+        self.drain();
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -286,4 +294,30 @@ pub(crate) fn warning_of<B: AsRef<[u8]>>(response: &Message<B>) -> (String, Opti
         _ => value.to_owned(),
     });
     (reason, warning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Server;
+    use std::net::UdpSocket;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_first_message_bears_the_time_at_which_it_was_sent() {
+        let registrar = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let server = Server::new(Transport::Udp, registrar.local_addr().expect("bound"));
+        let (commands, inbox) = channel();
+        let shared = Arc::new(Shared::default());
+        let mut run =
+            Run::open(PhoneConfig::new(server, "example.com", "alice"), inbox, shared.clone()).expect("opens");
+        let later = run.now + Duration::from_millis(20);
+        while run.clock.now() < later {
+            std::hint::spin_loop();
+        }
+        commands.send(Command::Register).expect("it listens");
+        run.begin_turn();
+        let trace = shared.trace();
+        assert!(trace[0].first_line.starts_with("REGISTER ") && trace[0].time >= later, "{trace:?}");
+    }
 }
