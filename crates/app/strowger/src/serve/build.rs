@@ -100,11 +100,9 @@ impl Exchange {
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
         let rtp = Arc::new(start_media(&config, outward, &mailboxes)?);
-        let expiry = Arc::new(CertificateExpiry::default());
-        expiry.set(tls.as_deref());
+        let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let mut watch = Watch::new(rtp.clone(), records.counters().clone(), expiry.clone());
-        let mut threads = Vec::new();
-        let mut counts = Vec::new();
+        let (mut threads, mut counts) = (Vec::new(), Vec::new());
         for (number, part) in parts.into_iter().enumerate() {
             let name = format!("worker-{number}");
             let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;

@@ -21,10 +21,15 @@ pub struct Watch {
 }
 
 /// When the first of our certificates expires, which a reload may change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CertificateExpiry(Mutex<Option<Time>>);
 
 impl CertificateExpiry {
+    /// Of the certificates that are shown at the start.
+    pub fn of(tls: Option<&TlsConfig>) -> Self {
+        Self(Mutex::new(tls.and_then(TlsConfig::not_after)))
+    }
+
     /// These certificates are shown from now on.
     pub fn set(&self, tls: Option<&TlsConfig>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tls.and_then(TlsConfig::not_after);
