@@ -56,16 +56,6 @@ pub enum StartError {
     /// Parts of the configuration do not fit together.
     #[error("the configuration does not fit together: {0}")]
     Tables(String),
-    /// A certificate was taken away from an address that shows it.
-    #[error(
-        "{transport} {address} needs sip.tls.certificate and sip.tls.key until the exchange is restarted without it"
-    )]
-    CertificateMissing {
-        /// What is listened for.
-        transport: Transport,
-        /// Where.
-        address: SocketAddr,
-    },
 }
 
 /// Records are taken from the journal into the database so often: in larger lots they cost less.
@@ -217,12 +207,9 @@ impl Exchange {
     /// When it does not fit together: nothing is changed then.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
         let tables = Arc::new(build_tables(&config, self.outward)?);
-        let tls = tls::build(&config, self.clock.now())?;
-        if let Some(&(transport, address)) = self.listening.iter().find(|(transport, _)| transport.is_secure())
-            && !tls.as_ref().is_some_and(|tls| tls.has_identity())
-        {
-            return Err(StartError::CertificateMissing { transport, address }.into());
-        }
+        // Addresses that show a certificate do so until a restart, whatever the configuration says of them now.
+        let shows = self.listening.iter().any(|(transport, _)| transport.is_secure());
+        let tls = tls::build(&config, self.clock.now())?.filter(|tls| tls.has_identity() || !shows);
         let changes = sx_config::diff(&self.config, &config);
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Tables(tables.clone()));
@@ -230,7 +217,9 @@ impl Exchange {
                 mailbox.post(Mail::Tls(tls.clone()));
             }
         }
-        self.expiry.set(tls.as_deref());
+        if let Some(tls) = &tls {
+            self.expiry.set(tls);
+        }
         self.records.keep(config.cdr.keep);
         self.config = config;
         Ok(changes)

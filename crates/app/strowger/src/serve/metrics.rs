@@ -31,8 +31,8 @@ impl CertificateExpiry {
     }
 
     /// These certificates are shown from now on.
-    pub fn set(&self, tls: Option<&TlsConfig>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tls.and_then(TlsConfig::not_after);
+    pub fn set(&self, tls: &TlsConfig) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tls.not_after();
     }
 
     fn time(&self) -> Option<Time> {

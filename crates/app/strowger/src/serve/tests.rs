@@ -38,28 +38,55 @@ fn a_trunk_is_counted_once_however_many_workers_there_are() {
     exchange.stop();
 }
 
+/// A configuration with a certificate until this year; what it trusts is given, since the authorities of the system may
+/// be missing where this runs.
+fn with_certificate(folder: &Path, year: i32) -> Config {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let (certificate_file, key_file) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate_file, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
+    std::fs::write(&key_file, key.serialize_pem()).expect("a file");
+    let tls =
+        format!("[sip.tls]\ncertificate = {certificate_file:?}\nkey = {key_file:?}\ntrust = [{certificate_file:?}]\n");
+    config(&folder.join("data"), &tls)
+}
+
+const EXPIRY: &str = "strowger_tls_certificate_expiry_seconds";
+const IN_2040: Option<u64> = Some(2_208_988_800);
+
 #[test]
 fn the_expiry_of_the_certificate_is_that_of_the_one_in_use() {
     let folder = tempfile::tempdir().expect("a folder");
-    let with_certificate = |year| {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
-        let certificate = params.self_signed(&key).expect("a certificate");
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("certificate.pem"), certificate.pem()).expect("a file");
-        std::fs::write(path("key.pem"), key.serialize_pem()).expect("a file");
-        // The authorities of the system may be missing where this runs.
-        let paths = ["certificate", "key", "trust"].map(|key| {
-            let file = path(if key == "key" { "key.pem" } else { "certificate.pem" });
-            if key == "trust" { format!("trust = [{file:?}]\n") } else { format!("{key} = {file:?}\n") }
-        });
-        config(&folder.path().join("data"), &format!("[sip.tls]\n{}", paths.concat()))
-    };
-    let expiry = "strowger_tls_certificate_expiry_seconds";
-    let mut exchange = Exchange::start(with_certificate(2040)).expect("starts");
-    assert_eq!(metric(&exchange, expiry), Some(2_208_988_800));
-    exchange.reload(with_certificate(2050)).expect("a good configuration");
-    assert_eq!(metric(&exchange, expiry), Some(2_524_608_000));
+    let mut exchange = Exchange::start(with_certificate(folder.path(), 2040)).expect("starts");
+    assert_eq!(metric(&exchange, EXPIRY), IN_2040);
+    exchange.reload(with_certificate(folder.path(), 2050)).expect("a good configuration");
+    assert_eq!(metric(&exchange, EXPIRY), Some(2_524_608_000));
     exchange.stop();
+}
+
+#[test]
+fn a_reload_takes_no_certificate_from_an_address_that_shows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config_of_start = with_certificate(folder.path(), 2040);
+    config_of_start.sip.listen[0].transport = sx_types::Transport::Tls;
+    let mut exchange = Exchange::start(config_of_start).expect("starts");
+    let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
+    exchange.reload(config(&folder.path().join("data"), &trust)).expect("the rest is taken over");
+    assert_eq!(metric(&exchange, EXPIRY), IN_2040);
+    exchange.stop();
+}
+
+#[test]
+fn an_exchange_without_a_certificate_starts_and_can_call_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Writes the file that is trusted.
+    let _ = with_certificate(folder.path(), 2040);
+    let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
+    let config = config(&folder.path().join("data"), &trust);
+    let tls =
+        super::tls::build(&config, sx_engine::Time::from_secs(1_800_000_000)).expect("a client").expect("it trusts");
+    assert!(!tls.has_identity());
+    let missing = self::config(folder.path(), "[sip.tls]\ntrust = [\"/nowhere.pem\"]\n");
+    assert!(super::tls::build(&missing, sx_engine::Time::ZERO).is_err(), "what is named must be there");
 }
