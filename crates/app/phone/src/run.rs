@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use sx_engine::{Rng, Time};
-use sx_net::{Net, NetEvent, Waker};
+use sx_net::{Net, NetEvent, SendFailure, Waker};
 use sx_sip::agent::{Agent, AgentEvent, Disposition};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, StartLine, escape_user};
@@ -45,13 +45,15 @@ pub(crate) struct Run {
     pub recording: Option<Recording>,
     pub calls: u64,
     pub stop_by: Option<Time>,
+    /// Why a message could not be sent, until that is told with what comes of it.
+    pub unsent: Option<SendFailure>,
 }
 
 /// A [`NetEvent`] that borrows nothing.
 enum Arrival {
     Message(Flow, Bytes),
     Closed(Flow),
-    SendFailed(Ticket),
+    SendFailed(Ticket, SendFailure),
 }
 
 impl Run {
@@ -102,6 +104,13 @@ impl Run {
         }
         self.turn();
         self.drain();
+    }
+
+    /// Why what ended with this status and no answer was not sent.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.1
+    // An error of the transport is told as a 503.
+    pub fn why_unsent(&mut self, status: u16) -> Option<String> {
+        self.unsent.take().filter(|_| status == 503).map(|reason| reason.to_string())
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -243,7 +252,7 @@ impl Run {
                 }
                 NetEvent::SendFailed { ticket, to, reason } => {
                     tracing::warn!(remote = %to.remote(), %reason, "a message was not sent");
-                    Arrival::SendFailed(ticket)
+                    Arrival::SendFailed(ticket, reason)
                 }
                 NetEvent::Opened { .. } => continue,
             });
@@ -262,7 +271,10 @@ impl Run {
             }
             Arrival::Closed(flow) if flow.remote == self.config.server.address => self.connection_lost(),
             Arrival::Closed(_) => {}
-            Arrival::SendFailed(ticket) => self.agent.handle_send_failed(self.now, ticket),
+            Arrival::SendFailed(ticket, reason) => {
+                self.unsent = Some(reason);
+                self.agent.handle_send_failed(self.now, ticket);
+            }
         }
     }
 

@@ -80,6 +80,7 @@ impl Run {
             recording,
             calls: 0,
             stop_by: None,
+            unsent: None,
             config,
         })
     }

@@ -128,7 +128,8 @@ fn over_tls_the_server_must_be_the_one() {
 
     let other = with(TrustAnchors::Files(vec![authority]), Some("other.example"));
     let failed = other.wait_registered(PATIENCE);
-    assert!(matches!(failed, Err(WaitError::NotRegistered { status: 503, .. })), "{failed:?}");
+    let Err(WaitError::NotRegistered { status: 503, warning: Some(why), .. }) = failed else { panic!("{failed:?}") };
+    assert!(why.contains("certificate carries another name"), "{why}");
 
     let careless = with(TrustAnchors::InsecureAcceptAny, Some("other.example"));
     careless.wait_registered(PATIENCE).expect("registered");
