@@ -27,7 +27,7 @@ fn look_at(description: &Description<'_>) {
 
 fn edit(description: &Description<'_>, media: &[MediaEdit]) -> Vec<u8> {
     let origin = Some(OriginEdit { session: Some(1), version: 2, address: OURS });
-    description.edit(&Edit { origin, address: OURS, media, drop_ice: true, drop_bundle: true })
+    description.edit(&Edit { origin, address: OURS, media, drop_ice: true, drop_bundle: true, hide_maker: Some(1) })
 }
 
 fuzz_target!(|input: &[u8]| {

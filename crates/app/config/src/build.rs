@@ -6,7 +6,7 @@ mod sip;
 mod trunk;
 
 use crate::error::{ConfigError, Problem};
-use crate::meant::{Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
+use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
 use crate::reader::{Reader, Run, spell_out};
 use crate::said::{Origin, Table};
 use crate::source::Outside;
@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Builds the configuration from a tree, or says everything that is wrong with it. `errors` were found before.
 pub(crate) fn build(
@@ -40,6 +41,7 @@ pub(crate) fn build(
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
+        cdr: Cdr { keep: days_or_forever(&top.section("cdr"), "keep_days") },
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
         danger: danger(&top.section("danger")),
@@ -75,6 +77,13 @@ fn exchange(section: &Reader<'_>) -> Exchange {
 
 fn http(section: &Reader<'_>) -> Http {
     Http { listen: section.parsed("listen").unwrap_or(NO_ADDRESS) }
+}
+
+/// A number of days, of which 0 means "for ever".
+fn days_or_forever(section: &Reader<'_>, name: &str) -> Option<Duration> {
+    const DAY_S: u64 = 86_400;
+    let days: u64 = section.number(name);
+    (days > 0).then(|| Duration::from_secs(days * DAY_S))
 }
 
 fn hep(section: &Reader<'_>) -> Hep {

@@ -36,10 +36,10 @@ mod write;
 
 pub use error::{ConfigError, Problem};
 pub use meant::{
-    AssertedIdentity, Callers, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm, Exchange,
-    HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface,
-    MediaMode, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional, Route, Sip, Target, TargetKind,
-    Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
+    AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
+    Exchange, HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress,
+    MediaInterface, MediaMode, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional, Route, Sip, Target,
+    TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
 };
 pub use secret::Secret;
 pub use value::{DialPattern, HostPort, Network, NotAllowed, PortRange, SipUri};

@@ -34,6 +34,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// The server for probes and metrics.
     pub http: Http,
+    /// Call detail records.
+    pub cdr: Cdr,
     /// Where copies of signalling go (HEP version 3); `None`: nowhere.
     pub hep: Option<Hep>,
     /// The program's log.
@@ -266,6 +268,13 @@ pub struct MediaAddress {
 pub struct Http {
     /// Where the server for probes and metrics listens.
     pub listen: SocketAddr,
+}
+
+/// `[cdr]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cdr {
+    /// Records of calls that came longer ago are removed; `None`: they are kept for ever.
+    pub keep: Option<Duration>,
 }
 
 /// `[hep]`

@@ -268,3 +268,32 @@ fn a_trunk_that_is_no_longer_probed_is_taken_for_healthy() {
     bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
     assert_eq!(called(&mut bench), ["east"]);
 }
+
+#[test]
+fn a_request_beyond_the_limit_of_transactions_is_answered_503() {
+    // One fits: that of an INVITE. Challenges and registrations leave none behind.
+    let mut bench = Bench::with_settings(driver::USERS_ONLY, |settings| settings.transactions_max = 1);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Rings);
+    let ringing = bench.dial("alice", "sip:bob@example.org");
+    let server_transactions = |bench: &Bench| {
+        let worker = &bench.workers[0];
+        worker.publish();
+        worker.counts().server_transactions.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert_eq!((server_transactions(&bench), bench.workers[0].calls()), (1, 1), "{}", bench.ladder());
+    assert_eq!(bench.register("alice", "alice", driver::PASSWORD), 503);
+    let refused = bench.received("alice").pop().expect("an answer");
+    assert_eq!(value(&refused, HeaderName::RetryAfter), "10");
+    bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&503));
+    assert_eq!((server_transactions(&bench), bench.workers[0].calls()), (1, 1), "what is refused takes no room");
+    let overload = sx_exchange::REFUSALS.iter().find(|(_, label)| *label == "overload").expect("it is counted").0;
+    let refused = &bench.workers[0].counts().refused[overload as usize];
+    assert_eq!(refused.load(std::sync::atomic::Ordering::Relaxed), 2);
+    // What belongs to the call is let through: its transactions end it.
+    bench.hang_up("alice", ringing);
+    bench.pass_s(40);
+    assert_eq!(bench.register("alice", "alice", driver::PASSWORD), 200);
+    bench.assert_over(1);
+}

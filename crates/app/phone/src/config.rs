@@ -63,7 +63,7 @@ pub struct Tls {
     pub name: Option<String>,
     /// Whose signature is accepted on it.
     pub trust: TrustAnchors,
-    /// What is shown to a server that asks who we are.
+    /// What is shown to a server that asks who we are; `None`: nothing, and most do not ask.
     pub identity: Option<CertificateSource>,
 }
 
@@ -126,9 +126,6 @@ pub enum PhoneError {
     /// A WAV file cannot be played or written.
     #[error(transparent)]
     Wav(#[from] WavError),
-    /// TLS without a certificate of our own.
-    #[error("a telephone over TLS needs a certificate and a key of its own")]
-    NoIdentity,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Randomness,

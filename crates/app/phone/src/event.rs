@@ -19,7 +19,7 @@ pub enum PhoneEvent {
         status: u16,
         /// Its reason phrase.
         reason: String,
-        /// The text of its Warning header.
+        /// The text of its Warning header, or why nothing could be sent.
         warning: Option<String>,
     },
     /// The registrar has forgotten us, because we asked it to.
@@ -79,7 +79,7 @@ pub enum PhoneEvent {
         status: u16,
         /// Its reason phrase.
         reason: String,
-        /// The text of its Warning header.
+        /// The text of its Warning header, or why nothing could be sent.
         warning: Option<String>,
     },
 }

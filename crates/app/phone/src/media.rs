@@ -80,8 +80,20 @@ struct Receiving {
     playout: Playout,
     events: EventReceiver,
     tones: DtmfDetector,
-    /// When something last came from where it should.
-    expected_at: Time,
+    /// Packets of all sources. A reception counts from when it believes in its source, and one source only.
+    packets: u64,
+    /// What was lost of sources before this one.
+    lost_before: i64,
+    expected: Expected,
+}
+
+/// Has the other party spoken from where it said that it would?
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// Not since that was agreed. It may sit behind a translator of addresses, or have several.
+    Silent,
+    /// This is when it last did.
+    Heard(Time),
 }
 
 /// What a turn has brought.
@@ -114,7 +126,7 @@ impl Media {
         };
         let cname = format!("{:016x}", rng.u64());
         let report_at = now + REPORT_INTERVAL / 2;
-        Ok(Self { rtp, rtcp, address, cname, sending, receiving: Receiving::new(now), agreed: None, report_at })
+        Ok(Self { rtp, rtcp, address, cname, sending, receiving: Receiving::new(), agreed: None, report_at })
     }
 
     /// Where we receive RTP.
@@ -132,7 +144,11 @@ impl Media {
         if self.agreed.is_none() {
             self.sending.at = now;
         }
-        self.receiving.expected_at = now;
+        let moved = self.agreed.is_none_or(|before| before.remote != agreed.remote);
+        self.receiving.expected = match self.receiving.expected {
+            Expected::Heard(_) if !moved => Expected::Heard(now),
+            _ => Expected::Silent,
+        };
         self.sending.muted = muted;
         self.agreed = Some(agreed);
     }
@@ -183,11 +199,11 @@ impl Media {
     }
 
     pub fn stats(&self) -> MediaStats {
-        let reception = &self.receiving.reception;
+        let Receiving { reception, packets, lost_before, .. } = &self.receiving;
         MediaStats {
             packets_sent: self.sending.packets.into(),
-            packets_received: reception.received(),
-            packets_lost: reception.lost(),
+            packets_received: *packets,
+            packets_lost: lost_before + reception.lost(),
             jitter_us: reception.jitter().as_micros().try_into().unwrap_or(u64::MAX),
         }
     }
@@ -300,24 +316,32 @@ impl Media {
 }
 
 impl Receiving {
-    fn new(now: Time) -> Self {
+    fn new() -> Self {
         Self {
             ssrc: None,
             reception: Reception::new(SAMPLE_HZ),
             playout: Playout::new(PlayoutConfig::default()),
             events: EventReceiver::new(SAMPLE_HZ, EventReceiver::SILENCE),
             tones: DtmfDetector::new(),
-            expected_at: now,
+            packets: 0,
+            lost_before: 0,
+            expected: Expected::Silent,
         }
     }
 
     fn take(&mut self, now: Time, agreed: &Agreed, from: SocketAddr, packet: Packet<'_>) {
-        if Some(from) == agreed.remote {
-            self.expected_at = now;
-        } else if now.since(self.expected_at) < ELSEWHERE_AFTER {
+        // Some keep a way open with packets that say nothing.
+        if packet.payload().is_empty() {
             return;
         }
+        match self.expected {
+            _ if Some(from) == agreed.remote => self.expected = Expected::Heard(now),
+            Expected::Heard(at) if now.since(at) < ELSEWHERE_AFTER => return,
+            Expected::Heard(_) | Expected::Silent => {}
+        }
+        self.packets += 1;
         if self.ssrc.replace(packet.ssrc()) != Some(packet.ssrc()) {
+            self.lost_before += self.reception.lost();
             self.reception = Reception::new(SAMPLE_HZ);
             self.playout = Playout::new(PlayoutConfig::default());
         }

@@ -198,7 +198,7 @@ impl Run {
         self.registration.state = if may_pass { State::Waiting { retry_at: self.now + RETRY } } else { State::Off };
         let (reason, warning) = match response {
             Some(response) => warning_of(response),
-            None => (reason_phrase(status).to_owned(), None),
+            None => (reason_phrase(status).to_owned(), self.why_unsent(status)),
         };
         self.shared.emit(PhoneEvent::RegistrationFailed { status, reason, warning });
     }

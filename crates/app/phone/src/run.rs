@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use sx_engine::{Rng, Time};
-use sx_net::{Net, NetEvent, Waker};
+use sx_net::{Net, NetEvent, SendFailure, Waker};
 use sx_sip::agent::{Agent, AgentEvent, Disposition};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, StartLine, escape_user};
@@ -45,13 +45,15 @@ pub(crate) struct Run {
     pub recording: Option<Recording>,
     pub calls: u64,
     pub stop_by: Option<Time>,
+    /// Why a message could not be sent, until that is told with what comes of it.
+    pub unsent: Option<SendFailure>,
 }
 
 /// A [`NetEvent`] that borrows nothing.
 enum Arrival {
     Message(Flow, Bytes),
     Closed(Flow),
-    SendFailed(Ticket),
+    SendFailed(Ticket, SendFailure),
 }
 
 impl Run {
@@ -67,15 +69,13 @@ impl Run {
 
     /// The loop.
     pub fn until_stopped(mut self) {
+        // Opening files, sockets and certificates has taken its time.
+        self.now = self.clock.now();
         if self.config.register.is_some() {
             self.register();
         }
         loop {
-            while let Ok(command) = self.commands.try_recv() {
-                self.carry_out(command);
-            }
-            self.turn();
-            self.drain();
+            self.begin_turn();
             if self.has_stopped() {
                 break;
             }
@@ -94,6 +94,23 @@ impl Run {
         if let Some(Err(error)) = self.recording.take().map(Recording::finish) {
             tracing::error!(%error, "the recording is not whole");
         }
+    }
+
+    /// Does what was commanded, and what the time asks for.
+    fn begin_turn(&mut self) {
+        self.now = self.clock.now();
+        while let Ok(command) = self.commands.try_recv() {
+            self.carry_out(command);
+        }
+        self.turn();
+        self.drain();
+    }
+
+    /// Why what ended with this status and no answer was not sent.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.1
+    // An error of the transport is told as a 503.
+    pub fn why_unsent(&mut self, status: u16) -> Option<String> {
+        self.unsent.take().filter(|_| status == 503).map(|reason| reason.to_string())
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -235,7 +252,7 @@ impl Run {
                 }
                 NetEvent::SendFailed { ticket, to, reason } => {
                     tracing::warn!(remote = %to.remote(), %reason, "a message was not sent");
-                    Arrival::SendFailed(ticket)
+                    Arrival::SendFailed(ticket, reason)
                 }
                 NetEvent::Opened { .. } => continue,
             });
@@ -254,7 +271,10 @@ impl Run {
             }
             Arrival::Closed(flow) if flow.remote == self.config.server.address => self.connection_lost(),
             Arrival::Closed(_) => {}
-            Arrival::SendFailed(ticket) => self.agent.handle_send_failed(self.now, ticket),
+            Arrival::SendFailed(ticket, reason) => {
+                self.unsent = Some(reason);
+                self.agent.handle_send_failed(self.now, ticket);
+            }
         }
     }
 
@@ -286,4 +306,30 @@ pub(crate) fn warning_of<B: AsRef<[u8]>>(response: &Message<B>) -> (String, Opti
         _ => value.to_owned(),
     });
     (reason, warning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Server;
+    use std::net::UdpSocket;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_first_message_bears_the_time_at_which_it_was_sent() {
+        let registrar = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let server = Server::new(Transport::Udp, registrar.local_addr().expect("bound"));
+        let (commands, inbox) = channel();
+        let shared = Arc::new(Shared::default());
+        let mut run =
+            Run::open(PhoneConfig::new(server, "example.com", "alice"), inbox, shared.clone()).expect("opens");
+        let later = run.now + Duration::from_millis(20);
+        while run.clock.now() < later {
+            std::hint::spin_loop();
+        }
+        commands.send(Command::Register).expect("it listens");
+        run.begin_turn();
+        let trace = shared.trace();
+        assert!(trace[0].first_line.starts_with("REGISTER ") && trace[0].time >= later, "{trace:?}");
+    }
 }

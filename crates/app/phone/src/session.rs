@@ -162,7 +162,10 @@ impl Run {
         let Ended { status, q850, by } = ended;
         let said = call.refusal.take().filter(|said| [0, status].contains(&said.status));
         let text = || q850.map_or(reason_phrase(status), |cause| Cause(cause).text()).to_owned();
-        let warning = said.as_ref().and_then(|said| said.warning.clone());
+        let warning = match &said {
+            Some(said) => said.warning.clone(),
+            None => self.why_unsent(status),
+        };
         let reason = said.map(|said| said.reason).filter(|reason| !reason.is_empty()).unwrap_or_else(text);
         let was_refused = matches!(call.stage, Stage::Calling) && by != EndedBy::Us;
         self.close_call(call);

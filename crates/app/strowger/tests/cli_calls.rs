@@ -66,6 +66,18 @@ fn with_calls() -> (Bed, CdrStore) {
 }
 
 #[test]
+fn old_calls_are_purged_while_a_server_has_the_folder() {
+    let (bed, _store) = with_calls();
+    let out = bed.ok(&["cdr", "purge", "--before", "2026-11-20T12:02"]);
+    assert_eq!(out, "removed 2 calls from before 2026-11-20T12:02:00.000Z\n");
+    assert_eq!(bed.ok(&["cdr", "count"]), "2\n");
+    let done: Value =
+        serde_json::from_str(&bed.ok(&["cdr", "purge", "--before", "2026-11-20", "--json"])).expect("JSON");
+    assert_eq!((&done["done"], &done["calls"]), (&"purged".into(), &0.into()));
+    assert_eq!(bed.run(&["cdr", "purge"]).code, Some(2), "a time is needed");
+}
+
+#[test]
 fn calls_are_listed_the_latest_first() {
     let (bed, _store) = with_calls();
     let out = bed.ok(&["cdr", "list", "--limit", "2"]);

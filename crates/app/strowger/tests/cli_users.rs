@@ -65,6 +65,19 @@ fn users_are_listed_and_removed() {
 }
 
 #[test]
+fn a_user_is_disabled_and_enabled_and_keeps_its_password() {
+    let bed = Bed::new();
+    let run = bed.run_with(&["user", "add", "alice", "--password-stdin"], "secret\n", &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(bed.ok(&["user", "disable", "alice"]), "disabled alice@example.org\n");
+    assert!(stored(&bed, "alice").is_none(), "it may not authenticate");
+    assert!(bed.ok(&["user", "list"]).contains("alice@example.org  no "), "but is there");
+    let done: Value = serde_json::from_str(&bed.ok(&["user", "enable", "alice", "--json"])).expect("JSON");
+    assert_eq!((&done["done"], &done["name"]), (&"enabled".into(), &"alice".into()));
+    assert!(has_password(&stored(&bed, "alice").expect("alice"), "example.org", "secret"));
+}
+
+#[test]
 fn what_cannot_be_done_says_why() {
     let bed = Bed::new();
     let check = |arguments: &[&str], code, why: &str| {
@@ -77,6 +90,8 @@ fn what_cannot_be_done_says_why() {
     bed.ok(&["user", "add", "alice"]);
     check(&["user", "add", "alice"], 1, "the user alice@example.org exists");
     check(&["user", "passwd", "bob"], 1, "there is no user bob@example.org");
+    check(&["user", "disable", "bob"], 1, "there is no user bob@example.org");
+    check(&["user", "enable", "bob"], 1, "there is no user bob@example.org");
     check(&["user", "remove", "bob"], 1, "there is no user bob@example.org");
     check(&["user", "add", "bob@example.com"], 2, "exchange.domains has: example.org, example.net");
     check(&["user", "add", "b:b"], 2, "is no user name");

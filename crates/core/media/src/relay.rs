@@ -32,7 +32,7 @@ impl SessionVersion {
 ///
 /// `opened` has, for each stream, the port that faces the *other* party. A stream without one is refused, one that
 /// the party has refused stays so. Addresses (`o=`, `c=`), ports and `a=rtcp` become ours, what ICE and bundling say
-/// about transports is left out, hold in the manner of RFC 2543 (an address of zeros) becomes a direction, and every
+/// about transports and what tells of the party's machine (its name, `a=tool`, `cname`s) is left out or replaced, hold in the manner of RFC 2543 (an address of zeros) becomes a direction, and every
 /// other line is passed on byte for byte.
 ///
 /// # Errors
@@ -90,6 +90,7 @@ fn rewrite(
         media: edits,
         drop_ice: true,
         drop_bundle: true,
+        hide_maker: Some(version.session),
     })
 }
 

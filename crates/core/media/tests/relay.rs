@@ -48,6 +48,19 @@ fn nothing_of_the_party_s_addresses_is_passed_on() {
 }
 
 #[test]
+fn nothing_of_the_party_s_machine_is_passed_on() {
+    let head = "v=0\r\no=alice 7 1 IN IP4 10.0.0.5\r\ns=pbx.inside.example\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\na=tool:pbx 1.2\r\n";
+    let rest = "m=audio 4000 RTP/AVP 0\r\na=ssrc:1 cname:alice@pbx.inside.example\r\na=x-flags:10.0.0.5\r\n\
+        m=message 7000 TCP/MSRP *\r\na=path:msrp://pbx.inside.example:7000/x;tcp\r\n";
+    let text = relay_description(format!("{head}{rest}").as_bytes(), &[opened(20000)], VERSION).expect("well formed");
+    let expected = "m=audio 20000 RTP/AVP 0\r\na=ssrc:1 cname:99-0\r\nm=message 0 TCP/MSRP *\r\n";
+    assert_eq!(String::from_utf8_lossy(&text), ours(expected));
+    let again = SessionVersion { version: 5, ..VERSION };
+    let again = relay_description(format!("{head}{rest}").as_bytes(), &[opened(20000)], again).expect("well formed");
+    assert!(String::from_utf8_lossy(&again).contains("cname:99-0\r\n"), "a source keeps its name");
+}
+
+#[test]
 fn a_session_without_ports_hides_the_party_all_the_same() {
     let text = relay_description(party("m=audio 4000 RTP/AVP 0\r\n").as_bytes(), &[], VERSION).expect("well formed");
     let text = String::from_utf8_lossy(&text);

@@ -125,6 +125,8 @@ counters! {
     tls_certificate_wrong_name, "tls_failures", "certificate_wrong_name";
     /// TLS: the peer's certificate is not trusted.
     tls_certificate_untrusted, "tls_failures", "certificate_untrusted";
+    /// TLS: the peer's certificate is an authority's.
+    tls_certificate_is_authority, "tls_failures", "certificate_is_authority";
     /// TLS: the peer's certificate is bad in another way.
     tls_certificate_bad, "tls_failures", "certificate_bad";
     /// TLS: the peer refused with an alert.
@@ -180,6 +182,7 @@ impl NetCounters {
             TlsFailure::CertificateExpired => &self.tls_certificate_expired,
             TlsFailure::CertificateWrongName => &self.tls_certificate_wrong_name,
             TlsFailure::CertificateUntrusted => &self.tls_certificate_untrusted,
+            TlsFailure::CertificateIsAuthority => &self.tls_certificate_is_authority,
             TlsFailure::CertificateBad => &self.tls_certificate_bad,
             TlsFailure::PeerAlert => &self.tls_peer_alert,
             TlsFailure::PeerMisbehaved => &self.tls_peer_misbehaved,

@@ -156,6 +156,9 @@ pub enum TlsFailure {
     /// Nobody we trust has signed the peer's certificate.
     #[error("the peer's certificate is not trusted")]
     CertificateUntrusted,
+    /// The peer shows the certificate of an authority, which is not itself among those that are trusted.
+    #[error("the peer's certificate is an authority's (CA:TRUE) and not itself trusted")]
+    CertificateIsAuthority,
     /// The peer's certificate is bad in another way.
     #[error("the peer's certificate is bad")]
     CertificateBad,

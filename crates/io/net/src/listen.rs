@@ -61,7 +61,7 @@ impl Net {
     pub(crate) fn listen(&mut self, listener: &Listener) -> Result<(), NetError> {
         let Listener { transport, address } = *listener;
         let link = next_link();
-        if transport.is_secure() && self.tls.is_none() {
+        if transport.is_secure() && !self.tls.as_ref().is_some_and(|tls| tls.has_identity()) {
             return Err(NetError::TlsMissing { transport, address });
         }
         if transport == Transport::Udp {

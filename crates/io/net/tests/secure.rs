@@ -269,6 +269,91 @@ fn settings_that_cannot_work_name_their_fault() {
     let settings = TlsSettings { version_min: TlsVersion::V13, ..authority.settings(good.clone()) };
     let config = build(&settings);
     assert_eq!(config.certificates().len(), 1);
-    assert_eq!(config.not_after(), config.certificates()[0].not_after);
+    assert_eq!(config.not_after(), Some(config.certificates()[0].not_after));
     assert!(!format!("{settings:?}").contains("KEY"), "a key is never printed");
+}
+
+/// As `openssl req -x509` makes it: signed by itself, and an authority's.
+fn self_signed(names: &[&str]) -> CertificateSource {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let chain = params.self_signed(&key).expect("a certificate").pem().into_bytes();
+    CertificateSource { chain: Pem::Bytes(chain), key: Pem::Bytes(key.serialize_pem().into_bytes()), names: vec![] }
+}
+
+#[test]
+fn who_only_connects_needs_no_certificate_and_verifies_all_the_same() {
+    let (authority, others) = (Authority::new(), Authority::new());
+    let mut server = bed(&authority.settings(authority.sign(&["a.example"])));
+    let there = server.address(Transport::Tls);
+    for (trusted, name, expected) in [
+        (&authority, "a.example", None),
+        (&authority, "b.example", Some(TlsFailure::CertificateWrongName)),
+        (&others, "a.example", Some(TlsFailure::CertificateUntrusted)),
+    ] {
+        let trust = TrustAnchors::Files(vec![Pem::Bytes(trusted.pem.clone())]);
+        let tls = TlsConfig::client_only(&trust, TlsVersion::V12).expect("an authority");
+        assert!(!tls.has_identity() && tls.not_after().is_none());
+        let mut bed = Bed::new(&[], NetLimits::default(), Some(Arc::new(tls)));
+        bed.send_to(Transport::Tls, there, Some(name), &message("OPTIONS", ""), 1);
+        bed.until("an outcome", |bed| {
+            server.turn();
+            !bed.seen.is_empty()
+        });
+        match (expected, &bed.seen[0]) {
+            (None, bed::Event::Opened(flow, Some(peer))) => assert_eq!((flow.remote, dns(peer)), (there, "a.example")),
+            (Some(failure), bed::Event::SendFailed(_, _, reason)) => {
+                assert_eq!(*reason, SendFailure::Closed(CloseReason::Tls(failure)));
+            }
+            (expected, seen) => panic!("{name}: {expected:?} but {seen:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_listens_without_a_certificate() {
+    let authority = Authority::new();
+    let trust = TrustAnchors::Files(vec![Pem::Bytes(authority.pem.clone())]);
+    let client = Arc::new(TlsConfig::client_only(&trust, TlsVersion::V12).expect("an authority"));
+    let listener = sx_net::Listener { transport: Transport::Tls, address: "127.0.0.1:0".parse().expect("an address") };
+    let limits = NetLimits::default();
+    let config = sx_net::NetConfig { listeners: vec![listener], tls: Some(client), limits };
+    assert!(matches!(sx_net::Net::open(0, &config, START), Err(sx_net::NetError::TlsMissing { .. })));
+}
+
+#[test]
+fn a_peer_whose_own_certificate_is_trusted_is_trusted_though_it_is_an_authority() {
+    let (authority, pbx) = (Authority::new(), self_signed(&["pbx.example"]));
+    let other = self_signed(&["pbx.example"]);
+    let mut server = bed(&authority.settings(pbx.clone()));
+    let there = server.address(Transport::Tls);
+    let is_authority = SendFailure::Closed(CloseReason::Tls(TlsFailure::CertificateIsAuthority));
+    for (trusted, expected) in [(&pbx, None), (&other, Some(is_authority))] {
+        let trust = TrustAnchors::Files(vec![trusted.chain.clone()]);
+        let tls = TlsConfig::client_only(&trust, TlsVersion::V12).expect("a certificate");
+        let mut bed = Bed::new(&[], NetLimits::default(), Some(Arc::new(tls)));
+        bed.send_to(Transport::Tls, there, Some("pbx.example"), &message("OPTIONS", ""), 1);
+        bed.until("an outcome", |bed| {
+            server.turn();
+            !bed.seen.is_empty()
+        });
+        let failed = bed.seen.iter().find_map(|event| match event {
+            bed::Event::SendFailed(_, _, reason) => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(failed, expected);
+    }
+
+    // The other way round: the same certificate, shown by who connects to us.
+    let mut settings = authority.settings(authority.sign(&["a.example"]));
+    settings.client_authentication = ClientAuthentication::Required(vec![pbx.chain.clone()]);
+    let mut bed = bed(&settings);
+    let mut peer = client(&bed, &authority, Some(&pbx), "a.example");
+    handshake(&mut bed, &mut peer).expect("trusted");
+    bed.until("it is open", |bed| bed.opened().len() == 1);
+    let mut stranger = client(&bed, &authority, Some(&other), "a.example");
+    let _ = handshake(&mut bed, &mut stranger);
+    bed.until("the refusal", |bed| bed.net.counters().tls_certificate_is_authority.value() == 1);
 }

@@ -44,7 +44,7 @@ mod users;
 
 pub use cdr::{
     CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
-    ExportError, FoldError, Recovery,
+    ExportError, FoldError, PurgeError, Recovery,
 };
 pub use database::OpenDatabaseError;
 pub use error::{DatabaseError, FileError};

@@ -1,6 +1,7 @@
 //! Copying a description while changing no more than one is told to.
 
 use crate::description::Section;
+use crate::maker::Maker;
 use crate::media::payload_type;
 use crate::parse::word;
 use crate::write::Text;
@@ -23,6 +24,10 @@ pub struct Edit<'e> {
     pub drop_ice: bool,
     /// Leave out that media sections share one transport: `group:BUNDLE` and `bundle-only`.
     pub drop_bundle: bool,
+    /// Leave out what else tells of the machine and the person who made the description: the session's name, `u=`, `e=`
+    /// and `p=`, `tool`, `source-filter` and the like, and any attribute that repeats an address of `o=` or `c=`. A
+    /// source whose `cname` tells of its host gets another, made of this number.
+    pub hide_maker: Option<u64>,
 }
 
 /// A new `o=` line.
@@ -67,6 +72,7 @@ impl Description<'_> {
     pub fn edit(&self, edit: &Edit<'_>) -> Vec<u8> {
         let mut text = Text::with_capacity(self.size_hint());
         let mut has_session_address = false;
+        let maker = edit.hide_maker.map(|session| Maker::of(self, session));
         self.write_session(&mut text, |text, line| match line.kind {
             b'o' => self.edit_origin(text, line, edit.origin),
             b'c' => {
@@ -76,13 +82,14 @@ impl Description<'_> {
             //= https://www.rfc-editor.org/rfc/rfc3605#section-2.1
             // The attribute has no meaning for a session, and an address in it would stay.
             b'a' if edit.drops(line) || line.attribute("rtcp").is_some() => {}
+            _ if maker.as_ref().is_some_and(|maker| maker.hide(text, line)) => {}
             _ => text.copy(line),
         });
         let session_address = has_session_address.then_some(edit.address);
         for (index, section) in self.sections.iter().enumerate() {
             let refused = MediaEdit::refused(edit.address);
             let media = edit.media.get(index).unwrap_or(&refused);
-            self.edit_section(&mut text, section, edit, media, session_address);
+            self.edit_section(&mut text, section, edit, media, (session_address, maker.as_ref()));
         }
         text.into_bytes()
     }
@@ -141,7 +148,7 @@ impl Description<'_> {
         section: &Section<'_>,
         edit: &Edit<'_>,
         media: &MediaEdit,
-        session_address: Option<IpAddr>,
+        (session_address, maker): (Option<IpAddr>, Option<&Maker<'_>>),
     ) {
         let lines = &self.lines[section.first + 1..section.end];
         let port = if section.media.port == 0 { 0 } else { media.rtp.port() };
@@ -172,8 +179,10 @@ impl Description<'_> {
                     }
                     Changed::RtcpMuxOnly if media.rtcp_mux.is_some() => {}
                     Changed::Direction if media.direction.is_some() => {}
+                    _ if maker.is_some_and(|maker| maker.hide(text, line)) => {}
                     _ => text.copy(line),
                 },
+                _ if maker.is_some_and(|maker| maker.hide(text, line)) => {}
                 _ => text.copy(line),
             }
         }

@@ -30,6 +30,7 @@
 mod address;
 mod description;
 mod edit;
+mod maker;
 mod media;
 mod offer_answer;
 mod parse;

@@ -12,7 +12,7 @@ fn at(port: u16) -> MediaEdit {
 }
 
 fn plain(media: &[MediaEdit]) -> Edit<'_> {
-    Edit { origin: None, address: OURS, media, drop_ice: false, drop_bundle: false }
+    Edit { origin: None, address: OURS, media, drop_ice: false, drop_bundle: false, hide_maker: None }
 }
 
 fn edited(text: &str, edit: &Edit<'_>) -> String {
@@ -112,6 +112,25 @@ fn ice_and_bundling_are_dropped_when_told() {
         &edit,
         "a=group:LS 0\r\nm=audio 20000 RTP/AVP 0\r\na=mid:0\r\na=icecream\r\n",
     );
+}
+
+#[test]
+fn who_made_it_is_hidden_when_told() {
+    let media = [at(20000), at(20002)];
+    let edit = Edit { hide_maker: Some(77), ..plain(&media) };
+    let text = "v=0\r\no=jdoe 7 3 IN IP4 10.0.0.5\r\ns=call from 10.0.0.5\r\ni=title\r\nu=http://10.0.0.5/\r\n\
+         e=jdoe@example.com\r\np=+1 2\r\nc=IN IP4 10.0.0.5/127\r\nb=AS:64\r\nt=0 0\r\na=tool:pbx 1.2\r\n\
+         a=source-filter: incl IN IP4 * 10.9.9.9\r\na=x-own:via 10.0.0.5;y\r\na=x-other:10.0.0.51\r\na=sendrecv\r\n\
+         m=audio 4000 RTP/AVP 0\r\na=ssrc:11 cname:jdoe@10.0.0.5\r\na=ssrc:11 label:x\r\na=ssrc:12 cname:10.0.0.6\r\n\
+         a=rtpmap:0 PCMU/8000\r\nm=video 4002 RTP/AVP 31\r\nc=IN IP6 2001:db8::5\r\na=x-mine:[2001:db8::5]:1\r\n\
+         a=ssrc:13 cname: jdoe@10.0.0.5\r\na=ssrc:14 cname:q8Zr+/3kT1uV\r\n";
+    let expected = "v=0\r\no=jdoe 7 3 IN IP4 10.0.0.5\r\ns=-\r\ni=title\r\n\
+         c=IN IP4 198.51.100.1\r\nb=AS:64\r\nt=0 0\r\n\
+         a=x-other:10.0.0.51\r\na=sendrecv\r\n\
+         m=audio 20000 RTP/AVP 0\r\na=ssrc:11 cname:77-0\r\na=ssrc:11 label:x\r\na=ssrc:12 cname:77-1\r\n\
+         a=rtpmap:0 PCMU/8000\r\nm=video 20002 RTP/AVP 31\r\nc=IN IP4 198.51.100.1\r\n\
+         a=ssrc:13 cname:77-0\r\na=ssrc:14 cname:q8Zr+/3kT1uV\r\n";
+    assert_eq!(edited(text, &edit), expected);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("sip.tls.key", Path, Absent("none"), "Its private key (PEM)."),
     key("sip.tls.client_ca", Path, Absent("none"), "The authorities that client certificates must come from (PEM)."),
     key("sip.tls.client_certificate", Choice(&["none", "optional", "required"]), Is("\"none\""), "Must clients show a certificate?"),
-    key("sip.tls.trust", Paths, Is("[\"/etc/ssl/certs/ca-certificates.crt\"]"), "The authorities that servers we call must be certified by (PEM); read when TLS is used."),
+    key("sip.tls.trust", Paths, Is("[\"/etc/ssl/certs/ca-certificates.crt\"]"), "The authorities that servers we call must be certified by (PEM). A server may also show a certificate that is itself in one of these files."),
     key("sip.tls.sni", ENTRIES, Is("[]"), "Further certificates, chosen by the server name a peer asks for."),
     key("sip.tls.sni[].name", HOST, Required, "The server name."),
     key("sip.tls.sni[].certificate", Path, Required, "The certificate shown for it (PEM)."),
@@ -155,6 +155,9 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("http", Section, NOTHING, "The server for probes and metrics."),
     key("http.listen", SOCKET, Is("\"127.0.0.1:8080\""), "Where it listens. It asks nobody who they are: keep it from the public."),
+
+    key("cdr", Section, NOTHING, "Call detail records."),
+    key("cdr.keep_days", number(0, 36_500, "days"), Is("0"), "Records of calls that came longer ago are removed; 0 keeps them for ever. Their room in the database is used again; the file does not shrink."),
 
     key("hep", Section, Absent("no copies are sent"), "Copies of signalling for a capture server (HEP version 3)."),
     key("hep.address", HOST_PORT, Required, "The collector; port 9060 when none is given."),

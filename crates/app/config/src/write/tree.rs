@@ -24,6 +24,7 @@ pub(crate) fn config(config: &Config) -> Table {
     let danger = Builder::default()
         .flag("accept_any_certificate", config.danger.accept_any_certificate)
         .flag("unauthenticated_calls", config.danger.unauthenticated_calls);
+    let keep_days = config.cdr.keep.map_or(0, |keep| keep.as_secs() / 86_400);
     let hep = config.hep.as_ref().map(|hep| {
         Builder::default()
             .text("address", &hep.address)
@@ -38,6 +39,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
         .tables("route", config.routes.iter().map(|each| route(each)))
         .table("http", Builder::default().text("listen", config.http.listen))
+        .table("cdr", Builder::default().number("keep_days", keep_days as usize))
         .table_if("hep", hep)
         .table("log", log)
         .table("danger", danger)

@@ -121,7 +121,18 @@ fn directory(realm: &str) -> Arc<Directory> {
 
 /// A worker that knows no call.
 pub fn worker(now: Time, number: u16, workers: u16, tables: &Arc<Tables>, seed: u64) -> Worker {
-    let settings = WorkerSettings {
+    worker_with(now, number, workers, tables, seed, |_| {})
+}
+
+fn worker_with(
+    now: Time,
+    number: u16,
+    workers: u16,
+    tables: &Arc<Tables>,
+    seed: u64,
+    change: impl FnOnce(&mut WorkerSettings),
+) -> Worker {
+    let mut settings = WorkerSettings {
         worker: number,
         workers,
         agent: AgentConfig { worker: number, ..AgentConfig::default() },
@@ -131,6 +142,7 @@ pub fn worker(now: Time, number: u16, workers: u16, tables: &Arc<Tables>, seed: 
         transactions_max: 100_000,
         udp_request_bytes_max: 65_000,
     };
+    change(&mut settings);
     let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
     let locals =
         Locals { worker: number, links: vec![link], outward_v4: Ipv4Addr::LOCALHOST, outward_v6: Ipv6Addr::LOCALHOST };
@@ -142,6 +154,13 @@ impl Bench {
     /// An exchange of one worker.
     pub fn new(config: &str) -> Self {
         Self::with_workers(config, 1)
+    }
+
+    /// An exchange of one worker with other settings.
+    pub fn with_settings(config: &str, change: impl FnOnce(&mut WorkerSettings)) -> Self {
+        let mut bench = Self::new(config);
+        bench.workers = vec![worker_with(START, 0, 1, &bench.tables, 100, change)];
+        bench
     }
 
     pub fn with_workers(config: &str, workers: u16) -> Self {

@@ -120,6 +120,28 @@ fn a_stranger_is_not_heard_while_the_other_party_speaks() {
 }
 
 #[test]
+fn who_sends_from_elsewhere_is_heard_from_the_first_packet() {
+    let mut ends = pair(None);
+    // As with an exchange that names one of its addresses and sends from another.
+    let elsewhere = SocketAddr::new(IP, 9);
+    ends[0].media.change(START, agreed(elsewhere, None), false);
+    run(&mut ends[1..], 0, 1_000);
+    run(&mut ends[..1], 0, 1_000);
+    let (sent, stats) = (ends[1].media.stats().packets_sent, ends[0].media.stats());
+    assert_eq!((sent, stats.packets_received, stats.packets_lost), (50, 50, 0));
+}
+
+#[test]
+fn a_new_source_adds_to_what_was_counted() {
+    let mut ends = pair(None);
+    run(&mut ends, 0, 1_000);
+    let before = ends[0].media.stats().packets_received;
+    ends[1].media.sending.ssrc = Ssrc(7);
+    run(&mut ends, 1_000, 2_000);
+    assert_eq!(ends[0].media.stats().packets_received, before + 50);
+}
+
+#[test]
 fn reports_are_sent_each_5_s_and_say_goodbye() {
     let mut ends = pair(None);
     let (observer, mut buffer) = (UdpSocket::bind((IP, 0)).expect("a socket"), [0; 500]);

@@ -48,6 +48,14 @@ Examples:
   strowger cdr export --attempts --output attempts.csv
   strowger cdr export --format json --from 2026-11-20 --to 2026-11-21";
 
+const PURGE_HELP: &str = "\
+What is removed cannot be brought back; export it before. The key cdr.keep_days has the exchange do this by itself.
+The room in the database is used again; the file does not shrink.
+
+Examples:
+  strowger cdr purge --before 2026-01-01
+  strowger cdr purge --before 2026-01-01T12:00+01:00 --json";
+
 /// What can be done with call detail records.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CdrCommand {
@@ -87,6 +95,13 @@ pub(crate) enum CdrCommand {
         /// Write to this file instead of standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Remove old calls
+    #[command(after_help = PURGE_HELP)]
+    Purge {
+        /// Calls that came before this time
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        before: u64,
     },
 }
 
@@ -138,7 +153,8 @@ pub(crate) fn run_cdr(config: &Config, command: CdrCommand, json: bool) -> anyho
     let data = &config.exchange.data;
     // Attaching would create it, and a mistyped folder would look like one without calls.
     ensure!(data.is_dir(), "there is no data folder {}", data.display());
-    let reader = SharedFolder::attach(data)?.cdrs()?;
+    let folder = SharedFolder::attach(data)?;
+    let reader = folder.cdrs()?;
     match command {
         CdrCommand::List { which, limit } => {
             let filter = CdrFilter { latest_first: true, limit: Some(limit), ..which.filter() };
@@ -155,6 +171,13 @@ pub(crate) fn run_cdr(config: &Config, command: CdrCommand, json: bool) -> anyho
         CdrCommand::Count { which } => {
             let count = reader.count(&which.filter())?;
             if json { output::json_line(&json!({ "count": count })) } else { output::text(&format!("{count}\n")) }
+        }
+        CdrCommand::Purge { before } => {
+            let calls = folder.purge_cdrs(before)?;
+            if json {
+                return output::json_line(&json!({ "done": "purged", "calls": calls, "before": time(before) }));
+            }
+            output::text(&format!("removed {calls} calls from before {}\n", time(before)))
         }
         CdrCommand::Export { which, format, attempts, output } => {
             let format = format.unwrap_or(if json { Format::Json } else { Format::Csv });

@@ -13,7 +13,7 @@ mod password;
 mod user;
 mod when;
 
-pub use configuration::load_config;
+pub use configuration::Wanted;
 pub use password::random as random_password;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -21,7 +21,6 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use sx_config::{Config, LogLevel};
 
 /// All that can be said on the command line.
 #[derive(Debug, Parser)]
@@ -134,35 +133,20 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completion { shell } => return completion(shell),
         _ => {}
     }
-    let path = configuration::find(cli.config);
-    let mut config = match load_config(path.as_deref()) {
+    let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
+    let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
+    let config = match wanted.load() {
         Ok(config) => config,
         Err(errors) => return configuration::report(&errors, json),
     };
-    if let Some(data) = cli.data {
-        config.exchange.data = data;
-    }
     match cli.command {
-        Command::Check => configuration::run_check(&config, path.as_deref(), json),
+        Command::Check => configuration::run_check(&config, wanted.path.as_deref(), json),
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
         Command::Drain(args) => drain::run_drain(&config, args, json),
-        _ => {
-            raise_log_level(&mut config, cli.verbose);
-            crate::serve::run(config, path.as_deref())
-        }
+        _ => crate::serve::run(config, &wanted),
     }
-}
-
-/// `-v` adds to what the configuration says, and never takes away from it.
-fn raise_log_level(config: &mut Config, verbose: u8) {
-    let wanted = match verbose {
-        0 => return,
-        1 => LogLevel::Debug,
-        _ => LogLevel::Trace,
-    };
-    config.log.level = config.log.level.max(wanted);
 }
 
 fn completion(shell: Shell) -> anyhow::Result<ExitCode> {
@@ -262,16 +246,5 @@ mod tests {
             command.get_subcommands().for_each(check);
         }
         check(&Cli::command());
-    }
-
-    #[test]
-    fn verbosity_only_adds() {
-        let mut config = Config::default();
-        config.log.level = LogLevel::Trace;
-        raise_log_level(&mut config, 1);
-        assert_eq!(config.log.level, LogLevel::Trace);
-        config.log.level = LogLevel::Error;
-        raise_log_level(&mut config, 1);
-        assert_eq!(config.log.level, LogLevel::Debug);
     }
 }

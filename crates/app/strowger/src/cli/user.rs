@@ -21,6 +21,7 @@ authentication needs; they are made with the realm of the configuration (sip.rea
 Examples:
   strowger user add alice
   strowger user list
+  strowger user disable alice
   strowger user remove alice";
 
 const ADD_HELP: &str = "\
@@ -42,6 +43,19 @@ const LIST_HELP: &str = "\
 Examples:
   strowger user list
   strowger user list --json | jq -r .name";
+
+const ENABLE_HELP: &str = "\
+Examples:
+  strowger user enable alice
+  strowger user enable alice@example.org --json";
+
+const DISABLE_HELP: &str = "\
+The user stays, and its password with it, but may neither register nor call until it is enabled again. A registration
+there is stays until it expires, and a call until it ends.
+
+Examples:
+  strowger user disable alice
+  strowger user disable alice@example.org --json";
 
 const REMOVE_HELP: &str = "\
 Examples:
@@ -69,6 +83,20 @@ pub(crate) enum UserCommand {
     /// List all users
     #[command(after_help = LIST_HELP)]
     List,
+    /// Let a user register and call again
+    #[command(after_help = ENABLE_HELP)]
+    Enable {
+        /// The user; without a domain, of the first domain of the configuration
+        #[arg(value_name = "NAME[@DOMAIN]")]
+        user: String,
+    },
+    /// Let a user neither register nor call, without removing it
+    #[command(after_help = DISABLE_HELP)]
+    Disable {
+        /// The user; without a domain, of the first domain of the configuration
+        #[arg(value_name = "NAME[@DOMAIN]")]
+        user: String,
+    },
     /// Remove a user
     #[command(after_help = REMOVE_HELP)]
     Remove {
@@ -118,6 +146,8 @@ pub(crate) fn run_user(config: &Config, command: UserCommand, json: bool) -> any
             known_users(config)?.passwd(&name, &domain, hashes).map_err(blamed)?;
             say("changed", &name, &domain, Some(&password), json)
         }
+        UserCommand::Enable { user } => set_enabled(config, &user, true, json),
+        UserCommand::Disable { user } => set_enabled(config, &user, false, json),
         UserCommand::Remove { user } => {
             let (name, domain) = named(config, &user);
             known_users(config)?.remove(&name, &domain).map_err(blamed)?;
@@ -130,6 +160,12 @@ pub(crate) fn run_user(config: &Config, command: UserCommand, json: bool) -> any
             import(config, &domain, &file, json)
         }
     }
+}
+
+fn set_enabled(config: &Config, user: &str, enabled: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let (name, domain) = named(config, user);
+    known_users(config)?.set_enabled(&name, &domain, enabled).map_err(blamed)?;
+    say(if enabled { "enabled" } else { "disabled" }, &name, &domain, None, json)
 }
 
 /// The users of a folder that must be there: a mistyped one would look like one without users.

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use sx_config::Config;
-use sx_net::tls::{CertificateSource, Pem, TrustAnchors};
+use sx_net::tls::{Pem, TrustAnchors};
 use sx_phone::Server;
 use sx_sip::digest::{Algorithm, Ha1};
 use sx_store::{DataFolder, UserRecord};
@@ -17,7 +17,6 @@ pub struct Setup {
     pub certificate: PathBuf,
     /// Where the exchange sends copies of its signalling.
     pub collector: UdpSocket,
-    key: PathBuf,
     passwords: Vec<(String, String)>,
     temporary: bool,
 }
@@ -35,7 +34,7 @@ impl Setup {
         let collector = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let config = configuration(&data, &certificate, &key, collector.local_addr()?, once)?;
         let passwords = add_users(&data, &config)?;
-        Ok(Self { config, data, certificate, collector, key, passwords, temporary })
+        Ok(Self { config, data, certificate, collector, passwords, temporary })
     }
 
     /// The exchange's domain.
@@ -53,11 +52,6 @@ impl Setup {
         let mut server = Server::new(Transport::Tls, address);
         server.tls.name = Some(self.domain().to_owned());
         server.tls.trust = TrustAnchors::Files(vec![Pem::File(self.certificate.clone())]);
-        server.tls.identity = Some(CertificateSource {
-            chain: Pem::File(self.certificate.clone()),
-            key: Pem::File(self.key.clone()),
-            names: Vec::new(),
-        });
         server
     }
 

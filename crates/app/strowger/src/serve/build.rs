@@ -1,8 +1,9 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
+use super::admission::Admission;
 use super::clock::Clock;
 use super::hep::HepExport;
-use super::metrics::Watch;
+use super::metrics::{CertificateExpiry, Watch};
 use super::pace::Pace;
 use super::shell::{Mail, Mailbox, Shell};
 use super::tls;
@@ -42,6 +43,7 @@ pub struct Exchange {
     users: Users,
     users_version: u64,
     outward: (Ipv4Addr, Ipv6Addr),
+    expiry: Arc<CertificateExpiry>,
     // Dropped last, after the writers on the workers' threads are gone.
     records: CdrStore,
     _resolver: Arc<Resolver>,
@@ -79,7 +81,7 @@ impl Exchange {
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
-        let mut records = open_records(&data)?;
+        let mut records = open_records(&config, &data)?;
         let tls = tls::build(&config, clock.now())?;
         let open = |worker| open_net(&config, worker, tls.as_ref(), clock.now());
         let parts = (0..config.exchange.workers as u16).map(open).collect::<anyhow::Result<Vec<Parts>>>()?;
@@ -88,9 +90,9 @@ impl Exchange {
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
-        let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
-        let mut threads = Vec::new();
-        let mut counts = Vec::new();
+        let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
+        let mut watch = Watch::new(rtp.clone(), records.counters().clone(), expiry.clone());
+        let (mut threads, mut counts) = (Vec::new(), Vec::new());
         for (number, part) in parts.into_iter().enumerate() {
             let name = format!("worker-{number}");
             let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;
@@ -119,7 +121,7 @@ impl Exchange {
                 hep: config.hep.as_ref().map(HepExport::open).transpose()?,
                 clock,
                 pace: Pace::new(config.sip.coalesce),
-                drained: false,
+                admission: Admission::default(),
                 storing,
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
@@ -137,6 +139,7 @@ impl Exchange {
             users,
             users_version,
             outward,
+            expiry,
             records,
             _resolver: resolver,
             _data: data,
@@ -210,7 +213,9 @@ impl Exchange {
     /// When it does not fit together: nothing is changed then.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
         let tables = Arc::new(build_tables(&config, self.outward)?);
-        let tls = tls::build(&config, self.clock.now())?;
+        // Addresses that show a certificate do so until a restart, whatever the configuration says of them now.
+        let shows = self.listening.iter().any(|(transport, _)| transport.is_secure());
+        let tls = tls::build(&config, self.clock.now())?.filter(|tls| tls.has_identity() || !shows);
         let changes = sx_config::diff(&self.config, &config);
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Tables(tables.clone()));
@@ -218,6 +223,10 @@ impl Exchange {
                 mailbox.post(Mail::Tls(tls.clone()));
             }
         }
+        if let Some(tls) = &tls {
+            self.expiry.set(tls);
+        }
+        self.records.keep(config.cdr.keep);
         self.config = config;
         Ok(changes)
     }
@@ -238,8 +247,8 @@ impl Exchange {
     }
 }
 
-fn open_records(data: &DataFolder) -> anyhow::Result<CdrStore> {
-    let options = CdrOptions { fold_interval: FOLD, ..CdrOptions::default() };
+fn open_records(config: &Config, data: &DataFolder) -> anyhow::Result<CdrStore> {
+    let options = CdrOptions { fold_interval: FOLD, keep: config.cdr.keep, ..CdrOptions::default() };
     let (records, recovery) = CdrStore::open(data, &options)?;
     info!(?recovery, "call detail records are open");
     Ok(records)

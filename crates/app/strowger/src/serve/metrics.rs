@@ -1,8 +1,9 @@
 //! What probes and scrapers are told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use sx_engine::Time;
 use sx_exchange::{Counts, REFUSALS};
 use sx_http::{Component, MetricsText, Status};
 use sx_io_rtp::PacketThreads;
@@ -15,13 +16,33 @@ pub struct Watch {
     workers: Vec<(Arc<Counts>, Arc<NetCounters>, Arc<AtomicBool>)>,
     rtp: Arc<PacketThreads>,
     records: Arc<CdrCounters>,
-    tls: Option<Arc<TlsConfig>>,
+    expiry: Arc<CertificateExpiry>,
     started: Instant,
 }
 
+/// When the first of our certificates expires, which a reload may change.
+#[derive(Debug)]
+pub struct CertificateExpiry(Mutex<Option<Time>>);
+
+impl CertificateExpiry {
+    /// Of the certificates that are shown at the start.
+    pub fn of(tls: Option<&TlsConfig>) -> Self {
+        Self(Mutex::new(tls.and_then(TlsConfig::not_after)))
+    }
+
+    /// These certificates are shown from now on.
+    pub fn set(&self, tls: &TlsConfig) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tls.not_after();
+    }
+
+    fn time(&self) -> Option<Time> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Watch {
-    pub fn new(rtp: Arc<PacketThreads>, records: Arc<CdrCounters>, tls: Option<Arc<TlsConfig>>) -> Self {
-        Self { workers: Vec::new(), rtp, records, tls, started: Instant::now() }
+    pub fn new(rtp: Arc<PacketThreads>, records: Arc<CdrCounters>, expiry: Arc<CertificateExpiry>) -> Self {
+        Self { workers: Vec::new(), rtp, records, expiry, started: Instant::now() }
     }
 
     /// A worker to be watched.
@@ -60,19 +81,18 @@ impl Watch {
         for (name, help, read) in counters {
             out.counter(name, "", help).sample(&[], self.sum(read));
         }
-        let gauges: [(&str, &str, Read); 4] = [
+        let gauges: [(&str, &str, Read); 3] = [
             ("strowger_calls", "Calls at the moment.", |c| &c.calls),
             ("strowger_legs", "Legs of calls at the moment.", |c| &c.legs),
             ("strowger_bindings", "Registered contacts at the moment.", |c| &c.bindings),
-            (
-                "strowger_trunks_healthy",
-                "Trunks that answer their probes, or are not probed; of the first worker.",
-                |c| &c.trunks_healthy,
-            ),
         ];
         for (name, help, read) in gauges {
             out.gauge(name, "", help).sample(&[], self.sum(read));
         }
+        // Every worker knows of every trunk, so that one of them says how many there are.
+        let healthy = self.workers.first().map_or(0, |(counts, _, _)| counts.trunks_healthy.load(Ordering::Relaxed));
+        out.gauge("strowger_trunks_healthy", "", "Trunks that answer their probes, or are not probed.")
+            .sample(&[], healthy);
         out.gauge("strowger_sip_transactions", "", "SIP transactions at the moment.")
             .sample(&[("side", "client")], self.sum(|c| &c.client_transactions))
             .sample(&[("side", "server")], self.sum(|c| &c.server_transactions));
@@ -132,9 +152,15 @@ impl Watch {
             .sample(&[], journal.records.load(Ordering::Relaxed));
         out.counter("strowger_cdr_commit_failures", "", "Writes of the journal that the file system refused.")
             .sample(&[], journal.commit_failures.load(Ordering::Relaxed));
+        out.counter(
+            "strowger_cdr_purged",
+            "",
+            "Calls whose records were removed because they had been kept long enough.",
+        )
+        .sample(&[], self.records.calls_purged.load(Ordering::Relaxed));
         out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.")
             .sample(&[], self.records.fold_lag());
-        if let Some(expiry) = self.tls.as_ref().map(|tls| tls.not_after()) {
+        if let Some(expiry) = self.expiry.time() {
             out.gauge(
                 "strowger_tls_certificate_expiry_seconds",
                 "seconds",

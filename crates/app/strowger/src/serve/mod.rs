@@ -1,5 +1,6 @@
 //! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
 
+mod admission;
 mod build;
 mod clock;
 mod hep;
@@ -8,6 +9,8 @@ mod metrics;
 mod pace;
 mod shell;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use build::Exchange;
@@ -15,16 +18,15 @@ pub use clock::pause;
 pub use log::start_logging;
 pub use signals::Signals;
 
-use crate::cli::load_config;
+use crate::cli::Wanted;
 use signals::Signal;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
 use tracing::{error, info, warn};
 
-/// Runs an exchange until it is told to stop. The exit code says whether it ended in order.
-pub fn run(config: Config, config_path: Option<&Path>) -> anyhow::Result<ExitCode> {
+/// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
+pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     start_logging(&config.log);
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
@@ -32,7 +34,7 @@ pub fn run(config: Config, config_path: Option<&Path>) -> anyhow::Result<ExitCod
     info!(listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
     loop {
         match signals.wait(Duration::from_secs(1)) {
-            Some(Signal::Reload) => reload(&mut exchange, config_path),
+            Some(Signal::Reload) => reload(&mut exchange, wanted),
             Some(Signal::Stop) => break,
             None => exchange.watch_users(),
         }
@@ -44,8 +46,8 @@ pub fn run(config: Config, config_path: Option<&Path>) -> anyhow::Result<ExitCod
 }
 
 /// Reads the configuration again. A bad one changes nothing, and says why.
-fn reload(exchange: &mut Exchange, path: Option<&Path>) {
-    match load_config(path) {
+fn reload(exchange: &mut Exchange, wanted: &Wanted) {
+    match wanted.load() {
         Ok(config) => match exchange.reload(config) {
             Ok(changes) if changes.is_empty() => info!("the configuration was read again; nothing has changed"),
             Ok(changes) => changes.iter().for_each(|change| info!(change, "the configuration has changed")),

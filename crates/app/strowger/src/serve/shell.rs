@@ -1,5 +1,6 @@
 //! The thread of one worker: its sockets, its journals, and the loop that drives it.
 
+use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::hep::HepExport;
 use super::pace::Pace;
@@ -72,8 +73,7 @@ pub struct Shell {
     pub links: Vec<(LinkId, SocketAddr)>,
     pub clock: Clock,
     pub pace: Pace,
-    /// An operator has told it to take no new calls.
-    pub drained: bool,
+    pub admission: Admission,
     /// A journal could not be written: no new call is taken until it can.
     pub storing: Arc<AtomicBool>,
 }
@@ -154,10 +154,10 @@ impl Shell {
                 Ok(Mail::Peer(message)) => Input::Peer(message),
                 Ok(Mail::Tables(tables)) => Input::Tables(tables),
                 Ok(Mail::Directory(directory)) => Input::Directory(directory),
-                Ok(Mail::Command(command)) => {
-                    self.drained |= command == Command::Drain;
-                    Input::Command(command)
-                }
+                Ok(Mail::Command(command)) => match self.admission.ordered(command) {
+                    Some(command) => Input::Command(command),
+                    None => continue,
+                },
                 Ok(Mail::Tls(tls)) => {
                     self.net.reload_tls(tls);
                     continue;
@@ -237,22 +237,23 @@ impl Shell {
         let records = self.records.commit().map_err(|error| error.to_string());
         let bindings = self.bindings.commit().map_err(|error| error.to_string());
         let stored = records.and(bindings);
-        let was = self.storing.load(Ordering::Relaxed);
-        match stored {
-            Ok(()) if !was => {
-                info!("journals are written again; new calls are taken");
-                self.storing.store(true, Ordering::Relaxed);
-                if !self.drained {
-                    self.worker.handle_input(self.clock.now(), Input::Command(Command::Undrain));
-                }
-            }
-            Err(error) if was => {
+        let now = self.clock.now();
+        match self.admission.committed(stored.is_ok()) {
+            Commit::AsBefore => {}
+            Commit::Failed => {
                 // What waits is kept; calls that nobody could account for later are not begun.
+                let error = stored.err().unwrap_or_default();
                 error!(error, "journals cannot be written; new calls are refused until they can");
                 self.storing.store(false, Ordering::Relaxed);
-                self.worker.handle_input(self.clock.now(), Input::Command(Command::Drain));
+                self.worker.handle_input(now, Input::Command(Command::Drain));
             }
-            _ => {}
+            Commit::Recovered(command) => {
+                info!("journals are written again");
+                self.storing.store(true, Ordering::Relaxed);
+                if let Some(command) = command {
+                    self.worker.handle_input(now, Input::Command(command));
+                }
+            }
         }
     }
 }

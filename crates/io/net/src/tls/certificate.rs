@@ -12,6 +12,14 @@ use sx_engine::Time;
 pub struct PeerCertificate {
     /// The subject alternative names, in the certificate's order.
     pub names: Vec<SubjectName>,
+    /// The common name of its subject.
+    pub common_name: Option<String>,
+    /// The common name of who has signed it.
+    pub issuer_name: Option<String>,
+    /// Subject and issuer are the same.
+    pub is_self_issued: bool,
+    /// Is it an authority's, which signs others (`CA:TRUE`)?
+    pub is_authority: bool,
     /// SHA-256 of the whole certificate.
     pub fingerprint: Fingerprint,
     /// Not valid before this.
@@ -35,12 +43,28 @@ pub enum SubjectName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
+impl Fingerprint {
+    /// Of a certificate in DER.
+    pub fn of(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, byte) in self.0.iter().enumerate() {
             write!(f, "{}{byte:02X}", if at == 0 { "" } else { ":" })?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Uri(name) => f.write_str(name),
+            Self::Address(address) => address.fmt(f),
+        }
     }
 }
 
@@ -54,19 +78,55 @@ impl PeerCertificate {
         }
         tbs.expect(INTEGER)?;
         tbs.expect(SEQUENCE)?; // signature algorithm
-        tbs.expect(SEQUENCE)?; // issuer
+        let issuer = tbs.expect(SEQUENCE)?;
         let mut validity = Der(tbs.expect(SEQUENCE)?);
         let not_before = time(validity.element()?)?;
         let not_after = time(validity.element()?)?;
-        tbs.expect(SEQUENCE)?; // subject
+        let subject = tbs.expect(SEQUENCE)?;
         tbs.expect(SEQUENCE)?; // public key
-        let mut names = Vec::new();
+        let mut facts = Self {
+            names: Vec::new(),
+            common_name: common_name(subject),
+            issuer_name: common_name(issuer),
+            is_self_issued: subject == issuer,
+            is_authority: false,
+            fingerprint: Fingerprint::of(der),
+            not_before,
+            not_after,
+        };
         while let Some((tag, content)) = tbs.element() {
             if tag == CONTEXT_3 {
-                names = alternative_names(content)?;
+                facts.read_extensions(content)?;
             }
         }
-        Some(Self { names, fingerprint: Fingerprint(Sha256::digest(der).into()), not_before, not_after })
+        Some(facts)
+    }
+
+    fn read_extensions(&mut self, extensions: &[u8]) -> Option<()> {
+        let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
+        while let Some((SEQUENCE, content)) = extensions.element() {
+            let mut extension = Der(content);
+            let identifier = extension.expect(OBJECT_IDENTIFIER)?;
+            if extension.peek() == Some(BOOLEAN) {
+                extension.element()?;
+            }
+            let value = Der(extension.expect(OCTET_STRING)?).expect(SEQUENCE);
+            match identifier {
+                SUBJECT_ALT_NAME => {
+                    let mut list = Der(value?);
+                    while let Some((tag, content)) = list.element() {
+                        self.names.extend(subject_name(tag, content));
+                    }
+                }
+                //= https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.9
+                // FALSE is the default and not written.
+                BASIC_CONSTRAINTS => {
+                    self.is_authority = Der(value?).expect(BOOLEAN).is_some_and(|v| v.iter().any(|b| *b != 0));
+                }
+                _ => {}
+            }
+        }
+        Some(())
     }
 
     /// Does the certificate name this SIP domain, as `sip:` URI?
@@ -82,23 +142,20 @@ impl PeerCertificate {
     }
 }
 
-fn alternative_names(extensions: &[u8]) -> Option<Vec<SubjectName>> {
-    let mut names = Vec::new();
-    let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
-    while let Some((SEQUENCE, content)) = extensions.element() {
-        let mut extension = Der(content);
-        if extension.expect(OBJECT_IDENTIFIER)? != SUBJECT_ALT_NAME {
-            continue;
-        }
-        if extension.peek() == Some(BOOLEAN) {
-            extension.element()?;
-        }
-        let mut list = Der(Der(extension.expect(OCTET_STRING)?).expect(SEQUENCE)?);
-        while let Some((tag, content)) = list.element() {
-            names.extend(subject_name(tag, content));
+/// The common name within a distinguished name.
+fn common_name(name: &[u8]) -> Option<String> {
+    let mut relative_names = Der(name);
+    while let Some((SET, content)) = relative_names.element() {
+        let mut attributes = Der(content);
+        while let Some((SEQUENCE, content)) = attributes.element() {
+            let mut attribute = Der(content);
+            if attribute.expect(OBJECT_IDENTIFIER)? == COMMON_NAME {
+                let (_, text) = attribute.element()?;
+                return std::str::from_utf8(text).ok().map(str::to_owned);
+            }
         }
     }
-    Some(names)
+    None
 }
 
 fn subject_name(tag: u8, content: &[u8]) -> Option<SubjectName> {
@@ -186,11 +243,16 @@ const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
 const CONTEXT_0: u8 = 0xa0;
 const CONTEXT_3: u8 = 0xa3;
 const GENERAL_NAME_DNS: u8 = 0x82;
 const GENERAL_NAME_URI: u8 = 0x86;
 const GENERAL_NAME_IP: u8 = 0x87;
+/// 2.5.4.3
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// 2.5.29.19
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// 2.5.29.17
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
@@ -217,6 +279,9 @@ mod tests {
         assert_eq!(facts.not_before.to_string(), "2024-02-29T00:00:00.000Z");
         assert_eq!(facts.not_after.to_string(), "2051-01-02T00:00:00.000Z");
         assert_eq!(facts.fingerprint.to_string().len(), 32 * 3 - 1);
+        assert!(facts.is_self_issued && !facts.is_authority);
+        assert_eq!(facts.common_name, facts.issuer_name);
+        assert_eq!(facts.common_name.as_deref(), Some("rcgen self signed cert"));
     }
 
     proptest! {

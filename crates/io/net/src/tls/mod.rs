@@ -15,18 +15,20 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, Connection, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, Connection, InconsistentKeys, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use sx_engine::Time;
+use verify::{AuthorityAsPeer, ServerVerifier, Trusted};
 
 /// Certificates, keys and trust, checked and ready. Cheap to share between workers.
 #[derive(Debug)]
 pub struct TlsConfig {
-    server: Arc<ServerConfig>,
+    /// `None`: we only connect to others.
+    server: Option<Arc<ServerConfig>>,
     client: Arc<ClientConfig>,
     certificates: Vec<PeerCertificate>,
     verifies_servers: bool,
@@ -52,14 +54,26 @@ impl TlsConfig {
         for name in default.names(&settings.default) {
             by_name.entry(name).or_insert_with(|| default.key.clone());
         }
-        let client = client_config(settings, &provider, &default.key)?;
+        let client = client_config(&settings.trust, settings.version_min, &provider, Some(&default.key))?;
         let resolver = Arc::new(ByServerName { default: default.key, by_name });
         Ok(Self {
-            server: Arc::new(server_config(settings, &provider, resolver)?),
+            server: Some(Arc::new(server_config(settings, &provider, resolver)?)),
             client: Arc::new(client),
             certificates,
-            verifies_servers: !matches!(settings.trust, TrustAnchors::InsecureAcceptAny),
+            verifies_servers: settings.trust.verifies(),
         })
+    }
+
+    /// For who only connects to others and has no certificate to show: nobody can connect to us with it.
+    pub fn client_only(trust: &TrustAnchors, version_min: TlsVersion) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = Arc::new(client_config(trust, version_min, &provider, None)?);
+        Ok(Self { server: None, client, certificates: Vec::new(), verifies_servers: trust.verifies() })
+    }
+
+    /// Can others connect to us with it?
+    pub fn has_identity(&self) -> bool {
+        self.server.is_some()
     }
 
     /// Our certificates, the default first: for a metric of when they expire.
@@ -67,13 +81,15 @@ impl TlsConfig {
         &self.certificates
     }
 
-    /// When the first of our certificates expires.
-    pub fn not_after(&self) -> Time {
-        self.certificates.iter().map(|c| c.not_after).min().unwrap_or_default()
+    /// When the first of our certificates expires; `None` when we have none.
+    pub fn not_after(&self) -> Option<Time> {
+        self.certificates.iter().map(|c| c.not_after).min()
     }
 
     pub(crate) fn accept(&self) -> Result<Connection, TlsFailure> {
-        ServerConnection::new(self.server.clone()).map(Connection::Server).map_err(|e| failure(&e))
+        // Nothing listens without a certificate; see `Net::open` and `Net::reload_tls`.
+        let server = self.server.as_ref().ok_or(TlsFailure::Internal)?;
+        ServerConnection::new(server.clone()).map(Connection::Server).map_err(|e| failure(&e))
     }
 
     pub(crate) fn connect(&self, name: ServerName<'static>) -> Result<Connection, TlsFailure> {
@@ -103,6 +119,7 @@ pub(crate) fn failure(error: &rustls::Error) -> TlsFailure {
                 TlsFailure::CertificateWrongName
             }
             CertificateError::UnknownIssuer => TlsFailure::CertificateUntrusted,
+            CertificateError::Other(other) if other.0.is::<AuthorityAsPeer>() => TlsFailure::CertificateIsAuthority,
             _ => TlsFailure::CertificateBad,
         },
         E::InappropriateMessage { .. }
@@ -172,10 +189,10 @@ impl ResolvesServerCert for ByServerName {
     }
 }
 
-fn versions(settings: &TlsSettings) -> &'static [&'static rustls::SupportedProtocolVersion] {
+fn versions(version_min: TlsVersion) -> &'static [&'static rustls::SupportedProtocolVersion] {
     static FROM_12: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
     static FROM_13: [&rustls::SupportedProtocolVersion; 1] = [&TLS13];
-    match settings.version_min {
+    match version_min {
         TlsVersion::V12 => &FROM_12,
         TlsVersion::V13 => &FROM_13,
     }
@@ -186,39 +203,36 @@ fn server_config(
     provider: &Arc<CryptoProvider>,
     resolver: Arc<ByServerName>,
 ) -> Result<ServerConfig, TlsConfigError> {
-    let verifier = |authorities: &[Pem], optional: bool| {
-        let builder = WebPkiClientVerifier::builder_with_provider(roots(authorities)?, provider.clone());
-        let builder = if optional { builder.allow_unauthenticated() } else { builder };
-        builder.build().map_err(|error| TlsConfigError::NoAuthority { what: error.to_string() })
-    };
     let verifier = match &settings.client_authentication {
         ClientAuthentication::None => WebPkiClientVerifier::no_client_auth(),
-        ClientAuthentication::Optional(authorities) => verifier(authorities, true)?,
-        ClientAuthentication::Required(authorities) => verifier(authorities, false)?,
+        ClientAuthentication::Optional(authorities) => trusted(authorities)?.clients(provider, false)?,
+        ClientAuthentication::Required(authorities) => trusted(authorities)?.clients(provider, true)?,
     };
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions(settings))
+        .with_protocol_versions(versions(settings.version_min))
         .map_err(|error| TlsConfigError::UnsupportedKey { what: "TLS".into(), reason: error.to_string() })?;
     Ok(builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver))
 }
 
 fn client_config(
-    settings: &TlsSettings,
+    trust: &TrustAnchors,
+    version_min: TlsVersion,
     provider: &Arc<CryptoProvider>,
-    identity: &Arc<CertifiedKey>,
+    identity: Option<&Arc<CertifiedKey>>,
 ) -> Result<ClientConfig, TlsConfigError> {
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions(settings))
+        .with_protocol_versions(versions(version_min))
         .map_err(|error| TlsConfigError::UnsupportedKey { what: "TLS".into(), reason: error.to_string() })?;
-    let verifier = match &settings.trust {
-        TrustAnchors::System => verify::servers_signed_by(system_roots()?, provider)?,
-        TrustAnchors::Files(authorities) => verify::servers_signed_by(roots(authorities)?, provider)?,
-        TrustAnchors::InsecureAcceptAny => verify::anybody(provider),
+    let verifier = match trust {
+        TrustAnchors::System => ServerVerifier::trusting(system()?, provider)?,
+        TrustAnchors::Files(authorities) => ServerVerifier::trusting(trusted(authorities)?, provider)?,
+        TrustAnchors::InsecureAcceptAny => ServerVerifier::insecure(provider),
     };
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(identity.clone()))))
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(match identity {
+        Some(key) => builder.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key.clone()))),
+        None => builder.with_no_client_auth(),
+    })
 }
 
 /// Where distributions keep what they trust.
@@ -229,28 +243,27 @@ const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-fn system_roots() -> Result<Arc<RootCertStore>, TlsConfigError> {
+fn system() -> Result<Trusted, TlsConfigError> {
     let found = SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());
     let Some(path) = found else {
         return Err(TlsConfigError::NoAuthority { what: format!("none of {SYSTEM_ROOTS:?} exists") });
     };
     // A bundle may hold old certificates that cannot be used; the others count.
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates(&Pem::File(path))?);
-    Ok(Arc::new(store))
+    Ok(Trusted::parsable(certificates(&Pem::File(path))?))
 }
 
-fn roots(authorities: &[Pem]) -> Result<Arc<RootCertStore>, TlsConfigError> {
-    let mut store = RootCertStore::empty();
+fn trusted(authorities: &[Pem]) -> Result<Trusted, TlsConfigError> {
+    let mut all = Vec::new();
     for pem in authorities {
-        for certificate in certificates(pem)? {
-            store.add(certificate).map_err(|_| TlsConfigError::MalformedCertificate { what: pem.describe() })?;
-        }
+        let found = certificates(pem)?;
+        // Looked at file by file, to name the one that is at fault.
+        Trusted::all(found.clone()).map_err(|_| TlsConfigError::MalformedCertificate { what: pem.describe() })?;
+        all.extend(found);
     }
-    if store.is_empty() {
+    if all.is_empty() {
         return Err(TlsConfigError::NoAuthority { what: "no file is named".into() });
     }
-    Ok(Arc::new(store))
+    Trusted::all(all).map_err(|error| TlsConfigError::NoAuthority { what: error.to_string() })
 }
 
 fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {

@@ -55,7 +55,7 @@ pub enum ClientAuthentication {
 pub enum TrustAnchors {
     /// The authorities that the operating system trusts.
     System,
-    /// These authorities.
+    /// These authorities, and these very certificates when a server shows one of them.
     Files(Vec<Pem>),
     /// Anybody's, and any name: who sits between can read and change everything. For trials only.
     InsecureAcceptAny,
@@ -143,6 +143,13 @@ pub enum TlsConfigError {
         /// The name.
         name: String,
     },
+}
+
+impl TrustAnchors {
+    /// Does a server have to prove who it is?
+    pub(super) fn verifies(&self) -> bool {
+        !matches!(self, Self::InsecureAcceptAny)
+    }
 }
 
 impl Pem {

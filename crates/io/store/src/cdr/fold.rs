@@ -305,7 +305,10 @@ impl Database {
     }
 
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, DatabaseError> {
-        let inner = self.connection.transaction().map_err(DatabaseError::at("write", &self.path))?;
+        // At once, since another process may be removing records: its turn is waited for here, and not refused later.
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let inner =
+            self.connection.transaction_with_behavior(behavior).map_err(DatabaseError::at("write", &self.path))?;
         Ok(Transaction { inner, path: Arc::clone(&self.path) })
     }
 }
@@ -321,6 +324,10 @@ impl Transaction<'_> {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, DatabaseError> {
         work(&self.inner).map_err(DatabaseError::at(doing, &self.path))
+    }
+
+    pub(super) fn purge(&self, before: u64, calls_max: u64) -> Result<u64, DatabaseError> {
+        self.run("remove old call detail records from", |connection| table::purge(connection, before, calls_max))
     }
 
     pub(super) fn commit(self) -> Result<(), DatabaseError> {

@@ -3,6 +3,7 @@
 mod encoding;
 mod export;
 mod fold;
+mod purge;
 mod query;
 mod recover;
 mod table;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use export::{CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, ExportError};
 pub use fold::FoldError;
+pub use purge::PurgeError;
 pub use query::{CdrFilter, CdrReader};
 pub use recover::Recovery;
 
@@ -19,6 +21,7 @@ use crate::folder::create_folder;
 use crate::journal::{AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, Progress, add};
 use crate::{DataFolder, DatabaseError, FileError, OpenDatabaseError, database};
 use fold::{Database, Fold};
+use purge::Sweep;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs::File;
@@ -38,12 +41,14 @@ pub struct CdrOptions {
     pub journal: JournalOptions,
     /// How often what the journals hold is taken into the database.
     pub fold_interval: Duration,
+    /// Records of calls that came longer ago are removed; `None`: they are kept for ever.
+    pub keep: Option<Duration>,
 }
 
 impl Default for CdrOptions {
-    /// The default journal, folded four times a second.
+    /// The default journal, folded four times a second; records are kept for ever.
     fn default() -> Self {
-        Self { journal: JournalOptions::default(), fold_interval: Duration::from_millis(250) }
+        Self { journal: JournalOptions::default(), fold_interval: Duration::from_millis(250), keep: None }
     }
 }
 
@@ -60,6 +65,8 @@ pub struct CdrCounters {
     pub segments_removed: AtomicU64,
     /// Calls of an earlier run that were alive when it died.
     pub calls_cut_off: AtomicU64,
+    /// Calls whose records were removed because they had been kept long enough.
+    pub calls_purged: AtomicU64,
 }
 
 impl CdrCounters {
@@ -130,11 +137,16 @@ impl CdrStore {
         }
         let folding = Arc::new(Folding {
             arriving: Mutex::default(),
-            folder: Mutex::new(Folder { database, folds: Vec::new(), failing: false }),
+            folder: Mutex::new(Folder { database, folds: Vec::new(), failing: false, purge: Sweep::default() }),
             counters: Arc::clone(&counters),
+            keep: Mutex::new(options.keep),
         });
         let shared = Arc::clone(&folding);
-        let thread = Background::spawn("sx-store-fold", options.fold_interval, move |_: Turn| drop(shared.turn()))
+        let turn = move |_: Turn| {
+            drop(shared.turn());
+            shared.purge(purge::now());
+        };
+        let thread = Background::spawn("sx-store-fold", options.fold_interval, turn)
             .map_err(FileError::at("start the thread that folds", &dir))?;
         let (options, names, lock) = (options.clone(), Vec::new(), folder.lock());
         Ok((Self { dir, options, counters, next, names, folding, thread, _lock: lock }, recovery))
@@ -171,6 +183,11 @@ impl CdrStore {
     /// Asks the thread that folds to do so now.
     pub fn fold_soon(&self) {
         self.thread.wake();
+    }
+
+    /// Records of calls that came longer ago are removed from now on; `None`: none are.
+    pub fn keep(&self, keep: Option<Duration>) {
+        *locked(&self.folding.keep) = keep;
     }
 
     /// What was counted.
@@ -213,12 +230,15 @@ struct Folding {
     arriving: Mutex<Vec<(Fold, Arc<Progress>)>>,
     folder: Mutex<Folder>,
     counters: Arc<CdrCounters>,
+    /// How long records are kept.
+    keep: Mutex<Option<Duration>>,
 }
 
 struct Folder {
     database: Database,
     folds: Vec<(Fold, Arc<Progress>)>,
     failing: bool,
+    purge: Sweep,
 }
 
 impl Folding {

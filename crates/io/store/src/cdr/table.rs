@@ -117,6 +117,19 @@ pub(super) fn insert(connection: &Connection, cdr: &Cdr) -> rusqlite::Result<boo
     Ok(true)
 }
 
+/// Removes records of calls that came before a time, and their attempts: the earliest, at most so many. How many.
+pub(super) fn purge(connection: &Connection, before: u64, calls_max: u64) -> rusqlite::Result<u64> {
+    let before = i64::try_from(before).unwrap_or(i64::MAX);
+    let max = i64::try_from(calls_max).unwrap_or(i64::MAX);
+    let mut find = connection.prepare_cached("SELECT call FROM cdr WHERE start_ns < ? ORDER BY start_ns LIMIT ?")?;
+    let calls = find.query_map([before, max], |row| row.get::<_, [u8; 16]>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for call in &calls {
+        connection.prepare_cached("DELETE FROM cdr_attempt WHERE call = ?")?.execute([call])?;
+        connection.prepare_cached("DELETE FROM cdr WHERE call = ?")?.execute([call])?;
+    }
+    Ok(calls.len() as u64)
+}
+
 /// Reads a record, without its attempts, from a row of [`SELECT`].
 pub(super) fn read(row: &Row) -> rusqlite::Result<Cdr> {
     let user = |index| Ok::<_, rusqlite::Error>(Address { user: row.get(index)?, domain: row.get(index + 1)? });

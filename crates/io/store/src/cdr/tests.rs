@@ -20,9 +20,9 @@ const SECOND: u64 = 1_000_000_000;
 const NOON: u64 = 1_795_176_000 * SECOND;
 
 /// Small segments, and a day between folds, so that a test says when there is one.
-fn options() -> CdrOptions {
+pub(super) fn options() -> CdrOptions {
     let journal = JournalOptions { segment_bytes_max: 3000, sync: SyncPolicy::Never, ..JournalOptions::default() };
-    CdrOptions { journal, fold_interval: Duration::from_secs(86_400) }
+    CdrOptions { journal, fold_interval: Duration::from_secs(86_400), keep: None }
 }
 
 fn call(number: u64) -> CallId {
@@ -30,7 +30,7 @@ fn call(number: u64) -> CallId {
 }
 
 /// A call `number` seconds after noon as it is when it is admitted.
-fn begun(number: u64) -> Box<Cdr> {
+pub(super) fn begun(number: u64) -> Box<Cdr> {
     let start = NOON + number * SECOND;
     Box::new(Cdr {
         call: call(number),
@@ -53,7 +53,7 @@ fn begun(number: u64) -> Box<Cdr> {
 }
 
 /// The same call when it is over, after a minute.
-fn ended(number: u64) -> Box<Cdr> {
+pub(super) fn ended(number: u64) -> Box<Cdr> {
     let mut cdr = begun(number);
     let start = cdr.start;
     (cdr.ring, cdr.answer, cdr.end) = (Some(start + SECOND), Some(start + 5 * SECOND), start + 60 * SECOND);
@@ -90,13 +90,13 @@ fn answered(number: u64) -> CallRecord {
     CallRecord::Answered { call: call(number), at: NOON + (number + 5) * SECOND, by: "trunk:second".into() }
 }
 
-fn open(path: &Path) -> (DataFolder, CdrStore, Recovery) {
+pub(super) fn open(path: &Path) -> (DataFolder, CdrStore, Recovery) {
     let folder = DataFolder::open(path).expect("the folder opens");
     let (store, recovery) = CdrStore::open(&folder, &options()).expect("the store opens");
     (folder, store, recovery)
 }
 
-fn write(writer: &mut CdrWriter, records: &[CallRecord]) {
+pub(super) fn write(writer: &mut CdrWriter, records: &[CallRecord]) {
     for record in records {
         writer.append(record).expect("room");
     }

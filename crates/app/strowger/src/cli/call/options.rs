@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use sx_codec::Law;
 use sx_config::SipUri;
-use sx_net::tls::CertificateSource;
 use sx_phone::{AnswerMode, AudioSource, Pem, PhoneConfig, Server, Tls, TrustAnchors};
 use sx_types::Transport;
 
@@ -153,7 +152,7 @@ impl CallArgs {
         let address: Option<SocketAddr> =
             (host, port).to_socket_addrs().with_context(|| format!("cannot look up {host}"))?.next();
         let address = address.with_context(|| format!("{host} has no address"))?;
-        let tls = if transport == Transport::Tls { self.tls()? } else { Server::new(transport, address).tls };
+        let tls = if transport == Transport::Tls { self.tls() } else { Server::new(transport, address).tls };
         Ok(Server { tls, ..Server::new(transport, address) })
     }
 
@@ -172,20 +171,13 @@ impl CallArgs {
             .map_err(|error| WrongUsage(format!("cannot tell the server from {text:?} ({error}); use --server")))?)
     }
 
-    fn tls(&self) -> anyhow::Result<Tls> {
+    fn tls(&self) -> Tls {
         let trust = match &self.ca {
             _ if self.accept_any_certificate => TrustAnchors::InsecureAcceptAny,
             Some(path) => TrustAnchors::Files(vec![Pem::File(path.clone())]),
             None => TrustAnchors::System,
         };
-        // Servers that ask who we are get a certificate that says nothing but our name.
-        let made = rcgen::generate_simple_self_signed(vec!["strowger-phone.invalid".to_owned()])?;
-        let identity = CertificateSource {
-            chain: Pem::Bytes(made.cert.pem().into_bytes()),
-            key: Pem::Bytes(made.signing_key.serialize_pem().into_bytes()),
-            names: Vec::new(),
-        };
-        Ok(Tls { name: None, trust, identity: Some(identity) })
+        Tls { name: None, trust, identity: None }
     }
 }
 
@@ -253,9 +245,11 @@ mod tests {
         assert_eq!((config.register, config.codecs.len()), (Some(300), 1));
         assert_eq!(config.answer, AnswerMode::Auto { after: Duration::ZERO });
         assert!(matches!(config.source, AudioSource::Tone(tones) if tones.len() == 2));
+        let config = phone("sips:bob@127.0.0.1 --from a@b.example");
+        assert!(matches!(config.server.tls.trust, TrustAnchors::System), "verified unless said otherwise");
         let config = phone("sips:bob@127.0.0.1 --from a@b.example --accept-any-certificate");
         assert!(matches!(config.server.tls.trust, TrustAnchors::InsecureAcceptAny));
-        assert!(config.server.tls.identity.is_some() && config.answer == AnswerMode::Busy);
+        assert!(config.server.tls.identity.is_none() && config.answer == AnswerMode::Busy);
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! A whole exchange on the loopback interface: what is asked of it through its own doors.
+
+use super::Exchange;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use sx_config::Config;
+
+/// Two workers, so that what is counted by each is told from what there is.
+fn config(data: &Path, more: &str) -> Config {
+    let text = format!(
+        "[exchange]\ndata = {data:?}\nworkers = 2\n[http]\nlisten = \"127.0.0.1:0\"\n\
+         [sip]\nlisten = [{{ transport = \"udp\", address = \"127.0.0.1:0\" }}]\n{more}"
+    );
+    Config::from_text_with_env(&text, Vec::new()).expect("a good configuration")
+}
+
+/// The value of a metric without labels.
+fn metric(exchange: &Exchange, name: &str) -> Option<u64> {
+    let mut stream = TcpStream::connect(exchange.http_address()).expect("it listens");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(line.trim().parse().expect("a number"))
+}
+
+#[test]
+fn a_trunk_is_counted_once_however_many_workers_there_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trunk = |name: &str| {
+        format!("[[trunk]]\nname = \"{name}\"\naddresses = [\"sip:192.0.2.10\"]\noptions_interval_s = 0\n")
+    };
+    let config = config(folder.path(), &(trunk("west") + &trunk("east") + &trunk("south")));
+    let exchange = Exchange::start(config).expect("starts");
+    assert_eq!(metric(&exchange, "strowger_trunks_healthy"), Some(3));
+    exchange.stop();
+}
+
+/// A configuration with a certificate until this year; what it trusts is given, since the authorities of the system may
+/// be missing where this runs.
+fn with_certificate(folder: &Path, year: i32) -> Config {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let (certificate_file, key_file) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate_file, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
+    std::fs::write(&key_file, key.serialize_pem()).expect("a file");
+    let tls =
+        format!("[sip.tls]\ncertificate = {certificate_file:?}\nkey = {key_file:?}\ntrust = [{certificate_file:?}]\n");
+    config(&folder.join("data"), &tls)
+}
+
+const EXPIRY: &str = "strowger_tls_certificate_expiry_seconds";
+const IN_2040: Option<u64> = Some(2_208_988_800);
+
+#[test]
+fn the_expiry_of_the_certificate_is_that_of_the_one_in_use() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut exchange = Exchange::start(with_certificate(folder.path(), 2040)).expect("starts");
+    assert_eq!(metric(&exchange, EXPIRY), IN_2040);
+    exchange.reload(with_certificate(folder.path(), 2050)).expect("a good configuration");
+    assert_eq!(metric(&exchange, EXPIRY), Some(2_524_608_000));
+    exchange.stop();
+}
+
+#[test]
+fn a_reload_takes_no_certificate_from_an_address_that_shows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config_of_start = with_certificate(folder.path(), 2040);
+    config_of_start.sip.listen[0].transport = sx_types::Transport::Tls;
+    let mut exchange = Exchange::start(config_of_start).expect("starts");
+    let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
+    exchange.reload(config(&folder.path().join("data"), &trust)).expect("the rest is taken over");
+    assert_eq!(metric(&exchange, EXPIRY), IN_2040);
+    exchange.stop();
+}
+
+#[test]
+fn an_exchange_without_a_certificate_starts_and_can_call_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Writes the file that is trusted.
+    let _ = with_certificate(folder.path(), 2040);
+    let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
+    let config = config(&folder.path().join("data"), &trust);
+    let tls =
+        super::tls::build(&config, sx_engine::Time::from_secs(1_800_000_000)).expect("a client").expect("it trusts");
+    assert!(!tls.has_identity());
+    let missing = self::config(folder.path(), "[sip.tls]\ntrust = [\"/nowhere.pem\"]\n");
+    assert!(super::tls::build(&missing, sx_engine::Time::ZERO).is_err(), "what is named must be there");
+}
