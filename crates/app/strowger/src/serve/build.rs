@@ -32,6 +32,7 @@ use tracing::{error, info, warn};
 /// A running exchange.
 pub struct Exchange {
     config: Config,
+    tables: Arc<Tables>,
     clock: Clock,
     mailboxes: Vec<Mailbox>,
     threads: Vec<JoinHandle<()>>,
@@ -74,7 +75,7 @@ impl Exchange {
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
-        let tables = Arc::new(build_tables(&config, outward)?);
+        let tables = Arc::new(build_tables(&config, outward, None)?);
         let data = DataFolder::open(&config.exchange.data)?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
@@ -127,6 +128,7 @@ impl Exchange {
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         Ok(Self {
             config,
+            tables,
             clock,
             mailboxes,
             threads,
@@ -203,7 +205,7 @@ impl Exchange {
     /// # Errors
     /// When it does not fit together: nothing is changed then.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
-        let tables = Arc::new(build_tables(&config, self.outward)?);
+        let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
         let tls = tls::build(&config, self.clock.now())?;
         let changes = sx_config::diff(&self.config, &config);
         for mailbox in &self.mailboxes {
@@ -213,6 +215,7 @@ impl Exchange {
             }
         }
         self.config = config;
+        self.tables = tables;
         Ok(changes)
     }
 
@@ -239,7 +242,11 @@ fn open_records(data: &DataFolder) -> anyhow::Result<CdrStore> {
     Ok(records)
 }
 
-fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables, StartError> {
+fn build_tables(
+    config: &Config,
+    outward: (Ipv4Addr, Ipv6Addr),
+    before: Option<&Tables>,
+) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
@@ -248,7 +255,7 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    Tables::build(config, addresses)
+    Tables::build(config, addresses, before)
         .map_err(|errors| StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
