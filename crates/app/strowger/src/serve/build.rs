@@ -1,5 +1,6 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
+use super::bindings;
 use super::clock::Clock;
 use super::hep::HepExport;
 use super::metrics::Watch;
@@ -25,7 +26,7 @@ use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::{Record, RegistrarConfig};
 use sx_sip::transaction::Timers;
-use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, Users};
+use sx_store::{CdrOptions, CdrStore, DataFolder, Users};
 use sx_types::{LegId, Transport};
 use tracing::{error, info, warn};
 
@@ -92,9 +93,9 @@ impl Exchange {
         let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
         let mut threads = Vec::new();
         let mut counts = Vec::new();
-        for (number, part) in parts.into_iter().enumerate() {
+        let journals = bindings::open(&data, config.exchange.workers as u16)?;
+        for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
-            let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;
             let storing = Arc::new(AtomicBool::new(true));
             let mut worker = Worker::new(
                 clock.now(),
@@ -242,11 +243,7 @@ fn open_records(data: &DataFolder) -> anyhow::Result<CdrStore> {
     Ok(records)
 }
 
-fn build_tables(
-    config: &Config,
-    outward: (Ipv4Addr, Ipv6Addr),
-    before: Option<&Tables>,
-) -> Result<Tables, StartError> {
+fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
