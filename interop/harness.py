@@ -75,14 +75,15 @@ def wait_for(condition, claim, seconds=5.0):
 
 def free_port(address):
     """A port that UDP and TCP both have free on an address, and whose successor is free as well."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for _ in range(200):
         with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            first = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
             first.bind((address, 0))
             port = first.getsockname()[1]
             try:
                 for kind, number in ((socket.SOCK_DGRAM, port), (socket.SOCK_STREAM, port + 1), (socket.SOCK_DGRAM, port + 1)):
-                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((address, number))
+                    stack.enter_context(socket.socket(family, kind)).bind((address, number))
             except (OSError, OverflowError):
                 continue
             return port
@@ -165,19 +166,21 @@ class Exchange:
     """
 
     def __init__(self, bench, trunks="", users=(), sip="", media="", extra="", tls=False, trust=(),
-                 level="debug", workers=2, name="exchange"):
+                 level="debug", workers=2, name="exchange", ip=None, ws=False):
         bench.exchanges.append(self)
         self.bench = bench
         self.name = name
-        self.ip = bench.address(1)
+        self.ip = ip or bench.address(1)
         self.port = free_port(self.ip)
         self.tls_port = free_port(self.ip) if tls else None
+        self.ws_port = free_port(self.ip) if ws else None
         self.http_port = free_port(self.ip)
         self.data = bench.path(f"{name}-data")
         self.users = users
         self.process = None
-        listen = [("udp", self.port), ("tcp", self.port)] + ([("tls", self.tls_port)] if tls else [])
-        listening = ", ".join(f'{{ transport = "{kind}", address = "{self.ip}:{port}" }}' for kind, port in listen)
+        listen = [("udp", self.port), ("tcp", self.port), ("tls", self.tls_port), ("ws", self.ws_port)]
+        listen = [(kind, port) for kind, port in listen if port]
+        listening = ", ".join(f'{{ transport = "{kind}", address = "{self.host}:{port}" }}' for kind, port in listen)
         certificate = ""
         if tls:
             self.certificate, key = bench.certificate([f"DNS:{DOMAIN}", f"IP:{self.ip}"])
@@ -199,7 +202,7 @@ ports = "20000-25999"
 threads = 1
 {media}
 [http]
-listen = "{self.ip}:{self.http_port}"
+listen = "{self.host}:{self.http_port}"
 [log]
 level = "{level}"
 {extra}
@@ -208,9 +211,14 @@ level = "{level}"
         self.config = bench.write(f"{name}.toml", text)
 
     @property
+    def host(self):
+        """Its address as a URI has it."""
+        return f"[{self.ip}]" if ":" in self.ip else self.ip
+
+    @property
     def to(self):
         """Where peers send to, over UDP and TCP."""
-        return f"{self.ip}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self):
         """Starts the process and waits until it is ready."""
@@ -234,7 +242,7 @@ level = "{level}"
     def get(self, path):
         """The body of a page, or None when it is not there or not well."""
         try:
-            with urllib.request.urlopen(f"http://{self.ip}:{self.http_port}{path}", timeout=3) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.http_port}{path}", timeout=3) as answer:
                 return answer.read().decode()
         except (OSError, urllib.error.URLError):
             return None

@@ -51,23 +51,25 @@ def heard(path):
 class Phone:
     """One baresip that registers as a user and plays a tone in its calls. It ends by itself after `seconds`."""
 
-    def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more=""):
+    def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more="",
+                 address="127.0.0.1"):
         self.bench = bench
         self.user = user
         self.folder = bench.path(user)
         self.seconds = seconds
         # Its media sockets are not bound: the kernel gives what they send this address, whatever it says in its descriptions.
-        self.address = "127.0.0.1"
+        self.address = address
+        host = f"[{address}]" if ":" in address else address
         os.makedirs(self.folder)
         write_tone(os.path.join(self.folder, "tone.wav"), tone, seconds + 5)
         port = exchange.tls_port if transport == "tls" else exchange.port
-        proxy = f"sip:{exchange.ip}:{port};transport={transport}"
+        proxy = f"sip:{exchange.host}:{port};transport={transport}"
         mode = ";answermode=auto" if answers else ""
         account = f'<sip:{user}@{harness.DOMAIN}>;auth_user={user};auth_pass={harness.PASSWORD};outbound="{proxy}"'
         account += f";regint=600{mode}{more}\n"
         config = f"""
 poll_method epoll
-sip_listen {self.address}:{harness.free_port(self.address)}
+sip_listen {host}:{harness.free_port(self.address)}
 {f"sip_cafile {exchange.certificate}" if transport == "tls" else ""}
 net_interface {self.address}
 call_max_calls 4

@@ -38,3 +38,20 @@ def tls(bench):
 @case("a phone over UDP and one over TLS hear each other", slow=True)
 def mixed(bench):
     talk(bench, "udp", "tls")
+
+
+@case("two phones over IPv6 hear each other", slow=True)
+def ipv6(bench):
+    exchange = bench.exchange(extra=MD5, users=["alice", "bob"], ip="::1")
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=5, address="::1")
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=4, address="::1")
+    alice.finish()
+    bob.finish()
+    check(exchange.metric("strowger_calls_answered_total") == 1, "one call was answered")
+    for phone in (alice, bob):
+        said = read(bench.path(f"{phone.user}.log"))
+        check("c=IN IP6 ::1" in said and "c=IN IP4" not in said, f"{phone.user} knows no IPv4")
+    alice.hears(TONES[1])
+    bob.hears(TONES[0])
+    exchange.gone()

@@ -46,6 +46,7 @@ pub struct Counts {
     pub messages_received: AtomicU64,
     pub messages_sent: AtomicU64,
     pub messages_passed_on: AtomicU64,
+    pub messages_to_workers: AtomicU64,
     pub calls_begun: AtomicU64,
     pub calls_answered: AtomicU64,
     pub calls_ended: AtomicU64,

@@ -3,15 +3,16 @@
 use crate::interface::Output;
 use crate::worker::Worker;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use sx_bind_sip::{DialTo, Rules};
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Dial, Ended, EndedBy, LegEvent, Target};
-use sx_sip::agent::OutgoingRequest;
+use sx_sip::agent::{AgentConfig, OutgoingRequest};
 use sx_sip::message::{NameAddr, Scheme, Uri};
-use sx_types::{Cause, Destination, LegId, Transport};
+use sx_sip::session::Replaces;
+use sx_types::{Cause, Destination, Flow, LegId, LinkId, Transport};
 
 /// A name to be looked up as RFC 3263 says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,18 @@ pub(crate) struct Lookup {
 /// What goes on when the addresses are known.
 #[derive(Debug)]
 pub(crate) enum Then {
-    Dial { leg: LegId, dial: Box<Dial>, uri: Box<str>, routes: Vec<Box<str>>, rules: Arc<Rules> },
-    Request { owner: u64, request: Box<OutgoingRequest> },
+    Dial {
+        leg: LegId,
+        dial: Box<Dial>,
+        uri: Box<str>,
+        routes: Vec<Box<str>>,
+        rules: Arc<Rules>,
+        replaces: Option<Box<str>>,
+    },
+    Request {
+        owner: u64,
+        request: Box<OutgoingRequest>,
+    },
 }
 
 impl Worker {
@@ -65,13 +76,20 @@ impl Worker {
                 self.look_up(
                     now,
                     questions,
-                    Then::Dial { leg, dial: Box::new(dial), uri: uri.into(), routes: Vec::new(), rules },
+                    Then::Dial {
+                        leg,
+                        dial: Box::new(dial),
+                        uri: uri.into(),
+                        routes: Vec::new(),
+                        rules,
+                        replaces: None,
+                    },
                 );
             }
             Target::Contact { uri, path, flow } => {
                 let rules = tables.users.clone();
                 let routes: Vec<Box<str>> = path.iter().map(|hop| with_brackets(hop)).collect();
-                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes, rules };
+                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes, rules, replaces: None };
                 match flow {
                     Some(flow) => self.proceed(now, vec![Destination::Flow(flow)], then),
                     None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
@@ -79,10 +97,38 @@ impl Worker {
             }
             Target::Uri(uri) => {
                 let rules = tables.users.clone();
-                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes: Vec::new(), rules };
+                let then = Then::Dial {
+                    leg,
+                    dial: Box::new(dial),
+                    uri: uri.clone(),
+                    routes: Vec::new(),
+                    rules,
+                    replaces: None,
+                };
                 self.look_up_uri(now, &uri, then);
             }
+            Target::Place(place) => self.dial_place(now, leg, dial, place),
         }
+    }
+
+    /// Goes to the place of a party in a call of another worker: by no network, but from worker to worker.
+    fn dial_place(&mut self, now: Time, leg: LegId, dial: Dial, place: Box<str>) {
+        let keeper = Replaces::parse(&place).and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag));
+        let others = |worker: &u16| *worker < self.settings.workers && *worker != self.settings.worker;
+        let Some(worker) = keeper.filter(others) else {
+            //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+            // A dialog that is not there: 481.
+            let event = LegEvent::Ended(Ended { cause: Cause(81), status: 481, by: EndedBy::Failure });
+            self.calls.handle_input(now, CallInput::Leg { leg, event });
+            return;
+        };
+        let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, Transport::Tcp.default_port()));
+        let flow = Flow { worker, link: LinkId::BETWEEN_WORKERS, transport: Transport::Tcp, remote };
+        let uri = format!("sip:{}@{}", sx_sip::message::escape_user(&dial.to.user), dial.to.domain).into();
+        let rules = self.tables.users.clone();
+        let dial = Box::new(dial);
+        let then = Then::Dial { leg, dial, uri, routes: Vec::new(), rules, replaces: Some(place) };
+        self.proceed(now, vec![Destination::Flow(flow)], then);
     }
 
     pub(crate) fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
@@ -141,14 +187,14 @@ impl Worker {
             return;
         }
         match then {
-            Then::Dial { leg, dial, uri, routes, rules } => {
+            Then::Dial { leg, dial, uri, routes, rules, replaces } => {
                 let to = over_udp_if_small(
                     to,
                     dial.offer.as_ref().map_or(0, bytes::Bytes::len),
                     self.settings.udp_request_bytes_max,
                 );
                 let domain = self.tables.domains.first().cloned().unwrap_or_default();
-                let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, rules, domain });
+                let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, replaces, rules, domain });
                 if let Some(event) = failed {
                     self.calls.handle_input(now, CallInput::Leg { leg, event });
                 }

@@ -9,8 +9,9 @@ use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
+use sx_sip::session::Replaces;
 use sx_sip::transaction::Reply;
-use sx_types::Flow;
+use sx_types::{Flow, LinkId};
 
 impl Worker {
     /// A new request outside of any dialog.
@@ -91,6 +92,19 @@ impl Worker {
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, invite) else { return };
+        if let Some(replaces) = invite.text(HeaderName::Replaces) {
+            //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+            // A dialog that is not there cannot be replaced: 481, and no call to whom the request URI names.
+            let status = match Replaces::parse(replaces) {
+                None => 400,
+                Some(replaces) if self.legs.agent_ref().session_replaced(&replaces).is_none() => 481,
+                Some(_) => 0,
+            };
+            if status != 0 {
+                self.refuse(flow, invite, status, Refusal::Stray, "there is no such dialog to take the place of");
+                return;
+            }
+        }
         if let Some(content_type) = invite.text(HeaderName::ContentType)
             && !invite.body().is_empty()
             && !is_readable(content_type)
@@ -109,7 +123,8 @@ impl Worker {
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
             accepted.incoming.to.domain = self.dialled_domain(&uri);
         }
-        if self.tables.nat_media && sx_sip::dialog::is_behind_nat(invite, flow) {
+        if self.tables.nat_media && flow.link != LinkId::BETWEEN_WORKERS && sx_sip::dialog::is_behind_nat(invite, flow)
+        {
             self.calls.handle_input(now, CallInput::Nat { leg: accepted.leg, address: flow.remote.ip() });
         }
         let event = LegEvent::Incoming(Box::new(accepted.incoming));
@@ -133,6 +148,9 @@ impl Worker {
         flow: Flow,
         request: &Message<B>,
     ) -> Option<(Source, Arc<Rules>)> {
+        if flow.link == LinkId::BETWEEN_WORKERS {
+            return Some((Source::Exchange, self.tables.users.clone()));
+        }
         let tables = self.tables.clone();
         let address = flow.remote.ip();
         let prefix = |trunk: &crate::TrunkTable| {

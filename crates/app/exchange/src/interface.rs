@@ -62,14 +62,22 @@ pub enum Input<'a> {
 /// What one worker tells another.
 #[derive(Debug)]
 pub enum PeerMessage {
-    /// A message that landed on the wrong worker. It is passed on once.
+    /// A message that landed on the wrong worker, or that one worker sends another.
     Message {
         /// Where it came from.
         flow: Flow,
         /// The place of the listening socket it came to, when it was a datagram.
         socket: Option<usize>,
+        /// How many workers are left to be asked when this one does not know what the message is about either; 0 for a
+        /// message that belongs here.
+        others: u16,
         /// The bytes.
         bytes: Bytes,
+    },
+    /// A connection is gone that a REGISTER for a user of the other worker has come along.
+    Closed {
+        /// The connection.
+        link: LinkId,
     },
     /// A message for a link of the other worker.
     Send(Transmit),

@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | `interface.rs` | inputs and outputs |
 //! | `worker.rs` | what a worker is made of, and the order in which it carries things on |
+//! | `peers.rs` | several workers as one: where a message belongs, what they tell each other |
 //! | `edge.rs` | who is asking: trunk, user, nobody |
 //! | `digest_auth.rs` | challenges and their answers |
 //! | `register.rs` | REGISTER |
@@ -30,6 +31,7 @@ mod digest_auth;
 mod directory;
 mod edge;
 mod interface;
+mod peers;
 mod register;
 mod requests;
 mod snapshot;
@@ -41,6 +43,7 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage};
+pub use peers::keeper_of;
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
 pub use worker::{Worker, WorkerSettings};

@@ -63,17 +63,22 @@ pub enum BuildError {
 }
 
 impl Tables {
-    /// Builds the tables.
+    /// Builds the tables. Trunks that were in the tables `before` go on with the calls that are on them.
     ///
     /// # Errors
     /// Everything that does not fit together, all at once.
-    pub fn build(config: &Config, addresses: Vec<IpAddr>) -> Result<Self, Vec<BuildError>> {
+    pub fn build(config: &Config, addresses: Vec<IpAddr>, before: Option<&Self>) -> Result<Self, Vec<BuildError>> {
+        let load_of = |name: &str| {
+            let routes = &before?.routes;
+            routes.trunk_id(name).and_then(|id| routes.trunk(id)).map(|trunk| trunk.load.clone())
+        };
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
         let access = |mode: MediaMode, transfers| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
-            ipv6: false,
+            // Where there is no IPv4, nobody can be offered any.
+            ipv6: config.media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
             host: None,
             transfers,
         };
@@ -83,7 +88,10 @@ impl Tables {
             trunks: config
                 .trunks
                 .iter()
-                .map(|trunk| route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max))
+                .map(|trunk| sx_route::Trunk {
+                    load: load_of(&trunk.name).unwrap_or_default(),
+                    ..route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max)
+                })
                 .collect(),
             rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
             users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true) },
@@ -164,6 +172,7 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
         name: trunk.name.clone(),
         calls_max: u32::try_from(trunk.calls_max).unwrap_or(u32::MAX),
         calls_per_s_max: trunk.calls_per_s_max,
+        load: Arc::default(),
         failover: Failover::Causes(trunk.failover_causes.clone().into()),
         ring_ms_max,
         enabled: true,

@@ -4,13 +4,12 @@ use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
 use crate::interface::{Input, Output, PeerMessage};
+use crate::peers::Arrival;
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
 use bytes::Bytes;
-use siphasher::sip::SipHasher13;
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::Hasher;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
 use sx_call::{Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
@@ -19,10 +18,10 @@ use sx_leg::{Address, LegCommand, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via, elements};
+use sx_sip::message::{Message, Method, elements};
 use sx_sip::registrar::{ContactView, Registrar, RegistrarConfig, Way};
-use sx_sip::transaction::{Transactions, Transmit};
-use sx_types::{Destination, Flow, LegId, Ticket, Transport};
+use sx_sip::transaction::Transmit;
+use sx_types::{Destination, Flow, LegId, LinkId, Ticket, Transport};
 
 /// What a worker is told once.
 #[derive(Clone, Debug)]
@@ -58,6 +57,8 @@ pub struct Worker {
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
+    /// Connections of ours, and the workers that REGISTERs which came along them were passed on to.
+    pub(crate) registered_through: BTreeSet<(LinkId, u16)>,
     pub(crate) next_query: u64,
     pub(crate) last_owner: u64,
     pub(crate) rng: Rng,
@@ -89,6 +90,7 @@ impl Worker {
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
+            registered_through: BTreeSet::new(),
             next_query: 0,
             last_owner: 0,
             rng,
@@ -123,88 +125,27 @@ impl Worker {
         self.calls.list()
     }
 
-    fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], passed_on: bool) {
+    pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], arrival: Arrival) {
         Counts::add(&self.counts.messages_received);
         let Ok(message) = Message::parse(bytes) else {
             self.counts.refuse(Refusal::Malformed);
             return;
         };
-        if self.settings.workers > 1 && !passed_on {
-            let home = self.home_of(&message);
-            if home != self.settings.worker {
-                let socket = self.legs.agent_ref().locals().socket_of(flow);
-                let message = PeerMessage::Message { flow, socket, bytes: Bytes::copy_from_slice(bytes) };
-                self.outputs.push_back(Output::Peer { worker: home, message });
-                return;
+        if let Some((worker, others)) = self.passed_on_to(&message, arrival) {
+            Counts::add(&self.counts.messages_to_workers);
+            if flow.transport.is_reliable() && message.method() == Some(Method::Register) {
+                self.registered_through.insert((flow.link, worker));
             }
+            let socket = self.legs.agent_ref().locals().socket_of(flow);
+            let message = PeerMessage::Message { flow, socket, others, bytes: Bytes::copy_from_slice(bytes) };
+            self.outputs.push_back(Output::Peer { worker, message });
+            return;
         }
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
             Disposition::Malformed(_) => self.counts.refuse(Refusal::Malformed),
             Disposition::Stray => self.counts.refuse(Refusal::Stray),
-        }
-    }
-
-    /// The worker a message belongs to: responses and requests within dialogs name it, a REGISTER goes by its user, a
-    /// MESSAGE by the user it is for, and whatever else is new stays where it landed.
-    fn home_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> u16 {
-        let here = self.settings.worker;
-        let named = match message.method() {
-            None => {
-                let top = message.elements(HeaderName::Via).next().and_then(|via| Via::parse(via).ok());
-                top.and_then(|via| Transactions::worker_of_branch(via.branch))
-            }
-            Some(method) => {
-                let to = message.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
-                match to.and_then(|to| to.tag()) {
-                    Some(tag) => AgentConfig::worker_of_tag(tag),
-                    None if method == Method::Register => {
-                        to.map(|to| self.worker_of_user(&to.user(), &self.domain_of(message)))
-                    }
-                    None if method == Method::Message => self.keeper_of_addressee(message),
-                    None => None,
-                }
-            }
-        };
-        named.filter(|worker| *worker < self.settings.workers).unwrap_or(here)
-    }
-
-    /// The worker that keeps the bindings of the user in the request URI; `None` when that is no user of ours.
-    fn keeper_of_addressee<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<u16> {
-        let uri = Uri::parse(message.request_uri()).ok()?;
-        let domain = self.tables.domain_of_host(uri.host.as_str())?;
-        Some(self.worker_of_user(&uri.user_unescaped(), domain))
-    }
-
-    /// The worker that keeps a user's bindings.
-    pub(crate) fn worker_of_user(&self, user: &str, domain: &str) -> u16 {
-        let mut hasher = SipHasher13::new();
-        hasher.write(user.as_bytes());
-        hasher.write_u8(b'@');
-        hasher.write(domain.as_bytes());
-        (hasher.finish() % u64::from(self.settings.workers.max(1))) as u16
-    }
-
-    fn receive_peer(&mut self, now: Time, message: PeerMessage) {
-        match message {
-            PeerMessage::Message { flow, socket, bytes } => {
-                // All workers listen on the same addresses. Answered from our own socket, the answer cannot be overtaken by
-                // what we send next in the dialog, as it could on its way through the other worker's thread.
-                let flow = socket
-                    .and_then(|place| self.legs.agent_ref().locals().flow_from(place, flow.remote))
-                    .unwrap_or(flow);
-                self.receive(now, flow, &bytes, true);
-            }
-            PeerMessage::Send(transmit) => self.outputs.push_back(Output::Send(transmit)),
-            PeerMessage::Locate { worker, query, address } => {
-                let found = self.find(now, &address);
-                self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Located { query, found } });
-            }
-            PeerMessage::Located { query, found } => {
-                self.calls.handle_input(now, CallInput::Located { query, found });
-            }
-            PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
         }
     }
 
@@ -219,7 +160,7 @@ impl Worker {
         }
     }
 
-    fn find(&mut self, now: Time, address: &Address) -> Found {
+    pub(crate) fn find(&mut self, now: Time, address: &Address) -> Found {
         let aor = address.to_string();
         if self.directory.find(&aor).is_none() && !self.tables.unauthenticated_calls {
             return Found::Unknown;
@@ -282,6 +223,11 @@ impl Worker {
     fn transmit(&mut self, transmit: Transmit) {
         Counts::add(&self.counts.messages_sent);
         match &transmit.to {
+            Destination::Flow(flow) if flow.link == LinkId::BETWEEN_WORKERS => {
+                let (worker, flow) = (flow.worker, Flow { worker: self.settings.worker, ..*flow });
+                let message = PeerMessage::Message { flow, socket: None, others: 0, bytes: transmit.bytes };
+                self.outputs.push_back(Output::Peer { worker, message });
+            }
             Destination::Flow(flow) if flow.worker != self.settings.worker => {
                 let worker = flow.worker;
                 // The ticket names a transaction of ours: the other worker would fail one of its own.
@@ -344,8 +290,8 @@ impl Engine for Worker {
 
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Message { flow, bytes } => self.receive(now, flow, bytes, false),
-            Input::Closed { link } => self.registrar.handle_flow_closed(link),
+            Input::Message { flow, bytes } => self.receive(now, flow, bytes, Arrival::Landed),
+            Input::Closed { link } => self.closed(link),
             Input::SendFailed { ticket } => self.legs.agent().handle_send_failed(now, ticket),
             Input::Media(event) => self.calls.handle_input(now, CallInput::Media(event)),
             Input::Resolved { query, addresses } => self.resolved(now, query, &addresses),

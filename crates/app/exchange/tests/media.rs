@@ -4,7 +4,7 @@ mod driver;
 
 use driver::{Bench, Manner, USERS_ONLY, body, rtp_address, text, value};
 use std::net::SocketAddr;
-use sx_media::PortId;
+use sx_media::{MediaCommand, PortId};
 use sx_sip::message::{HeaderName, Method};
 use sx_sip::session::{SessionEvent, SessionId};
 
@@ -179,4 +179,17 @@ fn a_party_that_falls_silent_ends_the_call() {
     assert_eq!(bench.requests("alice", Method::Bye).len(), 1);
     assert_eq!(bench.requests("bob", Method::Bye).len(), 1);
     bench.assert_over(1);
+}
+
+#[test]
+fn where_there_is_no_ipv4_the_called_party_is_offered_ipv6() {
+    let interface = "[media]\ninterfaces = [{ name = \"default\", bind = [\"2001:db8::1\"] }]\n";
+    let mut bench = Bench::new(&format!("{USERS_ONLY}{interface}"));
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    bench.dial("alice", "sip:bob@example.org");
+    let (_, facing_bob) = ports(&mut bench);
+    let opened =
+        |command: &MediaCommand| matches!(command, MediaCommand::Open { port, ipv6: true, .. } if *port == facing_bob);
+    assert!(bench.media.iter().any(opened), "{:?}", bench.media);
 }

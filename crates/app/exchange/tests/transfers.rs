@@ -4,11 +4,15 @@ mod driver;
 
 use driver::{Bench, Manner, USERS_ONLY, body, value};
 use sx_call::Note;
-use sx_sip::message::{HeaderName, Method};
+use sx_sip::message::{HeaderName, Method, OwnedMessage};
 use sx_sip::session::SessionId;
 
 fn three_users() -> Bench {
-    let mut bench = Bench::new(USERS_ONLY);
+    on_workers(1)
+}
+
+fn on_workers(workers: u16) -> Bench {
+    let mut bench = Bench::with_workers(USERS_ONLY, workers);
     bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
     bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
     bench.phone("carol", "192.0.2.13:5060", Manner::Answers);
@@ -30,6 +34,34 @@ fn assert_connected(bench: &mut Bench, one: &str, other: &str) {
     assert_eq!(bench.patch_of(facing_other), Some(facing_one), "{other} is heard by {one}\n{}", bench.ladder());
     let remote = bench.remote_of(facing_other).map(|remote| remote.rtp);
     assert_eq!(remote, Some(bench.who(other).media()));
+}
+
+/// The same when each has a call of its own in another worker, and a leg from worker to worker is between them.
+fn assert_connected_across(bench: &mut Bench, one: &str, other: &str) {
+    for (from, to) in [(one, other), (other, one)] {
+        let described = bench.received(from).into_iter().rfind(|m| body(m).starts_with("v=0")).expect("a description");
+        let facing = bench.port_named(&body(&described));
+        let leaves = bench.patch_of(facing).unwrap_or_else(|| panic!("{from} is not heard\n{}", bench.ladder()));
+        let next = bench.remote_of(leaves).expect("it leads somewhere").rtp;
+        let enters = bench.open.values().find(|opened| opened.rtp == next).expect("it leads to the other worker").port;
+        let reaches = bench.patch_of(enters).unwrap_or_else(|| panic!("{to} hears nothing\n{}", bench.ladder()));
+        assert_eq!(bench.remote_of(reaches).map(|remote| remote.rtp), Some(bench.who(to).media()));
+    }
+}
+
+/// The value of Replaces that names the dialog whose INVITE was answered last.
+fn replacing(bench: &mut Bench, name: &str) -> String {
+    let answered = |m: &&OwnedMessage| m.status() == Some(200) && value(m, HeaderName::CSeq).ends_with("INVITE");
+    let received = bench.received(name);
+    let answer = received.iter().rfind(answered).expect("an answer");
+    let tag = |name| value(answer, name).split(";tag=").nth(1).expect("a tag").to_owned();
+    let call_id = value(answer, HeaderName::CallId);
+    format!("{call_id};to-tag={};from-tag={}", tag(HeaderName::To), tag(HeaderName::From))
+}
+
+/// How a URI carries it.
+fn escaped(replaces: &str) -> String {
+    replaces.replace('@', "%40").replace(';', "%3B").replace('=', "%3D")
 }
 
 fn refer(bench: &mut Bench, name: &str, session: SessionId, to: &str) {
@@ -148,4 +180,111 @@ fn an_invite_with_replaces_takes_the_place_of_the_party_it_names() {
     bench.hang_up("alice", of_alice);
     bench.pass_s(200);
     assert_eq!(bench.workers[0].calls(), 0);
+}
+
+/// Each of Alice's two calls is in a worker of its own, and her REFER lands on either.
+#[test]
+fn an_attended_transfer_joins_calls_of_two_workers() {
+    for (refer_lands_on, hangs_up, stays) in [(0, "bob", "carol"), (1, "bob", "carol"), (1, "carol", "bob")] {
+        let mut bench = on_workers(2);
+        let with_bob = bench.dial("alice", "sip:bob@example.org");
+        bench.pass_s(1);
+        bench.lands_on = 1;
+        let with_carol = bench.dial("alice", "sip:carol@example.org");
+        bench.pass_s(1);
+        assert_eq!(bench.workers.iter().map(sx_exchange::Worker::calls).collect::<Vec<_>>(), [1, 1]);
+        let to = format!("sip:carol@example.org?Replaces={}", escaped(&replacing(&mut bench, "alice")));
+        bench.lands_on = refer_lands_on;
+        refer(&mut bench, "alice", with_bob, &to);
+        assert_eq!(bench.statuses("alice", "REFER"), [202]);
+        assert_eq!(bench.who("alice").reports().last(), Some(&200), "{}", bench.ladder());
+        assert_eq!(bench.requests("alice", Method::Bye).len(), 2, "Alice is let go\n{}", bench.ladder());
+        assert_eq!(bench.who("carol").invited.len(), 1, "Carol is not called a second time");
+        assert_connected_across(&mut bench, "bob", "carol");
+        let session = bench.who(hangs_up).invited[0];
+        bench.hang_up(hangs_up, session);
+        assert_eq!(bench.requests(stays, Method::Bye).len(), 1, "{}", bench.ladder());
+        bench.hang_up("alice", with_bob);
+        bench.hang_up("alice", with_carol);
+        bench.assert_over(2);
+    }
+}
+
+/// What the two who are left change passes from worker to worker.
+#[test]
+fn parties_joined_across_workers_hold_and_resume() {
+    let mut bench = on_workers(2);
+    let with_bob = bench.dial("alice", "sip:bob@example.org");
+    bench.lands_on = 1;
+    bench.dial("alice", "sip:carol@example.org");
+    bench.pass_s(1);
+    let to = format!("sip:carol@example.org?Replaces={}", escaped(&replacing(&mut bench, "alice")));
+    refer(&mut bench, "alice", with_bob, &to);
+    let of_bob = bench.who("bob").invited[0];
+    for (direction, heard) in [("sendonly", "a=sendonly"), ("sendrecv", "a=sendrecv")] {
+        bench.act("bob", |peer, now| {
+            let offer = peer.describe(direction);
+            peer.agent.offer(now, of_bob, Some(offer));
+        });
+        bench.pass_s(1);
+        let offered = bench.requests("carol", Method::Invite).pop().expect("a re-INVITE");
+        assert!(body(&offered).contains(heard), "{}", body(&offered));
+    }
+    // Session timers are refreshed between the workers as everywhere.
+    bench.pass_s(3_600);
+    assert_connected_across(&mut bench, "bob", "carol");
+    bench.hang_up("bob", of_bob);
+    bench.assert_over(2);
+}
+
+#[test]
+fn an_attended_transfer_to_a_call_that_has_ended_in_another_worker_fails() {
+    let mut bench = on_workers(2);
+    let with_bob = bench.dial("alice", "sip:bob@example.org");
+    bench.lands_on = 1;
+    let with_carol = bench.dial("alice", "sip:carol@example.org");
+    bench.pass_s(1);
+    let to = format!("sip:carol@example.org?Replaces={}", escaped(&replacing(&mut bench, "alice")));
+    bench.hang_up("alice", with_carol);
+    refer(&mut bench, "alice", with_bob, &to);
+    assert_eq!(bench.who("alice").reports().last(), Some(&481), "{}", bench.ladder());
+    assert_eq!(bench.who("carol").invited.len(), 1, "Carol is not called");
+    assert_eq!((bench.requests("bob", Method::Bye).len(), bench.workers[0].calls()), (0, 1), "Bob stays with Alice");
+    bench.hang_up("alice", with_bob);
+    bench.assert_over(2);
+}
+
+#[test]
+fn an_invite_with_replaces_finds_the_dialog_wherever_it_lands() {
+    for lands_on in [0, 1, 2] {
+        let mut bench = on_workers(3);
+        bench.lands_on = 1;
+        let of_alice = bench.dial("alice", "sip:bob@example.org");
+        bench.pass_s(1);
+        let replaces = replacing(&mut bench, "alice");
+        bench.lands_on = lands_on;
+        let of_carol = bench.dial_with("carol", "sip:bob@example.org", |spec| {
+            spec.headers = vec![("Replaces".into(), replaces.into()), ("Require".into(), "replaces".into())];
+        });
+        bench.pass_s(1);
+        assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&200), "{}", bench.ladder());
+        assert_eq!(bench.requests("alice", Method::Bye).len(), 1, "{}", bench.ladder());
+        assert_connected(&mut bench, "bob", "carol");
+        bench.hang_up("carol", of_carol);
+        bench.hang_up("alice", of_alice);
+        bench.pass_s(200);
+        assert!(bench.workers.iter().all(|worker| worker.calls() == 0));
+    }
+}
+
+#[test]
+fn an_invite_that_replaces_nothing_is_481() {
+    for replaces in ["nothing@here;to-tag=0.1.00000000;from-tag=x", "nothing@here;to-tag=a;from-tag=x"] {
+        let mut bench = on_workers(2);
+        let session = bench.dial_with("carol", "sip:bob@example.org", |spec| {
+            spec.headers = vec![("Replaces".into(), replaces.into())];
+        });
+        assert_eq!(bench.who("carol").ends_of(session)[0].status, 481, "{}", bench.ladder());
+        assert_eq!(bench.requests("bob", Method::Invite).len(), 0, "{}", bench.ladder());
+    }
 }

@@ -26,6 +26,11 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinkId(pub u32);
 
+impl LinkId {
+    /// No socket at all: the way from one worker of a process to another.
+    pub const BETWEEN_WORKERS: Self = Self(0);
+}
+
 /// The path a message came along, good for sending the answer back the same way:
 /// the link it arrived on and the peer's address there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

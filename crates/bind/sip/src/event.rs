@@ -2,7 +2,8 @@
 
 use crate::cause;
 use crate::legs::{SipLegs, address};
-use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Target, TransferRequest};
+use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, Target, TransferRequest};
+use sx_sip::agent::AgentConfig;
 use sx_sip::session::{Description, Refer, SessionEvent};
 use sx_types::{Cause, LegId};
 
@@ -58,10 +59,16 @@ impl SipLegs {
     }
 
     fn transfer(&mut self, refer: Refer) -> LegEvent {
-        let replaced = refer.replaces.as_ref().and_then(|replaces| self.agent.session_replaced(replaces));
+        let replaced = refer.replaces.and_then(|replaces| match self.agent.session_replaced(&replaces) {
+            Some((_, owner)) => Some(Replaced::Leg(LegId(owner))),
+            // A dialog that is none of ours is nobody's here: its target is called without it.
+            None => {
+                AgentConfig::worker_of_tag(&replaces.to_tag).map(|_| Replaced::Elsewhere(replaces.to_string().into()))
+            }
+        });
         LegEvent::TransferAsked(Box::new(TransferRequest {
             to: address(&refer.to).unwrap_or_default(),
-            replaces: replaced.map(|(_, owner)| LegId(owner)),
+            replaces: replaced,
             referred_by: refer.referred_by,
         }))
     }

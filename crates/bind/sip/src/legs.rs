@@ -40,6 +40,8 @@ pub struct DialTo {
     pub uri: Box<str>,
     /// Routes to travel first.
     pub routes: Vec<Box<str>>,
+    /// The dialog whose place the leg is to take where it goes: the value of Replaces.
+    pub replaces: Option<Box<str>>,
     /// What holds for the party.
     pub rules: Arc<Rules>,
     /// The domain to show where an identity has none.
@@ -172,6 +174,7 @@ impl SipLegs {
     pub fn dial(&mut self, now: Time, leg: LegId, dial: Dial, to: DialTo) -> Option<LegEvent> {
         let (from, mut headers) = to.rules.identity.write(&dial.from, &to.domain);
         headers.extend(to.rules.headers.written_to(&dial.headers));
+        headers.extend(to.replaces.map(|dialog| ("Replaces".into(), dialog)));
         let domain = if dial.to.domain.is_empty() { &to.domain } else { &dial.to.domain };
         let spec = Outgoing {
             uri: to.uri,

@@ -6,7 +6,7 @@ use crate::hunt::Step;
 use crate::interface::{NotAdmitted, Note, Output};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
-use crate::{CallRecord, Cdr};
+use crate::{CallRecord, Cdr, trunks};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use sx_leg::{EndedBy, Incoming, LegCommand, LegEvent, Rejection, Source};
@@ -24,14 +24,14 @@ impl Calls {
             self.take_place(leg, incoming, replaced);
             return;
         }
-        if let Err(why) = self.has_room(&incoming.source) {
+        if let Err(why) = self.take_room(&incoming.source) {
             self.note(Note::NotAdmitted { leg, why });
             self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
             return;
         }
         let mut call = self.begin(leg, &incoming);
         let Incoming { to, source, .. } = &incoming;
-        let facts = Facts { source, to, trunks: self.trunks.facts(self.now), random: self.rng.u64() };
+        let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
         let planned = plan(&self.tables, &facts);
         let caller = self.caller(leg, &incoming);
         call.body.headers = incoming.headers;
@@ -58,21 +58,18 @@ impl Calls {
         self.settle(call);
     }
 
-    fn has_room(&self, source: &Source) -> Result<(), NotAdmitted> {
+    /// Is there room for a call from there? When there is, the channel of its trunk is taken.
+    fn take_room(&self, source: &Source) -> Result<(), NotAdmitted> {
         if self.draining {
             return Err(NotAdmitted::Draining);
         }
         if self.slots.len() >= self.settings.calls_max as usize {
             return Err(NotAdmitted::Full);
         }
-        if let Source::Trunk(name) = source
-            && let Some(id) = self.tables.trunk_id(name)
-            && let Some(trunk) = self.tables.trunk(id)
-            && self.trunks.active(id) >= trunk.calls_max
-        {
-            return Err(NotAdmitted::TrunkFull);
+        match source {
+            Source::Trunk(name) if !trunks::admit(&self.tables, name) => Err(NotAdmitted::TrunkFull),
+            Source::Trunk(_) | Source::User(_) | Source::Exchange => Ok(()),
         }
-        Ok(())
     }
 
     /// Makes the call and its record.
@@ -139,13 +136,10 @@ impl Calls {
         }
     }
 
-    /// The calling party, with its channel taken.
+    /// The calling party, whose channel has been taken.
     pub(crate) fn caller(&mut self, leg: LegId, incoming: &Incoming) -> Party {
         let trunk = match &incoming.source {
-            Source::Trunk(name) => {
-                self.trunks.occupy(&self.tables, name);
-                Some(name.clone())
-            }
+            Source::Trunk(name) => Some(name.clone()),
             Source::User(_) | Source::Exchange => None,
         };
         Party {

@@ -1,12 +1,12 @@
 //! One target of a search: its leg, its ports, its place in the record, and the moment it is dialled.
 
-use crate::Attempt;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::Note;
 use crate::ports::{Readiness, all_open, offer_for};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
+use crate::{Attempt, trunks};
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Dial, Ended, EndedBy, Identity, LegCommand, Source, Target};
@@ -18,6 +18,17 @@ impl Calls {
     pub(crate) fn ring(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: &Planned, target: Target) {
         if hunt.tried >= self.settings.targets_max {
             hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed"));
+            return;
+        }
+        if let Target::Trunk { trunk, .. } = &target
+            && !trunks::begin(&self.tables, trunk, self.now)
+        {
+            // The plan has left out what was full when the call came; another call was faster, maybe in another worker.
+            let sentence = format!("trunk {trunk} has all its channels in use, or has begun as many calls as it takes");
+            hunt.failed(Failure {
+                retry_after_s: self.settings.retry_after_s,
+                ..Failure::new(Cause::CONGESTION, &sentence)
+            });
             return;
         }
         hunt.tried += 1;
@@ -45,7 +56,7 @@ impl Calls {
         }
     }
 
-    /// A new outgoing leg with its place in the record, and its channel taken.
+    /// A new outgoing leg with its place in the record. Its channel has been taken.
     fn branch(&mut self, call: &mut Call, planned: &Planned, target: &Target) -> Branch {
         while self.legs.contains_key(&LegId(self.next_leg)) {
             self.next_leg += 1;
@@ -55,13 +66,13 @@ impl Calls {
         self.legs.insert(leg, call.key);
         let (label, source, trunk): (Arc<str>, _, _) = match target {
             Target::Trunk { trunk, .. } => {
-                self.trunks.begin(&self.tables, trunk, self.now);
                 (format!("trunk:{trunk}").into(), Some(Source::Trunk(trunk.clone())), Some(trunk.clone()))
             }
             Target::Contact { uri, .. } => {
                 (format!("contact:{uri}").into(), Some(Source::User(planned.to.clone())), None)
             }
             Target::Uri(uri) => (format!("uri:{uri}").into(), None, None),
+            Target::Place(place) => (format!("place:{place}").into(), None, None),
         };
         let at = self.now.as_nanos();
         let attempts = &mut call.body.cdr.attempts;
@@ -162,6 +173,6 @@ impl Calls {
 fn host_of(target: &Target) -> Option<IpAddr> {
     match target {
         Target::Contact { flow, .. } => flow.map(|flow| flow.remote.ip()),
-        Target::Trunk { .. } | Target::Uri(_) => None,
+        Target::Trunk { .. } | Target::Uri(_) | Target::Place(_) => None,
     }
 }

@@ -1,11 +1,11 @@
 //! Legs and calls end: each leg once, the record once.
 
-use crate::CallRecord;
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::state::{Call, Leaving, Moving, Party, PortState, State, Talking};
+use crate::{CallRecord, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, EndedBy, LegCommand, LegEvent};
@@ -31,7 +31,7 @@ impl Calls {
     pub(crate) fn gone(&mut self, call: &mut Call, party: &Party, ended: &Ended) {
         self.legs.remove(&party.leg);
         if let Some(trunk) = &party.trunk {
-            self.trunks.give_back(&self.tables, trunk);
+            trunks::give_back(&self.tables, trunk);
         }
         self.close_ports(&mut call.body, party.leg);
         self.end_attempt(call, party, ended.cause, ended.status);
@@ -58,7 +58,7 @@ impl Calls {
         let leaving = call.body.leaving.remove(index);
         self.legs.remove(&leg);
         if let Some(trunk) = &leaving.trunk {
-            self.trunks.give_back(&self.tables, trunk);
+            trunks::give_back(&self.tables, trunk);
         }
         true
     }

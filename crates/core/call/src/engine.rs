@@ -290,9 +290,6 @@ impl Engine for Calls {
                 self.tables = tables;
             }
             Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),
-            Input::TrunkLoad { trunk, active, begun_this_second } => {
-                self.trunks.elsewhere(&self.tables, trunk, active, begun_this_second, now);
-            }
             Input::Command(command) => self.command(command),
         }
     }

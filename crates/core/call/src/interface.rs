@@ -47,15 +47,6 @@ pub enum Input<'a> {
         /// Does it answer?
         healthy: bool,
     },
-    /// What the other workers have on a trunk, to be added to our own when its limits are checked.
-    TrunkLoad {
-        /// The trunk's configured name.
-        trunk: &'a str,
-        /// Calls on it now.
-        active: u32,
-        /// Calls begun on it in this second.
-        begun_this_second: u32,
-    },
     /// Somebody who operates the exchange wants something.
     Command(Command),
 }

@@ -16,9 +16,10 @@ use crate::failure::Failure;
 use crate::interface::Note;
 use crate::ports::{Readiness, answer_for, offer_for};
 use crate::state::{Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Talking, relayed};
+use crate::trunks;
 use bytes::Bytes;
 use std::time::Duration;
-use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
+use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, Source};
 use sx_types::{Cause, LegId};
 
 /// An offer that met another one is repeated after a second, so many times.
@@ -104,6 +105,10 @@ impl Calls {
         let Talking { parties: [one, two], .. } = *talking;
         let (leaves, remaining) = if index == 0 { (one, two) } else { (two, one) };
         self.legs.insert(leg, call.key);
+        if let Source::Trunk(name) = &incoming.source {
+            // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
+            trunks::occupy(&self.tables, name);
+        }
         let joins = Party { role: leaves.role, ..self.caller(leg, &incoming) };
         let step = match incoming.offer {
             Some(offer) => JoinStep::Opening { offer },

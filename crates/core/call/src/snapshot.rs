@@ -7,6 +7,7 @@ use crate::interface::Output;
 use crate::ports::any_opening;
 use crate::slots::Key;
 use crate::state::{Body, Call, Hunt, Joining, Party, PortState, Ringing, State, Talking};
+use crate::trunks;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -97,7 +98,7 @@ impl Calls {
         for party in call.state.parties() {
             self.legs.remove(&party.leg);
             if let Some(trunk) = &party.trunk {
-                self.trunks.give_back(&self.tables, trunk);
+                trunks::give_back(&self.tables, trunk);
             }
         }
         self.forget_legs(&mut call);
@@ -135,7 +136,7 @@ impl Calls {
         let CallSnapshot { mut body, mut state, alarms, .. } = snapshot;
         let leaving = body.leaving.iter().filter_map(|leaving| leaving.trunk.as_ref());
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
-            self.trunks.occupy(&self.tables, trunk);
+            trunks::occupy(&self.tables, trunk);
         }
         self.ask_again(key, &mut state);
         self.reopen_ports(&mut body, &state);

@@ -10,6 +10,7 @@
 //!              Talking, as it was       the one that stays is hung up
 //!
 //!  TransferAsked with replaces: no search; the other party of that leg is moved here, and Joining begins at once.
+//!  When that leg is another worker's, the place it has there is dialled like the target of a blind transfer.
 //! ```
 //!
 //! The target of a blind transfer is dialled without an offer, so that it makes one of its own, fresh and with every
@@ -17,6 +18,7 @@
 //! target. No description is ever used in a role or a direction that its author did not give it, whether a party
 //! was on hold or not, and relayed and direct media go the same way.
 
+use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
@@ -26,8 +28,9 @@ use crate::state::{
     Transfer,
 };
 use bytes::Bytes;
-use sx_leg::{Answer, LegCommand, LegEvent, Media, ProgressKind, TransferRequest};
-use sx_route::{Facts, Plan, plan};
+use std::collections::VecDeque;
+use sx_leg::{Address, Answer, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest};
+use sx_route::{Facts, Plan, Planned, Reason, Way, plan};
 use sx_types::{Cause, LegId};
 
 /// What an event of a target comes to.
@@ -55,14 +58,16 @@ impl Calls {
             self.say(leg, LegCommand::TransferProgress { status: 491 });
             return State::Talking(talking);
         }
-        if let Some(replaced) = request.replaces {
-            if talking.negotiation != Negotiation::Idle {
+        match request.replaces {
+            Some(Replaced::Leg(_)) if talking.negotiation != Negotiation::Idle => {
                 Self::defer(call, Block::Negotiation, leg, LegEvent::TransferAsked(request));
                 return State::Talking(talking);
             }
-            return self.join_other(call, talking, asker, replaced);
+            Some(Replaced::Leg(replaced)) => return self.join_other(call, talking, asker, replaced),
+            Some(Replaced::Elsewhere(place)) => return self.call_place(call, talking, asker, request.to, place),
+            None => {}
         }
-        let trunks = self.trunks.facts(self.now);
+        let trunks = self.trunks.facts(&self.tables, self.now);
         let facts = Facts { source: &source, to: &request.to, trunks, random: self.rng.u64() };
         let route = match plan(&self.tables, &facts) {
             Plan::Refuse(refusal) => {
@@ -73,6 +78,28 @@ impl Calls {
         self.say(leg, LegCommand::TransferProgress { status: 100 });
         let mut hunt = Hunt::new(route.stages.into(), true);
         let step = self.hunt_next(call, &mut hunt, &talking.parties[1 - asker]);
+        talking.transfer = Some(Transfer { asker, hunt });
+        self.transfer_on(call, talking, step)
+    }
+
+    /// Attended transfer to a party of a call that another worker has: a leg goes there to take the transferor's place,
+    /// as it would to the target of a blind transfer.
+    fn call_place(
+        &mut self,
+        call: &mut Call,
+        mut talking: Box<Talking>,
+        asker: usize,
+        to: Address,
+        place: Box<str>,
+    ) -> State {
+        self.say(talking.parties[asker].leg, LegCommand::TransferProgress { status: 100 });
+        let access = self.tables.access(&Source::Exchange).clone();
+        let planned = Planned { way: Way::User, to, access, reason: Reason::transferred() };
+        let mut hunt = Hunt::new(VecDeque::new(), true);
+        let remaining = &talking.parties[1 - asker];
+        self.ring(call, &mut hunt, remaining, &planned, Target::Place(place));
+        self.set_alarm(call, Alarm::Ring, self.settings.offer_wait);
+        let step = self.hunt_check(call, &mut hunt, remaining);
         talking.transfer = Some(Transfer { asker, hunt });
         self.transfer_on(call, talking, step)
     }

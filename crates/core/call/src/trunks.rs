@@ -1,107 +1,75 @@
-//! What is known of each trunk: its own calls, those of the other workers, whether it answers.
+//! What is known of each trunk: the calls on it, whether it answers.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use sx_engine::Time;
-use sx_route::{Tables, TrunkFacts, TrunkId};
+use sx_route::{Tables, Trunk, TrunkFacts};
 
-/// Counters by the trunk's place in the tables.
+/// Facts by the trunk's place in the tables. The calls on a trunk are counted with it, for all workers together.
 #[derive(Debug, Default)]
 pub(crate) struct Trunks {
-    counted: Vec<Counted>,
+    healthy: Vec<bool>,
     facts: Vec<TrunkFacts>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Counted {
-    active: u32,
-    active_elsewhere: u32,
-    second: u64,
-    begun: u32,
-    second_elsewhere: u64,
-    begun_elsewhere: u32,
-    healthy: bool,
-}
-
-const IDLE: Counted = Counted {
-    active: 0,
-    active_elsewhere: 0,
-    second: 0,
-    begun: 0,
-    second_elsewhere: 0,
-    begun_elsewhere: 0,
-    healthy: true,
-};
-
 impl Trunks {
     pub(crate) fn new(tables: &Tables) -> Self {
-        Self { counted: vec![IDLE; tables.trunks().len()], facts: Vec::new() }
+        Self { healthy: vec![true; tables.trunks().len()], facts: Vec::new() }
     }
 
-    /// Carries the counters over to new tables, by name.
+    /// Carries what is known over to new tables, by name.
     pub(crate) fn swap(&mut self, old: &Tables, new: &Tables) {
-        let by_name: HashMap<&Arc<str>, Counted> =
-            old.trunks().iter().map(|trunk| &trunk.name).zip(self.counted.iter().copied()).collect();
-        self.counted = new.trunks().iter().map(|trunk| by_name.get(&trunk.name).copied().unwrap_or(IDLE)).collect();
+        let known = old.trunks().iter().zip(&self.healthy);
+        let unhealthy: HashSet<&Arc<str>> =
+            known.filter_map(|(trunk, healthy)| (!healthy).then_some(&trunk.name)).collect();
+        self.healthy = new.trunks().iter().map(|trunk| !unhealthy.contains(&trunk.name)).collect();
     }
 
     /// The facts that routing wants, as of `now`.
-    pub(crate) fn facts(&mut self, now: Time) -> &[TrunkFacts] {
-        let second = now.as_secs();
+    pub(crate) fn facts(&mut self, tables: &Tables, now: Time) -> &[TrunkFacts] {
         self.facts.clear();
-        self.facts.extend(self.counted.iter().map(|trunk| {
-            let begun = if trunk.second == second { trunk.begun } else { 0 };
-            let elsewhere = if trunk.second_elsewhere == second { trunk.begun_elsewhere } else { 0 };
-            TrunkFacts {
-                active: trunk.active.saturating_add(trunk.active_elsewhere),
-                begun_this_second: begun.saturating_add(elsewhere),
-                healthy: trunk.healthy,
-            }
+        self.facts.extend(tables.trunks().iter().zip(&self.healthy).map(|(trunk, healthy)| TrunkFacts {
+            active: trunk.load.active(),
+            begun_this_second: trunk.load.begun_in(now.as_secs()),
+            healthy: *healthy,
         }));
         &self.facts
     }
 
-    /// Calls on a trunk now, everywhere.
-    pub(crate) fn active(&self, id: TrunkId) -> u32 {
-        self.counted.get(usize::from(id.0)).map_or(0, |trunk| trunk.active.saturating_add(trunk.active_elsewhere))
-    }
-
-    /// A call of ours is on the trunk.
-    pub(crate) fn occupy(&mut self, tables: &Tables, name: &str) {
-        self.with(tables, name, |trunk| trunk.active += 1);
-    }
-
-    /// A call of ours is begun to the trunk, and is on it from now on.
-    pub(crate) fn begin(&mut self, tables: &Tables, name: &str, now: Time) {
-        self.with(tables, name, |trunk| {
-            trunk.active += 1;
-            let second = now.as_secs();
-            trunk.begun = if trunk.second == second { trunk.begun.saturating_add(1) } else { 1 };
-            trunk.second = second;
-        });
-    }
-
-    /// A call of ours gives its channel back.
-    pub(crate) fn give_back(&mut self, tables: &Tables, name: &str) {
-        self.with(tables, name, |trunk| trunk.active = trunk.active.saturating_sub(1));
-    }
-
     pub(crate) fn health(&mut self, tables: &Tables, name: &str, healthy: bool) {
-        self.with(tables, name, |trunk| trunk.healthy = healthy);
-    }
-
-    pub(crate) fn elsewhere(&mut self, tables: &Tables, name: &str, active: u32, begun: u32, now: Time) {
-        self.with(tables, name, |trunk| {
-            trunk.active_elsewhere = active;
-            trunk.begun_elsewhere = begun;
-            trunk.second_elsewhere = now.as_secs();
-        });
-    }
-
-    /// A trunk that has left the tables is no longer counted.
-    fn with(&mut self, tables: &Tables, name: &str, change: impl FnOnce(&mut Counted)) {
-        if let Some(trunk) = tables.trunk_id(name).and_then(|id| self.counted.get_mut(usize::from(id.0))) {
-            change(trunk);
+        let place = tables.trunk_id(name).and_then(|id| self.healthy.get_mut(usize::from(id.0)));
+        if let Some(known) = place {
+            *known = healthy;
         }
     }
+}
+
+/// A call comes in from the trunk, when it has a channel left.
+pub(crate) fn admit(tables: &Tables, name: &str) -> bool {
+    trunk(tables, name).is_none_or(|trunk| trunk.load.occupy(trunk.calls_max))
+}
+
+/// A call that was on the trunk elsewhere is here now, whatever the limit.
+pub(crate) fn occupy(tables: &Tables, name: &str) {
+    if let Some(trunk) = trunk(tables, name) {
+        trunk.load.occupy(u32::MAX);
+    }
+}
+
+/// A call is begun to the trunk, when its limits allow that, and is on it from now on.
+pub(crate) fn begin(tables: &Tables, name: &str, now: Time) -> bool {
+    let limits = |trunk: &Trunk| trunk.load.begin(trunk.calls_max, trunk.calls_per_s_max, now.as_secs());
+    trunk(tables, name).is_none_or(limits)
+}
+
+/// A call gives its channel back.
+pub(crate) fn give_back(tables: &Tables, name: &str) {
+    if let Some(trunk) = trunk(tables, name) {
+        trunk.load.give_back();
+    }
+}
+
+/// A trunk that has left the tables is no longer counted.
+fn trunk<'a>(tables: &'a Tables, name: &str) -> Option<&'a Trunk> {
+    tables.trunk_id(name).and_then(|id| tables.trunk(id))
 }

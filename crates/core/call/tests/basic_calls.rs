@@ -269,8 +269,9 @@ fn an_unhealthy_trunk_is_not_tried() {
 fn what_other_workers_have_on_a_trunk_counts() {
     let mut definition = driver::definition(MediaMode::Direct);
     definition.trunks[0].calls_max = 5;
+    let load = definition.trunks[0].load.clone();
     let mut world = World::with(definition, Settings::default());
-    world.input(Input::TrunkLoad { trunk: "one", active: 5, begun_this_second: 0 });
+    (0..5).for_each(|_| assert!(load.occupy(5)));
     world.incoming(A, "100", Some("OA")).expect(&["out0 dial two/100 OA"]);
 }
 

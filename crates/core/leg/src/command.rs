@@ -113,6 +113,9 @@ pub enum Target {
     },
     /// Any address, looked up by the rules of its protocol.
     Uri(Box<str>),
+    /// The place of a party in a call that another worker has, by the name that its protocol gives it (the value of
+    /// SIP `Replaces`).
+    Place(Box<str>),
 }
 
 /// The refusal of an incoming leg.

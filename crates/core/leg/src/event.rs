@@ -120,13 +120,22 @@ pub struct Answer {
     pub headers: Vec<Header>,
 }
 
+/// The party whose place is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// This leg.
+    Leg(LegId),
+    /// One of a call that another worker has, by the name that its protocol gives it (the value of SIP `Replaces`).
+    Elsewhere(Box<str>),
+}
+
 /// A party asks that the other party of its call be connected elsewhere (SIP `REFER`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferRequest {
     /// Where to.
     pub to: Address,
-    /// The leg whose place is to be taken, when the transferor has talked to the target already.
-    pub replaces: Option<LegId>,
+    /// Whose place is to be taken, when the transferor has talked to the target already.
+    pub replaces: Option<Replaced>,
     /// Who says so, as given.
     pub referred_by: Option<Box<str>>,
 }

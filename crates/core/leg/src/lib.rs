@@ -18,7 +18,7 @@ mod event;
 mod party;
 
 pub use command::{Dial, Header, LegCommand, Rejection, Target};
-pub use event::{Answer, Ended, EndedBy, Incoming, LegEvent, Progress, Source, TransferRequest};
+pub use event::{Answer, Ended, EndedBy, Incoming, LegEvent, Progress, Replaced, Source, TransferRequest};
 pub use party::{Address, Identity, Privacy};
 
 use bytes::Bytes;

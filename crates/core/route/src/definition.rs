@@ -1,6 +1,6 @@
 //! What the tables are built from.
 
-use crate::Pattern;
+use crate::{Pattern, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Trunk {
     pub calls_max: u32,
     /// New calls to it in one second; `u32::MAX` for no limit.
     pub calls_per_s_max: u32,
+    /// The calls there are on it, in all workers.
+    pub load: Arc<TrunkLoad>,
     /// After which causes the next way is tried.
     pub failover: Failover,
     /// How long to wait for an answer before the attempt counts as failed, in milliseconds.
@@ -203,6 +205,7 @@ impl Trunk {
             name: Arc::from(name),
             calls_max: u32::MAX,
             calls_per_s_max: u32::MAX,
+            load: Arc::default(),
             failover: Failover::Table,
             ring_ms_max: 60_000,
             enabled: true,

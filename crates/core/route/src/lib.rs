@@ -24,6 +24,7 @@
 
 mod definition;
 mod dialled;
+mod load;
 mod pattern;
 mod plan;
 mod tables;
@@ -33,6 +34,7 @@ pub use definition::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, MediaMode,
     Rule, SourceFilter, Trunk,
 };
+pub use load::TrunkLoad;
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Facts, Plan, Planned, Reason, Refusal, Route, SkipReason, Skipped, Stage, TrunkFacts, Way, Why, plan};
 pub use tables::{TableError, Tables, TrunkId};

@@ -113,12 +113,19 @@ pub enum Why {
     Together(u16),
     /// A target that was tried has named it.
     Redirected,
+    /// Somebody who transfers a call has named it.
+    Transferred,
 }
 
 impl Reason {
     /// The reason of a destination that a target has named.
     pub fn redirected() -> Self {
         Self { rule: None, why: Why::Redirected }
+    }
+
+    /// The reason of a destination that somebody who transfers a call has named.
+    pub fn transferred() -> Self {
+        Self { rule: None, why: Why::Transferred }
     }
 }
 
@@ -342,6 +349,7 @@ impl fmt::Display for Reason {
             Why::Priority(priority) => write!(f, "alone at priority {priority}"),
             Why::Weight { priority, weight } => write!(f, "drawn with weight {weight} at priority {priority}"),
             Why::Redirected => f.write_str("a target that was tried has named it"),
+            Why::Transferred => f.write_str("the party that transfers the call has named it"),
             Why::Together(priority) => write!(f, "together with the others at priority {priority}"),
         }
     }

@@ -1,6 +1,6 @@
 //! What packet threads share: the sockets of each port and where they send to, the pools, the way to tell events.
 
-use crate::config::{RtpConfig, StartError};
+use crate::config::{MediaInterface, RtpConfig, StartError};
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
 use crate::sys::{RawAddress, Sent};
@@ -105,6 +105,16 @@ impl Exchange {
         locked(&self.ports).insert(port, sockets.clone());
         let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
         Ok(Bound { sockets, lease: Lease { pool, number }, advertised })
+    }
+
+    /// Where a peer's address is reached from here. One that we advertise for ports of ours leads back to us, to a call that
+    /// another worker has. Few routers take a packet back that way: it goes to where the port is bound.
+    pub(crate) fn seen_from_here(&self, address: SocketAddr) -> SocketAddr {
+        let leads_back = |(bound, advertised): &(IpAddr, IpAddr)| {
+            *advertised == address.ip() && !bound.is_unspecified() && self.config.ports.contains(&address.port())
+        };
+        let bound = self.config.interfaces.iter().flat_map(MediaInterface::addresses).find(leads_back);
+        bound.map_or(address, |(bound, _)| SocketAddr::new(bound, address.port()))
     }
 
     /// Tries each pair at most once: numbers that another program holds are set aside.

@@ -222,8 +222,9 @@ impl PacketThread {
 
     fn set_remote(&mut self, port: PortId, remote: Remote) {
         let now = self.clock.now();
+        let (rtp, rtcp) = (self.exchange.seen_from_here(remote.rtp), self.exchange.seen_from_here(remote.rtcp));
         let Some(entry) = self.entry(port) else { return };
-        entry.port.set_remote(now, remote);
+        entry.port.set_remote(now, Remote { rtp, rtcp, ..remote });
         if let Some(destinations) = entry.port.poll_destinations() {
             entry.sockets.set_destinations(&destinations);
         }

@@ -539,3 +539,27 @@ fn an_address_that_is_not_the_machines_is_an_error_at_start() {
     let error = PacketThreads::start(&config, |_, _| {}).unwrap_err();
     assert!(matches!(error, StartError::Bind { address: IpAddr::V4(_), .. }), "{error}");
 }
+
+/// No router is needed between two ports of ours that know each other by the address the world knows them by.
+#[test]
+fn ports_that_face_each_other_by_their_advertised_address_find_each_other() {
+    let mut config = config(numbers(16));
+    config.interfaces[0].advertise_v4 = Some(Ipv4Addr::new(192, 0, 2, 99));
+    let relay = Relay::start(&config);
+    let phones = [Phone::new(), Phone::new()];
+    let ports = [[id(1, 0), id(1, 1)], [id(2, 0), id(2, 1)]];
+    let opened = ports.map(|call| call.map(|port| relay.open(port)));
+    for (call, phone) in phones.iter().enumerate() {
+        let other = opened[1 - call][1];
+        let facing = Remote { rtp: other.rtp, rtcp: other.rtcp, ..phone.remote(Latch::Exact) };
+        relay.set_remote(ports[call][0], phone.remote(Latch::Exact));
+        relay.set_remote(ports[call][1], facing);
+        relay.patch_both(ports[call][0], ports[call][1]);
+    }
+    relay.settle(&[ports[0][0], ports[1][0]]);
+    for (call, phone) in phones.iter().enumerate() {
+        let local = |opened: Opened| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), opened.rtp.port());
+        phone.rtp.send_to(&rtp(7), local(opened[call][0])).unwrap();
+        assert_eq!(receive(&phones[1 - call].rtp), (rtp(7), local(opened[1 - call][0])));
+    }
+}

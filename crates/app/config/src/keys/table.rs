@@ -117,7 +117,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].register.expires_s", number(60, 86_400, "s"), Is("3600"), "The lifetime that is asked for."),
     key("trunk[].options_interval_s", number(0, 3_600, "s"), Is("30"), "How often its addresses are probed with OPTIONS; 0 means never."),
     limit("trunk[].calls_max", number(1, 1_000_000, "calls"), Absent("`sip.calls_max`"), "Calls at a time, both ways.", "strowger_sip_refused_total{reason=\"overload\"}"),
-    limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls a second, both ways.", "strowger_attempts_failed_total"),
+    limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls to it a second.", "strowger_attempts_failed_total"),
     key("trunk[].codecs_allowed", Choices(&["PCMU", "PCMA", "G722", "G729", "opus", "L16", "telephone-event", "CN", "VP8", "H264"]), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
     key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
     key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),

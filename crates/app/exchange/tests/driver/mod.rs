@@ -6,7 +6,7 @@ mod seen;
 mod text;
 
 pub use peer::{Manner, Peer, Scripted, sdp};
-pub use text::{Line, body, named, rtp_address, text, uri, value};
+pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -103,10 +103,10 @@ pub struct Bench {
     next_port: u16,
 }
 
-fn tables_of(config: &str) -> Arc<Tables> {
+fn tables_of(config: &str, before: Option<&Tables>) -> Arc<Tables> {
     let env = [("PROVIDER_PASSWORD".to_owned(), "opensesame".to_owned())];
     let config = Config::from_text_with_env(config, env).expect("a good configuration");
-    Arc::new(Tables::build(&config, vec![address(EXCHANGE).ip()]).expect("it fits together"))
+    Arc::new(Tables::build(&config, vec![address(EXCHANGE).ip()], before).expect("it fits together"))
 }
 
 fn directory(realm: &str) -> Arc<Directory> {
@@ -164,7 +164,7 @@ impl Bench {
     }
 
     pub fn with_workers(config: &str, workers: u16) -> Self {
-        let tables = tables_of(config);
+        let tables = tables_of(config, None);
         Self {
             now: START,
             workers: (0..workers).map(|number| worker(START, number, workers, &tables, 100)).collect(),
@@ -245,7 +245,7 @@ impl Bench {
 
     /// Gives every worker another configuration.
     pub fn reload(&mut self, config: &str) {
-        self.tables = tables_of(config);
+        self.tables = tables_of(config, Some(&self.tables));
         for worker in 0..self.workers.len() {
             let tables = self.tables.clone();
             self.tell(worker, Input::Tables(tables));

@@ -1,7 +1,9 @@
 //! Messages, and what is in them.
 
+use super::peer::credentials;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
+use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, OwnedMessage};
 
 /// A message that reached somebody.
@@ -43,6 +45,13 @@ pub fn body(message: &OwnedMessage) -> String {
 /// The request URI.
 pub fn uri(message: &OwnedMessage) -> String {
     String::from_utf8_lossy(message.request_uri()).into_owned()
+}
+
+/// The value of Authorization that answers a challenge by 401.
+pub fn authorization(challenge: &OwnedMessage, user: &str, method: &str, uri: &str) -> String {
+    let asked = Credentials::choose(challenge.values(HeaderName::WwwAuthenticate)).expect("a challenge");
+    let answer = credentials(user, super::PASSWORD).answer(&asked, method, uri, 1, "0a4f113b");
+    answer.expect("an algorithm that is known")
 }
 
 /// Where a description with one stream wants its RTP.

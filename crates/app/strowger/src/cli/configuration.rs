@@ -88,7 +88,7 @@ fn error_object(error: &ConfigError) -> serde_json::Value {
 pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let name = path.map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
     // Which addresses this host has is known when the exchange starts; no check depends on them.
-    if let Err(errors) = sx_exchange::Tables::build(config, Vec::new()) {
+    if let Err(errors) = sx_exchange::Tables::build(config, Vec::new(), None) {
         let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
         if json {
             let objects = problems

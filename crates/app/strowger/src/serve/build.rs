@@ -1,6 +1,7 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
 use super::admission::Admission;
+use super::bindings;
 use super::clock::Clock;
 use super::hep::HepExport;
 use super::metrics::{CertificateExpiry, Watch};
@@ -26,13 +27,14 @@ use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::{Record, RegistrarConfig};
 use sx_sip::transaction::Timers;
-use sx_store::{CdrOptions, CdrStore, DataFolder, JournalOptions, Users};
+use sx_store::{CdrOptions, CdrStore, DataFolder, Users};
 use sx_types::{Cause, LegId, Transport};
 use tracing::{error, info, warn};
 
 /// A running exchange.
 pub struct Exchange {
     config: Config,
+    tables: Arc<Tables>,
     clock: Clock,
     mailboxes: Vec<Mailbox>,
     threads: Vec<JoinHandle<()>>,
@@ -76,7 +78,7 @@ impl Exchange {
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
-        let tables = Arc::new(build_tables(&config, outward)?);
+        let tables = Arc::new(build_tables(&config, outward, None)?);
         let data = DataFolder::open(&config.exchange.data)?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
@@ -93,9 +95,9 @@ impl Exchange {
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let mut watch = Watch::new(rtp.clone(), records.counters().clone(), expiry.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
-        for (number, part) in parts.into_iter().enumerate() {
+        let journals = bindings::open(&data, config.exchange.workers as u16)?;
+        for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
-            let (bindings, kept) = data.keyed::<Record>(&format!("bindings-{number}"), &JournalOptions::default())?;
             let storing = Arc::new(AtomicBool::new(true));
             let mut worker = Worker::new(
                 clock.now(),
@@ -129,6 +131,7 @@ impl Exchange {
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         Ok(Self {
             config,
+            tables,
             clock,
             mailboxes,
             threads,
@@ -212,7 +215,7 @@ impl Exchange {
     /// # Errors
     /// When it does not fit together: nothing is changed then.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
-        let tables = Arc::new(build_tables(&config, self.outward)?);
+        let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
         // Addresses that show a certificate do so until a restart, whatever the configuration says of them now.
         let shows = self.listening.iter().any(|(transport, _)| transport.is_secure());
         let tls = tls::build(&config, self.clock.now())?.filter(|tls| tls.has_identity() || !shows);
@@ -228,6 +231,7 @@ impl Exchange {
         }
         self.records.keep(config.cdr.keep);
         self.config = config;
+        self.tables = tables;
         Ok(changes)
     }
 
@@ -254,7 +258,7 @@ fn open_records(config: &Config, data: &DataFolder) -> anyhow::Result<CdrStore> 
     Ok(records)
 }
 
-fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables, StartError> {
+fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
@@ -263,7 +267,7 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr)) -> Result<Tables
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    Tables::build(config, addresses)
+    Tables::build(config, addresses, before)
         .map_err(|errors| StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 

@@ -56,9 +56,14 @@ impl Watch {
 
     fn write_sip(&self, out: &mut MetricsText) {
         type Read = fn(&Counts) -> &AtomicU64;
-        let counters: [(&str, &str, Read); 12] = [
+        let counters: [(&str, &str, Read); 13] = [
             ("strowger_sip_messages_received", "SIP messages received.", |c| &c.messages_received),
             ("strowger_sip_messages_sent", "SIP messages sent.", |c| &c.messages_sent),
+            (
+                "strowger_sip_messages_to_workers",
+                "SIP messages that landed on one worker and were passed on to another.",
+                |c| &c.messages_to_workers,
+            ),
             ("strowger_sip_requests_relayed", "Requests outside of calls that were passed on and answered.", |c| {
                 &c.messages_passed_on
             }),

@@ -1,6 +1,7 @@
 //! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
 
 mod admission;
+mod bindings;
 mod build;
 mod clock;
 mod hep;

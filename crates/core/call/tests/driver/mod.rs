@@ -187,7 +187,7 @@ impl World {
     }
 
     pub fn transfer(&mut self, leg: LegId, to: &str, replaces: Option<LegId>) -> &mut Self {
-        let to = Address::new(to, "pbx");
+        let (to, replaces) = (Address::new(to, "pbx"), replaces.map(sx_leg::Replaced::Leg));
         self.event(leg, LegEvent::TransferAsked(Box::new(TransferRequest { to, replaces, referred_by: None })))
     }
 
@@ -376,7 +376,7 @@ fn line(command: &LegCommand) -> String {
         LegCommand::Dial(dial) => {
             let target = match &dial.target {
                 Target::Trunk { trunk, user } => format!("{trunk}/{user}"),
-                Target::Contact { uri, .. } | Target::Uri(uri) => uri.to_string(),
+                Target::Contact { uri, .. } | Target::Uri(uri) | Target::Place(uri) => uri.to_string(),
             };
             format!("dial {target} {}", dial.offer.as_ref().map_or("nothing".to_owned(), short))
         }

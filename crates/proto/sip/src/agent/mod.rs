@@ -383,6 +383,11 @@ impl Agent {
         self.core.transactions.respond(server, &answer, now);
     }
 
+    /// Is the INVITE that a CANCEL is about one of ours?
+    pub fn knows_invite_of<B: AsRef<[u8]>>(&self, cancel: &Message<B>) -> bool {
+        self.core.transactions.knows_invite_of(cancel)
+    }
+
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.sessions.len()

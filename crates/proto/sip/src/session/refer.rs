@@ -4,6 +4,7 @@ use super::{Phase, Session, SessionEvent};
 use crate::agent::Core;
 use crate::message::{HeaderName, Message, Method, NameAddr, Params, Writer, elements, reason_phrase, unescape};
 use crate::transaction::{Reply, ServerId};
+use std::fmt;
 use sx_engine::Time;
 
 /// What a REFER asks for.
@@ -35,6 +36,10 @@ pub struct Replaces {
 impl Replaces {
     /// Reads the value, already unescaped.
     pub fn parse(value: &str) -> Option<Self> {
+        // What was escaped in a URI may be a line end, which would not stay in its line where it is written again.
+        if value.bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
         let semicolon = value.find(';')?;
         let params = Params(&value.as_bytes()[semicolon..]);
         Some(Self {
@@ -43,6 +48,13 @@ impl Replaces {
             from_tag: params.value("from-tag")?.into(),
             early_only: params.has("early-only"),
         })
+    }
+}
+
+impl fmt::Display for Replaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};to-tag={};from-tag={}", self.call_id, self.to_tag, self.from_tag)?;
+        f.write_str(if self.early_only { ";early-only" } else { "" })
     }
 }
 
@@ -134,4 +146,24 @@ fn refer_of<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Refer> {
     });
     let to = address.uri.text.split('?').next().unwrap_or_default();
     Some(Refer { to: to.into(), replaces, referred_by: request.text(HeaderName::ReferredBy).map(Into::into) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_dialog_reads_back_as_it_is_written() {
+        for text in ["a@b;to-tag=1;from-tag=2", "a@b;to-tag=1;from-tag=2;early-only"] {
+            assert_eq!(Replaces::parse(text).expect("a name").to_string(), text);
+        }
+        assert_eq!(Replaces::parse("a@b;from-tag=2;to-tag=1").expect("a name").to_string(), "a@b;to-tag=1;from-tag=2");
+    }
+
+    #[test]
+    fn a_line_end_that_was_escaped_does_not_become_a_header() {
+        for text in ["a\r\nRoute: <sip:x>;to-tag=1;from-tag=2", "a;to-tag=1\n;from-tag=2", "a;to-tag=1;from-tag=\r2"] {
+            assert_eq!(Replaces::parse(text), None);
+        }
+    }
 }

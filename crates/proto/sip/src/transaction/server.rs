@@ -108,6 +108,11 @@ impl Transactions {
         RequestMatch::Absorbed
     }
 
+    /// Is the INVITE that a CANCEL is about one of ours?
+    pub fn knows_invite_of<B: AsRef<[u8]>>(&self, cancel: &Message<B>) -> bool {
+        self.index.contains_key(&self.hash_of(cancel, Method::Invite))
+    }
+
     //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
     fn receive_cancel<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) -> RequestMatch {
         let invite = self.index.get(&self.hash_of(request, Method::Invite)).copied();

@@ -1,0 +1,126 @@
+//! Several workers as one: which of them a message belongs to, and what they tell each other.
+
+use crate::interface::{Output, PeerMessage};
+use crate::worker::Worker;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+use sx_call::Input as CallInput;
+use sx_engine::{Engine, Time};
+use sx_sip::agent::AgentConfig;
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via};
+use sx_sip::session::Replaces;
+use sx_sip::transaction::Transactions;
+use sx_types::LinkId;
+
+/// How a message got here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arrival {
+    /// From the network.
+    Landed,
+    /// From another worker. So many others may be asked when we do not know what it is about.
+    Passed { others: u16 },
+}
+
+/// The worker, of so many, that keeps the bindings of the user with this address of record (`user@domain`). The same in
+/// every run.
+pub fn keeper_of(aor: &str, workers: u16) -> u16 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(aor.as_bytes());
+    (hasher.finish() % u64::from(workers.max(1))) as u16
+}
+
+impl Worker {
+    /// The worker to pass a message on to, and how many others that one may ask in turn; `None` for what stays here.
+    pub(crate) fn passed_on_to<B: AsRef<[u8]>>(&self, message: &Message<B>, arrival: Arrival) -> Option<(u16, u16)> {
+        let others = match arrival {
+            Arrival::Landed => {
+                let home = self.home_of(message);
+                if home != self.settings.worker {
+                    return Some((home, 0));
+                }
+                self.settings.workers.saturating_sub(1)
+            }
+            Arrival::Passed { others } => others,
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        // A CANCEL finds its INVITE by the branch, which the caller has made: it names no worker. Over another connection,
+        // or from another port, it lands anywhere, and goes round until somebody knows the INVITE.
+        let seeks = message.method() == Some(Method::Cancel) && others > 0;
+        let next = (self.settings.worker + 1) % self.settings.workers.max(1);
+        (seeks && !self.legs.agent_ref().knows_invite_of(message)).then(|| (next, others - 1))
+    }
+
+    /// The worker a message belongs to: responses and requests within dialogs name it, an INVITE goes to the dialog whose
+    /// place it takes, a REGISTER by its user, a MESSAGE by the user it is for, and whatever else is new stays where it
+    /// landed.
+    fn home_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> u16 {
+        let here = self.settings.worker;
+        let named = match message.method() {
+            None => {
+                let top = message.elements(HeaderName::Via).next().and_then(|via| Via::parse(via).ok());
+                top.and_then(|via| Transactions::worker_of_branch(via.branch))
+            }
+            Some(method) => {
+                let to = message.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok());
+                match to.and_then(|to| to.tag()) {
+                    Some(tag) => AgentConfig::worker_of_tag(tag),
+                    None if method == Method::Register => {
+                        to.map(|to| self.worker_of_user(&to.user(), &self.domain_of(message)))
+                    }
+                    None if method == Method::Message => self.keeper_of_addressee(message),
+                    None if method == Method::Invite => {
+                        let replaces = message.text(HeaderName::Replaces).and_then(Replaces::parse);
+                        replaces.and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag))
+                    }
+                    None => None,
+                }
+            }
+        };
+        named.filter(|worker| *worker < self.settings.workers).unwrap_or(here)
+    }
+
+    /// The worker that keeps the bindings of the user in the request URI; `None` when that is no user of ours.
+    fn keeper_of_addressee<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<u16> {
+        let uri = Uri::parse(message.request_uri()).ok()?;
+        let domain = self.tables.domain_of_host(uri.host.as_str())?;
+        Some(self.worker_of_user(&uri.user_unescaped(), domain))
+    }
+
+    /// The worker that keeps a user's bindings.
+    pub(crate) fn worker_of_user(&self, user: &str, domain: &str) -> u16 {
+        keeper_of(&format!("{user}@{domain}"), self.settings.workers)
+    }
+
+    pub(crate) fn receive_peer(&mut self, now: Time, message: PeerMessage) {
+        match message {
+            PeerMessage::Message { flow, socket, others, bytes } => {
+                // All workers listen on the same addresses. Answered from our own socket, the answer cannot be overtaken by
+                // what we send next in the dialog, as it could on its way through the other worker's thread.
+                let flow = socket
+                    .and_then(|place| self.legs.agent_ref().locals().flow_from(place, flow.remote))
+                    .unwrap_or(flow);
+                self.receive(now, flow, &bytes, Arrival::Passed { others });
+            }
+            PeerMessage::Closed { link } => self.registrar.handle_flow_closed(link),
+            PeerMessage::Send(transmit) => self.outputs.push_back(Output::Send(transmit)),
+            PeerMessage::Locate { worker, query, address } => {
+                let found = self.find(now, &address);
+                self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Located { query, found } });
+            }
+            PeerMessage::Located { query, found } => {
+                self.calls.handle_input(now, CallInput::Located { query, found });
+            }
+            PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
+        }
+    }
+
+    /// A connection is gone, and with it what hangs on it, here and where REGISTERs that came along it were passed on to.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.2
+    pub(crate) fn closed(&mut self, link: LinkId) {
+        self.registrar.handle_flow_closed(link);
+        while let Some(at) = self.registered_through.range((link, 0)..=(link, u16::MAX)).next().copied() {
+            self.registered_through.remove(&at);
+            self.outputs.push_back(Output::Peer { worker: at.1, message: PeerMessage::Closed { link } });
+        }
+    }
+}
