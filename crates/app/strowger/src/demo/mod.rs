@@ -42,7 +42,6 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     }
     if outcome.is_err() || options.once {
         exchange.stop();
-        setup.clean();
         return Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     stay(&setup, exchange)
