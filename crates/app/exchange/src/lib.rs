@@ -40,7 +40,7 @@ mod worker;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
-pub use interface::{Input, Output, PeerMessage};
+pub use interface::{Input, Output, PeerMessage, Unresolved};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
 pub use worker::{Worker, WorkerSettings};
