@@ -189,12 +189,12 @@ fn a_name_that_cannot_be_looked_up_for_now_is_no_fault_of_the_number() {
 }
 
 #[test]
-fn a_secure_trunk_at_an_ipv6_address_is_known_by_the_address_without_brackets() {
-    let config = TRUNKS.replace("sip:192.0.2.20", "sips:[2001:db8::20]");
-    let mut bench = two_trunks(&config, Manner::Answers);
-    bench.dial("west", "sip:0123@192.0.2.1");
-    let names: Vec<_> = bench.names_asked_for.iter().map(String::as_str).collect();
-    assert_eq!(names, ["2001:db8::20"]);
+fn a_certificate_must_carry_an_ipv6_address_without_brackets() {
+    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.dial("west", "sip:anna@[2001:db8::20];transport=tls");
+    assert_eq!(bench.names_asked_for, ["2001:db8::20"]);
 }
 
 const FAILOVER: &str = r#"
