@@ -1,11 +1,11 @@
-//! Below `io/` nothing reaches a socket, a clock, a lock, a thread, a file, or the system's randomness.
+//! Below `io/`, and in the worker, nothing reaches a socket, a clock, a lock, a thread, a file, or the system's randomness.
 
 use crate::finding::Finding;
 use crate::source::{Source, find_word, line_at};
 use std::path::Path;
 
-/// Folders whose crates do no I/O.
-const LAYERS: [&str; 4] = ["crates/base", "crates/proto", "crates/core", "crates/bind"];
+/// Folders whose crates do no I/O: the layers below `io/`, and the worker that is composed of them.
+const LAYERS: [&str; 5] = ["crates/base", "crates/proto", "crates/core", "crates/bind", "crates/app/exchange"];
 
 const TIME: &str = "time comes in with the input, as `Time`";
 const SOCKET: &str = "an engine hands out what is to be sent; the shell sends it";
@@ -59,7 +59,7 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
             // `std::fs::read` names both `std::fs` and `fs::`: one finding a line and reason is enough.
             let known = findings.iter().any(|f| f.line == line && f.message.ends_with(instead));
             if !source.is_test(line) && !known {
-                findings.push(Finding::error(source.path(), line, format!("`{word}` below io/: {instead}")));
+                findings.push(Finding::error(source.path(), line, format!("`{word}` in an engine: {instead}")));
             }
         }
     }

@@ -1,20 +1,23 @@
-//! Each file opens with what it is; each crate with what it is, what it does not know, and an example.
+//! Each file opens with what it is; a library says more than a line, and shows an example. Whether it says what it
+//! deliberately does not know is for people to see.
 
 use crate::finding::Finding;
 use crate::source::Source;
 
-/// A crate's opening that says what the crate is and what it does not know takes at least this many lines.
+/// A crate's opening that says what the crate is and what it does not know takes at least this many lines. The example
+/// is a block in it.
 const CRATE_LINES_MIN: usize = 3;
 
 pub(crate) fn check(source: &Source) -> Vec<Finding> {
     let opening = source.text().lines().take_while(|line| line.starts_with("//!")).count();
+    let shows = source.text().lines().take(opening).any(|line| line.starts_with("//! ```"));
     let is_library = source.path().ends_with("src/lib.rs");
     if opening == 0 {
         return vec![Finding::error(source.path(), 1, "the file does not open with `//!` and what it is")];
     }
-    if is_library && opening < CRATE_LINES_MIN {
+    if is_library && (opening < CRATE_LINES_MIN || !shows) {
         let message = "the crate's documentation must say what it is, what it deliberately does not know, and show \
-                       an example";
+                       an example in a block";
         return vec![Finding::error(source.path(), 1, message)];
     }
     Vec::new()
@@ -42,6 +45,7 @@ mod tests {
     #[test]
     fn a_library_says_more() {
         check_count("a/src/lib.rs", "//! What it is.\n", 1);
-        check_count("a/src/lib.rs", "//! What it is.\n//!\n//! It does not know the rest.\n", 0);
+        check_count("a/src/lib.rs", "//! What it is.\n//!\n//! It does not know the rest.\n", 1);
+        check_count("a/src/lib.rs", "//! What it is.\n//!\n//! ```\n//! example();\n//! ```\n", 0);
     }
 }

@@ -109,6 +109,14 @@ fn values_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
+fn a_message_longer_than_the_sockets_take_is_not_promised() {
+    check(
+        "[sip]\nmessage_bytes_max = 65536",
+        &["text:2: sip.message_bytes_max = 65536: out of range; allowed: 1500 to 65535 bytes"],
+    );
+}
+
+#[test]
 fn an_error_at_a_key_is_not_followed_by_a_conflict_about_it() {
     check("[sip]\nt2_ms = 1\nt1_ms = 9000", &["text:2: sip.t2_ms = 1: out of range; allowed: 100 to 60000 ms"]);
 }

@@ -1,6 +1,6 @@
 //! From a call's target to addresses, request URI and rules: what has to be looked up before a leg can go out.
 
-use crate::interface::Output;
+use crate::interface::{Output, Unresolved};
 use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,6 +32,8 @@ pub struct Question {
 pub(crate) struct Lookup {
     found: Vec<Destination>,
     remaining: VecDeque<Question>,
+    /// A name could not be looked up for now.
+    unknown: bool,
     then: Then,
 }
 
@@ -139,13 +141,13 @@ impl Worker {
         };
         match bare.and_then(|uri| question_of_uri(&uri)) {
             Some(question) => self.look_up(now, vec![question], then),
-            None => self.fail(now, &then),
+            None => self.fail(now, &then, Cause::NO_ROUTE),
         }
     }
 
     /// Looks names up, one after the other; numeric addresses need no asking.
     pub(crate) fn look_up(&mut self, now: Time, questions: Vec<Question>, then: Then) {
-        self.go_on(now, Lookup { found: Vec::new(), remaining: questions.into(), then });
+        self.go_on(now, Lookup { found: Vec::new(), remaining: questions.into(), unknown: false, then });
     }
 
     fn go_on(&mut self, now: Time, mut lookup: Lookup) {
@@ -161,29 +163,43 @@ impl Worker {
             lookup.found.push(destination);
             lookup.remaining.pop_front();
         }
-        self.proceed(now, lookup.found, lookup.then);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
+        // Where it leads is not known for now, which is no statement about the number that was dialled.
+        if lookup.found.is_empty() && lookup.unknown {
+            self.fail(now, &lookup.then, Cause::TEMPORARY_FAILURE);
+        } else {
+            self.proceed(now, lookup.found, lookup.then);
+        }
     }
 
     fn without_asking(&self, question: &Question) -> Option<Destination> {
+        // The brackets belong to the URI: no certificate carries them.
         let host = question.host.trim_start_matches('[').trim_end_matches(']');
         let ip: std::net::IpAddr = host.parse().ok()?;
         let transport = question.transport.unwrap_or(if question.secure { Transport::Tls } else { Transport::Udp });
         let remote = SocketAddr::new(ip, question.port.unwrap_or(transport.default_port()));
-        Some(self.legs.agent_ref().locals().way_to(transport, remote, Some(&question.host)))
+        Some(self.legs.agent_ref().locals().way_to(transport, remote, Some(host)))
     }
 
     /// Names were looked up.
-    pub(crate) fn resolved(&mut self, now: Time, query: u64, addresses: &[(Transport, SocketAddr)]) {
+    pub(crate) fn resolved(
+        &mut self,
+        now: Time,
+        query: u64,
+        addresses: Result<Vec<(Transport, SocketAddr)>, Unresolved>,
+    ) {
         let Some(mut lookup) = self.lookups.remove(&query) else { return };
         let Some(question) = lookup.remaining.pop_front() else { return };
         let locals = self.legs.agent_ref().locals();
-        lookup.found.extend(addresses.iter().map(|(t, remote)| locals.way_to(*t, *remote, Some(&question.host))));
+        lookup.unknown |= addresses == Err(Unresolved::NotNow);
+        let ways = addresses.into_iter().flatten();
+        lookup.found.extend(ways.map(|(transport, remote)| locals.way_to(transport, remote, Some(&question.host))));
         self.go_on(now, lookup);
     }
 
     pub(crate) fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
         if to.is_empty() {
-            self.fail(now, &then);
+            self.fail(now, &then, Cause::NO_ROUTE);
             return;
         }
         match then {
@@ -206,9 +222,9 @@ impl Worker {
         }
     }
 
-    fn fail(&mut self, now: Time, then: &Then) {
+    fn fail(&mut self, now: Time, then: &Then, cause: Cause) {
         match then {
-            Then::Dial { leg, .. } => self.cannot_dial(now, *leg, Cause::NO_ROUTE),
+            Then::Dial { leg, .. } => self.cannot_dial(now, *leg, cause),
             Then::Request { owner, .. } => self.request_done(now, *owner, None, 503),
         }
     }

@@ -35,12 +35,12 @@ pub enum Input<'a> {
     },
     /// A packet thread tells something.
     Media(MediaEvent),
-    /// The answer to [`Output::Resolve`]; no address when there is none.
+    /// The answer to [`Output::Resolve`].
     Resolved {
         /// The question.
         query: u64,
         /// The addresses, best first.
-        addresses: Vec<(Transport, SocketAddr)>,
+        addresses: Result<Vec<(Transport, SocketAddr)>, Unresolved>,
     },
     /// The configuration has changed.
     Tables(Arc<Tables>),
@@ -57,6 +57,15 @@ pub enum Input<'a> {
         /// What was kept.
         record: sx_sip::registrar::Record,
     },
+}
+
+/// Why a name has no addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// The name leads nowhere: whoever asks again hears the same.
+    Nowhere,
+    /// It cannot be known now; it may be later.
+    NotNow,
 }
 
 /// What one worker tells another.

@@ -42,7 +42,7 @@ mod worker;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
-pub use interface::{Input, Output, PeerMessage};
+pub use interface::{Input, Output, PeerMessage, Unresolved};
 pub use peers::keeper_of;
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};

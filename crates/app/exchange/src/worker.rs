@@ -294,7 +294,7 @@ impl Engine for Worker {
             Input::Closed { link } => self.closed(link),
             Input::SendFailed { ticket } => self.legs.agent().handle_send_failed(now, ticket),
             Input::Media(event) => self.calls.handle_input(now, CallInput::Media(event)),
-            Input::Resolved { query, addresses } => self.resolved(now, query, &addresses),
+            Input::Resolved { query, addresses } => self.resolved(now, query, addresses),
             Input::Tables(tables) => {
                 self.calls.handle_input(now, CallInput::Tables(tables.routes.clone()));
                 self.take_trunks(now, &tables);

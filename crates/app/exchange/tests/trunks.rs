@@ -177,6 +177,26 @@ fn a_name_that_leads_nowhere_is_no_route() {
     bench.assert_over(2);
 }
 
+#[test]
+fn a_name_that_cannot_be_looked_up_for_now_is_no_fault_of_the_number() {
+    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.no_name_server = true;
+    bench.dial("west", "sip:anna@far.example");
+    assert_eq!(bench.statuses("west", "INVITE"), [503]);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_certificate_must_carry_an_ipv6_address_without_brackets() {
+    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.dial("west", "sip:anna@[2001:db8::20];transport=tls");
+    assert_eq!(bench.names_asked_for, ["2001:db8::20"]);
+}
+
 const FAILOVER: &str = r#"
 [exchange]
 domains = ["example.org"]

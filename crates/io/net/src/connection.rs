@@ -105,7 +105,7 @@ impl Connection {
             Transport::Ws | Transport::Wss => {
                 Framing::WebSocket(Box::new(WebSocket::new(limits.message_bytes_max, limits.fragments_max)))
             }
-            _ => Framing::Stream(Framer::new(limits.message_bytes_max)),
+            Transport::Udp | Transport::Tcp | Transport::Tls => Framing::Stream(Framer::new(limits.message_bytes_max)),
         };
         let stage = if origin == Origin::Accepted { Stage::Handshaking } else { Stage::Connecting };
         Self {

@@ -111,9 +111,12 @@ pub enum SendFailure {
     /// No local UDP socket reaches this address family, or the one named is none.
     #[error("no local socket for it")]
     NoLocalSocket,
-    /// TLS is not configured, or the name is none that a certificate can carry.
-    #[error("TLS is not configured for it")]
+    /// TLS is not configured.
+    #[error("TLS is not configured")]
     NoTls,
+    /// The name is none that a certificate can carry.
+    #[error("no certificate can carry the name")]
+    InvalidName,
     /// A WebSocket server cannot connect to a browser.
     #[error("WebSocket connections are only accepted")]
     WebSocketOutgoing,

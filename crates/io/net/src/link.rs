@@ -70,6 +70,7 @@ impl Net {
                 Err(reason) => self.close_link(link, reason),
             }
         }
+        self.finish_closing();
     }
 
     fn send_udp(
@@ -123,11 +124,10 @@ impl Net {
         }
         let tls = if transport.is_secure() {
             let tls = self.tls.as_ref().ok_or(SendFailure::NoTls)?;
-            let server = match &name {
-                Some(name) => ServerName::try_from(name.to_string()).map_err(|_| SendFailure::NoTls)?,
-                None => ServerName::from(remote.ip()),
-            };
-            Some(Box::new(tls.connect(server).map_err(|failure| SendFailure::Closed(CloseReason::Tls(failure)))?))
+            Some(Box::new(
+                tls.connect(server_name(name.as_deref(), remote)?)
+                    .map_err(|failure| SendFailure::Closed(CloseReason::Tls(failure)))?,
+            ))
         } else {
             None
         };
@@ -212,22 +212,15 @@ impl Net {
         }
     }
 
+    /// A connection is over: from now on it takes and gives nothing, and [`flush`](Self::flush) writes its last words.
+    /// Not here, because what waits to be written may follow from what the owner has not made durable yet.
     pub(crate) fn close_link(&mut self, link: LinkId, reason: CloseReason) {
         let Some(mut connection) = self.connections.remove(link) else { return };
         self.timers.cancel(connection.timer);
-        connection.close(reason);
         let _ = self.poll.registry().deregister(&mut connection.pipe.socket);
-        let written = connection.queue.take_written();
-        self.counters.stream_messages_out.add(written.messages);
-        self.counters.bytes_out.add(written.bytes);
         self.counters.connections_open.set(self.connections.len());
         let was_open = connection.stage == Stage::Open;
         tracing::debug!(transport = %connection.flow.transport, ?link, was_open, %reason, "a connection ended");
-        let failure = match (&connection.origin, connection.stage, reason) {
-            (Origin::Opened(_), Stage::Connecting, CloseReason::Broken(kind)) => SendFailure::from_io(kind),
-            (_, Stage::Connecting | Stage::Handshaking, CloseReason::HandshakeTimeout) => SendFailure::TimedOut,
-            _ => SendFailure::Closed(reason),
-        };
         if was_open || connection.origin == Origin::Accepted {
             self.counters.closed(reason);
         } else {
@@ -236,11 +229,26 @@ impl Net {
                 self.counters.closed(reason);
             }
         }
-        for (ticket, to) in connection.queue.drain_messages() {
-            self.report_failed(ticket, to, failure);
-        }
         if was_open {
             self.events.push_back(Event::Closed { flow: connection.flow, reason });
+        }
+        self.closing.push((connection, reason));
+    }
+
+    fn finish_closing(&mut self) {
+        for (mut connection, reason) in std::mem::take(&mut self.closing) {
+            connection.close(reason);
+            let written = connection.queue.take_written();
+            self.counters.stream_messages_out.add(written.messages);
+            self.counters.bytes_out.add(written.bytes);
+            let failure = match (&connection.origin, connection.stage, reason) {
+                (Origin::Opened(_), Stage::Connecting, CloseReason::Broken(kind)) => SendFailure::from_io(kind),
+                (_, Stage::Connecting | Stage::Handshaking, CloseReason::HandshakeTimeout) => SendFailure::TimedOut,
+                _ => SendFailure::Closed(reason),
+            };
+            for (ticket, to) in connection.queue.drain_messages() {
+                self.report_failed(ticket, to, failure);
+            }
         }
     }
 
@@ -266,6 +274,15 @@ impl Net {
     }
 }
 
+/// What the peer's certificate must carry: the name that was looked up, or the address.
+fn server_name(name: Option<&str>, remote: SocketAddr) -> Result<ServerName<'static>, SendFailure> {
+    let Some(name) = name else { return Ok(ServerName::from(remote.ip())) };
+    //= https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2
+    // The brackets of an IPv6 address belong to the URI, not to the address.
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    ServerName::try_from(bare.to_owned()).map_err(|_| SendFailure::InvalidName)
+}
+
 fn begin_connecting(remote: SocketAddr, source: Option<SocketAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -289,3 +306,17 @@ pub(crate) fn tune(socket: &TcpStream) {
 }
 
 const TCP_KEEP_ALIVE_AFTER: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_in_brackets_is_the_address_that_a_certificate_must_carry() {
+        let remote: SocketAddr = "[2001:db8::1]:5061".parse().expect("an address");
+        let address = Ok(ServerName::from(remote.ip()));
+        assert_eq!(server_name(Some("[2001:db8::1]"), remote), address);
+        assert_eq!(server_name(None, remote), address);
+        assert_eq!(server_name(Some("no name"), remote), Err(SendFailure::InvalidName));
+    }
+}

@@ -42,22 +42,6 @@ pub(crate) struct StreamListener {
 }
 
 impl Net {
-    /// Closes the listeners of connections: those that are open live on, and UDP sockets too.
-    pub fn stop_accepting(&mut self) {
-        // Who waits to be accepted has been promised a connection by the kernel.
-        for index in 0..self.listeners.len() {
-            for _ in 0..BACKLOG / ACCEPTS_PER_TURN {
-                if !self.accept(index) {
-                    break;
-                }
-            }
-        }
-        for mut listener in self.listeners.drain(..) {
-            let _ = self.poll.registry().deregister(&mut listener.socket);
-        }
-        self.local.retain(|(transport, ..)| *transport == Transport::Udp);
-    }
-
     pub(crate) fn listen(&mut self, listener: &Listener) -> Result<(), NetError> {
         let Listener { transport, address } = *listener;
         let link = next_link();

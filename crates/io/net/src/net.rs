@@ -1,7 +1,7 @@
 //! The shell: sockets, their events, and the order in which they are served.
 
 use crate::config::{NetConfig, NetError, NetLimits};
-use crate::connection::{Found, KeepAlive, Stage};
+use crate::connection::{Connection, Found, KeepAlive, Stage};
 use crate::connections::Connections;
 use crate::counters::NetCounters;
 use crate::event::{CloseReason, NetEvent, SendFailure};
@@ -39,6 +39,8 @@ pub struct Net {
     pub(crate) events: VecDeque<Event>,
     /// Connections that have something to write.
     pub(crate) to_write: Vec<LinkId>,
+    /// Connections that are over and have their last words to write still, with the reason.
+    pub(crate) closing: Vec<(Box<Connection>, CloseReason)>,
     /// Links that may have something to read; each gets one turn between two waits.
     pub(crate) to_read: VecDeque<LinkId>,
     turns: usize,
@@ -110,6 +112,7 @@ impl Net {
             timers: Wheel::new(now),
             events: VecDeque::new(),
             to_write: Vec::new(),
+            closing: Vec::new(),
             to_read: VecDeque::new(),
             turns: 0,
             reading: Reading::Nothing,
@@ -133,6 +136,25 @@ impl Net {
         &self.local
     }
 
+    /// The local address that messages to this destination leave from and answers come to, as far as there is a socket
+    /// for it. An address that was bound without an interface is told as it was bound.
+    pub fn local_address_towards(&self, to: &Destination) -> Option<SocketAddr> {
+        let link = match to {
+            Destination::Flow(flow) => flow.link,
+            Destination::Address { transport: Transport::Udp, remote, .. } => {
+                self.udp.iter().find(|udp| udp.address.is_ipv4() == remote.is_ipv4())?.link
+            }
+            Destination::Address { transport, remote, name } => {
+                let key = (*transport, *remote, name.clone().filter(|_| transport.is_secure()));
+                self.connections.to_peer(&key)?
+            }
+        };
+        match self.connections.of(link) {
+            Some(connection) => connection.pipe.socket.local_addr().ok(),
+            None => self.local.iter().find(|(.., local)| *local == link).map(|(_, address, _)| *address),
+        }
+    }
+
     /// For other threads to make [`wait`](Self::wait) return.
     pub fn waker(&self) -> Arc<Waker> {
         self.waker.clone()
@@ -148,14 +170,16 @@ impl Net {
         self.tls = Some(tls);
     }
 
-    /// Ends one connection.
+    /// Ends one connection, with the next [`flush`](Self::flush) or [`wait`](Self::wait).
     pub fn close(&mut self, flow: &Flow) {
         self.close_link(flow.link, CloseReason::Us);
     }
 
     /// Does nothing wait to be sent?
     pub fn is_flushed(&self) -> bool {
-        self.udp.iter().all(UdpLink::is_empty) && self.connections.iter().all(|c| c.queue.is_empty())
+        self.udp.iter().all(UdpLink::is_empty)
+            && self.connections.iter().all(|c| c.queue.is_empty())
+            && self.closing.is_empty()
     }
 
     /// Sends what waits, then waits until a socket or the [`Waker`] says something, a connection's deadline comes,

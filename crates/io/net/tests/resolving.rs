@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use sx_net::resolve::{Question, ResolveError, Resolved, Resolver, ResolverConfig, without_lookup};
+use sx_net::resolve::{Question, ResolveError, Resolved, Resolver, ResolverConfig};
 use sx_types::Transport;
 
 const A: u16 = 1;
@@ -131,12 +131,4 @@ fn a_question_that_is_open_when_the_resolver_stops_is_answered() {
     drop(resolver);
     let resolved = inbox.recv_timeout(Duration::from_secs(30)).expect("always an answer");
     assert_eq!(resolved.result, Err(ResolveError::Stopped));
-}
-
-#[test]
-fn an_address_needs_no_resolver() {
-    let question = |host: &str| Question { host: host.into(), port: None, transport: None, secure: true };
-    let found = without_lookup(&question("[2001:db8::1]"), &[Transport::Udp, Transport::Tls]);
-    assert_eq!(found, Some(vec![(Transport::Tls, "[2001:db8::1]:5061".parse().expect("an address"))]));
-    assert_eq!(without_lookup(&question("a.example"), &[Transport::Tls]), None);
 }

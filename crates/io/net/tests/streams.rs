@@ -110,6 +110,57 @@ fn what_is_no_sip_or_too_long_closes_the_connection() {
     }
 }
 
+/// An owner makes durable what a turn has brought before it flushes, and an answer must not get ahead of that.
+#[test]
+fn a_connection_that_ends_writes_nothing_before_the_flush() {
+    let mut bed = bed(NetLimits::default());
+    let mut peer = connect(bed.address(Transport::Tcp));
+    bed.until("the connection", |bed| bed.opened().len() == 1);
+    let flow = bed.opened()[0];
+    write(&mut peer, message("REGISTER", "") + "\u{16}\u{3}\u{1}");
+    let mut closed = false;
+    while !closed {
+        bed.now = bed.net.wait(bed.now, Some(Duration::from_millis(5))).expect("waits");
+        loop {
+            let came = match bed.net.poll_event() {
+                Some(sx_net::NetEvent::Message { .. }) => true,
+                Some(sx_net::NetEvent::Closed { .. }) => {
+                    closed = true;
+                    continue;
+                }
+                Some(_) => false,
+                None => break,
+            };
+            if came {
+                bed.net.send(&Destination::Flow(flow), None, "answer".into(), Ticket(1));
+            }
+        }
+    }
+    let mut buffer = [0; 16];
+    let early = peer.read(&mut buffer).expect_err("nothing was written yet");
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+    assert!(!bed.net.is_flushed());
+    bed.net.flush();
+    assert_eq!(bed.read(&mut peer, 7), b"answer");
+}
+
+#[test]
+fn our_address_on_a_connection_is_that_of_the_connection() {
+    let mut bed = bed(NetLimits::default());
+    let peer = connect(bed.address(Transport::Tcp));
+    bed.until("the connection", |bed| bed.opened().len() == 1);
+    let accepted = Destination::Flow(bed.opened()[0]);
+    assert_eq!(bed.net.local_address_towards(&accepted), peer.peer_addr().ok());
+    // The one that we begin has a port of its own.
+    let other = listener();
+    let remote = other.local_addr().expect("bound");
+    bed.send_to(Transport::Tcp, remote, None, "x", 0);
+    let to = Destination::Address { transport: Transport::Tcp, remote, name: None };
+    let local = bed.net.local_address_towards(&to);
+    let (_, seen) = other.accept().expect("it connects");
+    assert_eq!(local, Some(seen));
+}
+
 #[test]
 fn connections_are_limited_in_all_and_per_address() {
     let limits = NetLimits { connections_max: 250, connections_per_address_max: 220, ..NetLimits::default() };
@@ -225,17 +276,4 @@ fn a_peer_that_takes_nothing_is_refused_more_and_then_cut() {
     peer.set_nonblocking(false).expect("a socket");
     peer.read_to_end(&mut rest).ok();
     assert!(rest.len() > 100_000);
-}
-
-#[test]
-fn after_stop_accepting_open_connections_live_on() {
-    let mut bed = bed(NetLimits::default());
-    let to = bed.address(Transport::Tcp);
-    let mut peer = connect(to);
-    bed.until("opened", |bed| !bed.opened().is_empty());
-    bed.net.stop_accepting();
-    assert!(bed.net.local_addresses().is_empty());
-    assert!(TcpStream::connect(to).is_err());
-    write(&mut peer, message("BYE", ""));
-    bed.until_messages(&[&message("BYE", "")]);
 }

@@ -14,26 +14,21 @@ pub(crate) enum Turn {
     Last,
 }
 
-#[derive(Default)]
-struct Signal {
-    stop: bool,
-    wake: bool,
-}
-
 /// Owns the thread. Dropping it waits for the last turn to be over.
 pub(crate) struct Background {
-    signal: Arc<(Mutex<Signal>, Condvar)>,
+    /// The owner is going.
+    signal: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Background {
-    /// Starts the thread; `turn` is called every `interval`, and at once after [`wake`](Self::wake).
+    /// Starts the thread; `turn` is called every `interval`.
     pub(crate) fn spawn(
         name: &str,
         interval: Duration,
         mut turn: impl FnMut(Turn) + Send + 'static,
     ) -> io::Result<Self> {
-        let signal = Arc::new((Mutex::new(Signal::default()), Condvar::new()));
+        let signal = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&signal);
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             while wait(&shared, interval) {
@@ -43,22 +38,13 @@ impl Background {
         })?;
         Ok(Self { signal, thread: Some(thread) })
     }
-
-    /// Asks for a turn now.
-    pub(crate) fn wake(&self) {
-        self.set(|signal| signal.wake = true);
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Signal)) {
-        // The signal is two flags, valid whatever a panicking thread left behind.
-        change(&mut self.signal.0.lock().unwrap_or_else(PoisonError::into_inner));
-        self.signal.1.notify_one();
-    }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.set(|signal| signal.stop = true);
+        // The signal is one flag, valid whatever a panicking thread left behind.
+        *self.signal.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.1.notify_one();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -67,12 +53,10 @@ impl Drop for Background {
     }
 }
 
-/// Waits for the interval to pass or for a wake. False: stop.
-fn wait((signal, condition): &(Mutex<Signal>, Condvar), interval: Duration) -> bool {
+/// Waits for the interval to pass. False: stop.
+fn wait((signal, condition): &(Mutex<bool>, Condvar), interval: Duration) -> bool {
     let guard = signal.lock().unwrap_or_else(PoisonError::into_inner);
-    let (mut guard, _) = condition
-        .wait_timeout_while(guard, interval, |signal| !signal.stop && !signal.wake)
-        .unwrap_or_else(PoisonError::into_inner);
-    guard.wake = false;
-    !guard.stop
+    let (stop, _) =
+        condition.wait_timeout_while(guard, interval, |stop| !*stop).unwrap_or_else(PoisonError::into_inner);
+    !*stop
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use sx_call::{CallRecord, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, User, Worker, WorkerSettings};
+use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, Unresolved, User, Worker, WorkerSettings};
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 use sx_sip::agent::AgentConfig;
 use sx_sip::digest::{Algorithm, Ha1};
@@ -24,7 +24,7 @@ use sx_sip::local::{LocalLink, Locals};
 use sx_sip::message::{Message, OwnedMessage};
 use sx_sip::registrar::{Change, RegistrarConfig};
 use sx_sip::session::{Outgoing, SessionId};
-use sx_types::{Flow, LinkId, Transport};
+use sx_types::{Destination, Flow, LinkId, Transport};
 
 /// When every test begins.
 pub const START: Time = Time::from_secs(1_800_000_000);
@@ -73,7 +73,7 @@ enum OnItsWay {
     Datagram(Line),
     Media { worker: usize, event: MediaEvent },
     Peer { worker: usize, message: PeerMessage },
-    Resolved { worker: usize, query: u64, addresses: Vec<(Transport, SocketAddr)> },
+    Resolved { worker: usize, query: u64, addresses: Result<Vec<(Transport, SocketAddr)>, Unresolved> },
 }
 
 /// An exchange, those who call it, and all that was said.
@@ -99,6 +99,10 @@ pub struct Bench {
     pub no_ports: bool,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<(Transport, SocketAddr)>>,
+    /// The names that certificates of peers must carry.
+    pub names_asked_for: Vec<String>,
+    /// No name server answers for other names.
+    pub no_name_server: bool,
     way: VecDeque<OnItsWay>,
     next_port: u16,
 }
@@ -182,6 +186,8 @@ impl Bench {
             passed_on: Vec::new(),
             no_ports: false,
             names: BTreeMap::new(),
+            names_asked_for: Vec::new(),
+            no_name_server: false,
             way: VecDeque::new(),
             next_port: 30_000,
         }
@@ -281,6 +287,9 @@ impl Bench {
         match output {
             Output::Send(transmit) => {
                 let (from, to) = (address(EXCHANGE), transmit.to.remote());
+                if let Destination::Address { name: Some(name), .. } = &transmit.to {
+                    self.names_asked_for.push(name.to_string());
+                }
                 let message = Message::parse(transmit.bytes.clone()).expect("what we write, we can read");
                 message.check().expect("what we write passes our check");
                 self.way.push_back(OnItsWay::Datagram(Line { from, to, bytes: transmit.bytes }));
@@ -289,7 +298,8 @@ impl Bench {
             Output::Record(record) => self.records.push(record),
             Output::Binding(change) => self.bindings.push(change),
             Output::Resolve { query, question } => {
-                let addresses = self.names.get(&question.host).cloned().unwrap_or_default();
+                let unresolved = if self.no_name_server { Unresolved::NotNow } else { Unresolved::Nowhere };
+                let addresses = self.names.get(&question.host).cloned().ok_or(unresolved);
                 self.way.push_back(OnItsWay::Resolved { worker, query, addresses });
             }
             Output::Peer { worker: to, message } => {

@@ -8,7 +8,7 @@ mod setup;
 
 use crate::cli::DemoOptions;
 use crate::cli::ladder::Ladder;
-use crate::serve::{Exchange, start_logging};
+use crate::serve::{Exchange, end_with_any_thread, start_logging};
 use anyhow::{Context as _, bail, ensure};
 use capture::Capture;
 use setup::Setup;
@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Runs the demonstration. The exit code is 1 when any check fails.
 pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     start_logging(&Log { level: LogLevel::Warn, format: LogFormat::Text });
+    end_with_any_thread();
     let setup = Setup::prepare(options.data.as_deref(), options.once)?;
     let begun = SystemTime::now();
     let exchange = Exchange::start(setup.config.clone())?;
@@ -43,7 +44,6 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     }
     if outcome.is_err() || options.once {
         exchange.stop();
-        setup.clean();
         return Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     stay(&setup, exchange)

@@ -18,23 +18,50 @@ pub struct Setup {
     /// Where the exchange sends copies of its signalling.
     pub collector: UdpSocket,
     passwords: Vec<(String, String)>,
-    temporary: bool,
+    // Goes last, and takes the files with it.
+    _folder: Option<TemporaryFolder>,
+}
+
+/// A folder that nobody else can read or has prepared, and that is gone with its owner.
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    /// A new one, under a name nobody can guess.
+    fn create() -> anyhow::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = std::env::temp_dir().join(format!("strowger-demo-{}", crate::cli::random_password()?));
+        // Not `create_dir_all`: what is there already, a link for one, is another's.
+        let created = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        created.with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // What cannot be removed stays for whoever cleans the system's folder of temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Setup {
     /// Prepares everything in `data`, or in a new temporary folder.
     pub fn prepare(data: Option<&Path>, once: bool) -> anyhow::Result<Self> {
-        let temporary = data.is_none();
-        let data = match data {
-            Some(data) => data.to_owned(),
-            None => std::env::temp_dir().join(format!("strowger-demo-{}", std::process::id())),
+        let (data, folder) = match data {
+            Some(data) => {
+                std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
+                (data.to_owned(), None)
+            }
+            None => {
+                let folder = TemporaryFolder::create()?;
+                (folder.0.clone(), Some(folder))
+            }
         };
-        std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let (certificate, key) = make_certificate(&data)?;
         let collector = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let config = configuration(&data, &certificate, &key, collector.local_addr()?, once)?;
         let passwords = add_users(&data, &config)?;
-        Ok(Self { config, data, certificate, collector, passwords, temporary })
+        Ok(Self { config, data, certificate, collector, passwords, _folder: folder })
     }
 
     /// The exchange's domain.
@@ -53,13 +80,6 @@ impl Setup {
         server.tls.name = Some(self.domain().to_owned());
         server.tls.trust = TrustAnchors::Files(vec![Pem::File(self.certificate.clone())]);
         server
-    }
-
-    /// Removes the folder when it was a temporary one.
-    pub fn clean(&self) {
-        if self.temporary {
-            let _ = std::fs::remove_dir_all(&self.data);
-        }
     }
 }
 
@@ -162,4 +182,21 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
         passwords.push((name.to_owned(), password));
     }
     Ok(passwords)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temporary_folder_is_private_and_goes_with_its_owner() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (one, other) = (TemporaryFolder::create().expect("a folder"), TemporaryFolder::create().expect("a folder"));
+        let path = one.0.clone();
+        assert_ne!(path, other.0);
+        assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o700);
+        std::fs::write(path.join("file"), "x").expect("a file");
+        drop(one);
+        assert!(!path.exists());
+    }
 }

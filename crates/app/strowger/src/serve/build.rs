@@ -4,31 +4,32 @@ use super::admission::Admission;
 use super::bindings;
 use super::clock::Clock;
 use super::hep::HepExport;
-use super::metrics::{CertificateExpiry, Watch};
+use super::mailbox::{Inbox, Mail, Mailbox};
+use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::pace::Pace;
-use super::shell::{Mail, Mailbox, Shell};
+use super::resolver;
+use super::settings::settings;
+use super::shell::Shell;
 use super::tls;
+use super::vitals::Vitals;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_exchange::{Counts, Directory, Input, Tables, User, Worker};
 use sx_http::HttpServer;
 use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
-use sx_net::resolve::{Resolver, ResolverConfig};
+use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
-use sx_sip::agent::AgentConfig;
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
-use sx_sip::registrar::{Record, RegistrarConfig};
-use sx_sip::transaction::Timers;
+use sx_sip::registrar::Record;
 use sx_store::{CdrOptions, CdrStore, DataFolder, Users};
-use sx_types::{Cause, LegId, Transport};
+use sx_types::{Cause, Transport};
 use tracing::{error, info, warn};
 
 /// A running exchange.
@@ -67,7 +68,7 @@ const FOLD: Duration = Duration::from_secs(1);
 struct Parts {
     net: Net,
     mailbox: Mailbox,
-    mail: std::sync::mpsc::Receiver<Mail>,
+    inbox: Inbox,
 }
 
 impl Exchange {
@@ -90,15 +91,15 @@ impl Exchange {
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
         let listening: Vec<(Transport, SocketAddr)> =
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
-        let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
+        let resolver = Arc::new(Resolver::start(resolver::config(&config.sip.listen, tls.is_some(), seed()))?);
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
-        let mut watch = Watch::new(rtp.clone(), records.counters().clone(), expiry.clone());
+        let mut watch = Watch::new(clock, rtp.clone(), records.counters().clone(), expiry.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
-            let storing = Arc::new(AtomicBool::new(true));
+            let vitals = Arc::new(Vitals::new(clock.now()));
             let mut worker = Worker::new(
                 clock.now(),
                 settings(&config, number as u16),
@@ -108,23 +109,23 @@ impl Exchange {
                 Rng::new(seed()),
             );
             restore(&mut worker, clock.now(), kept);
-            watch.add(worker.counts(), part.net.counters(), storing.clone());
+            let watched = bindings.counters().clone();
+            watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
             counts.push(worker.counts());
             let shell = Shell {
-                links: part.net.local_addresses().iter().map(|(_, address, link)| (*link, *address)).collect(),
+                hep: open_hep(&config, &part.net)?,
                 net: part.net,
                 worker,
-                mail: part.mail,
+                inbox: part.inbox,
                 peers: mailboxes.clone(),
                 rtp: rtp.clone(),
                 resolver: resolver.clone(),
                 records: records.writer(&name)?,
                 bindings,
-                hep: config.hep.as_ref().map(HepExport::open).transpose()?,
                 clock,
                 pace: Pace::new(config.sip.coalesce),
                 admission: Admission::default(),
-                storing,
+                vitals,
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
@@ -309,8 +310,15 @@ fn open_net(
     };
     let net = Net::open(worker, &config, now)?;
     let waker: Arc<Waker> = net.waker();
-    let (sender, mail) = channel();
-    Ok(Parts { net, mailbox: Mailbox { sender, waker }, mail })
+    let (mailbox, inbox) = Mailbox::open(waker);
+    Ok(Parts { net, mailbox, inbox })
+}
+
+fn open_hep(config: &Config, net: &Net) -> std::io::Result<Option<HepExport>> {
+    let Some(hep) = &config.hep else { return Ok(None) };
+    let mut hep = HepExport::open(hep)?;
+    net.local_addresses().iter().for_each(|(_, local, link)| hep.opened(*link, *local));
+    Ok(Some(hep))
 }
 
 fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)) -> Locals {
@@ -325,43 +333,6 @@ fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)
             }),
         });
     Locals { worker, links: links.collect(), outward_v4: outward.0, outward_v6: outward.1 }
-}
-
-fn settings(config: &Config, worker: u16) -> WorkerSettings {
-    let workers = config.exchange.workers.max(1);
-    let calls_max = (config.sip.calls_max / workers).max(1);
-    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
-    WorkerSettings {
-        worker,
-        workers: u16::try_from(workers).unwrap_or(u16::MAX),
-        agent: AgentConfig {
-            worker,
-            timers: Timers { t1: config.sip.t1, t2: config.sip.t2, t4: config.sip.t4, trying: config.sip.trying },
-            user_agent: config.sip.user_agent.as_ref().into(),
-            session_expires_s: seconds(config.sip.session_expires),
-            min_se_s: seconds(config.sip.min_se),
-            // Two legs a call, and as many again for those that are being hung up.
-            sessions_max: calls_max.saturating_mul(4),
-            ..AgentConfig::default()
-        },
-        calls: sx_call::Settings {
-            worker,
-            first_outgoing_leg: LegId(1 << 63),
-            calls_max: u32::try_from(calls_max).unwrap_or(u32::MAX),
-            ..sx_call::Settings::default()
-        },
-        registrar: RegistrarConfig {
-            expires_min_s: seconds(config.registrar.expires_min),
-            expires_max_s: seconds(config.registrar.expires_max),
-            expires_default_s: seconds(config.registrar.expires_default),
-            contacts_max: config.registrar.contacts_max,
-            bindings_max: config.registrar.bindings_max,
-            ..RegistrarConfig::default()
-        },
-        nonces: 1 << 20,
-        transactions_max: (config.sip.transactions_max / workers).max(1),
-        udp_request_bytes_max: config.sip.udp_request_bytes_max,
-    }
 }
 
 fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {

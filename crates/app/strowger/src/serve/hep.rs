@@ -1,9 +1,10 @@
 //! Copies of signalling for a collector (HEP version 3).
 
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use sx_config::Hep;
 use sx_engine::Time;
-use sx_types::Transport;
+use sx_types::{Destination, Flow, LinkId, Transport};
 
 /// Sends copies. What the collector or the network does with them is of no concern to calls.
 pub struct HepExport {
@@ -11,6 +12,8 @@ pub struct HepExport {
     capture_id: u32,
     password: Option<Box<str>>,
     buffer: Vec<u8>,
+    /// Our address on each link: datagram sockets and connections.
+    locals: HashMap<LinkId, SocketAddr>,
 }
 
 impl HepExport {
@@ -28,18 +31,38 @@ impl HepExport {
         socket.connect(address)?;
         socket.set_nonblocking(true)?;
         let password = hep.password.as_ref().map(|secret| secret.expose().into());
-        Ok(Self { socket, capture_id: hep.capture_id, password, buffer: Vec::with_capacity(2_048) })
+        Ok(Self {
+            socket,
+            capture_id: hep.capture_id,
+            password,
+            buffer: Vec::with_capacity(2_048),
+            locals: HashMap::new(),
+        })
     }
 
-    /// Copies one message.
-    pub fn copy(
-        &mut self,
-        now: Time,
-        transport: Transport,
-        source: SocketAddr,
-        destination: SocketAddr,
-        message: &[u8],
-    ) {
+    /// A link is there, and this is our address on it.
+    pub fn opened(&mut self, link: LinkId, local: SocketAddr) {
+        self.locals.insert(link, local);
+    }
+
+    /// The link is gone.
+    pub fn closed(&mut self, link: LinkId) {
+        self.locals.remove(&link);
+    }
+
+    /// Copies a message that has come.
+    pub fn copy_received(&mut self, now: Time, flow: &Flow, message: &[u8]) {
+        let local = self.locals.get(&flow.link).copied().unwrap_or_else(|| unknown(flow.remote));
+        self.copy(now, flow.transport, flow.remote, local, message);
+    }
+
+    /// Copies a message that is sent from `local`, as far as that is known.
+    pub fn copy_sent(&mut self, now: Time, to: &Destination, local: Option<SocketAddr>, message: &[u8]) {
+        let local = local.unwrap_or_else(|| unknown(to.remote()));
+        self.copy(now, to.transport(), local, to.remote(), message);
+    }
+
+    fn copy(&mut self, now: Time, transport: Transport, source: SocketAddr, destination: SocketAddr, message: &[u8]) {
         self.buffer.clear();
         let packet = sx_hep::Packet {
             source,
@@ -55,6 +78,12 @@ impl HepExport {
         // A full buffer or a collector that is away loses the copy, nothing else.
         let _ = self.socket.send(&self.buffer);
     }
+}
+
+/// An address of the remote one's family that claims nothing: both of a packet must be of one family.
+fn unknown(remote: SocketAddr) -> SocketAddr {
+    let ip = if remote.is_ipv6() { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+    SocketAddr::new(ip, 0)
 }
 
 /// The Call-ID of a message, found without indexing it.

@@ -1,19 +1,23 @@
 //! What probes and scrapers are told.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use super::clock::Clock;
+use super::mailbox::Mailbox;
+use super::vitals::Vitals;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use sx_engine::Time;
 use sx_exchange::{Counts, REFUSALS};
 use sx_http::{Component, MetricsText, Status};
-use sx_io_rtp::PacketThreads;
+use sx_io_rtp::{PacketThreads, Totals};
 use sx_net::NetCounters;
 use sx_net::tls::TlsConfig;
-use sx_store::CdrCounters;
+use sx_store::{CdrCounters, JournalCounters, KeyedCounters};
 
 /// Reads what the threads count.
 pub struct Watch {
-    workers: Vec<(Arc<Counts>, Arc<NetCounters>, Arc<AtomicBool>)>,
+    clock: Clock,
+    workers: Vec<Watched>,
     rtp: Arc<PacketThreads>,
     records: Arc<CdrCounters>,
     expiry: Arc<CertificateExpiry>,
@@ -40,18 +44,44 @@ impl CertificateExpiry {
     }
 }
 
+/// What is read of one worker.
+pub struct Watched {
+    counts: Arc<Counts>,
+    net: Arc<NetCounters>,
+    bindings: Arc<KeyedCounters>,
+    vitals: Arc<Vitals>,
+    mailbox: Mailbox,
+}
+
+impl Watched {
+    pub fn new(
+        counts: Arc<Counts>,
+        net: Arc<NetCounters>,
+        bindings: Arc<KeyedCounters>,
+        vitals: Arc<Vitals>,
+        mailbox: Mailbox,
+    ) -> Self {
+        Self { counts, net, bindings, vitals, mailbox }
+    }
+}
+
 impl Watch {
-    pub fn new(rtp: Arc<PacketThreads>, records: Arc<CdrCounters>, expiry: Arc<CertificateExpiry>) -> Self {
-        Self { workers: Vec::new(), rtp, records, expiry, started: Instant::now() }
+    pub fn new(
+        clock: Clock,
+        rtp: Arc<PacketThreads>,
+        records: Arc<CdrCounters>,
+        expiry: Arc<CertificateExpiry>,
+    ) -> Self {
+        Self { clock, workers: Vec::new(), rtp, records, expiry, started: Instant::now() }
     }
 
     /// A worker to be watched.
-    pub fn add(&mut self, counts: Arc<Counts>, net: Arc<NetCounters>, storing: Arc<AtomicBool>) {
-        self.workers.push((counts, net, storing));
+    pub fn add(&mut self, worker: Watched) {
+        self.workers.push(worker);
     }
 
     fn sum(&self, of: impl Fn(&Counts) -> &AtomicU64) -> u64 {
-        self.workers.iter().map(|(counts, _, _)| of(counts).load(Ordering::Relaxed)).sum()
+        self.workers.iter().map(|worker| of(&worker.counts).load(Ordering::Relaxed)).sum()
     }
 
     fn write_sip(&self, out: &mut MetricsText) {
@@ -95,7 +125,7 @@ impl Watch {
             out.gauge(name, "", help).sample(&[], self.sum(read));
         }
         // Every worker knows of every trunk, so that one of them says how many there are.
-        let healthy = self.workers.first().map_or(0, |(counts, _, _)| counts.trunks_healthy.load(Ordering::Relaxed));
+        let healthy = self.workers.first().map_or(0, |worker| worker.counts.trunks_healthy.load(Ordering::Relaxed));
         out.gauge("strowger_trunks_healthy", "", "Trunks that answer their probes, or are not probed.")
             .sample(&[], healthy);
         out.gauge("strowger_sip_transactions", "", "SIP transactions at the moment.")
@@ -108,7 +138,13 @@ impl Watch {
     }
 
     fn write_net(&self, out: &mut MetricsText) {
-        let rows: Vec<Vec<(&str, &str, u64)>> = self.workers.iter().map(|(_, net, _)| net.rows()).collect();
+        out.counter(
+            "strowger_worker_messages_dropped",
+            "",
+            "Messages from one worker to another that found no room in its mailbox.",
+        )
+        .sample(&[], self.workers.iter().map(|worker| worker.mailbox.dropped()).sum::<u64>());
+        let rows: Vec<Vec<(&str, &str, u64)>> = self.workers.iter().map(|worker| worker.net.rows()).collect();
         let Some(first) = rows.first() else { return };
         let mut at = 0;
         while at < first.len() {
@@ -129,42 +165,17 @@ impl Watch {
     }
 
     fn write_media(&self, out: &mut MetricsText) {
-        let totals = self.rtp.totals();
-        out.counter("strowger_media_packets", "", "RTP and RTCP packets.")
-            .sample(&[("kind", "rtp"), ("direction", "in")], totals.packets_received)
-            .sample(&[("kind", "rtp"), ("direction", "out")], totals.packets_sent)
-            .sample(&[("kind", "rtcp"), ("direction", "in")], totals.rtcp_received)
-            .sample(&[("kind", "rtcp"), ("direction", "out")], totals.rtcp_sent);
-        out.counter("strowger_media_packets_rejected", "", "Packets dropped at a media port.")
-            .sample(&[("reason", "source")], totals.rejected_source)
-            .sample(&[("reason", "format")], totals.rejected_format);
-        out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
-        out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
-            .sample(&[], totals.open_failed);
-        let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
-        for pool in totals.pools {
-            let address = pool.address.to_string();
-            let free = pool.pairs.saturating_sub(pool.in_use + pool.resting);
-            ports.sample(&[("address", &address), ("state", "in_use")], pool.in_use as u64);
-            ports.sample(&[("address", &address), ("state", "resting")], pool.resting as u64);
-            ports.sample(&[("address", &address), ("state", "free")], free as u64);
-        }
+        write_totals(out, self.rtp.totals());
     }
 
     fn write_store(&self, out: &mut MetricsText) {
-        let journal = &self.records.journal;
-        out.counter("strowger_cdr_records", "", "Records of calls written to the journal.")
-            .sample(&[], journal.records.load(Ordering::Relaxed));
-        out.counter("strowger_cdr_commit_failures", "", "Writes of the journal that the file system refused.")
-            .sample(&[], journal.commit_failures.load(Ordering::Relaxed));
+        write_journals(out, &self.records, &self.workers.iter().map(|worker| &*worker.bindings).collect::<Vec<_>>());
         out.counter(
             "strowger_cdr_purged",
             "",
             "Calls whose records were removed because they had been kept long enough.",
         )
         .sample(&[], self.records.calls_purged.load(Ordering::Relaxed));
-        out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.")
-            .sample(&[], self.records.fold_lag());
         if let Some(expiry) = self.expiry.time() {
             out.gauge(
                 "strowger_tls_certificate_expiry_seconds",
@@ -180,18 +191,9 @@ impl Watch {
 
 impl Status for Watch {
     fn ready(&self) -> Vec<Component> {
-        let storing = self.workers.iter().all(|(_, _, storing)| storing.load(Ordering::Relaxed));
-        let free: usize =
+        let free =
             self.rtp.totals().pools.iter().map(|pool| pool.pairs.saturating_sub(pool.in_use + pool.resting)).sum();
-        vec![
-            Component { name: "sip".into(), ready: true, detail: format!("{} workers", self.workers.len()) },
-            Component {
-                name: "store".into(),
-                ready: storing,
-                detail: if storing { "journals are written".into() } else { "journals cannot be written".into() },
-            },
-            Component { name: "media".into(), ready: free > 0, detail: format!("{free} pairs of ports are free") },
-        ]
+        components(self.clock.now(), self.workers.iter().map(|worker| &*worker.vitals), free)
     }
 
     fn metrics(&self, out: &mut MetricsText) {
@@ -199,5 +201,137 @@ impl Status for Watch {
         self.write_net(out);
         self.write_media(out);
         self.write_store(out);
+    }
+}
+
+/// What the packet threads have counted.
+fn write_totals(out: &mut MetricsText, totals: Totals) {
+    out.counter("strowger_media_packets", "", "RTP and RTCP packets.")
+        .sample(&[("kind", "rtp"), ("direction", "in")], totals.packets_received)
+        .sample(&[("kind", "rtp"), ("direction", "out")], totals.packets_sent)
+        .sample(&[("kind", "rtcp"), ("direction", "in")], totals.rtcp_received)
+        .sample(&[("kind", "rtcp"), ("direction", "out")], totals.rtcp_sent);
+    out.counter("strowger_media_packets_rejected", "", "Packets dropped at a media port.")
+        .sample(&[("reason", "source")], totals.rejected_source)
+        .sample(&[("reason", "format")], totals.rejected_format);
+    out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
+    out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
+        .sample(&[], totals.open_failed);
+    out.counter("strowger_media_ports_closed", "", "Media ports closed.").sample(&[], totals.closed);
+    out.counter("strowger_media_send_errors", "", "RTP and RTCP packets that could not be sent.")
+        .sample(&[], totals.send_errors);
+    out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
+        .sample(&[], totals.silences);
+    let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
+    for pool in totals.pools {
+        let address = pool.address.to_string();
+        let free = pool.pairs.saturating_sub(pool.in_use + pool.resting);
+        ports.sample(&[("address", &address), ("state", "in_use")], pool.in_use as u64);
+        ports.sample(&[("address", &address), ("state", "resting")], pool.resting as u64);
+        ports.sample(&[("address", &address), ("state", "free")], free as u64);
+    }
+}
+
+/// What the journals and the database of calls have counted.
+fn write_journals(out: &mut MetricsText, cdr: &CdrCounters, bindings: &[&KeyedCounters]) {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    out.counter("strowger_cdr_records", "", "Records of calls written to the journal.")
+        .sample(&[], read(&cdr.journal.records));
+    out.counter("strowger_cdr_commit_failures", "", "Writes of the journal that the file system refused.")
+        .sample(&[], read(&cdr.journal.commit_failures));
+    out.gauge("strowger_cdr_fold_lag", "", "Records in the journal that are not in the database yet.")
+        .sample(&[], cdr.fold_lag());
+    type Read = fn(&JournalCounters) -> &AtomicU64;
+    let counters: [(&str, &str, Read); 4] = [
+        ("strowger_journal_records_refused", "Records that found no room while the disk took nothing: lost.", |c| {
+            &c.refused
+        }),
+        ("strowger_journal_records_damaged", "Records that could not be read back: lost.", |c| &c.damaged),
+        ("strowger_journal_torn_tails", "Journals that ended in the middle of a record.", |c| &c.torn_tails),
+        ("strowger_journal_sync_failures", "Syncs that the disk refused.", |c| &c.sync_failures),
+    ];
+    for (name, help, of) in counters {
+        out.counter(name, "", help)
+            .sample(&[("journal", "calls")], read(of(&cdr.journal)))
+            .sample(&[("journal", "bindings")], bindings.iter().map(|log| read(of(&log.journal))).sum::<u64>());
+    }
+    out.counter("strowger_cdr_fold_failures", "", "Failures to take records from the journal into the database.")
+        .sample(&[], read(&cdr.fold_failures));
+    out.counter("strowger_cdr_calls_cut_off", "", "Calls that were alive when an earlier run died.")
+        .sample(&[], read(&cdr.calls_cut_off));
+    out.counter("strowger_cdr_segments", "", "Segments of the journal that were taken into the database, by fate.")
+        .sample(&[("fate", "removed")], read(&cdr.segments_removed))
+        .sample(&[("fate", "set_aside")], read(&cdr.segments_set_aside));
+    let sum = |of: fn(&KeyedCounters) -> &AtomicU64| bindings.iter().map(|log| read(of(log))).sum::<u64>();
+    out.counter("strowger_bindings_compactions", "", "Snapshots of bindings, by result.")
+        .sample(&[("result", "written")], sum(|log| &log.compactions))
+        .sample(&[("result", "failed")], sum(|log| &log.compaction_failures));
+}
+
+/// May calls come, as far as the workers and the ports for media are concerned?
+fn components<'a>(now: Time, workers: impl Iterator<Item = &'a Vitals>, ports_free: usize) -> Vec<Component> {
+    let (mut all, mut turning, mut storing, mut draining) = (0, 0, true, false);
+    for worker in workers {
+        all += 1;
+        turning += usize::from(worker.turns(now));
+        storing &= worker.storing();
+        draining |= worker.draining();
+    }
+    let component = |name: &str, ready, detail: &str| Component { name: name.into(), ready, detail: detail.into() };
+    vec![
+        component("sip", turning == all, &format!("{turning} of {all} workers take turns")),
+        component("store", storing, if storing { "journals are written" } else { "journals cannot be written" }),
+        component("media", ports_free > 0, &format!("{ports_free} pairs of ports are free")),
+        component("drain", !draining, if draining { "no new calls are taken" } else { "new calls are taken" }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// The components that are not ready, of two workers of which one has changed.
+    fn unready(change: impl Fn(&Vitals), later: Duration) -> Vec<String> {
+        let now = Time::from_secs(1_000);
+        let workers = [Vitals::new(now), Vitals::new(now)];
+        workers[0].turn(now + later);
+        change(&workers[1]);
+        let components = components(now + later, workers.iter(), 1);
+        components.into_iter().filter(|component| !component.ready).map(|component| component.name).collect()
+    }
+
+    /// Each of these counts something else, so that no two can be taken for each other.
+    #[test]
+    fn everything_that_is_counted_is_shown() {
+        let next = std::cell::Cell::new(100);
+        let set = |counter: &AtomicU64| {
+            next.set(next.get() + 1);
+            counter.store(next.get(), Ordering::Relaxed);
+        };
+        let (cdr, bindings) = (CdrCounters::default(), KeyedCounters::default());
+        for journal in [&cdr.journal, &bindings.journal] {
+            [&journal.refused, &journal.damaged, &journal.torn_tails, &journal.sync_failures].into_iter().for_each(set);
+        }
+        [&cdr.fold_failures, &cdr.calls_cut_off, &cdr.segments_removed, &cdr.segments_set_aside]
+            .into_iter()
+            .for_each(set);
+        [&bindings.compactions, &bindings.compaction_failures].into_iter().for_each(set);
+        let mut out = MetricsText::default();
+        write_journals(&mut out, &cdr, &[&bindings]);
+        write_totals(&mut out, Totals { closed: 901, send_errors: 902, silences: 903, ..Totals::default() });
+        let text = out.finish();
+        for value in (101..=next.get()).chain(901..=903) {
+            assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
+        }
+    }
+
+    #[test]
+    fn readiness_tells_a_worker_that_is_stuck_a_full_disk_and_a_drain() {
+        let soon = Duration::from_secs(1);
+        assert!(unready(|_| {}, soon).is_empty());
+        assert_eq!(unready(|_| {}, Duration::from_secs(60)), ["sip"]);
+        assert_eq!(unready(|worker| worker.set_storing(false), soon), ["store"]);
+        assert_eq!(unready(|worker| worker.set_draining(true), soon), ["drain"]);
     }
 }

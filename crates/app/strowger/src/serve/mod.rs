@@ -4,18 +4,24 @@ mod admission;
 mod bindings;
 mod build;
 mod clock;
+mod fate;
 mod hep;
 mod log;
+mod mailbox;
 mod metrics;
 mod pace;
+mod resolver;
+mod settings;
 mod shell;
 mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod vitals;
 
 pub use build::Exchange;
 pub use clock::pause;
+pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
 
@@ -29,6 +35,7 @@ use tracing::{error, info, warn};
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     start_logging(&config.log);
+    end_with_any_thread();
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
     let mut exchange = Exchange::start(config)?;

@@ -2,80 +2,39 @@
 
 use super::admission::{Admission, Commit};
 use super::clock::Clock;
+use super::fate;
 use super::hep::HepExport;
+use super::mailbox::{Inbox, Mail, Mailbox};
 use super::pace::Pace;
-use std::net::SocketAddr;
+use super::vitals::Vitals;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
-use sx_call::{Command, Note};
+use sx_call::{CallRecord, Command, Note};
 use sx_engine::{Engine, Time};
-use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, Worker};
+use sx_exchange::{Input, Output, Unresolved, Worker};
 use sx_io_rtp::PacketThreads;
-use sx_media::MediaEvent;
-use sx_net::resolve::{Question, Resolver};
-use sx_net::{Net, NetEvent, Waker};
+use sx_net::resolve::{Question, ResolveError, Resolved, Resolver};
+use sx_net::{Net, NetEvent};
 use sx_sip::registrar::{Change, Record};
 use sx_store::{CdrWriter, KeyedLog};
-use sx_types::{Destination, LinkId, Transport};
+use sx_types::{CallId, Destination};
 use tracing::{debug, error, info, warn};
-
-/// What other threads tell a worker.
-pub enum Mail {
-    /// A packet thread.
-    Media(MediaEvent),
-    /// The resolver.
-    Resolved { query: u64, addresses: Vec<(Transport, SocketAddr)> },
-    /// Another worker.
-    Peer(PeerMessage),
-    /// New tables.
-    Tables(Arc<Tables>),
-    /// New users.
-    Directory(Arc<Directory>),
-    /// New certificates.
-    Tls(Arc<sx_net::tls::TlsConfig>),
-    /// An operator.
-    Command(Command),
-    /// The end.
-    Stop,
-}
-
-/// How to reach a worker's thread.
-#[derive(Clone)]
-pub struct Mailbox {
-    pub sender: Sender<Mail>,
-    pub waker: Arc<Waker>,
-}
-
-impl Mailbox {
-    /// Hands something over, and wakes the worker.
-    pub fn post(&self, mail: Mail) {
-        // A worker that has stopped reads no more.
-        if self.sender.send(mail).is_ok() {
-            self.waker.wake();
-        }
-    }
-}
 
 /// Everything a worker's thread owns.
 pub struct Shell {
     pub net: Net,
     pub worker: Worker,
-    pub mail: Receiver<Mail>,
+    pub inbox: Inbox,
     pub peers: Vec<Mailbox>,
     pub rtp: Arc<PacketThreads>,
     pub resolver: Arc<Resolver>,
     pub records: CdrWriter,
     pub bindings: KeyedLog<Record>,
     pub hep: Option<HepExport>,
-    /// The bound address of each listening link, for copies of signalling.
-    pub links: Vec<(LinkId, SocketAddr)>,
     pub clock: Clock,
     pub pace: Pace,
     pub admission: Admission,
-    /// A journal could not be written: no new call is taken until it can.
-    pub storing: Arc<AtomicBool>,
+    pub vitals: Arc<Vitals>,
 }
 
 /// Gauges are brought up to date this often.
@@ -89,15 +48,13 @@ impl Shell {
             let now = self.clock.now();
             if now >= publish_at {
                 self.worker.publish();
+                self.vitals.turn(now);
                 publish_at = now + PUBLISH;
             }
             let due = self.worker.poll_timeout().map_or(publish_at, |due| due.min(publish_at));
             let now = match self.net.wait(now, Some(due.since(now))) {
                 Ok(now) => now,
-                Err(error) => {
-                    error!(%error, "waiting for the network failed");
-                    return;
-                }
+                Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
             };
             if self.worker.poll_timeout().is_some_and(|due| due <= now) {
                 self.worker.handle_timeout(now);
@@ -124,14 +81,21 @@ impl Shell {
             match event {
                 NetEvent::Message { flow, bytes } => {
                     if let Some(hep) = &mut self.hep {
-                        let local = self.links.iter().find(|(link, _)| *link == flow.link).map(|(_, address)| *address);
-                        hep.copy(now, flow.transport, flow.remote, local.unwrap_or(self.links[0].1), bytes);
+                        hep.copy_received(now, &flow, bytes);
                     }
                     messages += 1;
                     self.worker.handle_input(now, Input::Message { flow, bytes });
                 }
-                NetEvent::Opened { .. } => {}
+                NetEvent::Opened { flow, .. } => {
+                    let local = self.net.local_address_towards(&Destination::Flow(flow));
+                    if let (Some(hep), Some(local)) = (&mut self.hep, local) {
+                        hep.opened(flow.link, local);
+                    }
+                }
                 NetEvent::Closed { flow, reason } => {
+                    if let Some(hep) = &mut self.hep {
+                        hep.closed(flow.link);
+                    }
                     debug!(peer = %flow, ?reason, "a connection was closed");
                     self.worker.handle_input(now, Input::Closed { link: flow.link });
                 }
@@ -147,49 +111,49 @@ impl Shell {
 
     /// True when told to stop.
     fn read_mail(&mut self, now: Time) -> bool {
-        loop {
-            let input = match self.mail.try_recv() {
-                Ok(Mail::Media(event)) => Input::Media(event),
-                Ok(Mail::Resolved { query, addresses }) => Input::Resolved { query, addresses },
-                Ok(Mail::Peer(message)) => Input::Peer(message),
-                Ok(Mail::Tables(tables)) => Input::Tables(tables),
-                Ok(Mail::Directory(directory)) => Input::Directory(directory),
-                Ok(Mail::Command(command)) => match self.admission.ordered(command) {
-                    Some(command) => Input::Command(command),
-                    None => continue,
-                },
-                Ok(Mail::Tls(tls)) => {
+        while let Some(mail) = self.inbox.next() {
+            let input = match mail {
+                Mail::Media(event) => Input::Media(event),
+                Mail::Resolved(Resolved { query_id, result }) => {
+                    Input::Resolved { query: query_id, addresses: result.map_err(unresolved) }
+                }
+                Mail::Peer(message) => Input::Peer(message),
+                Mail::Tables(tables) => Input::Tables(tables),
+                Mail::Directory(directory) => Input::Directory(directory),
+                Mail::Command(command) => {
+                    self.vitals.set_draining(self.vitals.draining() || command == Command::Drain);
+                    match self.admission.ordered(command) {
+                        Some(command) => Input::Command(command),
+                        None => continue,
+                    }
+                }
+                Mail::Tls(tls) => {
                     self.net.reload_tls(tls);
                     continue;
                 }
-                Ok(Mail::Stop) | Err(TryRecvError::Disconnected) => return true,
-                Err(TryRecvError::Empty) => return false,
+                Mail::Stop => return true,
             };
             self.worker.handle_input(now, input);
             self.carry_out(now);
         }
+        false
     }
 
     fn carry_out(&mut self, now: Time) {
         while let Some(output) = self.worker.poll_output() {
             match output {
                 Output::Send(transmit) => {
+                    // Cheap: the bytes are shared.
+                    self.net.send(&transmit.to, None, transmit.bytes.clone(), transmit.ticket);
                     if let Some(hep) = &mut self.hep {
-                        let link = match &transmit.to {
-                            Destination::Flow(flow) => Some(flow.link),
-                            Destination::Address { .. } => None,
-                        };
-                        let local =
-                            self.links.iter().find(|(known, _)| Some(*known) == link).map(|(_, address)| *address);
-                        let local = local.unwrap_or(self.links[0].1);
-                        hep.copy(now, transmit.to.transport(), local, transmit.to.remote(), &transmit.bytes);
+                        // Asked behind the sending, which may have begun the connection.
+                        hep.copy_sent(now, &transmit.to, self.net.local_address_towards(&transmit.to), &transmit.bytes);
                     }
-                    self.net.send(&transmit.to, None, transmit.bytes, transmit.ticket);
                 }
                 Output::Media(command) => self.rtp.send(command),
                 Output::Record(record) => {
                     if let Err(error) = self.records.append(&record) {
-                        error!(%error, "a call's record could not be kept");
+                        error!(call = %call_of(&record), %error, "a call's record could not be kept");
                     }
                 }
                 Output::Binding(change) => self.keep(&change),
@@ -224,11 +188,10 @@ impl Shell {
         let Some(own) = self.peers.get(usize::from(self.worker.number())).cloned() else { return };
         let sx_exchange::Question { host, port, transport, secure } = question;
         self.resolver.resolve(query, Question { host, port, transport, secure }, move |resolved| {
-            let addresses = resolved.result.unwrap_or_else(|error| {
+            if let Err(error) = &resolved.result {
                 debug!(%error, "a name could not be looked up");
-                Vec::new()
-            });
-            own.post(Mail::Resolved { query, addresses });
+            }
+            own.post(Mail::Resolved(resolved));
         });
     }
 
@@ -244,16 +207,35 @@ impl Shell {
                 // What waits is kept; calls that nobody could account for later are not begun.
                 let error = stored.err().unwrap_or_default();
                 error!(error, "journals cannot be written; new calls are refused until they can");
-                self.storing.store(false, Ordering::Relaxed);
+                self.vitals.set_storing(false);
                 self.worker.handle_input(now, Input::Command(Command::Drain));
             }
             Commit::Recovered(command) => {
                 info!("journals are written again");
-                self.storing.store(true, Ordering::Relaxed);
+                self.vitals.set_storing(true);
                 if let Some(command) = command {
                     self.worker.handle_input(now, Input::Command(command));
                 }
             }
+        }
+    }
+}
+
+fn call_of(record: &CallRecord) -> CallId {
+    match record {
+        CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => cdr.call,
+        CallRecord::Answered { call, .. } => *call,
+    }
+}
+
+/// Who has no such host is told so; what may be known later is our failure for now.
+fn unresolved(error: ResolveError) -> Unresolved {
+    match error {
+        ResolveError::NotFound | ResolveError::Denied | ResolveError::InvalidName | ResolveError::NoTransport => {
+            Unresolved::Nowhere
+        }
+        ResolveError::Timeout | ResolveError::ServerFailure | ResolveError::Overloaded | ResolveError::Stopped => {
+            Unresolved::NotNow
         }
     }
 }

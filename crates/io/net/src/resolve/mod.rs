@@ -190,16 +190,6 @@ impl Resolver {
     }
 }
 
-/// The answer to a question that needs no DNS because its host is an address. `transports` are those that can be
-/// connected with, best first.
-pub fn without_lookup(question: &Question, transports: &[Transport]) -> Option<Vec<(Transport, SocketAddr)>> {
-    procedure::numeric(&question.host)?;
-    match Procedure::new(question, transports, Rng::from_number(0)).poll() {
-        Step::Done(result) => result.ok(),
-        Step::Lookup(_) => None,
-    }
-}
-
 async fn answer_questions(mut inbox: mpsc::Receiver<Asked>, dns: Dns, config: ResolverConfig) {
     let mut rng = Rng::new(config.seed);
     let mut open = JoinSet::new();

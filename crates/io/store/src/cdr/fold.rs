@@ -11,7 +11,7 @@
 use super::encoding::{Kind, Malformed, decode, peek};
 use super::{CdrCounters, table};
 use crate::DatabaseError;
-use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove};
+use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove, set_aside};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,20 @@ pub(super) struct Fold {
     pub(super) segment: u32,
     /// How far this segment is folded.
     offset: u64,
+    /// What of this segment is no record.
+    unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
     /// The time of the last record.
     pub(super) last_at: u64,
+}
+
+/// Bytes of a segment that are no records.
+#[derive(Clone, Copy, Default)]
+struct Unreadable {
+    /// In the midst of records.
+    damaged: bool,
+    /// Behind the last one.
+    torn: bool,
 }
 
 /// What a batch has come to.
@@ -75,7 +86,15 @@ enum Change {
 impl Fold {
     /// A journal that begins at `segment` with no call open.
     pub(super) fn new(name: &str, dir: PathBuf, segment: u32) -> Self {
-        Self { name: name.to_owned(), dir, segment, offset: 0, open: HashMap::new(), last_at: 0 }
+        Self {
+            name: name.to_owned(),
+            dir,
+            segment,
+            offset: 0,
+            unreadable: Unreadable::default(),
+            open: HashMap::new(),
+            last_at: 0,
+        }
     }
 
     /// A journal as the database remembers it.
@@ -123,8 +142,12 @@ impl Fold {
             if self.segment == current && !closed {
                 return Ok(false);
             }
+            if self.unreadable.torn {
+                add(&counters.journal.torn_tails, 1);
+            }
+            let whole = !self.is_unreadable();
             self.seal(database)?;
-            add(&counters.segments_removed, 1);
+            add(if whole { &counters.segments_removed } else { &counters.segments_set_aside }, 1);
         }
     }
 
@@ -162,6 +185,8 @@ impl Fold {
         self.offset = reader.good_offset();
         batch.damaged += reader.damaged();
         batch.torn = if batch.more { None } else { reader.torn_tail() };
+        self.unreadable.damaged |= batch.damaged > 0;
+        self.unreadable.torn = batch.torn.is_some();
         Ok(batch)
     }
 
@@ -181,7 +206,13 @@ impl Fold {
         }
     }
 
-    /// The segment is folded to its end: keeps what is known of open calls in the database and removes the file.
+    /// Are there bytes in the segment that are no records, as far as it is folded?
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable.damaged || self.unreadable.torn
+    }
+
+    /// The segment is folded to its end: keeps what is known of open calls in the database and removes the file, or
+    /// sets it aside when not all of it could be read.
     pub(super) fn seal(&mut self, database: &mut Database) -> Result<(), FoldError> {
         let transaction = database.begin()?;
         transaction.run("remember open calls in", |connection| {
@@ -193,17 +224,17 @@ impl Fold {
             remember(connection, &self.name, self.segment + 1, self.last_at)
         })?;
         transaction.commit()?;
-        if let Err(error) = remove(&path_of(&self.dir, self.segment)) {
+        let path = path_of(&self.dir, self.segment);
+        if let Err(error) = if self.is_unreadable() { set_aside(&path) } else { remove(&path) } {
             tracing::warn!(%error, "a journal segment that is no longer needed stays until the next start");
         }
-        self.segment += 1;
-        self.offset = 0;
+        self.skip_to(self.segment + 1);
         Ok(())
     }
 
-    /// Goes on to a later segment of an earlier run.
+    /// Goes on to the beginning of a later segment.
     pub(super) fn skip_to(&mut self, segment: u32) {
-        (self.segment, self.offset) = (segment, 0);
+        (self.segment, self.offset, self.unreadable) = (segment, 0, Unreadable::default());
     }
 
     /// Ends every open call at `end`, the process that had them being gone, and closes the account of the journal

@@ -63,6 +63,8 @@ pub struct CdrCounters {
     pub fold_failures: AtomicU64,
     /// Segments folded and removed.
     pub segments_removed: AtomicU64,
+    /// Segments that could not be read to their end, and were kept as `.damaged`.
+    pub segments_set_aside: AtomicU64,
     /// Calls of an earlier run that were alive when it died.
     pub calls_cut_off: AtomicU64,
     /// Calls whose records were removed because they had been kept long enough.
@@ -114,7 +116,7 @@ pub struct CdrStore {
     next: HashMap<String, u32>,
     names: Vec<String>,
     folding: Arc<Folding>,
-    thread: Background,
+    _thread: Background,
     _lock: Arc<File>,
 }
 
@@ -149,7 +151,7 @@ impl CdrStore {
         let thread = Background::spawn("sx-store-fold", options.fold_interval, turn)
             .map_err(FileError::at("start the thread that folds", &dir))?;
         let (options, names, lock) = (options.clone(), Vec::new(), folder.lock());
-        Ok((Self { dir, options, counters, next, names, folding, thread, _lock: lock }, recovery))
+        Ok((Self { dir, options, counters, next, names, folding, _thread: thread, _lock: lock }, recovery))
     }
 
     /// A writer with a journal of its own, for one worker. `name` is a file name, the same in every run.
@@ -178,11 +180,6 @@ impl CdrStore {
     /// When the database refuses. Nothing is lost; it is tried again.
     pub fn fold(&self) -> Result<(), FoldError> {
         self.folding.turn()
-    }
-
-    /// Asks the thread that folds to do so now.
-    pub fn fold_soon(&self) {
-        self.thread.wake();
     }
 
     /// Records of calls that came longer ago are removed from now on; `None`: none are.

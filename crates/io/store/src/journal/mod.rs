@@ -15,7 +15,7 @@ mod tests;
 pub(crate) use frame::{FrameReader, HEADER, append_frame};
 pub use frame::{RECORD_BYTES_MAX, ReadError, TornTail};
 pub use segment::Replay;
-pub(crate) use segment::{SegmentFile, list, path_of, remove, sequence_of};
+pub(crate) use segment::{SegmentFile, list, path_of, remove, sequence_of, set_aside};
 pub use sync::SyncPolicy;
 
 use crate::FileError;

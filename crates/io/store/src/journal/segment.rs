@@ -119,6 +119,17 @@ fn cut(torn: &TornTail, counters: &JournalCounters) {
     }
 }
 
+/// Keeps a segment that could not be read to its end out of the way of the journal, as `0000002a.damaged`: what is in it
+/// may still be of use to somebody who looks.
+pub(crate) fn set_aside(path: &Path) -> Result<(), FileError> {
+    let aside = path.with_extension("damaged");
+    tracing::error!(path = %aside.display(), "a journal segment holds bytes that are no records and was set aside");
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::at("rename", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a file that is no longer needed; it may be gone already.
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {

@@ -84,7 +84,6 @@ pub type Entries<V> = Vec<(String, V)>;
 /// ```
 pub struct KeyedLog<V> {
     journal: Journal,
-    replay: Replay,
     compaction: Arc<Mutex<Compaction>>,
     counters: Arc<KeyedCounters>,
     _thread: Background,
@@ -132,7 +131,7 @@ impl<V: Serialize + DeserializeOwned> KeyedLog<V> {
             }
         })
         .map_err(FileError::at("start the thread that compacts", dir))?;
-        let log = Self { journal, replay, compaction, counters, _thread: thread, _lock: None, _value: PhantomData };
+        let log = Self { journal, compaction, counters, _thread: thread, _lock: None, _value: PhantomData };
         Ok((log, entries))
     }
 
@@ -171,11 +170,6 @@ impl<V: Serialize + DeserializeOwned> KeyedLog<V> {
     /// Rewrites the closed segments into a snapshot now, on this thread, however small they are.
     pub fn compact(&self) {
         turn_of(&self.compaction, &self.counters, true);
-    }
-
-    /// What was found when the log was opened.
-    pub fn replay(&self) -> &Replay {
-        &self.replay
     }
 
     /// What was counted.

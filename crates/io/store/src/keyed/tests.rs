@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 use tempfile::tempdir;
 
 const OPTIONS: JournalOptions =
@@ -139,7 +138,7 @@ fn a_torn_tail_costs_one_entry_and_is_reported() {
     fs::write(path, &bytes[..bytes.len() - 1]).expect("a cut");
     let (log, entries) = open(dir.path());
     assert_eq!(entries, [("a".to_owned(), 1)]);
-    assert_eq!(log.replay().torn.len(), 1);
+    assert_eq!(log.counters().journal.torn_tails.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -155,7 +154,7 @@ fn an_entry_of_another_type_is_left_out_and_counted() {
 }
 
 #[test]
-fn a_hundred_thousand_bindings_are_replayed_within_a_second() {
+fn a_hundred_thousand_bindings_are_replayed() {
     let dir = tempdir().expect("a folder");
     let options = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
     let value = ["sip:anna@192.0.2.7:5060;transport=udp;line=0123456789abcdef".repeat(4)];
@@ -167,12 +166,8 @@ fn a_hundred_thousand_bindings_are_replayed_within_a_second() {
         }
     }
     drop(log);
-    let start = Instant::now();
     let (_, entries) = KeyedLog::<[String; 1]>::open(dir.path(), &options).expect("the log opens");
-    let took = start.elapsed();
     assert_eq!(entries.len(), 100_000);
-    // Without optimisation the same work takes several times as long.
-    assert!(took.as_secs_f64() < if cfg!(debug_assertions) { 10.0 } else { 1.0 }, "{took:?}");
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,61 @@
+//! What a worker is told once, from the configuration.
+
+use std::time::Duration;
+use sx_config::Config;
+use sx_exchange::WorkerSettings;
+use sx_sip::agent::AgentConfig;
+use sx_sip::registrar::RegistrarConfig;
+use sx_sip::transaction::Timers;
+use sx_types::LegId;
+
+/// What worker `worker` is told. Each limit holds for each worker, as the reference of the configuration says: what one
+/// peer sends over UDP lands on one worker, which must not refuse it because others have nothing to do.
+pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
+    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+    WorkerSettings {
+        worker,
+        workers: u16::try_from(config.exchange.workers.max(1)).unwrap_or(u16::MAX),
+        agent: AgentConfig {
+            worker,
+            timers: Timers { t1: config.sip.t1, t2: config.sip.t2, t4: config.sip.t4, trying: config.sip.trying },
+            user_agent: config.sip.user_agent.as_ref().into(),
+            session_expires_s: seconds(config.sip.session_expires),
+            min_se_s: seconds(config.sip.min_se),
+            // Two legs a call, and as many again for those that are being hung up.
+            sessions_max: config.sip.calls_max.saturating_mul(4),
+            ..AgentConfig::default()
+        },
+        calls: sx_call::Settings {
+            worker,
+            first_outgoing_leg: LegId(1 << 63),
+            calls_max: u32::try_from(config.sip.calls_max).unwrap_or(u32::MAX),
+            ..sx_call::Settings::default()
+        },
+        registrar: RegistrarConfig {
+            expires_min_s: seconds(config.registrar.expires_min),
+            expires_max_s: seconds(config.registrar.expires_max),
+            expires_default_s: seconds(config.registrar.expires_default),
+            contacts_max: config.registrar.contacts_max,
+            bindings_max: config.registrar.bindings_max,
+            ..RegistrarConfig::default()
+        },
+        nonces: 1 << 20,
+        transactions_max: config.sip.transactions_max,
+        udp_request_bytes_max: config.sip.udp_request_bytes_max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_has_the_whole_limit_however_many_there_are() {
+        let text = "[exchange]\ndomains = [\"example.org\"]\nworkers = 4\n\
+                    [sip]\ncalls_max = 10\ntransactions_max = 100\n[registrar]\nbindings_max = 7\n";
+        let settings = settings(&Config::from_text(text).expect("it is right"), 3);
+        assert_eq!((settings.worker, settings.workers), (3, 4));
+        assert_eq!((settings.calls.calls_max, settings.transactions_max), (10, 100));
+        assert_eq!((settings.agent.sessions_max, settings.registrar.bindings_max), (40, 7));
+    }
+}
