@@ -109,6 +109,7 @@ fn each_hostile_line_and_length_has_its_verdict() {
     }
     check(with("Subject: lunch", "l: 3"), &Refused(Defect::ContentLength));
     check(with("Subject: lunch", "l: 5"), &Taken);
+    check(with("Subject: lunch", "l: 05"), &Taken);
 }
 
 #[test]
