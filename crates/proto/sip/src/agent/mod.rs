@@ -229,8 +229,7 @@ impl Agent {
             let headers = |writer: &mut Writer| {
                 writer.header(HeaderName::Warning, format_args!("399 strowger \"{}\"", text.replace('"', "'")));
             };
-            let reply = Reply { status: defect.status(), headers: Some(&headers), ..Reply::default() };
-            self.core.transactions.reply_stateless(flow, message, reply);
+            self.reply(flow, message, Reply { status: defect.status(), headers: Some(&headers), ..Reply::default() });
         }
         Disposition::Malformed(defect)
     }
@@ -264,9 +263,9 @@ impl Agent {
                 }
                 None => Disposition::Stray,
             },
-            RequestMatch::Cancel { owner, .. } => {
+            RequestMatch::Cancel { server, owner } => {
                 let id = SessionId(Key::from_u64(owner));
-                self.with(id, |session, core| session.cancelled(core, now, request));
+                self.with(id, |session, core| session.cancelled(core, now, server, request));
                 Disposition::Handled
             }
             RequestMatch::New if to_tag(request).is_some() => self.receive_in_dialog(now, flow, method, request),
@@ -318,7 +317,15 @@ impl Agent {
     }
 
     fn collect_failures(&mut self, now: Time) {
-        while let Some(TransactionEvent::Failed { client, owner, failure }) = self.core.transactions.poll_event() {
+        while let Some(event) = self.core.transactions.poll_event() {
+            let (client, owner, failure) = match event {
+                TransactionEvent::Failed { client, owner, failure } => (client, owner, failure),
+                TransactionEvent::Unanswered { server, owner } => {
+                    let id = SessionId(Key::from_u64(owner));
+                    self.with(id, |session, core| session.request_unanswered(core, now, server));
+                    continue;
+                }
+            };
             let status = match failure {
                 Failure::Timeout => 408,
                 Failure::Transport => 503,

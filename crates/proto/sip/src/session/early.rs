@@ -83,11 +83,13 @@ impl Session {
         let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag()).unwrap_or_default();
         let (seq, full) = (calling.seq, calling.acknowledged.len() == EARLY_MAX);
         match calling.acknowledged.iter_mut().find(|(known, _)| **known == *tag) {
-            Some((_, last)) if rseq == *last + 1 => *last = rseq,
+            Some((_, last)) if last.checked_add(1) == Some(rseq) => *last = rseq,
             // One that comes again is discarded: its PRACK is a transaction, and repeats itself. Another PRACK would
             // acknowledge nothing and be refused.
             Some(_) => return false,
-            None if full => return false,
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-7.1
+            // The first is below 2^31.
+            None if full || rseq == 0 || rseq >= 1 << 31 => return false,
             None => calling.acknowledged.push((tag.into(), rseq)),
         }
         self.send_prack(core, now, rseq, seq, response);
@@ -117,14 +119,14 @@ impl Session {
         let body = description_of(response);
         self.local_description.clone_from(&calling.spec.offer);
         let description = if calling.spec.offer.is_some() {
-            self.acknowledge(core, seq, None);
+            self.establish(core, seq, None);
             body.map(Description::Answer)
         } else {
             self.phase = Phase::Confirming { seq };
             body.map(Description::Offer)
         };
         if description.is_none() && calling.spec.offer.is_none() {
-            self.acknowledge(core, seq, None);
+            self.establish(core, seq, None);
         }
         self.refresh.agreed(response);
         self.refresh.start(core, self.id, now);
@@ -137,18 +139,22 @@ impl Session {
         let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
         let seq = response.number(HeaderName::CSeq).unwrap_or_default();
         if tag == self.dialog.remote_tag() {
-            if let Phase::Established { ack } = &mut self.phase {
-                let kept = std::mem::take(ack);
-                let body = kept.body.clone().filter(|_| kept.seq == seq);
-                self.acknowledge(core, seq, body);
-                self.phase = Phase::Established { ack: kept };
+            match &self.phase {
+                // Its ACK waits for our answer.
+                Phase::Established { .. } if self.change.is_confirming(seq) => {}
+                Phase::Established { ack } => {
+                    let body = ack.body.clone().filter(|_| ack.seq == seq);
+                    self.acknowledge(core, seq, body);
+                }
+                // We have hung up, and the peer waits for its ACK all the same.
+                Phase::Closing => self.acknowledge(core, seq, None),
+                _ => {}
             }
             return;
         }
         let mut other = self.dialog.clone();
         other.take_response(response, &core.locals);
         let ours = std::mem::replace(&mut self.dialog, other);
-        let phase = std::mem::replace(&mut self.phase, Phase::Gone);
         self.acknowledge(core, seq, None);
         let part =
             RequestPart { method: Method::Bye, seq: self.dialog.next_seq(), hops: 70, headers: None, body: None };
@@ -156,7 +162,7 @@ impl Session {
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Bye, owner: 0 };
         let (dialog, locals) = (&self.dialog, &core.locals);
         core.transactions.request(request, now, |branch| dialog.request(&part, branch, locals));
-        (self.dialog, self.phase) = (ours, phase);
+        self.dialog = ours;
     }
 
     fn receive_refusal<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
@@ -175,21 +181,13 @@ impl Session {
                 self.emit(core, SessionEvent::Redirected { contacts });
             }
         }
-        self.finish_outgoing(core, Ended { status, q850: q850_of(response), by: EndedBy::Peer });
-    }
-
-    fn finish_outgoing(&mut self, core: &mut Core, ended: Ended) {
-        if matches!(&self.phase, Phase::Outgoing(calling) if calling.cancelled) {
-            self.phase = Phase::Gone;
-        } else {
-            self.end(core, ended);
-        }
+        self.end(core, now, Ended { status, q850: q850_of(response), by: EndedBy::Peer });
     }
 
     /// The INVITE got no final response.
     pub(super) fn outgoing_failed(&mut self, core: &mut Core, now: Time, status: u16) {
         if !self.next_destination(core, now) {
-            self.finish_outgoing(core, Ended { status, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status, q850: None, by: EndedBy::Failure });
         }
     }
 
@@ -206,14 +204,15 @@ impl Session {
         true
     }
 
-    pub(super) fn cancel(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
+    pub(super) fn cancel(&mut self, core: &mut Core, now: Time, ended: Ended) {
         let Phase::Outgoing(calling) = &mut self.phase else { return };
         if calling.cancelled {
             return;
         }
         calling.cancelled = true;
         core.transactions.cancel(calling.client, now);
-        self.emit(core, SessionEvent::Ended(Ended { status: 487, q850, by: EndedBy::Us }));
+        self.abandon_change(core, now);
+        self.emit(core, SessionEvent::Ended(ended));
     }
 
     /// Sends the INVITE, the first time or once more.

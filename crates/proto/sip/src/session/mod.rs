@@ -197,6 +197,8 @@ pub(crate) enum Phase {
 /// A 2xx of ours that waits for its ACK.
 #[derive(Debug)]
 pub(crate) struct Answered {
+    /// The number of the INVITE, and of its ACK.
+    pub seq: u32,
     pub response: Transmit,
     pub interval: Duration,
     pub give_up: Time,
@@ -233,7 +235,7 @@ impl Session {
     }
 
     /// Ends the session and tells its owner.
-    pub(crate) fn end(&mut self, core: &mut Core, ended: Ended) {
+    pub(crate) fn end(&mut self, core: &mut Core, now: Time, ended: Ended) {
         if let Phase::Answered(answered) = &self.phase {
             core.wheel.cancel(answered.timer);
         }
@@ -241,11 +243,30 @@ impl Session {
             core.wheel.cancel(answering.reliable.timer);
         }
         self.refresh.stop(core);
-        self.change.stop(core);
-        let told = matches!(self.phase, Phase::Closing | Phase::Gone);
+        self.abandon_change(core, now);
+        let told = self.is_over();
         self.phase = Phase::Gone;
         if !told {
             self.emit(core, SessionEvent::Ended(ended));
+        }
+    }
+
+    /// Does its owner know that it is over?
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.phase {
+            Phase::Closing | Phase::Gone => true,
+            Phase::Outgoing(calling) => calling.cancelled,
+            _ => false,
+        }
+    }
+
+    /// A request of the peer was not answered in time, and has been refused.
+    pub(crate) fn request_unanswered(&mut self, core: &mut Core, now: Time, server: ServerId) {
+        match &self.phase {
+            Phase::Incoming(answering) if answering.server == server => {
+                self.end(core, now, Ended { status: 504, q850: None, by: EndedBy::Failure });
+            }
+            _ => self.withdraw_change(server),
         }
     }
 
@@ -277,6 +298,11 @@ impl Session {
             RequestPart { method: Method::Ack, seq, hops: 70, headers: None, body: body.as_deref().map(|b| (SDP, b)) };
         let bytes = self.dialog.request(&part, &branch, &core.locals);
         core.transactions.send(self.dialog.to.clone(), bytes);
+    }
+
+    /// Acknowledges a 2xx and goes on with the session it establishes, or changes.
+    pub(crate) fn establish(&mut self, core: &mut Core, seq: u32, body: Option<Bytes>) {
+        self.acknowledge(core, seq, body.clone());
         self.phase = Phase::Established { ack: Acknowledged { seq, body } };
     }
 
@@ -284,7 +310,7 @@ impl Session {
     pub fn hangup(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
         match &mut self.phase {
             Phase::Incoming(_) => self.reject(core, now, 480, "", &|_| {}),
-            Phase::Outgoing(_) => self.cancel(core, now, q850),
+            Phase::Outgoing(_) => self.cancel(core, now, Ended { status: 487, q850, by: EndedBy::Us }),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-15
             // The called side may not send BYE before its 2xx is acknowledged.
             Phase::Answered(answered) => answered.hangup = Some(q850),
@@ -301,7 +327,7 @@ impl Session {
     fn bye(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
         let reason = |writer: &mut Writer| write_reason(writer, q850);
         self.send(core, now, Method::Bye, &reason, None);
-        self.end(core, Ended { status: 0, q850, by: EndedBy::Us });
+        self.end(core, now, Ended { status: 0, q850, by: EndedBy::Us });
         self.phase = Phase::Closing;
     }
 
@@ -322,10 +348,13 @@ impl Session {
                 let invite = answering.server;
                 let tag = self.dialog.local_tag().unwrap_or_default().to_owned();
                 core.transactions.respond(invite, &Reply { status: 487, to_tag: &tag, ..Reply::default() }, now);
-                self.end(core, ended);
+                self.end(core, now, ended);
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+            // The called side may not; one that does has hung up, and its INVITE is cancelled.
+            Phase::Outgoing(_) => self.cancel(core, now, ended),
             Phase::Closing => self.phase = Phase::Gone,
-            _ => self.end(core, ended),
+            _ => self.end(core, now, ended),
         }
     }
 
@@ -367,7 +396,7 @@ impl Session {
     pub(crate) fn lost(&mut self, core: &mut Core, now: Time, status: u16) {
         if matches!(self.phase, Phase::Established { .. } | Phase::Confirming { .. } | Phase::Answered(_)) {
             self.send(core, now, Method::Bye, &|_| {}, None);
-            self.end(core, Ended { status, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status, q850: None, by: EndedBy::Failure });
             self.phase = Phase::Closing;
         }
     }

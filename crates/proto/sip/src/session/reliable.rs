@@ -92,7 +92,7 @@ impl Session {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-3
             // Nobody acknowledges: the INVITE is refused.
             core.transactions.respond(answering.server, &Reply { status: 504, to_tag: &tag, ..Reply::default() }, now);
-            self.end(core, Ended { status: 504, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status: 504, q850: None, by: EndedBy::Failure });
             return;
         }
         pending.interval *= 2;

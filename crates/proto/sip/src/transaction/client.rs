@@ -128,6 +128,9 @@ impl Transactions {
                 if invite {
                     self.wheel.cancel(client.retransmit);
                     self.wheel.cancel(client.end);
+                    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+                    // Timer C, which later provisional responses do not prolong: a peer cannot keep it for ever.
+                    client.end = self.wheel.set(lingering(now + timers.ringing), Timer::ClientEnd(id));
                 }
                 if cancel {
                     self.cancel(id, now);
@@ -271,8 +274,15 @@ impl Transactions {
         self.out.push_back(transmit(client, id));
     }
 
-    pub(super) fn client_end(&mut self, id: ClientId) {
+    pub(super) fn client_end(&mut self, now: Time, id: ClientId) {
         match self.clients.get(id.0).map(|client| &client.state) {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+            // It has rung long enough; the CANCEL has 64 times T1 to bring a final response.
+            Some(State::Proceeding { .. })
+                if self.clients.get(id.0).is_some_and(|c| c.method == Method::Invite && c.canceller.is_none()) =>
+            {
+                self.cancel(id, now);
+            }
             Some(State::Trying { .. } | State::Proceeding { .. }) => self.fail_client(id, Failure::Timeout),
             Some(_) => self.remove_client(id),
             None => {}
