@@ -342,3 +342,11 @@ proptest! {
         prop_assert_eq!(&found[..expected.len()], &expected[..]);
     }
 }
+
+#[test]
+fn a_stray_carriage_return_before_a_name_is_no_part_of_it() {
+    let text = with("Subject: lunch", "\rSubject: lunch");
+    let message = Message::parse(text.as_bytes()).expect("it parses");
+    let names: Vec<_> = message.headers().map(|header| header.text).collect();
+    assert!(names.contains(&&b"Subject"[..]), "{names:?}");
+}
