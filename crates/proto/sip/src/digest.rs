@@ -6,6 +6,7 @@
 
 use crate::message::{Scheme, Uri, elements, is_space, quotes_are_whole, trim, unquote};
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt::Write as _;
@@ -261,7 +262,7 @@ impl<'a> DigestParams<'a> {
 }
 
 /// What a client answers challenges with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The user name.
     pub username: Box<str>,

@@ -85,9 +85,6 @@ impl Agent {
         if spec.to.is_empty() {
             return Err(AcceptError::NoDestination);
         }
-        if let Some(credentials) = &spec.credentials {
-            self.core.credentials.insert(owner, credentials.clone());
-        }
         let core = &mut self.core;
         let key = self.sessions.insert_with(|key| Session::outgoing(SessionId(key), owner, core, now, spec));
         Ok(SessionId(key))

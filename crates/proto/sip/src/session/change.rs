@@ -1,8 +1,9 @@
 //! Changing a session that stands: re-INVITE and UPDATE, both ways, and what happens when they meet.
 
-use super::early::{authorize, body};
-use super::{Answered, Description, Phase, SDP, Session, SessionEvent, SessionTimer, description_of};
+use super::early::body;
+use super::{Acknowledged, Answered, Description, Phase, SDP, Session, SessionEvent, SessionTimer, description_of};
 use crate::agent::{Core, SUPPORTED};
+use crate::challenges::Challenges;
 use crate::message::{HeaderName, Message, Method, Writer};
 use crate::transaction::{ClientId, Reply, ServerId, Transmit};
 use bytes::Bytes;
@@ -17,7 +18,7 @@ pub(crate) enum Change {
     /// Ours, on its way.
     Sent(Sent),
     /// Ours asked the peer for an offer, which came; the ACK waits for our answer.
-    Confirming { seq: u32 },
+    Confirming { seq: u32, challenges: Challenges },
     /// Ours met the peer's and is tried again later.
     Deferred { offer: Option<Bytes>, timer: TimerId },
     /// The peer's, waiting for our answer.
@@ -36,7 +37,7 @@ pub(crate) struct Sent {
     offer: Option<Bytes>,
     /// Nobody asked for it but the session timer.
     refresh: bool,
-    authorized: bool,
+    challenges: Challenges,
 }
 
 #[derive(Debug)]
@@ -55,7 +56,12 @@ impl Change {
 
     /// Does the ACK for the 2xx to this INVITE wait for our answer?
     pub fn is_confirming(&self, number: u32) -> bool {
-        matches!(self, Self::Confirming { seq } if *seq == number)
+        matches!(self, Self::Confirming { seq, .. } if *seq == number)
+    }
+
+    /// Is it ours, on its way?
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Sent(_))
     }
 
     pub fn is_none(&self) -> bool {
@@ -82,7 +88,9 @@ impl Session {
                 core.transactions.respond(received.server, &Reply { status: 487, ..Reply::default() }, now);
             }
             Change::Sent(sent) => core.transactions.cancel(sent.client, now),
-            Change::Confirming { seq } => self.acknowledge(core, seq, None),
+            Change::Confirming { seq, challenges } => {
+                self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
+            }
             _ => {}
         }
     }
@@ -111,7 +119,7 @@ impl Session {
             self.emit(core, SessionEvent::OfferRefused { status: 491 });
             return;
         }
-        self.send_change(core, now, method, offer, false, None);
+        self.send_change(core, now, method, offer, false, Challenges::default());
     }
 
     fn send_change(
@@ -121,11 +129,10 @@ impl Session {
         method: Method,
         offer: Option<Bytes>,
         refresh: bool,
-        authorization: Option<&(HeaderName, String)>,
+        challenges: Challenges,
     ) {
         let (interval, ours) = (self.refresh.interval_s, self.refresh.ours);
         let allow = core.config.allow;
-        let authorized = authorization.is_some();
         let headers = |writer: &mut Writer| {
             writer.header(HeaderName::Allow, format_args!("{allow}"));
             writer.header(HeaderName::Supported, format_args!("{SUPPORTED}"));
@@ -135,12 +142,10 @@ impl Session {
                     format_args!("{interval};refresher={}", if ours { "uac" } else { "uas" }),
                 );
             }
-            if let Some((name, value)) = authorization {
-                writer.header(*name, format_args!("{value}"));
-            }
+            challenges.write(writer);
         };
         let (client, seq) = self.send(core, now, method, &headers, body(offer.as_ref()));
-        self.change = Change::Sent(Sent { client, method, seq, offer, refresh, authorized });
+        self.change = Change::Sent(Sent { client, method, seq, offer, refresh, challenges });
     }
 
     /// Refreshes the session: by an UPDATE without a description where the peer knows UPDATE, else by a re-INVITE with the
@@ -151,10 +156,10 @@ impl Session {
             return;
         }
         if self.peer.update {
-            self.send_change(core, now, Method::Update, None, true, None);
+            self.send_change(core, now, Method::Update, None, true, Challenges::default());
         } else {
             let offer = self.local_description.clone();
-            self.send_change(core, now, Method::Invite, offer, true, None);
+            self.send_change(core, now, Method::Invite, offer, true, Challenges::default());
         }
     }
 
@@ -171,14 +176,15 @@ impl Session {
         if status < 200 || !self.change.is_sent(client) {
             return;
         }
-        let Change::Sent(sent) = std::mem::take(&mut self.change) else { return };
+        let Change::Sent(mut sent) = std::mem::take(&mut self.change) else { return };
         match status {
-            200..=299 => self.change_accepted(core, now, &sent, response),
-            401 | 407 if !sent.authorized => {
-                let uri = self.dialog.target.clone();
-                match authorize(core, core.credentials.get(&self.owner).cloned().as_deref(), response, method, &uri) {
-                    Some(header) => self.send_change(core, now, method, sent.offer, sent.refresh, Some(&header)),
-                    None => self.change_refused(core, &sent, status),
+            200..=299 => self.change_accepted(core, now, sent, response),
+            401 | 407 => {
+                let (credentials, uri) = (self.credentials.as_deref(), &self.dialog.target);
+                if sent.challenges.answer(&mut core.rng, credentials, response, method, uri) {
+                    self.send_change(core, now, method, sent.offer, sent.refresh, sent.challenges);
+                } else {
+                    self.change_refused(core, &sent, status);
                 }
             }
             491 | 500 | 503 if sent.refresh => self.refresh.postpone(core, self.id, now),
@@ -195,7 +201,7 @@ impl Session {
         }
     }
 
-    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: &Sent, response: &Message<B>) {
+    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: Sent, response: &Message<B>) {
         self.learn(response);
         self.dialog.refresh_target(response, &core.locals);
         if self.refresh.interval_s > 0 {
@@ -206,9 +212,9 @@ impl Session {
         let asked = sent.offer.is_none() && sent.method == Method::Invite;
         if sent.method == Method::Invite {
             if asked && body.is_some() && !sent.refresh {
-                self.change = Change::Confirming { seq: sent.seq };
+                self.change = Change::Confirming { seq: sent.seq, challenges: sent.challenges };
             } else {
-                self.establish(core, sent.seq, None);
+                self.establish(core, Acknowledged { seq: sent.seq, body: None, challenges: sent.challenges });
             }
         }
         if sent.refresh {
@@ -375,13 +381,15 @@ impl Session {
 
     /// Confirms an answer, or an accepted change, whose description was an offer.
     pub fn confirm(&mut self, core: &mut Core, description: Bytes) {
-        let seq = match (&self.phase, &self.change) {
-            (Phase::Confirming { seq }, _) | (_, Change::Confirming { seq }) => *seq,
+        let (seq, challenges) = match (&mut self.phase, &mut self.change) {
+            (Phase::Confirming { seq, challenges }, _) | (_, Change::Confirming { seq, challenges }) => {
+                (*seq, std::mem::take(challenges))
+            }
             _ => return,
         };
         self.change = Change::None;
         self.local_description = Some(description.clone());
-        self.establish(core, seq, Some(description));
+        self.establish(core, Acknowledged { seq, body: Some(description), challenges });
     }
 
     pub(super) fn receive_change_ack<B: AsRef<[u8]>>(&mut self, core: &mut Core, ack: &Message<B>) {

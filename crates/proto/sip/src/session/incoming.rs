@@ -56,6 +56,8 @@ impl Session {
             local_description: None,
             refresh: Refresh::default(),
             refer: None,
+            unacknowledged: None,
+            credentials: None,
         };
         session.learn(invite);
         session.refresh.asked_by(invite);
@@ -101,6 +103,7 @@ impl Session {
         };
         let offers = !answering.offered && body.is_some();
         core.wheel.cancel(answering.reliable.timer);
+        self.unacknowledged = answering.reliable.awaited(seq);
         if body.is_some() {
             self.local_description.clone_from(&body);
         }

@@ -30,7 +30,7 @@ pub struct ClientRequest {
 }
 
 /// A response that belongs to a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseMatch {
     /// The transaction.
     pub client: ClientId,
@@ -38,6 +38,8 @@ pub struct ResponseMatch {
     pub owner: u64,
     /// The method of its request.
     pub method: Method,
+    /// Its request, when the response is a challenge; else empty.
+    pub request: Bytes,
 }
 
 #[derive(Debug)]
@@ -119,7 +121,8 @@ impl Transactions {
         let status = response.status()?;
         let timers = self.timers;
         let client = self.clients.get_mut(id.0)?;
-        let found = ResponseMatch { client: id, owner: client.owner, method: client.method };
+        let request = if matches!(status, 401 | 407) { client.request.clone() } else { Bytes::new() };
+        let found = ResponseMatch { client: id, owner: client.owner, method: client.method, request };
         let (invite, reliable) = (client.method == Method::Invite, client.to.transport().is_reliable());
         match (&mut client.state, status) {
             (State::Trying { interval, cancel }, ..=199) => {
