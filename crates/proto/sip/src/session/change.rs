@@ -104,6 +104,9 @@ impl Session {
 
     /// Proposes a change; `None` asks the peer for an offer.
     pub fn offer(&mut self, core: &mut Core, now: Time, offer: Option<Bytes>) {
+        if self.is_over() {
+            return;
+        }
         let method = match &self.phase {
             Phase::Established { .. } => Method::Invite,
             //= https://www.rfc-editor.org/rfc/rfc3311#section-5.1

@@ -425,7 +425,7 @@ impl Session {
             Method::Prack | Method::Info | Method::Refer | Method::Notify if matches!(status, 408 | 481) => {
                 self.lost(core, now, status);
             }
-            Method::Refer if status >= 300 => self.emit(core, SessionEvent::Report { status }),
+            Method::Refer if status >= 300 && !self.is_over() => self.emit(core, SessionEvent::Report { status }),
             _ => {}
         }
     }
