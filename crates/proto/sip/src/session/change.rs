@@ -323,7 +323,7 @@ impl Session {
     /// Accepts the peer's change.
     pub fn answer_offer(&mut self, core: &mut Core, now: Time, description: Bytes) {
         match std::mem::take(&mut self.change) {
-            Change::Received(received) => self.respond_change(core, now, received, description),
+            Change::Received(received) => self.respond_change(core, now, &received, description),
             Change::Withdrawn => {}
             other => self.change = other,
         }
@@ -357,8 +357,8 @@ impl Session {
         core.transactions.respond(server, &reply, now)
     }
 
-    fn respond_change(&mut self, core: &mut Core, now: Time, received: Received, description: Bytes) {
-        let Received { server, method, seq, offered } = received;
+    fn respond_change(&mut self, core: &mut Core, now: Time, received: &Received, description: Bytes) {
+        let Received { server, method, seq, offered } = *received;
         let Some(response) = self.accept_change(core, now, server, Some(&description)) else { return };
         self.local_description = Some(description);
         self.refresh.start(core, self.id, now);
