@@ -57,7 +57,8 @@ impl Worker {
         // An unknown user takes the time of a wrong password.
         let nobody = Ha1::from_sha256([0; 32]);
         let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
-        if !ha1.verifies(&given, request.method_text()) || user.is_none() {
+        // Credentials that were computed for another request URI let nobody call where its owner did not.
+        if !ha1.verifies(&given, request.method_text()) || user.is_none() || !given.is_for(request.request_uri()) {
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now) {

@@ -4,6 +4,7 @@ mod driver;
 
 use bytes::Bytes;
 use driver::{Bench, Manner, PASSWORD, USERS_ONLY, body, named, uri, value};
+use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Method};
 use sx_sip::session::SessionEvent;
 
@@ -41,12 +42,32 @@ fn from_says_who_has_authenticated_whatever_the_caller_says() {
 fn a_caller_with_a_wrong_password_is_refused() {
     let mut bench = alice_and_bob(Manner::Answers);
     bench.dial_with("alice", "sip:bob@example.org", |spec| {
-        spec.credentials =
-            Some(std::sync::Arc::new(sx_sip::digest::Credentials { username: "alice".into(), password: "no".into() }));
+        spec.credentials = Some(std::sync::Arc::new(Credentials { username: "alice".into(), password: "no".into() }));
     });
     assert_eq!(bench.statuses("alice", "INVITE"), [407, 403]);
     assert!(bench.requests("bob", Method::Invite).is_empty());
     bench.assert_over(0);
+}
+
+#[test]
+fn credentials_for_one_number_do_not_call_another() {
+    for (named, called) in [("sip:carol@example.org", false), ("sip:bob@example.org;transport=udp", true)] {
+        let mut bench = alice_and_bob(Manner::Answers);
+        let invite = |seq: u32, line: &str| {
+            format!(
+                "INVITE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11:5060;branch=z9hG4bKraw{seq}\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:alice@example.org>;tag=a\r\nTo: <sip:bob@example.org>\r\n\
+                 Call-ID: raw\r\nCSeq: {seq} INVITE\r\nContact: <sip:alice@192.0.2.11>\r\n{line}Content-Length: 0\r\n\r\n"
+            )
+        };
+        let challenge = bench.send_raw("alice", &invite(1, "")).remove(0);
+        let offered = Credentials::choose(challenge.values(HeaderName::ProxyAuthenticate)).expect("a challenge");
+        let credentials = Credentials { username: "alice".into(), password: PASSWORD.into() };
+        let answer = credentials.answer(&offered, "INVITE", named, 1, "c").expect("known");
+        let answers = bench.send_raw("alice", &invite(2, &format!("Proxy-Authorization: {answer}\r\n")));
+        assert_eq!(answers.iter().any(|answer| answer.status() == Some(403)), !called, "{named}");
+        assert_eq!(bench.requests("bob", Method::Invite).is_empty(), !called, "{named}");
+    }
 }
 
 #[test]

@@ -171,6 +171,9 @@ fn next_hop(routes: &[Box<str>], target: &str, fallback: Destination, locals: &L
     let Some(uri) = route.or_else(|| Uri::parse(target.as_bytes()).ok()) else { return fallback };
     let Some(ip) = uri.host.ip() else { return fallback };
     let transport = uri.param("transport").and_then(|t| t.parse().ok()).unwrap_or(Transport::Udp);
+    if is_nowhere(ip) {
+        return fallback;
+    }
     let remote = SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port()));
     //= https://www.rfc-editor.org/rfc/rfc3581#section-6
     // Far-end NAT: a private address that is not where the message came from cannot be reached; its NAT can.
@@ -188,7 +191,8 @@ pub fn is_behind_nat<B: AsRef<[u8]>>(request: &Message<B>, flow: Flow) -> bool {
 }
 
 pub(crate) fn is_private(ip: std::net::IpAddr) -> bool {
-    match ip {
+    match ip.to_canonical() {
+        _ if is_nowhere(ip) => true,
         std::net::IpAddr::V4(v4) => {
             v4.is_private()
                 || v4.is_loopback()
@@ -196,6 +200,14 @@ pub(crate) fn is_private(ip: std::net::IpAddr) -> bool {
                 || v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64
         }
         std::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Does the address name no host at all? Nothing can be sent there, whoever says so.
+fn is_nowhere(ip: std::net::IpAddr) -> bool {
+    match ip.to_canonical() {
+        std::net::IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_broadcast() || v4.is_multicast(),
+        std::net::IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast(),
     }
 }
 

@@ -4,8 +4,9 @@
 //! is a ring with the highest `nc` seen for each of the latest serial numbers, so that memory is fixed; a nonce that has
 //! fallen out of the ring is stale and its client is challenged again.
 
-use crate::message::{elements, is_space, quotes_are_whole, trim, unquote};
+use crate::message::{Scheme, Uri, elements, is_space, quotes_are_whole, trim, unquote};
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt::Write as _;
@@ -226,6 +227,29 @@ impl<'a> DigestParams<'a> {
         if params.realm.is_empty() || params.nonce.is_empty() { Err(DigestError::Missing) } else { Ok(params) }
     }
 
+    /// Was this computed for a request with this request URI? What names the one who is called must agree; parameters
+    /// and a port that only one of them has may differ, as they do where a client writes the one of them shorter.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4.6
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
+    pub fn is_for(&self, request_uri: &[u8]) -> bool {
+        let (Ok(named), Ok(asked)) = (Uri::parse(self.uri.as_bytes()), Uri::parse(request_uri)) else { return false };
+        match (named.scheme, asked.scheme) {
+            (Scheme::Sip | Scheme::Sips, Scheme::Sip | Scheme::Sips) => {
+                let ports = named.port.zip(asked.port);
+                named.user_unescaped() == asked.user_unescaped()
+                    && named.host.as_str().eq_ignore_ascii_case(asked.host.as_str())
+                    && ports.is_none_or(|(named, asked)| named == asked)
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3966#section-4
+            // Visual separators say nothing.
+            (Scheme::Tel, Scheme::Tel) => {
+                let digits = |uri: &Uri<'_>| uri.user.replace(['-', '.', '(', ')'], "").to_ascii_lowercase();
+                digits(&named) == digits(&asked)
+            }
+            _ => named.text == asked.text,
+        }
+    }
+
     /// The algorithm, when it is one of ours.
     pub fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::from_token(self.algorithm)
@@ -238,7 +262,7 @@ impl<'a> DigestParams<'a> {
 }
 
 /// What a client answers challenges with.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The user name.
     pub username: Box<str>,
@@ -432,6 +456,25 @@ mod tests {
         assert_eq!(nonces.judge(&nonce, 2, now), NonceVerdict::Fresh);
         assert_eq!(nonces.judge(&nonce, 3, now + Duration::from_secs(301)), NonceVerdict::Stale);
         assert_eq!(nonces.judge(&nonce.replace('.', "0."), 3, now), NonceVerdict::Forged);
+    }
+
+    #[test]
+    fn credentials_are_for_the_request_uri_they_were_computed_for() {
+        let check = |named: &str, asked: &str, same: bool| {
+            let params = DigestParams { uri: named, ..DigestParams::default() };
+            assert_eq!(params.is_for(asked.as_bytes()), same, "{named} for {asked}");
+        };
+        check("sip:bob@example.org", "sip:bob@Example.ORG;transport=tcp", true);
+        check("sip:b%6fb@example.org:5060", "sip:bob@example.org", true);
+        check("sips:bob@example.org", "sip:bob@example.org", true);
+        check("tel:+1-201-555", "tel:+1201555", true);
+        check("sip:bob@example.org", "sip:00900123@example.org", false);
+        check("sip:bob@example.org", "sip:Bob@example.org", false);
+        check("sip:example.org", "sip:bob@example.org", false);
+        check("sip:bob@example.com", "sip:bob@example.org", false);
+        check("sip:bob@example.org:5060", "sip:bob@example.org:5070", false);
+        check("tel:+1201555", "tel:+1201556", false);
+        check("", "sip:bob@example.org", false);
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! ```
 
 pub mod agent;
+mod challenges;
 pub mod dialog;
 pub mod digest;
 pub mod frame;

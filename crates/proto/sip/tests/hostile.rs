@@ -109,6 +109,7 @@ fn each_hostile_line_and_length_has_its_verdict() {
     }
     check(with("Subject: lunch", "l: 3"), &Refused(Defect::ContentLength));
     check(with("Subject: lunch", "l: 5"), &Taken);
+    check(with("Subject: lunch", "l: 05"), &Taken);
 }
 
 #[test]
@@ -340,4 +341,12 @@ proptest! {
         let found: Vec<_> = message.headers().map(|h| (h.text.to_vec(), h.value.to_vec())).collect();
         prop_assert_eq!(&found[..expected.len()], &expected[..]);
     }
+}
+
+#[test]
+fn a_stray_carriage_return_before_a_name_is_no_part_of_it() {
+    let text = with("Subject: lunch", "\rSubject: lunch");
+    let message = Message::parse(text.as_bytes()).expect("it parses");
+    let names: Vec<_> = message.headers().map(|header| header.text).collect();
+    assert!(names.contains(&&b"Subject"[..]), "{names:?}");
 }

@@ -17,7 +17,15 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
         workers: u16::try_from(config.exchange.workers.max(1)).unwrap_or(u16::MAX),
         agent: AgentConfig {
             worker,
-            timers: Timers { t1: config.sip.t1, t2: config.sip.t2, t4: config.sip.t4, trying: config.sip.trying },
+            timers: Timers {
+                t1: config.sip.t1,
+                t2: config.sip.t2,
+                t4: config.sip.t4,
+                trying: config.sip.trying,
+                ringing: config.sip.invite_timeout,
+                // A call may ring at many places, one after the other.
+                unanswered: config.sip.invite_timeout * 20,
+            },
             user_agent: config.sip.user_agent.as_ref().into(),
             session_expires_s: seconds(config.sip.session_expires),
             min_se_s: seconds(config.sip.min_se),

@@ -15,7 +15,6 @@ mod tests;
 pub use request::{OutgoingRequest, RequestId};
 pub use sessions::AcceptError;
 
-use crate::digest::Credentials;
 use crate::local::Locals;
 use crate::message::{Defect, HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
 use crate::session::{Session, SessionEvent, SessionId, SessionTimer};
@@ -24,7 +23,6 @@ use crate::transaction::{
 };
 use request::Requests;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use sx_engine::{Arena, Key, Rng, Time, TimerId, Wheel};
 use sx_types::{Flow, Ticket};
 
@@ -113,7 +111,6 @@ pub struct Core {
     pub(crate) locals: Locals,
     pub(crate) rng: Rng,
     pub(crate) tag_secret: u64,
-    pub(crate) credentials: BTreeMap<u64, Arc<Credentials>>,
 }
 
 /// The tag of an answer of which nothing is kept: a request that comes again gets the same one.
@@ -202,7 +199,6 @@ impl Agent {
             config,
             locals,
             rng,
-            credentials: BTreeMap::new(),
         };
         Self { core, sessions: Arena::default(), requests: Requests::default(), restored: BTreeMap::new() }
     }
@@ -229,8 +225,7 @@ impl Agent {
             let headers = |writer: &mut Writer| {
                 writer.header(HeaderName::Warning, format_args!("399 strowger \"{}\"", text.replace('"', "'")));
             };
-            let reply = Reply { status: defect.status(), headers: Some(&headers), ..Reply::default() };
-            self.core.transactions.reply_stateless(flow, message, reply);
+            self.reply(flow, message, Reply { status: defect.status(), headers: Some(&headers), ..Reply::default() });
         }
         Disposition::Malformed(defect)
     }
@@ -242,7 +237,7 @@ impl Agent {
             self.requests.receive_response(&mut self.core, now, matched.owner, response);
         } else if self.sessions.get(key).is_some() {
             self.with(SessionId(key), |session, core| {
-                session.receive_response(core, now, matched.client, matched.method, response);
+                session.receive_response(core, now, &matched, response);
             });
         }
         Disposition::Handled
@@ -264,9 +259,9 @@ impl Agent {
                 }
                 None => Disposition::Stray,
             },
-            RequestMatch::Cancel { owner, .. } => {
+            RequestMatch::Cancel { server, owner } => {
                 let id = SessionId(Key::from_u64(owner));
-                self.with(id, |session, core| session.cancelled(core, now, request));
+                self.with(id, |session, core| session.cancelled(core, now, server, request));
                 Disposition::Handled
             }
             RequestMatch::New if to_tag(request).is_some() => self.receive_in_dialog(now, flow, method, request),
@@ -311,14 +306,21 @@ impl Agent {
     pub fn forget(&mut self, id: SessionId) {
         let Some(mut session) = self.sessions.remove(id.0) else { return };
         session.refresh.stop(&mut self.core);
-        self.core.credentials.remove(&session.owner);
         if let Some(tag) = session.dialog.local_tag() {
             self.restored.remove(tag);
         }
     }
 
     fn collect_failures(&mut self, now: Time) {
-        while let Some(TransactionEvent::Failed { client, owner, failure }) = self.core.transactions.poll_event() {
+        while let Some(event) = self.core.transactions.poll_event() {
+            let (client, owner, failure) = match event {
+                TransactionEvent::Failed { client, owner, failure } => (client, owner, failure),
+                TransactionEvent::Unanswered { server, owner } => {
+                    let id = SessionId(Key::from_u64(owner));
+                    self.with(id, |session, core| session.request_unanswered(core, now, server));
+                    continue;
+                }
+            };
             let status = match failure {
                 Failure::Timeout => 408,
                 Failure::Transport => 503,

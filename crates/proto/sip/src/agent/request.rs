@@ -1,10 +1,10 @@
 //! Requests outside of any session: OPTIONS to a trunk, REGISTER to a provider, a MESSAGE that is passed on.
 
 use super::{Agent, AgentEvent, Core};
+use crate::challenges::Challenges;
 use crate::dialog::via;
 use crate::digest::Credentials;
 use crate::message::{HeaderName, Message, Method, Writer};
-use crate::session::authorize;
 use crate::transaction::ClientRequest;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ struct Pending {
     spec: OutgoingRequest,
     tag: u64,
     destination: usize,
-    authorization: Option<(HeaderName, String)>,
+    challenges: Challenges,
 }
 
 /// The owner of a transaction is a session's key or, with this bit, a request's.
@@ -73,7 +73,8 @@ impl Agent {
             return;
         }
         let tag = self.core.rng.u64();
-        let key = self.requests.pending.insert(Pending { owner, spec, tag, destination: 0, authorization: None });
+        let pending = Pending { owner, spec, tag, destination: 0, challenges: Challenges::default() };
+        let key = self.requests.pending.insert(pending);
         self.requests.send(&mut self.core, now, key);
     }
 }
@@ -96,9 +97,7 @@ impl Requests {
             writer.header(HeaderName::To, format_args!("{}", spec.to_value));
             writer.header(HeaderName::CallId, format_args!("{}", spec.call_id));
             writer.header(HeaderName::CSeq, format_args!("{} {}", spec.seq, spec.method));
-            if let Some((name, value)) = &pending.authorization {
-                writer.header(*name, format_args!("{value}"));
-            }
+            pending.challenges.write(&mut writer);
             for (name, value) in &spec.headers {
                 writer.raw_header(name.as_bytes(), value.as_bytes());
             }
@@ -118,12 +117,8 @@ impl Requests {
         let status = response.status().unwrap_or_default();
         let Some(pending) = self.pending.get_mut(key).filter(|_| status >= 200) else { return };
         if matches!(status, 401 | 407) {
-            let again = pending.authorization.is_some() && !is_stale(response);
-            let (method, uri) = (pending.spec.method, pending.spec.uri.clone());
-            let header =
-                authorize(core, pending.spec.credentials.as_deref(), response, method, &uri).filter(|_| !again);
-            if let Some(header) = header {
-                pending.authorization = Some(header);
+            let OutgoingRequest { credentials, method, uri, .. } = &pending.spec;
+            if pending.challenges.answer(&mut core.rng, credentials.as_deref(), response, *method, uri) {
                 pending.spec.seq += 1;
                 self.send(core, now, key);
                 return;
@@ -157,12 +152,4 @@ impl Requests {
         self.send(core, now, key);
         true
     }
-}
-
-/// Does the challenge say that only the nonce was too old?
-fn is_stale<B: AsRef<[u8]>>(response: &Message<B>) -> bool {
-    [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate]
-        .into_iter()
-        .flat_map(|name| response.values(name))
-        .any(|value| crate::digest::DigestParams::parse(value).is_ok_and(|challenge| challenge.stale))
 }

@@ -72,7 +72,8 @@ impl Agent {
         let server = self.core.transactions.open(flow, invite, 0, now);
         let core = &mut self.core;
         let key = self.sessions.insert_with(|key| Session::incoming(SessionId(key), owner, core, flow, server, invite));
-        self.core.transactions.own(server, key.as_u64());
+        let tag = self.core.local_tag(SessionId(key));
+        self.core.transactions.own(server, key.as_u64(), &tag);
         Ok(SessionId(key))
     }
 
@@ -83,9 +84,6 @@ impl Agent {
         }
         if spec.to.is_empty() {
             return Err(AcceptError::NoDestination);
-        }
-        if let Some(credentials) = &spec.credentials {
-            self.core.credentials.insert(owner, credentials.clone());
         }
         let core = &mut self.core;
         let key = self.sessions.insert_with(|key| Session::outgoing(SessionId(key), owner, core, now, spec));
@@ -187,6 +185,12 @@ impl Session {
         method: Method,
         request: &Message<B>,
     ) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+        // What its owner was told is over hears nothing more.
+        if self.is_over() && method != Method::Bye {
+            core.transactions.respond(server, &Reply { status: 481, ..Reply::default() }, now);
+            return;
+        }
         let number =
             request.value(HeaderName::CSeq).and_then(|value| CSeq::parse(value).ok()).map_or(0, |cseq| cseq.number);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2

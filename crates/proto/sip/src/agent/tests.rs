@@ -19,11 +19,15 @@ struct Peer {
 
 impl Peer {
     fn new(port: u16) -> Self {
+        Self::seeded(port, u64::from(port))
+    }
+
+    fn seeded(port: u16, seed: u64) -> Self {
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
         let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address, advertised: None };
         let locals =
             Locals { worker: 0, links: vec![link], outward_v4: Ipv4Addr::LOCALHOST, outward_v6: Ipv6Addr::LOCALHOST };
-        let agent = Agent::new(Time::ZERO, AgentConfig::default(), locals, Rng::from_number(u64::from(port)));
+        let agent = Agent::new(Time::ZERO, AgentConfig::default(), locals, Rng::from_number(seed));
         Self { agent, address, invited: Vec::new(), events: Vec::new() }
     }
 }
@@ -257,8 +261,8 @@ fn a_session_goes_on_in_another_process() {
     let (a, b) = wire.established();
     let snapshot = wire.peers[1].agent.snapshot(b).expect("established");
     let now = wire.now;
-    wire.peers[1].agent = Peer::new(5062).agent;
-    // Another session takes the slot, so that the old tag no longer names the right one.
+    // Another secret, so that the old tag names nothing by itself.
+    wire.peers[1].agent = Peer::seeded(5062, 1).agent;
     let b = wire.peers[1].agent.restore(now, 1, snapshot);
     wire.peers[0].agent.offer(now, a, Some(Bytes::from_static(b"hold")));
     wire.settle();

@@ -124,10 +124,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     fn check_length(&self) -> Result<(), Defect> {
         let mut values = self.values(HeaderName::ContentLength);
         let Some(first) = values.next() else { return Ok(()) };
-        if values.any(|other| other != first) {
+        let length = super::decimal(first).ok_or(Defect::ContentLength)?;
+        if values.any(|other| super::decimal(other) != Some(length)) {
             return Err(Defect::ContentLength);
         }
-        let length = super::decimal(first).ok_or(Defect::ContentLength)?;
         if length as usize > self.bytes_after_headers() { Err(Defect::BodyTruncated) } else { Ok(()) }
     }
 

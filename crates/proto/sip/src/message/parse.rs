@@ -302,7 +302,9 @@ fn line(bytes: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
 fn parse_header(bytes: &[u8], span: Range<usize>) -> Result<Entry, ParseError> {
     let text = &bytes[span.clone()];
     let colon = memchr::memchr(b':', text).ok_or(ParseError::HeaderLine)?;
-    let text = trim(&text[..colon]);
+    // White space before the name is a stray CR.
+    let before = text.iter().take_while(|b| is_space(**b)).count().min(colon);
+    let text = trim(&text[before..colon]);
     let name = HeaderName::from_bytes(text);
     // A name that is known is a token.
     if name == HeaderName::Other && (text.is_empty() || text.len() > usize::from(u16::MAX) || !all_of(text, TOKEN)) {
@@ -318,7 +320,7 @@ fn parse_header(bytes: &[u8], span: Range<usize>) -> Result<Entry, ParseError> {
     }
     Ok(Entry {
         name,
-        line: span.start as u32,
+        line: (span.start + before) as u32,
         name_length: text.len() as u16,
         value: value as u32,
         value_end: value_end as u32,

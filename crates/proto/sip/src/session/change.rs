@@ -1,10 +1,11 @@
 //! Changing a session that stands: re-INVITE and UPDATE, both ways, and what happens when they meet.
 
-use super::early::{authorize, body};
-use super::{Answered, Description, Phase, SDP, Session, SessionEvent, SessionTimer, description_of};
+use super::early::body;
+use super::{Acknowledged, Answered, Description, Phase, SDP, Session, SessionEvent, SessionTimer, description_of};
 use crate::agent::{Core, SUPPORTED};
+use crate::challenges::Challenges;
 use crate::message::{HeaderName, Message, Method, Writer};
-use crate::transaction::{ClientId, Reply, ServerId};
+use crate::transaction::{ClientId, Reply, ServerId, Transmit};
 use bytes::Bytes;
 use std::time::Duration;
 use sx_engine::{Time, TimerId};
@@ -17,13 +18,15 @@ pub(crate) enum Change {
     /// Ours, on its way.
     Sent(Sent),
     /// Ours asked the peer for an offer, which came; the ACK waits for our answer.
-    Confirming { seq: u32 },
+    Confirming { seq: u32, challenges: Challenges },
     /// Ours met the peer's and is tried again later.
     Deferred { offer: Option<Bytes>, timer: TimerId },
     /// The peer's, waiting for our answer.
     Received(Received),
+    /// The peer's, which it took back, or we left too long; our answer comes and goes nowhere.
+    Withdrawn,
     /// The peer's re-INVITE, answered, waiting for its ACK.
-    Answered { answered: Answered, silent: bool },
+    Answered(Answered),
 }
 
 #[derive(Debug)]
@@ -34,13 +37,14 @@ pub(crate) struct Sent {
     offer: Option<Bytes>,
     /// Nobody asked for it but the session timer.
     refresh: bool,
-    authorized: bool,
+    challenges: Challenges,
 }
 
 #[derive(Debug)]
 pub(crate) struct Received {
     server: ServerId,
     method: Method,
+    seq: u32,
     /// It came with an offer.
     offered: bool,
 }
@@ -50,13 +54,23 @@ impl Change {
         matches!(self, Self::Sent(sent) if sent.client == client)
     }
 
+    /// Does the ACK for the 2xx to this INVITE wait for our answer?
+    pub fn is_confirming(&self, number: u32) -> bool {
+        matches!(self, Self::Confirming { seq, .. } if *seq == number)
+    }
+
+    /// Is it ours, on its way?
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Sent(_))
+    }
+
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
     pub fn stop(&mut self, core: &mut Core) {
         match self {
-            Self::Deferred { timer, .. } | Self::Answered { answered: Answered { timer, .. }, .. } => {
+            Self::Deferred { timer, .. } | Self::Answered(Answered { timer, .. }) => {
                 core.wheel.cancel(*timer);
             }
             _ => {}
@@ -65,8 +79,34 @@ impl Change {
 }
 
 impl Session {
+    /// Ends a change that is under way, as the session, or its early dialog, ends: nobody is left waiting.
+    pub(super) fn abandon_change(&mut self, core: &mut Core, now: Time) {
+        self.change.stop(core);
+        match std::mem::take(&mut self.change) {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+            Change::Received(received) => {
+                core.transactions.respond(received.server, &Reply { status: 487, ..Reply::default() }, now);
+            }
+            Change::Sent(sent) => core.transactions.cancel(sent.client, now),
+            Change::Confirming { seq, challenges } => {
+                self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer's change of this transaction is over without our answer.
+    pub(super) fn withdraw_change(&mut self, server: ServerId) {
+        if matches!(&self.change, Change::Received(received) if received.server == server) {
+            self.change = Change::Withdrawn;
+        }
+    }
+
     /// Proposes a change; `None` asks the peer for an offer.
     pub fn offer(&mut self, core: &mut Core, now: Time, offer: Option<Bytes>) {
+        if self.is_over() {
+            return;
+        }
         let method = match &self.phase {
             Phase::Established { .. } => Method::Invite,
             //= https://www.rfc-editor.org/rfc/rfc3311#section-5.1
@@ -82,7 +122,7 @@ impl Session {
             self.emit(core, SessionEvent::OfferRefused { status: 491 });
             return;
         }
-        self.send_change(core, now, method, offer, false, None);
+        self.send_change(core, now, method, offer, false, Challenges::default());
     }
 
     fn send_change(
@@ -92,11 +132,10 @@ impl Session {
         method: Method,
         offer: Option<Bytes>,
         refresh: bool,
-        authorization: Option<&(HeaderName, String)>,
+        challenges: Challenges,
     ) {
         let (interval, ours) = (self.refresh.interval_s, self.refresh.ours);
         let allow = core.config.allow;
-        let authorized = authorization.is_some();
         let headers = |writer: &mut Writer| {
             writer.header(HeaderName::Allow, format_args!("{allow}"));
             writer.header(HeaderName::Supported, format_args!("{SUPPORTED}"));
@@ -106,25 +145,24 @@ impl Session {
                     format_args!("{interval};refresher={}", if ours { "uac" } else { "uas" }),
                 );
             }
-            if let Some((name, value)) = authorization {
-                writer.header(*name, format_args!("{value}"));
-            }
+            challenges.write(writer);
         };
         let (client, seq) = self.send(core, now, method, &headers, body(offer.as_ref()));
-        self.change = Change::Sent(Sent { client, method, seq, offer, refresh, authorized });
+        self.change = Change::Sent(Sent { client, method, seq, offer, refresh, challenges });
     }
 
     /// Refreshes the session: by an UPDATE without a description where the peer knows UPDATE, else by a re-INVITE with the
     /// description that stands.
     pub(super) fn send_refresh(&mut self, core: &mut Core, now: Time) {
         if !self.change.is_none() {
+            self.refresh.postpone(core, self.id, now);
             return;
         }
         if self.peer.update {
-            self.send_change(core, now, Method::Update, None, true, None);
+            self.send_change(core, now, Method::Update, None, true, Challenges::default());
         } else {
             let offer = self.local_description.clone();
-            self.send_change(core, now, Method::Invite, offer, true, None);
+            self.send_change(core, now, Method::Invite, offer, true, Challenges::default());
         }
     }
 
@@ -141,16 +179,18 @@ impl Session {
         if status < 200 || !self.change.is_sent(client) {
             return;
         }
-        let Change::Sent(sent) = std::mem::take(&mut self.change) else { return };
+        let Change::Sent(mut sent) = std::mem::take(&mut self.change) else { return };
         match status {
-            200..=299 => self.change_accepted(core, now, &sent, response),
-            401 | 407 if !sent.authorized => {
-                let uri = self.dialog.target.clone();
-                match authorize(core, core.credentials.get(&self.owner).cloned().as_deref(), response, method, &uri) {
-                    Some(header) => self.send_change(core, now, method, sent.offer, sent.refresh, Some(&header)),
-                    None => self.change_refused(core, &sent, status),
+            200..=299 => self.change_accepted(core, now, sent, response),
+            401 | 407 => {
+                let (credentials, uri) = (self.credentials.as_deref(), &self.dialog.target);
+                if sent.challenges.answer(&mut core.rng, credentials, response, method, uri) {
+                    self.send_change(core, now, method, sent.offer, sent.refresh, sent.challenges);
+                } else {
+                    self.change_refused(core, &sent, status);
                 }
             }
+            491 | 500 | 503 if sent.refresh => self.refresh.postpone(core, self.id, now),
             491 => self.defer_change(core, now, sent),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
             408 | 481 => self.lost(core, now, status),
@@ -164,7 +204,7 @@ impl Session {
         }
     }
 
-    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: &Sent, response: &Message<B>) {
+    fn change_accepted<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, sent: Sent, response: &Message<B>) {
         self.learn(response);
         self.dialog.refresh_target(response, &core.locals);
         if self.refresh.interval_s > 0 {
@@ -175,9 +215,9 @@ impl Session {
         let asked = sent.offer.is_none() && sent.method == Method::Invite;
         if sent.method == Method::Invite {
             if asked && body.is_some() && !sent.refresh {
-                self.change = Change::Confirming { seq: sent.seq };
+                self.change = Change::Confirming { seq: sent.seq, challenges: sent.challenges };
             } else {
-                self.acknowledge(core, sent.seq, None);
+                self.establish(core, Acknowledged { seq: sent.seq, body: None, challenges: sent.challenges });
             }
         }
         if sent.refresh {
@@ -192,9 +232,6 @@ impl Session {
 
     /// Both sides offered at once: the one that owns the Call-ID waits longer.
     fn defer_change(&mut self, core: &mut Core, now: Time, sent: Sent) {
-        if sent.refresh {
-            return;
-        }
         if sent.method == Method::Update {
             self.change_refused(core, &sent, 491);
             return;
@@ -239,21 +276,29 @@ impl Session {
             core.transactions.respond(server, &Reply { status, headers: Some(&headers), ..Reply::default() }, now);
             return;
         }
+        if method == Method::Update && description.is_none() {
+            // It refreshes and proposes nothing: a change that is under way goes on.
+            self.take_change(core, request);
+            self.respond_update(core, now, server);
+            return;
+        }
         if let Change::Deferred { .. } = self.change {
             // The peer's change came while ours waits: theirs goes first, ours is given up.
             self.change.stop(core);
             self.emit(core, SessionEvent::OfferRefused { status: 491 });
         }
+        self.take_change(core, request);
+        let seq = request.number(HeaderName::CSeq).unwrap_or_default();
+        self.change = Change::Received(Received { server, method, seq, offered: description.is_some() });
+        self.emit(core, SessionEvent::Offered { description });
+    }
+
+    /// Takes over what every change says of its sender.
+    fn take_change<B: AsRef<[u8]>>(&mut self, core: &Core, request: &Message<B>) {
         self.learn(request);
         self.dialog.refresh_target(request, &core.locals);
         self.refresh.asked_by(request);
         self.refresh.accept(&core.config, self.peer.timer);
-        self.change = Change::Received(Received { server, method, offered: description.is_some() });
-        if method == Method::Update && description.is_none() {
-            self.respond_change(core, now, None, true);
-            return;
-        }
-        self.emit(core, SessionEvent::Offered { description });
     }
 
     /// The status of a change that meets one that is under way.
@@ -261,7 +306,8 @@ impl Session {
     //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
     fn conflict(&self, method: Method, offered: bool) -> Option<u16> {
         if method == Method::Update && !offered {
-            return matches!(self.change, Change::Received(_)).then_some(500);
+            let waits = |received: &Received| received.method == Method::Update;
+            return matches!(&self.change, Change::Received(received) if waits(received)).then_some(500);
         }
         match (&self.phase, &self.change) {
             (Phase::Incoming(_), _) if method == Method::Invite => Some(500),
@@ -269,20 +315,35 @@ impl Session {
             (Phase::Outgoing(_), Change::None) => (method == Method::Invite).then_some(491),
             (Phase::Answered(_) | Phase::Confirming { .. }, _) => Some(491),
             (_, Change::Sent(_) | Change::Confirming { .. }) => Some(491),
-            (_, Change::Received(_) | Change::Answered { .. }) => Some(500),
+            (_, Change::Received(_) | Change::Withdrawn | Change::Answered(_)) => Some(500),
             _ => None,
         }
     }
 
     /// Accepts the peer's change.
     pub fn answer_offer(&mut self, core: &mut Core, now: Time, description: Bytes) {
-        if matches!(self.change, Change::Received(_)) {
-            self.respond_change(core, now, Some(description), false);
+        match std::mem::take(&mut self.change) {
+            Change::Received(received) => self.respond_change(core, now, &received, description),
+            Change::Withdrawn => {}
+            other => self.change = other,
         }
     }
 
-    fn respond_change(&mut self, core: &mut Core, now: Time, description: Option<Bytes>, silent: bool) {
-        let Change::Received(Received { server, method, offered }) = std::mem::take(&mut self.change) else { return };
+    /// Accepts an UPDATE without an offer.
+    fn respond_update(&mut self, core: &mut Core, now: Time, server: ServerId) {
+        if self.accept_change(core, now, server, None).is_some() {
+            self.refresh.start(core, self.id, now);
+        }
+    }
+
+    /// Sends the 2xx for a change.
+    fn accept_change(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        description: Option<&Bytes>,
+    ) -> Option<Transmit> {
         let (contact, allow, refresh, timer) =
             (&self.dialog.contact, core.config.allow, &self.refresh, self.peer.timer);
         let headers = |writer: &mut Writer| {
@@ -291,19 +352,23 @@ impl Session {
             writer.header(HeaderName::Supported, format_args!("{SUPPORTED}"));
             refresh.write_response(writer, timer);
         };
-        let body = description.as_deref().map(|bytes| (SDP, bytes));
+        let body = description.map(|bytes| (SDP, &bytes[..]));
         let reply = Reply { status: 200, headers: Some(&headers), body, ..Reply::default() };
-        let Some(response) = core.transactions.respond(server, &reply, now) else { return };
-        if description.is_some() {
-            self.local_description = description;
-        }
+        core.transactions.respond(server, &reply, now)
+    }
+
+    fn respond_change(&mut self, core: &mut Core, now: Time, received: &Received, description: Bytes) {
+        let Received { server, method, seq, offered } = *received;
+        let Some(response) = self.accept_change(core, now, server, Some(&description)) else { return };
+        self.local_description = Some(description);
         self.refresh.start(core, self.id, now);
         if method == Method::Invite {
             let timers = core.config.timers;
             let timer = core.set_timer(now + timers.t1, self.id, SessionTimer::Answer);
             let give_up = now + timers.timeout();
-            let answered = Answered { response, interval: timers.t1, give_up, timer, offered: !offered, hangup: None };
-            self.change = Change::Answered { answered, silent };
+            let (interval, offered) = (timers.t1, !offered);
+            let answered = Answered { seq, response, interval, give_up, timer, offered, hangup: None };
+            self.change = Change::Answered(answered);
         }
     }
 
@@ -312,26 +377,32 @@ impl Session {
         if let Change::Received(received) = &self.change {
             core.transactions.respond(received.server, &Reply { status, ..Reply::default() }, now);
             self.change = Change::None;
+        } else if matches!(self.change, Change::Withdrawn) {
+            self.change = Change::None;
         }
     }
 
     /// Confirms an answer, or an accepted change, whose description was an offer.
     pub fn confirm(&mut self, core: &mut Core, description: Bytes) {
-        let seq = match (&self.phase, &self.change) {
-            (Phase::Confirming { seq }, _) | (_, Change::Confirming { seq }) => *seq,
+        let (seq, challenges) = match (&mut self.phase, &mut self.change) {
+            (Phase::Confirming { seq, challenges }, _) | (_, Change::Confirming { seq, challenges }) => {
+                (*seq, std::mem::take(challenges))
+            }
             _ => return,
         };
         self.change = Change::None;
         self.local_description = Some(description.clone());
-        self.acknowledge(core, seq, Some(description));
+        self.establish(core, Acknowledged { seq, body: Some(description), challenges });
     }
 
     pub(super) fn receive_change_ack<B: AsRef<[u8]>>(&mut self, core: &mut Core, ack: &Message<B>) {
-        if let Change::Answered { answered, silent } = &self.change {
+        if let Change::Answered(answered) = &self.change
+            && ack.number(HeaderName::CSeq) == Some(answered.seq)
+        {
             core.wheel.cancel(answered.timer);
-            let (offered, silent) = (answered.offered, *silent);
+            let offered = answered.offered;
             self.change = Change::None;
-            if offered && !silent {
+            if offered {
                 let description = description_of(ack).map(Description::Answer);
                 self.emit(core, SessionEvent::OfferConfirmed { description });
             }
@@ -340,15 +411,13 @@ impl Session {
 
     pub(super) fn repeat_change_answer(&mut self, core: &mut Core, now: Time) {
         let t2 = core.config.timers.t2;
-        let Change::Answered { answered, .. } = &mut self.change else { return };
+        let Change::Answered(answered) = &mut self.change else { return };
         if now >= answered.give_up {
             self.lost(core, now, 408);
             return;
         }
         answered.interval = (answered.interval * 2).min(t2);
-        if !answered.response.to.transport().is_reliable() {
-            core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
-        }
+        core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
         let at = (now + answered.interval).min(answered.give_up);
         answered.timer = core.set_timer(at, self.id, SessionTimer::Answer);
     }

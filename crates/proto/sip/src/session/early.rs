@@ -1,10 +1,12 @@
 //! The calling side: from the INVITE to its final response.
 
 use super::outgoing::Outgoing;
-use super::{Description, Ended, EndedBy, Phase, Session, SessionEvent, description_of, q850_of};
+use super::{
+    Abilities, Acknowledged, Description, Ended, EndedBy, Phase, Session, SessionEvent, description_of, q850_of,
+};
 use crate::agent::Core;
-use crate::dialog::RequestPart;
-use crate::digest::Credentials;
+use crate::challenges::Challenges;
+use crate::dialog::{RequestPart, contact_value};
 use crate::message::{HeaderName, Message, Method, NameAddr, Writer, elements};
 use crate::transaction::{ClientId, ClientRequest};
 use bytes::Bytes;
@@ -18,8 +20,10 @@ pub(crate) struct Calling {
     pub spec: Outgoing,
     /// Which of the destinations is being tried.
     pub destination: usize,
-    /// The authorization header to send, once we were challenged.
-    pub authorization: Option<(HeaderName, String)>,
+    /// What answers the challenges it met.
+    pub challenges: Challenges,
+    /// How often its interval was too small.
+    pub raised: u8,
     /// It was cancelled, and its owner was told that it is over.
     pub cancelled: bool,
     /// The last RSeq seen of each early dialog, by remote tag.
@@ -30,6 +34,9 @@ pub(crate) struct Calling {
 
 /// The most early dialogs one INVITE may have.
 const EARLY_MAX: usize = 32;
+
+/// How often one INVITE is sent again with a longer session interval.
+const RAISED_MAX: u8 = 3;
 
 impl Session {
     pub(super) fn is_calling(&self, client: ClientId) -> bool {
@@ -83,11 +90,13 @@ impl Session {
         let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag()).unwrap_or_default();
         let (seq, full) = (calling.seq, calling.acknowledged.len() == EARLY_MAX);
         match calling.acknowledged.iter_mut().find(|(known, _)| **known == *tag) {
-            Some((_, last)) if rseq == *last + 1 => *last = rseq,
+            Some((_, last)) if last.checked_add(1) == Some(rseq) => *last = rseq,
             // One that comes again is discarded: its PRACK is a transaction, and repeats itself. Another PRACK would
             // acknowledge nothing and be refused.
             Some(_) => return false,
-            None if full => return false,
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-7.1
+            // The first is below 2^31.
+            None if full || rseq == 0 || rseq >= 1 << 31 => return false,
             None => calling.acknowledged.push((tag.into(), rseq)),
         }
         self.send_prack(core, now, rseq, seq, response);
@@ -106,10 +115,10 @@ impl Session {
         self.learn(response);
         self.dialog.take_response(response, &core.locals);
         let Phase::Outgoing(calling) = std::mem::replace(&mut self.phase, Phase::Gone) else { return };
-        let seq = calling.seq;
+        let (seq, challenges) = (calling.seq, calling.challenges);
         if calling.cancelled {
             // The answer crossed our CANCEL.
-            self.acknowledge(core, seq, None);
+            self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
             self.send(core, now, Method::Bye, &|_| {}, None);
             self.phase = Phase::Closing;
             return;
@@ -117,15 +126,20 @@ impl Session {
         let body = description_of(response);
         self.local_description.clone_from(&calling.spec.offer);
         let description = if calling.spec.offer.is_some() {
-            self.acknowledge(core, seq, None);
+            self.establish(core, Acknowledged { seq, body: None, challenges });
             body.map(Description::Answer)
         } else {
-            self.phase = Phase::Confirming { seq };
-            body.map(Description::Offer)
+            match body {
+                Some(body) => {
+                    self.phase = Phase::Confirming { seq, challenges };
+                    Some(Description::Offer(body))
+                }
+                None => {
+                    self.establish(core, Acknowledged { seq, body: None, challenges });
+                    None
+                }
+            }
         };
-        if description.is_none() && calling.spec.offer.is_none() {
-            self.acknowledge(core, seq, None);
-        }
         self.refresh.agreed(response);
         self.refresh.start(core, self.id, now);
         self.emit(core, SessionEvent::Answered { description, response: Box::new(response.detach()) });
@@ -136,27 +150,34 @@ impl Session {
     fn receive_answer_again<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
         let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
         let seq = response.number(HeaderName::CSeq).unwrap_or_default();
+        let bare = Acknowledged { seq, ..Acknowledged::default() };
         if tag == self.dialog.remote_tag() {
-            if let Phase::Established { ack } = &mut self.phase {
-                let kept = std::mem::take(ack);
-                let body = kept.body.clone().filter(|_| kept.seq == seq);
-                self.acknowledge(core, seq, body);
-                self.phase = Phase::Established { ack: kept };
+            match &self.phase {
+                // Its ACK waits for our answer.
+                Phase::Established { .. } if self.change.is_confirming(seq) => {}
+                Phase::Established { ack } if ack.seq == seq => self.acknowledge(core, ack),
+                Phase::Established { .. } => self.acknowledge(core, &bare),
+                // We have hung up, and the peer waits for its ACK all the same.
+                Phase::Closing => self.acknowledge(core, &bare),
+                _ => {}
             }
             return;
         }
         let mut other = self.dialog.clone();
         other.take_response(response, &core.locals);
         let ours = std::mem::replace(&mut self.dialog, other);
-        let phase = std::mem::replace(&mut self.phase, Phase::Gone);
-        self.acknowledge(core, seq, None);
+        let challenges = match &self.phase {
+            Phase::Established { ack } if ack.seq == seq => ack.challenges.clone(),
+            _ => Challenges::default(),
+        };
+        self.acknowledge(core, &Acknowledged { challenges, ..bare });
         let part =
             RequestPart { method: Method::Bye, seq: self.dialog.next_seq(), hops: 70, headers: None, body: None };
         // Nobody waits for its outcome: the session is the first branch's.
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Bye, owner: 0 };
         let (dialog, locals) = (&self.dialog, &core.locals);
         core.transactions.request(request, now, |branch| dialog.request(&part, branch, locals));
-        (self.dialog, self.phase) = (ours, phase);
+        self.dialog = ours;
     }
 
     fn receive_refusal<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
@@ -175,21 +196,13 @@ impl Session {
                 self.emit(core, SessionEvent::Redirected { contacts });
             }
         }
-        self.finish_outgoing(core, Ended { status, q850: q850_of(response), by: EndedBy::Peer });
-    }
-
-    fn finish_outgoing(&mut self, core: &mut Core, ended: Ended) {
-        if matches!(&self.phase, Phase::Outgoing(calling) if calling.cancelled) {
-            self.phase = Phase::Gone;
-        } else {
-            self.end(core, ended);
-        }
+        self.end(core, now, Ended { status, q850: q850_of(response), by: EndedBy::Peer });
     }
 
     /// The INVITE got no final response.
     pub(super) fn outgoing_failed(&mut self, core: &mut Core, now: Time, status: u16) {
         if !self.next_destination(core, now) {
-            self.finish_outgoing(core, Ended { status, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status, q850: None, by: EndedBy::Failure });
         }
     }
 
@@ -201,24 +214,39 @@ impl Session {
             return false;
         }
         calling.destination += 1;
-        self.dialog.to = calling.spec.to[calling.destination].clone();
         self.invite(core, now);
         true
     }
 
-    pub(super) fn cancel(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
+    pub(super) fn cancel(&mut self, core: &mut Core, now: Time, ended: Ended) {
         let Phase::Outgoing(calling) = &mut self.phase else { return };
         if calling.cancelled {
             return;
         }
         calling.cancelled = true;
         core.transactions.cancel(calling.client, now);
-        self.emit(core, SessionEvent::Ended(Ended { status: 487, q850, by: EndedBy::Us }));
+        self.abandon_change(core, now);
+        self.emit(core, SessionEvent::Ended(ended));
     }
 
     /// Sends the INVITE, the first time or once more.
     pub(super) fn invite(&mut self, core: &mut Core, now: Time) {
+        if self.change.is_ours() {
+            self.emit(core, SessionEvent::OfferRefused { status: 487 });
+        }
+        self.abandon_change(core, now);
         let seq = self.dialog.next_seq();
+        let Phase::Outgoing(calling) = &mut self.phase else { return };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.5
+        // It begins a dialog anew, whoever answered the one before and wherever that one went.
+        let (spec, dialog) = (&calling.spec, &mut self.dialog);
+        let to = spec.to[calling.destination].clone();
+        let sent_by = core.locals.sent_by_towards(&to);
+        (dialog.remote, dialog.target, dialog.routes) = (spec.to_value.clone(), spec.uri.clone(), spec.routes.clone());
+        dialog.contact = contact_value(Some(&spec.contact_user), &sent_by, to.transport());
+        dialog.to = to;
+        calling.acknowledged.clear();
+        self.peer = Abilities::default();
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Invite, owner: self.id.0.as_u64() };
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };
         let (locals, config) = (&core.locals, &core.config);
@@ -233,41 +261,21 @@ impl Calling {
     fn prepare_retry<B: AsRef<[u8]>>(&mut self, core: &mut Core, status: u16, response: &Message<B>) -> bool {
         match status {
             401 | 407 => {
-                if self.authorization.is_some() {
-                    return false;
-                }
-                self.authorization =
-                    authorize(core, self.spec.credentials.as_deref(), response, Method::Invite, &self.spec.uri);
-                self.authorization.is_some()
+                let Outgoing { credentials, uri, .. } = &self.spec;
+                self.challenges.answer(&mut core.rng, credentials.as_deref(), response, Method::Invite, uri)
             }
             422 => {
                 //= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
-                let Some(minimum) = response.number(HeaderName::MinSe).filter(|min| *min > self.interval.1) else {
-                    return false;
-                };
+                // Each proxy on the way may have a minimum of its own; there are not many.
+                let greater = response.number(HeaderName::MinSe).filter(|minimum| *minimum > self.interval.1);
+                let Some(minimum) = greater.filter(|_| self.raised < RAISED_MAX) else { return false };
+                self.raised += 1;
                 self.interval = (self.interval.0.max(minimum), minimum);
                 true
             }
             _ => false,
         }
     }
-}
-
-/// The header that answers the challenge of a 401 or 407.
-pub(crate) fn authorize<B: AsRef<[u8]>>(
-    core: &mut Core,
-    credentials: Option<&Credentials>,
-    response: &Message<B>,
-    method: Method,
-    uri: &str,
-) -> Option<(HeaderName, String)> {
-    let (challenge, answer) = match response.status() {
-        Some(401) => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        _ => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-    };
-    let chosen = Credentials::choose(response.values(challenge))?;
-    let cnonce = format!("{:016x}", core.rng.u64());
-    Some((answer, credentials?.answer(&chosen, method.name(), uri, 1, &cnonce)?))
 }
 
 /// The URIs of a redirection, best first.

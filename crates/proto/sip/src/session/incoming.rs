@@ -17,6 +17,8 @@ use sx_types::Flow;
 #[derive(Debug)]
 pub(crate) struct Answering {
     pub server: ServerId,
+    /// Its number.
+    pub seq: u32,
     /// It came with an offer.
     pub offered: bool,
     /// Our answer to it was sent in a provisional response, reliably or not.
@@ -41,7 +43,9 @@ impl Session {
     ) -> Self {
         let dialog = Dialog::answering(invite, flow, &core.local_tag(id), &core.locals);
         let offered = description_of(invite).is_some();
-        let answering = Answering { server, offered, described: None, reliable: Reliable::default(), waiting: None };
+        let seq = invite.number(HeaderName::CSeq).unwrap_or_default();
+        let answering =
+            Answering { server, seq, offered, described: None, reliable: Reliable::default(), waiting: None };
         let mut session = Self {
             id,
             owner,
@@ -52,6 +56,8 @@ impl Session {
             local_description: None,
             refresh: Refresh::default(),
             refer: None,
+            unacknowledged: None,
+            credentials: None,
         };
         session.learn(invite);
         session.refresh.asked_by(invite);
@@ -89,7 +95,7 @@ impl Session {
             answering.waiting = Some((description, headers.to_vec()));
             return;
         }
-        let server = answering.server;
+        let (server, seq) = (answering.server, answering.seq);
         let body = match description {
             Some(description) => Some(description),
             None if answering.reliable.delivered => None,
@@ -97,6 +103,7 @@ impl Session {
         };
         let offers = !answering.offered && body.is_some();
         core.wheel.cancel(answering.reliable.timer);
+        self.unacknowledged = answering.reliable.awaited(seq);
         if body.is_some() {
             self.local_description.clone_from(&body);
         }
@@ -124,6 +131,7 @@ impl Session {
         let timers = core.config.timers;
         let timer = core.set_timer(now + timers.t1, self.id, SessionTimer::Answer);
         self.phase = Phase::Answered(Answered {
+            seq,
             response,
             interval: timers.t1,
             give_up: now + timers.timeout(),
@@ -139,18 +147,30 @@ impl Session {
         let Phase::Incoming(answering) = &self.phase else { return };
         let reply = Reply { status, reason, to_tag: &tag, headers: Some(headers), body: None };
         core.transactions.respond(answering.server, &reply, now);
-        self.end(core, Ended { status, q850: None, by: EndedBy::Us });
+        self.end(core, now, Ended { status, q850: None, by: EndedBy::Us });
     }
 
     /// The caller cancels.
-    pub(crate) fn cancelled<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, cancel: &Message<B>) {
+    pub(crate) fn cancelled<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        cancel: &Message<B>,
+    ) {
         let tag = self.tag();
-        let Phase::Incoming(answering) = &self.phase else { return };
+        let Phase::Incoming(answering) = &self.phase else {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+            // A re-INVITE: the session goes on as it was.
+            core.transactions.respond(server, &Reply { status: 487, ..Reply::default() }, now);
+            self.withdraw_change(server);
+            return;
+        };
         let q850 = q850_of(cancel);
         let headers = |writer: &mut Writer| write_reason(writer, q850);
         let reply = Reply { status: 487, to_tag: &tag, headers: Some(&headers), ..Reply::default() };
         core.transactions.respond(answering.server, &reply, now);
-        self.end(core, Ended { status: 487, q850, by: EndedBy::Peer });
+        self.end(core, now, Ended { status: 487, q850, by: EndedBy::Peer });
     }
 
     /// An ACK has come: for our answer, or for our answer to a re-INVITE.
@@ -159,6 +179,11 @@ impl Session {
             self.receive_change_ack(core, ack);
             return;
         };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+        // An ACK carries the number of its INVITE.
+        if ack.number(HeaderName::CSeq) != Some(answered.seq) {
+            return;
+        }
         core.wheel.cancel(answered.timer);
         let (offered, hangup) = (answered.offered, answered.hangup.take());
         self.phase = Phase::Established { ack: Acknowledged::default() };
@@ -183,9 +208,8 @@ impl Session {
             return;
         }
         answered.interval = (answered.interval * 2).min(t2);
-        if !answered.response.to.transport().is_reliable() {
-            core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
-        }
+        // Over a connection too: a proxy may go on over one that loses.
+        core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
         let at = (now + answered.interval).min(answered.give_up);
         answered.timer = core.set_timer(at, self.id, SessionTimer::Answer);
     }

@@ -20,19 +20,21 @@ mod reliable;
 mod snapshot;
 mod timer;
 
-pub(crate) use early::authorize;
 pub use outgoing::{Outgoing, ReliablePolicy};
 pub use refer::{Refer, Replaces};
 pub use snapshot::SessionSnapshot;
 
 use crate::agent::Core;
+use crate::challenges::Challenges;
 use crate::dialog::{Dialog, RequestPart};
-use crate::message::{HeaderName, Message, Method, OwnedMessage, Writer};
-use crate::transaction::{ClientId, ClientRequest, Reply, ServerId, Transmit};
+use crate::digest::Credentials;
+use crate::message::{HeaderName, Message, Method, OwnedMessage, RAck, Writer};
+use crate::transaction::{ClientId, ClientRequest, Reply, ResponseMatch, ServerId, Transmit};
 use bytes::Bytes;
 use change::Change;
 use early::Calling;
 use incoming::Answering;
+use std::sync::Arc;
 use std::time::Duration;
 use sx_engine::{Key, Time, TimerId};
 use timer::Refresh;
@@ -175,6 +177,10 @@ pub struct Session {
     pub(crate) refresh: Refresh,
     /// The number of the REFER whose progress is being reported.
     pub(crate) refer: Option<u32>,
+    /// A reliable provisional response whose PRACK had not come when we answered.
+    pub(crate) unacknowledged: Option<RAck>,
+    /// What challenges are answered with.
+    pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
 #[derive(Debug)]
@@ -185,6 +191,7 @@ pub(crate) enum Phase {
     /// A 2xx brought an offer; the ACK, of the INVITE with this number, waits for our answer.
     Confirming {
         seq: u32,
+        challenges: Challenges,
     },
     Established {
         ack: Acknowledged,
@@ -197,6 +204,8 @@ pub(crate) enum Phase {
 /// A 2xx of ours that waits for its ACK.
 #[derive(Debug)]
 pub(crate) struct Answered {
+    /// The number of the INVITE, and of its ACK.
+    pub seq: u32,
     pub response: Transmit,
     pub interval: Duration,
     pub give_up: Time,
@@ -212,6 +221,7 @@ pub(crate) struct Answered {
 pub(crate) struct Acknowledged {
     pub seq: u32,
     pub body: Option<Bytes>,
+    pub challenges: Challenges,
 }
 
 /// A timer of a session.
@@ -233,7 +243,7 @@ impl Session {
     }
 
     /// Ends the session and tells its owner.
-    pub(crate) fn end(&mut self, core: &mut Core, ended: Ended) {
+    pub(crate) fn end(&mut self, core: &mut Core, now: Time, ended: Ended) {
         if let Phase::Answered(answered) = &self.phase {
             core.wheel.cancel(answered.timer);
         }
@@ -241,11 +251,30 @@ impl Session {
             core.wheel.cancel(answering.reliable.timer);
         }
         self.refresh.stop(core);
-        self.change.stop(core);
-        let told = matches!(self.phase, Phase::Closing | Phase::Gone);
+        self.abandon_change(core, now);
+        let told = self.is_over();
         self.phase = Phase::Gone;
         if !told {
             self.emit(core, SessionEvent::Ended(ended));
+        }
+    }
+
+    /// Does its owner know that it is over?
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.phase {
+            Phase::Closing | Phase::Gone => true,
+            Phase::Outgoing(calling) => calling.cancelled,
+            _ => false,
+        }
+    }
+
+    /// A request of the peer was not answered in time, and has been refused.
+    pub(crate) fn request_unanswered(&mut self, core: &mut Core, now: Time, server: ServerId) {
+        match &self.phase {
+            Phase::Incoming(answering) if answering.server == server => {
+                self.end(core, now, Ended { status: 504, q850: None, by: EndedBy::Failure });
+            }
+            _ => self.withdraw_change(server),
         }
     }
 
@@ -271,26 +300,70 @@ impl Session {
     }
 
     /// Sends the ACK for a 2xx to the INVITE with this number.
-    pub(crate) fn acknowledge(&mut self, core: &mut Core, seq: u32, body: Option<Bytes>) {
+    pub(crate) fn acknowledge(&self, core: &mut Core, ack: &Acknowledged) {
         let branch = core.branch();
-        let part =
-            RequestPart { method: Method::Ack, seq, hops: 70, headers: None, body: body.as_deref().map(|b| (SDP, b)) };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+        // It carries the credentials of its INVITE: nobody could challenge it.
+        let headers = |writer: &mut Writer| ack.challenges.write(writer);
+        let body = ack.body.as_deref().map(|body| (SDP, body));
+        let part = RequestPart { method: Method::Ack, seq: ack.seq, hops: 70, headers: Some(&headers), body };
         let bytes = self.dialog.request(&part, &branch, &core.locals);
         core.transactions.send(self.dialog.to.clone(), bytes);
-        self.phase = Phase::Established { ack: Acknowledged { seq, body } };
+    }
+
+    /// Acknowledges a 2xx and goes on with the session it establishes, or changes.
+    pub(crate) fn establish(&mut self, core: &mut Core, ack: Acknowledged) {
+        self.acknowledge(core, &ack);
+        self.phase = Phase::Established { ack };
+    }
+
+    /// Sends a request within the dialog once more, with what its challenge asks for. False when that cannot be.
+    fn send_authorized<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        matched: &ResponseMatch,
+        challenge: &Message<B>,
+    ) -> bool {
+        let Ok(before) = Message::parse(&matched.request) else { return false };
+        let mut challenges = Challenges::of(&before);
+        let uri = String::from_utf8_lossy(before.request_uri());
+        let credentials = self.credentials.as_deref();
+        if !challenges.answer(&mut core.rng, credentials, challenge, matched.method, &uri) {
+            return false;
+        }
+        let own = [
+            HeaderName::Reason,
+            HeaderName::RAck,
+            HeaderName::ReferTo,
+            HeaderName::ReferredBy,
+            HeaderName::Event,
+            HeaderName::SubscriptionState,
+        ];
+        let headers = |writer: &mut Writer| {
+            for name in own {
+                for value in before.values(name) {
+                    writer.header_bytes(name, value);
+                }
+            }
+            challenges.write(writer);
+        };
+        let body = before.text(HeaderName::ContentType).map(|kind| (kind, before.body()));
+        self.send(core, now, matched.method, &headers, body);
+        true
     }
 
     /// Hangs up, cancels or refuses, whatever the state. `q850` goes into the Reason header.
     pub fn hangup(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
         match &mut self.phase {
             Phase::Incoming(_) => self.reject(core, now, 480, "", &|_| {}),
-            Phase::Outgoing(_) => self.cancel(core, now, q850),
+            Phase::Outgoing(_) => self.cancel(core, now, Ended { status: 487, q850, by: EndedBy::Us }),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-15
             // The called side may not send BYE before its 2xx is acknowledged.
             Phase::Answered(answered) => answered.hangup = Some(q850),
-            Phase::Confirming { seq } => {
-                let seq = *seq;
-                self.acknowledge(core, seq, None);
+            Phase::Confirming { seq, challenges } => {
+                let ack = Acknowledged { seq: *seq, body: None, challenges: std::mem::take(challenges) };
+                self.acknowledge(core, &ack);
                 self.bye(core, now, q850);
             }
             Phase::Established { .. } => self.bye(core, now, q850),
@@ -301,7 +374,7 @@ impl Session {
     fn bye(&mut self, core: &mut Core, now: Time, q850: Option<u8>) {
         let reason = |writer: &mut Writer| write_reason(writer, q850);
         self.send(core, now, Method::Bye, &reason, None);
-        self.end(core, Ended { status: 0, q850, by: EndedBy::Us });
+        self.end(core, now, Ended { status: 0, q850, by: EndedBy::Us });
         self.phase = Phase::Closing;
     }
 
@@ -322,10 +395,13 @@ impl Session {
                 let invite = answering.server;
                 let tag = self.dialog.local_tag().unwrap_or_default().to_owned();
                 core.transactions.respond(invite, &Reply { status: 487, to_tag: &tag, ..Reply::default() }, now);
-                self.end(core, ended);
+                self.end(core, now, ended);
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+            // The called side may not; one that does has hung up, and its INVITE is cancelled.
+            Phase::Outgoing(_) => self.cancel(core, now, ended),
             Phase::Closing => self.phase = Phase::Gone,
-            _ => self.end(core, ended),
+            _ => self.end(core, now, ended),
         }
     }
 
@@ -334,21 +410,22 @@ impl Session {
         &mut self,
         core: &mut Core,
         now: Time,
-        client: ClientId,
-        method: Method,
+        matched: &ResponseMatch,
         response: &Message<B>,
     ) {
         let status = response.status().unwrap_or_default();
+        let (client, method) = (matched.client, matched.method);
         match method {
             Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
             Method::Invite | Method::Update => self.receive_change_response(core, now, client, method, response),
+            _ if matches!(status, 401 | 407) && self.send_authorized(core, now, matched, response) => {}
             Method::Bye if status >= 200 => self.phase = Phase::Gone,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
             // These say that the peer knows nothing of the dialog.
             Method::Prack | Method::Info | Method::Refer | Method::Notify if matches!(status, 408 | 481) => {
                 self.lost(core, now, status);
             }
-            Method::Refer if status >= 300 => self.emit(core, SessionEvent::Report { status }),
+            Method::Refer if status >= 300 && !self.is_over() => self.emit(core, SessionEvent::Report { status }),
             _ => {}
         }
     }
@@ -367,7 +444,7 @@ impl Session {
     pub(crate) fn lost(&mut self, core: &mut Core, now: Time, status: u16) {
         if matches!(self.phase, Phase::Established { .. } | Phase::Confirming { .. } | Phase::Answered(_)) {
             self.send(core, now, Method::Bye, &|_| {}, None);
-            self.end(core, Ended { status, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status, q850: None, by: EndedBy::Failure });
             self.phase = Phase::Closing;
         }
     }

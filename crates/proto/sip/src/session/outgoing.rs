@@ -3,6 +3,7 @@
 use super::early::{Calling, body};
 use super::{Abilities, Change, Phase, Refresh, Session, SessionId};
 use crate::agent::{AgentConfig, Core};
+use crate::challenges::Challenges;
 use crate::dialog::{Dialog, RequestPart, contact_value};
 use crate::digest::Credentials;
 use crate::local::Locals;
@@ -73,13 +74,15 @@ impl Session {
             to,
             ours: true,
         };
+        let credentials = spec.credentials.clone();
         let interval = (core.config.session_expires_s, core.config.min_se_s);
         let calling = Calling {
             client: ClientId::none(),
             seq: 0,
             spec,
             destination: 0,
-            authorization: None,
+            challenges: Challenges::default(),
+            raised: 0,
             cancelled: false,
             acknowledged: Vec::new(),
             interval,
@@ -94,6 +97,8 @@ impl Session {
             local_description: None,
             refresh: Refresh::default(),
             refer: None,
+            unacknowledged: None,
+            credentials,
         };
         session.invite(core, now);
         session
@@ -117,9 +122,7 @@ impl Calling {
                 writer.header(HeaderName::SessionExpires, format_args!("{}", self.interval.0));
                 writer.header(HeaderName::MinSe, format_args!("{}", self.interval.1));
             }
-            if let Some((name, value)) = &self.authorization {
-                writer.header(*name, format_args!("{value}"));
-            }
+            self.challenges.write(writer);
             for (name, value) in &spec.headers {
                 writer.raw_header(name.as_bytes(), value.as_bytes());
             }

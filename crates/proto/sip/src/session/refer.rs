@@ -144,7 +144,9 @@ fn refer_of<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Refer> {
         let (name, value) = pair.split_once('=')?;
         name.eq_ignore_ascii_case("Replaces").then(|| Replaces::parse(&unescape(value)))?
     });
-    let to = address.uri.text.split('?').next().unwrap_or_default();
+    // The header part is the last: a question mark may stand in the user part too.
+    let to = address.uri.text.strip_suffix(address.uri.headers).unwrap_or(address.uri.text);
+    let to = to.strip_suffix('?').unwrap_or(to);
     Some(Refer { to: to.into(), replaces, referred_by: request.text(HeaderName::ReferredBy).map(Into::into) })
 }
 

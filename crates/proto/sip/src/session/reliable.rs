@@ -45,6 +45,13 @@ impl Reliable {
     }
 }
 
+impl Reliable {
+    /// What the PRACK will say that an INVITE with this number still waits for.
+    pub fn awaited(&self, seq: u32) -> Option<RAck> {
+        self.pending.as_ref().map(|_| RAck { rseq: self.rseq, cseq: seq })
+    }
+}
+
 impl Session {
     pub(super) fn progress_reliably(&mut self, core: &mut Core, now: Time, status: u16, description: Option<Bytes>) {
         let tag = self.tag();
@@ -92,7 +99,7 @@ impl Session {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-3
             // Nobody acknowledges: the INVITE is refused.
             core.transactions.respond(answering.server, &Reply { status: 504, to_tag: &tag, ..Reply::default() }, now);
-            self.end(core, Ended { status: 504, q850: None, by: EndedBy::Failure });
+            self.end(core, now, Ended { status: 504, q850: None, by: EndedBy::Failure });
             return;
         }
         pending.interval *= 2;
@@ -112,13 +119,20 @@ impl Session {
         let rack = prack.value(HeaderName::RAck).and_then(|value| RAck::parse(value).ok());
         let acknowledged = match &mut self.phase {
             Phase::Incoming(answering) => {
-                let reliable = &mut answering.reliable;
-                if rack.is_some_and(|rack| rack.rseq == reliable.rseq) { reliable.pending.take() } else { None }
+                let awaited = answering.reliable.awaited(answering.seq);
+                if rack == awaited { answering.reliable.pending.take() } else { None }
             }
             _ => None,
         };
         let Some(pending) = acknowledged else {
-            core.transactions.respond(server, &Reply { status: 481, ..Reply::default() }, now);
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+            // One may come after the final response.
+            let late = rack.is_some() && rack == self.unacknowledged;
+            if late {
+                self.unacknowledged = None;
+            }
+            let status = if late { 200 } else { 481 };
+            core.transactions.respond(server, &Reply { status, ..Reply::default() }, now);
             return;
         };
         core.transactions.respond(server, &Reply { status: 200, ..Reply::default() }, now);

@@ -3,8 +3,10 @@
 use super::{Abilities, Acknowledged, Change, Phase, Refresh, Session, SessionId};
 use crate::agent::Core;
 use crate::dialog::Dialog;
+use crate::digest::Credentials;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use sx_engine::Time;
 
 /// An established session. Timers are started anew where it is restored.
@@ -20,8 +22,14 @@ pub struct SessionSnapshot {
     pub interval_s: u32,
     /// Do we refresh?
     pub refreshes: bool,
-    /// Does the peer know UPDATE, reliable responses and session timers?
-    pub peer: [bool; 3],
+    /// Does the peer know UPDATE?
+    pub peer_update: bool,
+    /// Does the peer know reliable provisional responses?
+    pub peer_reliable: bool,
+    /// Does the peer know session timers?
+    pub peer_timer: bool,
+    /// What challenges are answered with, the password too: a snapshot is as secret.
+    pub credentials: Option<Credentials>,
 }
 
 impl Session {
@@ -34,22 +42,27 @@ impl Session {
             ack_seq: ack.seq,
             interval_s: self.refresh.interval_s,
             refreshes: self.refresh.ours,
-            peer: [self.peer.update, self.peer.reliable, self.peer.timer],
+            peer_update: self.peer.update,
+            peer_reliable: self.peer.reliable,
+            peer_timer: self.peer.timer,
+            credentials: self.credentials.as_deref().cloned(),
         })
     }
 
     pub(crate) fn restore(id: SessionId, owner: u64, core: &mut Core, now: Time, snapshot: SessionSnapshot) -> Self {
-        let [update, reliable, timer] = snapshot.peer;
+        let (update, reliable, timer) = (snapshot.peer_update, snapshot.peer_reliable, snapshot.peer_timer);
         let mut session = Self {
             id,
             owner,
             dialog: snapshot.dialog,
-            phase: Phase::Established { ack: Acknowledged { seq: snapshot.ack_seq, body: None } },
+            phase: Phase::Established { ack: Acknowledged { seq: snapshot.ack_seq, ..Acknowledged::default() } },
             change: Change::None,
             peer: Abilities { update, reliable, requires_reliable: false, timer },
             local_description: snapshot.local_description.map(Bytes::from),
             refresh: Refresh { interval_s: snapshot.interval_s, ours: snapshot.refreshes, ..Refresh::default() },
             refer: None,
+            unacknowledged: None,
+            credentials: snapshot.credentials.map(Arc::new),
         };
         session.refresh.start(core, id, now);
         session

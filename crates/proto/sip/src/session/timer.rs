@@ -13,18 +13,21 @@ pub(crate) struct Refresh {
     pub interval_s: u32,
     /// Do we refresh?
     pub ours: bool,
+    /// The least interval the peer's request takes, in seconds.
+    pub(super) least_s: u32,
     pub(super) timer: TimerId,
 }
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { interval_s: 0, ours: false, timer: TimerId::NONE }
+        Self { interval_s: 0, ours: false, least_s: 0, timer: TimerId::NONE }
     }
 }
 
 impl Refresh {
     /// What an incoming INVITE or UPDATE asks for.
     pub fn asked_by<B: AsRef<[u8]>>(&mut self, request: &Message<B>) {
+        self.least_s = request.number(HeaderName::MinSe).unwrap_or_default();
         if let Some((interval, refresher)) = session_expires(request) {
             self.interval_s = interval;
             // The caller refreshes unless it wants us to.
@@ -37,13 +40,14 @@ impl Refresh {
     pub fn accept(&mut self, config: &AgentConfig, peer_timer: bool) {
         if self.interval_s == 0 {
             if peer_timer && config.session_expires_s > 0 {
-                self.interval_s = config.session_expires_s;
+                self.interval_s = config.session_expires_s.max(self.least_s);
                 self.ours = true;
             }
             return;
         }
         if config.session_expires_s > 0 {
-            self.interval_s = self.interval_s.min(config.session_expires_s.max(config.min_se_s));
+            // It may be made shorter, but not than the Min-SE of the request says.
+            self.interval_s = self.interval_s.min(config.session_expires_s.max(config.min_se_s).max(self.least_s));
         }
         // A caller that does not know timers cannot refresh.
         self.ours |= !peer_timer;
@@ -88,11 +92,22 @@ impl Refresh {
         self.timer = core.set_timer(now + wait, session, SessionTimer::Refresh);
     }
 
+    /// A refresh of ours met something and is tried again soon.
+    pub fn postpone(&mut self, core: &mut Core, session: SessionId, now: Time) {
+        self.stop(core);
+        let wait = Duration::from_secs(u64::from(self.interval_s / 16)).clamp(AGAIN_MIN, AGAIN_MAX);
+        self.timer = core.set_timer(now + wait, session, SessionTimer::Refresh);
+    }
+
     pub fn stop(&mut self, core: &mut Core) {
         core.wheel.cancel(self.timer);
         self.timer = TimerId::NONE;
     }
 }
+
+/// When a refresh that met something is tried again: after a sixteenth of the interval, within these.
+const AGAIN_MIN: Duration = Duration::from_secs(3);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Half the interval is over and we refresh, or nearly all of it and the peer has not.

@@ -30,7 +30,7 @@ pub struct ClientRequest {
 }
 
 /// A response that belongs to a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseMatch {
     /// The transaction.
     pub client: ClientId,
@@ -38,6 +38,8 @@ pub struct ResponseMatch {
     pub owner: u64,
     /// The method of its request.
     pub method: Method,
+    /// Its request, when the response is a challenge; else empty.
+    pub request: Bytes,
 }
 
 #[derive(Debug)]
@@ -119,7 +121,8 @@ impl Transactions {
         let status = response.status()?;
         let timers = self.timers;
         let client = self.clients.get_mut(id.0)?;
-        let found = ResponseMatch { client: id, owner: client.owner, method: client.method };
+        let request = if matches!(status, 401 | 407) { client.request.clone() } else { Bytes::new() };
+        let found = ResponseMatch { client: id, owner: client.owner, method: client.method, request };
         let (invite, reliable) = (client.method == Method::Invite, client.to.transport().is_reliable());
         match (&mut client.state, status) {
             (State::Trying { interval, cancel }, ..=199) => {
@@ -128,6 +131,9 @@ impl Transactions {
                 if invite {
                     self.wheel.cancel(client.retransmit);
                     self.wheel.cancel(client.end);
+                    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+                    // Timer C, which later provisional responses do not prolong: a peer cannot keep it for ever.
+                    client.end = self.wheel.set(lingering(now + timers.ringing), Timer::ClientEnd(id));
                 }
                 if cancel {
                     self.cancel(id, now);
@@ -271,8 +277,15 @@ impl Transactions {
         self.out.push_back(transmit(client, id));
     }
 
-    pub(super) fn client_end(&mut self, id: ClientId) {
+    pub(super) fn client_end(&mut self, now: Time, id: ClientId) {
         match self.clients.get(id.0).map(|client| &client.state) {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+            // It has rung long enough; the CANCEL has 64 times T1 to bring a final response.
+            Some(State::Proceeding { .. })
+                if self.clients.get(id.0).is_some_and(|c| c.method == Method::Invite && c.canceller.is_none()) =>
+            {
+                self.cancel(id, now);
+            }
             Some(State::Trying { .. } | State::Proceeding { .. }) => self.fail_client(id, Failure::Timeout),
             Some(_) => self.remove_client(id),
             None => {}

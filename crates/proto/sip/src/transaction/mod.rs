@@ -44,6 +44,11 @@ pub struct Timers {
     pub t4: Duration,
     /// How long an INVITE may go unanswered by us before it is told `100 Trying`; at most 200 ms.
     pub trying: Duration,
+    /// How long an INVITE of ours may ring before it is cancelled, 180 s (timer C).
+    pub ringing: Duration,
+    /// How long an INVITE may go without our final response before it is refused, one hour. Other requests have 64 times
+    /// T1: nobody waits for their answer longer.
+    pub unanswered: Duration,
 }
 
 impl Default for Timers {
@@ -53,6 +58,8 @@ impl Default for Timers {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             trying: Duration::from_millis(200),
+            ringing: Duration::from_secs(180),
+            unanswered: Duration::from_secs(3_600),
         }
     }
 }
@@ -87,6 +94,13 @@ pub enum TransactionEvent {
         /// Why.
         failure: Failure,
     },
+    /// A request was not answered in time by us and has been refused. The transaction is over.
+    Unanswered {
+        /// The transaction.
+        server: ServerId,
+        /// Whom it belongs to.
+        owner: u64,
+    },
 }
 
 /// Why a client transaction has no final response.
@@ -106,6 +120,7 @@ enum Timer {
     ServerTrying(ServerId),
     ServerRetransmit(ServerId),
     ServerEnd(ServerId),
+    ServerUnanswered(ServerId),
 }
 
 /// What the layer has counted since it began.
@@ -177,10 +192,11 @@ impl Transactions {
         while let Some(timer) = self.wheel.expire(now) {
             match timer {
                 Timer::ClientRetransmit(id) => self.client_retransmit(now, id),
-                Timer::ClientEnd(id) => self.client_end(id),
+                Timer::ClientEnd(id) => self.client_end(now, id),
                 Timer::ServerTrying(id) => self.server_trying(id),
                 Timer::ServerRetransmit(id) => self.server_retransmit(now, id),
                 Timer::ServerEnd(id) => self.server_end(id),
+                Timer::ServerUnanswered(id) => self.server_unanswered(now, id),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Server transactions.
 
 use super::echo::{Echo, Reply};
-use super::{Timer, Transactions, Transmit, lingering};
+use super::{Timer, TransactionEvent, Transactions, Transmit, lingering};
 use crate::message::{HeaderName, Message, Method, NameAddr, Via};
 use bytes::Bytes;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -38,10 +38,13 @@ pub(super) struct Server {
     invite: bool,
     reliable: bool,
     owner: u64,
+    /// The tag its answers carry, for the answer to its CANCEL.
+    tag: Box<str>,
     echo: Echo,
     state: State,
     /// Retransmission of a final response, or the pending `100 Trying`.
     timer: TimerId,
+    /// Gives up waiting for our final response; after that, the end.
     end: TimerId,
 }
 
@@ -118,7 +121,11 @@ impl Transactions {
         let invite = self.index.get(&self.hash_of(request, Method::Invite)).copied();
         let status = if invite.is_some() { 200 } else { 481 };
         // Its answer is always the same, so that a CANCEL needs no transaction of its own.
-        self.reply_stateless(flow, request, Reply { status, ..Reply::default() });
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        // Its tag is that of the INVITE's answers, where there is one; else always the same one too.
+        let tag = invite.and_then(|id| self.servers.get(id.0)).map(|server| &*server.tag).filter(|tag| !tag.is_empty());
+        let tag = tag.map_or_else(|| format!("{:016x}", self.hash_of(request, Method::Cancel) as u64), str::to_owned);
+        self.reply_stateless(flow, request, Reply { status, to_tag: &tag, ..Reply::default() });
         match invite.and_then(|id| Some((id, self.servers.get(id.0)?))) {
             Some((id, server)) if matches!(server.state, State::Trying | State::Proceeding(_)) => {
                 RequestMatch::Cancel { server: id, owner: server.owner }
@@ -137,6 +144,7 @@ impl Transactions {
             invite: method == Method::Invite,
             reliable: flow.transport.is_reliable(),
             owner,
+            tag: Box::default(),
             echo: Echo::new(flow, request),
             state: State::Trying,
             timer: TimerId::NONE,
@@ -144,6 +152,13 @@ impl Transactions {
         };
         let id = ServerId(self.servers.insert(server));
         self.index.insert(hash, id);
+        //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
+        // An answer to what is no INVITE comes too late after 64 times T1. Nothing waits for ever, whoever forgets it.
+        let wait = if method == Method::Invite { self.timers.unanswered } else { self.timers.timeout() };
+        let end = self.wheel.set(lingering(now + wait), Timer::ServerUnanswered(id));
+        if let Some(server) = self.servers.get_mut(id.0) {
+            server.end = end;
+        }
         if method == Method::Invite {
             if self.timers.trying.is_zero() {
                 self.server_trying(id);
@@ -159,10 +174,10 @@ impl Transactions {
         id
     }
 
-    /// Says whom a transaction belongs to, for the CANCEL that may come.
-    pub fn own(&mut self, id: ServerId, owner: u64) {
+    /// Says whom a transaction belongs to, and the tag of its answers, for the CANCEL that may come.
+    pub fn own(&mut self, id: ServerId, owner: u64, tag: &str) {
         if let Some(server) = self.servers.get_mut(id.0) {
-            server.owner = owner;
+            (server.owner, server.tag) = (owner, tag.into());
         }
     }
 
@@ -185,7 +200,15 @@ impl Transactions {
         self.out.push_back(transmit.clone());
         let timers = self.timers;
         match answer.status {
-            ..=199 => server.state = State::Proceeding(bytes),
+            ..=199 => {
+                server.state = State::Proceeding(bytes);
+                return Some(transmit);
+            }
+            _ => {
+                self.wheel.cancel(server.end);
+            }
+        }
+        match answer.status {
             200..=299 if server.invite => {
                 //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
                 server.state = State::Accepted;
@@ -205,6 +228,14 @@ impl Transactions {
             }
         }
         Some(transmit)
+    }
+
+    pub(super) fn server_unanswered(&mut self, now: Time, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id.0) else { return };
+        server.end = TimerId::NONE;
+        let owner = server.owner;
+        self.respond(id, &Reply { status: 504, ..Reply::default() }, now);
+        self.events.push_back(TransactionEvent::Unanswered { server: id, owner });
     }
 
     pub(super) fn server_trying(&mut self, id: ServerId) {
