@@ -107,23 +107,13 @@ impl Worker {
             return;
         };
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
-            accepted.incoming.to.domain = self.dialled_domain(&uri);
+            accepted.incoming.to.domain = self.tables.dialled_domain(&uri);
         }
         if self.tables.nat_media && sx_sip::dialog::is_behind_nat(invite, flow) {
             self.calls.handle_input(now, CallInput::Nat { leg: accepted.leg, address: flow.remote.ip() });
         }
         let event = LegEvent::Incoming(Box::new(accepted.incoming));
         self.calls.handle_input(now, CallInput::Leg { leg: accepted.leg, event });
-    }
-
-    /// Ours where one of our domains or addresses was dialled; else the host with port and transport, to go on to.
-    pub(crate) fn dialled_domain(&self, uri: &Uri<'_>) -> Box<str> {
-        if let Some(ours) = self.tables.domain_of_host(uri.host.as_str()) {
-            return ours.into();
-        }
-        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
-        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused.

@@ -10,6 +10,7 @@ use sx_route::{
     Rule, SourceFilter,
 };
 use sx_sip::digest::{Algorithm, Credentials};
+use sx_sip::message::Uri;
 use sx_sip::session::ReliablePolicy;
 
 /// What every worker reads and none changes.
@@ -127,6 +128,16 @@ impl Tables {
         let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let is_ours = ip.is_some_and(|ip| self.addresses.contains(&ip));
         named.or(self.domains.first().filter(|_| is_ours)).map(|domain| &**domain)
+    }
+
+    /// Ours where one of our domains or addresses was dialled; else the host with port and transport, to go on to.
+    pub fn dialled_domain(&self, uri: &Uri<'_>) -> Box<str> {
+        if let Some(ours) = self.domain_of_host(uri.host.as_str()) {
+            return ours.into();
+        }
+        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
+        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
     }
 
     /// Is the domain one of ours?

@@ -196,8 +196,9 @@ impl SipLegs {
         }
     }
 
-    /// The next thing that happened: on a leg, or to a request outside of a session.
-    pub fn poll_event(&mut self) -> Option<Polled> {
+    /// The next thing that happened: on a leg, or to a request outside of a session. What a peer names to be called
+    /// gets its domain from `domain_of`.
+    pub fn poll_event(&mut self, domain_of: DomainOf<'_>) -> Option<Polled> {
         loop {
             match self.agent.poll_event()? {
                 AgentEvent::Response { owner, response, status } => {
@@ -205,7 +206,7 @@ impl SipLegs {
                 }
                 AgentEvent::Session { owner, event, .. } => {
                     let leg = LegId(owner);
-                    if let Some(event) = self.translate(leg, event) {
+                    if let Some(event) = self.translate(leg, event, domain_of) {
                         return Some(Polled::Leg { leg, event });
                     }
                 }
@@ -251,7 +252,14 @@ pub enum Polled {
     },
 }
 
-/// The address a URI names.
-pub fn address(uri: &str) -> Option<Address> {
-    Uri::parse(uri.as_bytes()).ok().map(|uri| address_of(&uri))
+/// The domain of a URI that is to be called, as the dial plan knows it: ours where it names one of our addresses.
+pub type DomainOf<'a> = &'a dyn Fn(&Uri<'_>) -> Box<str>;
+
+/// The address that a URI names to be called.
+pub fn address(uri: &str, domain_of: DomainOf<'_>) -> Option<Address> {
+    let uri = Uri::parse(uri.as_bytes()).ok()?;
+    let address = address_of(&uri);
+    // A telephone number has no domain.
+    let domain = if address.domain.is_empty() { Box::default() } else { domain_of(&uri) };
+    Some(Address { domain, ..address })
 }

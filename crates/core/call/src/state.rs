@@ -10,9 +10,9 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_leg::{Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_leg::{Address, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Opened, PortId, SessionVersion};
-use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage};
+use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::LegId;
 
 /// A call and what surrounds it in this engine.
@@ -229,6 +229,8 @@ pub(crate) struct Hunt {
     pub failure: Option<Failure>,
     /// The same of the present stage alone.
     pub stage_failure: Option<Failure>,
+    /// Everything that was tried, so that redirections do not go in circles.
+    pub asked: SmallVec<[(Way, Address); 1]>,
     pub tried: u8,
     pub redirects: u8,
     /// The branch whose early media the caller hears.
@@ -273,6 +275,7 @@ impl Hunt {
             branches: SmallVec::new(),
             failure: None,
             stage_failure: None,
+            asked: SmallVec::new(),
             tried: 0,
             redirects: 0,
             early: None,

@@ -1,6 +1,6 @@
 //! What a leg tells its call.
 
-use crate::{Address, Header, Identity, Media, ProgressKind, Target};
+use crate::{Address, Header, Identity, Media, ProgressKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -62,8 +62,8 @@ pub enum LegEvent {
     },
     /// An outgoing leg was told to go elsewhere (SIP 3xx); the leg is over and `Ended` follows.
     Redirected {
-        /// Where to, best first.
-        targets: Vec<Target>,
+        /// Whom to ask instead, best first. These are wishes: whoever hears them asks the dial plan.
+        targets: Vec<Address>,
     },
     /// The leg is over. Nothing follows.
     Ended(Ended),
