@@ -22,6 +22,24 @@ fn answered(invite_lines: &str, remote: &str) -> (Alone, String) {
 }
 
 #[test]
+fn a_request_that_comes_by_two_ways_is_one_call_and_a_482() {
+    let mut alone = Alone::new();
+    let session = alone.invited(BOB, &request("INVITE", "one", 1, "", ""));
+    alone.sent();
+    let by_another_way = request("INVITE", "two", 1, "", "");
+    assert_eq!(alone.receive(&by_another_way), Disposition::Handled);
+    assert_eq!(labels(&alone.sent()), ["482"]);
+    // The first way is none the worse for it, and another request of the same caller is another one.
+    assert_eq!(alone.receive(&request("INVITE", "three", 2, "", "")), Disposition::Request);
+    alone.agent.reject(alone.now, session, 486, "", &|_| {});
+    assert_eq!(labels(&alone.sent()), ["486"]);
+    // When the transaction is over, so is what it remembers.
+    alone.pass(Duration::from_secs(40));
+    alone.sent();
+    assert_eq!(alone.receive(&by_another_way), Disposition::Request);
+}
+
+#[test]
 fn an_answer_from_a_second_branch_is_acknowledged_and_hung_up() {
     let mut alone = Alone::new();
     let spec = wire::outgoing(&mut alone.agent);

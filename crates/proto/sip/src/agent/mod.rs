@@ -270,6 +270,10 @@ impl Agent {
                 Disposition::Handled
             }
             RequestMatch::New if to_tag(request).is_some() => self.receive_in_dialog(now, flow, method, request),
+            RequestMatch::New if self.core.transactions.is_merged(request) => {
+                self.reply(flow, request, Reply { status: 482, ..Reply::default() });
+                Disposition::Handled
+            }
             RequestMatch::New => Disposition::Request,
         }
     }
