@@ -59,7 +59,7 @@ impl SipLegs {
     }
 
     fn transfer(&mut self, refer: Refer, domain_of: DomainOf<'_>) -> LegEvent {
-        let replaced = refer.replaces.as_ref().and_then(|replaces| self.agent.session_replaced(replaces));
+        let replaced = refer.replaces.as_ref().and_then(|replaces| self.agent.session_replaced(replaces).ok());
         LegEvent::TransferAsked(Box::new(TransferRequest {
             to: address(&refer.to, domain_of).unwrap_or_default(),
             replaces: replaced.map(|(_, owner)| LegId(owner)),

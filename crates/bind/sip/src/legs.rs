@@ -12,6 +12,7 @@ use sx_sip::agent::{Agent, AgentEvent};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Uri};
 use sx_sip::session::{Outgoing, ReliablePolicy, Replaces, SessionId, SessionSnapshot};
+use sx_sip::transaction::Reply;
 use sx_types::{Cause, Destination, Flow, LegId};
 
 /// What holds for all legs to and from one party: a trunk, or the registered users.
@@ -140,6 +141,13 @@ impl SipLegs {
         source: Source,
         rules: &Arc<Rules>,
     ) -> Option<Accepted> {
+        let replaces = match self.replaced_by(invite) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
+                return None;
+            }
+        };
         let leg = LegId(self.next);
         let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
         self.next += 1;
@@ -151,9 +159,6 @@ impl SipLegs {
         }
         let to = Uri::parse(invite.request_uri()).map(|uri| address_of(&uri)).unwrap_or_default();
         let offer = sx_sip::session::description(invite);
-        let replaces = invite.text(HeaderName::Replaces).and_then(Replaces::parse);
-        let replaces =
-            replaces.and_then(|replaces| self.agent.session_replaced(&replaces)).map(|(_, owner)| LegId(owner));
         let hops = invite.number(HeaderName::MaxForwards).unwrap_or(70);
         let incoming = Incoming {
             from,
@@ -165,6 +170,20 @@ impl SipLegs {
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
         };
         Some(Accepted { leg, incoming })
+    }
+
+    /// The leg whose place an INVITE is to take, or the status that refuses it.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    // More than one Replaces, or one that cannot be read, is 400.
+    fn replaced_by<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Result<Option<LegId>, u16> {
+        let mut values = invite.values(HeaderName::Replaces);
+        let Some(value) = values.next() else { return Ok(None) };
+        let only = std::str::from_utf8(value).ok().filter(|_| values.next().is_none());
+        let replaces = only.and_then(Replaces::parse).ok_or(400_u16)?;
+        match self.agent.session_replaced(&replaces) {
+            Ok((_, owner)) => Ok(Some(LegId(owner))),
+            Err(error) => Err(error.status()),
+        }
     }
 
     /// Makes an outgoing leg. `Some` when that was not possible.

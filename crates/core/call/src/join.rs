@@ -18,7 +18,7 @@ use crate::ports::{Readiness, answer_for, offer_for};
 use crate::state::{Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Talking, relayed};
 use bytes::Bytes;
 use std::time::Duration;
-use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
+use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, Source};
 use sx_types::{Cause, LegId};
 
 /// An offer that met another one is repeated after a second, so many times.
@@ -35,10 +35,13 @@ impl Calls {
         replaced: LegId,
     ) -> State {
         let leg = talking.parties[asker].leg;
-        let Some((other, second)) = self.take_talking(replaced) else {
-            self.say(leg, LegCommand::TransferProgress { status: 481 });
-            self.note(Note::TransferFailed { call: call.body.cdr.call, status: 481 });
-            return State::Talking(talking);
+        let source = talking.parties[asker].source.clone();
+        let taken = self
+            .may_replace(source.as_ref(), replaced)
+            .and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
+        let (other, second) = match taken {
+            Ok(taken) => taken,
+            Err(failure) => return self.transfer_failed(call, talking, leg, failure.status),
         };
         self.say(leg, LegCommand::TransferProgress { status: 100 });
         let Talking { parties: [one, two], .. } = *talking;
@@ -54,6 +57,19 @@ impl Calls {
             step: JoinStep::AskingJoins,
             glares: 0,
         }))
+    }
+
+    /// May somebody take this leg's place? Only as the same user, or from the same trunk, as the one who has it: the
+    /// identifiers of a dialog are no secret that would prove anything.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    // The initiator must be authorised to replace the dialog, as one who has authenticated as the user replaced is.
+    fn may_replace(&self, source: Option<&Source>, replaced: LegId) -> Result<(), Failure> {
+        let call = self.legs.get(&replaced).and_then(|key| self.slots.peek(*key));
+        let party = call.and_then(|call| call.state.party(replaced)).ok_or_else(no_such_place)?;
+        if source.is_some() && party.source.as_ref() == source {
+            return Ok(());
+        }
+        Err(Failure::new(Cause(57), "the place in that call is somebody else's").with_status(403))
     }
 
     /// The call of a leg, when its two parties are connected and nothing is being changed.
@@ -93,12 +109,17 @@ impl Calls {
 
     /// A leg comes in to take the place of another one.
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
-    // A leg that is not in a confirmed dialogue cannot be replaced: 481.
+    // Whose dialog cannot be replaced is told 481.
     pub(crate) fn take_place(&mut self, leg: LegId, incoming: Incoming, replaced: LegId) {
-        let Some((mut call, talking)) = self.take_talking(replaced) else {
-            let failure = Failure::new(Cause(81), "there is no such call to take a place in").with_status(481);
-            self.say(leg, LegCommand::Reject(failure.rejection()));
-            return;
+        let taken = self
+            .may_replace(Some(&incoming.source), replaced)
+            .and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
+        let (mut call, talking) = match taken {
+            Ok(taken) => taken,
+            Err(failure) => {
+                self.say(leg, LegCommand::Reject(failure.rejection()));
+                return;
+            }
         };
         let index = talking.index_of(replaced).unwrap_or(0);
         let Talking { parties: [one, two], .. } = *talking;
@@ -344,4 +365,8 @@ impl Calls {
             JoinStep::Opening { .. } => {}
         }
     }
+}
+
+fn no_such_place() -> Failure {
+    Failure::new(Cause(81), "there is no such call to take a place in").with_status(481)
 }

@@ -193,7 +193,7 @@ impl Calls {
         }
     }
 
-    fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
+    pub(crate) fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
         self.say(asker, LegCommand::TransferProgress { status });
         self.note(Note::TransferFailed { call: call.body.cdr.call, status });
         State::Talking(talking)

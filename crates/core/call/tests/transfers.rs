@@ -4,7 +4,7 @@ mod driver;
 
 use driver::{A, B, C, World, answer, offer, sdp};
 use sx_call::Note;
-use sx_leg::LegEvent;
+use sx_leg::{Address, Incoming, LegEvent, Source};
 use sx_route::MediaMode;
 use sx_types::{Cause, LegId};
 
@@ -195,6 +195,35 @@ fn a_leg_that_takes_a_place_without_an_offer_is_made_one() {
     world.expect(&["out0 confirm answer:10.0.0.1:20002 sendrecv"]);
     world.let_end().ends(E, 0);
     world.the_record();
+}
+
+#[test]
+fn nobody_takes_the_place_of_somebody_else() {
+    for other in [Source::User(Address::new("mallory", "pbx")), Source::Trunk("two".into()), Source::Exchange] {
+        let mut world = connected(MediaMode::Relay);
+        world.incoming_with(E, "300", Some(&carol()), |incoming| {
+            incoming.replaces = Some(A);
+            incoming.source = other;
+        });
+        world.expect(&["b reject 403 57"]).ends(A, 0).expect(&["out0 hangup 16"]);
+        world.ended.push(E);
+        world.the_record();
+    }
+    // Nor does a user take that of the trunk it talks to; the trunk takes its own.
+    let mut world = connected(MediaMode::Relay);
+    world.incoming_with(E, "300", Some(&carol()), |incoming| incoming.replaces = Some(B)).expect(&["b reject 403 57"]);
+    let own = |incoming: &mut Incoming| (incoming.replaces, incoming.source) = (Some(B), Source::Trunk("one".into()));
+    world.incoming_with(LegId(3), "300", Some(&carol()), own).expect(&["a offer 10.0.0.1:20000 sendrecv"]);
+}
+
+#[test]
+fn nobody_sends_its_party_into_the_place_of_somebody_else() {
+    let mut world = connected(MediaMode::Relay);
+    let bob = |incoming: &mut Incoming| incoming.source = Source::User(Address::new("bob", "pbx"));
+    world.incoming_with(E, "300", Some(&alice()), bob).answers(C, Some(answer(&carol()))).forget_lines();
+    world.transfer(A, "301", Some(E)).expect(&["a transfer-progress 403"]);
+    world.ends(A, 0).ends(E, 0);
+    assert_eq!(world.all_records().len(), 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod sessions;
 mod tests;
 
 pub use request::{OutgoingRequest, RequestId};
-pub use sessions::AcceptError;
+pub use sessions::{AcceptError, ReplaceError};
 
 use crate::digest::Credentials;
 use crate::local::Locals;

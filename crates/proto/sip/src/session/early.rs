@@ -22,6 +22,8 @@ pub(crate) struct Calling {
     pub authorization: Option<(HeaderName, String)>,
     /// It was cancelled, and its owner was told that it is over.
     pub cancelled: bool,
+    /// The tags of its early dialogs.
+    pub tags: Vec<Box<str>>,
     /// The last RSeq seen of each early dialog, by remote tag.
     pub acknowledged: Vec<(Box<str>, u32)>,
     /// Session-Expires and Min-SE, in seconds.
@@ -60,6 +62,7 @@ impl Session {
 
     fn receive_progress<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
         self.learn(response);
+        self.learn_tag(response);
         let offered = self.offered();
         if let Some(rseq) = response.number(HeaderName::RSeq)
             && response.lists(HeaderName::Require, "100rel")
@@ -70,6 +73,16 @@ impl Session {
         let description = description_of(response).filter(|_| offered).map(Description::Answer);
         let status = response.status().unwrap_or_default();
         self.emit(core, SessionEvent::Progress { status, description });
+    }
+
+    fn learn_tag<B: AsRef<[u8]>>(&mut self, response: &Message<B>) {
+        let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
+        if let (Phase::Outgoing(calling), Some(tag)) = (&mut self.phase, tag)
+            && calling.tags.len() < EARLY_MAX
+            && calling.tags.iter().all(|known| **known != *tag)
+        {
+            calling.tags.push(tag.into());
+        }
     }
 
     fn offered(&self) -> bool {

@@ -81,6 +81,7 @@ impl Session {
             destination: 0,
             authorization: None,
             cancelled: false,
+            tags: Vec::new(),
             acknowledged: Vec::new(),
             interval,
         };
