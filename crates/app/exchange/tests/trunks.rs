@@ -319,3 +319,43 @@ fn a_trunk_is_called_at_its_port() {
     bench.hang_up("west", session);
     bench.assert_over(1);
 }
+
+/// Both trunks ring for one number, one after the other.
+fn with_reserve() -> String {
+    TRUNKS.replace("to = [{ trunk = \"east\" }]", "to = [{ trunk = \"east\" }, { trunk = \"south\" }]")
+        + "[[trunk]]\nname = \"south\"\naddresses = [\"sip:192.0.2.30\"]\nsources = [\"192.0.2.30\"]\noptions_interval_s = 0\n"
+}
+
+#[test]
+fn when_every_trunk_fails_the_best_cause_is_told_and_whose_fault_it_was() {
+    for (south, status, reason, warning) in [
+        (Manner::Refuses(500), 500, "Q.850;cause=41", "the called trunk answered 500"),
+        (Manner::Refuses(486), 486, "Q.850;cause=17", "the called trunk answered 486"),
+        (Manner::Dead, 408, "Q.850;cause=", "the called trunk has not answered in time"),
+    ] {
+        let mut bench = two_trunks(&with_reserve(), Manner::Refuses(503));
+        bench.peer("south", "192.0.2.30:5060", south);
+        bench.dial("west", "sip:0123@192.0.2.1");
+        bench.pass_s(40);
+        let told = bench.received("west").into_iter().rfind(|m| m.status().is_some_and(|s| s >= 300)).expect("told");
+        assert_eq!(told.status(), Some(status), "{}", bench.ladder());
+        assert!(value(&told, HeaderName::Reason).starts_with(reason), "{}", text(&told));
+        assert_eq!(named(&told, "Warning"), format!("399 strowger \"{warning}\""));
+    }
+}
+
+#[test]
+fn why_the_caller_gave_up_is_told_to_the_called() {
+    for (said, told) in [
+        (None, "Q.850;cause=16;text=\"Normal call clearing\""),
+        (Some(31), "Q.850;cause=31;text=\"Normal, unspecified\""),
+        // In SIP's own terms on the wire, both ways.
+        (Some(26), "SIP;cause=200;text=\"Call completed elsewhere\""),
+    ] {
+        let mut bench = two_trunks(TRUNKS, Manner::Rings);
+        let session = bench.dial("west", "sip:0123@192.0.2.1");
+        bench.act("west", |peer, now| peer.agent.hangup(now, session, said));
+        let cancel = bench.requests("east", Method::Cancel).remove(0);
+        assert_eq!(value(&cancel, HeaderName::Reason), told);
+    }
+}

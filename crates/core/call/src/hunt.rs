@@ -187,7 +187,7 @@ impl Calls {
         if matches!(branch.state, BranchState::Redirected) {
             return self.hunt_check(call, hunt, party);
         }
-        let failure = Failure::of(ended);
+        let failure = Failure::of_target(&branch.party, ended);
         if failure.is_global() {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
             // A 6xx ends the search: what rings is cancelled and nothing else is tried.

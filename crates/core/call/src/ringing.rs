@@ -54,7 +54,8 @@ impl Calls {
         let leg = ringing.caller.leg;
         match event {
             LegEvent::Ended(ended) => {
-                self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
+                // Why the caller gave up is why the targets stop ringing: one of them may have been called elsewhere as well.
+                self.hunt_cancel(call, &mut ringing.hunt, ended.cause);
                 self.gone(call, &ringing.caller, &ended);
                 let status = if ended.status == 0 { 487 } else { ended.status };
                 return self.finish(call, ended.cause, status, ended.by, "");

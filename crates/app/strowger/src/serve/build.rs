@@ -323,6 +323,7 @@ fn settings(config: &Config, worker: u16) -> WorkerSettings {
             min_se_s: seconds(config.sip.min_se),
             // Two legs a call, and as many again for those that are being hung up.
             sessions_max: calls_max.saturating_mul(4),
+            invite_timeout: config.sip.invite_timeout,
             ..AgentConfig::default()
         },
         calls: sx_call::Settings {

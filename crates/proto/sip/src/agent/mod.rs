@@ -25,6 +25,7 @@ use crate::transaction::{
 use request::Requests;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use sx_engine::{Arena, Key, Rng, Time, TimerId, Wheel};
 use sx_types::{Flow, Ticket};
 
@@ -41,6 +42,8 @@ pub struct AgentConfig {
     pub worker: u16,
     /// Transaction timers.
     pub timers: Timers,
+    /// How long an INVITE of ours may go without a final response after a provisional one.
+    pub invite_timeout: Duration,
     /// The value of User-Agent and Server.
     pub user_agent: Box<str>,
     /// The value of Allow.
@@ -58,6 +61,7 @@ impl Default for AgentConfig {
         Self {
             worker: 0,
             timers: Timers::default(),
+            invite_timeout: Duration::from_secs(180),
             user_agent: "strowger".into(),
             allow: ALLOW,
             session_expires_s: 1_800,

@@ -1,14 +1,17 @@
 //! The calling side: from the INVITE to its final response.
 
 use super::outgoing::Outgoing;
-use super::{Description, Ended, EndedBy, Phase, Session, SessionEvent, description_of, q850_of};
+use super::{
+    Description, Ended, EndedBy, Phase, Session, SessionEvent, SessionTimer, cancel_reason, description_of, q850_of,
+};
 use crate::agent::Core;
 use crate::dialog::RequestPart;
 use crate::digest::Credentials;
 use crate::message::{HeaderName, Message, Method, NameAddr, Writer, elements};
 use crate::transaction::{ClientId, ClientRequest};
 use bytes::Bytes;
-use sx_engine::Time;
+use sx_engine::{Time, TimerId};
+use sx_types::Cause;
 
 /// An INVITE of ours that has no final response.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Calling {
     pub authorization: Option<(HeaderName, String)>,
     /// It was cancelled, and its owner was told that it is over.
     pub cancelled: bool,
+    /// Set from the first provisional response on: the final one must come before it.
+    pub timer: TimerId,
     /// The tags of its early dialogs.
     pub tags: Vec<Box<str>>,
     /// The last RSeq seen of each early dialog, by remote tag.
@@ -50,6 +55,15 @@ impl Session {
         response: &Message<B>,
     ) {
         let status = response.status().unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+        // Timer C: a provisional response ends the transaction's own timers, and this one takes their place.
+        if let Phase::Outgoing(calling) = &mut self.phase
+            && status < 200
+            && !calling.cancelled
+            && calling.timer == TimerId::NONE
+        {
+            calling.timer = core.set_timer(now + core.config.invite_timeout, self.id, SessionTimer::Invite);
+        }
         match (&mut self.phase, status) {
             (Phase::Outgoing(_), 100) => {}
             (Phase::Outgoing(calling), 101..=199) if !calling.cancelled => self.receive_progress(core, now, response),
@@ -120,6 +134,7 @@ impl Session {
         self.dialog.take_response(response, &core.locals);
         let Phase::Outgoing(calling) = std::mem::replace(&mut self.phase, Phase::Gone) else { return };
         let seq = calling.seq;
+        core.wheel.cancel(calling.timer);
         if calling.cancelled {
             // The answer crossed our CANCEL.
             self.acknowledge(core, seq, None);
@@ -224,9 +239,27 @@ impl Session {
         if calling.cancelled {
             return;
         }
+        self.abandon(core, now, Ended { status: 487, q850, by: EndedBy::Us });
+    }
+
+    /// No final response has come for too long.
+    pub(super) fn invite_late(&mut self, core: &mut Core, now: Time) {
+        let Phase::Outgoing(calling) = &mut self.phase else { return };
+        calling.timer = TimerId::NONE;
+        if !calling.cancelled {
+            // Where it rang, somebody did not want to answer; where nothing did, another way may do better.
+            let cause = if calling.tags.is_empty() { Cause::TIMER_EXPIRY } else { Cause::NO_ANSWER };
+            self.abandon(core, now, Ended { status: 408, q850: Some(cause.0), by: EndedBy::Failure });
+        }
+    }
+
+    /// Cancels the INVITE and says that it is over, whatever still comes back.
+    fn abandon(&mut self, core: &mut Core, now: Time, ended: Ended) {
+        let Phase::Outgoing(calling) = &mut self.phase else { return };
         calling.cancelled = true;
-        core.transactions.cancel(calling.client, now);
-        self.emit(core, SessionEvent::Ended(Ended { status: 487, q850, by: EndedBy::Us }));
+        core.wheel.cancel(calling.timer);
+        core.transactions.cancel(calling.client, &cancel_reason(ended.q850), now);
+        self.emit(core, SessionEvent::Ended(ended));
     }
 
     /// Sends the INVITE, the first time or once more.
@@ -235,6 +268,8 @@ impl Session {
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Invite, owner: self.id.0.as_u64() };
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };
         let (locals, config) = (&core.locals, &core.config);
+        core.wheel.cancel(calling.timer);
+        calling.timer = TimerId::NONE;
         calling.seq = seq;
         calling.client =
             core.transactions.request(request, now, |branch| calling.write(dialog, branch, locals, config));

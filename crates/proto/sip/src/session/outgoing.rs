@@ -10,7 +10,7 @@ use crate::message::{HeaderName, Method, Writer};
 use crate::transaction::ClientId;
 use bytes::Bytes;
 use std::sync::Arc;
-use sx_engine::Time;
+use sx_engine::{Time, TimerId};
 use sx_types::Destination;
 
 /// An INVITE to send.
@@ -81,6 +81,7 @@ impl Session {
             destination: 0,
             authorization: None,
             cancelled: false,
+            timer: TimerId::NONE,
             tags: Vec::new(),
             acknowledged: Vec::new(),
             interval,
