@@ -12,6 +12,7 @@ use sx_route::{
 use sx_sip::digest::{Algorithm, Credentials};
 use sx_sip::message::Uri;
 use sx_sip::session::ReliablePolicy;
+use sx_types::Codec;
 
 /// What every worker reads and none changes.
 #[derive(Debug)]
@@ -71,11 +72,13 @@ impl Tables {
     pub fn build(config: &Config, addresses: Vec<IpAddr>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers| Access {
+        let access = |mode: MediaMode, transfers, codecs: &[Codec]| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             ipv6: false,
             transfers,
+            exact: config.media.latch == sx_config::LatchMode::Exact,
+            codecs: codecs.into(),
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -83,10 +86,12 @@ impl Tables {
             trunks: config
                 .trunks
                 .iter()
-                .map(|trunk| route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max))
+                .map(|trunk| {
+                    route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
+                })
                 .collect(),
             rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
-            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true) },
+            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[]) },
         };
         let routes = match sx_route::Tables::build(definition) {
             Ok(routes) => Some(Arc::new(routes)),

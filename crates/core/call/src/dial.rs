@@ -105,7 +105,7 @@ impl Calls {
         let offer = match &party.said {
             Some(offer) if !hunt.offerless => Some(
                 offer_for(&call.body, &mut branch.party, offer, relay)
-                    .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?,
+                    .map_err(|error| Failure::new(error.cause(), &error.to_string()))?,
             ),
             _ => None,
         };

@@ -166,7 +166,7 @@ impl Calls {
         call.waiting.push_front((leg, event));
     }
 
-    fn leg_event(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+    pub(crate) fn leg_event(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
         if matches!(event, LegEvent::Ended(_)) {
             call.waiting.retain(|(waiting, _)| *waiting != leg);
             if call.waiting.is_empty() {
@@ -260,7 +260,7 @@ impl Engine for Calls {
         match input {
             Input::Leg { leg, event: LegEvent::Incoming(incoming) } => self.admit(leg, *incoming),
             Input::Leg { leg, event } => match self.legs.get(&leg).copied() {
-                Some(key) => self.with_call(key, |calls, call| calls.leg_event(call, leg, event)),
+                Some(key) => self.with_call(key, |calls, call| calls.heard(call, leg, event)),
                 // The end of a leg that was never admitted is no surprise.
                 None if matches!(event, LegEvent::Ended(_)) => {}
                 None => self.note(Note::Unexpected { leg, event: name(&event) }),

@@ -51,6 +51,7 @@ impl Failure {
             (EndedBy::Peer, status) => format!("{who} answered {status}"),
             (EndedBy::Failure, 408) => format!("{who} has not answered in time"),
             (EndedBy::Failure, _) => format!("{who} could not be reached"),
+            (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
             (EndedBy::Exchange, _) => String::new(),
         };
         Self { sentence: sentence.into(), ..Self::of(ended) }

@@ -11,6 +11,7 @@
 //! is on its way here.
 
 use crate::alarm::Alarm;
+use crate::codecs::allowed;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::interface::Note;
@@ -159,7 +160,7 @@ impl Calls {
         let told = match offer_for(&call.body, &mut joining.remaining, &offer, relay) {
             Ok(told) => told,
             Err(error) => {
-                let failure = Failure::new(Cause::INVALID_MESSAGE, &error.to_string());
+                let failure = Failure::new(error.cause(), &error.to_string());
                 return self.join_failed(call, joining, &failure);
             }
         };
@@ -248,7 +249,7 @@ impl Calls {
         let told = match offer_for(&call.body, &mut joining.joins, &offer, relay) {
             Ok(told) => Media::Offer(told),
             Err(error) => {
-                return self.join_failed(call, joining, &Failure::new(Cause::INVALID_MESSAGE, &error.to_string()));
+                return self.join_failed(call, joining, &Failure::new(error.cause(), &error.to_string()));
             }
         };
         joining.remaining.said = Some(offer.clone());
@@ -359,7 +360,8 @@ impl Calls {
             JoinStep::AskingRemaining => self.say(joining.remaining.leg, LegCommand::Offer { media: None }),
             JoinStep::Offering { offer } => {
                 let told = joining.remaining.told.as_ref().filter(|told| told.from == *offer);
-                let media = Some(told.map_or_else(|| offer.clone(), |told| told.text.clone()));
+                let kept = || allowed(&joining.remaining.access, offer).unwrap_or_else(|_| offer.clone());
+                let media = Some(told.map_or_else(kept, |told| told.text.clone()));
                 self.say(joining.remaining.leg, LegCommand::Offer { media });
             }
             JoinStep::Opening { .. } => {}

@@ -48,6 +48,7 @@
 mod admission;
 mod alarm;
 mod cdr;
+mod codecs;
 mod dial;
 mod ending;
 mod engine;

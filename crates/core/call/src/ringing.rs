@@ -217,7 +217,7 @@ impl Calls {
 
 fn deliver_offer(call: &Call, caller: &mut Party, callee: &Party, offer: &Bytes) -> Result<Option<Media>, Failure> {
     let text = offer_for(&call.body, caller, offer, relayed(caller, callee))
-        .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?;
+        .map_err(|error| Failure::new(error.cause(), &error.to_string()))?;
     Ok(Some(Media::Offer(text)))
 }
 

@@ -1,9 +1,10 @@
 //! What a party's description says of its streams.
 
 use crate::{Latch, MediaError, Remote, TrafficClass};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use sx_sdp::{Chosen, Description, Direction, Media, MediaKind, Profile};
+use sx_sdp::{Chosen, Description, Direction, Format, Media, MediaKind, Profile};
 use sx_types::{Codec, PayloadType};
 
 /// One stream of a description, as far as the plan of a call depends on it.
@@ -109,6 +110,28 @@ pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Rem
     // An address of zeros says that neither RTP nor RTCP is to be sent.
     let reachable = !connection.is_unspecified();
     Ok(Remote { rtp, rtcp, latch, receives: direction.receives() && reachable, sends: direction.sends() && reachable })
+}
+
+/// The description with these codecs alone, known by their names. A stream that has none of them left is refused; one
+/// that is not RTP stays as it is.
+///
+/// # Errors
+/// [`MediaError::Description`] when it cannot be read; [`MediaError::NothingAllowed`] when it had streams and every one
+/// is refused now.
+pub fn allow_codecs(description: &Bytes, allowed: &[Codec]) -> Result<Bytes, MediaError> {
+    let parsed = Description::parse(description)?;
+    let is_allowed = |format: &Format<'_>| format.codec.is_some_and(|codec| allowed.contains(&codec));
+    // What needs no change keeps its bytes, by which a description is known to be the same.
+    let all = |media: Media<'_, '_>| !media.profile().is_rtp() || media.codecs().all(|format| is_allowed(&format));
+    if parsed.media().all(all) {
+        return Ok(description.clone());
+    }
+    let text = Bytes::from(parsed.retain_codecs(|_, format| is_allowed(format)));
+    let open = |description: &Description<'_>| description.media().any(|media| !media.is_rejected());
+    if open(&parsed) && !open(&Description::parse(&text)?) {
+        return Err(MediaError::NothingAllowed);
+    }
+    Ok(text)
 }
 
 /// The codec that an answer settles on: the first of its first audio stream that the exchange knows and that is not

@@ -3,7 +3,7 @@
 use crate::Pattern;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use sx_types::Cause;
+use sx_types::{Cause, Codec};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -59,6 +59,10 @@ pub struct Access {
     pub ipv6: bool,
     /// The party may ask that calls be transferred.
     pub transfers: bool,
+    /// Only media from exactly where the party has said it sends from is believed, whatever NAT it is behind.
+    pub exact: bool,
+    /// What may be offered to the party and taken from it; empty for any.
+    pub codecs: Arc<[Codec]>,
 }
 
 /// Does media pass through the exchange?
@@ -188,7 +192,14 @@ impl Default for DefaultsForUsers {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { mode: MediaMode::Relay, interface: Arc::from("default"), ipv6: false, transfers: true }
+        Self {
+            mode: MediaMode::Relay,
+            interface: Arc::from("default"),
+            ipv6: false,
+            transfers: true,
+            exact: false,
+            codecs: Arc::from([]),
+        }
     }
 }
 
