@@ -171,6 +171,32 @@ fn a_replaces_that_must_not_be_followed_is_refused() {
 }
 
 #[test]
+fn a_users_other_telephone_takes_the_call_that_rings_on_the_first() {
+    let mut bench = three_users();
+    bench.who("bob").manner = Manner::Rings;
+    let of_alice = bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    let own = bench.who("bob").address;
+    let rings = bench.lines.iter().rfind(|line| line.from == own && line.message().status() == Some(180));
+    let rings = rings.expect("it rings").message();
+    let tag = |name| value(&rings, name).split(";tag=").nth(1).expect("a tag").to_owned();
+    let call_id = value(&rings, HeaderName::CallId);
+    let named = format!("{call_id};to-tag={};from-tag={}", tag(HeaderName::From), tag(HeaderName::To));
+    // Somebody else may not.
+    dial_in_place(&mut bench, "carol", "carol", &named);
+    assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&403));
+    let of_carol = dial_in_place(&mut bench, "carol", "bob", &format!("{named};early-only"));
+    assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!(bench.requests("bob", Method::Cancel).len(), 1);
+    assert_connected(&mut bench, "alice", "carol");
+    bench.hang_up("carol", of_carol);
+    bench.hang_up("alice", of_alice);
+    bench.pass_s(40);
+    assert_eq!(bench.workers[0].calls(), 0);
+}
+
+#[test]
 fn an_invite_with_replaces_takes_the_place_of_the_party_it_names() {
     let mut bench = three_users();
     let of_alice = bench.dial("alice", "sip:bob@example.org");

@@ -216,7 +216,10 @@ impl Calls {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(mut ringing) => {
                 let step = self.dial_ready(call, &mut ringing.hunt, &ringing.caller);
-                self.ringing_on(call, ringing, step)
+                match self.ringing_on(call, ringing, step) {
+                    State::Ringing(ringing) => self.pick_up_ready(call, ringing),
+                    state => state,
+                }
             }
             State::Joining(joining) if !any_opening(&call.body) => self.join_on(call, joining),
             state => state,

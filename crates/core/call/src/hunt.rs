@@ -14,7 +14,7 @@ use crate::interface::{Found, Note, Output, QueryId};
 use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, State};
 use std::collections::VecDeque;
 use std::time::Duration;
-use sx_leg::{Address, Ended, Source, Target};
+use sx_leg::{Address, Ended, LegCommand, Source, Target};
 use sx_route::{Facts, Plan, Planned, Stage, Way, plan};
 use sx_types::{Cause, LegId};
 
@@ -224,6 +224,10 @@ impl Calls {
         if let Some(index) = hunt.branch(leg) {
             let branch = hunt.branches.remove(index);
             let failure = Failure::portless();
+            if matches!(branch.state, BranchState::Taking) {
+                self.leave(call, &branch.party, LegCommand::Reject(failure.rejection()), failure.cause);
+                return self.hunt_check(call, hunt, party);
+            }
             self.undialled(call, &branch.party, &failure);
             hunt.failed(failure);
         }

@@ -112,9 +112,12 @@ impl Calls {
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
     // Whose dialog cannot be replaced is told 481.
     pub(crate) fn take_place(&mut self, leg: LegId, incoming: Incoming, replaced: LegId) {
-        let taken = self
-            .may_replace(Some(&incoming.source), replaced)
-            .and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
+        let allowed = self.may_replace(Some(&incoming.source), replaced);
+        if allowed.is_ok() && self.rings_as_target(replaced) {
+            self.pick_up(leg, &incoming, replaced);
+            return;
+        }
+        let taken = allowed.and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
         let (mut call, talking) = match taken {
             Ok(taken) => taken,
             Err(failure) => {

@@ -56,6 +56,7 @@ mod failure;
 mod hunt;
 mod interface;
 mod join;
+mod pickup;
 mod ports;
 mod ringing;
 mod slots;

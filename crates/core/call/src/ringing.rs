@@ -123,7 +123,7 @@ impl Calls {
         }
     }
 
-    fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
+    pub(crate) fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
         let Ringing { caller, hunt } = &mut *ringing;
         let Some(index) = hunt.branch(leg) else { return State::Ringing(ringing) };
         let callee = &mut hunt.branches[index].party;

@@ -262,6 +262,8 @@ pub(crate) enum BranchState {
     Dialled,
     /// It rings.
     Ringing,
+    /// It has come in by itself to take the place of a target, and its ports are being opened.
+    Taking,
     /// It has said where to go instead, and is about to end.
     Redirected,
 }

@@ -226,6 +226,68 @@ fn nobody_sends_its_party_into_the_place_of_somebody_else() {
     assert_eq!(world.all_records().len(), 2);
 }
 
+/// Alice calls Bob, whose telephone rings.
+fn ringing() -> World {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "bob", Some(&alice())).found(&["sip:bob@192.0.2.2"]).rings(B).forget_lines();
+    world
+}
+
+fn as_bob_in_place_of(leg: LegId) -> impl Fn(&mut Incoming) {
+    move |incoming| (incoming.replaces, incoming.source) = (Some(leg), Source::User(Address::new("bob", "pbx")))
+}
+
+#[test]
+fn a_leg_comes_in_and_takes_the_place_of_one_that_rings() {
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&carol()), as_bob_in_place_of(B)).expect(&[
+        "b answer answer:10.0.0.1:20004 sendrecv",
+        "out0 hangup 26",
+        "a answer answer:10.0.0.1:20000 sendrecv",
+    ]);
+    let pairs: Vec<_> = world.patched.iter().map(|(from, to)| (from.0 & 0xff, to.0 & 0xff)).collect();
+    assert_eq!(pairs, [(0, 2), (2, 0)]);
+    world.event(E, LegEvent::Confirmed { media: None });
+    world.let_end().ends(E, 0).expect(&["a hangup 16"]);
+    let cdr = world.the_record();
+    assert_eq!(cdr.attempts.iter().map(|attempt| attempt.answer.is_some()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn who_has_nothing_in_common_with_the_caller_leaves_the_telephone_ringing() {
+    let other = carol().replace("RTP/AVP 0", "RTP/AVP 9");
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&other), as_bob_in_place_of(B)).expect(&["b reject 0 88"]);
+    world.incoming_with(LegId(3), "300", None, as_bob_in_place_of(B)).expect(&["c reject 0 88"]);
+    world.answers(B, Some(answer(&bob()))).ends(B, 0);
+    world.ended.push(LegId(3));
+    world.ending.retain(|(leg, _)| *leg != LegId(3));
+    world.the_record();
+    // Nor is a caller's own leg, which we have not begun, one to be taken.
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&carol()), |incoming| incoming.replaces = Some(A)).expect(&["b reject 481 81"]);
+}
+
+#[test]
+fn a_call_is_not_taken_in_vain_for_ever() {
+    let other = carol().replace("RTP/AVP 0", "RTP/AVP 9");
+    let mut world = ringing();
+    for leg in 2..20 {
+        world.forget_lines().incoming_with(LegId(leg), "300", Some(&other), as_bob_in_place_of(B)).let_end();
+    }
+    world.expect(&["s reject 0 25"]);
+}
+
+#[test]
+fn without_a_port_for_the_one_who_takes_it_the_telephone_rings_on() {
+    let mut world = ringing();
+    world.threads = driver::Threads::Fail;
+    world.incoming_with(E, "300", Some(&carol()), as_bob_in_place_of(B)).expect(&["b reject 503 47"]);
+    world.threads = driver::Threads::Open;
+    world.answers(B, Some(answer(&bob()))).ends(B, 0);
+    world.the_record();
+}
+
 #[test]
 fn a_place_that_nobody_has_is_481() {
     let mut world = World::new(MediaMode::Relay);

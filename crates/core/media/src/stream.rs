@@ -134,6 +134,29 @@ pub fn allow_codecs(description: &Bytes, allowed: &[Codec]) -> Result<Bytes, Med
     Ok(text)
 }
 
+/// A description as the answer to an offer that its party has not seen: of each stream the codecs that both have, under
+/// the payload types of the description. A stream that has none, or is of another kind, is refused.
+///
+/// # Errors
+/// [`MediaError::Description`] when one of them cannot be read; [`MediaError::TooManyAnswered`] when the description has
+/// more streams than the offer; [`MediaError::NothingInCommon`] when every stream is refused.
+pub fn answer_from(description: &Bytes, offer: &Bytes) -> Result<Bytes, MediaError> {
+    let (ours, asked) = (Description::parse(description)?, Description::parse(offer)?);
+    let (answered, offered) = (ours.media().len(), asked.media().len());
+    if answered > offered {
+        return Err(MediaError::TooManyAnswered { answered, offered });
+    }
+    let text = ours.retain_codecs(|stream, format| {
+        let pair = ours.media_at(stream).zip(asked.media_at(stream));
+        let pair = pair.filter(|(media, asked)| media.kind() == asked.kind() && !asked.is_rejected());
+        let same = |theirs: Format<'_>| theirs.codec == format.codec && theirs.clock_hz == format.clock_hz;
+        format.codec.is_some() && pair.is_some_and(|(_, asked)| asked.codecs().any(same))
+    });
+    let text = Bytes::from(text);
+    let open = Description::parse(&text)?.media().any(|media| media.profile().is_rtp() && !media.is_rejected());
+    if open { Ok(text) } else { Err(MediaError::NothingInCommon) }
+}
+
 /// The codec that an answer settles on: the first of its first audio stream that the exchange knows and that is not
 /// telephone events or comfort noise.
 pub fn agreed_codec(answer: &[u8]) -> Option<Codec> {

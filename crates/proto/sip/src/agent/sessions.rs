@@ -188,6 +188,7 @@ impl Agent {
             // An early dialog is replaced only by the side that initiated it.
             Phase::Incoming(_) => Err(ReplaceError::NoMatch),
             Phase::Closing | Phase::Gone => Err(ReplaceError::Terminated),
+            Phase::Outgoing(calling) if calling.cancelled => Err(ReplaceError::Terminated),
             Phase::Outgoing(_) => Ok((session.id, session.owner)),
             Phase::Answered(_) | Phase::Confirming { .. } | Phase::Established { .. } if replaces.early_only => {
                 Err(ReplaceError::Answered)
