@@ -15,6 +15,7 @@ mod change;
 mod early;
 mod incoming;
 mod outgoing;
+mod reason;
 mod refer;
 mod reliable;
 mod snapshot;
@@ -22,6 +23,7 @@ mod timer;
 
 pub(crate) use early::authorize;
 pub use outgoing::{Outgoing, ReliablePolicy};
+pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, write_reason};
 pub use refer::{Refer, Replaces};
 pub use snapshot::SessionSnapshot;
 
@@ -447,45 +449,4 @@ fn part_of<'a>(content_type: &str, body: &'a [u8]) -> Option<&'a [u8]> {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
-}
-
-/// The Q.850 cause of a message's Reason header.
-pub(crate) fn q850_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<u8> {
-    let element =
-        message.elements(HeaderName::Reason).find(|e| e.len() > 5 && e[..5].eq_ignore_ascii_case(b"Q.850"))?;
-    let cause = crate::message::Params(&element[5..]).value("cause")?;
-    cause.parse().ok().filter(|value| (1..=127).contains(value))
-}
-
-/// Why an INVITE was cancelled, as a Q.850 cause: what its Reason says of SIP counts where it says nothing of Q.850.
-pub(crate) fn cancelled_for<B: AsRef<[u8]>>(cancel: &Message<B>) -> Option<u8> {
-    q850_of(cancel).or_else(|| {
-        let is_sip = |element: &&[u8]| element.len() > 3 && element[..3].eq_ignore_ascii_case(b"SIP");
-        let element = cancel.elements(HeaderName::Reason).find(is_sip)?;
-        match crate::message::Params(&element[3..]).value("cause")?.parse().ok()? {
-            //= https://www.rfc-editor.org/rfc/rfc3326#section-3.1
-            // Another one has answered: 200.
-            200..=299 => Some(sx_types::Cause::NON_SELECTED.0),
-            status @ 300..=699 => Some(sx_types::Cause::from_sip_status(status).0),
-            _ => None,
-        }
-    })
-}
-
-/// The value of the Reason header of a CANCEL; empty for none.
-//= https://www.rfc-editor.org/rfc/rfc3326#section-3.1
-// A telephone that is told that the call was completed elsewhere does not list it as missed.
-pub(crate) fn cancel_reason(q850: Option<u8>) -> String {
-    match q850.map(sx_types::Cause) {
-        None => String::new(),
-        Some(sx_types::Cause::NON_SELECTED) => "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned(),
-        Some(cause) => format!("Q.850;cause={};text=\"{}\"", cause.0, cause.text()),
-    }
-}
-
-pub(crate) fn write_reason(writer: &mut Writer, q850: Option<u8>) {
-    if let Some(cause) = q850 {
-        let text = sx_types::Cause(cause).text();
-        writer.header(HeaderName::Reason, format_args!("Q.850;cause={cause};text=\"{text}\""));
-    }
 }
