@@ -109,7 +109,7 @@ impl Calls {
         hunt: &mut Hunt,
         party: &Party,
         leg: LegId,
-        targets: Vec<Address>,
+        targets: &[Address],
     ) {
         let Some(index) = hunt.branch(leg) else { return };
         hunt.branches[index].state = BranchState::Redirected;

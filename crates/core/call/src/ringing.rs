@@ -34,7 +34,7 @@ impl Calls {
             LegEvent::Answered(answer) => return self.answered(call, ringing, leg, answer),
             LegEvent::Redirected { targets } => {
                 let Ringing { caller, hunt } = &mut *ringing;
-                self.hunt_redirected(call, hunt, caller, leg, targets);
+                self.hunt_redirected(call, hunt, caller, leg, &targets);
             }
             LegEvent::Ended(ended) => {
                 let Ringing { caller, hunt } = &mut *ringing;

@@ -167,7 +167,7 @@ impl Calls {
                 (None, _) => Heard::Step(Step::Going),
             },
             LegEvent::Redirected { targets } => {
-                self.hunt_redirected(call, hunt, remaining, leg, targets);
+                self.hunt_redirected(call, hunt, remaining, leg, &targets);
                 Heard::Step(Step::Going)
             }
             LegEvent::Ended(ended) => Heard::Step(self.hunt_ended(call, hunt, remaining, leg, &ended)),
