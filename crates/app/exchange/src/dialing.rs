@@ -1,6 +1,7 @@
 //! From a call's target to addresses, request URI and rules: what has to be looked up before a leg can go out.
 
 use crate::interface::{Output, Unresolved};
+use crate::peers::asked_by;
 use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use sx_bind_sip::{DialTo, Rules};
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
-use sx_leg::{Dial, Ended, EndedBy, LegEvent, Target};
+use sx_leg::{Dial, Ended, EndedBy, LegEvent, Source, Target};
 use sx_sip::agent::{AgentConfig, OutgoingRequest};
 use sx_sip::message::{NameAddr, Scheme, Uri};
 use sx_sip::session::Replaces;
@@ -109,12 +110,12 @@ impl Worker {
                 };
                 self.look_up_uri(now, &uri, then);
             }
-            Target::Place(place) => self.dial_place(now, leg, dial, place),
+            Target::Place { dialog, by } => self.dial_place(now, leg, dial, dialog, by.as_ref()),
         }
     }
 
     /// Goes to the place of a party in a call of another worker: by no network, but from worker to worker.
-    fn dial_place(&mut self, now: Time, leg: LegId, dial: Dial, place: Box<str>) {
+    fn dial_place(&mut self, now: Time, leg: LegId, dial: Dial, place: Box<str>, by: Option<&Source>) {
         let keeper = Replaces::parse(&place).and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag));
         let others = |worker: &u16| *worker < self.settings.workers && *worker != self.settings.worker;
         let Some(worker) = keeper.filter(others) else {
@@ -129,7 +130,7 @@ impl Worker {
         let uri = format!("sip:{}@{}", sx_sip::message::escape_user(&dial.to.user), dial.to.domain).into();
         let rules = self.tables.users.clone();
         let dial = Box::new(dial);
-        let then = Then::Dial { leg, dial, uri, routes: Vec::new(), rules, replaces: Some(place) };
+        let then = Then::Dial { leg, dial, uri, routes: Vec::new(), rules, replaces: Some(asked_by(&place, by)) };
         self.proceed(now, vec![Destination::Flow(flow)], then);
     }
 

@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
+use crate::peers::asker_of;
 use crate::worker::Worker;
 use std::sync::Arc;
 use sx_bind_sip::Rules;
@@ -9,7 +10,6 @@ use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
-use sx_sip::session::Replaces;
 use sx_sip::transaction::Reply;
 use sx_types::{Flow, LinkId};
 
@@ -92,19 +92,6 @@ impl Worker {
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, invite) else { return };
-        if let Some(replaces) = invite.text(HeaderName::Replaces) {
-            //= https://www.rfc-editor.org/rfc/rfc3891#section-3
-            // A dialog that is not there cannot be replaced: 481, and no call to whom the request URI names.
-            let status = match Replaces::parse(replaces) {
-                None => 400,
-                Some(replaces) if self.legs.agent_ref().session_replaced(&replaces).is_none() => 481,
-                Some(_) => 0,
-            };
-            if status != 0 {
-                self.refuse(flow, invite, status, Refusal::Stray, "there is no such dialog to take the place of");
-                return;
-            }
-        }
         if let Some(content_type) = invite.text(HeaderName::ContentType)
             && !invite.body().is_empty()
             && !is_readable(content_type)
@@ -121,7 +108,10 @@ impl Worker {
             return;
         };
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
-            accepted.incoming.to.domain = self.dialled_domain(&uri);
+            accepted.incoming.to.domain = self.tables.dialled_domain(&uri);
+        }
+        if flow.link == LinkId::BETWEEN_WORKERS {
+            accepted.incoming.on_behalf_of = invite.text(HeaderName::Replaces).and_then(asker_of);
         }
         if self.tables.nat_media && flow.link != LinkId::BETWEEN_WORKERS && sx_sip::dialog::is_behind_nat(invite, flow)
         {
@@ -129,16 +119,6 @@ impl Worker {
         }
         let event = LegEvent::Incoming(Box::new(accepted.incoming));
         self.calls.handle_input(now, CallInput::Leg { leg: accepted.leg, event });
-    }
-
-    /// Ours where one of our domains or addresses was dialled; else the host with port and transport, to go on to.
-    pub(crate) fn dialled_domain(&self, uri: &Uri<'_>) -> Box<str> {
-        if let Some(ours) = self.tables.domain_of_host(uri.host.as_str()) {
-            return ours.into();
-        }
-        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
-        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused.

@@ -6,8 +6,9 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
+use sx_leg::{Address, Source};
 use sx_sip::agent::AgentConfig;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Params, Uri, Via};
 use sx_sip::session::Replaces;
 use sx_sip::transaction::Transactions;
 use sx_types::LinkId;
@@ -122,5 +123,52 @@ impl Worker {
             self.registered_through.remove(&at);
             self.outputs.push_back(Output::Peer { worker: at.1, message: PeerMessage::Closed { link } });
         }
+    }
+}
+
+/// The name of a place with who asks for it, as it goes from worker to worker.
+pub(crate) fn asked_by(place: &str, by: Option<&Source>) -> Box<str> {
+    let name = match by {
+        Some(Source::User(user)) => format!("u{user}"),
+        Some(Source::Trunk(trunk)) => format!("t{trunk}"),
+        Some(Source::Exchange) | None => return place.into(),
+    };
+    // Every octet in two digits: whatever a name contains, it stays one token.
+    let digits: String = name.bytes().map(|octet| format!("{octet:02x}")).collect();
+    format!("{place};{BY}={digits}").into()
+}
+
+/// Who asks for a place, from [`asked_by`].
+pub(crate) fn asker_of(replaces: &str) -> Option<Source> {
+    let parameters = replaces.find(';').map(|at| &replaces.as_bytes()[at..])?;
+    let digits = Params(parameters).value(BY)?;
+    let octet = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let name = String::from_utf8((0..digits.len()).step_by(2).map(octet).collect::<Option<_>>()?).ok()?;
+    match name.split_at_checked(1)? {
+        ("t", trunk) => Some(Source::Trunk(trunk.into())),
+        ("u", user) => user.rsplit_once('@').map(|(user, domain)| Source::User(Address::new(user, domain))),
+        _ => None,
+    }
+}
+
+/// The parameter of a Replaces between workers that says who asks.
+const BY: &str = "by";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_a_place_is_told_to_the_other_worker() {
+        let check = |source: Source| {
+            let value = asked_by("id@host;to-tag=1;from-tag=2", Some(&source));
+            assert_eq!(asker_of(&value), Some(source), "{value}");
+            assert!(Replaces::parse(&value).is_some_and(|replaces| &*replaces.from_tag == "2"));
+        };
+        check(Source::User(Address::new("alice;by=tbob", "example.org")));
+        check(Source::User(Address::new("a%40b", "example.org")));
+        check(Source::Trunk("a trunk; with=signs\u{e9}".into()));
+        assert_eq!(asker_of("id@host;to-tag=1;from-tag=2"), None);
+        assert_eq!(asker_of(&asked_by("id@host;to-tag=1;from-tag=2", Some(&Source::Exchange))), None);
     }
 }

@@ -28,10 +28,8 @@ impl Worker {
     //= https://www.rfc-editor.org/rfc/rfc3428#section-7
     pub(crate) fn relay_message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, request) else { return };
-        let mut to = sx_bind_sip::address(&String::from_utf8_lossy(request.request_uri())).unwrap_or_default();
-        if let Some(ours) = self.tables.domain_of_host(&to.domain) {
-            to.domain = ours.into();
-        }
+        let uri = String::from_utf8_lossy(request.request_uri());
+        let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let aor = format!("{}@{}", to.user, to.domain);
         if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
             self.refuse(flow, request, 404, Refusal::UnknownUser, "no such user here");

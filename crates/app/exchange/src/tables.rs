@@ -10,7 +10,9 @@ use sx_route::{
     Rule, SourceFilter,
 };
 use sx_sip::digest::{Algorithm, Credentials};
+use sx_sip::message::Uri;
 use sx_sip::session::ReliablePolicy;
+use sx_types::Codec;
 
 /// What every worker reads and none changes.
 #[derive(Debug)]
@@ -74,13 +76,15 @@ impl Tables {
         };
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers| Access {
+        let access = |mode: MediaMode, transfers, codecs: &[Codec]| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             // Where there is no IPv4, nobody can be offered any.
             ipv6: config.media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
             host: None,
             transfers,
+            exact: config.media.latch == sx_config::LatchMode::Exact,
+            codecs: codecs.into(),
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -90,11 +94,11 @@ impl Tables {
                 .iter()
                 .map(|trunk| sx_route::Trunk {
                     load: load_of(&trunk.name).unwrap_or_default(),
-                    ..route_trunk(trunk, access(trunk.media, trunk.accept_refer), ring_ms_max)
+                    ..route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
                 })
                 .collect(),
             rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
-            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true) },
+            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[]) },
         };
         let routes = match sx_route::Tables::build(definition) {
             Ok(routes) => Some(Arc::new(routes)),
@@ -136,6 +140,16 @@ impl Tables {
         let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let is_ours = ip.is_some_and(|ip| self.addresses.contains(&ip));
         named.or(self.domains.first().filter(|_| is_ours)).map(|domain| &**domain)
+    }
+
+    /// Ours where one of our domains or addresses was dialled; else the host with port and transport, to go on to.
+    pub fn dialled_domain(&self, uri: &Uri<'_>) -> Box<str> {
+        if let Some(ours) = self.domain_of_host(uri.host.as_str()) {
+            return ours.into();
+        }
+        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
+        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
     }
 
     /// Is the domain one of ours?

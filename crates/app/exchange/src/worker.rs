@@ -176,7 +176,8 @@ impl Worker {
                 self.transmit(transmit);
                 quiet = false;
             }
-            while let Some(polled) = self.legs.poll_event() {
+            let tables = self.tables.clone();
+            while let Some(polled) = self.legs.poll_event(&|uri| tables.dialled_domain(uri)) {
                 quiet = false;
                 match polled {
                     Polled::Leg { leg, event } => self.calls.handle_input(now, CallInput::Leg { leg, event }),

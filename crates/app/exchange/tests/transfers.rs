@@ -155,24 +155,87 @@ fn an_attended_transfer_joins_the_two_others() {
     bench.assert_over(2);
 }
 
+/// The Replaces header that names the dialog of the last response with this status to a peer.
+fn replaces(bench: &mut Bench, name: &str, status: u16) -> String {
+    let response = bench.received(name).into_iter().rfind(|m| m.status() == Some(status)).expect("a response");
+    let tag = |name| value(&response, name).split(";tag=").nth(1).expect("a tag").to_owned();
+    let call_id = value(&response, HeaderName::CallId);
+    format!("{call_id};to-tag={};from-tag={}", tag(HeaderName::To), tag(HeaderName::From))
+}
+
+/// Calls with this Replaces header, and with the credentials of a user.
+fn dial_in_place(bench: &mut Bench, name: &str, user: &str, replaces: &str) -> SessionId {
+    let session = bench.dial_with(name, "sip:bob@example.org", |spec| {
+        spec.credentials = Some(driver::credentials(user, driver::PASSWORD));
+        spec.headers = vec![("Replaces".into(), replaces.into()), ("Require".into(), "replaces".into())];
+    });
+    bench.pass_s(1);
+    session
+}
+
+#[test]
+fn a_replaces_that_must_not_be_followed_is_refused() {
+    let check = |bench: &mut Bench, user, replaces: &str, expected: u16| {
+        dial_in_place(bench, "carol", user, replaces);
+        let statuses = bench.statuses("carol", "INVITE");
+        assert_eq!(statuses.last(), Some(&expected), "{replaces}\n{}", bench.ladder());
+        assert!(bench.requests("alice", Method::Bye).is_empty());
+    };
+    let mut bench = three_users();
+    let of_alice = bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    let named = replaces(&mut bench, "alice", 200);
+    check(&mut bench, "carol", &named, 403);
+    check(&mut bench, "alice", &format!("{named};early-only"), 486);
+    check(&mut bench, "alice", &named.replace("from-tag=", "from-tag=x"), 481);
+    check(&mut bench, "alice", "nothing", 400);
+    bench.hang_up("alice", of_alice);
+    bench.pass_s(40);
+    assert_eq!(bench.workers[0].calls(), 0);
+
+    // Alice's dialog is early, and not of the exchange's making.
+    let mut bench = three_users();
+    bench.who("bob").manner = Manner::Rings;
+    bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    let named = replaces(&mut bench, "alice", 180);
+    check(&mut bench, "alice", &named, 481);
+}
+
+#[test]
+fn a_users_other_telephone_takes_the_call_that_rings_on_the_first() {
+    let mut bench = three_users();
+    bench.who("bob").manner = Manner::Rings;
+    let of_alice = bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    let own = bench.who("bob").address;
+    let rings = bench.lines.iter().rfind(|line| line.from == own && line.message().status() == Some(180));
+    let rings = rings.expect("it rings").message();
+    let tag = |name| value(&rings, name).split(";tag=").nth(1).expect("a tag").to_owned();
+    let call_id = value(&rings, HeaderName::CallId);
+    let named = format!("{call_id};to-tag={};from-tag={}", tag(HeaderName::From), tag(HeaderName::To));
+    // Somebody else may not.
+    dial_in_place(&mut bench, "carol", "carol", &named);
+    assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&403));
+    let of_carol = dial_in_place(&mut bench, "carol", "bob", &format!("{named};early-only"));
+    assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!(bench.requests("bob", Method::Cancel).len(), 1);
+    assert_connected(&mut bench, "alice", "carol");
+    bench.hang_up("carol", of_carol);
+    bench.hang_up("alice", of_alice);
+    bench.pass_s(40);
+    assert_eq!(bench.workers[0].calls(), 0);
+}
+
 #[test]
 fn an_invite_with_replaces_takes_the_place_of_the_party_it_names() {
     let mut bench = three_users();
     let of_alice = bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
-    // Carol takes over from Alice: she names the dialog the exchange has with Alice.
-    let answer = bench.received("alice").into_iter().rfind(|m| m.status() == Some(200)).expect("an answer");
-    let tag = |name| value(&answer, name).split(";tag=").nth(1).expect("a tag").to_owned();
-    let replaces = format!(
-        "{};to-tag={};from-tag={}",
-        value(&answer, HeaderName::CallId),
-        tag(HeaderName::To),
-        tag(HeaderName::From)
-    );
-    let of_carol = bench.dial_with("carol", "sip:bob@example.org", |spec| {
-        spec.headers = vec![("Replaces".into(), replaces.into()), ("Require".into(), "replaces".into())];
-    });
-    bench.pass_s(1);
+    let replaces = replaces(&mut bench, "alice", 200);
+    // Alice's other telephone takes over: it names the dialog that the exchange has with the first one.
+    let of_carol = dial_in_place(&mut bench, "carol", "alice", &replaces);
     assert_eq!(bench.statuses("carol", "INVITE").last(), Some(&200), "{}", bench.ladder());
     assert_eq!(bench.requests("alice", Method::Bye).len(), 1, "{}", bench.ladder());
     assert_connected(&mut bench, "bob", "carol");

@@ -2,10 +2,11 @@
 
 mod driver;
 
-use driver::{Bench, Manner, TRUNKS, named, text, uri, value};
+use driver::{Bench, Manner, TRUNKS, body, named, text, uri, value};
 use std::time::Duration;
 use sx_call::Note;
-use sx_sip::message::{HeaderName, Message, Method};
+use sx_media::{Latch, MediaCommand};
+use sx_sip::message::{HeaderName, Message, Method, OwnedMessage};
 
 fn headers(pairs: &[(&str, &str)]) -> Vec<(Box<str>, Box<str>)> {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
@@ -133,7 +134,7 @@ fn neither_side_sees_the_other() {
     let their_call_id = value(&of_east[0], HeaderName::CallId);
     let their_tag = of_east.iter().find_map(|m| m.text(HeaderName::From).and_then(|f| f.split(";tag=").nth(1)));
     let their_tag = their_tag.expect("a tag").to_owned();
-    let check = |messages: &[sx_sip::message::OwnedMessage], foreign: &[&str]| {
+    let check = |messages: &[OwnedMessage], foreign: &[&str]| {
         for message in messages {
             for word in foreign {
                 assert!(!text(message).contains(word), "{word} is in\n{}", text(message));
@@ -338,4 +339,121 @@ fn a_trunk_is_called_at_its_port() {
     assert_eq!(uri(&bench.requests("east", Method::Invite)[0]), "sip:+49123@192.0.2.20:5070");
     bench.hang_up("west", session);
     bench.assert_over(1);
+}
+
+/// Both trunks ring for one number, one after the other.
+fn with_reserve() -> String {
+    TRUNKS.replace("to = [{ trunk = \"east\" }]", "to = [{ trunk = \"east\" }, { trunk = \"south\" }]")
+        + "[[trunk]]\nname = \"south\"\naddresses = [\"sip:192.0.2.30\"]\nsources = [\"192.0.2.30\"]\noptions_interval_s = 0\n"
+}
+
+#[test]
+fn when_every_trunk_fails_the_best_cause_is_told_and_whose_fault_it_was() {
+    for (south, status, reason, warning) in [
+        (Manner::Refuses(500), 500, "Q.850;cause=41", "the called trunk answered 500"),
+        (Manner::Refuses(486), 486, "Q.850;cause=17", "the called trunk answered 486"),
+        (Manner::Dead, 408, "Q.850;cause=", "the called trunk has not answered in time"),
+    ] {
+        let mut bench = two_trunks(&with_reserve(), Manner::Refuses(503));
+        bench.peer("south", "192.0.2.30:5060", south);
+        bench.dial("west", "sip:0123@192.0.2.1");
+        bench.pass_s(40);
+        let told = bench.received("west").into_iter().rfind(|m| m.status().is_some_and(|s| s >= 300)).expect("told");
+        assert_eq!(told.status(), Some(status), "{}", bench.ladder());
+        assert!(value(&told, HeaderName::Reason).starts_with(reason), "{}", text(&told));
+        assert_eq!(named(&told, "Warning"), format!("399 strowger \"{warning}\""));
+    }
+}
+
+#[test]
+fn why_the_caller_gave_up_is_told_to_the_called() {
+    for (said, told) in [
+        (None, "Q.850;cause=16;text=\"Normal call clearing\""),
+        (Some(31), "Q.850;cause=31;text=\"Normal, unspecified\""),
+        // In SIP's own terms on the wire, both ways.
+        (Some(26), "SIP;cause=200;text=\"Call completed elsewhere\""),
+    ] {
+        let mut bench = two_trunks(TRUNKS, Manner::Rings);
+        let session = bench.dial("west", "sip:0123@192.0.2.1");
+        bench.act("west", |peer, now| peer.agent.hangup(now, session, said));
+        let cancel = bench.requests("east", Method::Cancel).remove(0);
+        assert_eq!(value(&cancel, HeaderName::Reason), told);
+    }
+}
+
+/// An offer of the formats with these payload types.
+fn offering(formats: &str) -> bytes::Bytes {
+    let text = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n";
+    format!("{text}m=audio 4000 RTP/AVP {formats}\r\na=rtpmap:101 telephone-event/8000\r\n").into()
+}
+
+fn formats(message: &OwnedMessage) -> String {
+    let body = body(message);
+    let line = body.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("an audio stream");
+    line.split_once(" RTP/AVP ").expect("formats").1.to_owned()
+}
+
+#[test]
+fn a_trunk_is_offered_the_codecs_that_it_is_allowed_and_no_others() {
+    let config = with_east("codecs_allowed = [\"PCMU\", \"telephone-event\"]");
+    let mut bench = two_trunks(&config, Manner::Answers);
+    bench.dial_with("west", "sip:0123@192.0.2.1", |spec| spec.offer = Some(offering("8 0 18 101")));
+    assert_eq!(formats(&bench.requests("east", Method::Invite)[0]), "0 101");
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200));
+    // What it offers is taken out likewise.
+    bench.dial_with("east", "sip:7123@192.0.2.1", |spec| spec.offer = Some(offering("18 0")));
+    assert_eq!(formats(&bench.requests("west", Method::Invite)[0]), "0");
+}
+
+#[test]
+fn where_no_codec_is_left_the_call_is_refused_with_488() {
+    let barred = |config: &str, caller: &'static str, dialled: &str, formats: &str| {
+        let mut bench = two_trunks(config, Manner::Answers);
+        bench.who("west").manner = Manner::Answers;
+        bench.dial_with(caller, dialled, |spec| spec.offer = Some(offering(formats)));
+        bench.pass_s(1);
+        let told = bench.received(caller).into_iter().rfind(|m| m.status() == Some(488));
+        let warning = named(&told.unwrap_or_else(|| panic!("no 488\n{}", bench.ladder())), "Warning");
+        bench.pass_s(40);
+        assert_eq!(bench.workers[0].calls(), 0, "{}", bench.ladder());
+        (bench, warning)
+    };
+    let only_g729 = with_east("codecs_allowed = [\"G729\"]");
+    let (mut bench, warning) = barred(&only_g729, "west", "sip:0123@192.0.2.1", "0 8");
+    assert!(warning.contains("no codec that is offered is allowed here"), "{warning}");
+    assert!(bench.requests("east", Method::Invite).is_empty());
+    let (mut bench, _) = barred(&only_g729, "east", "sip:7123@192.0.2.1", "0 8");
+    assert!(bench.requests("west", Method::Invite).is_empty());
+    // East was offered G.729 and answers with something else.
+    let (mut bench, warning) = barred(&only_g729, "west", "sip:0123@192.0.2.1", "0 18");
+    assert!(warning.contains("without a codec that is allowed"), "{warning}");
+    assert_eq!(bench.requests("east", Method::Bye).len(), 1);
+}
+
+#[test]
+fn a_trunk_that_may_not_have_the_callers_codec_is_passed_over() {
+    let config = with_reserve().replacen(
+        "sources = [\"192.0.2.20\"]\n",
+        "sources = [\"192.0.2.20\"]\ncodecs_allowed = [\"G722\"]\n",
+        1,
+    );
+    let mut bench = two_trunks(&config, Manner::Answers);
+    bench.peer("south", "192.0.2.30:5060", Manner::Answers);
+    bench.dial("west", "sip:0123@192.0.2.1");
+    assert!(bench.requests("east", Method::Invite).is_empty());
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
+}
+
+#[test]
+fn media_is_believed_from_exactly_where_it_was_negotiated_when_that_is_asked_for() {
+    for (latch, expected) in [("exact", Latch::Exact), ("port", Latch::Port)] {
+        let mut bench = two_trunks(&format!("[media]\nlatch = \"{latch}\"\n{TRUNKS}"), Manner::Answers);
+        bench.dial("west", "sip:0123@192.0.2.1");
+        let latches: Vec<_> = bench.media.iter().filter_map(latch_of).collect();
+        assert!(!latches.is_empty() && latches.iter().all(|latch| *latch == expected), "{latches:?}");
+    }
+}
+
+fn latch_of(command: &MediaCommand) -> Option<Latch> {
+    if let MediaCommand::SetRemote { remote, .. } = command { Some(remote.latch) } else { None }
 }

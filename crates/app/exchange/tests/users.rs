@@ -84,7 +84,9 @@ fn of_two_telephones_that_ring_one_answers_and_the_other_is_cancelled() {
     });
     assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200));
     assert_eq!(bench.statuses("alice", "INVITE").iter().filter(|s| **s >= 200 && **s != 407).count(), 1);
-    assert_eq!(bench.requests("bob", Method::Cancel).len(), 1);
+    let cancels = bench.requests("bob", Method::Cancel);
+    assert_eq!(cancels.len(), 1);
+    assert_eq!(named(&cancels[0], "Reason"), "SIP;cause=200;text=\"Call completed elsewhere\"");
     assert_eq!(bench.requests("bob", Method::Ack).len(), 1, "of the 487");
     assert!(bench.requests("desk", Method::Cancel).is_empty());
     bench.hang_up("alice", session);

@@ -5,7 +5,7 @@ use crate::config::AnswerMode;
 use crate::event::PhoneEvent;
 use crate::run::Run;
 use bytes::Bytes;
-use sx_sip::agent::ALLOW;
+use sx_sip::agent::{ALLOW, ReplaceError};
 use sx_sip::message::{HeaderName, Message, Method, NameAddr, Writer};
 use sx_sip::session::{Replaces, description};
 use sx_sip::transaction::Reply;
@@ -84,9 +84,9 @@ impl Run {
     fn call_replaced(&self, invite: &Message<Bytes>) -> Result<bool, u16> {
         let Some(value) = invite.text(HeaderName::Replaces) else { return Ok(false) };
         let replaces = Replaces::parse(value).ok_or(400_u16)?;
-        let replaced = self.agent.session_replaced(&replaces).map(|(_, owner)| owner);
+        let (_, replaced) = self.agent.session_replaced(&replaces).map_err(ReplaceError::status)?;
         match &self.call {
-            Some(call) if Some(call.owner) == replaced => Ok(true),
+            Some(call) if call.owner == replaced => Ok(true),
             _ => Err(481),
         }
     }

@@ -1,15 +1,15 @@
 //! What a session's peer has done, as the call hears it.
 
 use crate::cause;
-use crate::legs::{SipLegs, address};
-use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, Target, TransferRequest};
+use crate::legs::{DomainOf, SipLegs, address};
+use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, TransferRequest};
 use sx_sip::agent::AgentConfig;
 use sx_sip::session::{Description, Refer, SessionEvent};
 use sx_types::{Cause, LegId};
 
 impl SipLegs {
     /// The leg's event; `None` for what concerns SIP alone.
-    pub(crate) fn translate(&mut self, leg: LegId, event: SessionEvent) -> Option<LegEvent> {
+    pub(crate) fn translate(&mut self, leg: LegId, event: SessionEvent, domain_of: DomainOf<'_>) -> Option<LegEvent> {
         Some(match event {
             SessionEvent::Progress { status, description } => self.progress(leg, status, description),
             SessionEvent::Answered { description, response } => {
@@ -24,14 +24,15 @@ impl SipLegs {
                 LegEvent::OfferRefused { cause: Cause::from_sip_status(status), status }
             }
             SessionEvent::OfferConfirmed { description } => LegEvent::OfferConfirmed { media: description.map(media) },
-            SessionEvent::Refer(refer) => self.transfer(refer),
+            SessionEvent::Refer(refer) => self.transfer(refer, domain_of),
             SessionEvent::Report { .. } => return None,
             SessionEvent::Info { content_type, body } => match digit_of(&content_type, &body) {
                 Some((digit, duration_ms)) => LegEvent::Digit { digit, duration_ms },
                 None => LegEvent::Info { content_type, body },
             },
             SessionEvent::Redirected { contacts } => {
-                LegEvent::Redirected { targets: contacts.into_iter().map(Target::Uri).collect() }
+                let named = contacts.iter().filter_map(|uri| address(uri, domain_of));
+                LegEvent::Redirected { targets: named.collect() }
             }
             SessionEvent::Ended(ended) => {
                 self.legs.remove(&leg);
@@ -58,16 +59,16 @@ impl SipLegs {
         LegEvent::Progress(Progress { kind, media })
     }
 
-    fn transfer(&mut self, refer: Refer) -> LegEvent {
+    fn transfer(&mut self, refer: Refer, domain_of: DomainOf<'_>) -> LegEvent {
         let replaced = refer.replaces.and_then(|replaces| match self.agent.session_replaced(&replaces) {
-            Some((_, owner)) => Some(Replaced::Leg(LegId(owner))),
+            Ok((_, owner)) => Some(Replaced::Leg(LegId(owner))),
             // A dialog that is none of ours is nobody's here: its target is called without it.
-            None => {
+            Err(_) => {
                 AgentConfig::worker_of_tag(&replaces.to_tag).map(|_| Replaced::Elsewhere(replaces.to_string().into()))
             }
         });
         LegEvent::TransferAsked(Box::new(TransferRequest {
-            to: address(&refer.to).unwrap_or_default(),
+            to: address(&refer.to, domain_of).unwrap_or_default(),
             replaces: replaced,
             referred_by: refer.referred_by,
         }))

@@ -12,6 +12,7 @@ use sx_sip::agent::{Agent, AgentEvent};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Uri};
 use sx_sip::session::{Outgoing, ReliablePolicy, Replaces, SessionId, SessionSnapshot};
+use sx_sip::transaction::Reply;
 use sx_types::{Cause, Destination, Flow, LegId};
 
 /// What holds for all legs to and from one party: a trunk, or the registered users.
@@ -142,6 +143,13 @@ impl SipLegs {
         source: Source,
         rules: &Arc<Rules>,
     ) -> Option<Accepted> {
+        let replaces = match self.replaced_by(invite) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
+                return None;
+            }
+        };
         let leg = LegId(self.next);
         let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
         self.next += 1;
@@ -153,9 +161,6 @@ impl SipLegs {
         }
         let to = Uri::parse(invite.request_uri()).map(|uri| address_of(&uri)).unwrap_or_default();
         let offer = sx_sip::session::description(invite);
-        let replaces = invite.text(HeaderName::Replaces).and_then(Replaces::parse);
-        let replaces =
-            replaces.and_then(|replaces| self.agent.session_replaced(&replaces)).map(|(_, owner)| LegId(owner));
         let hops = invite.number(HeaderName::MaxForwards).unwrap_or(70);
         let incoming = Incoming {
             from,
@@ -164,10 +169,25 @@ impl SipLegs {
             host: Some(flow.remote.ip()),
             offer,
             replaces,
+            on_behalf_of: None,
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
         };
         Some(Accepted { leg, incoming })
+    }
+
+    /// The leg whose place an INVITE is to take, or the status that refuses it.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    // More than one Replaces, or one that cannot be read, is 400.
+    fn replaced_by<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Result<Option<LegId>, u16> {
+        let mut values = invite.values(HeaderName::Replaces);
+        let Some(value) = values.next() else { return Ok(None) };
+        let only = std::str::from_utf8(value).ok().filter(|_| values.next().is_none());
+        let replaces = only.and_then(Replaces::parse).ok_or(400_u16)?;
+        match self.agent.session_replaced(&replaces) {
+            Ok((_, owner)) => Ok(Some(LegId(owner))),
+            Err(error) => Err(error.status()),
+        }
     }
 
     /// Makes an outgoing leg. `Some` when that was not possible.
@@ -200,8 +220,9 @@ impl SipLegs {
         }
     }
 
-    /// The next thing that happened: on a leg, or to a request outside of a session.
-    pub fn poll_event(&mut self) -> Option<Polled> {
+    /// The next thing that happened: on a leg, or to a request outside of a session. What a peer names to be called
+    /// gets its domain from `domain_of`.
+    pub fn poll_event(&mut self, domain_of: DomainOf<'_>) -> Option<Polled> {
         loop {
             match self.agent.poll_event()? {
                 AgentEvent::Response { owner, response, status } => {
@@ -209,7 +230,7 @@ impl SipLegs {
                 }
                 AgentEvent::Session { owner, event, .. } => {
                     let leg = LegId(owner);
-                    if let Some(event) = self.translate(leg, event) {
+                    if let Some(event) = self.translate(leg, event, domain_of) {
                         return Some(Polled::Leg { leg, event });
                     }
                 }
@@ -262,7 +283,14 @@ pub enum Polled {
     },
 }
 
-/// The address a URI names.
-pub fn address(uri: &str) -> Option<Address> {
-    Uri::parse(uri.as_bytes()).ok().map(|uri| address_of(&uri))
+/// The domain of a URI that is to be called, as the dial plan knows it: ours where it names one of our addresses.
+pub type DomainOf<'a> = &'a dyn Fn(&Uri<'_>) -> Box<str>;
+
+/// The address that a URI names to be called.
+pub fn address(uri: &str, domain_of: DomainOf<'_>) -> Option<Address> {
+    let uri = Uri::parse(uri.as_bytes()).ok()?;
+    let address = address_of(&uri);
+    // A telephone number has no domain.
+    let domain = if address.domain.is_empty() { Box::default() } else { domain_of(&uri) };
+    Some(Address { domain, ..address })
 }

@@ -27,4 +27,4 @@ mod legs;
 
 pub use headers::HeaderRules;
 pub use identity::{AssertedIdentity, IdentityRules};
-pub use legs::{Accepted, DialTo, LegSnapshot, Polled, Rules, SipLegs, address};
+pub use legs::{Accepted, DialTo, DomainOf, LegSnapshot, Polled, Rules, SipLegs, address};

@@ -15,9 +15,12 @@ use sx_route::{Access, Facts, Plan, plan};
 use sx_types::{CallId, Cause, LegId, TraceId};
 
 impl Calls {
-    pub(crate) fn admit(&mut self, leg: LegId, incoming: Incoming) {
+    pub(crate) fn admit(&mut self, leg: LegId, mut incoming: Incoming) {
         if self.legs.contains_key(&leg) {
             self.note(Note::Unexpected { leg, event: name(&LegEvent::Incoming(Box::new(incoming))) });
+            return;
+        }
+        if !self.allow_incoming(leg, &mut incoming) {
             return;
         }
         if let Some(replaced) = incoming.replaces {

@@ -72,7 +72,7 @@ impl Calls {
                 (format!("contact:{uri}").into(), Some(Source::User(planned.to.clone())), None)
             }
             Target::Uri(uri) => (format!("uri:{uri}").into(), None, None),
-            Target::Place(place) => (format!("place:{place}").into(), None, None),
+            Target::Place { dialog, .. } => (format!("place:{dialog}").into(), None, None),
         };
         let at = self.now.as_nanos();
         let attempts = &mut call.body.cdr.attempts;
@@ -117,7 +117,7 @@ impl Calls {
         let offer = match &party.said {
             Some(offer) if !hunt.offerless => Some(
                 offer_for(&call.body, &mut branch.party, offer, relay)
-                    .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?,
+                    .map_err(|error| Failure::new(error.cause(), &error.to_string()))?,
             ),
             _ => None,
         };
@@ -173,6 +173,6 @@ impl Calls {
 fn host_of(target: &Target) -> Option<IpAddr> {
     match target {
         Target::Contact { flow, .. } => flow.map(|flow| flow.remote.ip()),
-        Target::Trunk { .. } | Target::Uri(_) | Target::Place(_) => None,
+        Target::Trunk { .. } | Target::Uri(_) | Target::Place { .. } => None,
     }
 }

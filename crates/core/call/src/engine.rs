@@ -166,7 +166,7 @@ impl Calls {
         call.waiting.push_front((leg, event));
     }
 
-    fn leg_event(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+    pub(crate) fn leg_event(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
         if matches!(event, LegEvent::Ended(_)) {
             call.waiting.retain(|(waiting, _)| *waiting != leg);
             if call.waiting.is_empty() {
@@ -216,7 +216,10 @@ impl Calls {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(mut ringing) => {
                 let step = self.dial_ready(call, &mut ringing.hunt, &ringing.caller);
-                self.ringing_on(call, ringing, step)
+                match self.ringing_on(call, ringing, step) {
+                    State::Ringing(ringing) => self.pick_up_ready(call, ringing),
+                    state => state,
+                }
             }
             State::Joining(joining) if !any_opening(&call.body) => self.join_on(call, joining),
             state => state,
@@ -266,7 +269,7 @@ impl Engine for Calls {
         match input {
             Input::Leg { leg, event: LegEvent::Incoming(incoming) } => self.admit(leg, *incoming),
             Input::Leg { leg, event } => match self.legs.get(&leg).copied() {
-                Some(key) => self.with_call(key, |calls, call| calls.leg_event(call, leg, event)),
+                Some(key) => self.with_call(key, |calls, call| calls.heard(call, leg, event)),
                 // The end of a leg that was never admitted is no surprise.
                 None if matches!(event, LegEvent::Ended(_)) => {}
                 None => self.note(Note::Unexpected { leg, event: name(&event) }),

@@ -1,7 +1,8 @@
 //! Which of several failures the caller is told.
 
+use crate::state::Party;
 use serde::{Deserialize, Serialize};
-use sx_leg::{Ended, EndedBy, Rejection};
+use sx_leg::{Ended, EndedBy, Rejection, Source};
 use sx_types::Cause;
 
 /// Why an attempt, or the whole search, has failed.
@@ -38,6 +39,24 @@ impl Failure {
         Self { cause: ended.cause, status, sentence: Box::default(), by: ended.by, retry_after_s: 0 }
     }
 
+    /// The failure of a target, in a sentence that says whose fault it was.
+    pub(crate) fn of_target(party: &Party, ended: &Ended) -> Self {
+        let who = match &party.source {
+            Some(Source::Trunk(_)) => "the called trunk",
+            Some(Source::User(_) | Source::Exchange) => "the called user's telephone",
+            None => "the called address",
+        };
+        let sentence = match (ended.by, ended.status) {
+            (EndedBy::Peer, 0) => format!("{who} has ended the call"),
+            (EndedBy::Peer, status) => format!("{who} answered {status}"),
+            (EndedBy::Failure, 408) => format!("{who} has not answered in time"),
+            (EndedBy::Failure, _) => format!("{who} could not be reached"),
+            (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
+            (EndedBy::Exchange, _) => String::new(),
+        };
+        Self { sentence: sentence.into(), ..Self::of(ended) }
+    }
+
     /// The status that tells the caller, one way or another.
     pub(crate) fn status_or_mapped(&self) -> u16 {
         if self.status == 0 { self.cause.sip_status() } else { self.status }
@@ -67,6 +86,8 @@ impl Failure {
             486 => 401,
             408 | 480 => 403,
             400..=499 => 402,
+            // A 503 of one target does not mean that we are of no use.
+            503 => 501,
             _ => status / 100 * 100,
         }
     }
@@ -108,7 +129,8 @@ mod tests {
         check(&[480, 486], 486);
         check(&[408, 404], 404);
         check(&[404, 415, 486], 415);
-        check(&[503, 500], 503);
+        check(&[503, 500], 500);
+        check(&[503, 503], 503);
         check(&[401, 503], 403);
         check(&[302], 410);
     }

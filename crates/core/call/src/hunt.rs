@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  stage ──► targets ring ──► one answers ──────────────► the others are cancelled
-//!    ▲            │  one is redirected: its targets ring too
+//!    ▲            │  one redirects: what the dial plan lets it have rings too
 //!    │            └──► all have failed, or rung long enough
 //!    └── the cause allows it ──┴── it does not, or no stage is left ──► the best failure is told
 //! ```
@@ -12,9 +12,10 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Found, Note, Output, QueryId};
 use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, State};
+use std::collections::VecDeque;
 use std::time::Duration;
-use sx_leg::{Ended, Target};
-use sx_route::{Planned, Reason, Way};
+use sx_leg::{Address, Ended, LegCommand, Source, Target};
+use sx_route::{Facts, Plan, Planned, Stage, Way, plan};
 use sx_types::{Cause, LegId};
 
 /// How the search stands.
@@ -46,6 +47,7 @@ impl Calls {
     }
 
     fn try_way(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: Planned) {
+        hunt.asked.push((planned.way.clone(), planned.to.clone()));
         match &planned.way {
             Way::User => {
                 let query = QueryId(self.next_query);
@@ -97,33 +99,75 @@ impl Calls {
         self.hunt_check(call, hunt, party)
     }
 
-    /// A target was told where to go instead: its new targets ring with those that ring already.
+    /// A target has said whom to ask instead: the dial plan says whether and where it may, as if it had called them
+    /// itself. What it may ask for rings with what rings already; a refusal counts as an attempt that has failed.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-26.1.1
+    // Whoever answers 3xx could otherwise spend what only others may spend, and have us call any host it likes.
     pub(crate) fn hunt_redirected(
         &mut self,
         call: &mut Call,
         hunt: &mut Hunt,
         party: &Party,
         leg: LegId,
-        targets: Vec<Target>,
+        targets: &[Address],
     ) {
         let Some(index) = hunt.branch(leg) else { return };
-        let branch = &mut hunt.branches[index];
-        branch.state = BranchState::Redirected;
+        hunt.branches[index].state = BranchState::Redirected;
         if hunt.redirects >= self.settings.redirects_max {
             hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call was redirected more often than is allowed"));
             return;
         }
         hunt.redirects += 1;
-        let branch = &hunt.branches[index].party;
-        let planned = Planned {
-            way: Way::User,
-            to: branch.identity.address.clone(),
-            access: branch.access.clone(),
-            reason: Reason::redirected(),
+        let Some(source) = hunt.branches[index].party.source.clone() else {
+            hunt.failed(Failure::new(Cause(57), "a target outside of the exchange may not redirect a call"));
+            return;
         };
-        for target in targets {
-            self.ring(call, hunt, party, &planned, target);
+        let alone = hunt.branches.len() == 1 && hunt.locating.is_empty();
+        let (mut first, mut later) = (Vec::new(), VecDeque::new());
+        for to in targets.iter().take(usize::from(self.settings.targets_max)) {
+            let mut stages = match self.plan_redirected(hunt, &source, to) {
+                Ok(stages) => stages,
+                Err(failure) => {
+                    hunt.failed(failure);
+                    continue;
+                }
+            };
+            first.extend(stages.pop_front());
+            later.extend(stages);
         }
+        later.append(&mut hunt.stages);
+        hunt.stages = later;
+        let Some(ring_ms_max) = first.iter().map(|stage| stage.ring_ms_max).max() else { return };
+        self.set_alarm(call, Alarm::Ring, Duration::from_millis(u64::from(ring_ms_max)));
+        if alone {
+            // A stage of its own: what has failed before it says nothing of whether there is another one after it.
+            hunt.stage_failure = None;
+            hunt.failover = first[0].failover.clone();
+        }
+        for planned in first.into_iter().flat_map(|stage| stage.ways) {
+            self.try_way(call, hunt, party, planned);
+        }
+    }
+
+    /// What somebody who redirects a call to this address may have tried, without what was tried before.
+    fn plan_redirected(&mut self, hunt: &Hunt, source: &Source, to: &Address) -> Result<VecDeque<Stage>, Failure> {
+        let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
+        let mut route = match plan(&self.tables, &facts) {
+            Plan::Refuse(refusal) => return Err(Failure::new(refusal.cause, &refusal.sentence)),
+            Plan::Ring(route) => route,
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+        // No address is tried twice.
+        for stage in &mut route.stages {
+            stage.ways.retain(|planned| !hunt.asked.iter().any(|(way, to)| *way == planned.way && *to == planned.to));
+        }
+        route.stages.retain(|stage| !stage.ways.is_empty());
+        if route.stages.is_empty() {
+            return Err(Failure::new(Cause::ROUTING_ERROR, "the call was redirected in a circle"));
+        }
+        let ways = route.stages.iter_mut().flat_map(|stage| &mut stage.ways);
+        ways.for_each(|planned| planned.reason = planned.reason.clone().redirected());
+        Ok(route.stages.into())
     }
 
     /// A target's leg is over.
@@ -143,7 +187,7 @@ impl Calls {
         if matches!(branch.state, BranchState::Redirected) {
             return self.hunt_check(call, hunt, party);
         }
-        let failure = Failure::of(ended);
+        let failure = Failure::of_target(&branch.party, ended);
         if failure.is_global() {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
             // A 6xx ends the search: what rings is cancelled and nothing else is tried.
@@ -180,6 +224,10 @@ impl Calls {
         if let Some(index) = hunt.branch(leg) {
             let branch = hunt.branches.remove(index);
             let failure = Failure::portless();
+            if matches!(branch.state, BranchState::Taking) {
+                self.leave(call, &branch.party, LegCommand::Reject(failure.rejection()), failure.cause);
+                return self.hunt_check(call, hunt, party);
+            }
             self.undialled(call, &branch.party, &failure);
             hunt.failed(failure);
         }

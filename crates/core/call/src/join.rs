@@ -11,6 +11,7 @@
 //! is on its way here.
 
 use crate::alarm::Alarm;
+use crate::codecs::allowed;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::interface::Note;
@@ -36,10 +37,13 @@ impl Calls {
         replaced: LegId,
     ) -> State {
         let leg = talking.parties[asker].leg;
-        let Some((other, second)) = self.take_talking(replaced) else {
-            self.say(leg, LegCommand::TransferProgress { status: 481 });
-            self.note(Note::TransferFailed { call: call.body.cdr.call, status: 481 });
-            return State::Talking(talking);
+        let source = talking.parties[asker].source.clone();
+        let taken = self
+            .may_replace(source.as_ref(), replaced)
+            .and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
+        let (other, second) = match taken {
+            Ok(taken) => taken,
+            Err(failure) => return self.transfer_failed(call, talking, leg, failure.status),
         };
         self.say(leg, LegCommand::TransferProgress { status: 100 });
         let Talking { parties: [one, two], .. } = *talking;
@@ -55,6 +59,19 @@ impl Calls {
             step: JoinStep::AskingJoins,
             glares: 0,
         }))
+    }
+
+    /// May somebody take this leg's place? Only as the same user, or from the same trunk, as the one who has it: the
+    /// identifiers of a dialog are no secret that would prove anything.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    // The initiator must be authorised to replace the dialog, as one who has authenticated as the user replaced is.
+    fn may_replace(&self, source: Option<&Source>, replaced: LegId) -> Result<(), Failure> {
+        let call = self.legs.get(&replaced).and_then(|key| self.slots.peek(*key));
+        let party = call.and_then(|call| call.state.party(replaced)).ok_or_else(no_such_place)?;
+        if source.is_some() && party.source.as_ref() == source {
+            return Ok(());
+        }
+        Err(Failure::new(Cause(57), "the place in that call is somebody else's").with_status(403))
     }
 
     /// The call of a leg, when its two parties are connected and nothing is being changed.
@@ -94,12 +111,21 @@ impl Calls {
 
     /// A leg comes in to take the place of another one.
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
-    // A leg that is not in a confirmed dialogue cannot be replaced: 481.
+    // Whose dialog cannot be replaced is told 481.
     pub(crate) fn take_place(&mut self, leg: LegId, incoming: Incoming, replaced: LegId) {
-        let Some((mut call, talking)) = self.take_talking(replaced) else {
-            let failure = Failure::new(Cause(81), "there is no such call to take a place in").with_status(481);
-            self.say(leg, LegCommand::Reject(failure.rejection()));
+        let by = incoming.on_behalf_of.as_ref().unwrap_or(&incoming.source);
+        let allowed = self.may_replace(Some(by), replaced);
+        if allowed.is_ok() && self.rings_as_target(replaced) {
+            self.pick_up(leg, &incoming, replaced);
             return;
+        }
+        let taken = allowed.and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
+        let (mut call, talking) = match taken {
+            Ok(taken) => taken,
+            Err(failure) => {
+                self.say(leg, LegCommand::Reject(failure.rejection()));
+                return;
+            }
         };
         let index = talking.index_of(replaced).unwrap_or(0);
         let Talking { parties: [one, two], .. } = *talking;
@@ -143,7 +169,7 @@ impl Calls {
         let told = match offer_for(&call.body, &mut joining.remaining, &offer, relay) {
             Ok(told) => told,
             Err(error) => {
-                let failure = Failure::new(Cause::INVALID_MESSAGE, &error.to_string());
+                let failure = Failure::new(error.cause(), &error.to_string());
                 return self.join_failed(call, joining, &failure);
             }
         };
@@ -232,7 +258,7 @@ impl Calls {
         let told = match offer_for(&call.body, &mut joining.joins, &offer, relay) {
             Ok(told) => Media::Offer(told),
             Err(error) => {
-                return self.join_failed(call, joining, &Failure::new(Cause::INVALID_MESSAGE, &error.to_string()));
+                return self.join_failed(call, joining, &Failure::new(error.cause(), &error.to_string()));
             }
         };
         joining.remaining.said = Some(offer.clone());
@@ -343,10 +369,15 @@ impl Calls {
             JoinStep::AskingRemaining => self.say(joining.remaining.leg, LegCommand::Offer { media: None }),
             JoinStep::Offering { offer } => {
                 let told = joining.remaining.told.as_ref().filter(|told| told.from == *offer);
-                let media = Some(told.map_or_else(|| offer.clone(), |told| told.text.clone()));
+                let kept = || allowed(&joining.remaining.access, offer).unwrap_or_else(|_| offer.clone());
+                let media = Some(told.map_or_else(kept, |told| told.text.clone()));
                 self.say(joining.remaining.leg, LegCommand::Offer { media });
             }
             JoinStep::Opening { .. } => {}
         }
     }
+}
+
+fn no_such_place() -> Failure {
+    Failure::new(Cause(81), "there is no such call to take a place in").with_status(481)
 }

@@ -38,6 +38,7 @@
 //!     host: None,
 //!     offer: None,
 //!     replaces: None,
+//!     on_behalf_of: None,
 //!     headers: Vec::new(),
 //!     hops_left: 70,
 //! };
@@ -49,6 +50,7 @@
 mod admission;
 mod alarm;
 mod cdr;
+mod codecs;
 mod dial;
 mod ending;
 mod engine;
@@ -56,6 +58,7 @@ mod failure;
 mod hunt;
 mod interface;
 mod join;
+mod pickup;
 mod ports;
 mod ringing;
 mod slots;

@@ -1,6 +1,7 @@
 //! The media ports of a call: opened before they are named in a description, closed with the leg they face.
 
 use crate::alarm::Alarm;
+use crate::codecs::allowed;
 use crate::engine::Calls;
 use crate::interface::Output;
 use crate::state::{Body, Call, Party, Port, PortState, Role, State, Told, relayed};
@@ -36,6 +37,7 @@ impl Undeliverable {
     pub(crate) fn cause(self) -> Cause {
         match self {
             Self::Media(MediaError::Description(_)) => Cause::INVALID_MESSAGE,
+            Self::Media(MediaError::NothingAllowed) => Cause::NOT_IMPLEMENTED,
             Self::Media(_) | Self::TooManyStreams => Cause::INCOMPATIBLE,
         }
     }
@@ -115,7 +117,11 @@ impl Calls {
 
     /// Tells the ports that face a party where it is.
     pub(crate) fn set_remotes(&mut self, body: &Body, party: &Party, description: &Bytes) {
-        let latch = party.nat.map_or(Latch::Port, Latch::Nat);
+        let latch = match party.nat {
+            _ if party.access.exact => Latch::Exact,
+            Some(address) => Latch::Nat(address),
+            None => Latch::Port,
+        };
         for (id, _) in open_of(body, party.leg) {
             let port = body.ports.iter().find(|port| port.id == id);
             let Some(stream) = port.map(|port| usize::from(port.stream)) else { continue };
@@ -252,9 +258,10 @@ fn by_stream(body: &Body, leg: LegId) -> SmallVec<[Option<Opened>; 4]> {
 }
 
 /// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
-pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, MediaError> {
+pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, Undeliverable> {
     let leg = to.leg;
-    tell(to, offer, relay, |session| relay_description(offer, &by_stream(body, leg), session))
+    let kept = allowed(&to.access, offer)?;
+    tell(to, offer, &kept, relay, |session| relay_description(&kept, &by_stream(body, leg), session))
 }
 
 /// An answer as `to`, who made `offer`, is to see it.
@@ -264,20 +271,23 @@ pub(crate) fn answer_for(
     answer: &Bytes,
     offer: &Bytes,
     relay: bool,
-) -> Result<Bytes, MediaError> {
+) -> Result<Bytes, Undeliverable> {
     let leg = to.leg;
-    tell(to, answer, relay, |session| relay_answer(answer, offer, &by_stream(body, leg), session))
+    let kept = allowed(&to.access, answer)?;
+    tell(to, answer, &kept, relay, |session| relay_answer(&kept, offer, &by_stream(body, leg), session))
 }
 
-/// Gives the party the same text again when it is made from the same description, else a new version.
+/// Gives the party the same text again when it is made from the same description, else a new version. `kept`: what of
+/// the description it may be given.
 fn tell(
     to: &mut Party,
     from: &Bytes,
+    kept: &Bytes,
     relay: bool,
     rewrite: impl FnOnce(SessionVersion) -> Result<Bytes, MediaError>,
-) -> Result<Bytes, MediaError> {
+) -> Result<Bytes, Undeliverable> {
     if !relay {
-        return Ok(from.clone());
+        return Ok(kept.clone());
     }
     if let Some(told) = to.told.as_ref().filter(|told| told.from == *from) {
         return Ok(told.text.clone());

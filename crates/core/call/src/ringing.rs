@@ -34,7 +34,7 @@ impl Calls {
             LegEvent::Answered(answer) => return self.answered(call, ringing, leg, answer),
             LegEvent::Redirected { targets } => {
                 let Ringing { caller, hunt } = &mut *ringing;
-                self.hunt_redirected(call, hunt, caller, leg, targets);
+                self.hunt_redirected(call, hunt, caller, leg, &targets);
             }
             LegEvent::Ended(ended) => {
                 let Ringing { caller, hunt } = &mut *ringing;
@@ -54,7 +54,8 @@ impl Calls {
         let leg = ringing.caller.leg;
         match event {
             LegEvent::Ended(ended) => {
-                self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
+                // Why the caller gave up is why the targets stop ringing: one of them may have been called elsewhere as well.
+                self.hunt_cancel(call, &mut ringing.hunt, ended.cause);
                 self.gone(call, &ringing.caller, &ended);
                 let status = if ended.status == 0 { 487 } else { ended.status };
                 return self.finish(call, ended.cause, status, ended.by, "");
@@ -122,7 +123,7 @@ impl Calls {
         }
     }
 
-    fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
+    pub(crate) fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
         let Ringing { caller, hunt } = &mut *ringing;
         let Some(index) = hunt.branch(leg) else { return State::Ringing(ringing) };
         let callee = &mut hunt.branches[index].party;
@@ -216,7 +217,7 @@ impl Calls {
 
 fn deliver_offer(call: &Call, caller: &mut Party, callee: &Party, offer: &Bytes) -> Result<Option<Media>, Failure> {
     let text = offer_for(&call.body, caller, offer, relayed(caller, callee))
-        .map_err(|error| Failure::new(Cause::INVALID_MESSAGE, &error.to_string()))?;
+        .map_err(|error| Failure::new(error.cause(), &error.to_string()))?;
     Ok(Some(Media::Offer(text)))
 }
 

@@ -214,6 +214,11 @@ impl State {
         }
     }
 
+    /// The party of a leg that has not been told to end.
+    pub(crate) fn party(&self, leg: LegId) -> Option<&Party> {
+        self.parties().into_iter().find(|party| party.leg == leg)
+    }
+
     /// Notes that the party of a leg is behind a NAT.
     pub(crate) fn set_nat(&mut self, leg: LegId, address: IpAddr) {
         let nat_of = |party: &mut Party| {

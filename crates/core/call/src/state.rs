@@ -10,9 +10,9 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_leg::{Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_leg::{Address, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
-use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage};
+use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::LegId;
 
 /// A call and what surrounds it in this engine.
@@ -232,6 +232,8 @@ pub(crate) struct Hunt {
     pub failure: Option<Failure>,
     /// The same of the present stage alone.
     pub stage_failure: Option<Failure>,
+    /// Everything that was tried, so that redirections do not go in circles.
+    pub asked: SmallVec<[(Way, Address); 1]>,
     pub tried: u8,
     pub redirects: u8,
     /// The branch whose early media the caller hears.
@@ -263,6 +265,8 @@ pub(crate) enum BranchState {
     Dialled,
     /// It rings.
     Ringing,
+    /// It has come in by itself to take the place of a target, and its ports are being opened.
+    Taking,
     /// It has said where to go instead, and is about to end.
     Redirected,
 }
@@ -276,6 +280,7 @@ impl Hunt {
             branches: SmallVec::new(),
             failure: None,
             stage_failure: None,
+            asked: SmallVec::new(),
             tried: 0,
             redirects: 0,
             early: None,

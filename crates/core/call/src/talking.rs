@@ -13,7 +13,7 @@
 use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::interface::Note;
-use crate::ports::{Readiness, answer_for, offer_for};
+use crate::ports::{Readiness, Undeliverable, answer_for, offer_for};
 use crate::state::{Block, Call, Negotiation, State, Talking, relayed};
 use bytes::Bytes;
 use sx_leg::{LegCommand, LegEvent, Media};
@@ -80,7 +80,7 @@ impl Calls {
                     }
                     Ok(Readiness::Ready) => offer_for(&call.body, &mut talking.parties[1 - by], offer, relay)
                         .map(Some)
-                        .map_err(|_| Cause::INVALID_MESSAGE),
+                        .map_err(Undeliverable::cause),
                     Err(error) => Err(error.cause()),
                 }
             }
@@ -129,10 +129,13 @@ impl Calls {
                     Self::defer(call, Block::Ports, talking.parties[index].leg, event);
                     return;
                 }
-                let Ok(told) = offer_for(&call.body, &mut talking.parties[by], &offer, relay) else {
-                    self.negotiated(call, talking);
-                    self.say(asker, LegCommand::RefuseOffer { cause: Cause::INVALID_MESSAGE, status: 0 });
-                    return;
+                let told = match offer_for(&call.body, &mut talking.parties[by], &offer, relay) {
+                    Ok(told) => told,
+                    Err(error) => {
+                        self.negotiated(call, talking);
+                        self.say(asker, LegCommand::RefuseOffer { cause: error.cause(), status: 0 });
+                        return;
+                    }
                 };
                 talking.parties[index].said = Some(offer.clone());
                 talking.negotiation = Negotiation::Confirming { by, offer };

@@ -96,8 +96,9 @@ impl Calls {
         let access = self.tables.access(&Source::Exchange).clone();
         let planned = Planned { way: Way::User, to, access, reason: Reason::transferred() };
         let mut hunt = Hunt::new(VecDeque::new(), true);
+        let by = talking.parties[asker].source.clone();
         let remaining = &talking.parties[1 - asker];
-        self.ring(call, &mut hunt, remaining, &planned, Target::Place(place));
+        self.ring(call, &mut hunt, remaining, &planned, Target::Place { dialog: place, by });
         self.set_alarm(call, Alarm::Ring, self.settings.offer_wait);
         let step = self.hunt_check(call, &mut hunt, remaining);
         talking.transfer = Some(Transfer { asker, hunt });
@@ -194,7 +195,7 @@ impl Calls {
                 (None, _) => Heard::Step(Step::Going),
             },
             LegEvent::Redirected { targets } => {
-                self.hunt_redirected(call, hunt, remaining, leg, targets);
+                self.hunt_redirected(call, hunt, remaining, leg, &targets);
                 Heard::Step(Step::Going)
             }
             LegEvent::Ended(ended) => Heard::Step(self.hunt_ended(call, hunt, remaining, leg, &ended)),
@@ -220,7 +221,7 @@ impl Calls {
         }
     }
 
-    fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
+    pub(crate) fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
         self.say(asker, LegCommand::TransferProgress { status });
         self.note(Note::TransferFailed { call: call.body.cdr.call, status });
         State::Talking(talking)

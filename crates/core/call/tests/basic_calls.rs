@@ -2,12 +2,12 @@
 
 mod driver;
 
-use driver::{A, B, C, World, answer, offer};
+use driver::{A, B, C, D, World, answer, offer};
 use std::time::Duration;
 use sx_call::{CallRecord, Command, Found, Input, NotAdmitted, Note, Settings};
-use sx_leg::{Address, EndedBy, LegEvent, Source, Target};
+use sx_leg::{Address, EndedBy, LegEvent, Source};
 use sx_route::MediaMode;
-use sx_types::Cause;
+use sx_types::{Cause, LegId};
 
 fn direct() -> World {
     World::new(MediaMode::Direct)
@@ -160,15 +160,81 @@ fn a_redirection_is_followed_and_not_without_end() {
     let mut world = direct();
     world.incoming(A, "300", Some("OA")).forget_lines();
     let mut leg = B;
-    for _ in 0..5 {
-        world.event(leg, LegEvent::Redirected { targets: vec![Target::Uri("sip:x@y".into())] });
-        world.ends(leg, 302);
+    for turn in 1..=5 {
+        redirects(&mut world, leg, &[&format!("30{turn}")]);
         leg.0 += 1;
-        assert_eq!(std::mem::take(&mut world.lines), [format!("out{} dial sip:x@y OA", leg.0 - B.0)]);
+        assert_eq!(std::mem::take(&mut world.lines), [format!("out{turn} dial one/30{turn} OA")]);
     }
-    world.event(leg, LegEvent::Redirected { targets: vec![Target::Uri("sip:x@y".into())] });
-    world.ends(leg, 302).expect(&["a reject 0 25"]);
+    redirects(&mut world, leg, &["306"]).expect(&["a reject 0 25"]);
     assert_eq!(world.the_record().attempts.len(), 6);
+}
+
+fn redirects<'w>(world: &'w mut World, leg: LegId, to: &[&str]) -> &'w mut World {
+    let address = |to: &&str| to.split_once('@').map_or(Address::new(to, "pbx"), |(user, at)| Address::new(user, at));
+    world.event(leg, LegEvent::Redirected { targets: to.iter().map(address).collect() }).ends(leg, 302)
+}
+
+/// Only users may call 9; only trunk two may call 8.
+fn with_rights() -> sx_route::Definition {
+    let mut definition = driver::definition(MediaMode::Direct);
+    let rule = |prefix: &str, source| sx_route::Rule {
+        matches: sx_route::Match::Prefix(prefix.into()),
+        source,
+        ..definition.rules[2].clone()
+    };
+    let more =
+        [rule("9", sx_route::SourceFilter::Users), rule("8", sx_route::SourceFilter::Trunks(vec!["two".into()]))];
+    definition.rules.extend(more);
+    definition
+}
+
+#[test]
+fn a_redirection_reaches_only_what_the_one_who_redirects_may_call() {
+    let check = |dialled: &str, to: &str, expected: &[&str]| {
+        let mut world = World::with(with_rights(), Settings::default());
+        world.incoming(A, dialled, Some("OA"));
+        if !world.queries.is_empty() {
+            world.found(&["sip:bob@192.0.2.9"]);
+        }
+        world.forget_lines();
+        redirects(&mut world, B, &[to]).expect(expected);
+    };
+    // A trunk: neither what only users may call, nor what only another trunk may.
+    check("300", "301", &["out1 dial one/301 OA"]);
+    check("300", "901", &["locate 901@pbx"]);
+    check("300", "801", &["locate 801@pbx"]);
+    // A user of ours: what users may call, and no host of its own choice.
+    check("bob", "901", &["out1 dial one/901 OA"]);
+    check("bob", "bob@evil.example", &["a reject 0 57"]);
+    check("bob", "901@evil.example:5070;transport=tcp", &["a reject 0 57"]);
+}
+
+#[test]
+fn a_redirection_in_a_circle_is_an_attempt_that_failed() {
+    let mut world = direct();
+    world.incoming(A, "300", Some("OA")).forget_lines();
+    redirects(&mut world, B, &["300"]).expect(&["a reject 0 25"]);
+    world.the_record();
+}
+
+#[test]
+fn a_redirection_that_is_refused_leaves_the_next_way_to_be_tried() {
+    let mut world = direct();
+    world.incoming(A, "100", Some("OA")).forget_lines();
+    // Of two addresses one is refused: the other rings, and what its route names after it is tried after it.
+    redirects(&mut world, B, &["", "101"]).expect(&["out1 dial one/101 OA"]);
+    world.ends(C, 503).expect(&["out2 dial two/101 OA"]);
+    world.ends(D, 503).expect(&["out3 dial two/100 OA"]);
+}
+
+#[test]
+fn somebody_outside_redirects_nothing() {
+    let mut definition = driver::definition(MediaMode::Direct);
+    definition.rules[2].destinations[0].kind = sx_route::DestinationKind::Uri("sip:voice@192.0.2.40".into());
+    let mut world = World::with(definition, Settings::default());
+    world.incoming(A, "300", Some("OA")).expect(&["out0 dial sip:voice@192.0.2.40 OA"]);
+    redirects(&mut world, B, &["100"]).expect(&["a reject 0 57"]);
+    world.the_record();
 }
 
 #[test]
@@ -233,13 +299,13 @@ fn a_full_exchange_and_one_that_drains_take_no_new_calls() {
     let mut world =
         World::with(driver::definition(MediaMode::Direct), Settings { calls_max: 1, ..Settings::default() });
     world.incoming(A, "300", Some("OA")).forget_lines();
-    world.incoming(sx_types::LegId(2), "300", Some("OA")).expect(&["b reject 503 42"]);
+    world.incoming(LegId(2), "300", Some("OA")).expect(&["b reject 503 42"]);
     assert!(matches!(world.notes.last(), Some(Note::NotAdmitted { why: NotAdmitted::Full, .. })));
     world.let_end().ends(A, 487).let_end();
     world.command(Command::Drain).forget_lines();
-    world.incoming(sx_types::LegId(3), "300", Some("OA")).expect(&["c reject 503 41"]);
+    world.incoming(LegId(3), "300", Some("OA")).expect(&["c reject 503 41"]);
     world.command(Command::Undrain).let_end();
-    world.incoming(sx_types::LegId(4), "300", Some("OA")).expect(&["out1 dial one/300 OA"]);
+    world.incoming(LegId(4), "300", Some("OA")).expect(&["out1 dial one/300 OA"]);
 }
 
 #[test]
@@ -249,13 +315,13 @@ fn a_trunks_channels_are_counted_both_ways_and_given_back() {
     let mut world = World::with(definition, Settings::default());
     let from_one = |incoming: &mut sx_leg::Incoming| incoming.source = Source::Trunk("one".into());
     world.incoming(A, "300", Some("OA")).answers(B, Some(answer("AB"))).forget_lines();
-    let (b, c, d) = (sx_types::LegId(2), sx_types::LegId(3), sx_types::LegId(4));
+    let (b, c, d) = (LegId(2), LegId(3), LegId(4));
     world.incoming(b, "300", Some("OA")).expect(&["b reject 0 42"]);
     world.incoming_with(c, "bob", Some("OA"), from_one).expect(&["c reject 503 42"]);
     world.ends(A, 0).forget_lines();
     world.incoming(d, "300", Some("OA")).expect(&["d reject 0 42"]);
     world.let_end().forget_lines();
-    world.incoming(sx_types::LegId(5), "300", Some("OA")).expect(&["out1 dial one/300 OA"]);
+    world.incoming(LegId(5), "300", Some("OA")).expect(&["out1 dial one/300 OA"]);
 }
 
 #[test]
@@ -349,7 +415,7 @@ fn legs_that_never_end_are_forgotten_in_the_end() {
 fn what_a_leg_says_out_of_turn_is_noted_and_changes_nothing() {
     let mut world = connected();
     world.event(A, LegEvent::Redirected { targets: Vec::new() }).answers(B, None);
-    world.event(sx_types::LegId(99), LegEvent::Offered { media: None });
+    world.event(LegId(99), LegEvent::Offered { media: None });
     world.event(B, LegEvent::OfferAccepted { media: None }).expect(&[]);
     let unexpected = world.notes.iter().filter(|note| matches!(note, Note::Unexpected { .. })).count();
     assert_eq!(unexpected, 3);

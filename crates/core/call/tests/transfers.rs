@@ -4,7 +4,7 @@ mod driver;
 
 use driver::{A, B, C, World, answer, offer, sdp};
 use sx_call::Note;
-use sx_leg::LegEvent;
+use sx_leg::{Address, Incoming, LegEvent, Source};
 use sx_route::MediaMode;
 use sx_types::{Cause, LegId};
 
@@ -194,6 +194,97 @@ fn a_leg_that_takes_a_place_without_an_offer_is_made_one() {
     world.event(E, LegEvent::Confirmed { media: Some(answer(&carol())) });
     world.expect(&["out0 confirm answer:10.0.0.1:20002 sendrecv"]);
     world.let_end().ends(E, 0);
+    world.the_record();
+}
+
+#[test]
+fn nobody_takes_the_place_of_somebody_else() {
+    for other in [Source::User(Address::new("mallory", "pbx")), Source::Trunk("two".into()), Source::Exchange] {
+        let mut world = connected(MediaMode::Relay);
+        world.incoming_with(E, "300", Some(&carol()), |incoming| {
+            incoming.replaces = Some(A);
+            incoming.source = other;
+        });
+        world.expect(&["b reject 403 57"]).ends(A, 0).expect(&["out0 hangup 16"]);
+        world.ended.push(E);
+        world.the_record();
+    }
+    // Nor does a user take that of the trunk it talks to; the trunk takes its own.
+    let mut world = connected(MediaMode::Relay);
+    world.incoming_with(E, "300", Some(&carol()), |incoming| incoming.replaces = Some(B)).expect(&["b reject 403 57"]);
+    let own = |incoming: &mut Incoming| (incoming.replaces, incoming.source) = (Some(B), Source::Trunk("one".into()));
+    world.incoming_with(LegId(3), "300", Some(&carol()), own).expect(&["a offer 10.0.0.1:20000 sendrecv"]);
+}
+
+#[test]
+fn nobody_sends_its_party_into_the_place_of_somebody_else() {
+    let mut world = connected(MediaMode::Relay);
+    let bob = |incoming: &mut Incoming| incoming.source = Source::User(Address::new("bob", "pbx"));
+    world.incoming_with(E, "300", Some(&alice()), bob).answers(C, Some(answer(&carol()))).forget_lines();
+    world.transfer(A, "301", Some(E)).expect(&["a transfer-progress 403"]);
+    world.ends(A, 0).ends(E, 0);
+    assert_eq!(world.all_records().len(), 2);
+}
+
+/// Alice calls Bob, whose telephone rings.
+fn ringing() -> World {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "bob", Some(&alice())).found(&["sip:bob@192.0.2.2"]).rings(B).forget_lines();
+    world
+}
+
+fn as_bob_in_place_of(leg: LegId) -> impl Fn(&mut Incoming) {
+    move |incoming| (incoming.replaces, incoming.source) = (Some(leg), Source::User(Address::new("bob", "pbx")))
+}
+
+#[test]
+fn a_leg_comes_in_and_takes_the_place_of_one_that_rings() {
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&carol()), as_bob_in_place_of(B)).expect(&[
+        "b answer answer:10.0.0.1:20004 sendrecv",
+        "out0 hangup 26",
+        "a answer answer:10.0.0.1:20000 sendrecv",
+    ]);
+    let pairs: Vec<_> = world.patched.iter().map(|(from, to)| (from.0 & 0xff, to.0 & 0xff)).collect();
+    assert_eq!(pairs, [(0, 2), (2, 0)]);
+    world.event(E, LegEvent::Confirmed { media: None });
+    world.let_end().ends(E, 0).expect(&["a hangup 16"]);
+    let cdr = world.the_record();
+    assert_eq!(cdr.attempts.iter().map(|attempt| attempt.answer.is_some()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn who_has_nothing_in_common_with_the_caller_leaves_the_telephone_ringing() {
+    let other = carol().replace("RTP/AVP 0", "RTP/AVP 9");
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&other), as_bob_in_place_of(B)).expect(&["b reject 0 88"]);
+    world.incoming_with(LegId(3), "300", None, as_bob_in_place_of(B)).expect(&["c reject 0 88"]);
+    world.answers(B, Some(answer(&bob()))).ends(B, 0);
+    world.ended.push(LegId(3));
+    world.ending.retain(|(leg, _)| *leg != LegId(3));
+    world.the_record();
+    // Nor is a caller's own leg, which we have not begun, one to be taken.
+    let mut world = ringing();
+    world.incoming_with(E, "300", Some(&carol()), |incoming| incoming.replaces = Some(A)).expect(&["b reject 481 81"]);
+}
+
+#[test]
+fn a_call_is_not_taken_in_vain_for_ever() {
+    let other = carol().replace("RTP/AVP 0", "RTP/AVP 9");
+    let mut world = ringing();
+    for leg in 2..20 {
+        world.forget_lines().incoming_with(LegId(leg), "300", Some(&other), as_bob_in_place_of(B)).let_end();
+    }
+    world.expect(&["s reject 0 25"]);
+}
+
+#[test]
+fn without_a_port_for_the_one_who_takes_it_the_telephone_rings_on() {
+    let mut world = ringing();
+    world.threads = driver::Threads::Fail;
+    world.incoming_with(E, "300", Some(&carol()), as_bob_in_place_of(B)).expect(&["b reject 503 47"]);
+    world.threads = driver::Threads::Open;
+    world.answers(B, Some(answer(&bob()))).ends(B, 0);
     world.the_record();
 }
 

@@ -1,6 +1,6 @@
 //! What a call asks of a leg.
 
-use crate::{Address, Identity, Media, ProgressKind};
+use crate::{Address, Identity, Media, ProgressKind, Source};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -113,9 +113,13 @@ pub enum Target {
     },
     /// Any address, looked up by the rules of its protocol.
     Uri(Box<str>),
-    /// The place of a party in a call that another worker has, by the name that its protocol gives it (the value of
-    /// SIP `Replaces`).
-    Place(Box<str>),
+    /// The place of a party in a call that another worker has.
+    Place {
+        /// The name that its protocol gives it (the value of SIP `Replaces`).
+        dialog: Box<str>,
+        /// Who asks for it; `None` for nobody who may.
+        by: Option<Source>,
+    },
 }
 
 /// The refusal of an incoming leg.

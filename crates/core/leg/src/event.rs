@@ -1,6 +1,6 @@
 //! What a leg tells its call.
 
-use crate::{Address, Header, Identity, Media, ProgressKind, Target};
+use crate::{Address, Header, Identity, Media, ProgressKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -63,8 +63,8 @@ pub enum LegEvent {
     },
     /// An outgoing leg was told to go elsewhere (SIP 3xx); the leg is over and `Ended` follows.
     Redirected {
-        /// Where to, best first.
-        targets: Vec<Target>,
+        /// Whom to ask instead, best first. These are wishes: whoever hears them asks the dial plan.
+        targets: Vec<Address>,
     },
     /// The leg is over. Nothing follows.
     Ended(Ended),
@@ -85,6 +85,8 @@ pub struct Incoming {
     pub offer: Option<Bytes>,
     /// This leg takes the place of that one, whose call it joins (SIP `Replaces`).
     pub replaces: Option<LegId>,
+    /// Who asks for that place, when the leg comes from another worker on behalf of somebody there.
+    pub on_behalf_of: Option<Source>,
     /// Headers that are passed on to the other leg as they are.
     pub headers: Vec<Header>,
     /// The caller lets only so many exchanges pass it on (SIP `Max-Forwards`).

@@ -16,6 +16,12 @@ pub enum MediaError {
         /// Streams of the offer.
         offered: usize,
     },
+    /// No stream has a codec that the party on one side or the other may be given. Our configuration has it so.
+    #[error("no codec that is offered is allowed here")]
+    NothingAllowed,
+    /// Two parties that have both made an offer have no codec that both can take. Nobody's fault.
+    #[error("the two parties have no codec in common")]
+    NothingInCommon,
     /// The party gives no address for a stream. Its fault; packets for it cannot be sent.
     #[error("the peer gives no address for stream {stream}")]
     NoAddress {

@@ -1,9 +1,10 @@
 //! What a party's description says of its streams.
 
 use crate::{Latch, MediaError, Remote, TrafficClass};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use sx_sdp::{Chosen, Description, Direction, Media, MediaKind, Profile};
+use sx_sdp::{Chosen, Description, Direction, Format, Media, MediaKind, Profile};
 use sx_types::{Codec, PayloadType};
 
 /// One stream of a description, as far as the plan of a call depends on it.
@@ -109,6 +110,51 @@ pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Rem
     // An address of zeros says that neither RTP nor RTCP is to be sent.
     let reachable = !connection.is_unspecified();
     Ok(Remote { rtp, rtcp, latch, receives: direction.receives() && reachable, sends: direction.sends() && reachable })
+}
+
+/// The description with these codecs alone, known by their names. A stream that has none of them left is refused; one
+/// that is not RTP stays as it is.
+///
+/// # Errors
+/// [`MediaError::Description`] when it cannot be read; [`MediaError::NothingAllowed`] when it had streams and every one
+/// is refused now.
+pub fn allow_codecs(description: &Bytes, allowed: &[Codec]) -> Result<Bytes, MediaError> {
+    let parsed = Description::parse(description)?;
+    let is_allowed = |format: &Format<'_>| format.codec.is_some_and(|codec| allowed.contains(&codec));
+    // What needs no change keeps its bytes, by which a description is known to be the same.
+    let all = |media: Media<'_, '_>| !media.profile().is_rtp() || media.codecs().all(|format| is_allowed(&format));
+    if parsed.media().all(all) {
+        return Ok(description.clone());
+    }
+    let text = Bytes::from(parsed.retain_codecs(|_, format| is_allowed(format)));
+    let open = |description: &Description<'_>| description.media().any(|media| !media.is_rejected());
+    if open(&parsed) && !open(&Description::parse(&text)?) {
+        return Err(MediaError::NothingAllowed);
+    }
+    Ok(text)
+}
+
+/// A description as the answer to an offer that its party has not seen: of each stream the codecs that both have, under
+/// the payload types of the description. A stream that has none, or is of another kind, is refused.
+///
+/// # Errors
+/// [`MediaError::Description`] when one of them cannot be read; [`MediaError::TooManyAnswered`] when the description has
+/// more streams than the offer; [`MediaError::NothingInCommon`] when every stream is refused.
+pub fn answer_from(description: &Bytes, offer: &Bytes) -> Result<Bytes, MediaError> {
+    let (ours, asked) = (Description::parse(description)?, Description::parse(offer)?);
+    let (answered, offered) = (ours.media().len(), asked.media().len());
+    if answered > offered {
+        return Err(MediaError::TooManyAnswered { answered, offered });
+    }
+    let text = ours.retain_codecs(|stream, format| {
+        let pair = ours.media_at(stream).zip(asked.media_at(stream));
+        let pair = pair.filter(|(media, asked)| media.kind() == asked.kind() && !asked.is_rejected());
+        let same = |theirs: Format<'_>| theirs.codec == format.codec && theirs.clock_hz == format.clock_hz;
+        format.codec.is_some() && pair.is_some_and(|(_, asked)| asked.codecs().any(same))
+    });
+    let text = Bytes::from(text);
+    let open = Description::parse(&text)?.media().any(|media| media.profile().is_rtp() && !media.is_rejected());
+    if open { Ok(text) } else { Err(MediaError::NothingInCommon) }
 }
 
 /// The codec that an answer settles on: the first of its first audio stream that the exchange knows and that is not

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sx_media::{
     Direction, Latch, MediaError, MediaKind, Opened, PortId, Profile, SessionVersion, TrafficClass, agreed_codec,
-    relay_answer, relay_description, remote, streams, try_remote,
+    allow_codecs, relay_answer, relay_description, remote, streams, try_remote,
 };
 use sx_sdp::{Description, ParseError};
 use sx_types::{Codec, PayloadType};
@@ -251,4 +251,23 @@ proptest! {
             prop_assert!(answered.is_rejected() || answered.rtcp_mux() == asked.rtcp_mux());
         }
     }
+}
+
+#[test]
+fn codecs_that_are_not_allowed_go_and_a_stream_without_any_is_refused() {
+    let check = |rest: &str, expected: Result<&str, MediaError>| {
+        let text = allow_codecs(&party(rest).into(), &[Codec::Pcma, Codec::TelephoneEvent]);
+        let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert_eq!(text, expected.map(party));
+    };
+    check(
+        "m=audio 4 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\nm=video 6 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
+        Ok(
+            "m=audio 4 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
+        ),
+    );
+    check("m=audio 4 RTP/AVP 8\r\n", Ok("m=audio 4 RTP/AVP 8\r\n"));
+    check("m=image 4 udptl t38\r\n", Ok("m=image 4 udptl t38\r\n"));
+    check("m=audio 0 RTP/AVP 0\r\n", Ok("m=audio 0 RTP/AVP 0\r\n"));
+    check("m=audio 4 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n", Err(MediaError::NothingAllowed));
 }

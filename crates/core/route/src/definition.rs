@@ -4,7 +4,7 @@ use crate::{Pattern, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::Cause;
+use sx_types::{Cause, Codec};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -65,6 +65,10 @@ pub struct Access {
     pub host: Option<IpAddr>,
     /// The party may ask that calls be transferred.
     pub transfers: bool,
+    /// Only media from exactly where the party has said it sends from is believed, whatever NAT it is behind.
+    pub exact: bool,
+    /// What may be offered to the party and taken from it; empty for any.
+    pub codecs: Arc<[Codec]>,
 }
 
 /// Does media pass through the exchange?
@@ -194,7 +198,15 @@ impl Default for DefaultsForUsers {
 
 impl Default for Access {
     fn default() -> Self {
-        Self { mode: MediaMode::Relay, interface: Arc::from("default"), ipv6: false, host: None, transfers: true }
+        Self {
+            mode: MediaMode::Relay,
+            interface: Arc::from("default"),
+            ipv6: false,
+            host: None,
+            transfers: true,
+            exact: false,
+            codecs: Arc::from([]),
+        }
     }
 }
 

@@ -118,9 +118,10 @@ pub enum Why {
 }
 
 impl Reason {
-    /// The reason of a destination that a target has named.
-    pub fn redirected() -> Self {
-        Self { rule: None, why: Why::Redirected }
+    /// The same rule, for a destination that a target has named.
+    #[must_use]
+    pub fn redirected(self) -> Self {
+        Self { why: Why::Redirected, ..self }
     }
 
     /// The reason of a destination that somebody who transfers a call has named.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sx_sip::agent::Disposition;
 use sx_sip::message::{HeaderName, Method};
 use sx_sip::session::{Ended, EndedBy, SessionEvent};
-use wire::{Alone, BOB, address, in_dialog, labels, our_tag, request, respond, value};
+use sx_types::Cause;
+use wire::{Alone, BOB, address, in_dialog, labels, our_tag, outgoing, request, respond, value};
 
 const CONTACT: &str = "Contact: <sip:bob@192.0.2.2:5060>\r\n";
 
@@ -22,9 +23,65 @@ fn answered(invite_lines: &str, remote: &str) -> (Alone, String) {
 }
 
 #[test]
+fn an_invite_that_gets_no_final_response_is_cancelled_in_time() {
+    for (status, cause) in [(100, Cause::TIMER_EXPIRY), (180, Cause::NO_ANSWER)] {
+        let mut alone = Alone::new();
+        let spec = outgoing(&mut alone.agent);
+        alone.agent.dial(alone.now, 1, spec).expect("accepted");
+        let invite = alone.sent_one();
+        alone.pass(Duration::from_secs(1));
+        alone.sent();
+        let tag = if status == 100 { "" } else { "bobs" };
+        alone.receive(&respond(&invite, status, tag, "", ""));
+        alone.pass(Duration::from_secs(100));
+        // A further one does not start the time again.
+        alone.receive(&respond(&invite, status, tag, "", ""));
+        alone.events();
+        alone.pass(Duration::from_secs(79));
+        assert_eq!(labels(&alone.sent()), Vec::<String>::new());
+        alone.pass(Duration::from_secs(1));
+        let cancel = alone.sent_one();
+        assert_eq!(cancel.method(), Some(Method::Cancel));
+        assert!(value(&cancel, HeaderName::Reason).starts_with(&format!("Q.850;cause={}", cause.0)));
+        let ended = Ended { status: 408, q850: Some(cause.0), by: EndedBy::Failure };
+        assert!(matches!(alone.events()[..], [SessionEvent::Ended(end)] if end == ended));
+    }
+}
+
+#[test]
+fn an_invite_that_is_answered_is_not_cancelled_later() {
+    let mut alone = Alone::new();
+    let spec = outgoing(&mut alone.agent);
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let invite = alone.sent_one();
+    alone.receive(&respond(&invite, 180, "bobs", "", ""));
+    alone.receive(&respond(&invite, 200, "bobs", CONTACT, "answer"));
+    alone.pass(Duration::from_secs(200));
+    assert_eq!(labels(&alone.sent()), ["ACK"]);
+}
+
+#[test]
+fn a_request_that_comes_by_two_ways_is_one_call_and_a_482() {
+    let mut alone = Alone::new();
+    let session = alone.invited(BOB, &request("INVITE", "one", 1, "", ""));
+    alone.sent();
+    let by_another_way = request("INVITE", "two", 1, "", "");
+    assert_eq!(alone.receive(&by_another_way), Disposition::Handled);
+    assert_eq!(labels(&alone.sent()), ["482"]);
+    // The first way is none the worse for it, and another request of the same caller is another one.
+    assert_eq!(alone.receive(&request("INVITE", "three", 2, "", "")), Disposition::Request);
+    alone.agent.reject(alone.now, session, 486, "", &|_| {});
+    assert_eq!(labels(&alone.sent()), ["486"]);
+    // When the transaction is over, so is what it remembers.
+    alone.pass(Duration::from_secs(40));
+    alone.sent();
+    assert_eq!(alone.receive(&by_another_way), Disposition::Request);
+}
+
+#[test]
 fn an_answer_from_a_second_branch_is_acknowledged_and_hung_up() {
     let mut alone = Alone::new();
-    let spec = wire::outgoing(&mut alone.agent);
+    let spec = outgoing(&mut alone.agent);
     alone.agent.dial(alone.now, 1, spec).expect("accepted");
     let invite = alone.sent_one();
     alone.receive(&respond(&invite, 200, "first", CONTACT, "answer"));
@@ -50,7 +107,7 @@ fn an_answer_from_a_second_branch_is_acknowledged_and_hung_up() {
 #[test]
 fn a_second_branch_that_never_answers_its_bye_does_not_end_the_first() {
     let mut alone = Alone::new();
-    let mut spec = wire::outgoing(&mut alone.agent);
+    let mut spec = outgoing(&mut alone.agent);
     spec.session_timer = false;
     alone.agent.dial(alone.now, 1, spec).expect("accepted");
     let invite = alone.sent_one();
@@ -64,7 +121,7 @@ fn a_second_branch_that_never_answers_its_bye_does_not_end_the_first() {
 #[test]
 fn a_422_is_tried_again_with_the_interval_it_asks_for() {
     let mut alone = Alone::new();
-    let spec = wire::outgoing(&mut alone.agent);
+    let spec = outgoing(&mut alone.agent);
     alone.agent.dial(alone.now, 1, spec).expect("accepted");
     let first = alone.sent_one();
     alone.receive(&respond(&first, 422, "b", "Min-SE: 3600\r\n", ""));
@@ -85,7 +142,7 @@ fn a_challenge_is_answered_once() {
         (407, "Proxy-Authenticate", HeaderName::ProxyAuthorization),
     ] {
         let mut alone = Alone::new();
-        let mut spec = wire::outgoing(&mut alone.agent);
+        let mut spec = outgoing(&mut alone.agent);
         spec.credentials = Some(wire::credentials());
         alone.agent.dial(alone.now, 1, spec).expect("accepted");
         let first = alone.sent_one();
@@ -108,7 +165,7 @@ fn a_challenge_is_answered_once() {
 #[test]
 fn a_challenge_nobody_has_credentials_for_ends_the_call() {
     let mut alone = Alone::new();
-    let spec = wire::outgoing(&mut alone.agent);
+    let spec = outgoing(&mut alone.agent);
     alone.agent.dial(alone.now, 1, spec).expect("accepted");
     let first = alone.sent_one();
     alone.receive(&respond(&first, 407, "b", "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", ""));
@@ -119,7 +176,7 @@ fn a_challenge_nobody_has_credentials_for_ends_the_call() {
 #[test]
 fn a_reliable_response_that_comes_again_or_out_of_order_is_discarded() {
     let mut alone = Alone::new();
-    let spec = wire::outgoing(&mut alone.agent);
+    let spec = outgoing(&mut alone.agent);
     alone.agent.dial(alone.now, 1, spec).expect("accepted");
     let invite = alone.sent_one();
     let reliable = |rseq: u32| {

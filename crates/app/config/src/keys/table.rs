@@ -51,7 +51,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("sip.t4_ms", number(100, 60_000, "ms"), Is("5000"), "How long a message lives in the network (T4)."),
     key("sip.coalesce_us", number(0, 5_000, "µs"), Is("500"), "A worker to which more than one message comes in this time reads its sockets in turns so far apart, so that one wake-up serves several; each may wait that long, and twice as long while there is no call. 0 reads at once."),
     key("sip.trying_ms", number(0, 200, "ms"), Is("200"), "A 100 Trying goes out when nothing else was sent by then; 0 means at once."),
-    key("sip.invite_timeout_s", number(10, 3_600, "s"), Is("180"), "How long an INVITE may stay without a final response (timer C)."),
+    key("sip.invite_timeout_s", number(10, 3_600, "s"), Is("180"), "How long an INVITE that was answered provisionally may stay without a final response (timer C); it is cancelled then."),
     key("sip.ring_timeout_s", number(1, 3_600, "s"), Is("60"), "How long a destination may ring when its route says nothing else; no longer than `sip.invite_timeout_s`."),
     limit("sip.message_bytes_max", number(1_500, 65_535, "bytes"), Is("65535"), "The longest message taken.", "strowger_net_dropped_total{kind=\"too_long\"}"),
     key("sip.udp_request_bytes_max", number(500, 65_507, "bytes"), Is("1300"), "The longest request sent over UDP; longer ones go over TCP (RFC 3261, section 18.1.1)."),

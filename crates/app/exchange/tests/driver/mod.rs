@@ -5,7 +5,7 @@ mod peer;
 mod seen;
 mod text;
 
-pub use peer::{Manner, Peer, Scripted, sdp};
+pub use peer::{Manner, Peer, Scripted, credentials, sdp};
 pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
 
 use bytes::Bytes;

@@ -27,6 +27,8 @@ pub enum Manner {
     Early,
     /// Refuses.
     Refuses(u16),
+    /// Sends the caller to this URI.
+    Redirects(&'static str),
     /// Is not there: nothing reaches it.
     Dead,
 }
@@ -230,6 +232,12 @@ impl Peer {
                 self.agent.answer(now, session, Some(description), &[]);
             }
             Manner::Early => self.agent.progress(now, session, 183, Some(description)),
+            Manner::Redirects(uri) => {
+                let contact = |writer: &mut Writer| {
+                    writer.raw_header(b"Contact", format!("<{uri}>").as_bytes());
+                };
+                self.agent.reject(now, session, 302, "", &contact);
+            }
             Manner::Refuses(status) => self.agent.reject(now, session, status, "", &|_| {}),
         }
     }

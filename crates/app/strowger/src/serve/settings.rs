@@ -22,7 +22,8 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
                 t2: config.sip.t2,
                 t4: config.sip.t4,
                 trying: config.sip.trying,
-                ringing: config.sip.invite_timeout,
+                // A session gives an attempt up by then; this is for what no session waits for any more.
+                ringing: config.sip.invite_timeout + config.sip.t1 * 64,
                 // A call may ring at many places, one after the other.
                 unanswered: config.sip.invite_timeout * 20,
             },
@@ -31,6 +32,7 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
             min_se_s: seconds(config.sip.min_se),
             // Two legs a call, and as many again for those that are being hung up.
             sessions_max: config.sip.calls_max.saturating_mul(4),
+            invite_timeout: config.sip.invite_timeout,
             ..AgentConfig::default()
         },
         calls: sx_call::Settings {

@@ -153,6 +153,7 @@ impl World {
             host: None,
             offer: offer.map(text),
             replaces: None,
+            on_behalf_of: None,
             headers: Vec::new(),
             hops_left: 70,
         };
@@ -376,7 +377,7 @@ fn line(command: &LegCommand) -> String {
         LegCommand::Dial(dial) => {
             let target = match &dial.target {
                 Target::Trunk { trunk, user } => format!("{trunk}/{user}"),
-                Target::Contact { uri, .. } | Target::Uri(uri) | Target::Place(uri) => uri.to_string(),
+                Target::Contact { uri, .. } | Target::Uri(uri) | Target::Place { dialog: uri, .. } => uri.to_string(),
             };
             format!("dial {target} {}", dial.offer.as_ref().map_or("nothing".to_owned(), short))
         }

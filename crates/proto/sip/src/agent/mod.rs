@@ -13,7 +13,7 @@ mod sessions;
 mod tests;
 
 pub use request::{OutgoingRequest, RequestId};
-pub use sessions::AcceptError;
+pub use sessions::{AcceptError, ReplaceError};
 
 use crate::local::Locals;
 use crate::message::{Defect, HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
@@ -23,6 +23,7 @@ use crate::transaction::{
 };
 use request::Requests;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use sx_engine::{Arena, Key, Rng, Time, TimerId, Wheel};
 use sx_types::{Flow, Ticket};
 
@@ -39,6 +40,8 @@ pub struct AgentConfig {
     pub worker: u16,
     /// Transaction timers.
     pub timers: Timers,
+    /// How long an INVITE of ours may go without a final response after a provisional one.
+    pub invite_timeout: Duration,
     /// The value of User-Agent and Server.
     pub user_agent: Box<str>,
     /// The value of Allow.
@@ -56,6 +59,7 @@ impl Default for AgentConfig {
         Self {
             worker: 0,
             timers: Timers::default(),
+            invite_timeout: Duration::from_secs(180),
             user_agent: "strowger".into(),
             allow: ALLOW,
             session_expires_s: 1_800,
@@ -265,6 +269,10 @@ impl Agent {
                 Disposition::Handled
             }
             RequestMatch::New if to_tag(request).is_some() => self.receive_in_dialog(now, flow, method, request),
+            RequestMatch::New if self.core.transactions.is_merged(request) => {
+                self.reply(flow, request, Reply { status: 482, ..Reply::default() });
+                Disposition::Handled
+            }
             RequestMatch::New => Disposition::Request,
         }
     }

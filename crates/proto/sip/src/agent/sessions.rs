@@ -31,6 +31,32 @@ pub enum AcceptError {
     NoDestination,
 }
 
+/// The dialog that a Replaces header names is not one to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplaceError {
+    /// There is no such dialog, or it is early and the peer's: 481.
+    #[error("there is no such dialog to replace")]
+    NoMatch,
+    /// It is answered, and only an early one was to be replaced: 486.
+    #[error("the dialog is answered already")]
+    Answered,
+    /// It is over: 603.
+    #[error("the dialog is over")]
+    Terminated,
+}
+
+impl ReplaceError {
+    /// The status that refuses the INVITE.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NoMatch => 481,
+            Self::Answered => 486,
+            Self::Terminated => 603,
+        }
+    }
+}
+
 impl Agent {
     /// Makes an INVITE that [`receive`](Self::receive) handed back into a session. One that cannot be is answered.
     pub fn accept<B: AsRef<[u8]>>(
@@ -145,15 +171,30 @@ impl Agent {
         self.with(id, |session, core| session.info(core, now, content_type, body));
     }
 
-    /// The session a Replaces header names.
+    /// The session a Replaces header names, and its owner.
+    ///
+    /// # Errors
+    /// Why its place cannot be taken, with the status that says so.
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
-    pub fn session_replaced(&self, replaces: &Replaces) -> Option<(SessionId, u64)> {
-        let id = self.core.session_of_tag(&replaces.to_tag).or_else(|| self.restored.get(&replaces.to_tag).copied())?;
-        let session = self.sessions.get(id.0)?;
-        let dialog = &session.dialog;
-        let same = dialog.call_id == replaces.call_id && dialog.remote_tag() == Some(&replaces.from_tag);
-        let early = !matches!(session.phase, Phase::Established { .. });
-        (same && (early || !replaces.early_only)).then_some((id, session.owner))
+    pub fn session_replaced(&self, replaces: &Replaces) -> Result<(SessionId, u64), ReplaceError> {
+        let tag = &replaces.to_tag;
+        let id = self.core.session_of_tag(tag).or_else(|| self.restored.get(tag).copied());
+        let session = id.and_then(|id| self.sessions.get(id.0)).filter(|session| session.is_named_by(replaces));
+        let session = session.ok_or(ReplaceError::NoMatch)?;
+        match &session.phase {
+            //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+            // An early dialog is replaced only by the side that initiated it.
+            Phase::Incoming(_) => Err(ReplaceError::NoMatch),
+            Phase::Closing | Phase::Gone => Err(ReplaceError::Terminated),
+            Phase::Outgoing(calling) if calling.cancelled => Err(ReplaceError::Terminated),
+            Phase::Outgoing(_) => Ok((session.id, session.owner)),
+            Phase::Answered(_) | Phase::Confirming { .. } | Phase::Established { .. } if replaces.early_only => {
+                Err(ReplaceError::Answered)
+            }
+            Phase::Answered(_) | Phase::Confirming { .. } | Phase::Established { .. } => {
+                Ok((session.id, session.owner))
+            }
+        }
     }
 
     /// An established session as a value.
@@ -172,6 +213,16 @@ impl Agent {
 }
 
 impl Session {
+    /// Has a Replaces header the names of this dialog, or of an early one of our INVITE?
+    fn is_named_by(&self, replaces: &Replaces) -> bool {
+        let from_tag = &*replaces.from_tag;
+        let tagged = match &self.phase {
+            Phase::Outgoing(calling) => calling.tags.iter().any(|tag| **tag == *from_tag),
+            _ => self.dialog.remote_tag() == Some(from_tag),
+        };
+        tagged && self.dialog.call_id == replaces.call_id
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self.phase, Phase::Gone)
     }

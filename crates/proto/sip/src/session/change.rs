@@ -87,7 +87,7 @@ impl Session {
             Change::Received(received) => {
                 core.transactions.respond(received.server, &Reply { status: 487, ..Reply::default() }, now);
             }
-            Change::Sent(sent) => core.transactions.cancel(sent.client, now),
+            Change::Sent(sent) => core.transactions.cancel(sent.client, "", now),
             Change::Confirming { seq, challenges } => {
                 self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
             }

@@ -2,7 +2,8 @@
 
 use super::outgoing::Outgoing;
 use super::{
-    Abilities, Acknowledged, Description, Ended, EndedBy, Phase, Session, SessionEvent, description_of, q850_of,
+    Abilities, Acknowledged, Description, Ended, EndedBy, Phase, Session, SessionEvent, SessionTimer, cancel_reason,
+    description_of, q850_of,
 };
 use crate::agent::Core;
 use crate::challenges::Challenges;
@@ -10,7 +11,8 @@ use crate::dialog::{RequestPart, contact_value};
 use crate::message::{HeaderName, Message, Method, NameAddr, Writer, elements};
 use crate::transaction::{ClientId, ClientRequest};
 use bytes::Bytes;
-use sx_engine::Time;
+use sx_engine::{Time, TimerId};
+use sx_types::Cause;
 
 /// An INVITE of ours that has no final response.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Calling {
     pub raised: u8,
     /// It was cancelled, and its owner was told that it is over.
     pub cancelled: bool,
+    /// Set from the first provisional response on: the final one must come before it.
+    pub timer: TimerId,
+    /// The tags of its early dialogs.
+    pub tags: Vec<Box<str>>,
     /// The last RSeq seen of each early dialog, by remote tag.
     pub acknowledged: Vec<(Box<str>, u32)>,
     /// Session-Expires and Min-SE, in seconds.
@@ -55,6 +61,15 @@ impl Session {
         response: &Message<B>,
     ) {
         let status = response.status().unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+        // Timer C: a provisional response ends the transaction's own timers, and this one takes their place.
+        if let Phase::Outgoing(calling) = &mut self.phase
+            && status < 200
+            && !calling.cancelled
+            && calling.timer == TimerId::NONE
+        {
+            calling.timer = core.set_timer(now + core.config.invite_timeout, self.id, SessionTimer::Invite);
+        }
         match (&mut self.phase, status) {
             (Phase::Outgoing(_), 100) => {}
             (Phase::Outgoing(calling), 101..=199) if !calling.cancelled => self.receive_progress(core, now, response),
@@ -67,6 +82,7 @@ impl Session {
 
     fn receive_progress<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
         self.learn(response);
+        self.learn_tag(response);
         let offered = self.offered();
         if let Some(rseq) = response.number(HeaderName::RSeq)
             && response.lists(HeaderName::Require, "100rel")
@@ -77,6 +93,16 @@ impl Session {
         let description = description_of(response).filter(|_| offered).map(Description::Answer);
         let status = response.status().unwrap_or_default();
         self.emit(core, SessionEvent::Progress { status, description });
+    }
+
+    fn learn_tag<B: AsRef<[u8]>>(&mut self, response: &Message<B>) {
+        let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
+        if let (Phase::Outgoing(calling), Some(tag)) = (&mut self.phase, tag)
+            && calling.tags.len() < EARLY_MAX
+            && calling.tags.iter().all(|known| **known != *tag)
+        {
+            calling.tags.push(tag.into());
+        }
     }
 
     fn offered(&self) -> bool {
@@ -116,6 +142,7 @@ impl Session {
         self.dialog.take_response(response, &core.locals);
         let Phase::Outgoing(calling) = std::mem::replace(&mut self.phase, Phase::Gone) else { return };
         let (seq, challenges) = (calling.seq, calling.challenges);
+        core.wheel.cancel(calling.timer);
         if calling.cancelled {
             // The answer crossed our CANCEL.
             self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
@@ -223,8 +250,26 @@ impl Session {
         if calling.cancelled {
             return;
         }
+        self.abandon(core, now, ended);
+    }
+
+    /// No final response has come for too long.
+    pub(super) fn invite_late(&mut self, core: &mut Core, now: Time) {
+        let Phase::Outgoing(calling) = &mut self.phase else { return };
+        calling.timer = TimerId::NONE;
+        if !calling.cancelled {
+            // Where it rang, somebody did not want to answer; where nothing did, another way may do better.
+            let cause = if calling.tags.is_empty() { Cause::TIMER_EXPIRY } else { Cause::NO_ANSWER };
+            self.abandon(core, now, Ended { status: 408, q850: Some(cause.0), by: EndedBy::Failure });
+        }
+    }
+
+    /// Cancels the INVITE and says that it is over, whatever still comes back.
+    fn abandon(&mut self, core: &mut Core, now: Time, ended: Ended) {
+        let Phase::Outgoing(calling) = &mut self.phase else { return };
         calling.cancelled = true;
-        core.transactions.cancel(calling.client, now);
+        core.wheel.cancel(calling.timer);
+        core.transactions.cancel(calling.client, &cancel_reason(ended.q850), now);
         self.abandon_change(core, now);
         self.emit(core, SessionEvent::Ended(ended));
     }
@@ -250,6 +295,8 @@ impl Session {
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Invite, owner: self.id.0.as_u64() };
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };
         let (locals, config) = (&core.locals, &core.config);
+        core.wheel.cancel(calling.timer);
+        calling.timer = TimerId::NONE;
         calling.seq = seq;
         calling.client =
             core.transactions.request(request, now, |branch| calling.write(dialog, branch, locals, config));

@@ -3,7 +3,7 @@
 use super::reliable::Reliable;
 use super::{
     Abilities, Acknowledged, Answered, Change, Description, Ended, EndedBy, Phase, Refresh, SDP, Session, SessionEvent,
-    SessionId, SessionTimer, description_of, q850_of, write_reason,
+    SessionId, SessionTimer, cancelled_for, description_of, write_reason,
 };
 use crate::agent::Core;
 use crate::dialog::Dialog;
@@ -166,7 +166,7 @@ impl Session {
             self.withdraw_change(server);
             return;
         };
-        let q850 = q850_of(cancel);
+        let q850 = cancelled_for(cancel);
         let headers = |writer: &mut Writer| write_reason(writer, q850);
         let reply = Reply { status: 487, to_tag: &tag, headers: Some(&headers), ..Reply::default() };
         core.transactions.respond(answering.server, &reply, now);

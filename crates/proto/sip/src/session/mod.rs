@@ -15,12 +15,14 @@ mod change;
 mod early;
 mod incoming;
 mod outgoing;
+mod reason;
 mod refer;
 mod reliable;
 mod snapshot;
 mod timer;
 
 pub use outgoing::{Outgoing, ReliablePolicy};
+pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, write_reason};
 pub use refer::{Refer, Replaces};
 pub use snapshot::SessionSnapshot;
 
@@ -235,6 +237,8 @@ pub(crate) enum SessionTimer {
     Retry,
     /// The session must be refreshed by us, or is given up.
     Refresh,
+    /// Our INVITE has had no final response for as long as it may.
+    Invite,
 }
 
 impl Session {
@@ -249,6 +253,9 @@ impl Session {
         }
         if let Phase::Incoming(answering) = &self.phase {
             core.wheel.cancel(answering.reliable.timer);
+        }
+        if let Phase::Outgoing(calling) = &self.phase {
+            core.wheel.cancel(calling.timer);
         }
         self.refresh.stop(core);
         self.abandon_change(core, now);
@@ -462,6 +469,7 @@ impl Session {
             SessionTimer::Reliable => self.repeat_reliable(core, now),
             SessionTimer::Retry => self.retry_change(core, now),
             SessionTimer::Refresh => self.refresh_due(core, now),
+            SessionTimer::Invite => self.invite_late(core, now),
         }
     }
 
@@ -518,19 +526,4 @@ fn part_of<'a>(content_type: &str, body: &'a [u8]) -> Option<&'a [u8]> {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(haystack, needle)
-}
-
-/// The Q.850 cause of a message's Reason header.
-pub(crate) fn q850_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<u8> {
-    let element =
-        message.elements(HeaderName::Reason).find(|e| e.len() > 5 && e[..5].eq_ignore_ascii_case(b"Q.850"))?;
-    let cause = crate::message::Params(&element[5..]).value("cause")?;
-    cause.parse().ok().filter(|value| (1..=127).contains(value))
-}
-
-pub(crate) fn write_reason(writer: &mut Writer, q850: Option<u8>) {
-    if let Some(cause) = q850 {
-        let text = sx_types::Cause(cause).text();
-        writer.header(HeaderName::Reason, format_args!("Q.850;cause={cause};text=\"{text}\""));
-    }
 }

@@ -11,7 +11,7 @@ use crate::message::{HeaderName, Method, Writer};
 use crate::transaction::ClientId;
 use bytes::Bytes;
 use std::sync::Arc;
-use sx_engine::Time;
+use sx_engine::{Time, TimerId};
 use sx_types::Destination;
 
 /// An INVITE to send.
@@ -84,6 +84,8 @@ impl Session {
             challenges: Challenges::default(),
             raised: 0,
             cancelled: false,
+            timer: TimerId::NONE,
+            tags: Vec::new(),
             acknowledged: Vec::new(),
             interval,
         };

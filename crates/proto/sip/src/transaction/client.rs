@@ -59,7 +59,8 @@ pub(super) struct Client {
 #[derive(Debug)]
 enum State {
     /// Nothing has come back; `interval` was the wait for the last retransmission.
-    Trying { interval: Duration, cancel: bool },
+    /// `cancel` waits for a provisional response, with the value of its Reason.
+    Trying { interval: Duration, cancel: Option<Box<str>> },
     /// A provisional response has come.
     Proceeding { interval: Duration },
     /// A final response has come. An INVITE that was refused keeps its ACK.
@@ -82,7 +83,7 @@ impl Transactions {
                 owner: request.owner,
                 to: request.to,
                 request: bytes.clone(),
-                state: State::Trying { interval: Duration::ZERO, cancel: false },
+                state: State::Trying { interval: Duration::ZERO, cancel: None },
                 retransmit: TimerId::NONE,
                 end: TimerId::NONE,
                 canceller: None,
@@ -97,7 +98,7 @@ impl Transactions {
         let timers = self.timers;
         let Some(client) = self.clients.get_mut(id.0) else { return };
         if !client.to.transport().is_reliable() {
-            client.state = State::Trying { interval: timers.t1, cancel: false };
+            client.state = State::Trying { interval: timers.t1, cancel: None };
             client.retransmit = self.wheel.set(now + timers.t1, Timer::ClientRetransmit(id));
         }
         client.end = self.wheel.set(now + timers.timeout(), Timer::ClientEnd(id));
@@ -126,7 +127,7 @@ impl Transactions {
         let (invite, reliable) = (client.method == Method::Invite, client.to.transport().is_reliable());
         match (&mut client.state, status) {
             (State::Trying { interval, cancel }, ..=199) => {
-                let (interval, cancel) = (*interval, *cancel);
+                let (interval, cancel) = (*interval, cancel.take());
                 client.state = State::Proceeding { interval };
                 if invite {
                     self.wheel.cancel(client.retransmit);
@@ -135,8 +136,8 @@ impl Transactions {
                     // Timer C, which later provisional responses do not prolong: a peer cannot keep it for ever.
                     client.end = self.wheel.set(lingering(now + timers.ringing), Timer::ClientEnd(id));
                 }
-                if cancel {
-                    self.cancel(id, now);
+                if let Some(reason) = cancel {
+                    self.cancel(id, &reason, now);
                 }
                 Some(found)
             }
@@ -205,34 +206,34 @@ impl Transactions {
         }
     }
 
-    /// Cancels an INVITE: at once when a provisional response has come, else as soon as one does.
+    /// Cancels an INVITE: at once when a provisional response has come, else as soon as one does. `reason` is the value
+    /// of the Reason header, empty for none.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
-    pub fn cancel(&mut self, id: ClientId, now: Time) {
+    pub fn cancel(&mut self, id: ClientId, reason: &str, now: Time) {
         let timeout = self.timers.timeout();
         let Some(client) = self.clients.get_mut(id.0) else { return };
         match &mut client.state {
-            State::Trying { cancel, .. } => *cancel = true,
+            State::Trying { cancel, .. } => *cancel = Some(reason.into()),
             State::Proceeding { .. } if client.method == Method::Invite => {
-                let (to, request) = (client.to.clone(), client.request.clone());
+                let bytes = derive(&client.request, Method::Cancel, None, reason);
                 self.wheel.cancel(client.end);
                 client.end = self.wheel.set(now + timeout, Timer::ClientEnd(id));
-                let nonce = client.nonce;
-                self.send_cancel(id, nonce, to, &request, now);
+                let (nonce, to) = (client.nonce, client.to.clone());
+                self.send_cancel(id, nonce, to, bytes, now);
             }
             _ => {}
         }
     }
 
     /// The CANCEL carries its INVITE's branch, which names the INVITE's slot: the INVITE remembers whose answer it is.
-    fn send_cancel(&mut self, invite: ClientId, nonce: u64, to: Destination, request: &Bytes, now: Time) {
-        let bytes = derive(request, Method::Cancel, None);
+    fn send_cancel(&mut self, invite: ClientId, nonce: u64, to: Destination, bytes: Bytes, now: Time) {
         let client = Client {
             method: Method::Cancel,
             nonce,
             owner: 0,
             to,
             request: bytes,
-            state: State::Trying { interval: Duration::ZERO, cancel: false },
+            state: State::Trying { interval: Duration::ZERO, cancel: None },
             retransmit: TimerId::NONE,
             end: TimerId::NONE,
             canceller: None,
@@ -284,7 +285,7 @@ impl Transactions {
             Some(State::Proceeding { .. })
                 if self.clients.get(id.0).is_some_and(|c| c.method == Method::Invite && c.canceller.is_none()) =>
             {
-                self.cancel(id, now);
+                self.cancel(id, "", now);
             }
             Some(State::Trying { .. } | State::Proceeding { .. }) => self.fail_client(id, Failure::Timeout),
             Some(_) => self.remove_client(id),
@@ -333,11 +334,11 @@ fn parse_branch(branch: &str) -> Option<(u16, Key, u64)> {
 /// The ACK for a refusal, made of the INVITE and the response's To.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
 fn acknowledge<B: AsRef<[u8]>>(invite: &Bytes, response: &Message<B>) -> Bytes {
-    derive(invite, Method::Ack, response.value(HeaderName::To))
+    derive(invite, Method::Ack, response.value(HeaderName::To), "")
 }
 
 /// An ACK or a CANCEL with the request URI, the topmost Via, Route, From, To, Call-ID and CSeq number of its INVITE.
-fn derive(invite: &Bytes, method: Method, to: Option<&[u8]>) -> Bytes {
+fn derive(invite: &Bytes, method: Method, to: Option<&[u8]>, reason: &str) -> Bytes {
     let Ok(request) = Message::parse(invite) else { return Bytes::new() };
     let mut writer = Writer::request(method.name(), &String::from_utf8_lossy(request.request_uri()));
     if let Some(via) = request.elements(HeaderName::Via).next() {
@@ -353,10 +354,8 @@ fn derive(invite: &Bytes, method: Method, to: Option<&[u8]>) -> Bytes {
     }
     let number = request.number(HeaderName::CSeq).unwrap_or_default();
     writer.header(HeaderName::CSeq, format_args!("{number} {method}"));
-    if method == Method::Cancel {
-        for reason in request.values(HeaderName::Reason) {
-            writer.header_bytes(HeaderName::Reason, reason);
-        }
+    if !reason.is_empty() {
+        writer.header(HeaderName::Reason, format_args!("{reason}"));
     }
     writer.finish(None)
 }

@@ -146,6 +146,8 @@ pub struct Transactions {
     clients: Arena<Client>,
     servers: Arena<Server>,
     index: HashMap<u128, ServerId, BuildHasherDefault<HashedAlready>>,
+    /// The newest transaction of each request, by whichever way it came.
+    origins: HashMap<u128, ServerId, BuildHasherDefault<HashedAlready>>,
     wheel: Wheel<Timer>,
     rng: Rng,
     hash_key: (u64, u64),
@@ -163,6 +165,7 @@ impl Transactions {
             clients: Arena::default(),
             servers: Arena::default(),
             index: HashMap::default(),
+            origins: HashMap::default(),
             wheel: Wheel::new(now),
             hash_key: (rng.u64(), rng.u64()),
             rng,

@@ -35,6 +35,8 @@ pub enum RequestMatch {
 #[derive(Debug)]
 pub(super) struct Server {
     hash: u128,
+    /// What it has in common with the same request by another way.
+    origin: u128,
     invite: bool,
     reliable: bool,
     owner: u64,
@@ -134,13 +136,23 @@ impl Transactions {
         }
     }
 
+    /// Has the request, which is new and outside of any dialog, come by another way before?
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+    // The same From tag, Call-ID and CSeq as those of a transaction that goes on, and yet not that transaction.
+    pub fn is_merged<B: AsRef<[u8]>>(&self, request: &Message<B>) -> bool {
+        let tagged = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag()).is_some();
+        tagged && self.origins.contains_key(&self.origin_of(request))
+    }
+
     /// Begins a transaction for a request that [`receive_request`](Self::receive_request) called new. An INVITE is told
     /// `100 Trying` when nothing else is sent in time.
     pub fn open<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>, owner: u64, now: Time) -> ServerId {
         let method = request.method().unwrap_or(Method::Other);
         let hash = self.hash_of(request, method);
+        let origin = self.origin_of(request);
         let server = Server {
             hash,
+            origin,
             invite: method == Method::Invite,
             reliable: flow.transport.is_reliable(),
             owner,
@@ -152,6 +164,7 @@ impl Transactions {
         };
         let id = ServerId(self.servers.insert(server));
         self.index.insert(hash, id);
+        self.origins.insert(origin, id);
         //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
         // An answer to what is no INVITE comes too late after 64 times T1. Nothing waits for ever, whoever forgets it.
         let wait = if method == Method::Invite { self.timers.unanswered } else { self.timers.timeout() };
@@ -267,7 +280,24 @@ impl Transactions {
             self.wheel.cancel(server.timer);
             self.wheel.cancel(server.end);
             self.index.remove(&server.hash);
+            if self.origins.get(&server.origin) == Some(&id) {
+                self.origins.remove(&server.origin);
+            }
         }
+    }
+
+    /// What a request has in common with itself by another way.
+    fn origin_of<B: AsRef<[u8]>>(&self, request: &Message<B>) -> u128 {
+        let mut hasher = SipHasher13::new_with_keys(self.hash_key.1, self.hash_key.0);
+        let tag = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag());
+        let call_id = request.value(HeaderName::CallId).unwrap_or_default();
+        let cseq = crate::message::CSeq::parse(request.value(HeaderName::CSeq).unwrap_or_default()).ok();
+        let (number, method) = cseq.map_or((0, &b""[..]), |cseq| (cseq.number, cseq.method_text));
+        for part in [tag.unwrap_or_default().as_bytes(), call_id, &number.to_be_bytes(), method] {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        hasher.finish128().as_u128()
     }
 
     /// The key a request's transaction is found by: an ACK and a CANCEL carry the branch of their INVITE.

@@ -202,7 +202,7 @@ fn a_refused_invite_is_acknowledged_each_time_the_refusal_comes() {
 fn a_cancel_waits_for_the_first_provisional_response() {
     let mut layer = layer();
     let (id, first) = invite(&mut layer, Transport::Udp, Method::Invite);
-    layer.cancel(id, at(1));
+    layer.cancel(id, "", at(1));
     assert_eq!(sent(&mut layer), Vec::<String>::new());
     assert!(response(&mut layer, 180, &first, at(100)).is_some());
     let cancel = sent(&mut layer).remove(0);

@@ -1,0 +1,87 @@
+//! Codecs that a party may neither be offered nor heard in are taken out of every description that comes from it or
+//! goes to it.
+
+use crate::engine::Calls;
+use crate::failure::Failure;
+use crate::state::{Call, Party};
+use bytes::Bytes;
+use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
+use sx_media::{MediaError, allow_codecs};
+use sx_route::Access;
+use sx_types::{Cause, LegId};
+
+/// What the party may be given of a description, or have said by one.
+///
+/// # Errors
+/// Nothing is left of it, or it cannot be read.
+pub(crate) fn allowed(access: &Access, description: &Bytes) -> Result<Bytes, MediaError> {
+    if access.codecs.is_empty() { Ok(description.clone()) } else { allow_codecs(description, &access.codecs) }
+}
+
+impl Calls {
+    /// What a new caller may offer; it is refused when nothing is left.
+    pub(crate) fn allow_incoming(&mut self, leg: LegId, incoming: &mut Incoming) -> bool {
+        let access = self.tables.access(&incoming.source);
+        match incoming.offer.as_ref().map(|offer| allowed(access, offer)) {
+            None => true,
+            Some(Ok(offer)) => {
+                incoming.offer = Some(offer);
+                true
+            }
+            // What cannot be read is told as such when it is to be passed on.
+            Some(Err(MediaError::Description(_))) => true,
+            Some(Err(error)) => {
+                let failure = Failure::new(Cause::NOT_IMPLEMENTED, &error.to_string());
+                self.say(leg, LegCommand::Reject(failure.rejection()));
+                false
+            }
+        }
+    }
+
+    /// An event of a leg, with what its party may say. A change that has nothing left is refused; an answer that has is
+    /// an attempt that failed, and the leg is hung up.
+    pub(crate) fn heard(&mut self, call: &mut Call, leg: LegId, mut event: LegEvent) {
+        let Some(party) = call.state.party(leg).filter(|party| !party.access.codecs.is_empty()) else {
+            return self.leg_event(call, leg, event);
+        };
+        match take_out(party, &mut event) {
+            Ok(()) => self.leg_event(call, leg, event),
+            Err(()) => match event {
+                LegEvent::Offered { .. } => {
+                    self.say(leg, LegCommand::RefuseOffer { cause: Cause::NOT_IMPLEMENTED, status: 488 });
+                }
+                LegEvent::Answered(_) => {
+                    let cause = Cause::NOT_IMPLEMENTED;
+                    self.say(leg, LegCommand::Hangup { cause });
+                    let ended = Ended { cause, status: 488, by: EndedBy::Exchange };
+                    self.leg_event(call, leg, LegEvent::Ended(ended));
+                    self.still_leaving(call, leg, None);
+                }
+                event => self.leg_event(call, leg, event),
+            },
+        }
+    }
+}
+
+/// Takes out of an event what its party may not say. An error when nothing is left.
+fn take_out(party: &Party, event: &mut LegEvent) -> Result<(), ()> {
+    let change = |description: &mut Bytes| match allowed(&party.access, description) {
+        Ok(text) => {
+            *description = text;
+            Ok(())
+        }
+        Err(MediaError::NothingAllowed) => Err(()),
+        Err(_) => Ok(()),
+    };
+    let media = match event {
+        LegEvent::Offered { media: Some(offer) } => return change(offer),
+        LegEvent::Progress(progress) => &mut progress.media,
+        LegEvent::Answered(answer) => &mut answer.media,
+        LegEvent::Confirmed { media } | LegEvent::OfferAccepted { media } | LegEvent::OfferConfirmed { media } => media,
+        _ => return Ok(()),
+    };
+    match media {
+        Some(Media::Offer(text) | Media::Answer(text)) => change(text),
+        None => Ok(()),
+    }
+}

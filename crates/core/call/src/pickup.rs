@@ -1,0 +1,129 @@
+//! A party comes in and takes the place of a target that rings: the caller is connected with it at once.
+//!
+//! ```text
+//!  Ringing, Incoming with replaces ──ports open──► Answer to the one that comes, Answer to the caller ──► Talking
+//! ```
+//!
+//! Both have made an offer, and each is answered with the other's, of which only the codecs stay that both have.
+
+use crate::Attempt;
+use crate::engine::Calls;
+use crate::failure::Failure;
+use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
+use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
+use bytes::Bytes;
+use sx_leg::{Answer, Incoming, LegCommand, Media};
+use sx_media::answer_from;
+use sx_types::{Cause, LegId};
+
+impl Calls {
+    /// Does this leg ring as a target of its call?
+    pub(crate) fn rings_as_target(&self, leg: LegId) -> bool {
+        let call = self.legs.get(&leg).and_then(|key| self.slots.peek(*key));
+        matches!(call.map(|call| &call.state), Some(State::Ringing(ringing)) if ringing.hunt.branch(leg).is_some())
+    }
+
+    /// A leg comes in to take the place of one that rings.
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    // An early dialog that we have initiated is replaced: the new one is accepted, the old one cancelled.
+    pub(crate) fn pick_up(&mut self, leg: LegId, incoming: &Incoming, replaced: LegId) {
+        let Some(key) = self.legs.get(&replaced).copied() else { return };
+        self.with_call(key, |calls, call| {
+            call.state = match std::mem::replace(&mut call.state, State::Ending) {
+                State::Ringing(ringing) => calls.pick_up_ringing(call, ringing, leg, incoming),
+                state => state,
+            };
+        });
+    }
+
+    fn pick_up_ringing(
+        &mut self,
+        call: &mut Call,
+        mut ringing: Box<Ringing>,
+        leg: LegId,
+        incoming: &Incoming,
+    ) -> State {
+        let Ringing { caller, hunt } = &mut *ringing;
+        let (Some(_), Some(offer)) = (&caller.said, &incoming.offer) else {
+            let failure = Failure::new(Cause::INCOMPATIBLE, "who takes a call must make an offer, as its caller must");
+            self.say(leg, LegCommand::Reject(failure.rejection()));
+            return State::Ringing(ringing);
+        };
+        if hunt.tried >= self.settings.targets_max {
+            let failure = Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed");
+            self.say(leg, LegCommand::Reject(failure.rejection()));
+            return State::Ringing(ringing);
+        }
+        hunt.tried += 1;
+        self.legs.insert(leg, call.key);
+        let attempt = self.begin_attempt(call, incoming);
+        let party = Party { role: Role::Called, attempt, ..self.caller(leg, incoming) };
+        let readiness = match relayed(caller, &party) {
+            true => self.prepare(call, offer, [caller, &party]),
+            false => Ok(Readiness::Ready),
+        };
+        if let Err(error) = readiness {
+            let failure = Failure::new(error.cause(), &error.to_string());
+            self.leave(call, &party, LegCommand::Reject(failure.rejection()), failure.cause);
+            return State::Ringing(ringing);
+        }
+        hunt.branches.push(Branch { party, state: BranchState::Taking });
+        self.pick_up_ready(call, ringing)
+    }
+
+    /// Connects the caller with the one that takes the call, as soon as the ports of both are open.
+    pub(crate) fn pick_up_ready(&mut self, call: &mut Call, mut ringing: Box<Ringing>) -> State {
+        let Ringing { caller, hunt } = &mut *ringing;
+        let is_ready = |branch: &Branch| {
+            matches!(branch.state, BranchState::Taking)
+                && all_open(&call.body, branch.party.leg)
+                && all_open(&call.body, caller.leg)
+        };
+        let Some(index) = hunt.branches.iter().position(is_ready) else { return State::Ringing(ringing) };
+        let party = &mut hunt.branches[index].party;
+        match exchanged(call, caller, party) {
+            Ok((to_party, to_caller)) => {
+                let leg = party.leg;
+                let media = Some(Media::Answer(to_party));
+                self.say(leg, LegCommand::Answer { media, headers: Vec::new() });
+                let answer = Answer { media: Some(Media::Answer(to_caller)), headers: Vec::new() };
+                self.answered(call, ringing, leg, answer)
+            }
+            Err(failure) => {
+                let branch = hunt.branches.remove(index);
+                self.leave(call, &branch.party, LegCommand::Reject(failure.rejection()), failure.cause);
+                State::Ringing(ringing)
+            }
+        }
+    }
+
+    fn begin_attempt(&mut self, call: &mut Call, incoming: &Incoming) -> Option<u16> {
+        let at = self.now.as_nanos();
+        let attempts = &mut call.body.cdr.attempts;
+        let attempt = u16::try_from(attempts.len()).ok();
+        attempts.push(Attempt {
+            target: format!("taken by:{}", incoming.from.address).into(),
+            routed: incoming.from.address.clone(),
+            start: at,
+            ring: None,
+            answer: None,
+            end: at,
+            cause: Cause::NORMAL,
+            status: 0,
+        });
+        attempt
+    }
+}
+
+/// The answer to the offer of the one that takes the call, and what it says in answer to the caller's.
+fn exchanged(call: &Call, caller: &Party, party: &mut Party) -> Result<(Bytes, Bytes), Failure> {
+    let nothing = |error: Undeliverable| Failure::new(Cause::INCOMPATIBLE, &error.to_string());
+    let (Some(asked), Some(offer)) = (&caller.said, &party.said.clone()) else {
+        return Err(Failure::new(Cause::INCOMPATIBLE, "an offer is missing"));
+    };
+    let to_caller = answer_from(offer, asked).map_err(|error| nothing(error.into()))?;
+    let to_party = answer_from(asked, offer).map_err(|error| nothing(error.into()))?;
+    let relay = relayed(caller, party);
+    let told = answer_for(&call.body, party, &to_party, offer, relay).map_err(nothing)?;
+    Ok((told, to_caller))
+}
