@@ -130,7 +130,7 @@ impl Calls {
         let told = match (&answer.media, &caller.said) {
             (Some(Media::Offer(offer)), None) => {
                 let readiness = match relayed(caller, callee) {
-                    true => self.prepare(call, offer, [caller, callee]),
+                    true => self.prepare(call, offer, leg, [caller, callee]),
                     false => Ok(Readiness::Ready),
                 };
                 if readiness == Ok(Readiness::Waiting) {

@@ -43,6 +43,8 @@ pub struct World {
     pub queries: Vec<(QueryId, Address)>,
     /// Open ports, in the order they were opened in.
     pub ports: Vec<PortId>,
+    /// Every port that was asked for, and whether it was one of IPv6.
+    pub asked: Vec<(PortId, bool)>,
     pub patched: BTreeMap<PortId, PortId>,
     pub remotes: BTreeMap<PortId, Remote>,
     answers: Vec<MediaEvent>,
@@ -102,6 +104,7 @@ impl World {
             notes: Vec::new(),
             queries: Vec::new(),
             ports: Vec::new(),
+            asked: Vec::new(),
             patched: BTreeMap::new(),
             remotes: BTreeMap::new(),
             answers: Vec::new(),
@@ -307,6 +310,9 @@ impl World {
     }
 
     fn media_command(&mut self, command: &MediaCommand) {
+        if let MediaCommand::Open { port, ipv6, .. } = command {
+            self.asked.push((*port, *ipv6));
+        }
         match *command {
             MediaCommand::Open { port, .. } => match self.threads {
                 Threads::Open => {
