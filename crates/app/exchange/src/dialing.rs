@@ -37,8 +37,18 @@ pub(crate) struct Lookup {
 /// What goes on when the addresses are known.
 #[derive(Debug)]
 pub(crate) enum Then {
-    Dial { leg: LegId, dial: Box<Dial>, uri: Box<str>, routes: Vec<Box<str>>, rules: Arc<Rules> },
+    Dial(Box<Dialling>),
     Request { owner: u64, request: Box<OutgoingRequest> },
+}
+
+/// An outgoing leg that waits for its addresses.
+#[derive(Debug)]
+pub(crate) struct Dialling {
+    leg: LegId,
+    dial: Dial,
+    uri: Box<str>,
+    routes: Vec<Box<str>>,
+    rules: Arc<Rules>,
 }
 
 impl Worker {
@@ -62,25 +72,28 @@ impl Worker {
                 let scheme = if first.uri.secure { "sips" } else { "sip" };
                 let uri = format!("{scheme}:{user}@{}{}", first.uri.host, parameter.unwrap_or_default());
                 let rules = trunk.rules.clone();
-                self.look_up(
-                    now,
-                    questions,
-                    Then::Dial { leg, dial: Box::new(dial), uri: uri.into(), routes: Vec::new(), rules },
-                );
+                let dialling = Dialling { leg, dial, uri: uri.into(), routes: Vec::new(), rules };
+                self.look_up(now, questions, Then::Dial(Box::new(dialling)));
             }
             Target::Contact { uri, path, flow } => {
                 let rules = tables.users.clone();
                 let routes: Vec<Box<str>> = path.iter().map(|hop| with_brackets(hop)).collect();
-                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes, rules };
+                let nat = flow.filter(|flow| path.is_empty() && sx_sip::dialog::is_contact_behind_nat(&uri, *flow));
+                if let Some(flow) = nat.filter(|_| tables.nat_media) {
+                    self.calls.handle_input(now, CallInput::Nat { leg, address: flow.remote.ip() });
+                }
+                let dialling = Box::new(Dialling { leg, dial, uri: uri.clone(), routes, rules });
                 match flow {
-                    Some(flow) => self.proceed(now, vec![Destination::Flow(flow)], then),
-                    None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
+                    // However long the request is: behind that NAT nothing else reaches the telephone.
+                    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3
+                    Some(flow) => self.send_dialled(now, vec![Destination::Flow(flow)], *dialling),
+                    None => self.look_up_uri(now, path.first().unwrap_or(&uri), Then::Dial(dialling)),
                 }
             }
             Target::Uri(uri) => {
                 let rules = tables.users.clone();
-                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes: Vec::new(), rules };
-                self.look_up_uri(now, &uri, then);
+                let dialling = Dialling { leg, dial, uri: uri.clone(), routes: Vec::new(), rules };
+                self.look_up_uri(now, &uri, Then::Dial(Box::new(dialling)));
             }
         }
     }
@@ -141,17 +154,10 @@ impl Worker {
             return;
         }
         match then {
-            Then::Dial { leg, dial, uri, routes, rules } => {
-                let to = over_udp_if_small(
-                    to,
-                    dial.offer.as_ref().map_or(0, bytes::Bytes::len),
-                    self.settings.udp_request_bytes_max,
-                );
-                let domain = self.tables.domains.first().cloned().unwrap_or_default();
-                let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, rules, domain });
-                if let Some(event) = failed {
-                    self.calls.handle_input(now, CallInput::Leg { leg, event });
-                }
+            Then::Dial(dialling) => {
+                let offer = dialling.dial.offer.as_ref().map_or(0, bytes::Bytes::len);
+                let to = over_udp_if_small(to, offer, self.settings.udp_request_bytes_max);
+                self.send_dialled(now, to, *dialling);
             }
             Then::Request { owner, request } => {
                 let request = OutgoingRequest { to, ..*request };
@@ -160,9 +166,23 @@ impl Worker {
         }
     }
 
+    fn send_dialled(&mut self, now: Time, to: Vec<Destination>, dialling: Dialling) {
+        let Dialling { leg, dial, uri, routes, rules } = dialling;
+        let domain = self.tables.domains.first().cloned().unwrap_or_default();
+        let failed = self.legs.dial(now, leg, dial, DialTo { to, uri, routes, rules, domain });
+        if let Some(event) = failed {
+            self.calls.handle_input(now, CallInput::Leg { leg, event });
+        }
+    }
+
+    /// A leg that still waits for its addresses is hung up: nobody is to be called when they come.
+    pub(crate) fn undial(&mut self, leg: LegId) {
+        self.lookups.retain(|_, lookup| !matches!(&lookup.then, Then::Dial(dialling) if dialling.leg == leg));
+    }
+
     fn fail(&mut self, now: Time, then: &Then) {
         match then {
-            Then::Dial { leg, .. } => self.cannot_dial(now, *leg, Cause::NO_ROUTE),
+            Then::Dial(dialling) => self.cannot_dial(now, dialling.leg, Cause::NO_ROUTE),
             Then::Request { owner, .. } => self.request_done(now, *owner, None, 503),
         }
     }

@@ -1,6 +1,6 @@
 //! Who is asking: every new request outside of a dialog passes here first.
 
-use crate::counts::{Counts, Refusal};
+use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
 use crate::worker::Worker;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use sx_bind_sip::Rules;
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
+use sx_sip::agent::AcceptError;
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
@@ -82,7 +83,7 @@ impl Worker {
             let headers = move |writer: &mut Writer| {
                 writer.header_bytes(HeaderName::Unsupported, &required);
             };
-            self.counts.refuse(Refusal::Forbidden);
+            self.counts.refuse(Refusal::BadExtension);
             self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
             return false;
         }
@@ -91,20 +92,9 @@ impl Worker {
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, invite) else { return };
-        if let Some(content_type) = invite.text(HeaderName::ContentType)
-            && !invite.body().is_empty()
-            && !is_readable(content_type)
-        {
-            let headers = |writer: &mut Writer| {
-                writer.header(HeaderName::Accept, format_args!("application/sdp, multipart/mixed"));
-            };
-            self.counts.refuse(Refusal::UnsupportedMedia);
-            self.legs.agent().reply(flow, invite, Reply { status: 415, headers: Some(&headers), ..Reply::default() });
-            return;
-        }
-        let Some(mut accepted) = self.legs.incoming(now, flow, invite, source, &rules) else {
-            self.counts.refuse(Refusal::Overload);
-            return;
+        let mut accepted = match self.legs.incoming(now, flow, invite, source, &rules) {
+            Ok(accepted) => accepted,
+            Err(error) => return self.counts.refuse(refusal_of(error)),
         };
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
             accepted.incoming.to.domain = self.dialled_domain(&uri);
@@ -121,9 +111,17 @@ impl Worker {
         if let Some(ours) = self.tables.domain_of_host(uri.host.as_str()) {
             return ours.into();
         }
-        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
-        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
+        sx_bind_sip::domain_with_way(uri)
+    }
+
+    /// The target of a transfer, in our domain where it names us in whatever way.
+    pub(crate) fn domain_of_transfer(&self, to: &mut Address) {
+        let uri = format!("sip:{}", to.domain);
+        if !to.domain.is_empty()
+            && let Ok(uri) = Uri::parse(uri.as_bytes())
+        {
+            to.domain = self.dialled_domain(&uri);
+        }
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused.
@@ -186,11 +184,16 @@ impl Worker {
         // A drain tells those who probe us to send their calls elsewhere.
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
-        Counts::add(&self.counts.messages_sent);
     }
 }
 
-fn is_readable(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/sdp" || essence.starts_with("multipart/")
+/// What an INVITE that the agent has answered itself is counted as.
+fn refusal_of(error: AcceptError) -> Refusal {
+    match error {
+        AcceptError::TooMany | AcceptError::NoDestination => Refusal::Overload,
+        AcceptError::IntervalTooSmall => Refusal::IntervalTooSmall,
+        AcceptError::BadExtension => Refusal::BadExtension,
+        AcceptError::UnsupportedBody => Refusal::UnsupportedMedia,
+        AcceptError::NotAcceptable => Refusal::NotAcceptable,
+    }
 }

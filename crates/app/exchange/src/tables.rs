@@ -70,12 +70,10 @@ impl Tables {
     pub fn build(config: &Config, addresses: Vec<IpAddr>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers| Access {
-            mode: mode_of(mode),
-            interface: interface.clone(),
-            ipv6: false,
-            transfers,
-        };
+        // Where nobody has said which family it is to be: the one there is.
+        let ipv6 = config.media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some());
+        let access =
+            |mode: MediaMode, transfers| Access { mode: mode_of(mode), interface: interface.clone(), ipv6, transfers };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),

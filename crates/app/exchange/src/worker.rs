@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hasher;
 use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
-use sx_call::{Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
+use sx_call::{Calls, Command, Found, Input as CallInput, NotAdmitted, Note, Output as CallOutput, QueryId};
 use sx_engine::{Engine, Rng, Time};
-use sx_leg::{Address, LegCommand, Target};
+use sx_leg::{Address, LegCommand, LegEvent, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
@@ -121,7 +121,10 @@ impl Worker {
     }
 
     fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], passed_on: bool) {
-        Counts::add(&self.counts.messages_received);
+        if !passed_on {
+            // Each once, where it came in.
+            Counts::add(&self.counts.messages_received);
+        }
         let Ok(message) = Message::parse(bytes) else {
             self.counts.refuse(Refusal::Malformed);
             return;
@@ -235,7 +238,12 @@ impl Worker {
             while let Some(polled) = self.legs.poll_event() {
                 quiet = false;
                 match polled {
-                    Polled::Leg { leg, event } => self.calls.handle_input(now, CallInput::Leg { leg, event }),
+                    Polled::Leg { leg, mut event } => {
+                        if let LegEvent::TransferAsked(request) = &mut event {
+                            self.domain_of_transfer(&mut request.to);
+                        }
+                        self.calls.handle_input(now, CallInput::Leg { leg, event });
+                    }
                     Polled::Response { owner, response, status } => {
                         self.request_done(now, owner, response.as_deref(), status);
                     }
@@ -256,6 +264,9 @@ impl Worker {
             match output {
                 CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
                 CallOutput::Leg { leg, command } => {
+                    if matches!(command, LegCommand::Hangup { .. }) {
+                        self.undial(leg);
+                    }
                     if let Some(event) = self.legs.command(now, leg, command) {
                         self.calls.handle_input(now, CallInput::Leg { leg, event });
                     }
@@ -296,7 +307,10 @@ impl Worker {
             Note::Ended { .. } => Counts::add(&self.counts.calls_ended),
             Note::AttemptFailed { .. } => Counts::add(&self.counts.attempts_failed),
             Note::Transferred { .. } => Counts::add(&self.counts.transfers),
-            Note::NotAdmitted { .. } => self.counts.refuse(Refusal::Overload),
+            Note::NotAdmitted { why: NotAdmitted::Draining, .. } => self.counts.refuse(Refusal::Draining),
+            Note::NotAdmitted { why: NotAdmitted::Full | NotAdmitted::TrunkFull, .. } => {
+                self.counts.refuse(Refusal::Overload);
+            }
             _ => {}
         }
     }

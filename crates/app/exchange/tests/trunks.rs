@@ -319,3 +319,19 @@ fn a_trunk_is_called_at_its_port() {
     bench.hang_up("west", session);
     bench.assert_over(1);
 }
+
+#[test]
+fn who_hangs_up_while_a_name_is_looked_up_has_called_nobody() {
+    let config = TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", "addresses = [\"sip:east.example\"]");
+    let mut bench = two_trunks(&config, Manner::Rings);
+    let east = vec![(sx_types::Transport::Udp, "192.0.2.20:5060".parse().expect("an address"))];
+    bench.names.insert("east.example".into(), east);
+    bench.names_wait = true;
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(1);
+    bench.hang_up("west", session);
+    assert_eq!(bench.workers[0].calls(), 0, "nothing is left to wait for\n{}", bench.ladder());
+    bench.names_come();
+    assert!(bench.received("east").is_empty(), "{}", bench.ladder());
+    bench.assert_over(1);
+}

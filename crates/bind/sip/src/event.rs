@@ -1,8 +1,10 @@
 //! What a session's peer has done, as the call hears it.
 
 use crate::cause;
-use crate::legs::{SipLegs, address};
-use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Target, TransferRequest};
+use crate::identity::address_of;
+use crate::legs::SipLegs;
+use sx_leg::{Address, Answer, LegEvent, Media, Progress, ProgressKind, Target, TransferRequest};
+use sx_sip::message::{Scheme, Uri};
 use sx_sip::session::{Description, Refer, SessionEvent};
 use sx_types::{Cause, LegId};
 
@@ -60,11 +62,28 @@ impl SipLegs {
     fn transfer(&mut self, refer: Refer) -> LegEvent {
         let replaced = refer.replaces.as_ref().and_then(|replaces| self.agent.session_replaced(replaces));
         LegEvent::TransferAsked(Box::new(TransferRequest {
-            to: address(&refer.to).unwrap_or_default(),
+            to: dialled(&refer.to),
             replaces: replaced.map(|(_, owner)| LegId(owner)),
             referred_by: refer.referred_by,
         }))
     }
+}
+
+/// Whom a URI asks for; its domain is with port and transport, which the owner takes off where it is one of ours.
+fn dialled(uri: &str) -> Address {
+    let Ok(uri) = Uri::parse(uri.as_bytes()) else { return Address::default() };
+    let mut address = address_of(&uri);
+    if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
+        address.domain = domain_with_way(&uri);
+    }
+    address
+}
+
+/// The host of a URI with the port and the transport it names, to go on to.
+pub fn domain_with_way(uri: &Uri<'_>) -> Box<str> {
+    let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
+    format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
 }
 
 fn media(description: Description) -> Media {

@@ -66,7 +66,7 @@ impl HeaderRules {
     }
 
     /// The fields of a party's message that pass.
-    pub(crate) fn taken_from<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Vec<Header> {
+    pub fn taken_from<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Vec<Header> {
         if self.pass.is_empty() {
             return Vec::new();
         }
@@ -80,7 +80,7 @@ impl HeaderRules {
     }
 
     /// The fields to write into a message to the party, of those that came from the other one.
-    pub(crate) fn written_to(&self, headers: &[Header]) -> Vec<(Box<str>, Box<str>)> {
+    pub fn written_to(&self, headers: &[Header]) -> Vec<(Box<str>, Box<str>)> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
         let kept = headers.iter().filter(|header| self.passes(header.name.as_bytes()) && !is_set(&header.name));
         kept.map(|header| (header.name.clone(), header.value.clone())).chain(self.set.iter().cloned()).collect()

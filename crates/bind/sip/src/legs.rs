@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Address, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
-use sx_sip::agent::{Agent, AgentEvent};
+use sx_sip::agent::{AcceptError, Agent, AgentEvent};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Uri};
 use sx_sip::session::{Outgoing, ReliablePolicy, Replaces, SessionId, SessionSnapshot};
@@ -130,8 +130,10 @@ impl SipLegs {
         self.legs.is_empty()
     }
 
-    /// Makes an admitted INVITE a leg; `None` when it was refused by the agent, which has answered it. A user's address is
-    /// the one that has authenticated, whatever From says.
+    /// Makes an admitted INVITE a leg. A user's address is the one that has authenticated, whatever From says.
+    ///
+    /// # Errors
+    /// The agent has refused it, and answered it.
     pub fn incoming<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -139,9 +141,9 @@ impl SipLegs {
         invite: &Message<B>,
         source: Source,
         rules: &Arc<Rules>,
-    ) -> Option<Accepted> {
+    ) -> Result<Accepted, AcceptError> {
         let leg = LegId(self.next);
-        let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
+        let session = self.agent.accept(now, flow, invite, leg.0)?;
         self.next += 1;
         self.legs.insert(leg, Bound { session, rules: rules.clone(), early: None });
         let mut from = rules.identity.read(invite);
@@ -164,7 +166,7 @@ impl SipLegs {
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
         };
-        Some(Accepted { leg, incoming })
+        Ok(Accepted { leg, incoming })
     }
 
     /// Makes an outgoing leg. `Some` when that was not possible.

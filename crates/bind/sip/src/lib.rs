@@ -25,6 +25,7 @@ mod headers;
 mod identity;
 mod legs;
 
+pub use event::domain_with_way;
 pub use headers::HeaderRules;
 pub use identity::{AssertedIdentity, IdentityRules};
 pub use legs::{Accepted, DialTo, LegSnapshot, Polled, Rules, SipLegs, address};

@@ -99,6 +99,9 @@ pub struct Bench {
     pub no_ports: bool,
     /// Names that can be looked up.
     pub names: BTreeMap<String, Vec<(Transport, SocketAddr)>>,
+    /// Answers about names are kept back until [`Bench::names_come`].
+    pub names_wait: bool,
+    late: Vec<OnItsWay>,
     way: VecDeque<OnItsWay>,
     next_port: u16,
 }
@@ -163,6 +166,8 @@ impl Bench {
             passed_on: Vec::new(),
             no_ports: false,
             names: BTreeMap::new(),
+            names_wait: false,
+            late: Vec::new(),
             way: VecDeque::new(),
             next_port: 30_000,
         }
@@ -233,6 +238,13 @@ impl Bench {
         }
     }
 
+    /// What was asked about names is answered at last.
+    pub fn names_come(&mut self) {
+        self.names_wait = false;
+        self.way.extend(std::mem::take(&mut self.late));
+        self.settle();
+    }
+
     /// Delivers until nothing is on its way.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
@@ -271,7 +283,8 @@ impl Bench {
             Output::Binding(change) => self.bindings.push(change),
             Output::Resolve { query, question } => {
                 let addresses = self.names.get(&question.host).cloned().unwrap_or_default();
-                self.way.push_back(OnItsWay::Resolved { worker, query, addresses });
+                let answer = OnItsWay::Resolved { worker, query, addresses };
+                if self.names_wait { self.late.push(answer) } else { self.way.push_back(answer) }
             }
             Output::Peer { worker: to, message } => {
                 let text = format!("{message:?}");
