@@ -96,6 +96,11 @@ impl Worker {
             Ok(accepted) => accepted,
             Err(error) => return self.counts.refuse(refusal_of(error)),
         };
+        if self.tables.unauthenticated_calls && matches!(accepted.incoming.source, Source::User(_)) {
+            //= https://www.rfc-editor.org/rfc/rfc3325#section-5
+            // Only what was authenticated is asserted.
+            accepted.incoming.from.asserted = None;
+        }
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
             accepted.incoming.to.domain = self.dialled_domain(&uri);
         }

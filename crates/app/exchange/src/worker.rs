@@ -308,7 +308,9 @@ impl Worker {
             Note::AttemptFailed { .. } => Counts::add(&self.counts.attempts_failed),
             Note::Transferred { .. } => Counts::add(&self.counts.transfers),
             Note::NotAdmitted { why: NotAdmitted::Draining, .. } => self.counts.refuse(Refusal::Draining),
-            Note::NotAdmitted { why: NotAdmitted::Full | NotAdmitted::TrunkFull, .. } => {
+            Note::NotAdmitted {
+                why: NotAdmitted::Full | NotAdmitted::TrunkFull | NotAdmitted::TrunkTooFast, ..
+            } => {
                 self.counts.refuse(Refusal::Overload);
             }
             _ => {}

@@ -162,7 +162,8 @@ fn an_address_elsewhere_is_gone_on_to_with_its_port_and_transport() {
 
 #[test]
 fn a_name_that_leads_nowhere_is_no_route() {
-    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let config =
+        format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n");
     let mut bench = Bench::new(&config);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("far", "192.0.2.77:5060", Manner::Answers);
@@ -195,6 +196,7 @@ addresses = ["sip:192.0.2.30"]
 options_interval_s = 0
 [[route]]
 name = "out"
+from_trunk = ["west"]
 prefix = "0"
 to = [{ trunk = "east" }, { trunk = "south" }]
 "#;
@@ -242,7 +244,7 @@ fn when_all_fail_the_caller_is_told_why() {
     bench.dial("west", "sip:0123@192.0.2.1");
     let refusal = bench.received("west").into_iter().find(|m| m.status().is_some_and(|s| s >= 300));
     let refusal = refusal.expect("a refusal");
-    assert!([500, 503].contains(&refusal.status().expect("a response")));
+    assert_eq!(refusal.status(), Some(503), "the first of two that are equally bad");
     assert!(value(&refusal, HeaderName::Reason).starts_with("Q.850;cause="), "{}", text(&refusal));
     bench.assert_over(1);
     assert_eq!(bench.ended()[0].attempts.len(), 2);
@@ -334,4 +336,31 @@ fn who_hangs_up_while_a_name_is_looked_up_has_called_nobody() {
     bench.names_come();
     assert!(bench.received("east").is_empty(), "{}", bench.ladder());
     bench.assert_over(1);
+}
+
+/// Nobody has said that what comes from the west may leave by the east.
+#[test]
+fn a_route_that_names_no_callers_lets_no_trunk_out_by_another() {
+    let mut bench = two_trunks(&TRUNKS.replace("from_trunk = [\"west\", \"east\"]\n", ""), Manner::Answers);
+    bench.dial("west", "sip:0123@192.0.2.1");
+    assert!(bench.received("east").is_empty(), "{}", bench.ladder());
+    bench.phone("alice", "192.0.2.11:5060", Manner::Silent);
+    let session = bench.dial("alice", "sip:0123@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE"), [407, 180, 200], "users may");
+    bench.hang_up("alice", session);
+    bench.assert_over(2);
+}
+
+#[test]
+fn who_has_not_authenticated_is_not_asserted() {
+    let open = "[danger]\nunauthenticated_calls = true\n";
+    for (danger, asserted) in [("", "<sip:alice@example.org>"), (open, "")] {
+        let config = TRUNKS.replace("from_trunk = [\"west\", \"east\"]\n", "");
+        let mut bench = two_trunks(&format!("{config}{danger}"), Manner::Answers);
+        bench.phone("alice", "192.0.2.11:5060", Manner::Silent);
+        let session = bench.dial("alice", "sip:0123@example.org");
+        assert_eq!(value(&bench.requests("east", Method::Invite)[0], HeaderName::PAssertedIdentity), asserted);
+        bench.hang_up("alice", session);
+        bench.assert_over(1);
+    }
 }

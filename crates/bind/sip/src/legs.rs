@@ -172,6 +172,7 @@ impl SipLegs {
     /// Makes an outgoing leg. `Some` when that was not possible.
     pub fn dial(&mut self, now: Time, leg: LegId, dial: Dial, to: DialTo) -> Option<LegEvent> {
         let (from, mut headers) = to.rules.identity.write(&dial.from, &to.domain);
+        headers.retain(|(name, _)| !to.rules.headers.sets(name));
         headers.extend(to.rules.headers.written_to(&dial.headers));
         let domain = if dial.to.domain.is_empty() { &to.domain } else { &dial.to.domain };
         let spec = Outgoing {

@@ -26,6 +26,6 @@ mod identity;
 mod legs;
 
 pub use event::domain_with_way;
-pub use headers::HeaderRules;
+pub use headers::{HeaderRules, may_be_set};
 pub use identity::{AssertedIdentity, IdentityRules};
 pub use legs::{Accepted, DialTo, LegSnapshot, Polled, Rules, SipLegs, address};

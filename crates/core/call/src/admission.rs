@@ -68,9 +68,13 @@ impl Calls {
         if let Source::Trunk(name) = source
             && let Some(id) = self.tables.trunk_id(name)
             && let Some(trunk) = self.tables.trunk(id)
-            && self.trunks.active(id) >= trunk.calls_max
         {
-            return Err(NotAdmitted::TrunkFull);
+            if self.trunks.active(id) >= trunk.calls_max {
+                return Err(NotAdmitted::TrunkFull);
+            }
+            if self.trunks.begun(id, self.now) >= trunk.calls_per_s_max {
+                return Err(NotAdmitted::TrunkTooFast);
+            }
         }
         Ok(())
     }
@@ -143,7 +147,7 @@ impl Calls {
     pub(crate) fn caller(&mut self, leg: LegId, incoming: &Incoming) -> Party {
         let trunk = match &incoming.source {
             Source::Trunk(name) => {
-                self.trunks.occupy(&self.tables, name);
+                self.trunks.begin(&self.tables, name, self.now);
                 Some(name.clone())
             }
             Source::User(_) | Source::Exchange => None,
@@ -175,6 +179,7 @@ impl NotAdmitted {
             Self::Full => (Cause::CONGESTION, "the exchange has as many calls as it takes"),
             Self::Draining => (Cause::TEMPORARY_FAILURE, "the exchange takes no new calls"),
             Self::TrunkFull => (Cause::CONGESTION, "the trunk has all its channels in use"),
+            Self::TrunkTooFast => (Cause::CONGESTION, "the trunk has had its calls for this second"),
         };
         Rejection { cause, status: 503, warning: warning.into(), retry_after_s }
     }

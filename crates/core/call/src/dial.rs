@@ -19,6 +19,12 @@ impl Calls {
             hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed"));
             return;
         }
+        if let Target::Trunk { trunk, .. } = &target
+            && !self.trunks.has_room(&self.tables, trunk, self.now)
+        {
+            hunt.failed(Failure::new(Cause::CONGESTION, "a trunk has as many calls as it takes"));
+            return;
+        }
         hunt.tried += 1;
         let mut branch = self.branch(call, planned, &target);
         let readiness = match &party.said {

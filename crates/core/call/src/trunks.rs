@@ -33,6 +33,14 @@ const IDLE: Counted = Counted {
     healthy: true,
 };
 
+impl Counted {
+    fn begun_in(&self, second: u64) -> u32 {
+        let here = if self.second == second { self.begun } else { 0 };
+        let elsewhere = if self.second_elsewhere == second { self.begun_elsewhere } else { 0 };
+        here.saturating_add(elsewhere)
+    }
+}
+
 impl Trunks {
     pub(crate) fn new(tables: &Tables) -> Self {
         Self { counted: vec![IDLE; tables.trunks().len()], facts: Vec::new() }
@@ -49,14 +57,10 @@ impl Trunks {
     pub(crate) fn facts(&mut self, now: Time) -> &[TrunkFacts] {
         let second = now.as_secs();
         self.facts.clear();
-        self.facts.extend(self.counted.iter().map(|trunk| {
-            let begun = if trunk.second == second { trunk.begun } else { 0 };
-            let elsewhere = if trunk.second_elsewhere == second { trunk.begun_elsewhere } else { 0 };
-            TrunkFacts {
-                active: trunk.active.saturating_add(trunk.active_elsewhere),
-                begun_this_second: begun.saturating_add(elsewhere),
-                healthy: trunk.healthy,
-            }
+        self.facts.extend(self.counted.iter().map(|trunk| TrunkFacts {
+            active: trunk.active.saturating_add(trunk.active_elsewhere),
+            begun_this_second: trunk.begun_in(second),
+            healthy: trunk.healthy,
         }));
         &self.facts
     }
@@ -66,12 +70,23 @@ impl Trunks {
         self.counted.get(usize::from(id.0)).map_or(0, |trunk| trunk.active.saturating_add(trunk.active_elsewhere))
     }
 
-    /// A call of ours is on the trunk.
+    /// Calls begun on a trunk in this second, in either direction, everywhere.
+    pub(crate) fn begun(&self, id: TrunkId, now: Time) -> u32 {
+        self.counted.get(usize::from(id.0)).map_or(0, |trunk| trunk.begun_in(now.as_secs()))
+    }
+
+    /// Has the trunk room for one more call? What was known when the call was planned may have changed since.
+    pub(crate) fn has_room(&self, tables: &Tables, name: &str, now: Time) -> bool {
+        let found = tables.trunk_id(name).and_then(|id| Some((id, tables.trunk(id)?)));
+        found.is_none_or(|(id, trunk)| self.active(id) < trunk.calls_max && self.begun(id, now) < trunk.calls_per_s_max)
+    }
+
+    /// A call that was begun elsewhere goes on here, and is on the trunk.
     pub(crate) fn occupy(&mut self, tables: &Tables, name: &str) {
         self.with(tables, name, |trunk| trunk.active += 1);
     }
 
-    /// A call of ours is begun to the trunk, and is on it from now on.
+    /// A call is begun to the trunk or by it, and is on it from now on.
     pub(crate) fn begin(&mut self, tables: &Tables, name: &str, now: Time) {
         self.with(tables, name, |trunk| {
             trunk.active += 1;

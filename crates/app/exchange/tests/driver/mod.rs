@@ -51,12 +51,14 @@ sources = ["192.0.2.20"]
 options_interval_s = 0
 [[route]]
 name = "to-east"
+from_trunk = ["west", "east"]
 prefix = "0"
 strip = 1
 prepend = "+49"
 to = [{ trunk = "east" }]
 [[route]]
 name = "to-west"
+from_trunk = ["west", "east"]
 prefix = "7"
 to = [{ trunk = "west" }]
 "#;

@@ -88,7 +88,8 @@ impl Exchange {
             parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(ResolverConfig { seed: seed(), ..ResolverConfig::default() })?);
         let rtp = Arc::new(start_media(&config, outward, &mailboxes)?);
-        let mut watch = Watch::new(rtp.clone(), records.counters().clone(), tls.clone());
+        let name = config.exchange.name.clone();
+        let mut watch = Watch::new(name, rtp.clone(), records.counters().clone(), tls.clone());
         let mut threads = Vec::new();
         let mut counts = Vec::new();
         for (number, part) in parts.into_iter().enumerate() {

@@ -17,11 +17,18 @@ pub struct Watch {
     records: Arc<CdrCounters>,
     tls: Option<Arc<TlsConfig>>,
     started: Instant,
+    name: Arc<str>,
 }
 
 impl Watch {
-    pub fn new(rtp: Arc<PacketThreads>, records: Arc<CdrCounters>, tls: Option<Arc<TlsConfig>>) -> Self {
-        Self { workers: Vec::new(), rtp, records, tls, started: Instant::now() }
+    /// `name`: what the exchange is called among others.
+    pub fn new(
+        name: Arc<str>,
+        rtp: Arc<PacketThreads>,
+        records: Arc<CdrCounters>,
+        tls: Option<Arc<TlsConfig>>,
+    ) -> Self {
+        Self { workers: Vec::new(), rtp, records, tls, started: Instant::now(), name }
     }
 
     /// A worker to be watched.
@@ -142,6 +149,8 @@ impl Watch {
             )
             .sample(&[], expiry.as_secs());
         }
+        out.gauge("strowger_info", "", "Always 1; its labels say which exchange this is.")
+            .sample(&[("name", &self.name), ("version", env!("CARGO_PKG_VERSION"))], 1);
         out.gauge("strowger_uptime_seconds", "seconds", "Since the process started.")
             .sample(&[], self.started.elapsed().as_secs());
     }

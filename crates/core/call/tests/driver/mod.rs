@@ -40,6 +40,8 @@ pub struct World {
     pub lines: Vec<String>,
     pub records: Vec<CallRecord>,
     pub notes: Vec<Note>,
+    /// What refused callers were told besides the status.
+    pub warnings: Vec<String>,
     pub queries: Vec<(QueryId, Address)>,
     /// Open ports, in the order they were opened in.
     pub ports: Vec<PortId>,
@@ -102,6 +104,7 @@ impl World {
             lines: Vec::new(),
             records: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
             queries: Vec::new(),
             ports: Vec::new(),
             asked: Vec::new(),
@@ -305,6 +308,9 @@ impl World {
         };
         if let Some((cause, status)) = end {
             self.ending.push((leg, Ended { cause, status, by: EndedBy::Exchange }));
+        }
+        if let LegCommand::Reject(rejection) = command {
+            self.warnings.push(rejection.warning.to_string());
         }
         self.lines.push(format!("{} {}", leg_name(leg), line(command)));
     }
