@@ -29,9 +29,22 @@ pub struct Question {
 /// A look-up under way: the addresses found so far, the names that remain, and what waits for them.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    found: Vec<Destination>,
-    remaining: VecDeque<Question>,
+    found: Vec<Place>,
+    remaining: VecDeque<(Question, Option<Box<str>>)>,
     then: Then,
+}
+
+/// Where to send a request, and what it asks for there when that is not the same everywhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    to: Destination,
+    uri: Option<Box<str>>,
+}
+
+impl From<Destination> for Place {
+    fn from(to: Destination) -> Self {
+        Self { to, uri: None }
+    }
 }
 
 /// What goes on when the addresses are known.
@@ -61,19 +74,18 @@ impl Worker {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let questions: Vec<Question> =
-                    trunk.config.addresses_in_order(self.rng.u64()).into_iter().map(question_of).collect();
-                let Some(first) = trunk.config.addresses.first() else {
+                let user = sx_sip::message::escape_user(&user).into_owned();
+                // Each address is asked in its own name: what it is called at another one says nothing to it.
+                let addresses = trunk.config.addresses_in_order(self.rng.u64()).into_iter();
+                let questions: VecDeque<_> =
+                    addresses.map(|address| (question_of(address), Some(uri_at(address, &user)))).collect();
+                let Some(uri) = questions.front().and_then(|(_, uri)| uri.clone()) else {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let user = sx_sip::message::escape_user(&user).into_owned();
-                let parameter = first.uri.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
-                let scheme = if first.uri.secure { "sips" } else { "sip" };
-                let uri = format!("{scheme}:{user}@{}{}", first.uri.host, parameter.unwrap_or_default());
                 let rules = trunk.rules.clone();
-                let dialling = Dialling { leg, dial, uri: uri.into(), routes: Vec::new(), rules };
-                self.look_up(now, questions, Then::Dial(Box::new(dialling)));
+                let then = Then::Dial(Box::new(Dialling { leg, dial, uri, routes: Vec::new(), rules }));
+                self.go_on(now, Lookup { found: Vec::new(), remaining: questions, then });
             }
             Target::Contact { uri, path, flow } => {
                 let rules = tables.users.clone();
@@ -86,7 +98,7 @@ impl Worker {
                 match flow {
                     // However long the request is: behind that NAT nothing else reaches the telephone.
                     //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3
-                    Some(flow) => self.send_dialled(now, vec![Destination::Flow(flow)], *dialling),
+                    Some(flow) => self.send_dialled(now, vec![Destination::Flow(flow).into()], *dialling),
                     None => self.look_up_uri(now, path.first().unwrap_or(&uri), Then::Dial(dialling)),
                 }
             }
@@ -112,12 +124,13 @@ impl Worker {
 
     /// Looks names up, one after the other; numeric addresses need no asking.
     pub(crate) fn look_up(&mut self, now: Time, questions: Vec<Question>, then: Then) {
-        self.go_on(now, Lookup { found: Vec::new(), remaining: questions.into(), then });
+        let remaining = questions.into_iter().map(|question| (question, None)).collect();
+        self.go_on(now, Lookup { found: Vec::new(), remaining, then });
     }
 
     fn go_on(&mut self, now: Time, mut lookup: Lookup) {
-        while let Some(question) = lookup.remaining.front() {
-            let Some(destination) = self.without_asking(question) else {
+        while let Some((question, uri)) = lookup.remaining.front() {
+            let Some(to) = self.without_asking(question) else {
                 let question = question.clone();
                 self.next_query += 1;
                 let query = self.next_query;
@@ -125,7 +138,7 @@ impl Worker {
                 self.outputs.push_back(Output::Resolve { query, question });
                 return;
             };
-            lookup.found.push(destination);
+            lookup.found.push(Place { to, uri: uri.clone() });
             lookup.remaining.pop_front();
         }
         self.proceed(now, lookup.found, lookup.then);
@@ -142,13 +155,17 @@ impl Worker {
     /// Names were looked up.
     pub(crate) fn resolved(&mut self, now: Time, query: u64, addresses: &[(Transport, SocketAddr)]) {
         let Some(mut lookup) = self.lookups.remove(&query) else { return };
-        let Some(question) = lookup.remaining.pop_front() else { return };
+        let Some((question, uri)) = lookup.remaining.pop_front() else { return };
         let locals = self.legs.agent_ref().locals();
-        lookup.found.extend(addresses.iter().map(|(t, remote)| locals.way_to(*t, *remote, Some(&question.host))));
+        let place = |(transport, remote): &(Transport, SocketAddr)| Place {
+            to: locals.way_to(*transport, *remote, Some(&question.host)),
+            uri: uri.clone(),
+        };
+        lookup.found.extend(addresses.iter().map(place));
         self.go_on(now, lookup);
     }
 
-    pub(crate) fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
+    pub(crate) fn proceed(&mut self, now: Time, to: Vec<Place>, then: Then) {
         if to.is_empty() {
             self.fail(now, &then);
             return;
@@ -160,16 +177,19 @@ impl Worker {
                 self.send_dialled(now, to, *dialling);
             }
             Then::Request { owner, request } => {
+                let to = to.into_iter().map(|place| place.to).collect();
                 let request = OutgoingRequest { to, ..*request };
                 self.legs.agent().request(now, owner, request);
             }
         }
     }
 
-    fn send_dialled(&mut self, now: Time, to: Vec<Destination>, dialling: Dialling) {
+    fn send_dialled(&mut self, now: Time, places: Vec<Place>, dialling: Dialling) {
         let Dialling { leg, dial, uri, routes, rules } = dialling;
         let domain = self.tables.domains.first().cloned().unwrap_or_default();
-        let failed = self.legs.dial(now, leg, dial, DialTo { to, uri, routes, rules, domain });
+        let uris = places.iter().map(|place| place.uri.clone().unwrap_or_else(|| uri.clone())).collect();
+        let to = places.into_iter().map(|place| place.to).collect();
+        let failed = self.legs.dial(now, leg, dial, DialTo { to, uris, routes, rules, domain });
         if let Some(event) = failed {
             self.calls.handle_input(now, CallInput::Leg { leg, event });
         }
@@ -195,25 +215,32 @@ impl Worker {
 
 /// A request that would not fit into a datagram goes over TCP first.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
-fn over_udp_if_small(to: Vec<Destination>, body: usize, limit: usize) -> Vec<Destination> {
+fn over_udp_if_small(to: Vec<Place>, body: usize, limit: usize) -> Vec<Place> {
     // What is around the body of an INVITE of ours.
     const AROUND: usize = 700;
     if body + AROUND <= limit {
         return to;
     }
     to.into_iter()
-        .flat_map(|destination| match &destination {
+        .flat_map(|place| match &place.to {
             Destination::Flow(flow) if flow.transport == Transport::Udp => {
-                let stream = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
-                vec![stream, destination]
+                let to = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
+                vec![Place { to, uri: place.uri.clone() }, place]
             }
-            _ => vec![destination],
+            _ => vec![place],
         })
         .collect()
 }
 
 pub(crate) fn question_of(uri: &sx_config::SipUri) -> Question {
     Question { host: uri.host.host.to_string(), port: uri.host.port, transport: uri.transport, secure: uri.secure }
+}
+
+/// What a user is asked for by at one address of a trunk.
+fn uri_at(address: &sx_config::SipUri, user: &str) -> Box<str> {
+    let parameter = address.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
+    let scheme = if address.secure { "sips" } else { "sip" };
+    format!("{scheme}:{user}@{}{}", address.host, parameter.unwrap_or_default()).into()
 }
 
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {

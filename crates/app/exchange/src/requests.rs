@@ -53,7 +53,7 @@ impl Worker {
         let request = self.passed_on(request, &source, &rules, uri.clone(), &path);
         let then = Then::Request { owner, request: Box::new(request) };
         match way {
-            Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way)], then),
+            Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way).into()], then),
             None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
         }
     }

@@ -364,3 +364,19 @@ fn who_has_not_authenticated_is_not_asserted() {
         bench.assert_over(1);
     }
 }
+
+#[test]
+fn each_address_of_a_trunk_is_asked_in_its_own_name() {
+    let addresses = "addresses = [\"sip:192.0.2.20:5070\", \"sip:192.0.2.30:5080;transport=udp\"]";
+    let config = TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", addresses);
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5070", Manner::Dead);
+    bench.peer("spare", "192.0.2.30:5080", Manner::Answers);
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(33);
+    assert_eq!(uri(&bench.requests("east", Method::Invite)[0]), "sip:+49123@192.0.2.20:5070");
+    assert_eq!(uri(&bench.requests("spare", Method::Invite)[0]), "sip:+49123@192.0.2.30:5080");
+    bench.hang_up("west", session);
+    bench.assert_over(1);
+}

@@ -36,8 +36,8 @@ pub struct Rules {
 pub struct DialTo {
     /// The addresses to try in turn.
     pub to: Vec<Destination>,
-    /// The request URI.
-    pub uri: Box<str>,
+    /// The request URI at each of them, as many as there are addresses.
+    pub uris: Vec<Box<str>>,
     /// Routes to travel first.
     pub routes: Vec<Box<str>>,
     /// What holds for the party.
@@ -176,7 +176,8 @@ impl SipLegs {
         headers.extend(to.rules.headers.written_to(&dial.headers));
         let domain = if dial.to.domain.is_empty() { &to.domain } else { &dial.to.domain };
         let spec = Outgoing {
-            uri: to.uri,
+            uri: to.uris.first().cloned().unwrap_or_default(),
+            uris: to.uris,
             from,
             to_value: name_addr("", &dial.to.user, domain).into(),
             contact_user: to.rules.identity.contact_user(&dial.from).into(),

@@ -202,6 +202,10 @@ impl Session {
         }
         calling.destination += 1;
         self.dialog.to = calling.spec.to[calling.destination].clone();
+        if let Some(uri) = calling.spec.uris.get(calling.destination) {
+            calling.spec.uri = uri.clone();
+            self.dialog.target = uri.clone();
+        }
         self.invite(core, now);
         true
     }
