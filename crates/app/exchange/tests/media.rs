@@ -4,7 +4,7 @@ mod driver;
 
 use driver::{Bench, Manner, USERS_ONLY, body, rtp_address, text, value};
 use std::net::SocketAddr;
-use sx_media::{Latch, PortId};
+use sx_media::{Latch, MediaCommand, PortId};
 use sx_sip::message::{HeaderName, Method};
 use sx_sip::session::{SessionEvent, SessionId};
 
@@ -221,4 +221,21 @@ fn a_long_invite_to_a_telephone_behind_a_nat_keeps_to_its_way() {
     assert!(value(&invite, HeaderName::Via).starts_with("SIP/2.0/UDP"), "{}", text(&invite));
     bench.hang_up("alice", session);
     bench.assert_over(1);
+}
+
+#[test]
+fn where_the_media_interface_has_only_ipv6_that_is_what_everybody_is_offered() {
+    for (bind, expected) in [("2001:db8::1", true), ("192.0.2.1", false), ("192.0.2.1\", \"2001:db8::1", false)] {
+        let interfaces = format!("[media]\ninterfaces = [{{ name = \"default\", bind = [\"{bind}\"] }}]\n");
+        let mut bench = Bench::new(&format!("{USERS_ONLY}{interfaces}"));
+        bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+        bench.phone("bob", "192.0.2.12:5060", Manner::Rings);
+        bench.dial("alice", "sip:bob@example.org");
+        let families = bench.media.iter().filter_map(|command| match command {
+            MediaCommand::Open { ipv6, .. } => Some(*ipv6),
+            _ => None,
+        });
+        // The caller has said what it wants; the called party has not yet.
+        assert_eq!(families.collect::<Vec<_>>(), [false, expected], "{bind}");
+    }
 }
