@@ -307,8 +307,8 @@ def trunk(name, addresses=(), sources=(), more=""):
 
 
 def route(name, to, more=""):
-    """A `[[route]]`; `to` is the text of its list."""
-    return f'[[route]]\nname = "{name}"\nto = [{to}]\n{more}\n'
+    """A `[[route]]` for the calls of the trunks "caller" and "callee"; `to` is the text of its list."""
+    return f'[[route]]\nname = "{name}"\nfrom_trunk = ["caller", "callee"]\nto = [{to}]\n{more}\n'
 
 
 def run_all(binary, words, jobs, keep):

@@ -36,7 +36,8 @@ pub(crate) fn build(
     let exchange = exchange(&top.section("exchange"));
     let sip = sip::sip(&top.section("sip"), &exchange);
     let media = media::media(&top.section("media"));
-    let trunks = trunk::trunks(&top, &sip, &media);
+    let danger = danger(&top.section("danger"));
+    let trunks = trunk::trunks(&top, &sip, &media, &danger);
     let routes = route::routes(&top, &sip, &trunks);
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
@@ -44,7 +45,7 @@ pub(crate) fn build(
         cdr: Cdr { keep: days_or_forever(&top.section("cdr"), "keep_days") },
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
-        danger: danger(&top.section("danger")),
+        danger,
         exchange,
         sip,
         media,
@@ -104,6 +105,7 @@ fn danger(section: &Reader<'_>) -> Danger {
     Danger {
         accept_any_certificate: section.flag("accept_any_certificate"),
         unauthenticated_calls: section.flag("unauthenticated_calls"),
+        any_source: section.flag("any_source"),
     }
 }
 

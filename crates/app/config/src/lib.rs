@@ -42,7 +42,7 @@ pub use meant::{
     TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
 };
 pub use secret::Secret;
-pub use value::{DialPattern, HostPort, Network, NotAllowed, PortRange, SipUri};
+pub use value::{HostPort, Network, NotAllowed, PortRange, SipUri};
 
 use source::{Machine, Memory};
 use std::collections::BTreeMap;
@@ -106,9 +106,4 @@ pub fn diff(old: &Config, new: &Config) -> Vec<String> {
 /// The text of `docs/configuration.md`.
 pub fn reference() -> String {
     reference::reference()
-}
-
-/// Every key that is a limit, with the metric that shows how near it is.
-pub fn limits() -> impl Iterator<Item = (&'static str, &'static str)> {
-    keys::KEYS.iter().filter_map(|key| key.metric.map(|metric| (key.path, metric)))
 }

@@ -328,11 +328,6 @@ pub struct Danger {
     pub accept_any_certificate: bool,
     /// Calls from users are taken without digest.
     pub unauthenticated_calls: bool,
-}
-
-impl Config {
-    /// The trunk with this name.
-    pub fn trunk(&self, name: &str) -> Option<&Arc<Trunk>> {
-        self.trunks.iter().find(|trunk| *trunk.name == *name)
-    }
+    /// A trunk's sources may be all addresses there are.
+    pub any_source: bool,
 }

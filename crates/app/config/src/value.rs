@@ -1,9 +1,7 @@
 //! Values that are written as text and mean more than their characters.
 
-mod dial;
 mod uri;
 
-pub use dial::DialPattern;
 pub use uri::SipUri;
 
 pub(crate) use uri::is_user;

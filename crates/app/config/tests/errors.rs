@@ -123,7 +123,22 @@ fn an_error_at_a_key_is_not_followed_by_a_conflict_about_it() {
 
 #[test]
 fn trunks_that_make_no_sense_are_refused() {
-    check_trunk("", &["text:1: trunk[a]: needs addresses, sources or register: no call could come or go"]);
+    check_trunk("", &["text:1: trunk[a]: needs addresses or sources: no call could come or go"]);
+    check_trunk(
+        "register = { registrar = \"sip:h\", aor = \"sip:us@h\" }",
+        &["text:1: trunk[a]: needs addresses or sources: no call could come or go"],
+    );
+    check_trunk(
+        "sources = [\"10.0.0.1\", \"::/0\"]",
+        &[
+            "text:3: trunk[a].sources = [\"10.0.0.1\", \"::/0\"]: everybody would be this trunk: only with any_source in [danger]",
+        ],
+    );
+    check_trunk("sources = [\"0.0.0.0/0\"]\n[danger]\nany_source = true", &[]);
+    check_trunk(
+        "sources = [\"10.0.0.1\"]\nheaders.set = { s = \"x\", x = \"90\" }",
+        &["text:4: trunk[a].headers.set: x carries the call itself and cannot be set"],
+    );
     check_trunk(
         "sources = [\"10.0.0.1/8\"]",
         &[
@@ -153,8 +168,8 @@ fn trunks_that_make_no_sense_are_refused() {
         &["text:6: trunk[b].sources = [\"10.0.0.1/32\"]: 10.0.0.1/32 is a source of trunk a already"],
     );
     check_trunk(
-        "register = { registrar = \"sip:h\", aor = \"sip:h\" }",
-        &["text:3: trunk[a].register.aor = \"sip:h\": needs a user: sip:user@host"],
+        "addresses = [\"sip:h\"]\nregister = { registrar = \"sip:h\", aor = \"sip:h\" }",
+        &["text:4: trunk[a].register.aor = \"sip:h\": needs a user: sip:user@host"],
     );
 }
 

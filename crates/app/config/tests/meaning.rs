@@ -53,17 +53,21 @@ fn what_is_printed_reads_back_as_the_same() {
 fn no_secret_is_shown_anywhere() {
     let config = full();
     let other = Config::from_text_with_env(FULL, secrets().map(|(name, _)| (name, "hunter4".into()))).expect("good");
-    let carrier = config.trunk("carrier").expect("the trunk");
+    let carrier = trunk(&config, "carrier");
     assert_eq!(carrier.credentials.as_ref().expect("credentials").password.expose(), "hunter2");
     let shown = format!("{config:?}{}{:?}", config.print(), diff(&config, &other));
     assert!(!shown.contains("hunter"), "{shown}");
     assert_eq!(diff(&config, &other), ["hep.password: changed", "trunk[carrier].password: changed"]);
 }
 
+fn trunk<'c>(config: &'c Config, name: &str) -> &'c Trunk {
+    config.trunks.iter().find(|trunk| &*trunk.name == name).expect("the trunk")
+}
+
 #[test]
 fn a_trunk_means_what_it_says() {
     let config = full();
-    let carrier = config.trunk("carrier").expect("the trunk");
+    let carrier = trunk(&config, "carrier");
     // The first entry has no priority: its place, 1, counts, and entries of one priority stay as written.
     let uris: Vec<_> = carrier.addresses.iter().map(|a| (a.uri.to_string(), a.weight, a.priority)).collect();
     assert_eq!(
@@ -85,7 +89,7 @@ fn a_trunk_means_what_it_says() {
 #[test]
 fn a_trunk_that_says_little_takes_the_defaults_of_the_exchange() {
     let config = full();
-    let trunk: &Trunk = config.trunk("inbound only").expect("the trunk");
+    let trunk: &Trunk = trunk(&config, "inbound only");
     assert_eq!(trunk.calls_max, config.sip.calls_max);
     assert_eq!(trunk.media, config.media.mode);
     assert!(trunk.failover_causes.contains(&Cause::CONGESTION) && !trunk.failover_causes.contains(&Cause::USER_BUSY));
@@ -100,9 +104,11 @@ fn a_route_means_what_it_says() {
     assert!(out.number.matches("0301234") && !out.number.matches("00"));
     assert!(matches!(out.targets[0].kind, TargetKind::Uri(_)), "targets are sorted by priority");
     let TargetKind::Trunk { user_rewrite, .. } = &out.targets[1].kind else { panic!("a trunk") };
-    assert_eq!(user_rewrite.apply("123"), "123;x");
+    assert_eq!(&*user_rewrite.0, "{user};x");
     assert_eq!(config.routes[0].ring_timeout, config.sip.ring_timeout);
-    assert_eq!(config.routes[0].callers, Callers::Anyone);
+    let users = Callers::Only { trunks: Vec::new(), users: true };
+    assert_eq!(config.routes[0].callers, users, "who leaves by a trunk must be named, or is a user");
+    assert_eq!(config.routes[2].callers, Callers::Anyone, "users may be called by anybody");
     assert_eq!(config.routes[2].number, NumberMatch::Prefix("9".into()));
 }
 

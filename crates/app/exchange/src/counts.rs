@@ -16,13 +16,16 @@ pub enum Refusal {
     TooManyHops,
     UnsupportedScheme,
     UnsupportedMedia,
+    BadExtension,
+    NotAcceptable,
+    IntervalTooSmall,
     NotAllowed,
     Draining,
     Overload,
 }
 
 /// Every refusal with its metric label.
-pub const REFUSALS: [(Refusal, &str); 13] = [
+pub const REFUSALS: [(Refusal, &str); 16] = [
     (Refusal::Malformed, "malformed"),
     (Refusal::Stray, "stray"),
     (Refusal::Challenged, "challenged"),
@@ -33,6 +36,9 @@ pub const REFUSALS: [(Refusal, &str); 13] = [
     (Refusal::TooManyHops, "too_many_hops"),
     (Refusal::UnsupportedScheme, "unsupported_scheme"),
     (Refusal::UnsupportedMedia, "unsupported_media"),
+    (Refusal::BadExtension, "bad_extension"),
+    (Refusal::NotAcceptable, "not_acceptable"),
+    (Refusal::IntervalTooSmall, "interval_too_small"),
     (Refusal::NotAllowed, "method_not_allowed"),
     (Refusal::Draining, "draining"),
     (Refusal::Overload, "overload"),

@@ -31,28 +31,43 @@ pub struct Question {
 /// A look-up under way: the addresses found so far, the names that remain, and what waits for them.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    found: Vec<Destination>,
-    remaining: VecDeque<Question>,
+    found: Vec<Place>,
+    remaining: VecDeque<(Question, Option<Box<str>>)>,
     /// A name could not be looked up for now.
     unknown: bool,
     then: Then,
 }
 
+/// Where to send a request, and what it asks for there when that is not the same everywhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    to: Destination,
+    uri: Option<Box<str>>,
+}
+
+impl From<Destination> for Place {
+    fn from(to: Destination) -> Self {
+        Self { to, uri: None }
+    }
+}
+
 /// What goes on when the addresses are known.
 #[derive(Debug)]
 pub(crate) enum Then {
-    Dial {
-        leg: LegId,
-        dial: Box<Dial>,
-        uri: Box<str>,
-        routes: Vec<Box<str>>,
-        rules: Arc<Rules>,
-        replaces: Option<Box<str>>,
-    },
-    Request {
-        owner: u64,
-        request: Box<OutgoingRequest>,
-    },
+    Dial(Box<Dialling>),
+    Request { owner: u64, request: Box<OutgoingRequest> },
+}
+
+/// An outgoing leg that waits for its addresses.
+#[derive(Debug)]
+pub(crate) struct Dialling {
+    leg: LegId,
+    dial: Dial,
+    uri: Box<str>,
+    routes: Vec<Box<str>>,
+    rules: Arc<Rules>,
+    /// The dialog whose place it is to take.
+    replaces: Option<Box<str>>,
 }
 
 impl Worker {
@@ -65,50 +80,38 @@ impl Worker {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let questions: Vec<Question> =
-                    trunk.config.addresses_in_order(self.rng.u64()).into_iter().map(question_of).collect();
-                let Some(first) = trunk.config.addresses.first() else {
+                let user = sx_sip::message::escape_user(&user).into_owned();
+                // Each address is asked in its own name: what it is called at another one says nothing to it.
+                let addresses = trunk.config.addresses_in_order(self.rng.u64()).into_iter();
+                let questions: VecDeque<_> =
+                    addresses.map(|address| (question_of(address), Some(uri_at(address, &user)))).collect();
+                let Some(uri) = questions.front().and_then(|(_, uri)| uri.clone()) else {
                     self.cannot_dial(now, leg, Cause::NO_ROUTE);
                     return;
                 };
-                let user = sx_sip::message::escape_user(&user).into_owned();
-                let parameter = first.uri.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
-                let scheme = if first.uri.secure { "sips" } else { "sip" };
-                let uri = format!("{scheme}:{user}@{}{}", first.uri.host, parameter.unwrap_or_default());
                 let rules = trunk.rules.clone();
-                self.look_up(
-                    now,
-                    questions,
-                    Then::Dial {
-                        leg,
-                        dial: Box::new(dial),
-                        uri: uri.into(),
-                        routes: Vec::new(),
-                        rules,
-                        replaces: None,
-                    },
-                );
+                let then = Then::Dial(Box::new(Dialling { leg, dial, uri, routes: Vec::new(), rules, replaces: None }));
+                self.go_on(now, Lookup { found: Vec::new(), remaining: questions, unknown: false, then });
             }
             Target::Contact { uri, path, flow } => {
                 let rules = tables.users.clone();
                 let routes: Vec<Box<str>> = path.iter().map(|hop| with_brackets(hop)).collect();
-                let then = Then::Dial { leg, dial: Box::new(dial), uri: uri.clone(), routes, rules, replaces: None };
+                let nat = flow.filter(|flow| path.is_empty() && sx_sip::dialog::is_contact_behind_nat(&uri, *flow));
+                if let Some(flow) = nat.filter(|_| tables.nat_media) {
+                    self.calls.handle_input(now, CallInput::Nat { leg, address: flow.remote.ip() });
+                }
+                let dialling = Box::new(Dialling { leg, dial, uri: uri.clone(), routes, rules, replaces: None });
                 match flow {
-                    Some(flow) => self.proceed(now, vec![Destination::Flow(flow)], then),
-                    None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
+                    // However long the request is: behind that NAT nothing else reaches the telephone.
+                    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3
+                    Some(flow) => self.send_dialled(now, vec![Destination::Flow(flow).into()], *dialling),
+                    None => self.look_up_uri(now, path.first().unwrap_or(&uri), Then::Dial(dialling)),
                 }
             }
             Target::Uri(uri) => {
                 let rules = tables.users.clone();
-                let then = Then::Dial {
-                    leg,
-                    dial: Box::new(dial),
-                    uri: uri.clone(),
-                    routes: Vec::new(),
-                    rules,
-                    replaces: None,
-                };
-                self.look_up_uri(now, &uri, then);
+                let dialling = Dialling { leg, dial, uri: uri.clone(), routes: Vec::new(), rules, replaces: None };
+                self.look_up_uri(now, &uri, Then::Dial(Box::new(dialling)));
             }
             Target::Place { dialog, by } => self.dial_place(now, leg, dial, dialog, by.as_ref()),
         }
@@ -129,9 +132,9 @@ impl Worker {
         let flow = Flow { worker, link: LinkId::BETWEEN_WORKERS, transport: Transport::Tcp, remote };
         let uri = format!("sip:{}@{}", sx_sip::message::escape_user(&dial.to.user), dial.to.domain).into();
         let rules = self.tables.users.clone();
-        let dial = Box::new(dial);
-        let then = Then::Dial { leg, dial, uri, routes: Vec::new(), rules, replaces: Some(asked_by(&place, by)) };
-        self.proceed(now, vec![Destination::Flow(flow)], then);
+        let replaces = Some(asked_by(&place, by));
+        let dialling = Dialling { leg, dial, uri, routes: Vec::new(), rules, replaces };
+        self.send_dialled(now, vec![Destination::Flow(flow).into()], dialling);
     }
 
     pub(crate) fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
@@ -148,12 +151,13 @@ impl Worker {
 
     /// Looks names up, one after the other; numeric addresses need no asking.
     pub(crate) fn look_up(&mut self, now: Time, questions: Vec<Question>, then: Then) {
-        self.go_on(now, Lookup { found: Vec::new(), remaining: questions.into(), unknown: false, then });
+        let remaining = questions.into_iter().map(|question| (question, None)).collect();
+        self.go_on(now, Lookup { found: Vec::new(), remaining, unknown: false, then });
     }
 
     fn go_on(&mut self, now: Time, mut lookup: Lookup) {
-        while let Some(question) = lookup.remaining.front() {
-            let Some(destination) = self.without_asking(question) else {
+        while let Some((question, uri)) = lookup.remaining.front() {
+            let Some(to) = self.without_asking(question) else {
                 let question = question.clone();
                 self.next_query += 1;
                 let query = self.next_query;
@@ -161,7 +165,7 @@ impl Worker {
                 self.outputs.push_back(Output::Resolve { query, question });
                 return;
             };
-            lookup.found.push(destination);
+            lookup.found.push(Place { to, uri: uri.clone() });
             lookup.remaining.pop_front();
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
@@ -190,42 +194,55 @@ impl Worker {
         addresses: Result<Vec<(Transport, SocketAddr)>, Unresolved>,
     ) {
         let Some(mut lookup) = self.lookups.remove(&query) else { return };
-        let Some(question) = lookup.remaining.pop_front() else { return };
+        let Some((question, uri)) = lookup.remaining.pop_front() else { return };
         let locals = self.legs.agent_ref().locals();
         lookup.unknown |= addresses == Err(Unresolved::NotNow);
-        let ways = addresses.into_iter().flatten();
-        lookup.found.extend(ways.map(|(transport, remote)| locals.way_to(transport, remote, Some(&question.host))));
+        let place = |(transport, remote)| Place {
+            to: locals.way_to(transport, remote, Some(&question.host)),
+            uri: uri.clone(),
+        };
+        lookup.found.extend(addresses.into_iter().flatten().map(place));
         self.go_on(now, lookup);
     }
 
-    pub(crate) fn proceed(&mut self, now: Time, to: Vec<Destination>, then: Then) {
+    pub(crate) fn proceed(&mut self, now: Time, to: Vec<Place>, then: Then) {
         if to.is_empty() {
             self.fail(now, &then, Cause::NO_ROUTE);
             return;
         }
         match then {
-            Then::Dial { leg, dial, uri, routes, rules, replaces } => {
-                let to = over_udp_if_small(
-                    to,
-                    dial.offer.as_ref().map_or(0, bytes::Bytes::len),
-                    self.settings.udp_request_bytes_max,
-                );
-                let domain = self.tables.domains.first().cloned().unwrap_or_default();
-                let failed = self.legs.dial(now, leg, *dial, DialTo { to, uri, routes, replaces, rules, domain });
-                if let Some(event) = failed {
-                    self.calls.handle_input(now, CallInput::Leg { leg, event });
-                }
+            Then::Dial(dialling) => {
+                let offer = dialling.dial.offer.as_ref().map_or(0, bytes::Bytes::len);
+                let to = over_udp_if_small(to, offer, self.settings.udp_request_bytes_max);
+                self.send_dialled(now, to, *dialling);
             }
             Then::Request { owner, request } => {
+                let to = to.into_iter().map(|place| place.to).collect();
                 let request = OutgoingRequest { to, ..*request };
                 self.legs.agent().request(now, owner, request);
             }
         }
     }
 
+    fn send_dialled(&mut self, now: Time, places: Vec<Place>, dialling: Dialling) {
+        let Dialling { leg, dial, uri, routes, rules, replaces } = dialling;
+        let domain = self.tables.domains.first().cloned().unwrap_or_default();
+        let uris = places.iter().map(|place| place.uri.clone().unwrap_or_else(|| uri.clone())).collect();
+        let to = places.into_iter().map(|place| place.to).collect();
+        let failed = self.legs.dial(now, leg, dial, DialTo { to, uris, routes, replaces, rules, domain });
+        if let Some(event) = failed {
+            self.calls.handle_input(now, CallInput::Leg { leg, event });
+        }
+    }
+
+    /// A leg that still waits for its addresses is hung up: nobody is to be called when they come.
+    pub(crate) fn undial(&mut self, leg: LegId) {
+        self.lookups.retain(|_, lookup| !matches!(&lookup.then, Then::Dial(dialling) if dialling.leg == leg));
+    }
+
     fn fail(&mut self, now: Time, then: &Then, cause: Cause) {
         match then {
-            Then::Dial { leg, .. } => self.cannot_dial(now, *leg, cause),
+            Then::Dial(dialling) => self.cannot_dial(now, dialling.leg, cause),
             Then::Request { owner, .. } => self.request_done(now, *owner, None, 503),
         }
     }
@@ -238,25 +255,32 @@ impl Worker {
 
 /// A request that would not fit into a datagram goes over TCP first.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
-fn over_udp_if_small(to: Vec<Destination>, body: usize, limit: usize) -> Vec<Destination> {
+fn over_udp_if_small(to: Vec<Place>, body: usize, limit: usize) -> Vec<Place> {
     // What is around the body of an INVITE of ours.
     const AROUND: usize = 700;
     if body + AROUND <= limit {
         return to;
     }
     to.into_iter()
-        .flat_map(|destination| match &destination {
+        .flat_map(|place| match &place.to {
             Destination::Flow(flow) if flow.transport == Transport::Udp => {
-                let stream = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
-                vec![stream, destination]
+                let to = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
+                vec![Place { to, uri: place.uri.clone() }, place]
             }
-            _ => vec![destination],
+            _ => vec![place],
         })
         .collect()
 }
 
 pub(crate) fn question_of(uri: &sx_config::SipUri) -> Question {
     Question { host: uri.host.host.to_string(), port: uri.host.port, transport: uri.transport, secure: uri.secure }
+}
+
+/// What a user is asked for by at one address of a trunk.
+fn uri_at(address: &sx_config::SipUri, user: &str) -> Box<str> {
+    let parameter = address.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
+    let scheme = if address.secure { "sips" } else { "sip" };
+    format!("{scheme}:{user}@{}{}", address.host, parameter.unwrap_or_default()).into()
 }
 
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {

@@ -1,6 +1,6 @@
 //! Who is asking: every new request outside of a dialog passes here first.
 
-use crate::counts::{Counts, Refusal};
+use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
 use crate::peers::asker_of;
 use crate::worker::Worker;
@@ -9,6 +9,7 @@ use sx_bind_sip::Rules;
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
+use sx_sip::agent::AcceptError;
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::{Flow, LinkId};
@@ -83,7 +84,7 @@ impl Worker {
             let headers = move |writer: &mut Writer| {
                 writer.header_bytes(HeaderName::Unsupported, &required);
             };
-            self.counts.refuse(Refusal::Forbidden);
+            self.counts.refuse(Refusal::BadExtension);
             self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
             return false;
         }
@@ -92,21 +93,15 @@ impl Worker {
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, invite) else { return };
-        if let Some(content_type) = invite.text(HeaderName::ContentType)
-            && !invite.body().is_empty()
-            && !is_readable(content_type)
-        {
-            let headers = |writer: &mut Writer| {
-                writer.header(HeaderName::Accept, format_args!("application/sdp, multipart/mixed"));
-            };
-            self.counts.refuse(Refusal::UnsupportedMedia);
-            self.legs.agent().reply(flow, invite, Reply { status: 415, headers: Some(&headers), ..Reply::default() });
-            return;
-        }
-        let Some(mut accepted) = self.legs.incoming(now, flow, invite, source, &rules) else {
-            self.counts.refuse(Refusal::Overload);
-            return;
+        let mut accepted = match self.legs.incoming(now, flow, invite, source, &rules) {
+            Ok(accepted) => accepted,
+            Err(error) => return self.counts.refuse(refusal_of(error)),
         };
+        if self.tables.unauthenticated_calls && matches!(accepted.incoming.source, Source::User(_)) {
+            //= https://www.rfc-editor.org/rfc/rfc3325#section-5
+            // Only what was authenticated is asserted.
+            accepted.incoming.from.asserted = None;
+        }
         if let Ok(uri) = Uri::parse(invite.request_uri()) {
             accepted.incoming.to.domain = self.tables.dialled_domain(&uri);
         }
@@ -184,11 +179,17 @@ impl Worker {
         // A drain tells those who probe us to send their calls elsewhere.
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
-        Counts::add(&self.counts.messages_sent);
     }
 }
 
-fn is_readable(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/sdp" || essence.starts_with("multipart/")
+/// What an INVITE that the agent has answered itself is counted as.
+fn refusal_of(error: AcceptError) -> Refusal {
+    match error {
+        AcceptError::TooMany | AcceptError::NoDestination => Refusal::Overload,
+        AcceptError::IntervalTooSmall => Refusal::IntervalTooSmall,
+        AcceptError::BadExtension => Refusal::BadExtension,
+        AcceptError::UnsupportedBody => Refusal::UnsupportedMedia,
+        AcceptError::NothingToReplace => Refusal::Stray,
+        AcceptError::NotAcceptable => Refusal::NotAcceptable,
+    }
 }

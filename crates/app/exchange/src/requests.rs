@@ -39,13 +39,19 @@ impl Worker {
             self.refuse(flow, request, 480, Refusal::UnknownUser, "the user is not registered");
             return;
         };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
+        // What is in a body must be said.
+        if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
+            self.refuse(flow, request, 400, Refusal::Malformed, "the body has no Content-Type");
+            return;
+        }
         let server = self.legs.agent().open(now, flow, request);
         let owner = RELAYED | self.next_owner();
         self.relayed.insert(owner, Relayed { server });
         let request = self.passed_on(request, &source, &rules, uri.clone(), &path);
         let then = Then::Request { owner, request: Box::new(request) };
         match way {
-            Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way)], then),
+            Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way).into()], then),
             None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
         }
     }
@@ -59,26 +65,29 @@ impl Worker {
         path: &[Box<str>],
     ) -> OutgoingRequest {
         let header = |name| String::from_utf8_lossy(request.value(name).unwrap_or_default()).into_owned();
-        let from = match source {
-            Source::User(user) => format!("<sip:{}@{}>", sx_sip::message::escape_user(&user.user), user.domain),
-            _ => untagged(&header(HeaderName::From)),
-        };
-        let passing = request.headers().filter(|h| rules.headers.passes(h.text)).map(|h| {
-            (String::from_utf8_lossy(h.text).into_owned().into(), String::from_utf8_lossy(h.value).into_owned().into())
-        });
+        // Of the sender's rules holds what is taken of it, of the addressee's what it is shown.
+        let addressee = self.tables.users.clone();
+        let mut identity = rules.identity.read(request);
+        if let Source::User(user) = source {
+            identity.address = user.clone();
+            identity.display = "".into();
+        }
+        let domain = self.tables.domains.first().cloned().unwrap_or_default();
+        let (from, mut headers) = addressee.identity.write(&identity, &domain);
+        headers.extend(addressee.headers.written_to(&rules.headers.taken_from(request)));
         OutgoingRequest {
             to: Vec::new(),
             method: Method::Message,
             uri,
-            from: from.into(),
+            from,
             to_value: untagged(&header(HeaderName::To)).into(),
             call_id: self.legs.agent().call_id(),
             seq: 1,
             routes: path.iter().map(|hop| format!("<{}>", hop.trim_matches(['<', '>'])).into()).collect(),
-            headers: passing.collect(),
+            headers,
             hops: u8::try_from(request.number(HeaderName::MaxForwards).unwrap_or(70).saturating_sub(1)).unwrap_or(70),
             body: request.text(HeaderName::ContentType).map(|t| (t.into(), Bytes::copy_from_slice(request.body()))),
-            credentials: rules.credentials.clone(),
+            credentials: addressee.credentials.clone(),
         }
     }
 
@@ -95,9 +104,10 @@ impl Worker {
                 }
             };
             // A challenge of the other side is not for the sender to answer.
-            let status = if matches!(status, 401 | 407) { 502 } else { status };
+            let challenged = matches!(status, 401 | 407);
+            let reason = reason.filter(|_| !challenged);
             let reply = Reply {
-                status,
+                status: if challenged { 502 } else { status },
                 reason: reason.as_deref().unwrap_or_default(),
                 headers: Some(&headers),
                 ..Reply::default()

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, MediaMode};
 use sx_route::{
-    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Pattern,
-    Rule, SourceFilter,
+    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
+    SourceFilter,
 };
 use sx_sip::digest::{Algorithm, Credentials};
 use sx_sip::message::Uri;
@@ -54,14 +54,6 @@ pub enum BuildError {
     /// Of the dial plan.
     #[error("{0}")]
     Route(sx_route::TableError),
-    /// A dial pattern of a route.
-    #[error("route {route}: {error}")]
-    Pattern {
-        /// The route.
-        route: Arc<str>,
-        /// What is wrong.
-        error: sx_route::PatternError,
-    },
 }
 
 impl Tables {
@@ -97,7 +89,7 @@ impl Tables {
                     ..route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
                 })
                 .collect(),
-            rules: config.routes.iter().flat_map(|route| rules_of(route, &mut errors)).collect(),
+            rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[]) },
         };
         let routes = match sx_route::Tables::build(definition) {
@@ -147,9 +139,7 @@ impl Tables {
         if let Some(ours) = self.domain_of_host(uri.host.as_str()) {
             return ours.into();
         }
-        let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
-        format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
+        sx_bind_sip::domain_with_way(uri)
     }
 
     /// Is the domain one of ours?
@@ -189,7 +179,6 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
         load: Arc::default(),
         failover: Failover::Causes(trunk.failover_causes.clone().into()),
         ring_ms_max,
-        enabled: true,
         access,
     }
 }
@@ -227,18 +216,12 @@ fn trunk_rules(trunk: &sx_config::Trunk, main_domain: Option<&str>) -> Rules {
 }
 
 /// A route is one rule, or two when it is for some trunks and for users as well.
-fn rules_of(route: &Arc<sx_config::Route>, errors: &mut Vec<BuildError>) -> Vec<Rule> {
+fn rules_of(route: &Arc<sx_config::Route>) -> Vec<Rule> {
     let matches = match &route.number {
         sx_config::NumberMatch::Any => Match::Prefix("".into()),
         sx_config::NumberMatch::Exact(text) => Match::Exact(text.as_ref().into()),
         sx_config::NumberMatch::Prefix(text) => Match::Prefix(text.as_ref().into()),
-        sx_config::NumberMatch::Pattern(pattern) => match pattern.to_string().parse::<Pattern>() {
-            Ok(pattern) => Match::Pattern(pattern),
-            Err(error) => {
-                errors.push(BuildError::Pattern { route: route.name.clone(), error });
-                return Vec::new();
-            }
-        },
+        sx_config::NumberMatch::Pattern(pattern) => Match::Pattern(pattern.clone()),
     };
     let sources = match &route.callers {
         sx_config::Callers::Anyone => vec![SourceFilter::Any],

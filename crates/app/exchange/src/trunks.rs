@@ -10,7 +10,7 @@ use std::time::Duration;
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_sip::agent::OutgoingRequest;
-use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, elements};
+use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, Uri, elements};
 
 /// The owner of a probe has this bit and the trunk's number.
 pub(crate) const PROBE: u64 = 1 << 61;
@@ -32,6 +32,10 @@ pub(crate) struct TrunkState {
     register_at: Option<Time>,
     call_id: Box<str>,
     seq: u32,
+    /// The contact that was registered last, without brackets.
+    contact: Box<str>,
+    /// The shortest lifetime its registrar has said it takes.
+    expires_min: Duration,
 }
 
 impl Worker {
@@ -56,6 +60,8 @@ impl Worker {
                 register_at: None,
                 call_id,
                 seq: 0,
+                contact: "".into(),
+                expires_min: Duration::ZERO,
             });
             if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
                 state.probe_at = Some(soon);
@@ -166,6 +172,7 @@ impl Worker {
         let state = &mut self.trunks[place];
         state.seq += 1;
         let (owner, call_id, seq) = (REGISTRATION | state.number, state.call_id.clone(), state.seq);
+        let expires = registration.expires.max(state.expires_min);
         let question = question_of(&registration.registrar);
         let transport = question.transport.unwrap_or(if question.secure {
             sx_types::Transport::Tls
@@ -177,6 +184,8 @@ impl Worker {
         let user = registration.aor.user.as_deref().unwrap_or_default();
         let parameter =
             if transport == sx_types::Transport::Udp { String::new() } else { format!(";transport={transport}") };
+        let contact = format!("sip:{user}@{sent_by}{parameter}");
+        self.trunks[place].contact = contact.as_str().into();
         let aor = format!("<{}>", registration.aor);
         let request = OutgoingRequest {
             to: Vec::new(),
@@ -188,8 +197,8 @@ impl Worker {
             seq,
             routes: Vec::new(),
             headers: vec![
-                ("Contact".into(), format!("<sip:{user}@{sent_by}{parameter}>").into()),
-                ("Expires".into(), registration.expires.as_secs().to_string().into()),
+                ("Contact".into(), format!("<{contact}>").into()),
+                ("Expires".into(), expires.as_secs().to_string().into()),
             ],
             hops: 70,
             body: None,
@@ -206,11 +215,22 @@ impl Worker {
         let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
         // A challenge has used up one number of its own.
         trunk.seq += 1;
-        let granted =
-            response.filter(|_| (200..300).contains(&status)).map(|response| granted(response).unwrap_or(asked));
-        let wait = match granted {
-            Some(granted) => (granted * 9 / 10).max(Duration::from_secs(1)),
-            None => REGISTER_AGAIN,
+        let asked = asked.max(trunk.expires_min);
+        let wait = match (status, response) {
+            (200..=299, Some(response)) => {
+                let granted = granted(response, &trunk.contact).unwrap_or(asked);
+                (granted * 9 / 10).max(Duration::from_secs(1))
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.8
+            // 423: asked again, for at least what Min-Expires says.
+            (423, Some(response)) => match response.number(HeaderName::MinExpires).map(u64::from) {
+                Some(least) if Duration::from_secs(least) > asked => {
+                    trunk.expires_min = Duration::from_secs(least);
+                    Duration::ZERO
+                }
+                _ => REGISTER_AGAIN,
+            },
+            _ => REGISTER_AGAIN,
         };
         trunk.register_at = Some(now + wait);
         let trunk = trunk.name.clone();
@@ -218,10 +238,28 @@ impl Worker {
     }
 }
 
-/// For how long a provider has registered us.
-fn granted(response: &OwnedMessage) -> Option<Duration> {
-    let contacts =
-        response.values(HeaderName::Contact).flat_map(elements).filter_map(|element| NameAddr::parse(element).ok());
-    let seconds = contacts.filter_map(|contact| contact.params.value("expires")?.parse::<u32>().ok()).min();
-    seconds.or_else(|| response.number(HeaderName::Expires)).map(|s| Duration::from_secs(u64::from(s)))
+/// For how long a provider has registered us. It lists whatever else is registered for the address too.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.4
+fn granted(response: &OwnedMessage, contact: &str) -> Option<Duration> {
+    let contacts: Vec<NameAddr<'_>> = response
+        .values(HeaderName::Contact)
+        .flat_map(elements)
+        .filter_map(|element| NameAddr::parse(element).ok())
+        .collect();
+    let own = Uri::parse(contact.as_bytes()).ok();
+    let is_own = |listed: &&NameAddr<'_>| own.as_ref().is_some_and(|own| is_same_place(own, &listed.uri));
+    let seconds = |contact: &NameAddr<'_>| contact.params.value("expires")?.parse::<u32>().ok();
+    // One that writes our contact in its own way: then the earliest of all there are.
+    let granted = match contacts.iter().find(is_own) {
+        Some(own) => seconds(own),
+        None => contacts.iter().filter_map(seconds).min(),
+    };
+    granted.or_else(|| response.number(HeaderName::Expires)).map(|s| Duration::from_secs(u64::from(s)))
+}
+
+fn is_same_place(one: &Uri<'_>, other: &Uri<'_>) -> bool {
+    let host = |uri: &Uri<'_>| uri.host.as_str().to_ascii_lowercase();
+    one.user_unescaped() == other.user_unescaped()
+        && host(one) == host(other)
+        && one.port.unwrap_or(5060) == other.port.unwrap_or(5060)
 }

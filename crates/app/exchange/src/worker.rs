@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
-use sx_call::{Calls, Command, Found, Input as CallInput, Note, Output as CallOutput, QueryId};
+use sx_call::{Calls, Command, Found, Input as CallInput, NotAdmitted, Note, Output as CallOutput, QueryId};
 use sx_engine::{Engine, Rng, Time};
 use sx_leg::{Address, LegCommand, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
@@ -126,7 +126,10 @@ impl Worker {
     }
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], arrival: Arrival) {
-        Counts::add(&self.counts.messages_received);
+        if matches!(arrival, Arrival::Landed) {
+            // Each once, where it came in.
+            Counts::add(&self.counts.messages_received);
+        }
         let Ok(message) = Message::parse(bytes) else {
             self.counts.refuse(Refusal::Malformed);
             return;
@@ -201,6 +204,9 @@ impl Worker {
             match output {
                 CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
                 CallOutput::Leg { leg, command } => {
+                    if matches!(command, LegCommand::Hangup { .. }) {
+                        self.undial(leg);
+                    }
                     if let Some(event) = self.legs.command(now, leg, command) {
                         self.calls.handle_input(now, CallInput::Leg { leg, event });
                     }
@@ -246,7 +252,12 @@ impl Worker {
             Note::Ended { .. } => Counts::add(&self.counts.calls_ended),
             Note::AttemptFailed { .. } => Counts::add(&self.counts.attempts_failed),
             Note::Transferred { .. } => Counts::add(&self.counts.transfers),
-            Note::NotAdmitted { .. } => self.counts.refuse(Refusal::Overload),
+            Note::NotAdmitted { why: NotAdmitted::Draining, .. } => self.counts.refuse(Refusal::Draining),
+            Note::NotAdmitted {
+                why: NotAdmitted::Full | NotAdmitted::TrunkFull | NotAdmitted::TrunkTooFast, ..
+            } => {
+                self.counts.refuse(Refusal::Overload);
+            }
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ mod driver;
 
 use driver::{Bench, Manner, USERS_ONLY, body, rtp_address, text, value};
 use std::net::SocketAddr;
-use sx_media::{MediaCommand, PortId};
+use sx_media::{Latch, MediaCommand, PortId};
 use sx_sip::message::{HeaderName, Method};
 use sx_sip::session::{SessionEvent, SessionId};
 
@@ -181,15 +181,61 @@ fn a_party_that_falls_silent_ends_the_call() {
     bench.assert_over(1);
 }
 
-#[test]
-fn where_there_is_no_ipv4_the_called_party_is_offered_ipv6() {
-    let interface = "[media]\ninterfaces = [{ name = \"default\", bind = [\"2001:db8::1\"] }]\n";
-    let mut bench = Bench::new(&format!("{USERS_ONLY}{interface}"));
+/// A telephone with a private address is registered from another one.
+fn bob_behind_a_nat(config: &str) -> Bench {
+    let mut bench = Bench::new(config);
     bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
-    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
-    bench.dial("alice", "sip:bob@example.org");
-    let (_, facing_bob) = ports(&mut bench);
-    let opened =
-        |command: &MediaCommand| matches!(command, MediaCommand::Open { port, ipv6: true, .. } if *port == facing_bob);
-    assert!(bench.media.iter().any(opened), "{:?}", bench.media);
+    bench.peer("bob", "192.0.2.12:5060", Manner::Answers);
+    bench.act("bob", |peer, now| {
+        let mut spec = peer.registration("bob", "bob", driver::PASSWORD, 3_600);
+        spec.headers[0].1 = "<sip:bob@10.1.2.3:5060>".into();
+        peer.agent.request(now, 1, spec);
+    });
+    bench
+}
+
+#[test]
+fn a_telephone_behind_a_nat_is_heard_when_it_is_called() {
+    let address = "192.0.2.12".parse().expect("an address");
+    for (latch, expected) in [("nat", Latch::Nat(address)), ("port", Latch::Port)] {
+        let mut bench = bob_behind_a_nat(&format!("{USERS_ONLY}[media]\nlatch = \"{latch}\"\n"));
+        let session = bench.dial("alice", "sip:bob@example.org");
+        let (facing_alice, facing_bob) = ports(&mut bench);
+        assert_eq!(bench.remote_of(facing_bob).map(|remote| remote.latch), Some(expected));
+        assert_eq!(bench.remote_of(facing_alice).map(|remote| remote.latch), Some(Latch::Port));
+        bench.hang_up("alice", session);
+        bench.assert_over(1);
+    }
+}
+
+/// Behind a NAT nobody can be reached but on the way the registration came.
+#[test]
+fn a_long_invite_to_a_telephone_behind_a_nat_keeps_to_its_way() {
+    let mut bench = bob_behind_a_nat(USERS_ONLY);
+    let session = bench.dial_with("alice", "sip:bob@example.org", |spec| {
+        let offer = spec.offer.take().expect("an offer");
+        let long = format!("{}a=note:{}\r\n", String::from_utf8_lossy(&offer), "x".repeat(64_400));
+        spec.offer = Some(long.into());
+    });
+    let invite = bench.requests("bob", Method::Invite).remove(0);
+    assert!(value(&invite, HeaderName::Via).starts_with("SIP/2.0/UDP"), "{}", text(&invite));
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
+}
+
+#[test]
+fn where_the_media_interface_has_only_ipv6_that_is_what_everybody_is_offered() {
+    for (bind, expected) in [("2001:db8::1", true), ("192.0.2.1", false), ("192.0.2.1\", \"2001:db8::1", false)] {
+        let interfaces = format!("[media]\ninterfaces = [{{ name = \"default\", bind = [\"{bind}\"] }}]\n");
+        let mut bench = Bench::new(&format!("{USERS_ONLY}{interfaces}"));
+        bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+        bench.phone("bob", "192.0.2.12:5060", Manner::Rings);
+        bench.dial("alice", "sip:bob@example.org");
+        let families = bench.media.iter().filter_map(|command| match command {
+            MediaCommand::Open { ipv6, .. } => Some(*ipv6),
+            _ => None,
+        });
+        // The caller has said what it wants; the called party has not yet.
+        assert_eq!(families.collect::<Vec<_>>(), [false, expected], "{bind}");
+    }
 }

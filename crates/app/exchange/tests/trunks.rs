@@ -163,7 +163,8 @@ fn an_address_elsewhere_is_gone_on_to_with_its_port_and_transport() {
 
 #[test]
 fn a_name_that_leads_nowhere_is_no_route() {
-    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let config =
+        format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n");
     let mut bench = Bench::new(&config);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("far", "192.0.2.77:5060", Manner::Answers);
@@ -216,6 +217,7 @@ addresses = ["sip:192.0.2.30"]
 options_interval_s = 0
 [[route]]
 name = "out"
+from_trunk = ["west"]
 prefix = "0"
 to = [{ trunk = "east" }, { trunk = "south" }]
 "#;
@@ -263,7 +265,7 @@ fn when_all_fail_the_caller_is_told_why() {
     bench.dial("west", "sip:0123@192.0.2.1");
     let refusal = bench.received("west").into_iter().find(|m| m.status().is_some_and(|s| s >= 300));
     let refusal = refusal.expect("a refusal");
-    assert!([500, 503].contains(&refusal.status().expect("a response")));
+    assert_eq!(refusal.status(), Some(503), "the first of two that are equally bad");
     assert!(value(&refusal, HeaderName::Reason).starts_with("Q.850;cause="), "{}", text(&refusal));
     bench.assert_over(1);
     assert_eq!(bench.ended()[0].attempts.len(), 2);
@@ -456,4 +458,63 @@ fn media_is_believed_from_exactly_where_it_was_negotiated_when_that_is_asked_for
 
 fn latch_of(command: &MediaCommand) -> Option<Latch> {
     if let MediaCommand::SetRemote { remote, .. } = command { Some(remote.latch) } else { None }
+}
+
+#[test]
+fn who_hangs_up_while_a_name_is_looked_up_has_called_nobody() {
+    let config = TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", "addresses = [\"sip:east.example\"]");
+    let mut bench = two_trunks(&config, Manner::Rings);
+    let east = vec![(sx_types::Transport::Udp, "192.0.2.20:5060".parse().expect("an address"))];
+    bench.names.insert("east.example".into(), east);
+    bench.names_wait = true;
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(1);
+    bench.hang_up("west", session);
+    assert_eq!(bench.workers[0].calls(), 0, "nothing is left to wait for\n{}", bench.ladder());
+    bench.names_come();
+    assert!(bench.received("east").is_empty(), "{}", bench.ladder());
+    bench.assert_over(1);
+}
+
+/// Nobody has said that what comes from the west may leave by the east.
+#[test]
+fn a_route_that_names_no_callers_lets_no_trunk_out_by_another() {
+    let mut bench = two_trunks(&TRUNKS.replace("from_trunk = [\"west\", \"east\"]\n", ""), Manner::Answers);
+    bench.dial("west", "sip:0123@192.0.2.1");
+    assert!(bench.received("east").is_empty(), "{}", bench.ladder());
+    bench.phone("alice", "192.0.2.11:5060", Manner::Silent);
+    let session = bench.dial("alice", "sip:0123@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE"), [407, 180, 200], "users may");
+    bench.hang_up("alice", session);
+    bench.assert_over(2);
+}
+
+#[test]
+fn who_has_not_authenticated_is_not_asserted() {
+    let open = "[danger]\nunauthenticated_calls = true\n";
+    for (danger, asserted) in [("", "<sip:alice@example.org>"), (open, "")] {
+        let config = TRUNKS.replace("from_trunk = [\"west\", \"east\"]\n", "");
+        let mut bench = two_trunks(&format!("{config}{danger}"), Manner::Answers);
+        bench.phone("alice", "192.0.2.11:5060", Manner::Silent);
+        let session = bench.dial("alice", "sip:0123@example.org");
+        assert_eq!(value(&bench.requests("east", Method::Invite)[0], HeaderName::PAssertedIdentity), asserted);
+        bench.hang_up("alice", session);
+        bench.assert_over(1);
+    }
+}
+
+#[test]
+fn each_address_of_a_trunk_is_asked_in_its_own_name() {
+    let addresses = "addresses = [\"sip:192.0.2.20:5070\", \"sip:192.0.2.30:5080;transport=udp\"]";
+    let config = TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", addresses);
+    let mut bench = Bench::new(&config);
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5070", Manner::Dead);
+    bench.peer("spare", "192.0.2.30:5080", Manner::Answers);
+    let session = bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(33);
+    assert_eq!(uri(&bench.requests("east", Method::Invite)[0]), "sip:+49123@192.0.2.20:5070");
+    assert_eq!(uri(&bench.requests("spare", Method::Invite)[0]), "sip:+49123@192.0.2.30:5080");
+    bench.hang_up("west", session);
+    bench.assert_over(1);
 }

@@ -26,6 +26,7 @@ addresses = ["sip:192.0.2.30"]
 options_interval_s = 0
 [[route]]
 name = "out"
+from_trunk = ["west"]
 prefix = "0"
 to = [{ trunk = "east" }, { trunk = "south" }]
 "#;
@@ -148,6 +149,31 @@ fn the_exchange_registers_with_a_provider_and_refreshes_in_time() {
 }
 
 #[test]
+fn of_several_contacts_our_own_says_when_the_registration_ends() {
+    let contacts = "<sip:us@198.51.100.9:5060>;expires=60, <sip:us@192.0.2.1:5060>;expires=500".to_owned();
+    let mut bench = with_provider(&[Scripted { status: 200, headers: vec![("Contact", contacts)] }]);
+    bench.pass_s(440);
+    assert_eq!(bench.requests("provider", Method::Register).len(), 1);
+    bench.pass_s(20);
+    assert_eq!(bench.requests("provider", Method::Register).len(), 2);
+}
+
+#[test]
+fn a_provider_that_wants_a_longer_interval_is_asked_for_it() {
+    let brief = |least: &str| Scripted { status: 423, headers: vec![("Min-Expires", least.to_owned())] };
+    let mut bench = with_provider(&[brief("1800"), granted(1800)]);
+    bench.pass_s(2);
+    let sent = bench.requests("provider", Method::Register);
+    let asked: Vec<String> = sent.iter().map(|m| value(m, HeaderName::Expires)).collect();
+    assert_eq!(asked, ["600", "1800"]);
+    assert_eq!(bench.registered.last(), Some(&("provider".to_owned(), 200)));
+    // One that only says no is not asked at once for ever.
+    let mut bench = with_provider(&[brief("1800"), brief("1800"), brief("1800")]);
+    bench.pass_s(20);
+    assert_eq!(bench.requests("provider", Method::Register).len(), 2);
+}
+
+#[test]
 fn a_registration_that_fails_is_tried_again() {
     let mut bench = with_provider(&[Scripted { status: 503, headers: Vec::new() }, granted(600)]);
     bench.pass_s(1);
@@ -205,6 +231,8 @@ fn an_operator_ends_a_call() {
     assert_eq!(bench.requests("west", Method::Bye).len(), 1);
     assert_eq!(bench.requests("east", Method::Bye).len(), 1);
     assert_eq!((bench.workers[0].calls(), bench.ended().len()), (0, 1));
+    assert!(bench.open.is_empty(), "ports are left open: {:?}", bench.open);
+    bench.assert_over(1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod driver;
 
 use bytes::Bytes;
-use driver::{Bench, Manner, PASSWORD, USERS_ONLY, body, named, uri, value};
+use driver::{Bench, Manner, PASSWORD, Scripted, USERS_ONLY, body, named, uri, value};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Method};
 use sx_sip::session::SessionEvent;
@@ -162,6 +162,44 @@ fn what_cannot_be_served_is_refused_with_its_status() {
     bench.assert_over(0);
 }
 
+/// How often something was refused, by the label of the metric.
+fn refused(bench: &Bench, label: &str) -> u64 {
+    let place = sx_exchange::REFUSALS.iter().position(|(_, name)| *name == label).expect("a label");
+    bench.workers[0].counts().refused[place].load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[test]
+fn what_is_refused_is_counted_by_its_reason() {
+    let mut bench = Bench::new(&format!("{USERS_ONLY}[danger]\nunauthenticated_calls = true\n"));
+    bench.peer("alice", "192.0.2.11:5060", Manner::Silent);
+    for (lines, body, status, label) in [
+        ("Require: bar\r\n", "", 420, "bad_extension"),
+        ("Accept: text/plain\r\n", "", 406, "not_acceptable"),
+        ("Content-Type: text/plain\r\n", "hello", 415, "unsupported_media"),
+        ("Supported: timer\r\nSession-Expires: 10\r\n", "", 422, "interval_too_small"),
+    ] {
+        let answers = bench.send_raw("alice", &request("INVITE", "sip:bob@example.org", 70, lines, body));
+        assert_eq!(answers[0].status(), Some(status), "{lines}");
+        assert_eq!(refused(&bench, label), 1, "{label}");
+    }
+    bench.tell(0, sx_exchange::Input::Command(sx_call::Command::Drain));
+    bench.send_raw("alice", &request("INVITE", "sip:bob@example.org", 69, "", ""));
+    assert_eq!((refused(&bench, "draining"), refused(&bench, "overload")), (1, 0));
+    let before = bench.workers[0].counts().messages_sent.load(std::sync::atomic::Ordering::Relaxed);
+    bench.send_raw("alice", &request("OPTIONS", "sip:bob@example.org", 68, "", ""));
+    let after = bench.workers[0].counts().messages_sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(after - before, 1, "an answer is sent once and counted once");
+}
+
+#[test]
+fn a_body_that_need_not_be_understood_does_not_keep_a_call_from_its_way() {
+    let mut bench = Bench::new(&format!("{USERS_ONLY}[danger]\nunauthenticated_calls = true\n"));
+    bench.peer("alice", "192.0.2.11:5060", Manner::Silent);
+    let lines = "Content-Type: text/plain\r\nContent-Disposition: icon;handling=optional\r\n";
+    let answers = bench.send_raw("alice", &request("INVITE", "sip:bob@example.org", 70, lines, "hello"));
+    assert_eq!(answers.last().and_then(Message::status), Some(480), "nobody is registered, which is all that is wrong");
+}
+
 #[test]
 fn garbage_is_dropped_or_refused_and_harms_nothing() {
     let mut bench = alice_and_bob(Manner::Answers);
@@ -196,6 +234,44 @@ fn a_message_goes_on_to_the_users_telephone() {
     assert_eq!(message(&mut bench, "sip:nobody@example.org"), 404);
     assert_eq!(message(&mut bench, "sip:bob@example.net"), 404);
     bench.assert_over(0);
+}
+
+#[test]
+fn a_message_from_a_trunk_gives_the_telephone_nothing_of_the_trunks() {
+    let config = format!(
+        "{USERS_ONLY}[[trunk]]\nname = \"east\"\nsources = [\"192.0.2.20\"]\nusername = \"we\"\n\
+         password = {{ env = \"PROVIDER_PASSWORD\" }}\n[trunk.headers]\npass = [\"X-*\", \"Secret\"]\n"
+    );
+    let mut bench = Bench::new(&config);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let challenge = "Digest realm=\"bob\", nonce=\"1\", algorithm=MD5".to_owned();
+    bench.who("bob").script.push_back(Scripted { status: 401, headers: vec![("WWW-Authenticate", challenge)] });
+    bench.act("east", |peer, now| {
+        let lines =
+            vec![("Privacy".into(), "id".into()), ("X-Tone".into(), "kind".into()), ("Secret".into(), "kept".into())];
+        let mut spec = peer.request(Method::Message, "sip:bob@example.org", lines);
+        spec.body = Some(("text/plain".into(), Bytes::from_static(b"hello")));
+        peer.agent.request(now, 1, spec);
+    });
+    let (status, answer) = bench.who("east").replies.pop().expect("an answer");
+    assert_eq!(status, 502, "{answer}");
+    assert!(answer.starts_with("SIP/2.0 502 Bad Gateway\r\n"), "{answer}");
+    let received = bench.requests("bob", Method::Message);
+    assert_eq!(received.len(), 1, "bob's challenge is not answered for the trunk");
+    assert!(value(&received[0], HeaderName::From).contains("anonymous"), "{}", driver::text(&received[0]));
+    assert_eq!((named(&received[0], "X-Tone").as_str(), named(&received[0], "Secret").as_str()), ("kind", ""));
+    bench.assert_over(0);
+}
+
+#[test]
+fn a_message_with_a_body_of_no_type_is_refused() {
+    let mut bench = Bench::new(&format!("{USERS_ONLY}[danger]\nunauthenticated_calls = true\n"));
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    bench.peer("alice", "192.0.2.11:5060", Manner::Silent);
+    let answers = bench.send_raw("alice", &request("MESSAGE", "sip:bob@example.org", 70, "", "hello"));
+    assert_eq!(answers.last().and_then(Message::status), Some(400));
+    assert!(bench.requests("bob", Method::Message).is_empty());
 }
 
 #[test]

@@ -52,6 +52,26 @@ fn a_user_is_registered_wherever_its_requests_land() {
     }
 }
 
+/// Each where it came in, though another worker has it in the end.
+#[test]
+fn a_message_that_is_passed_on_is_counted_once() {
+    let mut bench = two_workers();
+    bench.lands_on = 1;
+    let before = bench.lines.len();
+    let count = |bench: &Bench| -> u64 {
+        let counts = bench.workers.iter().map(sx_exchange::Worker::counts);
+        counts.map(|counts| counts.messages_received.load(std::sync::atomic::Ordering::Relaxed)).sum()
+    };
+    let counted = count(&bench);
+    assert_eq!(bench.register("alice", "alice", driver::PASSWORD), 200);
+    assert_eq!(bench.register("bob", "bob", driver::PASSWORD), 200);
+    assert_eq!(bench.register("carol", "carol", driver::PASSWORD), 200);
+    assert!(passed_on(&mut bench) > 0);
+    let exchange = address(driver::EXCHANGE);
+    let came = bench.lines[before..].iter().filter(|line| line.to == exchange).count();
+    assert_eq!(count(&bench) - counted, came as u64);
+}
+
 /// With enough names both workers keep some of them.
 #[test]
 fn users_are_spread_over_the_workers() {

@@ -75,6 +75,7 @@ impl Run {
         };
         let (owner, call_id) = (self.next_owner(), self.agent.call_id());
         let spec = Outgoing {
+            uris: Vec::new(),
             to: vec![self.server.clone()],
             uri: uri.as_str().into(),
             from: self.caller(),

@@ -12,13 +12,13 @@ impl SipLegs {
     /// Carries out any command but `Dial`, which needs [`dial`](Self::dial). `Some` is what the call is told at once.
     pub fn command(&mut self, now: Time, leg: LegId, command: LegCommand) -> Option<LegEvent> {
         let Some((session, rules)) = self.legs.get(&leg).map(|bound| (bound.session, bound.rules.clone())) else {
-            // A leg that was never begun, or is over, ends when it is told to.
-            let ends = matches!(command, LegCommand::Dial(_));
-            return ends.then_some(LegEvent::Ended(Ended {
-                cause: Cause::NO_RESOURCE,
-                status: 503,
-                by: EndedBy::Failure,
-            }));
+            let ended = match command {
+                LegCommand::Dial(_) => Ended { cause: Cause::NO_RESOURCE, status: 503, by: EndedBy::Failure },
+                // A leg that was never begun, or is over, ends when it is told to.
+                LegCommand::Hangup { cause } => Ended { cause, status: 0, by: EndedBy::Exchange },
+                _ => return None,
+            };
+            return Some(LegEvent::Ended(ended));
         };
         match command {
             LegCommand::Dial(_) => {}

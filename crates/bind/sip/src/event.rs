@@ -4,6 +4,7 @@ use crate::cause;
 use crate::legs::{DomainOf, SipLegs, address};
 use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, TransferRequest};
 use sx_sip::agent::AgentConfig;
+use sx_sip::message::Uri;
 use sx_sip::session::{Description, Refer, SessionEvent};
 use sx_types::{Cause, LegId};
 
@@ -73,6 +74,13 @@ impl SipLegs {
             referred_by: refer.referred_by,
         }))
     }
+}
+
+/// The host of a URI with the port and the transport it names, to go on to.
+pub fn domain_with_way(uri: &Uri<'_>) -> Box<str> {
+    let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let transport = uri.param("transport").map(|token| format!(";transport={token}")).unwrap_or_default();
+    format!("{}{port}{transport}", uri.host).to_ascii_lowercase().into()
 }
 
 fn media(description: Description) -> Media {

@@ -18,35 +18,66 @@ pub struct HeaderRules {
 pub(crate) const PASSED_BY_DEFAULT: [&str; 8] =
     ["X-*", "Subject", "Alert-Info", "Call-Info", "User-to-User", "Priority", "Diversion", "History-Info"];
 
-/// Fields that belong to one hop or one dialog. No rule can pass them: they would be wrong on the other side.
-const NEVER: [HeaderName; 26] = [
-    HeaderName::Via,
-    HeaderName::From,
-    HeaderName::To,
-    HeaderName::CallId,
-    HeaderName::CSeq,
-    HeaderName::Contact,
-    HeaderName::Route,
-    HeaderName::RecordRoute,
-    HeaderName::MaxForwards,
-    HeaderName::ContentLength,
-    HeaderName::ContentType,
-    HeaderName::Authorization,
-    HeaderName::ProxyAuthorization,
-    HeaderName::WwwAuthenticate,
-    HeaderName::ProxyAuthenticate,
-    HeaderName::Require,
-    HeaderName::ProxyRequire,
-    HeaderName::Supported,
-    HeaderName::Allow,
-    HeaderName::SessionExpires,
-    HeaderName::MinSe,
-    HeaderName::RSeq,
-    HeaderName::RAck,
-    HeaderName::Replaces,
-    HeaderName::Path,
-    HeaderName::ServiceRoute,
+/// The fields with a meaning to the exchange that may pass all the same. Every other one it knows belongs to one hop or
+/// one dialog, describes the body, or says who somebody is, and is written anew for each side: no rule can pass it.
+const KNOWN_THAT_MAY_PASS: [HeaderName; 8] = [
+    HeaderName::AcceptContact,
+    HeaderName::AlertInfo,
+    HeaderName::CallInfo,
+    HeaderName::ContentLanguage,
+    HeaderName::Date,
+    HeaderName::Diversion,
+    HeaderName::HistoryInfo,
+    HeaderName::Subject,
 ];
+
+/// Fields of one hop or one dialog that the exchange does not know by a name of its own.
+const UNKNOWN_THAT_STAY: [&str; 20] = [
+    "Accept-Encoding",
+    "Accept-Language",
+    "Authentication-Info",
+    "Content-ID",
+    "Flow-Timer",
+    "Info-Package",
+    "Join",
+    "Max-Breadth",
+    "P-Access-Network-Info",
+    "P-Charging-Vector",
+    "Proxy-Authentication-Info",
+    "Recv-Info",
+    "Refer-Sub",
+    "Security-Client",
+    "Security-Server",
+    "Security-Verify",
+    "SIP-ETag",
+    "SIP-If-Match",
+    "Target-Dialog",
+    "Timestamp",
+];
+
+/// Fields that never pass, and yet may be set by hand: providers want one value of theirs there.
+const SET_THOUGH_NOT_PASSED: [HeaderName; 3] =
+    [HeaderName::PAssertedIdentity, HeaderName::PPreferredIdentity, HeaderName::Privacy];
+
+fn may_pass(name: &[u8]) -> bool {
+    match HeaderName::from_bytes(name) {
+        HeaderName::Other => !UNKNOWN_THAT_STAY.iter().any(|stays| name.eq_ignore_ascii_case(stays.as_bytes())),
+        known => KNOWN_THAT_MAY_PASS.contains(&known),
+    }
+}
+
+/// May a rule set a field of this name? Those that carry the call itself are made by the exchange.
+pub fn may_be_set(name: &str) -> bool {
+    may_pass(name.as_bytes()) || SET_THOUGH_NOT_PASSED.contains(&HeaderName::from_bytes(name.as_bytes()))
+}
+
+/// A name in full, however it was written.
+fn in_full(name: &[u8]) -> &[u8] {
+    match HeaderName::from_bytes(name) {
+        HeaderName::Other => name,
+        known => known.name().as_bytes(),
+    }
+}
 
 /// The most fields that pass in one message.
 const PASSED_MAX: usize = 32;
@@ -59,14 +90,19 @@ impl HeaderRules {
 
     /// Does a field with this name pass?
     pub fn passes(&self, name: &[u8]) -> bool {
-        let is = |pattern: &str| matches_name(pattern, name);
-        self.pass.iter().any(|p| is(p))
-            && !self.remove.iter().any(|p| is(p))
-            && !NEVER.contains(&HeaderName::from_bytes(name))
+        let full = in_full(name);
+        let is = |pattern: &str| matches_name(pattern, full);
+        self.pass.iter().any(|p| is(p)) && !self.remove.iter().any(|p| is(p)) && may_pass(name)
+    }
+
+    /// Is a field of this name set to a value of its own?
+    pub(crate) fn sets(&self, name: &str) -> bool {
+        let full = in_full(name.as_bytes());
+        self.set.iter().any(|(set, _)| in_full(set.as_bytes()).eq_ignore_ascii_case(full))
     }
 
     /// The fields of a party's message that pass.
-    pub(crate) fn taken_from<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Vec<Header> {
+    pub fn taken_from<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Vec<Header> {
         if self.pass.is_empty() {
             return Vec::new();
         }
@@ -74,23 +110,23 @@ impl HeaderRules {
         passing
             .filter_map(|header| {
                 let value = std::str::from_utf8(header.value).ok()?;
-                Some(Header { name: std::str::from_utf8(header.text).ok()?.into(), value: value.into() })
+                Some(Header { name: std::str::from_utf8(in_full(header.text)).ok()?.into(), value: value.into() })
             })
             .collect()
     }
 
     /// The fields to write into a message to the party, of those that came from the other one.
-    pub(crate) fn written_to(&self, headers: &[Header]) -> Vec<(Box<str>, Box<str>)> {
-        let is_set = |name: &str| self.set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
-        let kept = headers.iter().filter(|header| self.passes(header.name.as_bytes()) && !is_set(&header.name));
+    pub fn written_to(&self, headers: &[Header]) -> Vec<(Box<str>, Box<str>)> {
+        let kept = headers.iter().filter(|header| self.passes(header.name.as_bytes()) && !self.sets(&header.name));
         kept.map(|header| (header.name.clone(), header.value.clone())).chain(self.set.iter().cloned()).collect()
     }
 }
 
+/// Does the pattern of a rule, which may be a compact form itself, stand for the name in full?
 fn matches_name(pattern: &str, name: &[u8]) -> bool {
     match pattern.strip_suffix('*') {
         Some(head) => name.len() >= head.len() && name[..head.len()].eq_ignore_ascii_case(head.as_bytes()),
-        None => name.eq_ignore_ascii_case(pattern.as_bytes()),
+        None => name.eq_ignore_ascii_case(in_full(pattern.as_bytes())),
     }
 }
 
@@ -110,6 +146,25 @@ mod tests {
         {
             assert_eq!(rules.passes(name.as_bytes()), passes, "{name}");
         }
+        let all = HeaderRules { pass: vec!["*".into()], ..HeaderRules::default() };
+        for (name, passes) in [
+            ("P-Asserted-Identity", false),
+            ("privacy", false),
+            ("User-Agent", false),
+            ("Content-Encoding", false),
+            ("e", false),
+            ("r", false),
+            ("o", false),
+            ("Reason", false),
+            ("Accept", false),
+            ("timestamp", false),
+            ("X-Any", true),
+            ("s", true),
+        ] {
+            assert_eq!(all.passes(name.as_bytes()), passes, "{name}");
+        }
+        assert!(rules.passes(b"s"), "the compact form of Subject");
+        assert!(may_be_set("P-Preferred-Identity") && may_be_set("X-A") && !may_be_set("k") && !may_be_set("Server"));
         let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
         let written = rules.written_to(&[header("X-A", "1"), header("X-Site", "a"), header("X-Secret", "s")]);
         assert_eq!(written, [("X-A".into(), "1".into()), ("X-Site".into(), "b".into())]);

@@ -5,7 +5,7 @@ use sx_leg::{Address, Identity, Privacy};
 use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
 
 /// A header's name and value.
-pub(crate) type HeaderLine = (Box<str>, Box<str>);
+pub type HeaderLine = (Box<str>, Box<str>);
 
 /// What is done with callers' identities towards a party.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ fn without_separators(number: &str) -> String {
 
 impl IdentityRules {
     /// The identity a party's INVITE gives.
-    pub(crate) fn read<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Identity {
+    pub fn read<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Identity {
         let from = invite.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         let asserted = invite.elements(HeaderName::PAssertedIdentity).filter(|_| self.trusted);
         let asserted = asserted.filter_map(|element| NameAddr::parse(element).ok()).map(|a| address_of(&a.uri)).next();
@@ -94,7 +94,7 @@ impl IdentityRules {
 
     /// The value of From, and the further headers, that show an identity to the party. `host` stands in for a domain that
     /// is missing.
-    pub(crate) fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<HeaderLine>) {
+    pub fn write(&self, identity: &Identity, host: &str) -> (Box<str>, Vec<HeaderLine>) {
         let mut headers = Vec::new();
         let hidden = self.hides(identity);
         let domain = |address: &Address| match &self.from_domain {

@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Address, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
-use sx_sip::agent::{Agent, AgentEvent};
+use sx_sip::agent::{AcceptError, Agent, AgentEvent};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Uri};
 use sx_sip::session::{Outgoing, ReliablePolicy, Replaces, SessionId, SessionSnapshot};
@@ -37,8 +37,8 @@ pub struct Rules {
 pub struct DialTo {
     /// The addresses to try in turn.
     pub to: Vec<Destination>,
-    /// The request URI.
-    pub uri: Box<str>,
+    /// The request URI at each of them, as many as there are addresses.
+    pub uris: Vec<Box<str>>,
     /// Routes to travel first.
     pub routes: Vec<Box<str>>,
     /// The dialog whose place the leg is to take where it goes: the value of Replaces.
@@ -133,8 +133,10 @@ impl SipLegs {
         self.legs.is_empty()
     }
 
-    /// Makes an admitted INVITE a leg; `None` when it was refused by the agent, which has answered it. A user's address is
-    /// the one that has authenticated, whatever From says.
+    /// Makes an admitted INVITE a leg. A user's address is the one that has authenticated, whatever From says.
+    ///
+    /// # Errors
+    /// The agent has refused it, and answered it.
     pub fn incoming<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -142,16 +144,16 @@ impl SipLegs {
         invite: &Message<B>,
         source: Source,
         rules: &Arc<Rules>,
-    ) -> Option<Accepted> {
+    ) -> Result<Accepted, AcceptError> {
         let replaces = match self.replaced_by(invite) {
             Ok(replaces) => replaces,
             Err(status) => {
                 self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
-                return None;
+                return Err(AcceptError::NothingToReplace);
             }
         };
         let leg = LegId(self.next);
-        let session = self.agent.accept(now, flow, invite, leg.0).ok()?;
+        let session = self.agent.accept(now, flow, invite, leg.0)?;
         self.next += 1;
         self.legs.insert(leg, Bound { session, rules: rules.clone(), early: None });
         let mut from = rules.identity.read(invite);
@@ -173,7 +175,7 @@ impl SipLegs {
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
         };
-        Some(Accepted { leg, incoming })
+        Ok(Accepted { leg, incoming })
     }
 
     /// The leg whose place an INVITE is to take, or the status that refuses it.
@@ -193,11 +195,13 @@ impl SipLegs {
     /// Makes an outgoing leg. `Some` when that was not possible.
     pub fn dial(&mut self, now: Time, leg: LegId, dial: Dial, to: DialTo) -> Option<LegEvent> {
         let (from, mut headers) = to.rules.identity.write(&dial.from, &to.domain);
+        headers.retain(|(name, _)| !to.rules.headers.sets(name));
         headers.extend(to.rules.headers.written_to(&dial.headers));
         headers.extend(to.replaces.map(|dialog| ("Replaces".into(), dialog)));
         let domain = if dial.to.domain.is_empty() { &to.domain } else { &dial.to.domain };
         let spec = Outgoing {
-            uri: to.uri,
+            uri: to.uris.first().cloned().unwrap_or_default(),
+            uris: to.uris,
             from,
             to_value: name_addr("", &dial.to.user, domain).into(),
             contact_user: to.rules.identity.contact_user(&dial.from).into(),

@@ -25,6 +25,7 @@ mod headers;
 mod identity;
 mod legs;
 
-pub use headers::HeaderRules;
+pub use event::domain_with_way;
+pub use headers::{HeaderRules, may_be_set};
 pub use identity::{AssertedIdentity, IdentityRules};
 pub use legs::{Accepted, DialTo, DomainOf, LegSnapshot, Polled, Rules, SipLegs, address};

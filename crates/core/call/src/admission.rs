@@ -70,8 +70,8 @@ impl Calls {
             return Err(NotAdmitted::Full);
         }
         match source {
-            Source::Trunk(name) if !trunks::admit(&self.tables, name) => Err(NotAdmitted::TrunkFull),
-            Source::Trunk(_) | Source::User(_) | Source::Exchange => Ok(()),
+            Source::Trunk(name) => trunks::admit(&self.tables, name, self.now),
+            Source::User(_) | Source::Exchange => Ok(()),
         }
     }
 
@@ -172,6 +172,7 @@ impl NotAdmitted {
             Self::Full => (Cause::CONGESTION, "the exchange has as many calls as it takes"),
             Self::Draining => (Cause::TEMPORARY_FAILURE, "the exchange takes no new calls"),
             Self::TrunkFull => (Cause::CONGESTION, "the trunk has all its channels in use"),
+            Self::TrunkTooFast => (Cause::CONGESTION, "the trunk has had its calls for this second"),
         };
         Rejection { cause, status: 503, warning: warning.into(), retry_after_s }
     }

@@ -35,7 +35,7 @@ impl Calls {
         let mut branch = self.branch(call, planned, &target);
         let readiness = match &party.said {
             Some(offer) if !hunt.offerless && relayed(party, &branch.party) => {
-                self.prepare(call, offer, [party, &branch.party])
+                self.prepare(call, offer, party.leg, [party, &branch.party])
             }
             _ => Ok(Readiness::Ready),
         };

@@ -167,15 +167,15 @@ impl Calls {
 
     /// A port could not be opened: whatever needed it fails.
     pub(crate) fn port_failed(&mut self, call: &mut Call, port: PortId) {
-        let Some(index) = call.body.ports.iter().position(|p| p.id == port && p.state != PortState::Closing) else {
-            return;
-        };
+        let Some(index) = call.body.ports.iter().position(|p| p.id == port) else { return };
         let failed = call.body.ports.remove(index);
-        if matches!(failed.state, PortState::Open(_)) {
+        match failed.state {
+            PortState::Opening => self.port_missed(call, failed.leg),
             // The call goes on from elsewhere, and its peer sends to numbers that are not to be had here.
-            return self.clear(call, &Failure::portless());
+            PortState::Open(_) => self.clear(call, &Failure::portless()),
+            // It was given up before, and there is nothing that could still close.
+            PortState::Closing => {}
         }
-        self.port_missed(call, failed.leg);
     }
 
     /// The packet threads have not opened a port in time. Should they do so yet, it is to be closed at once.

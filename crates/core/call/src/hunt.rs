@@ -211,7 +211,7 @@ impl Calls {
                     BranchState::Ringing => (Cause::NO_ANSWER, "it rang and nobody answered"),
                     _ => (Cause::TIMER_EXPIRY, "the target has not answered"),
                 };
-                self.dismiss(call, &branch.party, cause);
+                self.dismiss_branch(call, &branch, cause);
                 hunt.failed(Failure::new(cause, sentence));
             }
             hunt.early = None;

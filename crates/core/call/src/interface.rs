@@ -215,6 +215,8 @@ pub enum NotAdmitted {
     Draining,
     /// The trunk it came from has all its channels in use.
     TrunkFull,
+    /// The trunk it came from has had its calls for this second.
+    TrunkTooFast,
 }
 
 /// What the engine is set to, for its whole life.

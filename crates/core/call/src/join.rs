@@ -156,7 +156,7 @@ impl Calls {
         let offer = offer.clone();
         let relay = relayed(&joining.remaining, &joining.joins);
         let readiness = match relay {
-            true => self.prepare(call, &offer, [&joining.joins, &joining.remaining]),
+            true => self.prepare(call, &offer, joining.joins.leg, [&joining.joins, &joining.remaining]),
             false => Ok(Readiness::Ready),
         };
         match readiness {
@@ -248,7 +248,7 @@ impl Calls {
     fn join_offered(&mut self, call: &mut Call, mut joining: Box<Joining>, leg: LegId, offer: Bytes) -> State {
         let relay = relayed(&joining.remaining, &joining.joins);
         let readiness = match relay {
-            true => self.prepare(call, &offer, [&joining.remaining, &joining.joins]),
+            true => self.prepare(call, &offer, joining.remaining.leg, [&joining.remaining, &joining.joins]),
             false => Ok(Readiness::Ready),
         };
         if readiness == Ok(Readiness::Waiting) {

@@ -6,13 +6,13 @@
 //!
 //! Both have made an offer, and each is answered with the other's, of which only the codecs stay that both have.
 
-use crate::Attempt;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
+use crate::{Attempt, trunks};
 use bytes::Bytes;
-use sx_leg::{Answer, Incoming, LegCommand, Media};
+use sx_leg::{Answer, Incoming, LegCommand, Media, Source};
 use sx_media::answer_from;
 use sx_types::{Cause, LegId};
 
@@ -56,10 +56,14 @@ impl Calls {
         }
         hunt.tried += 1;
         self.legs.insert(leg, call.key);
+        if let Source::Trunk(name) = &incoming.source {
+            // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
+            trunks::occupy(&self.tables, name);
+        }
         let attempt = self.begin_attempt(call, incoming);
         let party = Party { role: Role::Called, attempt, ..self.caller(leg, incoming) };
         let readiness = match relayed(caller, &party) {
-            true => self.prepare(call, offer, [caller, &party]),
+            true => self.prepare(call, offer, leg, [caller, &party]),
             false => Ok(Readiness::Ready),
         };
         if let Err(error) = readiness {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use sx_media::{
     Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, SessionVersion, StreamSummary,
-    relay_answer, relay_description, remote, streams,
+    TrafficClass, relay_answer, relay_description, remote, streams,
 };
 use sx_types::{Cause, LegId};
 
@@ -57,46 +57,56 @@ pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
 
 impl Calls {
     /// Opens the ports that a description needs on the sides of both parties, as far as there are none.
+    /// `author` is the leg of the one that wrote it.
     pub(crate) fn prepare(
         &mut self,
         call: &mut Call,
         description: &Bytes,
+        author: LegId,
         parties: [&Party; 2],
     ) -> Result<Readiness, Undeliverable> {
         let summaries = streams(description)?;
         if summaries.len() > usize::from(self.settings.streams_max) {
             return Err(Undeliverable::TooManyStreams);
         }
-        let ready = parties.map(|party| self.open_ports(call, party, &summaries));
+        let ready = parties.map(|party| self.open_ports(call, party, &summaries, party.leg == author));
         Ok(if ready.contains(&Readiness::Waiting) { Readiness::Waiting } else { Readiness::Ready })
     }
 
-    /// Opens the ports that face one party. `summaries`: the streams, of whichever party's description.
-    fn open_ports(&mut self, call: &mut Call, party: &Party, summaries: &[StreamSummary]) -> Readiness {
+    /// Opens the ports that face one party. `summaries`: the streams, of whichever party's description;
+    /// `own`: it is this party's.
+    fn open_ports(&mut self, call: &mut Call, party: &Party, summaries: &[StreamSummary], own: bool) -> Readiness {
+        // A party that has made a description has said which family it wants; another one is configured. The family in
+        // the other party's description says nothing of this one.
+        let said = party.said.as_ref().and_then(|said| streams(said).ok()).unwrap_or_default();
         let mut readiness = Readiness::Ready;
         for (stream, summary) in summaries.iter().enumerate() {
             if summary.rejected || summary.profile == Profile::Other {
                 continue;
             }
             // At most `streams_max` of them, which is a byte.
-            let stream = stream as u8;
-            let state = call.body.ports.iter().find(|port| port.leg == party.leg && port.stream == stream);
+            let place = stream as u8;
+            let state = call.body.ports.iter().find(|port| port.leg == party.leg && port.stream == place);
             match state.map(|port| port.state) {
                 Some(PortState::Open(_)) => continue,
                 Some(PortState::Opening | PortState::Closing) => {}
-                None => self.open_port(call, party, stream, summary),
+                None => {
+                    let of_its_own = if own { Some(summary) } else { said.get(stream).or(said.first()) };
+                    let ipv6 = of_its_own.map_or(party.access.ipv6, |own| own.ipv6);
+                    self.open_port(call, party, place, summary.traffic_class(), ipv6);
+                }
             }
             readiness = Readiness::Waiting;
         }
         readiness
     }
 
-    fn open_port(&mut self, call: &mut Call, party: &Party, stream: u8, summary: &StreamSummary) {
+    fn open_port(&mut self, call: &mut Call, party: &Party, stream: u8, class: TrafficClass, ipv6: bool) {
         let base = port_base(self.settings.worker, call.body.unique);
         let used = |id: PortId| call.body.ports.iter().any(|port| port.id == id);
         // A call that has 256 ports open at once has exceeded every other limit before; then the last is shared.
         let id = (0..=255).map(|index| PortId(base | index)).find(|id| !used(*id)).unwrap_or(PortId(base | 255));
-        let (interface, class) = (party.access.interface.clone(), summary.traffic_class());
+        let interface = party.access.interface.clone();
         call.body.ports.push(Port {
             id,
             leg: party.leg,
@@ -106,8 +116,6 @@ impl Calls {
             class,
             state: PortState::Opening,
         });
-        // A party that has made a description has said which family it wants; another one is configured.
-        let ipv6 = if party.said.is_some() { summary.ipv6 } else { party.access.ipv6 };
         let host = party.access.host;
         self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, host, number: None }));
         if !call.alarms.iter().any(|set| set.alarm == Alarm::Ports) {

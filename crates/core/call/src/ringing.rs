@@ -10,7 +10,7 @@ use crate::ports::{Readiness, answer_for, offer_for};
 use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
-use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind};
+use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
 use sx_media::agreed_codec;
 use sx_types::{Cause, LegId};
 
@@ -80,7 +80,12 @@ impl Calls {
 
     /// Refuses the caller and ends the call.
     pub(crate) fn reject(&mut self, call: &mut Call, caller: &Party, failure: &Failure) -> State {
-        self.leave(call, caller, LegCommand::Reject(failure.rejection()), failure.cause);
+        let mut rejection = failure.rejection();
+        // How we are set up is for the log and the record: a stranger is told what kind of failure it is and no more.
+        if matches!(caller.source, Some(Source::Trunk(_))) && !rejection.warning.is_empty() {
+            rejection.warning = failure.cause.text().into();
+        }
+        self.leave(call, caller, LegCommand::Reject(rejection), failure.cause);
         self.finish(call, failure.cause, failure.status_or_mapped(), failure.by, &failure.sentence)
     }
 
@@ -131,7 +136,7 @@ impl Calls {
         let told = match (&answer.media, &caller.said) {
             (Some(Media::Offer(offer)), None) => {
                 let readiness = match relayed(caller, callee) {
-                    true => self.prepare(call, offer, [caller, callee]),
+                    true => self.prepare(call, offer, leg, [caller, callee]),
                     false => Ok(Readiness::Ready),
                 };
                 if readiness == Ok(Readiness::Waiting) {

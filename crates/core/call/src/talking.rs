@@ -72,7 +72,10 @@ impl Calls {
             None => Ok(None),
             Some(offer) => {
                 let [one, other] = &talking.parties;
-                let readiness = if relay { self.prepare(call, offer, [one, other]) } else { Ok(Readiness::Ready) };
+                let readiness = match relay {
+                    true => self.prepare(call, offer, asker, [one, other]),
+                    false => Ok(Readiness::Ready),
+                };
                 match readiness {
                     Ok(Readiness::Waiting) => {
                         Self::defer(call, Block::Ports, asker, LegEvent::Offered { media });
@@ -123,7 +126,10 @@ impl Calls {
             }
             (None, Some(Media::Offer(offer))) => {
                 let [one, other] = &talking.parties;
-                let readiness = if relay { self.prepare(call, &offer, [one, other]) } else { Ok(Readiness::Ready) };
+                let readiness = match relay {
+                    true => self.prepare(call, &offer, talking.parties[index].leg, [one, other]),
+                    false => Ok(Readiness::Ready),
+                };
                 if readiness == Ok(Readiness::Waiting) {
                     let event = LegEvent::OfferAccepted { media: Some(Media::Offer(offer)) };
                     Self::defer(call, Block::Ports, talking.parties[index].leg, event);

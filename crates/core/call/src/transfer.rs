@@ -155,6 +155,8 @@ impl Calls {
                     return self.finish(call, ended.cause, 200, ended.by, "");
                 }
                 LegEvent::Offered { .. } => self.refuse_glare(leg),
+                // It is being transferred itself.
+                LegEvent::TransferAsked(_) => self.say(leg, LegCommand::TransferProgress { status: 491 }),
                 event => self.note(Note::Unexpected { leg, event: name(&event) }),
             }
             return State::Moving(moving);

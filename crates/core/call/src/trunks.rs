@@ -1,5 +1,6 @@
 //! What is known of each trunk: the calls on it, whether it answers.
 
+use crate::NotAdmitted;
 use std::collections::HashSet;
 use std::sync::Arc;
 use sx_engine::Time;
@@ -44,9 +45,13 @@ impl Trunks {
     }
 }
 
-/// A call comes in from the trunk, when it has a channel left.
-pub(crate) fn admit(tables: &Tables, name: &str) -> bool {
-    trunk(tables, name).is_none_or(|trunk| trunk.load.occupy(trunk.calls_max))
+/// A call comes in from the trunk, when its limits allow that, and is on it from now on.
+pub(crate) fn admit(tables: &Tables, name: &str, now: Time) -> Result<(), NotAdmitted> {
+    if begin(tables, name, now) {
+        return Ok(());
+    }
+    let full = trunk(tables, name).is_some_and(|trunk| trunk.load.active() >= trunk.calls_max);
+    Err(if full { NotAdmitted::TrunkFull } else { NotAdmitted::TrunkTooFast })
 }
 
 /// A call that was on the trunk elsewhere is here now, whatever the limit.

@@ -309,6 +309,56 @@ fn a_full_exchange_and_one_that_drains_take_no_new_calls() {
 }
 
 #[test]
+fn what_comes_from_a_trunk_counts_among_its_calls_of_the_second() {
+    let mut definition = driver::definition(MediaMode::Direct);
+    definition.trunks[0].calls_per_s_max = 2;
+    let mut world = World::with(definition, Settings::default());
+    let from_one = |incoming: &mut sx_leg::Incoming| incoming.source = Source::Trunk("one".into());
+    let leg = LegId;
+    world.incoming_with(A, "bob", Some("OA"), from_one).incoming_with(leg(2), "bob", Some("OA"), from_one);
+    world.forget_lines();
+    world.incoming_with(leg(3), "bob", Some("OA"), from_one).expect(&["c reject 503 42"]);
+    assert!(matches!(world.notes.last(), Some(Note::NotAdmitted { why: NotAdmitted::TrunkTooFast, .. })));
+    world.incoming(leg(4), "300", Some("OA")).expect(&["d reject 0 42"]);
+    world.after(Duration::from_secs(1)).incoming(leg(5), "300", Some("OA")).expect(&["out0 dial one/300 OA"]);
+}
+
+/// Two calls are planned while the second trunk has a channel; the first trunk fails both.
+#[test]
+fn a_trunk_that_has_filled_up_since_a_call_was_planned_is_not_given_more() {
+    let mut definition = driver::definition(MediaMode::Direct);
+    definition.trunks[1].calls_max = 1;
+    let mut world = World::with(definition, Settings::default());
+    world.incoming(A, "100", Some("OA")).incoming(LegId(2), "100", Some("OA")).forget_lines();
+    world.ends(B, 503).expect(&["out2 dial two/100 OA"]);
+    world.ends(C, 503).expect(&["b reject 503 41"]);
+    world.ends(D, 486).let_end();
+    assert_eq!(world.all_records().len(), 2);
+}
+
+#[test]
+fn a_stranger_is_told_the_kind_of_failure_and_not_how_we_are_set_up() {
+    let mut definition = driver::definition(MediaMode::Direct);
+    definition.trunks[0].calls_max = 0;
+    for (source, expected) in [
+        (Source::Trunk("two".into()), "Switching equipment congestion"),
+        (
+            Source::User(Address::new("alice", "pbx")),
+            "no way of rule single is of use: trunk one has all its channels in use",
+        ),
+    ] {
+        let mut world = World::with(definition.clone(), Settings::default());
+        world.incoming_with(A, "300", Some("OA"), |incoming| incoming.source = source);
+        assert_eq!(world.warnings, [expected]);
+        let ended = world.notes.iter().find_map(|note| match note {
+            Note::Ended { sentence, .. } => Some(sentence.to_string()),
+            _ => None,
+        });
+        assert!(ended.expect("an end").contains("trunk one"), "the log has it all");
+    }
+}
+
+#[test]
 fn a_trunks_channels_are_counted_both_ways_and_given_back() {
     let mut definition = driver::definition(MediaMode::Direct);
     definition.trunks[0].calls_max = 1;

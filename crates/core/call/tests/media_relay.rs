@@ -151,6 +151,49 @@ fn packet_threads_that_say_nothing_are_not_waited_for() {
 }
 
 #[test]
+fn a_target_whose_ports_are_not_open_when_its_time_is_up_is_not_hung_up() {
+    let settings = Settings { port_wait: Duration::from_secs(60), ..Settings::default() };
+    let mut world = World::with(driver::definition(MediaMode::Relay), settings);
+    world.threads = Threads::Silent;
+    world.incoming(A, "300", Some(&alice())).after(Duration::from_secs(21)).expect(&["a reject 0 102"]);
+    world.after(Duration::from_secs(1));
+    world.the_record();
+}
+
+#[test]
+fn a_port_that_fails_after_it_was_given_up_keeps_the_record_from_nothing() {
+    let settings = Settings { close_wait: Duration::from_secs(60), ..Settings::default() };
+    let mut world = World::with(driver::definition(MediaMode::Relay), settings);
+    world.threads = Threads::Silent;
+    world.incoming(A, "300", Some(&alice())).after(Duration::from_millis(2500)).forget_lines();
+    for (port, _) in world.asked.clone() {
+        world.media(MediaEvent::OpenFailed { port, error: sx_media::OpenError::PoolExhausted }).expect(&[]);
+    }
+    assert_eq!(world.records.len(), 2, "the record waits for nothing");
+    world.the_record();
+}
+
+#[test]
+fn an_added_stream_gets_a_port_of_the_family_of_the_party_it_faces() {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.trunks[0].access.ipv6 = true;
+    let mut world = World::with(definition, Settings::default());
+    let bob = bob().replace("IP4", "IP6").replace("192.0.2.2", "2001:db8::2");
+    world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob))).forget_lines();
+    world.offers(A, Some(&format!("{}m=audio 4002 RTP/AVP 0\r\n", alice())));
+    let families: Vec<bool> = world.asked.iter().map(|(_, ipv6)| *ipv6).collect();
+    assert_eq!(families, [false, true, false, true]);
+}
+
+#[test]
+fn who_makes_the_offer_says_the_family() {
+    let mut world = relay();
+    let bob = bob().replace("IP4", "IP6").replace("192.0.2.2", "2001:db8::2");
+    world.incoming(A, "300", None).answers(B, Some(offer(&bob)));
+    assert_eq!(world.asked.iter().map(|(_, ipv6)| *ipv6).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn a_change_that_needs_a_port_is_refused_when_there_is_none() {
     let mut world = relay();
     world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();

@@ -154,6 +154,13 @@ fn who_may_not_transfer_is_403_and_who_asks_twice_is_491() {
 }
 
 #[test]
+fn who_is_being_transferred_is_told_that_it_may_not_ask_for_the_same_now() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).rings(C).ends(A, 0).forget_lines();
+    world.transfer(B, "302", None).expect(&["out0 transfer-progress 491"]);
+}
+
+#[test]
 fn an_attended_transfer_joins_the_two_others() {
     let mut world = two_calls(MediaMode::Relay);
     world.transfer(A, "301", Some(E)).expect(&["a transfer-progress 100", "b hangup 16", "out1 offer nothing"]);

@@ -45,8 +45,6 @@ pub struct Trunk {
     pub failover: Failover,
     /// How long to wait for an answer before the attempt counts as failed, in milliseconds.
     pub ring_ms_max: u32,
-    /// Switched on by the operator.
-    pub enabled: bool,
     /// How its media is reached.
     pub access: Access,
 }
@@ -132,12 +130,8 @@ pub enum DomainFilter {
     /// For ours. Whatever a trunk sends counts as ours: the domain it writes is its own affair.
     #[default]
     Ours,
-    /// For this one, in lower case.
-    Named(Box<str>),
     /// For every domain but ours, also when a trunk writes it: what goes on to where it was dialled.
     Elsewhere,
-    /// For every domain there is.
-    Any,
 }
 
 /// For which users or numbers a rule takes calls.
@@ -211,7 +205,7 @@ impl Default for Access {
 }
 
 impl Trunk {
-    /// A trunk that is switched on and has no limits: 60 s to answer, media relayed, no transfers.
+    /// A trunk that has no limits: 60 s to answer, media relayed, no transfers.
     pub fn new(name: &str) -> Self {
         Self {
             name: Arc::from(name),
@@ -220,7 +214,6 @@ impl Trunk {
             load: Arc::default(),
             failover: Failover::Table,
             ring_ms_max: 60_000,
-            enabled: true,
             access: Access { transfers: false, ..Access::default() },
         }
     }

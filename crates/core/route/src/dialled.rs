@@ -47,9 +47,7 @@ fn takes_source(sources: &CheckedSources, source: &Source) -> bool {
 
 fn takes_domain(tables: &Tables, filter: &DomainFilter, domain: &str, ours: bool) -> bool {
     match filter {
-        DomainFilter::Any => true,
         DomainFilter::Ours => ours,
         DomainFilter::Elsewhere => !domain.is_empty() && !tables.is_ours(domain),
-        DomainFilter::Named(name) => **name == *domain,
     }
 }

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 /// The shape of a number.
 ///
-/// `X` stands for a digit, `Z` for 1 to 9, `N` for 2 to 9, `[1-57]` for one of the set; a final `.` for one or more
-/// characters, a final `!` for any number of them; everything else for itself. A leading `_` is allowed and means
-/// nothing.
+/// `X` stands for a digit, `Z` for 1 to 9, `N` for 2 to 9, each in either case, `[1-57]` for one of the set; a final `.`
+/// for one or more characters, a final `!` for any number of them; every other ASCII character for itself. A leading
+/// `_` is allowed and means nothing.
 ///
 /// ```
 /// let pattern: sx_route::Pattern = "0Z[1-4]XX.".parse().expect("well formed");
@@ -53,12 +53,15 @@ pub enum PatternError {
     /// `.` or `!` before the end.
     #[error("the pattern {0} has a . or ! that is not at its end")]
     WildcardInside(Box<str>),
+    /// A space, a control character, or one that is not ASCII: nobody dials that.
+    #[error("the pattern {0} has a character that cannot be dialled")]
+    NotDialled(Box<str>),
     /// Longer than any number.
-    #[error("the pattern {0} is longer than 128 positions")]
+    #[error("the pattern {0} is longer than 64 positions")]
     TooLong(Box<str>),
 }
 
-const POSITIONS_MAX: usize = 128;
+const POSITIONS_MAX: usize = 64;
 
 impl Pattern {
     /// Does the number have this shape?
@@ -84,7 +87,8 @@ impl Pattern {
         &self.start
     }
 
-    pub(crate) fn shortest(&self) -> usize {
+    /// The fewest characters of a number of this shape.
+    pub fn shortest(&self) -> usize {
         self.positions.len() + usize::from(self.end == End::WithMore)
     }
 
@@ -123,7 +127,8 @@ impl FromStr for Pattern {
                 'N' | 'n' => Position::Class(range('2', '9')),
                 '[' => Position::Class(read_set(&mut characters, text)?),
                 '.' | '!' => return Err(PatternError::WildcardInside(text.into())),
-                literal => Position::Literal(literal),
+                literal if literal.is_ascii_graphic() => Position::Literal(literal),
+                _ => return Err(PatternError::NotDialled(text.into())),
             });
             if positions.len() > POSITIONS_MAX {
                 return Err(PatternError::TooLong(text.into()));
@@ -222,7 +227,9 @@ mod tests {
         check("1[]", PatternError::EmptySet);
         check("1[5-1]", PatternError::EmptySet);
         check("1.2", PatternError::WildcardInside);
-        check(&"X".repeat(129), PatternError::TooLong);
+        check(&"X".repeat(65), PatternError::TooLong);
+        check("12 3", PatternError::NotDialled);
+        check("é", PatternError::NotDialled);
         assert_eq!("_".parse::<Pattern>(), Err(PatternError::Empty));
     }
 }

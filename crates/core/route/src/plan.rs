@@ -142,8 +142,6 @@ pub struct Skipped {
 /// Why a trunk is of no use now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SkipReason {
-    /// It is switched off.
-    Disabled,
     /// It does not answer its probes.
     Unhealthy,
     /// All its channels are in use.
@@ -287,9 +285,7 @@ fn out_of_use(tables: &Tables, facts: &Facts<'_>, kind: &CheckedKind) -> Option<
     let trunk = trunk(tables, *id);
     let idle = TrunkFacts { active: 0, begun_this_second: 0, healthy: true };
     let known = facts.trunks.get(usize::from(id.0)).copied().unwrap_or(idle);
-    let reason = if !trunk.enabled {
-        SkipReason::Disabled
-    } else if !known.healthy {
+    let reason = if !known.healthy {
         SkipReason::Unhealthy
     } else if known.active >= trunk.calls_max {
         SkipReason::Full
@@ -359,7 +355,6 @@ impl fmt::Display for Reason {
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            SkipReason::Disabled => "is switched off",
             SkipReason::Unhealthy => "does not answer",
             SkipReason::Full => "has all its channels in use",
             SkipReason::TooFast => "has had its calls for this second",

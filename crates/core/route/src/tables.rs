@@ -196,10 +196,8 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
     destinations.sort_by_key(|destination| destination.priority);
     let mut key = rule.matches.specificity();
     key.push(match rule.domain {
-        DomainFilter::Named(_) => 0,
-        DomainFilter::Elsewhere => 1,
-        DomainFilter::Ours => 2,
-        DomainFilter::Any => 3,
+        DomainFilter::Elsewhere => 0,
+        DomainFilter::Ours => 1,
     });
     key.push(match sources {
         CheckedSources::Trunks(_) => 0,

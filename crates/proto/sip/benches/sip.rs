@@ -173,6 +173,7 @@ fn settle(now: Time, agents: &mut [Agent; 2]) {
 
 fn call(criterion: &mut Criterion) {
     let spec = Outgoing {
+        uris: Vec::new(),
         to: vec![sx_types::Destination::Flow(flow(BOB))],
         uri: "sip:bob@127.0.0.1:5062".into(),
         from: "<sip:alice@example.org>".into(),

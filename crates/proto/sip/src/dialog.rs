@@ -185,8 +185,12 @@ fn next_hop(routes: &[Box<str>], target: &str, fallback: Destination, locals: &L
 
 /// Does a request's Contact name a private address that it did not come from? Then its sender is behind a NAT.
 pub fn is_behind_nat<B: AsRef<[u8]>>(request: &Message<B>, flow: Flow) -> bool {
-    let contact = contact_uri(request);
-    let named = contact.as_deref().and_then(|uri| Uri::parse(uri.as_bytes()).ok()?.host.ip());
+    contact_uri(request).is_some_and(|uri| is_contact_behind_nat(&uri, flow))
+}
+
+/// Does a contact name a private address, and its messages come from another one?
+pub fn is_contact_behind_nat(contact: &str, flow: Flow) -> bool {
+    let named = Uri::parse(contact.as_bytes()).ok().and_then(|uri| uri.host.ip());
     named.is_some_and(|ip| ip != flow.remote.ip() && is_private(ip))
 }
 

@@ -20,13 +20,14 @@ pub(crate) fn routes(top: &Reader<'_>, sip: &Sip, trunks: &[Arc<Trunk>]) -> Vec<
 }
 
 fn route(entry: &Reader<'_>, sip: &Sip, trunks: &Trunks<'_>) -> Route {
+    let targets = targets(entry, trunks);
     let route = Route {
         name: entry.text("name"),
-        callers: callers(entry, trunks),
+        callers: callers(entry, trunks, &targets),
         number: number(entry),
         strip: entry.number("strip"),
         prepend: entry.tested("prepend", is_number).unwrap_or_default(),
-        targets: targets(entry, trunks),
+        targets,
         ring_timeout: entry.number_if_said("ring_timeout_s").map_or(sip.ring_timeout, Duration::from_secs),
     };
     if route.strip > route.number.shortest() {
@@ -40,9 +41,11 @@ fn route(entry: &Reader<'_>, sip: &Sip, trunks: &Trunks<'_>) -> Route {
     route
 }
 
-fn callers(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Callers {
+fn callers(entry: &Reader<'_>, trunks: &Trunks<'_>, targets: &[Target]) -> Callers {
     if !entry.has("from_trunk") && !entry.has("from_users") {
-        return Callers::Anyone;
+        // What comes from one carrier must not leave at our cost by another because nobody has thought of it.
+        let stays = targets.iter().all(|target| target.kind == TargetKind::Users);
+        return if stays { Callers::Anyone } else { Callers::Only { trunks: Vec::new(), users: true } };
     }
     let from = if entry.has("from_trunk") { entry.tested_list("from_trunk", |_| true) } else { Vec::new() };
     for name in &from {

@@ -3,7 +3,7 @@
 use super::{order, refuse_same_names};
 use crate::error::Problem;
 use crate::meant::{
-    AssertedIdentity, Credentials, HeaderRules, Media, Privacy, ReliableProvisional, Sip, Trunk, TrunkAddress,
+    AssertedIdentity, Credentials, Danger, HeaderRules, Media, Privacy, ReliableProvisional, Sip, Trunk, TrunkAddress,
     TrunkRegistration,
 };
 use crate::reader::Reader;
@@ -13,49 +13,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use sx_types::{CAUSES, Cause};
 
-/// Headers that are made by the exchange for each leg: to set one by hand would break the call.
-const NOT_TO_SET: &[&str] = &[
-    "via",
-    "v",
-    "from",
-    "f",
-    "to",
-    "t",
-    "call-id",
-    "i",
-    "cseq",
-    "contact",
-    "m",
-    "max-forwards",
-    "route",
-    "record-route",
-    "content-length",
-    "l",
-    "content-type",
-    "c",
-    "require",
-    "supported",
-    "k",
-    "proxy-require",
-    "authorization",
-    "proxy-authorization",
-    "rseq",
-    "rack",
-    "session-expires",
-    "x",
-    "min-se",
-    "refer-to",
-    "r",
-    "replaces",
-    "event",
-    "o",
-];
-
-pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media) -> Vec<Arc<Trunk>> {
+pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger) -> Vec<Arc<Trunk>> {
     let entries = top.entries("trunk");
     refuse_same_names(&entries);
     let trunks: Vec<_> = entries.iter().map(|entry| trunk(entry, sip, media)).collect();
     refuse_same_sources(&entries, &trunks);
+    if !danger.any_source {
+        refuse_any_source(&entries, &trunks);
+    }
     trunks.into_iter().map(Arc::new).collect()
 }
 
@@ -83,8 +48,9 @@ fn trunk(entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
         failover_causes: failover_causes(entry),
         addresses,
     };
-    if !["addresses", "sources", "register"].iter().any(|name| entry.has(name)) {
-        entry.refuse("", Problem::Conflict("needs addresses, sources or register: no call could come or go".into()));
+    if !["addresses", "sources"].iter().any(|name| entry.has(name)) {
+        // That it registers brings no calls either: what the provider sends would be asked for credentials.
+        entry.refuse("", Problem::Conflict("needs addresses or sources: no call could come or go".into()));
     }
     trunk
 }
@@ -133,7 +99,7 @@ fn headers(section: &Reader<'_>) -> HeaderRules {
     for (name, _) in &set {
         if !is_token(name) {
             section.conflict(&["set"], &format!("{name:?} is no header name"));
-        } else if NOT_TO_SET.contains(&name.to_ascii_lowercase().as_str()) {
+        } else if !sx_bind_sip::may_be_set(name) {
             section.conflict(&["set"], &format!("{name} carries the call itself and cannot be set"));
         }
     }
@@ -159,6 +125,15 @@ fn failover_causes(entry: &Reader<'_>) -> Vec<Cause> {
     let said =
         |numbers: Vec<i64>| numbers.into_iter().filter_map(|number| u8::try_from(number).ok()).map(Cause).collect();
     entry.numbers_if_said("failover_causes").map_or_else(allowing, said)
+}
+
+/// Whoever calls would be the trunk, and have what its routes give.
+fn refuse_any_source(entries: &[Reader<'_>], trunks: &[Trunk]) {
+    for (entry, trunk) in entries.iter().zip(trunks) {
+        if trunk.sources.iter().any(|source| source.prefix_bits() == 0) {
+            entry.conflict(&["sources"], "everybody would be this trunk: only with any_source in [danger]");
+        }
+    }
 }
 
 /// A call from an address that two trunks claim alike would have no owner.

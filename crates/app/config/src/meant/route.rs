@@ -1,8 +1,9 @@
 //! `[[route]]`: where a number leads.
 
-use crate::value::{DialPattern, SipUri};
+use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_route::Pattern;
 
 /// One route. Of those whose callers and number match, the one with the most specific number is taken; their order
 /// decides between equally specific ones.
@@ -48,7 +49,7 @@ pub enum NumberMatch {
     /// Those that begin so.
     Prefix(Arc<str>),
     /// Those of this shape.
-    Pattern(DialPattern),
+    Pattern(Pattern),
 }
 
 /// One place a route leads to.
@@ -84,13 +85,6 @@ pub enum TargetKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRewrite(pub Arc<str>);
 
-impl UserRewrite {
-    /// The user part for this number.
-    pub fn apply(&self, user: &str) -> String {
-        self.0.replace("{user}", user)
-    }
-}
-
 impl NumberMatch {
     /// How many characters every number that matches is sure to have.
     pub fn shortest(&self) -> usize {
@@ -107,7 +101,7 @@ impl NumberMatch {
             Self::Any => true,
             Self::Exact(exact) => **exact == *number,
             Self::Prefix(prefix) => number.starts_with(&**prefix),
-            Self::Pattern(pattern) => pattern.matches(number),
+            Self::Pattern(pattern) => pattern.accepts(number),
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn config(config: &Config) -> Table {
     let log = Builder::default().word("level", config.log.level).word("format", config.log.format);
     let danger = Builder::default()
         .flag("accept_any_certificate", config.danger.accept_any_certificate)
-        .flag("unauthenticated_calls", config.danger.unauthenticated_calls);
+        .flag("unauthenticated_calls", config.danger.unauthenticated_calls)
+        .flag("any_source", config.danger.any_source);
     let keep_days = config.cdr.keep.map_or(0, |keep| keep.as_secs() / 86_400);
     let hep = config.hep.as_ref().map(|hep| {
         Builder::default()

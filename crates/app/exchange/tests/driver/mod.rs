@@ -51,12 +51,14 @@ sources = ["192.0.2.20"]
 options_interval_s = 0
 [[route]]
 name = "to-east"
+from_trunk = ["west", "east"]
 prefix = "0"
 strip = 1
 prepend = "+49"
 to = [{ trunk = "east" }]
 [[route]]
 name = "to-west"
+from_trunk = ["west", "east"]
 prefix = "7"
 to = [{ trunk = "west" }]
 "#;
@@ -103,6 +105,9 @@ pub struct Bench {
     pub names_asked_for: Vec<String>,
     /// No name server answers for other names.
     pub no_name_server: bool,
+    /// Answers about names are kept back until [`Bench::names_come`].
+    pub names_wait: bool,
+    late: Vec<OnItsWay>,
     way: VecDeque<OnItsWay>,
     next_port: u16,
 }
@@ -188,6 +193,8 @@ impl Bench {
             names: BTreeMap::new(),
             names_asked_for: Vec::new(),
             no_name_server: false,
+            names_wait: false,
+            late: Vec::new(),
             way: VecDeque::new(),
             next_port: 30_000,
         }
@@ -258,6 +265,13 @@ impl Bench {
         }
     }
 
+    /// What was asked about names is answered at last.
+    pub fn names_come(&mut self) {
+        self.names_wait = false;
+        self.way.extend(std::mem::take(&mut self.late));
+        self.settle();
+    }
+
     /// Delivers until nothing is on its way.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
@@ -300,7 +314,8 @@ impl Bench {
             Output::Resolve { query, question } => {
                 let unresolved = if self.no_name_server { Unresolved::NotNow } else { Unresolved::Nowhere };
                 let addresses = self.names.get(&question.host).cloned().ok_or(unresolved);
-                self.way.push_back(OnItsWay::Resolved { worker, query, addresses });
+                let answer = OnItsWay::Resolved { worker, query, addresses };
+                if self.names_wait { self.late.push(answer) } else { self.way.push_back(answer) }
             }
             Output::Peer { worker: to, message } => {
                 let text = format!("{message:?}");

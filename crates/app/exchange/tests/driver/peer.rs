@@ -115,6 +115,7 @@ impl Peer {
 
     pub fn dial(&mut self, now: Time, uri: &str, change: impl FnOnce(&mut Outgoing)) -> SessionId {
         let mut spec = Outgoing {
+            uris: Vec::new(),
             to: vec![self.agent.locals().way_to(Transport::Udp, address(EXCHANGE), None)],
             uri: uri.into(),
             from: format!("\"The {0}\" <sip:{0}@example.org>", self.name).into(),

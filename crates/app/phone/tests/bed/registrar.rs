@@ -194,6 +194,7 @@ fn answer(agent: &mut Agent, flow: Flow, register: &Message<Vec<u8>>, policy: &P
 fn call(agent: &mut Agent, now: Time, flow: Flow) {
     let offer = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
     let spec = Outgoing {
+        uris: Vec::new(),
         to: vec![Destination::Flow(flow)],
         uri: "sip:alice@example.com".into(),
         from: "<sip:carol@example.com>".into(),

@@ -94,7 +94,8 @@ impl Exchange {
         let resolver = Arc::new(Resolver::start(resolver::config(&config.sip.listen, tls.is_some(), seed()))?);
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
-        let mut watch = Watch::new(clock, rtp.clone(), records.counters().clone(), expiry.clone());
+        let name = config.exchange.name.clone();
+        let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {

@@ -22,6 +22,7 @@ pub struct Watch {
     records: Arc<CdrCounters>,
     expiry: Arc<CertificateExpiry>,
     started: Instant,
+    name: Arc<str>,
 }
 
 /// When the first of our certificates expires, which a reload may change.
@@ -66,13 +67,15 @@ impl Watched {
 }
 
 impl Watch {
+    /// `name`: what the exchange is called among others.
     pub fn new(
+        name: Arc<str>,
         clock: Clock,
         rtp: Arc<PacketThreads>,
         records: Arc<CdrCounters>,
         expiry: Arc<CertificateExpiry>,
     ) -> Self {
-        Self { clock, workers: Vec::new(), rtp, records, expiry, started: Instant::now() }
+        Self { clock, workers: Vec::new(), rtp, records, expiry, started: Instant::now(), name }
     }
 
     /// A worker to be watched.
@@ -184,6 +187,8 @@ impl Watch {
             )
             .sample(&[], expiry.as_secs());
         }
+        out.gauge("strowger_info", "", "Always 1; its labels say which exchange this is.")
+            .sample(&[("name", &self.name), ("version", env!("CARGO_PKG_VERSION"))], 1);
         out.gauge("strowger_uptime_seconds", "seconds", "Since the process started.")
             .sample(&[], self.started.elapsed().as_secs());
     }

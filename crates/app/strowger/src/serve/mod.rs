@@ -38,8 +38,9 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     end_with_any_thread();
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
+    let name = config.exchange.name.clone();
     let mut exchange = Exchange::start(config)?;
-    info!(listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
+    info!(%name, listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
     loop {
         match signals.wait(Duration::from_secs(1)) {
             Some(Signal::Reload) => reload(&mut exchange, wanted),

@@ -40,9 +40,13 @@ pub struct World {
     pub lines: Vec<String>,
     pub records: Vec<CallRecord>,
     pub notes: Vec<Note>,
+    /// What refused callers were told besides the status.
+    pub warnings: Vec<String>,
     pub queries: Vec<(QueryId, Address)>,
     /// Open ports, in the order they were opened in.
     pub ports: Vec<PortId>,
+    /// Every port that was asked for, and whether it was one of IPv6.
+    pub asked: Vec<(PortId, bool)>,
     pub patched: BTreeMap<PortId, PortId>,
     pub remotes: BTreeMap<PortId, Remote>,
     answers: Vec<MediaEvent>,
@@ -100,8 +104,10 @@ impl World {
             lines: Vec::new(),
             records: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
             queries: Vec::new(),
             ports: Vec::new(),
+            asked: Vec::new(),
             patched: BTreeMap::new(),
             remotes: BTreeMap::new(),
             answers: Vec::new(),
@@ -305,10 +311,16 @@ impl World {
         if let Some((cause, status)) = end {
             self.ending.push((leg, Ended { cause, status, by: EndedBy::Exchange }));
         }
+        if let LegCommand::Reject(rejection) = command {
+            self.warnings.push(rejection.warning.to_string());
+        }
         self.lines.push(format!("{} {}", leg_name(leg), line(command)));
     }
 
     fn media_command(&mut self, command: &MediaCommand) {
+        if let MediaCommand::Open { port, ipv6, .. } = command {
+            self.asked.push((*port, *ipv6));
+        }
         match *command {
             MediaCommand::Open { port, .. } => match self.threads {
                 Threads::Open => {

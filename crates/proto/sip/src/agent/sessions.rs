@@ -26,6 +26,9 @@ pub enum AcceptError {
     /// The caller takes no session description in answer; answered with 406.
     #[error("no session description is acceptable")]
     NotAcceptable,
+    /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
+    #[error("there is no dialog that it can replace")]
+    NothingToReplace,
     /// An outgoing INVITE has no destination.
     #[error("no destination")]
     NoDestination,

@@ -47,6 +47,7 @@ impl Wire {
     fn dial(&mut self, offer: Option<&str>, reliable: ReliablePolicy) -> SessionId {
         let to = self.peers[0].agent.locals().way_to(Transport::Udp, self.peers[1].address, None);
         let spec = Outgoing {
+            uris: Vec::new(),
             to: vec![to],
             uri: "sip:bob@127.0.0.1:5062".into(),
             from: "<sip:alice@example.org>".into(),

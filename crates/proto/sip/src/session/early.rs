@@ -241,6 +241,9 @@ impl Session {
             return false;
         }
         calling.destination += 1;
+        if let Some(uri) = calling.spec.uris.get(calling.destination) {
+            calling.spec.uri = uri.clone();
+        }
         self.invite(core, now);
         true
     }

@@ -21,6 +21,8 @@ pub struct Outgoing {
     pub to: Vec<Destination>,
     /// The request URI.
     pub uri: Box<str>,
+    /// The request URI at each of `to`, in the same order; where there is none, it is `uri`.
+    pub uris: Vec<Box<str>>,
     /// The value of From, without tag.
     pub from: Box<str>,
     /// The value of To.

@@ -58,7 +58,7 @@ impl Default for Timers {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             trying: Duration::from_millis(200),
-            ringing: Duration::from_secs(180),
+            ringing: Duration::from_secs(180 + 32),
             unanswered: Duration::from_secs(3_600),
         }
     }

@@ -41,6 +41,7 @@ pub fn agent_with(own: &str, seed: u64, config: AgentConfig) -> Agent {
 /// A call to Bob.
 pub fn outgoing(agent: &mut Agent) -> Outgoing {
     Outgoing {
+        uris: Vec::new(),
         to: vec![Destination::Flow(flow(BOB))],
         uri: "sip:bob@192.0.2.2:5060".into(),
         from: "<sip:alice@example.org>".into(),
