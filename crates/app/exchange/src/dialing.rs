@@ -113,13 +113,13 @@ impl Worker {
                 let dialling = Dialling { leg, dial, uri: uri.clone(), routes: Vec::new(), rules, replaces: None };
                 self.look_up_uri(now, &uri, Then::Dial(Box::new(dialling)));
             }
-            Target::Place { dialog, by } => self.dial_place(now, leg, dial, dialog, by.as_ref()),
+            Target::Place { dialog, by } => self.dial_place(now, leg, dial, &dialog, by.as_ref()),
         }
     }
 
     /// Goes to the place of a party in a call of another worker: by no network, but from worker to worker.
-    fn dial_place(&mut self, now: Time, leg: LegId, dial: Dial, place: Box<str>, by: Option<&Source>) {
-        let keeper = Replaces::parse(&place).and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag));
+    fn dial_place(&mut self, now: Time, leg: LegId, dial: Dial, place: &str, by: Option<&Source>) {
+        let keeper = Replaces::parse(place).and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag));
         let others = |worker: &u16| *worker < self.settings.workers && *worker != self.settings.worker;
         let Some(worker) = keeper.filter(others) else {
             //= https://www.rfc-editor.org/rfc/rfc3891#section-3
@@ -132,7 +132,7 @@ impl Worker {
         let flow = Flow { worker, link: LinkId::BETWEEN_WORKERS, transport: Transport::Tcp, remote };
         let uri = format!("sip:{}@{}", sx_sip::message::escape_user(&dial.to.user), dial.to.domain).into();
         let rules = self.tables.users.clone();
-        let replaces = Some(asked_by(&place, by));
+        let replaces = Some(asked_by(place, by));
         let dialling = Dialling { leg, dial, uri, routes: Vec::new(), rules, replaces };
         self.send_dialled(now, vec![Destination::Flow(flow).into()], dialling);
     }

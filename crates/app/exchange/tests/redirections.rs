@@ -23,7 +23,8 @@ to = [{ trunk = "east" }]
 "#;
 
 /// The route that lets anybody be sent anywhere.
-const ANYWHERE: &str = "[[route]]\nname = \"away\"\nto = [{ dialled = true }]\n";
+const ANYWHERE: &str =
+    "[[route]]\nname = \"away\"\nfrom_users = true\nfrom_trunk = [\"east\"]\nto = [{ dialled = true }]\n";
 
 fn bench(config: &str, east: Manner, bob: Manner) -> Bench {
     let mut bench = Bench::new(config);

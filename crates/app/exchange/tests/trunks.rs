@@ -181,7 +181,8 @@ fn a_name_that_leads_nowhere_is_no_route() {
 
 #[test]
 fn a_name_that_cannot_be_looked_up_for_now_is_no_fault_of_the_number() {
-    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let config =
+        format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n");
     let mut bench = Bench::new(&config);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.no_name_server = true;
@@ -192,7 +193,8 @@ fn a_name_that_cannot_be_looked_up_for_now_is_no_fault_of_the_number() {
 
 #[test]
 fn a_certificate_must_carry_an_ipv6_address_without_brackets() {
-    let config = format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nto = [{{ dialled = true }}]\n");
+    let config =
+        format!("{TRUNKS}\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{{ dialled = true }}]\n");
     let mut bench = Bench::new(&config);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.dial("west", "sip:anna@[2001:db8::20];transport=tls");
@@ -265,7 +267,7 @@ fn when_all_fail_the_caller_is_told_why() {
     bench.dial("west", "sip:0123@192.0.2.1");
     let refusal = bench.received("west").into_iter().find(|m| m.status().is_some_and(|s| s >= 300));
     let refusal = refusal.expect("a refusal");
-    assert_eq!(refusal.status(), Some(503), "the first of two that are equally bad");
+    assert_eq!(refusal.status(), Some(500), "a 503 of one target does not mean that we are of no use");
     assert!(value(&refusal, HeaderName::Reason).starts_with("Q.850;cause="), "{}", text(&refusal));
     bench.assert_over(1);
     assert_eq!(bench.ended()[0].attempts.len(), 2);

@@ -1,6 +1,6 @@
 //! `strowger`: the command line of the exchange.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on its standard streams")]
+#![expect(clippy::print_stderr, reason = "a command line speaks on its standard streams")]
 
 mod cli;
 mod demo;

@@ -48,7 +48,7 @@ impl Calls {
             match planned {
                 Plan::Refuse(refusal) => {
                     let retry_after_s = if refusal.retry { self.settings.retry_after_s } else { 0 };
-                    let failure = Failure::new(refusal.cause, &refusal.sentence);
+                    let failure = Failure::of_plan(refusal.cause, &refusal.sentence);
                     Step::Failed(Failure { retry_after_s, ..failure })
                 }
                 Plan::Ring(route) => {

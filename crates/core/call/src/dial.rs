@@ -27,7 +27,7 @@ impl Calls {
             let sentence = format!("trunk {trunk} has all its channels in use, or has begun as many calls as it takes");
             hunt.failed(Failure {
                 retry_after_s: self.settings.retry_after_s,
-                ..Failure::new(Cause::CONGESTION, &sentence)
+                ..Failure::of_plan(Cause::CONGESTION, &sentence)
             });
             return;
         }

@@ -13,6 +13,8 @@ pub(crate) struct Failure {
     pub status: u16,
     /// A sentence for people; empty for none.
     pub sentence: Box<str>,
+    /// The sentence tells how we are set up, which is for our own users and the log.
+    pub internal: bool,
     /// Who it was.
     pub by: EndedBy,
     /// Seconds after which another try may do better; 0 for none.
@@ -21,7 +23,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(cause: Cause, sentence: &str) -> Self {
-        Self { cause, status: 0, sentence: sentence.into(), by: EndedBy::Exchange, retry_after_s: 0 }
+        Self { cause, status: 0, sentence: sentence.into(), internal: false, by: EndedBy::Exchange, retry_after_s: 0 }
+    }
+
+    /// What the dial plan, or the state of a trunk, has forbidden.
+    pub(crate) fn of_plan(cause: Cause, sentence: &str) -> Self {
+        Self { internal: true, ..Self::new(cause, sentence) }
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -36,7 +43,7 @@ impl Failure {
             300..=399 => 0,
             status => status,
         };
-        Self { cause: ended.cause, status, sentence: Box::default(), by: ended.by, retry_after_s: 0 }
+        Self { cause: ended.cause, status, sentence: Box::default(), internal: false, by: ended.by, retry_after_s: 0 }
     }
 
     /// The failure of a target, in a sentence that says whose fault it was.

@@ -153,7 +153,7 @@ impl Calls {
     fn plan_redirected(&mut self, hunt: &Hunt, source: &Source, to: &Address) -> Result<VecDeque<Stage>, Failure> {
         let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
         let mut route = match plan(&self.tables, &facts) {
-            Plan::Refuse(refusal) => return Err(Failure::new(refusal.cause, &refusal.sentence)),
+            Plan::Refuse(refusal) => return Err(Failure::of_plan(refusal.cause, &refusal.sentence)),
             Plan::Ring(route) => route,
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4

@@ -82,7 +82,7 @@ impl Calls {
     pub(crate) fn reject(&mut self, call: &mut Call, caller: &Party, failure: &Failure) -> State {
         let mut rejection = failure.rejection();
         // How we are set up is for the log and the record: a stranger is told what kind of failure it is and no more.
-        if matches!(caller.source, Some(Source::Trunk(_))) && !rejection.warning.is_empty() {
+        if matches!(caller.source, Some(Source::Trunk(_))) && failure.internal {
             rejection.warning = failure.cause.text().into();
         }
         self.leave(call, caller, LegCommand::Reject(rejection), failure.cause);

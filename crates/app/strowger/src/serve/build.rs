@@ -86,11 +86,9 @@ impl Exchange {
         let directory = Arc::new(load_users(&users)?);
         let mut records = open_records(&config, &data)?;
         let tls = tls::build(&config, clock.now())?;
-        let open = |worker| open_net(&config, worker, tls.as_ref(), clock.now());
-        let parts = (0..config.exchange.workers as u16).map(open).collect::<anyhow::Result<Vec<Parts>>>()?;
+        let parts = open_all(&config, tls.as_ref(), clock.now())?;
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
-        let listening: Vec<(Transport, SocketAddr)> =
-            parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
+        let listening = parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(resolver::config(&config.sip.listen, tls.is_some(), seed()))?);
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
@@ -281,6 +279,11 @@ fn load_users(users: &Users) -> anyhow::Result<Directory> {
         sha256: Ha1::from_sha256(user.ha1_sha256),
     });
     Ok(Directory::new(users))
+}
+
+/// The sockets and the mailbox of each worker.
+fn open_all(config: &Config, tls: Option<&Arc<sx_net::tls::TlsConfig>>, now: Time) -> anyhow::Result<Vec<Parts>> {
+    (0..config.exchange.workers as u16).map(|worker| open_net(config, worker, tls, now)).collect()
 }
 
 fn open_net(
