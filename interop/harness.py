@@ -306,9 +306,9 @@ def trunk(name, addresses=(), sources=(), more=""):
     return f'[[trunk]]\nname = "{name}"\naddresses = [{quoted[0]}]\nsources = [{quoted[1]}]\n{probing}{more}\n'
 
 
-def route(name, to, more=""):
+def route(name, to, more="", callers='from_trunk = ["caller", "callee"]'):
     """A `[[route]]` for the calls of the trunks "caller" and "callee"; `to` is the text of its list."""
-    return f'[[route]]\nname = "{name}"\nfrom_trunk = ["caller", "callee"]\nto = [{to}]\n{more}\n'
+    return f'[[route]]\nname = "{name}"\n{callers}\nto = [{to}]\n{more}\n'
 
 
 def run_all(binary, words, jobs, keep):

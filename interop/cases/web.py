@@ -10,7 +10,7 @@ CALLEE = 3
 @case("a phone over WebSocket registers, calls and is heard")
 def call(bench):
     callee = bench.address(CALLEE)
-    trunks = trunk("callee", [f"sip:{callee}:7070"], [f"{callee}/32"]) + route("out", '{ trunk = "callee" }', 'prefix = "0"')
+    trunks = trunk("callee", [f"sip:{callee}:7070"], [f"{callee}/32"]) + route("out", '{ trunk = "callee" }', 'prefix = "0"', callers="")
     exchange = bench.exchange(trunks=trunks, users=["alice"], ws=True)
     echo = ["-rtp_echo", "-mp", str(free_port(callee))]
     server = Sipp(bench, "uas", CALLEE, port=7070, options=echo).listening()

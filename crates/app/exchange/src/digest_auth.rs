@@ -5,7 +5,7 @@ use crate::directory::User;
 use crate::worker::Worker;
 use sx_engine::Time;
 use sx_sip::digest::{DigestParams, Ha1, NonceVerdict, challenge};
-use sx_sip::message::{HeaderName, Message, Method, Writer};
+use sx_sip::message::{HeaderName, Message, Method, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
 
@@ -58,7 +58,8 @@ impl Worker {
         let nobody = Ha1::from_sha256([0; 32]);
         let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
         // Credentials that were computed for another request URI let nobody call where its owner did not.
-        if !ha1.verifies(&given, request.method_text()) || user.is_none() || !given.is_for(request.request_uri()) {
+        let is_for = given.is_for(request.request_uri()) || self.names_us(given.uri);
+        if !ha1.verifies(&given, request.method_text()) || user.is_none() || !is_for {
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now) {
@@ -66,6 +67,13 @@ impl Worker {
             NonceVerdict::Replayed => Verdict::Replayed,
             NonceVerdict::Stale | NonceVerdict::Forged => Verdict::Challenge { stale: true },
         }
+    }
+
+    /// Is this our own URI, and nobody's with us? Some clients, sipp for one, compute every digest for the host they talk
+    /// to. Who lures a telephone into answering our challenge gets it for a host of his own.
+    fn names_us(&self, uri: &str) -> bool {
+        let named = Uri::parse(uri.as_bytes()).ok().filter(|uri| uri.user.is_empty());
+        named.is_some_and(|uri| self.tables.domain_of_host(uri.host.as_str()).is_some())
     }
 
     /// The domain a request's user belongs to: that of From, when it is one of ours, else our main one.

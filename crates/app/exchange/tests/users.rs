@@ -51,7 +51,12 @@ fn a_caller_with_a_wrong_password_is_refused() {
 
 #[test]
 fn credentials_for_one_number_do_not_call_another() {
-    for (named, called) in [("sip:carol@example.org", false), ("sip:bob@example.org;transport=udp", true)] {
+    for (named, called) in [
+        ("sip:carol@example.org", false),
+        ("sip:192.0.2.99", false),
+        ("sip:bob@example.org;transport=udp", true),
+        ("sip:192.0.2.1:5060", true),
+    ] {
         let mut bench = alice_and_bob(Manner::Answers);
         let invite = |seq: u32, line: &str| {
             format!(
