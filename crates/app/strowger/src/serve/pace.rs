@@ -17,6 +17,8 @@ pub struct Pace {
 
 /// Fewer messages than one and a half to a turn are not worth resting for: a rest costs about what a wake-up does.
 const WORTH: (u32, u32) = (3, 2);
+/// A turn that served so many has most likely left some in the socket, which has room for a few hundred.
+const MANY: u32 = 32;
 const LONG: u64 = 1 << 40;
 
 impl Pace {
@@ -28,7 +30,7 @@ impl Pace {
     /// A turn that began at `begun` and served so many messages is over at `now`: how long to rest before the next.
     /// Twice as long while there is no call: nobody waits for a registration as a caller does for the ring.
     pub fn rest(&mut self, begun: Time, now: Time, messages: u32, calls: bool) -> Option<Duration> {
-        if messages == 0 {
+        if messages == 0 || messages >= MANY {
             return None;
         }
         let since = u64::try_from(begun.since(self.last).as_nanos()).unwrap_or(LONG).min(LONG);
@@ -63,6 +65,12 @@ mod tests {
         assert_eq!(rests_with(false, 500, 1_000, 1, 100), None);
         assert_eq!(rests_with(true, 500, 1_000, 2, 100), None);
         assert_eq!(rests_with(false, 0, 10, 2, 5), None);
+    }
+
+    #[test]
+    fn a_worker_with_more_to_do_than_a_turn_takes_never_rests() {
+        assert_eq!(rests(500, 200, 31, 100), Some(Duration::from_micros(400)));
+        assert_eq!(rests(500, 200, 32, 100), None);
     }
 
     #[test]
