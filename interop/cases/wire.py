@@ -49,7 +49,7 @@ def look(capture, exchanges):
     for _, port, _ in exchanges:
         decoding += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
     # Who reads the metrics of one exchange may do so from the number that another one has for SIP.
-    sent = "(" + " || ".join(f"ip.src == {ip} && !(tcp.srcport == {http})" for ip, _, http in sorted(exchanges)) + ")"
+    sent = "(" + " || ".join(f"(ip.src == {ip} && !(tcp.srcport == {http}))" for ip, _, http in sorted(exchanges)) + ")"
 
     def find(what):
         command = ["tshark", "-r", capture, *decoding, "-Y", f"{sent} && ({what})"]
