@@ -236,3 +236,14 @@ fn an_answer_that_cannot_be_read_ends_the_attempt() {
     world.answers(B, Some(answer("what?"))).expect(&["out0 hangup 88", "a reject 0 88"]);
     world.the_record();
 }
+
+/// The caller has said where its media is, and would wait for ever to hear where the other's is.
+#[test]
+fn who_answers_without_a_description_is_hung_up_and_the_caller_is_told() {
+    for mode in [MediaMode::Relay, MediaMode::Direct] {
+        let mut world = World::new(mode);
+        world.incoming(A, "300", Some(&alice())).rings(B).forget_lines();
+        world.answers(B, None).expect(&["out0 hangup 88", "a reject 0 88"]);
+        assert_eq!(world.the_record().answer, None);
+    }
+}
