@@ -6,7 +6,7 @@ use crate::hunt::Step;
 use crate::interface::Note;
 use crate::ports::{Readiness, all_open, offer_for};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
-use crate::{Attempt, trunks};
+use crate::trunks;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Dial, Ended, EndedBy, Identity, LegCommand, Source, Target};
@@ -74,20 +74,7 @@ impl Calls {
             Target::Uri(uri) => (format!("uri:{uri}").into(), None, None),
             Target::Place { dialog, .. } => (format!("place:{dialog}").into(), None, None),
         };
-        let at = self.now.as_nanos();
-        let attempts = &mut call.body.cdr.attempts;
-        // More attempts than a u16 counts would need as many targets, which `targets_max` forbids.
-        let attempt = u16::try_from(attempts.len()).ok();
-        attempts.push(Attempt {
-            target: label,
-            routed: planned.to.clone(),
-            start: at,
-            ring: None,
-            answer: None,
-            end: at,
-            cause: Cause::NORMAL,
-            status: 0,
-        });
+        let attempt = call.body.begin_attempt(self.now, label, planned.to.clone());
         let party = Party {
             leg,
             role: Role::Called,

@@ -1,5 +1,6 @@
 //! The engine: finds the call an input is about, hands it on, and lets the call settle.
 
+use crate::Attempt;
 use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
@@ -12,7 +13,7 @@ use sx_engine::{Engine, Rng, Time, Wheel};
 use sx_leg::{Address, LegCommand, LegEvent, Source};
 use sx_media::MediaEvent;
 use sx_route::Tables;
-use sx_types::{CallId, LegId};
+use sx_types::{CallId, Cause, LegId};
 
 /// The calls of one worker.
 #[derive(Debug)]
@@ -328,7 +329,25 @@ impl State {
 }
 
 impl Body {
-    pub(crate) fn attempt(&mut self, index: Option<u16>) -> Option<&mut crate::Attempt> {
+    /// A target is tried from now on; its place among the record's attempts.
+    pub(crate) fn begin_attempt(&mut self, now: Time, target: Arc<str>, routed: Address) -> Option<u16> {
+        let at = now.as_nanos();
+        // More attempts than a u16 counts would need as many targets, which `targets_max` forbids.
+        let place = u16::try_from(self.cdr.attempts.len()).ok();
+        self.cdr.attempts.push(Attempt {
+            target,
+            routed,
+            start: at,
+            ring: None,
+            answer: None,
+            end: at,
+            cause: Cause::NORMAL,
+            status: 0,
+        });
+        place
+    }
+
+    pub(crate) fn attempt(&mut self, index: Option<u16>) -> Option<&mut Attempt> {
         self.cdr.attempts.get_mut(usize::from(index?))
     }
 }

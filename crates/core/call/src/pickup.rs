@@ -10,7 +10,7 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
-use crate::{Attempt, trunks};
+use crate::trunks;
 use bytes::Bytes;
 use sx_leg::{Answer, Incoming, LegCommand, Media, Source};
 use sx_media::answer_from;
@@ -60,7 +60,8 @@ impl Calls {
             // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
             trunks::occupy(&self.tables, name);
         }
-        let attempt = self.begin_attempt(call, incoming);
+        let from = &incoming.from.address;
+        let attempt = call.body.begin_attempt(self.now, format!("taken by:{from}").into(), from.clone());
         let party = Party { role: Role::Called, attempt, ..self.caller(leg, incoming) };
         let readiness = match relayed(caller, &party) {
             true => self.prepare(call, offer, leg, [caller, &party]),
@@ -99,23 +100,6 @@ impl Calls {
                 State::Ringing(ringing)
             }
         }
-    }
-
-    fn begin_attempt(&mut self, call: &mut Call, incoming: &Incoming) -> Option<u16> {
-        let at = self.now.as_nanos();
-        let attempts = &mut call.body.cdr.attempts;
-        let attempt = u16::try_from(attempts.len()).ok();
-        attempts.push(Attempt {
-            target: format!("taken by:{}", incoming.from.address).into(),
-            routed: incoming.from.address.clone(),
-            start: at,
-            ring: None,
-            answer: None,
-            end: at,
-            cause: Cause::NORMAL,
-            status: 0,
-        });
-        attempt
     }
 }
 

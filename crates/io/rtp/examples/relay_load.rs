@@ -95,15 +95,8 @@ fn connect(
     let started = Instant::now();
     let mut towards = Vec::with_capacity(phones.len());
     for (phone, address) in phones.iter().enumerate() {
-        let (port, interface) = (id(phone), "loopback".into());
-        threads.send(MediaCommand::Open {
-            port,
-            interface,
-            ipv6: false,
-            class: TrafficClass::Audio,
-            host: None,
-            number: None,
-        });
+        let port = id(phone);
+        threads.send(open(port, "loopback"));
         match events.recv()? {
             (1, MediaEvent::Opened(opened)) if opened.port == port => towards.push(opened.rtp),
             other => return Err(format!("port not opened: {other:?}").into()),
@@ -117,17 +110,14 @@ fn connect(
         threads.send(MediaCommand::Patch { from: id(phone), to: Some(id(phone ^ 1)) });
     }
     // The last command is obeyed once this one is answered.
-    let (port, interface) = (PortId(1 << 48), "none".into());
-    threads.send(MediaCommand::Open {
-        port,
-        interface,
-        ipv6: false,
-        class: TrafficClass::Audio,
-        host: None,
-        number: None,
-    });
+    threads.send(open(PortId(1 << 48), "none"));
     events.recv()?;
     Ok(towards)
+}
+
+fn open(port: PortId, interface: &str) -> MediaCommand {
+    let (interface, class) = (interface.into(), TrafficClass::Audio);
+    MediaCommand::Open { port, interface, ipv6: false, class, host: None, number: None }
 }
 
 /// Sends until the time is over; gives how many packets were sent.

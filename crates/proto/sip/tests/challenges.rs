@@ -184,14 +184,20 @@ fn a_second_invite_takes_nothing_from_the_dialog_of_the_first() {
     assert_eq!(labels(&alone.sent()), ["PRACK"]);
 }
 
-#[test]
-fn a_prack_that_comes_after_the_answer_is_taken_once() {
+/// An INVITE that requires reliable responses has been told that it rings: with our tag and the number of the response.
+fn ringing_reliably() -> (Alone, SessionId, String, String) {
     let mut alone = Alone::new();
     let lines = format!("{CONTACT}Require: 100rel\r\n");
     let session = alone.invited(BOB, &request("INVITE", "1", 1, &lines, "offer"));
     alone.agent.progress(alone.now, session, 180, None);
     let ringing = alone.sent_one();
     let (tag, rseq) = (our_tag(&ringing), value(&ringing, HeaderName::RSeq));
+    (alone, session, tag.to_string(), rseq.to_string())
+}
+
+#[test]
+fn a_prack_that_comes_after_the_answer_is_taken_once() {
+    let (mut alone, session, tag, rseq) = ringing_reliably();
     alone.agent.answer(alone.now, session, Some(bytes("answer")), &[]);
     alone.receive(&in_dialog("ACK", "2", 1, &tag, "", ""));
     alone.sent();
@@ -205,12 +211,7 @@ fn a_prack_that_comes_after_the_answer_is_taken_once() {
 
 #[test]
 fn a_prack_for_another_request_acknowledges_nothing() {
-    let mut alone = Alone::new();
-    let lines = format!("{CONTACT}Require: 100rel\r\n");
-    let session = alone.invited(BOB, &request("INVITE", "1", 1, &lines, "offer"));
-    alone.agent.progress(alone.now, session, 180, None);
-    let ringing = alone.sent_one();
-    let (tag, rseq) = (our_tag(&ringing), value(&ringing, HeaderName::RSeq));
+    let (mut alone, _, tag, rseq) = ringing_reliably();
     alone.receive(&in_dialog("PRACK", "p", 2, &tag, &format!("RAck: {rseq} 2 INVITE\r\n"), ""));
     assert_eq!(labels(&alone.sent()), ["481"]);
 }
