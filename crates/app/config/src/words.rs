@@ -7,6 +7,17 @@ use crate::meant::{
 use crate::reader::Word;
 use sx_types::{Codec, Transport};
 
+/// Values with their words, for tables that are made elsewhere.
+const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N]) -> [(&'static str, T); N] {
+    let mut pairs = [("", values[0]); N];
+    let mut place = 0;
+    while place < N {
+        pairs[place] = (words[place], values[place]);
+        place += 1;
+    }
+    pairs
+}
+
 /// A switch that reads better as a word than as a flag.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Switch {
@@ -19,8 +30,7 @@ impl Word for Switch {
 }
 
 impl Word for Transport {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("udp", Self::Udp), ("tcp", Self::Tcp), ("tls", Self::Tls), ("ws", Self::Ws), ("wss", Self::Wss)];
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::URI_TOKENS, Self::ALL);
 }
 
 impl Word for ClientCertificate {
@@ -69,16 +79,5 @@ impl Word for ReliableProvisional {
 }
 
 impl Word for Codec {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("PCMU", Self::Pcmu),
-        ("PCMA", Self::Pcma),
-        ("G722", Self::G722),
-        ("G729", Self::G729),
-        ("opus", Self::Opus),
-        ("L16", Self::L16),
-        ("telephone-event", Self::TelephoneEvent),
-        ("CN", Self::ComfortNoise),
-        ("VP8", Self::Vp8),
-        ("H264", Self::H264),
-    ];
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::NAMES, Self::ALL);
 }

@@ -181,7 +181,7 @@ impl Worker {
         // The brackets belong to the URI: no certificate carries them.
         let host = question.host.trim_start_matches('[').trim_end_matches(']');
         let ip: std::net::IpAddr = host.parse().ok()?;
-        let transport = question.transport.unwrap_or(if question.secure { Transport::Tls } else { Transport::Udp });
+        let transport = Transport::of_uri(question.transport, question.secure);
         let remote = SocketAddr::new(ip, question.port.unwrap_or(transport.default_port()));
         Some(self.legs.agent_ref().locals().way_to(transport, remote, Some(host)))
     }
@@ -263,7 +263,7 @@ fn over_udp_if_small(to: Vec<Place>, body: usize, limit: usize) -> Vec<Place> {
     }
     to.into_iter()
         .flat_map(|place| match &place.to {
-            Destination::Flow(flow) if flow.transport == Transport::Udp => {
+            Destination::Flow(flow) if !flow.transport.is_reliable() => {
                 let to = Destination::Address { transport: Transport::Tcp, remote: flow.remote, name: None };
                 vec![Place { to, uri: place.uri.clone() }, place]
             }
@@ -278,9 +278,9 @@ pub(crate) fn question_of(uri: &sx_config::SipUri) -> Question {
 
 /// What a user is asked for by at one address of a trunk.
 fn uri_at(address: &sx_config::SipUri, user: &str) -> Box<str> {
-    let parameter = address.transport.filter(|t| *t != Transport::Udp).map(|t| format!(";transport={t}"));
+    let parameter = address.transport.unwrap_or(Transport::DEFAULT).uri_parameter();
     let scheme = if address.secure { "sips" } else { "sip" };
-    format!("{scheme}:{user}@{}{}", address.host, parameter.unwrap_or_default()).into()
+    format!("{scheme}:{user}@{}{parameter}", address.host).into()
 }
 
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {

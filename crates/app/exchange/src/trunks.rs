@@ -11,6 +11,7 @@ use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_sip::agent::OutgoingRequest;
 use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, Uri, elements};
+use sx_types::Transport;
 
 /// The owner of a probe has this bit and the trunk's number.
 pub(crate) const PROBE: u64 = 1 << 61;
@@ -174,17 +175,11 @@ impl Worker {
         let (owner, call_id, seq) = (REGISTRATION | state.number, state.call_id.clone(), state.seq);
         let expires = registration.expires.max(state.expires_min);
         let question = question_of(&registration.registrar);
-        let transport = question.transport.unwrap_or(if question.secure {
-            sx_types::Transport::Tls
-        } else {
-            sx_types::Transport::Udp
-        });
+        let transport = Transport::of_uri(question.transport, question.secure);
         let remote = question.host.parse().unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         let sent_by = self.legs.agent_ref().locals().sent_by(transport, None, remote);
         let user = registration.aor.user.as_deref().unwrap_or_default();
-        let parameter =
-            if transport == sx_types::Transport::Udp { String::new() } else { format!(";transport={transport}") };
-        let contact = format!("sip:{user}@{sent_by}{parameter}");
+        let contact = format!("sip:{user}@{sent_by}{}", transport.uri_parameter());
         self.trunks[place].contact = contact.as_str().into();
         let aor = format!("<{}>", registration.aor);
         let request = OutgoingRequest {

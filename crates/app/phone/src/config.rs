@@ -159,7 +159,7 @@ impl PhoneConfig {
         if self.codecs.is_empty() {
             return Err(PhoneError::NoCodec);
         }
-        if matches!(self.server.transport, Transport::Ws | Transport::Wss) {
+        if self.server.transport.is_opened_by_peers_only() {
             return Err(PhoneError::Transport(self.server.transport));
         }
         let display = self.display.as_deref().unwrap_or_default();

@@ -142,10 +142,7 @@ impl Run {
     /// The URI at which requests reach us.
     pub fn contact_uri(&self) -> String {
         let (user, sent_by) = (escape_user(&self.config.user), &self.sent_by);
-        match self.config.server.transport {
-            Transport::Udp => format!("sip:{user}@{sent_by}"),
-            transport => format!("sip:{user}@{sent_by};transport={transport}"),
-        }
+        format!("sip:{user}@{sent_by}{}", self.config.server.transport.uri_parameter())
     }
 
     /// Holds open the way to the server.

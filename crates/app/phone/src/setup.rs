@@ -17,7 +17,7 @@ use sx_net::{Listener, Net, NetConfig, NetLimits, TlsConfig};
 use sx_sip::agent::{Agent, AgentConfig};
 use sx_sip::digest::Credentials;
 use sx_sip::local::{LocalLink, Locals};
-use sx_types::{LinkId, Transport};
+use sx_types::LinkId;
 
 /// Sessions at once: the call, one that takes its place, and those that are ending.
 const SESSIONS_MAX: usize = 16;
@@ -118,14 +118,12 @@ fn net_config(config: &PhoneConfig, local_ip: IpAddr, now: Time) -> Result<NetCo
     let tls = &config.server.tls;
     // Nobody connects to a telephone over TLS, so it needs no certificate; calls find us along the connection that
     // we open.
-    let listeners = match transport {
-        Transport::Udp | Transport::Tcp => {
-            vec![Listener { transport, address: SocketAddr::new(local_ip, config.local_port) }]
-        }
-        _ => Vec::new(),
+    let listeners = match transport.is_secure() {
+        false => vec![Listener { transport, address: SocketAddr::new(local_ip, config.local_port) }],
+        true => Vec::new(),
     };
-    let tls = match (transport, &tls.identity) {
-        (Transport::Tls, Some(identity)) => {
+    let tls = match (transport.is_secure(), &tls.identity) {
+        (true, Some(identity)) => {
             let settings = TlsSettings {
                 default: identity.clone(),
                 others: Vec::new(),
@@ -135,8 +133,8 @@ fn net_config(config: &PhoneConfig, local_ip: IpAddr, now: Time) -> Result<NetCo
             };
             Some(Arc::new(TlsConfig::build(&settings, now)?))
         }
-        (Transport::Tls, None) => Some(Arc::new(TlsConfig::client_only(&tls.trust, TlsVersion::V12)?)),
-        _ => None,
+        (true, None) => Some(Arc::new(TlsConfig::client_only(&tls.trust, TlsVersion::V12)?)),
+        (false, _) => None,
     };
     let limits = NetLimits {
         connections_max: CONNECTIONS_MAX,

@@ -11,10 +11,13 @@
 
 mod cause;
 mod codec;
+mod enumerated;
 mod id;
 mod net;
+mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
-pub use codec::{Codec, PayloadType};
+pub use codec::{Codec, Kind, PayloadType};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
-pub use net::{Destination, Flow, LinkId, Ticket, Transport, UnknownTransport};
+pub use net::{Destination, Flow, LinkId, Ticket};
+pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

@@ -1,26 +1,10 @@
 //! Where messages come from and go to, without a socket in sight.
 
+use crate::Transport;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
-
-/// How a signalling message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// A byte stream.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-    /// WebSocket (RFC 7118).
-    Ws,
-    /// WebSocket over TLS.
-    Wss,
-}
 
 /// A listening socket or a connection of one worker's network shell. Never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,80 +49,6 @@ pub enum Destination {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Ticket(pub u64);
 
-/// The text names no transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownTransport;
-
-impl Transport {
-    /// Is the path encrypted?
-    pub fn is_secure(self) -> bool {
-        matches!(self, Self::Tls | Self::Wss)
-    }
-
-    /// Does the transport itself deliver in order and without loss?
-    pub fn is_reliable(self) -> bool {
-        self != Self::Udp
-    }
-
-    /// The token of a Via header: `UDP`, `TCP`, `TLS`, `WS`, `WSS`.
-    pub fn via_token(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Ws => "WS",
-            Self::Wss => "WSS",
-        }
-    }
-
-    /// The value of a URI's `transport` parameter: `udp`, `tcp`, `tls`, `ws`, `wss`.
-    pub fn uri_token(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-        }
-    }
-
-    /// The port when none is given: 5060, or 5061 over TLS, 80 and 443 for WebSocket.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Udp | Self::Tcp => 5060,
-            Self::Tls => 5061,
-            Self::Ws => 80,
-            Self::Wss => 443,
-        }
-    }
-}
-
-impl FromStr for Transport {
-    type Err = UnknownTransport;
-
-    fn from_str(text: &str) -> Result<Self, UnknownTransport> {
-        [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss]
-            .into_iter()
-            .find(|t| t.uri_token().eq_ignore_ascii_case(text))
-            .ok_or(UnknownTransport)
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.uri_token())
-    }
-}
-
-impl fmt::Display for UnknownTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one of udp, tcp, tls, ws, wss")
-    }
-}
-
-impl std::error::Error for UnknownTransport {}
-
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.transport, self.remote)
@@ -160,20 +70,5 @@ impl Destination {
             Self::Flow(flow) => flow.remote,
             Self::Address { remote, .. } => *remote,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_transport_reads_back_its_own_token() {
-        for token in ["udp", "TCP", "tls", "ws", "WSS"] {
-            let transport: Transport = token.parse().expect("a known token");
-            assert!(transport.uri_token().eq_ignore_ascii_case(token));
-            assert_eq!(transport.via_token(), token.to_ascii_uppercase());
-        }
-        assert_eq!("sctp".parse::<Transport>(), Err(UnknownTransport));
     }
 }

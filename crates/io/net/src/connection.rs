@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use sx_engine::{Time, TimerId};
 use sx_sip::frame::{self, Framer};
-use sx_types::{Destination, Flow, Ticket, Transport};
+use sx_types::{Carrier, Destination, Flow, Ticket};
 
 pub(crate) struct Connection {
     pub flow: Flow,
@@ -101,11 +101,11 @@ pub(crate) enum KeepAlive {
 
 impl Connection {
     pub fn new(flow: Flow, origin: Origin, pipe: Pipe, limits: &NetLimits, now: Time) -> Self {
-        let framing = match flow.transport {
-            Transport::Ws | Transport::Wss => {
+        let framing = match flow.transport.carrier() {
+            Carrier::WebSocket => {
                 Framing::WebSocket(Box::new(WebSocket::new(limits.message_bytes_max, limits.fragments_max)))
             }
-            Transport::Udp | Transport::Tcp | Transport::Tls => Framing::Stream(Framer::new(limits.message_bytes_max)),
+            Carrier::Datagrams | Carrier::Stream => Framing::Stream(Framer::new(limits.message_bytes_max)),
         };
         let stage = if origin == Origin::Accepted { Stage::Handshaking } else { Stage::Connecting };
         Self {

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use sx_types::{Destination, Flow, LinkId, Ticket, Transport};
+use sx_types::{Carrier, Destination, Flow, LinkId, Ticket};
 
 impl Net {
     /// Lets a message wait for the next [`flush`](Self::flush) or [`wait`](Self::wait).
@@ -25,11 +25,13 @@ impl Net {
     pub fn send(&mut self, to: &Destination, local: Option<LinkId>, bytes: Bytes, ticket: Ticket) {
         let result = match to {
             Destination::Flow(flow) if flow.worker != self.worker => Err(SendFailure::FlowGone),
-            Destination::Flow(flow) if flow.transport == Transport::Udp => {
-                self.send_udp(Some(flow.link), to, bytes, ticket)
+            Destination::Flow(flow) => match flow.transport.carrier() {
+                Carrier::Datagrams => self.send_udp(Some(flow.link), to, bytes, ticket),
+                Carrier::Stream | Carrier::WebSocket => self.send_stream(flow.link, to, bytes, ticket),
+            },
+            Destination::Address { transport, .. } if !transport.is_reliable() => {
+                self.send_udp(local, to, bytes, ticket)
             }
-            Destination::Flow(flow) => self.send_stream(flow.link, to, bytes, ticket),
-            Destination::Address { transport: Transport::Udp, .. } => self.send_udp(local, to, bytes, ticket),
             Destination::Address { transport, remote, name } => {
                 // A name means something only where a certificate must carry it.
                 let key = (*transport, *remote, name.clone().filter(|_| transport.is_secure()));
@@ -116,7 +118,7 @@ impl Net {
     /// Begins a connection; what is sent meanwhile waits.
     fn connect(&mut self, key: PeerKey, local: Option<LinkId>) -> Result<LinkId, SendFailure> {
         let (transport, remote, name) = key;
-        if matches!(transport, Transport::Ws | Transport::Wss) {
+        if transport.is_opened_by_peers_only() {
             return Err(SendFailure::WebSocketOutgoing);
         }
         if self.connections.len() >= self.limits.connections_max {

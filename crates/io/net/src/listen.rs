@@ -13,15 +13,18 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use sx_types::{Flow, LinkId, Transport};
+use sx_types::{Carrier, Flow, LinkId, Transport};
 
 /// Is the address free? The sockets of the workers share it, which the kernel allows any other process of the same user
 /// as well: a second exchange would take half of the first one's messages. A socket that shares with nobody tells.
 pub(crate) fn ensure_free(listener: &Listener) -> Result<(), NetError> {
     let Listener { transport, address } = *listener;
     let bind = || -> io::Result<()> {
-        let datagrams = transport == Transport::Udp;
-        let (kind, protocol) = if datagrams { (Type::DGRAM, Protocol::UDP) } else { (Type::STREAM, Protocol::TCP) };
+        let (kind, protocol) = match transport.carrier() {
+            Carrier::Datagrams => (Type::DGRAM, Protocol::UDP),
+            Carrier::Stream | Carrier::WebSocket => (Type::STREAM, Protocol::TCP),
+        };
+        let datagrams = kind == Type::DGRAM;
         let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -48,7 +51,7 @@ impl Net {
         if transport.is_secure() && !self.tls.as_ref().is_some_and(|tls| tls.has_identity()) {
             return Err(NetError::TlsMissing { transport, address });
         }
-        if transport == Transport::Udp {
+        if !transport.is_reliable() {
             let mut udp = UdpLink::open(link, listener, &self.limits)?;
             self.poll.registry().register(&mut udp.socket, token(link), Interest::READABLE).map_err(NetError::Loop)?;
             self.local.push((transport, udp.address, link));

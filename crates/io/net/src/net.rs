@@ -141,7 +141,7 @@ impl Net {
     pub fn local_address_towards(&self, to: &Destination) -> Option<SocketAddr> {
         let link = match to {
             Destination::Flow(flow) => flow.link,
-            Destination::Address { transport: Transport::Udp, remote, .. } => {
+            Destination::Address { transport, remote, .. } if !transport.is_reliable() => {
                 self.udp.iter().find(|udp| udp.address.is_ipv4() == remote.is_ipv4())?.link
             }
             Destination::Address { transport, remote, name } => {

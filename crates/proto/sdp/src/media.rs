@@ -6,7 +6,7 @@ use crate::write::Text;
 use crate::{Connection, Description, Direction, Line, RtcpAttribute};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use sx_types::{Codec, PayloadType};
+use sx_types::{Codec, Kind, PayloadType};
 
 /// One media section of a description.
 #[derive(Clone, Copy, Debug)]
@@ -292,7 +292,7 @@ impl Profile {
 impl<'a> Format<'a> {
     /// Is it a way to carry sound or pictures, rather than telephone events or comfort noise beside one?
     pub fn is_primary(&self) -> bool {
-        !matches!(self.codec, Some(Codec::TelephoneEvent | Codec::ComfortNoise))
+        self.codec.is_none_or(|codec| codec.kind() != Kind::BesideAudio)
     }
 
     /// Reads what an `a=rtpmap` attribute says of a payload type.

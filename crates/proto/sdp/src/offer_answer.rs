@@ -80,13 +80,7 @@ impl OurFormat {
     fn matches(&self, theirs: &Format<'_>) -> bool {
         theirs.codec == Some(self.codec)
             && theirs.clock_hz == self.codec.clock_hz()
-            && theirs.channels == self.channels()
-    }
-
-    //= https://www.rfc-editor.org/rfc/rfc7587#section-4.1
-    // Opus is always mapped as 48 kHz in two channels, whatever is sent.
-    fn channels(&self) -> u8 {
-        if self.codec == Codec::Opus { 2 } else { 1 }
+            && theirs.channels == self.codec.channels()
     }
 }
 
@@ -200,8 +194,8 @@ fn write_audio(
         let number = u64::from(payload_type.0);
         text.begin(b'a').bytes(b"rtpmap:").number(number).bytes(b" ").bytes(format.codec.name().as_bytes());
         text.bytes(b"/").number(u64::from(format.codec.clock_hz()));
-        if format.channels() > 1 {
-            text.bytes(b"/").number(u64::from(format.channels()));
+        if format.codec.channels() > 1 {
+            text.bytes(b"/").number(u64::from(format.codec.channels()));
         }
         text.end();
         if !format.parameters.is_empty() {

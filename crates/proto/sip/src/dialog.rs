@@ -1,6 +1,6 @@
 //! Dialogs: the state two parties share, and the requests sent within it.
 
-use crate::message::{HeaderName, Message, Method, NameAddr, Uri, Writer};
+use crate::message::{HeaderName, Message, Method, NameAddr, Scheme, Uri, Writer};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -153,10 +153,7 @@ pub(crate) fn via(writer: &mut Writer, to: &Destination, branch: &str, locals: &
 /// The value of our Contact.
 pub(crate) fn contact_value(user: Option<&str>, sent_by: &str, transport: Transport) -> Box<str> {
     let at = user.filter(|user| !user.is_empty()).map(|user| format!("{user}@")).unwrap_or_default();
-    match transport {
-        Transport::Udp => format!("<sip:{at}{sent_by}>").into(),
-        other => format!("<sip:{at}{sent_by};transport={other}>").into(),
-    }
+    format!("<sip:{at}{sent_by}{}>", transport.uri_parameter()).into()
 }
 
 /// Where a request of a dialog goes: to the first route, or to the peer's Contact, when that is an address that can be
@@ -170,7 +167,7 @@ fn next_hop(routes: &[Box<str>], target: &str, fallback: Destination, locals: &L
     let route = routes.first().and_then(|first| NameAddr::parse(first.as_bytes()).ok()).map(|first| first.uri);
     let Some(uri) = route.or_else(|| Uri::parse(target.as_bytes()).ok()) else { return fallback };
     let Some(ip) = uri.host.ip() else { return fallback };
-    let transport = uri.param("transport").and_then(|t| t.parse().ok()).unwrap_or(Transport::Udp);
+    let transport = Transport::of_uri(uri.param("transport").and_then(|t| t.parse().ok()), uri.scheme == Scheme::Sips);
     if is_nowhere(ip) {
         return fallback;
     }

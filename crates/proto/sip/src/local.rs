@@ -61,7 +61,7 @@ impl Locals {
 
     /// The way to an address: over UDP from our listening socket of that family, so that the answer comes back to it.
     pub fn way_to(&self, transport: Transport, remote: SocketAddr, name: Option<&str>) -> Destination {
-        if transport == Transport::Udp
+        if !transport.is_reliable()
             && let Some(local) =
                 self.links.iter().find(|l| l.transport == transport && l.bound.is_ipv6() == remote.is_ipv6())
         {
@@ -72,14 +72,14 @@ impl Locals {
 
     /// The place of the listening socket a datagram came to; `None` for what came on a connection.
     pub fn socket_of(&self, flow: Flow) -> Option<usize> {
-        let is_it = |local: &LocalLink| local.link == flow.link && local.transport == Transport::Udp;
+        let is_it = |local: &LocalLink| local.link == flow.link && !local.transport.is_reliable();
         self.links.iter().position(is_it)
     }
 
     /// The way from this worker's socket at that place to `remote`.
     pub fn flow_from(&self, place: usize, remote: SocketAddr) -> Option<Flow> {
-        let local = self.links.get(place).filter(|local| local.transport == Transport::Udp)?;
-        Some(Flow { worker: self.worker, link: local.link, transport: Transport::Udp, remote })
+        let local = self.links.get(place).filter(|local| !local.transport.is_reliable())?;
+        Some(Flow { worker: self.worker, link: local.link, transport: local.transport, remote })
     }
 
     /// The `host:port` to name towards a destination.

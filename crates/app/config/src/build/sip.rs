@@ -52,7 +52,7 @@ fn listen(section: &Reader<'_>, tls: &Tls) -> Vec<Listen> {
     let mut listeners = Vec::new();
     for entry in section.entries("listen") {
         let listen = Listen {
-            transport: entry.choice("transport", Transport::Udp),
+            transport: entry.choice("transport", Transport::DEFAULT),
             address: entry.parsed("address").unwrap_or(NO_ADDRESS),
             advertise: entry.parsed("advertise"),
         };

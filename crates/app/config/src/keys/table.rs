@@ -3,6 +3,7 @@
 use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
+use sx_types::{Codec, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -41,7 +42,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("sip", Section, NOTHING, "SIP signalling."),
     key("sip.listen", ENTRIES, Is("[{ transport = \"udp\", address = \"0.0.0.0:5060\" }, { transport = \"tcp\", address = \"0.0.0.0:5060\" }]"), "Where to listen. Never empty."),
-    key("sip.listen[].transport", Choice(&["udp", "tcp", "tls", "ws", "wss"]), Required, "How messages travel."),
+    key("sip.listen[].transport", Choice(&Transport::URI_TOKENS), Required, "How messages travel."),
     key("sip.listen[].address", SOCKET, Required, "The address to bind."),
     key("sip.listen[].advertise", HOST_PORT, Absent("the local address that faces the peer"), "The address that peers are told in Via and Contact."),
     key("sip.realm", Text, Absent("the main domain"), "The realm of digest challenges."),
@@ -118,7 +119,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].options_interval_s", number(0, 3_600, "s"), Is("30"), "How often its addresses are probed with OPTIONS; 0 means never."),
     limit("trunk[].calls_max", number(1, 1_000_000, "calls"), Absent("`sip.calls_max`"), "Calls at a time, both ways.", "strowger_sip_refused_total{reason=\"overload\"}"),
     limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls a second, both ways.", "strowger_attempts_failed_total"),
-    key("trunk[].codecs_allowed", Choices(&["PCMU", "PCMA", "G722", "G729", "opus", "L16", "telephone-event", "CN", "VP8", "H264"]), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
+    key("trunk[].codecs_allowed", Choices(&Codec::NAMES), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
     key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
     key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),
     key("trunk[].from_domain", HOST, Absent("the main domain"), "The host part of From in calls to it."),

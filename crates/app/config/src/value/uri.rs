@@ -41,7 +41,7 @@ impl FromStr for SipUri {
             None => None,
         };
         // UDP cannot carry what `sips:` promises.
-        if secure && transport == Some(Transport::Udp) {
+        if secure && transport.is_some_and(|transport| !transport.is_reliable()) {
             return Err(WANTED);
         }
         Ok(Self { secure, user, host: host.parse().map_err(|_| WANTED)?, transport })

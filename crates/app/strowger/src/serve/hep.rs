@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use sx_config::Hep;
 use sx_engine::Time;
-use sx_types::{Destination, Flow, LinkId, Transport};
+use sx_types::{Carrier, Destination, Flow, LinkId, Transport};
 
 /// Sends copies. What the collector or the network does with them is of no concern to calls.
 pub struct HepExport {
@@ -67,7 +67,10 @@ impl HepExport {
         let packet = sx_hep::Packet {
             source,
             destination,
-            transport: if transport == Transport::Udp { 17 } else { 6 },
+            transport: match transport.carrier() {
+                Carrier::Datagrams => sx_hep::UDP,
+                Carrier::Stream | Carrier::WebSocket => sx_hep::TCP,
+            },
             time_nanos: now.as_nanos(),
             capture_id: self.capture_id,
             password: self.password.as_deref(),

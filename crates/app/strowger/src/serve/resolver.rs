@@ -10,12 +10,15 @@ use sx_types::Transport;
 // Services with transports that are not supported are discarded.
 pub fn config(listen: &[Listen], tls: bool, seed: [u8; 32]) -> ResolverConfig {
     let listens = |transport| listen.iter().any(|listen| listen.transport == transport);
-    let usable =
-        [(Transport::Udp, listens(Transport::Udp)), (Transport::Tcp, listens(Transport::Tcp)), (Transport::Tls, tls)];
+    let usable = |transport: &Transport| match transport {
+        transport if transport.is_opened_by_peers_only() => false,
+        transport if transport.is_secure() => tls,
+        transport => listens(*transport),
+    };
     let v6 = listen.iter().any(|listen| listen.address.is_ipv6());
     let v4 = listen.iter().any(|listen| listen.address.is_ipv4());
     ResolverConfig {
-        transports: usable.into_iter().filter_map(|(transport, usable)| usable.then_some(transport)).collect(),
+        transports: Transport::ALL.into_iter().filter(usable).collect(),
         families: match (v4, v6) {
             (true, true) => Families::V4ThenV6,
             (false, true) => Families::V6,

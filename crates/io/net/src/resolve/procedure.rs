@@ -99,7 +99,7 @@ impl Procedure {
     pub fn new(question: &Question, usable: &[Transport], rng: Rng) -> Self {
         let host = question.host.trim_end_matches('.').to_ascii_lowercase();
         let transports = match question.transport {
-            Some(transport) => vec![secured(transport, question.secure)],
+            Some(transport) => vec![Transport::of_uri(Some(transport), question.secure)],
             None => usable.iter().copied().filter(|t| t.is_secure() || !question.secure).collect(),
         };
         let mut procedure = Self { host, transports, state: State::Naptr, found: Vec::new(), failure: None, rng };
@@ -196,7 +196,7 @@ impl Procedure {
 
     fn services(&self) -> State {
         let service = |transport: &Transport| {
-            let name = format!("{}.{}", srv_prefix(*transport)?, self.host);
+            let name = format!("{}.{}", transport.srv_prefix()?, self.host);
             Some(Service { transport: *transport, name })
         };
         State::Services {
@@ -212,7 +212,7 @@ impl Procedure {
     fn chosen(&self, records: Vec<Naptr>) -> State {
         let mut usable: Vec<(Transport, Naptr)> = records
             .into_iter()
-            .filter_map(|record| Some((naptr_transport(&record.service)?, record)))
+            .filter_map(|record| Some((Transport::of_naptr(&record.service)?, record)))
             .filter(|(transport, record)| self.transports.contains(transport) && !is_root(&record.replacement))
             .collect();
         usable.sort_by_key(|(_, record)| (record.order, record.preference));
@@ -283,38 +283,6 @@ pub(super) fn ordered(mut records: Vec<Srv>, rng: &mut Rng) -> Vec<Srv> {
 /// The address that a host is, in brackets or not.
 pub(super) fn numeric(host: &str) -> Option<IpAddr> {
     host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host).parse().ok()
-}
-
-//= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
-// A SIPS URI with a transport means TLS over it.
-fn secured(transport: Transport, secure: bool) -> Transport {
-    match transport {
-        Transport::Udp | Transport::Tcp if secure => Transport::Tls,
-        Transport::Ws if secure => Transport::Wss,
-        transport => transport,
-    }
-}
-
-/// The service field of RFC 3263 and RFC 7118.
-fn naptr_transport(service: &str) -> Option<Transport> {
-    Some(match service.to_ascii_uppercase().as_str() {
-        "SIP+D2U" => Transport::Udp,
-        "SIP+D2T" => Transport::Tcp,
-        "SIPS+D2T" => Transport::Tls,
-        "SIP+D2W" => Transport::Ws,
-        "SIPS+D2W" => Transport::Wss,
-        _ => return None,
-    })
-}
-
-/// WebSocket has no SRV service of its own.
-fn srv_prefix(transport: Transport) -> Option<&'static str> {
-    match transport {
-        Transport::Udp => Some("_sip._udp"),
-        Transport::Tcp => Some("_sip._tcp"),
-        Transport::Tls => Some("_sips._tcp"),
-        Transport::Ws | Transport::Wss => None,
-    }
 }
 
 fn is_root(name: &str) -> bool {

@@ -153,7 +153,7 @@ pub(super) fn reach(flow: &Flow, direct: bool, outbound: bool, uri: &Uri<'_>) ->
         return Reach::Uri;
     }
     // Browsers cannot be connected to, and an outbound client asks for its flow.
-    if outbound || matches!(flow.transport, Transport::Ws | Transport::Wss) || unresolvable(uri.host.as_str()) {
+    if outbound || flow.transport.is_opened_by_peers_only() || unresolvable(uri.host.as_str()) {
         return Reach::Flow;
     }
     // A private address that is not the one the request came from lies behind a NAT. A public one can be reached, whoever

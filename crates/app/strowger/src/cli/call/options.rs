@@ -146,13 +146,13 @@ impl CallArgs {
 
     fn server(&self, domain: &str) -> anyhow::Result<Server> {
         let uri = self.server_uri(domain)?;
-        let transport = uri.transport.unwrap_or(if uri.secure { Transport::Tls } else { Transport::Udp });
+        let transport = Transport::of_uri(uri.transport, uri.secure);
         let port = uri.host.port.unwrap_or(transport.default_port());
         let host = &*uri.host.host;
         let address: Option<SocketAddr> =
             (host, port).to_socket_addrs().with_context(|| format!("cannot look up {host}"))?.next();
         let address = address.with_context(|| format!("{host} has no address"))?;
-        let tls = if transport == Transport::Tls { self.tls() } else { Server::new(transport, address).tls };
+        let tls = if transport.is_secure() { self.tls() } else { Server::new(transport, address).tls };
         Ok(Server { tls, ..Server::new(transport, address) })
     }
 
