@@ -8,7 +8,7 @@ use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, Source};
 use sx_sip::agent::AgentConfig;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Params, Uri, Via};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via};
 use sx_sip::session::Replaces;
 use sx_sip::transaction::Transactions;
 use sx_types::LinkId;
@@ -140,8 +140,9 @@ pub(crate) fn asked_by(place: &str, by: Option<&Source>) -> Box<str> {
 
 /// Who asks for a place, from [`asked_by`].
 pub(crate) fn asker_of(replaces: &str) -> Option<Source> {
-    let parameters = replaces.find(';').map(|at| &replaces.as_bytes()[at..])?;
-    let digits = Params(parameters).value(BY)?;
+    // The last parameter is ours, whatever a peer wrote before it.
+    let (_, last) = replaces.rsplit_once(';')?;
+    let digits = last.strip_prefix(BY)?.strip_prefix('=')?;
     let octet = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
     let name = String::from_utf8((0..digits.len()).step_by(2).map(octet).collect::<Option<_>>()?).ok()?;
     match name.split_at_checked(1)? {
@@ -169,6 +170,8 @@ mod tests {
         check(Source::User(Address::new("a%40b", "example.org")));
         check(Source::Trunk("a trunk; with=signs\u{e9}".into()));
         assert_eq!(asker_of("id@host;to-tag=1;from-tag=2"), None);
+        let forged = asked_by("id@host;by=756240682e6578;to-tag=1;from-tag=2", None);
+        assert_eq!(asker_of(&forged), None, "not where a peer can write");
         assert_eq!(asker_of(&asked_by("id@host;to-tag=1;from-tag=2", Some(&Source::Exchange))), None);
     }
 }

@@ -62,10 +62,6 @@ impl Tables {
     /// # Errors
     /// Everything that does not fit together, all at once.
     pub fn build(config: &Config, addresses: Vec<IpAddr>, before: Option<&Self>) -> Result<Self, Vec<BuildError>> {
-        let load_of = |name: &str| {
-            let routes = &before?.routes;
-            routes.trunk_id(name).and_then(|id| routes.trunk(id)).map(|trunk| trunk.load.clone())
-        };
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
         let access = |mode: MediaMode, transfers, codecs: &[Codec]| Access {
@@ -84,16 +80,18 @@ impl Tables {
             trunks: config
                 .trunks
                 .iter()
-                .map(|trunk| sx_route::Trunk {
-                    load: load_of(&trunk.name).unwrap_or_default(),
-                    ..route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
+                .map(|trunk| {
+                    route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
                 })
                 .collect(),
             rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[]) },
         };
         let routes = match sx_route::Tables::build(definition) {
-            Ok(routes) => Some(Arc::new(routes)),
+            Ok(routes) => Some(Arc::new(match before {
+                Some(before) => routes.following(&before.routes),
+                None => routes,
+            })),
             Err(wrong) => {
                 errors.extend(wrong.into_iter().map(BuildError::Route));
                 None

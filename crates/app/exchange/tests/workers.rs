@@ -194,6 +194,21 @@ fn a_reload_forgets_no_call_on_a_trunk() {
     assert_eq!(dial_through(&mut bench, 1).1, 200, "{}", bench.ladder());
 }
 
+#[test]
+fn a_trunk_that_comes_back_is_as_full_as_it_was() {
+    let limit = TRUNKS.replacen("sources = [\"192.0.2.20\"]", "sources = [\"192.0.2.20\"]\ncalls_max = 2", 1);
+    let mut bench = with_limit("calls_max = 2");
+    let (first, _) = dial_through(&mut bench, 0);
+    bench.reload(USERS_ONLY);
+    bench.reload(USERS_ONLY);
+    bench.reload(&limit);
+    let (_, answered) = dial_through(&mut bench, 0);
+    assert_eq!((answered, dial_through(&mut bench, 1).1), (200, 503), "{}", bench.ladder());
+    bench.hang_up("west", first);
+    let answered = [dial_through(&mut bench, 1).1, dial_through(&mut bench, 0).1];
+    assert_eq!(answered, [200, 503], "what left before the trunk went is given back once: {}", bench.ladder());
+}
+
 /// The branch of a CANCEL, which it shares with its INVITE, is of the caller's making and names no worker.
 #[test]
 fn a_cancel_finds_its_invite_wherever_it_lands() {

@@ -56,25 +56,30 @@ pub(crate) fn admit(tables: &Tables, name: &str, now: Time) -> Result<(), NotAdm
 
 /// A call that was on the trunk elsewhere is here now, whatever the limit.
 pub(crate) fn occupy(tables: &Tables, name: &str) {
-    if let Some(trunk) = trunk(tables, name) {
-        trunk.load.occupy(u32::MAX);
+    if let Some(load) = tables.load(name) {
+        load.occupy(u32::MAX);
     }
 }
 
 /// A call is begun to the trunk, when its limits allow that, and is on it from now on.
 pub(crate) fn begin(tables: &Tables, name: &str, now: Time) -> bool {
-    let limits = |trunk: &Trunk| trunk.load.begin(trunk.calls_max, trunk.calls_per_s_max, now.as_secs());
-    trunk(tables, name).is_none_or(limits)
+    match trunk(tables, name) {
+        Some(trunk) => trunk.load.begin(trunk.calls_max, trunk.calls_per_s_max, now.as_secs()),
+        // A plan that is older than the tables leads to a trunk that has left them, and with it its limits.
+        None => {
+            occupy(tables, name);
+            true
+        }
+    }
 }
 
 /// A call gives its channel back.
 pub(crate) fn give_back(tables: &Tables, name: &str) {
-    if let Some(trunk) = trunk(tables, name) {
-        trunk.load.give_back();
+    if let Some(load) = tables.load(name) {
+        load.give_back();
     }
 }
 
-/// A trunk that has left the tables is no longer counted.
 fn trunk<'a>(tables: &'a Tables, name: &str) -> Option<&'a Trunk> {
     tables.trunk_id(name).and_then(|id| tables.trunk(id))
 }

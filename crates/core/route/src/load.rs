@@ -52,7 +52,7 @@ impl TrunkLoad {
 
     /// A call has left the trunk.
     pub fn give_back(&self) {
-        // A call that outlives its trunk's absence from the configuration is not counted when it ends.
+        // Below nothing there is nothing: whoever gives back twice does no harm to the limit.
         let _ = self.active.fetch_update(Relaxed, Relaxed, |active| active.checked_sub(1));
     }
 }

@@ -3,6 +3,7 @@
 use crate::definition::{
     Access, DefaultsForUsers, Definition, DestinationKind, DomainFilter, Rule, SourceFilter, Trunk,
 };
+use crate::load::TrunkLoad;
 use crate::trie::Trie;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct Tables {
     pub(crate) trie: Trie,
     pub(crate) users: DefaultsForUsers,
     names: HashMap<Arc<str>, TrunkId>,
+    /// The calls on trunks that are in these tables no more: they may come back before those calls end.
+    departed: HashMap<Arc<str>, Arc<TrunkLoad>>,
 }
 
 /// A rule whose trunks have been looked up. Rules are kept most specific first: a rule's index is its rank.
@@ -107,7 +110,38 @@ impl Tables {
         let trie = Trie::build(rules.iter().map(|checked| checked.rule.matches.literal_start()));
         let home = definition.domains.first().cloned().unwrap_or_default();
         let domains = definition.domains.into_iter().collect();
-        Ok(Self { domains, home, trunks: definition.trunks, rules, trie, users: definition.users, names })
+        Ok(Self {
+            domains,
+            home,
+            trunks: definition.trunks,
+            rules,
+            trie,
+            users: definition.users,
+            names,
+            departed: HashMap::new(),
+        })
+    }
+
+    /// These tables instead of `before`: with the calls that are on the trunks.
+    #[must_use]
+    pub fn following(mut self, before: &Self) -> Self {
+        for trunk in &mut self.trunks {
+            if let Some(load) = before.load(&trunk.name) {
+                trunk.load = load.clone();
+            }
+        }
+        // A worker that has the old tables yet may put a call on any trunk of theirs.
+        let trunks = before.trunks.iter().map(|trunk| (&trunk.name, &trunk.load));
+        let departed = before.departed.iter().filter(|(_, load)| load.active() > 0).chain(trunks);
+        let gone = departed.filter(|(name, _)| !self.names.contains_key(*name));
+        self.departed = gone.map(|(name, load)| (name.clone(), load.clone())).collect();
+        self
+    }
+
+    /// The calls on a trunk that is in these tables, or was in those before.
+    pub fn load(&self, name: &str) -> Option<&Arc<TrunkLoad>> {
+        let present = self.trunk_id(name).and_then(|id| self.trunk(id)).map(|trunk| &trunk.load);
+        present.or_else(|| self.departed.get(name))
     }
 
     /// The trunks, in the order of their ids.

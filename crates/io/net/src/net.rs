@@ -437,7 +437,13 @@ impl From<Event> for NetEvent<'_> {
 /// A name for a socket, unlike any before it in this process.
 pub(crate) fn next_link() -> LinkId {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
+    // After all numbers it begins anew, but no socket is ever taken for another worker.
+    loop {
+        let link = LinkId(NEXT.fetch_add(1, Ordering::Relaxed));
+        if link != LinkId::BETWEEN_WORKERS {
+            return link;
+        }
+    }
 }
 
 pub(crate) fn token(link: LinkId) -> Token {

@@ -4,7 +4,7 @@ use super::admission::Admission;
 use super::bindings;
 use super::clock::Clock;
 use super::hep::HepExport;
-use super::mailbox::{Inbox, Mail, Mailbox};
+use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::pace::Pace;
 use super::resolver;
@@ -116,7 +116,7 @@ impl Exchange {
                 net: part.net,
                 worker,
                 inbox: part.inbox,
-                peers: mailboxes.clone(),
+                peers: Outbox::to(mailboxes.clone()),
                 rtp: rtp.clone(),
                 resolver: resolver.clone(),
                 records: records.writer(&name)?,

@@ -1,17 +1,19 @@
 //! How other threads reach a worker, and what waits there for it.
 //!
-//! What other workers pass on comes as fast as peers send, so it waits in a queue with an end: what does not fit is
-//! dropped and counted, as a datagram would be, and SIP sends it again. What a packet thread, the resolver or an operator
-//! says is as rare as calls are, nobody would repeat it, and so it is never dropped.
+//! Messages that other workers pass on come as fast as strangers send, so only so many of them may wait: what is beyond
+//! is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP sends again, cannot crowd out what
+//! has come along connections, which nobody repeats. All else, of other workers as well, is as rare as calls and
+//! registrations are, and never dropped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
 use sx_exchange::{Directory, PeerMessage, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
 use sx_net::resolve::Resolved;
+use sx_types::LinkId;
 
 /// What other threads tell a worker.
 pub enum Mail {
@@ -37,7 +39,8 @@ pub enum Mail {
 #[derive(Clone)]
 pub struct Mailbox {
     kept: Sender<Mail>,
-    peers: SyncSender<PeerMessage>,
+    peers: Sender<PeerMessage>,
+    passed_on: Arc<PassedOn>,
     dropped: Arc<AtomicU64>,
     waker: Arc<Waker>,
 }
@@ -46,14 +49,28 @@ pub struct Mailbox {
 pub struct Inbox {
     kept: Receiver<Mail>,
     peers: Receiver<PeerMessage>,
+    passed_on: Arc<PassedOn>,
     waker: Arc<Waker>,
     /// How many of each kind this turn may still take.
     kept_left: usize,
     peers_left: usize,
 }
 
-/// Messages of other workers that may wait: those of about half a second at full load.
-const PEER_MAIL_MAX: usize = 4_096;
+/// What a worker tells the others. It leaves at the end of a turn, behind what the journals must have.
+pub struct Outbox {
+    mailboxes: Vec<Mailbox>,
+    waiting: Vec<(u16, PeerMessage)>,
+}
+
+/// How many messages that other workers pass on wait.
+#[derive(Default)]
+struct PassedOn {
+    datagrams: AtomicUsize,
+    stream_messages: AtomicUsize,
+}
+
+/// Messages of each kind that may wait, passed on by other workers: those of about half a second at full load.
+const PASSED_ON_MAX: usize = 4_096;
 /// Mails of each kind that one turn takes, so that the network and the journals have theirs.
 const MAILS_PER_TURN: usize = 256;
 
@@ -61,22 +78,30 @@ impl Mailbox {
     /// A mailbox for the worker that the waker wakes, and its inbox.
     pub fn open(waker: Arc<Waker>) -> (Self, Inbox) {
         let (kept, kept_inbox) = channel();
-        let (peers, peers_inbox) = sync_channel(PEER_MAIL_MAX);
+        let (peers, peers_inbox) = channel();
+        let passed_on = Arc::<PassedOn>::default();
         let inbox = Inbox {
             kept: kept_inbox,
             peers: peers_inbox,
+            passed_on: passed_on.clone(),
             waker: waker.clone(),
             kept_left: MAILS_PER_TURN,
             peers_left: MAILS_PER_TURN,
         };
-        (Self { kept, peers, dropped: Arc::default(), waker }, inbox)
+        (Self { kept, peers, passed_on, dropped: Arc::default(), waker }, inbox)
     }
 
     /// Hands something over, and wakes the worker.
     pub fn post(&self, mail: Mail) {
         // A worker that has stopped reads no more, and misses nothing.
         let posted = match mail {
-            Mail::Peer(message) => self.peers.try_send(message).is_ok(),
+            Mail::Peer(message) => {
+                let has_room = self.passed_on.enter(&message);
+                if has_room {
+                    let _ = self.peers.send(message);
+                }
+                has_room
+            }
             mail => {
                 let _ = self.kept.send(mail);
                 true
@@ -91,6 +116,64 @@ impl Mailbox {
     /// Messages of other workers that found no room.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Outbox {
+    /// To the workers with these mailboxes, by their numbers.
+    pub fn to(mailboxes: Vec<Mailbox>) -> Self {
+        Self { mailboxes, waiting: Vec::new() }
+    }
+
+    /// Lets a message wait.
+    pub fn push(&mut self, worker: u16, message: PeerMessage) {
+        self.waiting.push((worker, message));
+    }
+
+    /// Hands over what waits.
+    pub fn post(&mut self) {
+        for (worker, message) in self.waiting.drain(..) {
+            if let Some(peer) = self.mailboxes.get(usize::from(worker)) {
+                peer.post(Mail::Peer(message));
+            }
+        }
+    }
+
+    /// The mailbox of a worker.
+    pub fn mailbox(&self, worker: u16) -> Option<&Mailbox> {
+        self.mailboxes.get(usize::from(worker))
+    }
+}
+
+impl PassedOn {
+    /// Those that wait of this kind of message. `None`: it has no limit.
+    fn of(&self, message: &PeerMessage) -> Option<&AtomicUsize> {
+        match message {
+            PeerMessage::Message { flow, .. } if flow.link == LinkId::BETWEEN_WORKERS => None,
+            PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
+            PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
+            PeerMessage::Closed { .. }
+            | PeerMessage::Send(_)
+            | PeerMessage::Locate { .. }
+            | PeerMessage::Located { .. }
+            | PeerMessage::TrunkHealth { .. } => None,
+        }
+    }
+
+    /// False when it finds no room.
+    fn enter(&self, message: &PeerMessage) -> bool {
+        let Some(waiting) = self.of(message) else { return true };
+        let has_room = waiting.fetch_add(1, Ordering::Relaxed) < PASSED_ON_MAX;
+        if !has_room {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    fn leave(&self, message: &PeerMessage) {
+        if let Some(waiting) = self.of(message) {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -109,6 +192,7 @@ impl Inbox {
             && let Ok(message) = self.peers.try_recv()
         {
             self.peers_left -= 1;
+            self.passed_on.leave(&message);
             return Some(Mail::Peer(message));
         }
         if self.kept_left == 0 || self.peers_left == 0 {
@@ -125,7 +209,7 @@ mod tests {
     use bytes::Bytes;
     use sx_engine::Time;
     use sx_net::{Net, NetConfig};
-    use sx_types::{Flow, LinkId, Transport};
+    use sx_types::{Flow, Transport};
 
     fn open() -> (Net, Mailbox, Inbox) {
         // Without listeners it opens no port.
@@ -134,10 +218,26 @@ mod tests {
         (net, mailbox, inbox)
     }
 
-    fn passed_on() -> Mail {
+    fn message(link: LinkId, transport: Transport) -> Mail {
         let remote = "192.0.2.1:5060".parse().expect("an address");
-        let flow = Flow { worker: 1, link: LinkId(1), transport: Transport::Udp, remote };
-        Mail::Peer(PeerMessage::Message { flow, socket: None, others: 0, bytes: Bytes::new() })
+        let flow = Flow { worker: 1, link, transport, remote };
+        let socket = (!transport.is_reliable()).then_some(0);
+        Mail::Peer(PeerMessage::Message { flow, socket, others: 0, bytes: Bytes::new() })
+    }
+
+    fn passed_on() -> Mail {
+        message(LinkId(1), Transport::Udp)
+    }
+
+    fn count(inbox: &mut Inbox) -> (usize, usize) {
+        let mut taken = (0, 0);
+        loop {
+            let (peers, kept) = turn(inbox);
+            if peers + kept == 0 {
+                return taken;
+            }
+            taken = (taken.0 + peers, taken.1 + kept);
+        }
     }
 
     /// What one turn takes: of other workers, and of everybody else.
@@ -152,18 +252,35 @@ mod tests {
     #[test]
     fn a_flood_of_other_workers_is_dropped_and_counted_and_commands_are_kept() {
         let (_net, mailbox, mut inbox) = open();
-        (0..PEER_MAIL_MAX + 7).for_each(|_| mailbox.post(passed_on()));
-        (0..PEER_MAIL_MAX + 7).for_each(|_| mailbox.post(Mail::Command(Command::Drain)));
+        (0..PASSED_ON_MAX + 7).for_each(|_| mailbox.post(passed_on()));
+        (0..PASSED_ON_MAX + 7).for_each(|_| mailbox.post(Mail::Command(Command::Drain)));
         assert_eq!(mailbox.dropped(), 7);
-        let mut taken = (0, 0);
-        loop {
-            let (peers, kept) = turn(&mut inbox);
-            if peers + kept == 0 {
-                break;
-            }
-            taken = (taken.0 + peers, taken.1 + kept);
-        }
-        assert_eq!(taken, (PEER_MAIL_MAX, PEER_MAIL_MAX + 7));
+        assert_eq!(count(&mut inbox), (PASSED_ON_MAX, PASSED_ON_MAX + 7));
+        mailbox.post(passed_on());
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (7, (1, 0)), "what was taken leaves room");
+    }
+
+    #[test]
+    fn a_flood_of_datagrams_crowds_out_nothing_that_nobody_repeats() {
+        let (_net, mailbox, mut inbox) = open();
+        (0..PASSED_ON_MAX).for_each(|_| mailbox.post(passed_on()));
+        mailbox.post(message(LinkId(2), Transport::Tcp));
+        mailbox.post(message(LinkId::BETWEEN_WORKERS, Transport::Tcp));
+        mailbox.post(Mail::Peer(PeerMessage::Closed { link: LinkId(2) }));
+        mailbox.post(Mail::Peer(PeerMessage::TrunkHealth { trunk: "provider".into(), healthy: true }));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (0, (PASSED_ON_MAX + 4, 0)));
+    }
+
+    #[test]
+    fn what_a_worker_tells_another_waits_for_the_end_of_its_turn() {
+        let (_net, mailbox, mut inbox) = open();
+        let mut outbox = Outbox::to(vec![mailbox]);
+        outbox.push(0, PeerMessage::Closed { link: LinkId(1) });
+        outbox.push(1, PeerMessage::Closed { link: LinkId(1) });
+        assert_eq!(turn(&mut inbox), (0, 0));
+        outbox.post();
+        outbox.post();
+        assert_eq!(count(&mut inbox), (1, 0));
     }
 
     #[test]

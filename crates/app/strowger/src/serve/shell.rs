@@ -4,7 +4,7 @@ use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::fate;
 use super::hep::HepExport;
-use super::mailbox::{Inbox, Mail, Mailbox};
+use super::mailbox::{Inbox, Mail, Outbox};
 use super::pace::Pace;
 use super::vitals::Vitals;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Shell {
     pub net: Net,
     pub worker: Worker,
     pub inbox: Inbox,
-    pub peers: Vec<Mailbox>,
+    pub peers: Outbox,
     pub rtp: Arc<PacketThreads>,
     pub resolver: Arc<Resolver>,
     pub records: CdrWriter,
@@ -64,13 +64,18 @@ impl Shell {
             if self.read_mail(now) {
                 break;
             }
-            self.commit();
-            self.net.flush();
+            self.end_turn();
             if let Some(rest) = self.pace.rest(now, self.clock.now(), messages, self.worker.calls() > 0) {
                 super::clock::pause(rest);
             }
         }
+        self.end_turn();
+    }
+
+    /// What must survive a crash is written before anything that follows from it is sent, by this worker or another.
+    fn end_turn(&mut self) {
         self.commit();
+        self.peers.post();
         self.net.flush();
     }
 
@@ -121,7 +126,11 @@ impl Shell {
                 Mail::Tables(tables) => Input::Tables(tables),
                 Mail::Directory(directory) => Input::Directory(directory),
                 Mail::Command(command) => {
-                    self.vitals.set_draining(self.vitals.draining() || command == Command::Drain);
+                    match command {
+                        Command::Drain => self.vitals.set_draining(true),
+                        Command::Undrain => self.vitals.set_draining(false),
+                        Command::Hangup { .. } | Command::Clear { .. } => {}
+                    }
                     match self.admission.ordered(command) {
                         Some(command) => Input::Command(command),
                         None => continue,
@@ -158,11 +167,7 @@ impl Shell {
                 }
                 Output::Binding(change) => self.keep(&change),
                 Output::Resolve { query, question } => self.resolve(query, question),
-                Output::Peer { worker, message } => {
-                    if let Some(peer) = self.peers.get(usize::from(worker)) {
-                        peer.post(Mail::Peer(message));
-                    }
-                }
+                Output::Peer { worker, message } => self.peers.push(worker, message),
                 Output::Note(note) => log_note(&note),
                 Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers its probes"),
                 Output::TrunkHealth { trunk, healthy: false } => warn!(%trunk, "the trunk does not answer its probes"),
@@ -185,7 +190,7 @@ impl Shell {
     }
 
     fn resolve(&mut self, query: u64, question: sx_exchange::Question) {
-        let Some(own) = self.peers.get(usize::from(self.worker.number())).cloned() else { return };
+        let Some(own) = self.peers.mailbox(self.worker.number()).cloned() else { return };
         let sx_exchange::Question { host, port, transport, secure } = question;
         self.resolver.resolve(query, Question { host, port, transport, secure }, move |resolved| {
             if let Err(error) = &resolved.result {
@@ -195,7 +200,6 @@ impl Shell {
         });
     }
 
-    /// Writes what must survive a crash, before anything that follows from it is sent.
     fn commit(&mut self) {
         let records = self.records.commit().map_err(|error| error.to_string());
         let bindings = self.bindings.commit().map_err(|error| error.to_string());

@@ -2,7 +2,9 @@
 
 use super::{Phase, Session, SessionEvent};
 use crate::agent::Core;
-use crate::message::{HeaderName, Message, Method, NameAddr, Params, Writer, elements, reason_phrase, unescape};
+use crate::message::{
+    HeaderName, Message, Method, NameAddr, Params, Writer, elements, is_token, reason_phrase, unescape,
+};
 use crate::transaction::{Reply, ServerId};
 use std::fmt;
 use sx_engine::Time;
@@ -42,10 +44,14 @@ impl Replaces {
         }
         let semicolon = value.find(';')?;
         let params = Params(&value.as_bytes()[semicolon..]);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+        // A tag is a token. A quoted one would hide further parameters, which come to light when it is written again.
+        let is_tag = |tag: &&str| !tag.is_empty() && tag.bytes().all(is_token);
+        let tag = |name| params.value(name).filter(is_tag).map(Into::into);
         Some(Self {
             call_id: value[..semicolon].trim().into(),
-            to_tag: params.value("to-tag")?.into(),
-            from_tag: params.value("from-tag")?.into(),
+            to_tag: tag("to-tag")?,
+            from_tag: tag("from-tag")?,
             early_only: params.has("early-only"),
         })
     }
@@ -166,6 +172,13 @@ mod tests {
     fn a_line_end_that_was_escaped_does_not_become_a_header() {
         for text in ["a\r\nRoute: <sip:x>;to-tag=1;from-tag=2", "a;to-tag=1\n;from-tag=2", "a;to-tag=1;from-tag=\r2"] {
             assert_eq!(Replaces::parse(text), None);
+        }
+    }
+
+    #[test]
+    fn a_tag_hides_no_further_parameters() {
+        for text in [r#"a;to-tag=1;from-tag="2;by=75""#, r#"a;to-tag="1 ";from-tag=2"#, "a;to-tag=;from-tag=2"] {
+            assert_eq!(Replaces::parse(text), None, "{text}");
         }
     }
 }
