@@ -6,10 +6,10 @@ use crate::hunt::Step;
 use crate::interface::{NotAdmitted, Note, Output};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
-use crate::{CallRecord, Cdr, trunks};
+use crate::{CallRecord, Cdr, Ender, trunks};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use sx_leg::{EndedBy, Incoming, LegCommand, LegEvent, Rejection, Source};
+use sx_leg::{Incoming, LegCommand, LegEvent, Rejection, Source};
 use sx_media::SessionVersion;
 use sx_route::{Access, Facts, Plan, plan};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -91,7 +91,7 @@ impl Calls {
             end: at,
             cause: Cause::NORMAL,
             status: 0,
-            ended_by: EndedBy::Exchange,
+            ended_by: Ender::Exchange,
             attempts: Vec::new(),
             codec: None,
             caller_media: None,

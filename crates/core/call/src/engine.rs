@@ -244,13 +244,15 @@ impl Calls {
             Command::Undrain => self.draining = false,
             Command::Hangup { call, cause } => {
                 if let Some(key) = self.key_of(call) {
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                    let sentence = "an operator has ended the call";
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
                 }
             }
             Command::Clear { cause } => {
                 let keys: Vec<Key> = self.slots.iter().map(|call| call.key).collect();
                 for key in keys {
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                    let sentence = "the exchange stops";
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! What goes into the call engine and what comes out of it.
 
-use crate::CallRecord;
+use crate::{CallRecord, Ender};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_leg::{Address, EndedBy, LegCommand, LegEvent, Source, Target};
+use sx_leg::{Address, LegCommand, LegEvent, Source, Target};
 use sx_media::{MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -191,7 +191,7 @@ pub enum Note {
         /// The final status towards the caller.
         status: u16,
         /// By whom.
-        by: EndedBy,
+        by: Ender,
         /// Why, in a sentence, when the exchange ended it.
         sentence: Box<str>,
         /// How long the parties talked; zero when it was not answered.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{Note, Output};
 use crate::ports::{Readiness, answer_for, offer_for};
-use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, State, Talking, relayed};
+use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
@@ -58,7 +58,7 @@ impl Calls {
                 self.hunt_cancel(call, &mut ringing.hunt, ended.cause);
                 self.gone(call, &ringing.caller, &ended);
                 let status = if ended.status == 0 { 487 } else { ended.status };
-                return self.finish(call, ended.cause, status, ended.by, "");
+                return self.finish(call, ended.cause, status, Role::Caller.ender(ended.by), "");
             }
             LegEvent::Offered { .. } => self.refuse_glare(leg),
             LegEvent::Digit { .. } | LegEvent::Info { .. } => match ringing.hunt.early {

@@ -257,7 +257,7 @@ fn a_party_that_is_not_heard_ends_the_call() {
     world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();
     let port = world.ports[0];
     world.media(MediaEvent::Silent { port }).expect(&["a hangup 41", "out0 hangup 41"]);
-    assert_eq!(world.the_record().ended_by, sx_leg::EndedBy::Failure);
+    assert_eq!(world.the_record().ended_by, sx_call::Ender::Timer);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 //! after it and soon.
 
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, CallRecord, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
@@ -106,9 +106,14 @@ fn put_cdr(out: &mut Vec<u8>, cdr: &Cdr) {
     out.push(cause.0);
     put_number(out, (*status).into());
     out.push(match ended_by {
-        EndedBy::Peer => 1,
-        EndedBy::Exchange => 2,
-        EndedBy::Failure => 3,
+        Ender::Party => 1,
+        Ender::Exchange => 2,
+        Ender::Failure => 3,
+        Ender::Caller => 4,
+        Ender::Called => 5,
+        Ender::Operator => 6,
+        Ender::Timer => 7,
+        Ender::Process => 8,
     });
     put_number(out, attempts.len() as u64);
     for attempt in attempts {
@@ -307,11 +312,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn ended_by(&mut self) -> Result<EndedBy, Malformed> {
+    fn ended_by(&mut self) -> Result<Ender, Malformed> {
         match self.byte()? {
-            1 => Ok(EndedBy::Peer),
-            2 => Ok(EndedBy::Exchange),
-            3 => Ok(EndedBy::Failure),
+            1 => Ok(Ender::Party),
+            2 => Ok(Ender::Exchange),
+            3 => Ok(Ender::Failure),
+            4 => Ok(Ender::Caller),
+            5 => Ok(Ender::Called),
+            6 => Ok(Ender::Operator),
+            7 => Ok(Ender::Timer),
+            8 => Ok(Ender::Process),
             _ => Err(Malformed),
         }
     }

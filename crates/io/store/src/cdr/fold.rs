@@ -16,8 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr};
-use sx_leg::EndedBy;
+use sx_call::{Attempt, CallRecord, Cdr, Ender};
 use sx_types::{CallId, Cause};
 
 /// What one transaction takes in at most.
@@ -293,7 +292,7 @@ fn cut_off_cdr(open: &OpenCall, end: u64) -> Result<Cdr, Malformed> {
     let CallRecord::Begun(mut cdr) = decode(&open.begun)? else { return Err(Malformed) };
     cdr.end = end.max(cdr.start);
     cdr.cause = Cause::TEMPORARY_FAILURE;
-    cdr.ended_by = EndedBy::Failure;
+    cdr.ended_by = Ender::Process;
     if let Some(CallRecord::Answered { at, by, .. }) = open.answered.as_deref().map(decode).transpose()? {
         cdr.answer = Some(at);
         cdr.end = cdr.end.max(at);

@@ -7,8 +7,8 @@ use crate::journal::list;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
-use sx_call::{Attempt, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 use tempfile::{TempDir, tempdir};
@@ -42,7 +42,7 @@ pub(super) fn begun(number: u64) -> Box<Cdr> {
         end: start,
         cause: Cause::NORMAL,
         status: 0,
-        ended_by: EndedBy::Exchange,
+        ended_by: Ender::Exchange,
         attempts: Vec::new(),
         codec: None,
         caller_media: None,
@@ -55,7 +55,7 @@ pub(super) fn ended(number: u64) -> Box<Cdr> {
     let mut cdr = begun(number);
     let start = cdr.start;
     (cdr.ring, cdr.answer, cdr.end) = (Some(start + SECOND), Some(start + 5 * SECOND), start + 60 * SECOND);
-    (cdr.status, cdr.ended_by, cdr.codec) = (200, EndedBy::Peer, Some(Codec::Pcma));
+    (cdr.status, cdr.ended_by, cdr.codec) = (200, Ender::Called, Some(Codec::Pcma));
     let stats =
         PortStats { packets_received: 2750, bytes_received: 473_000, last_payload_type: 8, ..Default::default() };
     (cdr.caller_media, cdr.called_media) = (Some(stats), Some(PortStats { jitter_us: 1300, ..stats }));
@@ -186,7 +186,7 @@ fn check_recovered(path: &Path, count: u64) {
         if number + live < count {
             assert_eq!(*cdr, *ended(number));
         } else {
-            let expected = Cdr { end, cause: Cause(41), ended_by: EndedBy::Failure, ..*begun(number) };
+            let expected = Cdr { end, cause: Cause(41), ended_by: Ender::Process, ..*begun(number) };
             assert_eq!(*cdr, expected);
         }
     }
@@ -236,7 +236,7 @@ fn a_call_that_was_answered_is_cut_off_as_answered() {
     let last = ended(99).end;
     assert_eq!(
         (cdr.answer, cdr.end, cdr.cause, cdr.ended_by),
-        (Some(NOON + 5 * SECOND), last, Cause(41), EndedBy::Failure)
+        (Some(NOON + 5 * SECOND), last, Cause(41), Ender::Process)
     );
     let attempt = &cdr.attempts[0];
     assert_eq!((&*attempt.target, attempt.answer, attempt.end), ("trunk:second", cdr.answer, last));
@@ -484,7 +484,7 @@ prop_compose! {
         (call, trace, cause, status) in any::<(u128, u128, u8, u16)>(),
         (source, caller, dialled) in (source(), address(), address()),
         (start, ring, answer, end) in times(),
-        ended_by in proptest::sample::select(vec![EndedBy::Peer, EndedBy::Exchange, EndedBy::Failure]),
+        ended_by in proptest::sample::select(table::ENDERS.to_vec()),
         attempts in proptest::collection::vec(attempt(), 0..4),
         codec in proptest::option::of(proptest::sample::select(vec![Codec::Pcmu, Codec::Opus, Codec::TelephoneEvent])),
         (caller_media, called_media) in (stats(), stats()),
