@@ -3,7 +3,7 @@
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{NotAdmitted, Note, Output};
+use crate::interface::{NotAdmitted, Note};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
 use crate::{CallRecord, Cdr, Ender, trunks};
@@ -104,7 +104,7 @@ impl Calls {
             source: cdr.source.clone(),
             dialled: cdr.dialled.clone(),
         });
-        self.out.push_back(Output::Record(CallRecord::Begun(Box::new(cdr.clone()))));
+        self.record(CallRecord::Begun(Box::new(cdr.clone())));
         let key = self.slots.reserve();
         let unique = self.unique();
         self.uniques.insert(unique, key);

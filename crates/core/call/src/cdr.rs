@@ -6,8 +6,8 @@ use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
-/// What is written of a call while it lives, so that a crash loses no call detail record. The records of one call
-/// come in this order, each at most once.
+/// What is written of calls while they live, so that a crash loses no call detail record. The records of one call come in
+/// this order, each at most once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CallRecord {
     /// The call was admitted. Times of answer and end, the cause and the attempts are not known yet.
@@ -23,6 +23,12 @@ pub enum CallRecord {
     },
     /// The call is over. The record is complete and replaces all before it.
     Ended(Box<Cdr>),
+    /// Of no call: there are calls and nothing to say of them. Whoever finds that the process has died knows that they
+    /// lasted until then at least.
+    Alive {
+        /// When, in nanoseconds since the Unix epoch.
+        at: u64,
+    },
 }
 
 /// One call. Times are nanoseconds since the Unix epoch, in UTC.

@@ -235,7 +235,7 @@ impl Calls {
         if !call.body.recorded {
             call.body.recorded = true;
             self.clear_alarm(call, Alarm::Close);
-            self.out.push_back(Output::Record(CallRecord::Ended(Box::new(call.body.cdr.clone()))));
+            self.record(CallRecord::Ended(Box::new(call.body.cdr.clone())));
         }
         let over = call.body.leaving.is_empty();
         if over {

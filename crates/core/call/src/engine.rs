@@ -1,12 +1,12 @@
 //! The engine: finds the call an input is about, hands it on, and lets the call settle.
 
-use crate::Attempt;
 use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
 use crate::slots::{Key, NumberMap, Slots};
 use crate::state::{Block, Body, Call, State};
 use crate::trunks::Trunks;
+use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use sx_engine::{Engine, Rng, Time, Wheel};
@@ -32,6 +32,8 @@ pub struct Calls {
     pub(crate) out: VecDeque<Output>,
     pub(crate) now: Time,
     pub(crate) draining: bool,
+    /// When the last record was made.
+    recorded_at: Time,
     /// The NAT of a leg that has not come in yet.
     pub(crate) nat: Option<(LegId, std::net::IpAddr)>,
     pub(crate) next_leg: u64,
@@ -86,6 +88,7 @@ impl Calls {
             out: VecDeque::new(),
             now,
             draining: false,
+            recorded_at: now,
             nat: None,
             next_leg: settings.first_outgoing_leg.0,
             next_query: 0,
@@ -258,6 +261,18 @@ impl Calls {
         }
     }
 
+    /// Has a record written down.
+    pub(crate) fn record(&mut self, record: CallRecord) {
+        self.recorded_at = self.now;
+        self.out.push_back(Output::Record(record));
+    }
+
+    /// When it must be written down that there are calls yet. One time for all of them, since what matters is when the
+    /// process has died, which takes them all along.
+    fn record_due(&self) -> Option<Time> {
+        (!self.is_empty()).then(|| self.recorded_at + self.settings.record_interval)
+    }
+
     pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
         self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
     }
@@ -308,6 +323,9 @@ impl Engine for Calls {
                 calls.alarm(call, alarm);
             });
         }
+        if self.record_due().is_some_and(|due| due <= now) {
+            self.record(CallRecord::Alive { at: now.as_nanos() });
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -315,7 +333,7 @@ impl Engine for Calls {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.wheel.next_expiry()
+        [self.wheel.next_expiry(), self.record_due()].into_iter().flatten().min()
     }
 }
 

@@ -250,6 +250,9 @@ pub struct Settings {
     pub close_wait: Duration,
     /// How long to wait for the last leg to end before the call is forgotten.
     pub leg_wait: Duration,
+    /// While there are calls, something is written down at least so often: by no more than this a record ends too early
+    /// of a call whose process has died.
+    pub record_interval: Duration,
 }
 
 impl Default for Settings {
@@ -269,6 +272,7 @@ impl Default for Settings {
             offer_wait: Duration::from_secs(40),
             close_wait: Duration::from_secs(1),
             leg_wait: Duration::from_secs(70),
+            record_interval: Duration::from_secs(60),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{Note, Output};
+use crate::interface::Note;
 use crate::ports::{Readiness, answer_for, offer_for};
 use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
@@ -197,7 +197,7 @@ impl Calls {
         call.body.cdr.answer = Some(at);
         let id = call.body.cdr.call;
         let by = call.body.attempt(callee.attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
-        self.out.push_back(Output::Record(CallRecord::Answered { call: id, at, by }));
+        self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
         self.note(Note::Answered { call: id, leg: callee.leg, after });
         self.set_alarm(call, Alarm::Talk, self.settings.talk_max);

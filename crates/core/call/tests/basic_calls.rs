@@ -41,9 +41,10 @@ fn ringing_and_answer_are_passed_on_in_their_order_and_the_record_says_when() {
             CallRecord::Begun(_) => "begun",
             CallRecord::Answered { .. } => "answered",
             CallRecord::Ended(_) => "ended",
+            CallRecord::Alive { .. } => "alive",
         })
         .collect();
-    assert_eq!(kinds, ["begun", "answered", "ended"]);
+    assert_eq!(kinds, ["begun", "answered", "alive", "ended"], "it lasted a minute");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A call record as bytes: what a worker thread writes for each call, so it is small and quick to make.
 //!
 //! Every record begins with a head that can be read without the rest: the version of the encoding, the kind of
-//! record, the call and the time. Integers after the head are LEB128; texts have their length before them; an
+//! record, the call (zero when it is of none) and the time. Integers after the head are LEB128; texts have their length before them; an
 //! optional value has a byte 0 or 1 before it; times count from the start of the call, wrapping, since they come
 //! after it and soon.
 
@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Begun = 1,
     Answered = 2,
     Ended = 3,
+    Alive = 4,
 }
 
 /// What can be said of a record without decoding the rest of it.
@@ -50,6 +51,7 @@ pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
             head(out, Kind::Ended, cdr.call, cdr.end);
             put_cdr(out, cdr);
         }
+        CallRecord::Alive { at } => head(out, Kind::Alive, CallId::from_u128(0), *at),
     }
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
         Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call)?)),
+        Kind::Alive => CallRecord::Alive { at },
     };
     if cursor.0.is_empty() { Ok(record) } else { Err(Malformed) }
 }
@@ -297,6 +300,7 @@ impl<'a> Cursor<'a> {
             1 => Kind::Begun,
             2 => Kind::Answered,
             3 => Kind::Ended,
+            4 => Kind::Alive,
             _ => return Err(Malformed),
         };
         let call = CallId::from_u128(u128::from_be_bytes(head.take()?));

@@ -52,7 +52,7 @@ pub(super) struct Fold {
     /// What of this segment is no record.
     unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
-    /// The time of the last record.
+    /// The time of the last record, be it only a sign of life.
     pub(super) last_at: u64,
 }
 
@@ -80,6 +80,8 @@ enum Change {
     Begun(CallId, Box<[u8]>),
     Answered(CallId, Box<[u8]>),
     Ended(CallId),
+    /// Nothing; but the process was alive.
+    Nothing,
 }
 
 impl Fold {
@@ -202,6 +204,7 @@ impl Fold {
             Change::Ended(call) => {
                 self.open.remove(&call);
             }
+            Change::Nothing => {}
         }
     }
 
@@ -277,6 +280,7 @@ fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>)
     let change = match head.kind {
         Kind::Begun => Change::Begun(head.call, record.into()),
         Kind::Answered => Change::Answered(head.call, record.into()),
+        Kind::Alive => Change::Nothing,
         Kind::Ended => {
             if let CallRecord::Ended(cdr) = decode(record)? {
                 insert(&cdr).map_err(TakeError::Database)?;
