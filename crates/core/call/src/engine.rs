@@ -33,7 +33,7 @@ pub struct Calls {
     pub(crate) now: Time,
     pub(crate) draining: bool,
     /// When the last record was made.
-    recorded_at: Time,
+    pub(crate) recorded_at: Time,
     /// The NAT of a leg that has not come in yet.
     pub(crate) nat: Option<(LegId, std::net::IpAddr)>,
     pub(crate) next_leg: u64,
@@ -259,18 +259,6 @@ impl Calls {
                 }
             }
         }
-    }
-
-    /// Has a record written down.
-    pub(crate) fn record(&mut self, record: CallRecord) {
-        self.recorded_at = self.now;
-        self.out.push_back(Output::Record(record));
-    }
-
-    /// When it must be written down that there are calls yet. One time for all of them, since what matters is when the
-    /// process has died, which takes them all along.
-    fn record_due(&self) -> Option<Time> {
-        (!self.is_empty()).then(|| self.recorded_at + self.settings.record_interval)
     }
 
     pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
