@@ -22,7 +22,8 @@ pub enum Input<'a> {
         event: LegEvent,
     },
     /// The party of a leg is behind a NAT, and its signalling comes from this address. To be told before the first
-    /// event of the leg that carries a description; without it only the negotiated address is believed.
+    /// event of the leg that carries a description; without it the party counts as behind one when it wants its media at a
+    /// private address that its signalling does not come from.
     Nat {
         /// The leg, known already or about to come.
         leg: LegId,

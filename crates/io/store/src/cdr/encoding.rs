@@ -67,7 +67,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
         Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call)?)),
-        Kind::Alive => CallRecord::Alive { at },
+        Kind::Alive if call.as_u128() == 0 => CallRecord::Alive { at },
+        Kind::Alive => return Err(Malformed),
     };
     if cursor.0.is_empty() { Ok(record) } else { Err(Malformed) }
 }

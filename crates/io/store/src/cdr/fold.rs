@@ -280,7 +280,7 @@ fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>)
     let change = match head.kind {
         Kind::Begun => Change::Begun(head.call, record.into()),
         Kind::Answered => Change::Answered(head.call, record.into()),
-        Kind::Alive => Change::Nothing,
+        Kind::Alive => decode(record).map(|_| Change::Nothing)?,
         Kind::Ended => {
             if let CallRecord::Ended(cdr) = decode(record)? {
                 insert(&cdr).map_err(TakeError::Database)?;

@@ -2,7 +2,7 @@
 
 mod signs_of_life;
 
-use super::encoding::{decode, encode};
+use super::encoding::{decode, encode, peek};
 use super::*;
 use crate::SyncPolicy;
 use crate::journal::list;
@@ -518,7 +518,15 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&bytes);
-        let _ = decode(&[&[1, 3][..], &bytes].concat());
+        for kind in [1, 2, 3, 4] {
+            let bytes = [&[1, kind][..], &bytes].concat();
+            if let Ok(record) = decode(&bytes) {
+                let mut again = Vec::new();
+                encode(&record, &mut again);
+                prop_assert_eq!(decode(&again), Ok(record));
+                prop_assert_eq!(peek(&again).map(|head| head.call), peek(&bytes).map(|head| head.call));
+            }
+        }
     }
 
     #[test]
