@@ -239,7 +239,7 @@ pub enum LatchMode {
     Exact,
     /// The negotiated address from any port.
     Port,
-    /// The address that the party's signalling comes from, any port, when it is behind a NAT.
+    /// As [`LatchMode::Port`], and from a party behind a NAT also the address that its signalling comes from, any port.
     Nat,
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
-use sx_config::{Config, MediaMode};
+use sx_config::{Config, LatchMode, MediaMode};
 use sx_route::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
     SourceFilter,
@@ -71,7 +71,7 @@ impl Tables {
             ipv6: config.media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
             host: None,
             transfers,
-            exact: config.media.latch == sx_config::LatchMode::Exact,
+            latch: latch_of(config.media.latch),
             codecs: codecs.into(),
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
@@ -120,7 +120,7 @@ impl Tables {
                 early_media: true,
             }),
             unauthenticated_calls: config.danger.unauthenticated_calls,
-            nat_media: config.media.latch == sx_config::LatchMode::Nat,
+            nat_media: config.media.latch == LatchMode::Nat,
         })
     }
 
@@ -159,6 +159,14 @@ fn mode_of(mode: MediaMode) -> sx_route::MediaMode {
     match mode {
         MediaMode::Relay => sx_route::MediaMode::Relay,
         MediaMode::Direct => sx_route::MediaMode::Direct,
+    }
+}
+
+fn latch_of(latch: LatchMode) -> sx_route::LatchMode {
+    match latch {
+        LatchMode::Exact => sx_route::LatchMode::Exact,
+        LatchMode::Port => sx_route::LatchMode::Port,
+        LatchMode::Nat => sx_route::LatchMode::Nat,
     }
 }
 

@@ -208,6 +208,28 @@ fn a_telephone_behind_a_nat_is_heard_when_it_is_called() {
     }
 }
 
+/// Its Contact says nothing of a NAT; the address in its offer does.
+#[test]
+fn a_caller_with_a_private_address_is_heard_from_where_its_invite_came() {
+    let address = "192.0.2.11".parse().expect("an address");
+    for (latch, expected) in [("nat", Latch::Nat(address)), ("port", Latch::Port), ("exact", Latch::Exact)] {
+        let mut bench = Bench::new(&format!("{USERS_ONLY}[media]\nlatch = \"{latch}\"\n"));
+        bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+        bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+        let session = bench.dial_with("alice", "sip:bob@example.org", |spec| {
+            let offer = spec.offer.take().expect("an offer");
+            spec.offer = Some(String::from_utf8_lossy(&offer).replace("192.0.2.11", "10.1.2.3").into());
+        });
+        let (facing_alice, facing_bob) = ports(&mut bench);
+        let remote = bench.remote_of(facing_alice).expect("a remote");
+        assert_eq!((remote.rtp.ip().to_string(), remote.latch), ("10.1.2.3".to_owned(), expected));
+        let ordinary = if latch == "exact" { Latch::Exact } else { Latch::Port };
+        assert_eq!(bench.remote_of(facing_bob).map(|remote| remote.latch), Some(ordinary));
+        bench.hang_up("alice", session);
+        bench.assert_over(1);
+    }
+}
+
 /// Behind a NAT nobody can be reached but on the way the registration came.
 #[test]
 fn a_long_invite_to_a_telephone_behind_a_nat_keeps_to_its_way() {

@@ -5,8 +5,8 @@ mod bed;
 use bed::Bed;
 use serde_json::Value;
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, CallRecord, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_store::{CdrOptions, CdrStore, DataFolder};
 use sx_types::{CallId, Cause, Codec};
 
@@ -42,7 +42,7 @@ fn cdr(minute: u64, caller: &str) -> Cdr {
         end: start + 5 * SECOND,
         cause: if answer.is_some() { Cause::NORMAL } else { Cause::USER_BUSY },
         status: if answer.is_some() { 200 } else { 486 },
-        ended_by: EndedBy::Peer,
+        ended_by: Ender::Called,
         attempts: vec![attempt],
         codec: answer.map(|_| Codec::Pcma),
         caller_media: None,
@@ -122,6 +122,48 @@ fn a_call_is_shown_with_its_attempts() {
     let run = bed.run(&["cdr", "show", "00000000-0000-7000-8000-000000000000"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.err.contains("there is no call"), "{run:?}");
+}
+
+#[test]
+fn a_call_says_who_ended_it() {
+    let bed = Bed::new();
+    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut writer = store.writer("worker-0").expect("a writer");
+    let unreached = "nobody: a party could not be reached, or not any more";
+    let lost = "nobody: it was lost with the process, which was alive at the end above";
+    let enders = [
+        (Ender::Caller, "caller", "the caller, alice@example.org"),
+        (Ender::Called, "called", "the called party, contact:sip:bob@192.0.2.7"),
+        (Ender::Party, "peer", "one of the parties"),
+        (Ender::Exchange, "exchange", "the exchange"),
+        (Ender::Operator, "operator", "an operator, or the stop of the exchange"),
+        (Ender::Timer, "timer", "a timer of the exchange"),
+        (Ender::Failure, "failure", unreached),
+        (Ender::Process, "process", lost),
+    ];
+    let calls =
+        enders.iter().zip(0..).map(|((ended_by, ..), minute)| Cdr { ended_by: *ended_by, ..cdr(minute, "alice") });
+    let mut calls: Vec<Cdr> = calls.collect();
+    // Who has come in the place of another one is not named by what only one of them was called.
+    let mut moved = Cdr { ended_by: Ender::Called, ..cdr(10, "alice") };
+    moved.attempts.push(moved.attempts[0].clone());
+    calls.push(moved);
+    for call in &calls {
+        writer.append(&CallRecord::Ended(Box::new(call.clone()))).expect("room");
+    }
+    writer.commit().expect("a commit");
+    store.fold().expect("folded");
+    let words = enders.map(|(_, word, text)| (word, text)).into_iter().chain([("called", "the called party")]);
+    let csv = bed.ok(&["cdr", "export"]);
+    for ((call, (word, text)), line) in calls.iter().zip(words).zip(csv.lines().skip(1)) {
+        let id = call.call.to_string();
+        let out = bed.ok(&["cdr", "show", &id]);
+        assert!(out.contains(&format!("\nended by  {text}\n")), "{out}");
+        let object: Value = serde_json::from_str(&bed.ok(&["cdr", "show", &id, "--json"])).expect("JSON");
+        assert_eq!(object["ended_by"], word);
+        assert!(line.starts_with(&id) && line.split(',').nth(14) == Some(word), "{line}");
+    }
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{NotAdmitted, Note, Output};
+use crate::interface::{NotAdmitted, Note};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
-use crate::{CallRecord, Cdr, trunks};
+use crate::{CallRecord, Cdr, Ender, trunks};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use sx_leg::{EndedBy, Incoming, LegCommand, LegEvent, Rejection, Source};
+use sx_leg::{Incoming, LegCommand, LegEvent, Rejection, Source};
 use sx_media::SessionVersion;
 use sx_route::{Access, Facts, Plan, plan};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -91,7 +91,7 @@ impl Calls {
             end: at,
             cause: Cause::NORMAL,
             status: 0,
-            ended_by: EndedBy::Exchange,
+            ended_by: Ender::Exchange,
             attempts: Vec::new(),
             codec: None,
             caller_media: None,
@@ -104,7 +104,7 @@ impl Calls {
             source: cdr.source.clone(),
             dialled: cdr.dialled.clone(),
         });
-        self.out.push_back(Output::Record(CallRecord::Begun(Box::new(cdr.clone()))));
+        self.record(CallRecord::Begun(Box::new(cdr.clone())));
         let key = self.slots.reserve();
         let unique = self.unique();
         self.uniques.insert(unique, key);

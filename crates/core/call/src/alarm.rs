@@ -1,6 +1,8 @@
-//! The timers of a call.
+//! The timers of a call, and the one of all calls together.
 
+use crate::CallRecord;
 use crate::engine::Calls;
+use crate::interface::Output;
 use crate::slots::Key;
 use crate::state::Call;
 use serde::{Deserialize, Serialize};
@@ -67,5 +69,17 @@ impl Calls {
         for set in call.alarms.drain(..) {
             self.wheel.cancel(set.id);
         }
+    }
+
+    /// Has a record written down.
+    pub(crate) fn record(&mut self, record: CallRecord) {
+        self.recorded_at = self.now;
+        self.out.push_back(Output::Record(record));
+    }
+
+    /// When it must be written down that there are calls yet. One time for all of them, since what matters is when the
+    /// process has died, which takes them all along.
+    pub(crate) fn record_due(&self) -> Option<Time> {
+        (!self.is_empty()).then(|| self.recorded_at + self.settings.record_interval)
     }
 }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use sx_leg::{Address, EndedBy, Source};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
-/// What is written of a call while it lives, so that a crash loses no call detail record. The records of one call
-/// come in this order, each at most once.
+/// What is written of calls while they live, so that a crash loses no call detail record. The records of one call come in
+/// this order, each at most once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CallRecord {
     /// The call was admitted. Times of answer and end, the cause and the attempts are not known yet.
@@ -23,6 +23,12 @@ pub enum CallRecord {
     },
     /// The call is over. The record is complete and replaces all before it.
     Ended(Box<Cdr>),
+    /// Of no call: there are calls and nothing to say of them. Whoever finds that the process has died knows that they
+    /// lasted until then at least.
+    Alive {
+        /// When, in nanoseconds since the Unix epoch.
+        at: u64,
+    },
 }
 
 /// One call. Times are nanoseconds since the Unix epoch, in UTC.
@@ -51,7 +57,7 @@ pub struct Cdr {
     /// The protocol's own final status towards the caller; 0 when there was none.
     pub status: u16,
     /// Who ended it.
-    pub ended_by: EndedBy,
+    pub ended_by: Ender,
     /// Every target that was tried, in the order it was tried in.
     pub attempts: Vec<Attempt>,
     /// The audio codec agreed on, when it was a known one.
@@ -60,6 +66,28 @@ pub struct Cdr {
     pub caller_media: Option<PortStats>,
     /// What the media port that faced the called party counted, when the media was relayed.
     pub called_media: Option<PortStats>,
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ender {
+    /// The calling party: it hung up, or gave up before anybody answered.
+    Caller,
+    /// The called party, or who has come in its place since: it hung up or refused.
+    Called,
+    /// One of the two. A record that an earlier version has written does not say which.
+    Party,
+    /// The exchange: the dial plan, a limit, or descriptions that do not go together.
+    Exchange,
+    /// An operator, who has ended the call or stopped the exchange.
+    Operator,
+    /// A timer of the exchange: nobody answered in time, a party was silent or owed an answer for too long, or the call
+    /// lasted as long as it may.
+    Timer,
+    /// Nobody: a party could not be reached, or not any more.
+    Failure,
+    /// Nobody: the call was lost with the process that had it, and ended no earlier than its record says.
+    Process,
 }
 
 /// One target that was tried.

@@ -5,10 +5,10 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::state::{Call, Leaving, Moving, Party, PortState, State, Talking};
-use crate::{CallRecord, trunks};
+use crate::{CallRecord, Ender, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
-use sx_leg::{Ended, EndedBy, LegCommand, LegEvent};
+use sx_leg::{Ended, LegCommand, LegEvent};
 use sx_media::{MediaCommand, PortId};
 use sx_types::{Cause, LegId};
 
@@ -71,7 +71,7 @@ impl Calls {
     }
 
     /// Ends the call, whose legs have ended or were told to.
-    pub(crate) fn finish(&mut self, call: &mut Call, cause: Cause, status: u16, by: EndedBy, sentence: &str) -> State {
+    pub(crate) fn finish(&mut self, call: &mut Call, cause: Cause, status: u16, by: Ender, sentence: &str) -> State {
         self.clear_alarms(call);
         call.waiting.clear();
         call.blocked = None;
@@ -91,14 +91,15 @@ impl Calls {
     }
 
     /// Hangs up both parties, and whatever rings for a transfer.
-    pub(crate) fn hang_up_both(&mut self, call: &mut Call, talking: &Talking, cause: Cause, sentence: &str) -> State {
+    pub(crate) fn hang_up_both(&mut self, call: &mut Call, talking: &Talking, failure: &Failure) -> State {
+        let Failure { cause, by, sentence, .. } = failure;
         if let Some(transfer) = &talking.transfer {
             self.hunt_cancel(call, &mut transfer.hunt.clone(), Cause::NORMAL);
         }
         for party in &talking.parties {
-            self.dismiss(call, party, cause);
+            self.dismiss(call, party, *cause);
         }
-        self.finish(call, cause, 200, EndedBy::Exchange, sentence)
+        self.finish(call, *cause, 200, *by, sentence)
     }
 
     /// A connected party's leg has ended.
@@ -118,26 +119,26 @@ impl Calls {
                     self.say(stays.leg, LegCommand::TransferProgress { status: 487 });
                 }
                 self.dismiss(call, &stays, ended.cause);
-                self.finish(call, ended.cause, 200, ended.by, "")
+                self.finish(call, ended.cause, 200, left.role.ender(ended.by), "")
             }
         }
     }
 
-    /// Ends the call, wherever it stands.
-    pub(crate) fn clear_call(&mut self, call: &mut Call, cause: Cause) {
-        self.clear(call, &Failure::new(cause, "an operator has ended the call"));
+    /// An operator ends the call, wherever it stands.
+    pub(crate) fn clear_call(&mut self, call: &mut Call, cause: Cause, sentence: &str) {
+        self.clear(call, &Failure { by: Ender::Operator, ..Failure::new(cause, sentence) });
     }
 
     pub(crate) fn talked_enough(&mut self, call: &mut Call) {
-        self.clear(call, &Failure::new(Cause::TIMER_EXPIRY, "the call has lasted as long as it may"));
+        self.clear(call, &Failure::of_timer(Cause::TIMER_EXPIRY, "the call has lasted as long as it may"));
     }
 
     /// A party that should be sending is not heard.
     pub(crate) fn silent(&mut self, call: &mut Call, port: PortId) {
         let open = call.body.ports.iter().any(|p| p.id == port && p.state != PortState::Closing);
         if open && matches!(call.state, State::Talking(_)) {
-            let failure = Failure::new(Cause::TEMPORARY_FAILURE, "no media has come from a party for too long");
-            self.clear(call, &Failure { by: EndedBy::Failure, ..failure });
+            let sentence = "no media has come from a party for too long";
+            self.clear(call, &Failure::of_timer(Cause::TEMPORARY_FAILURE, sentence));
         }
     }
 
@@ -234,7 +235,7 @@ impl Calls {
         if !call.body.recorded {
             call.body.recorded = true;
             self.clear_alarm(call, Alarm::Close);
-            self.out.push_back(Output::Record(CallRecord::Ended(Box::new(call.body.cdr.clone()))));
+            self.record(CallRecord::Ended(Box::new(call.body.cdr.clone())));
         }
         let over = call.body.leaving.is_empty();
         if over {

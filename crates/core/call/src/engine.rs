@@ -1,12 +1,12 @@
 //! The engine: finds the call an input is about, hands it on, and lets the call settle.
 
-use crate::Attempt;
 use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
 use crate::slots::{Key, NumberMap, Slots};
 use crate::state::{Block, Body, Call, State};
 use crate::trunks::Trunks;
+use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use sx_engine::{Engine, Rng, Time, Wheel};
@@ -32,6 +32,8 @@ pub struct Calls {
     pub(crate) out: VecDeque<Output>,
     pub(crate) now: Time,
     pub(crate) draining: bool,
+    /// When the last record was made.
+    pub(crate) recorded_at: Time,
     /// The NAT of a leg that has not come in yet.
     pub(crate) nat: Option<(LegId, std::net::IpAddr)>,
     pub(crate) next_leg: u64,
@@ -86,6 +88,7 @@ impl Calls {
             out: VecDeque::new(),
             now,
             draining: false,
+            recorded_at: now,
             nat: None,
             next_leg: settings.first_outgoing_leg.0,
             next_query: 0,
@@ -244,13 +247,15 @@ impl Calls {
             Command::Undrain => self.draining = false,
             Command::Hangup { call, cause } => {
                 if let Some(key) = self.key_of(call) {
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                    let sentence = "an operator has ended the call";
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
                 }
             }
             Command::Clear { cause } => {
                 let keys: Vec<Key> = self.slots.iter().map(|call| call.key).collect();
                 for key in keys {
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause));
+                    let sentence = "the exchange stops";
+                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
                 }
             }
         }
@@ -306,6 +311,9 @@ impl Engine for Calls {
                 calls.alarm(call, alarm);
             });
         }
+        if self.record_due().is_some_and(|due| due <= now) {
+            self.record(CallRecord::Alive { at: now.as_nanos() });
+        }
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -313,7 +321,7 @@ impl Engine for Calls {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.wheel.next_expiry()
+        [self.wheel.next_expiry(), self.record_due()].into_iter().flatten().min()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which of several failures the caller is told.
 
-use crate::state::Party;
+use crate::Ender;
+use crate::state::{Party, Role};
 use serde::{Deserialize, Serialize};
 use sx_leg::{Ended, EndedBy, Rejection, Source};
 use sx_types::Cause;
@@ -16,14 +17,14 @@ pub(crate) struct Failure {
     /// The sentence tells how we are set up, which is for our own users and the log.
     pub internal: bool,
     /// Who it was.
-    pub by: EndedBy,
+    pub by: Ender,
     /// Seconds after which another try may do better; 0 for none.
     pub retry_after_s: u32,
 }
 
 impl Failure {
     pub(crate) fn new(cause: Cause, sentence: &str) -> Self {
-        Self { cause, status: 0, sentence: sentence.into(), internal: false, by: EndedBy::Exchange, retry_after_s: 0 }
+        Self { cause, status: 0, sentence: sentence.into(), internal: false, by: Ender::Exchange, retry_after_s: 0 }
     }
 
     /// What the dial plan, or the state of a trunk, has forbidden.
@@ -31,11 +32,17 @@ impl Failure {
         Self { internal: true, ..Self::new(cause, sentence) }
     }
 
+    /// Something was waited for and has not come in time.
+    pub(crate) fn of_timer(cause: Cause, sentence: &str) -> Self {
+        Self { by: Ender::Timer, ..Self::new(cause, sentence) }
+    }
+
     pub(crate) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
-    pub(crate) fn of(ended: &Ended) -> Self {
+    /// The end of a party's leg.
+    pub(crate) fn of(role: Role, ended: &Ended) -> Self {
         let status = match ended.status {
             // A challenge is meant for us, and without its header of no use to the caller: to whom it is a refusal.
             401 | 407 => 403,
@@ -43,7 +50,7 @@ impl Failure {
             300..=399 => 0,
             status => status,
         };
-        Self { cause: ended.cause, status, sentence: Box::default(), internal: false, by: ended.by, retry_after_s: 0 }
+        Self { status, by: role.ender(ended.by), ..Self::new(ended.cause, "") }
     }
 
     /// The failure of a target, in a sentence that says whose fault it was.
@@ -61,7 +68,7 @@ impl Failure {
             (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
             (EndedBy::Exchange, _) => String::new(),
         };
-        Self { sentence: sentence.into(), ..Self::of(ended) }
+        Self { sentence: sentence.into(), ..Self::of(party.role, ended) }
     }
 
     /// The status that tells the caller, one way or another.
@@ -124,7 +131,7 @@ mod tests {
             let best = statuses.iter().fold(None, |best, status| {
                 let cause = Cause::from_sip_status(*status);
                 let ended = Ended { cause, status: *status, by: EndedBy::Peer };
-                Some(Failure::better(best, Failure::of(&ended)))
+                Some(Failure::better(best, Failure::of(Role::Called, &ended)))
             });
             assert_eq!(best.map(|failure| failure.status_or_mapped()), Some(expected), "{statuses:?}");
         };

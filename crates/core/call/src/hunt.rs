@@ -212,7 +212,7 @@ impl Calls {
                     _ => (Cause::TIMER_EXPIRY, "the target has not answered"),
                 };
                 self.dismiss_branch(call, &branch, cause);
-                hunt.failed(Failure::new(cause, sentence));
+                hunt.failed(Failure::of_timer(cause, sentence));
             }
             hunt.early = None;
         }

@@ -1,11 +1,11 @@
 //! What goes into the call engine and what comes out of it.
 
-use crate::CallRecord;
+use crate::{CallRecord, Ender};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_leg::{Address, EndedBy, LegCommand, LegEvent, Source, Target};
+use sx_leg::{Address, LegCommand, LegEvent, Source, Target};
 use sx_media::{MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -22,7 +22,8 @@ pub enum Input<'a> {
         event: LegEvent,
     },
     /// The party of a leg is behind a NAT, and its signalling comes from this address. To be told before the first
-    /// event of the leg that carries a description; without it only the negotiated address is believed.
+    /// event of the leg that carries a description; without it the party counts as behind one when it wants its media at a
+    /// private address that its signalling does not come from.
     Nat {
         /// The leg, known already or about to come.
         leg: LegId,
@@ -191,7 +192,7 @@ pub enum Note {
         /// The final status towards the caller.
         status: u16,
         /// By whom.
-        by: EndedBy,
+        by: Ender,
         /// Why, in a sentence, when the exchange ended it.
         sentence: Box<str>,
         /// How long the parties talked; zero when it was not answered.
@@ -250,6 +251,9 @@ pub struct Settings {
     pub close_wait: Duration,
     /// How long to wait for the last leg to end before the call is forgotten.
     pub leg_wait: Duration,
+    /// While there are calls, something is written down at least so often: by no more than this a record ends too early
+    /// of a call whose process has died.
+    pub record_interval: Duration,
 }
 
 impl Default for Settings {
@@ -269,6 +273,7 @@ impl Default for Settings {
             offer_wait: Duration::from_secs(40),
             close_wait: Duration::from_secs(1),
             leg_wait: Duration::from_secs(70),
+            record_interval: Duration::from_secs(60),
         }
     }
 }

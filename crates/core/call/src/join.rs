@@ -101,7 +101,8 @@ impl Calls {
         self.end_attempt(&mut from, &moves, Cause::NORMAL, 200);
         self.dismiss(&mut from, &leaves, Cause::NORMAL);
         self.legs.insert(moves.leg, to.key);
-        from.state = self.finish(&mut from, Cause::NORMAL, 200, EndedBy::Peer, "the party was transferred");
+        from.state =
+            self.finish(&mut from, Cause::NORMAL, 200, leaves.role.ender(EndedBy::Peer), "the party was transferred");
         self.settle(from);
         moves.attempt = None;
         moves.told = None;
@@ -320,16 +321,18 @@ impl Calls {
     fn join_left(&mut self, call: &mut Call, mut joining: Box<Joining>, leg: LegId, ended: &Ended) -> State {
         if leg == joining.remaining.leg {
             self.gone(call, &joining.remaining, ended);
-            let failure = Failure { by: ended.by, ..Failure::new(ended.cause, "") };
+            let by = joining.remaining.role.ender(ended.by);
+            let failure = Failure { by, ..Failure::new(ended.cause, "") };
             self.refuse_joining(call, &joining, &failure);
             if let Some(Leaver { party, .. }) = &joining.leaves {
                 self.dismiss(call, party, ended.cause);
             }
-            return self.finish(call, ended.cause, 200, ended.by, "");
+            return self.finish(call, ended.cause, 200, by, "");
         }
         if leg == joining.joins.leg {
             self.gone(call, &joining.joins, ended);
-            return self.join_undone(call, joining, &Failure::of(ended));
+            let failure = Failure::of(joining.joins.role, ended);
+            return self.join_undone(call, joining, &failure);
         }
         if let Some(Leaver { party, .. }) = joining.leaves.take() {
             self.gone(call, &party, ended);
@@ -352,7 +355,7 @@ impl Calls {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Talking(talking) => self.offer_late(call, talking),
             State::Joining(joining) if alarm == Alarm::Offer => {
-                let failure = Failure::new(Cause::TIMER_EXPIRY, "a party has not answered an offer");
+                let failure = Failure::of_timer(Cause::TIMER_EXPIRY, "a party has not answered an offer");
                 self.join_failed(call, joining, &failure)
             }
             State::Joining(joining) => {

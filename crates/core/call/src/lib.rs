@@ -68,7 +68,7 @@ mod talking;
 mod transfer;
 mod trunks;
 
-pub use cdr::{Attempt, CallRecord, Cdr};
+pub use cdr::{Attempt, CallRecord, Cdr, Ender};
 pub use engine::{CallSummary, Calls, Phase};
 pub use interface::{Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings};
 pub use snapshot::{CallSnapshot, ImportError};

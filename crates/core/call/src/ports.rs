@@ -7,10 +7,12 @@ use crate::interface::Output;
 use crate::state::{Body, Call, Party, Port, PortState, Role, State, Told, relayed};
 use bytes::Bytes;
 use smallvec::SmallVec;
+use std::net::IpAddr;
 use sx_media::{
-    Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, SessionVersion, StreamSummary,
-    TrafficClass, relay_answer, relay_description, remote, streams,
+    Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, SessionVersion,
+    StreamSummary, TrafficClass, relay_answer, relay_description, remote, streams,
 };
+use sx_route::LatchMode;
 use sx_types::{Cause, LegId};
 
 /// Can a description be passed on now?
@@ -125,15 +127,11 @@ impl Calls {
 
     /// Tells the ports that face a party where it is.
     pub(crate) fn set_remotes(&mut self, body: &Body, party: &Party, description: &Bytes) {
-        let latch = match party.nat {
-            _ if party.access.exact => Latch::Exact,
-            Some(address) => Latch::Nat(address),
-            None => Latch::Port,
-        };
         for (id, _) in open_of(body, party.leg) {
             let port = body.ports.iter().find(|port| port.id == id);
             let Some(stream) = port.map(|port| usize::from(port.stream)) else { continue };
-            if let Some(remote) = remote(description, stream, latch) {
+            if let Some(remote) = remote(description, stream, Latch::Port) {
+                let remote = Remote { latch: latch_of(party, remote.rtp.ip()), ..remote };
                 self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote }));
             }
         }
@@ -223,6 +221,17 @@ impl Calls {
         if !any_opening(&call.body) {
             self.clear_alarm(call, Alarm::Ports);
         }
+    }
+}
+
+/// Whom the port that faces a party believes when the party wants its media at `said`. A stream each, since each may
+/// have an address of its own.
+fn latch_of(party: &Party, said: IpAddr) -> Latch {
+    match (party.access.latch, party.nat) {
+        (LatchMode::Exact, _) => Latch::Exact,
+        (LatchMode::Port, _) => Latch::Port,
+        (LatchMode::Nat, Some(address)) => Latch::Nat(address),
+        (LatchMode::Nat, None) => Latch::towards(said, party.access.host),
     }
 }
 

@@ -5,9 +5,9 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{Note, Output};
+use crate::interface::Note;
 use crate::ports::{Readiness, answer_for, offer_for};
-use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, State, Talking, relayed};
+use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
@@ -58,7 +58,7 @@ impl Calls {
                 self.hunt_cancel(call, &mut ringing.hunt, ended.cause);
                 self.gone(call, &ringing.caller, &ended);
                 let status = if ended.status == 0 { 487 } else { ended.status };
-                return self.finish(call, ended.cause, status, ended.by, "");
+                return self.finish(call, ended.cause, status, Role::Caller.ender(ended.by), "");
             }
             LegEvent::Offered { .. } => self.refuse_glare(leg),
             LegEvent::Digit { .. } | LegEvent::Info { .. } => match ringing.hunt.early {
@@ -197,7 +197,7 @@ impl Calls {
         call.body.cdr.answer = Some(at);
         let id = call.body.cdr.call;
         let by = call.body.attempt(callee.attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
-        self.out.push_back(Output::Record(CallRecord::Answered { call: id, at, by }));
+        self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
         self.note(Note::Answered { call: id, leg: callee.leg, after });
         self.set_alarm(call, Alarm::Talk, self.settings.talk_max);

@@ -29,7 +29,7 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,14 +3,14 @@
 use crate::alarm::Set;
 use crate::failure::Failure;
 use crate::slots::Key;
-use crate::{Cdr, QueryId};
+use crate::{Cdr, Ender, QueryId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_leg::{Address, Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_leg::{Address, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::LegId;
@@ -90,6 +90,18 @@ pub(crate) struct Leaving {
 pub(crate) enum Role {
     Caller,
     Called,
+}
+
+impl Role {
+    /// Who ended a call when the leg of the party with this role ended so.
+    pub(crate) fn ender(self, by: EndedBy) -> Ender {
+        match (by, self) {
+            (EndedBy::Peer, Self::Caller) => Ender::Caller,
+            (EndedBy::Peer, Self::Called) => Ender::Called,
+            (EndedBy::Exchange, _) => Ender::Exchange,
+            (EndedBy::Failure, _) => Ender::Failure,
+        }
+    }
 }
 
 /// A party of the call: a leg and what was said on it.

@@ -12,6 +12,7 @@
 
 use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
+use crate::failure::Failure;
 use crate::interface::Note;
 use crate::ports::{Readiness, Undeliverable, answer_for, offer_for};
 use crate::state::{Block, Call, Negotiation, State, Talking, relayed};
@@ -170,7 +171,8 @@ impl Calls {
         let (Some(media), Some(told)) = (media, told) else {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
             // The ACK to an offer in a 2xx must carry an answer; without it there is no session.
-            return self.hang_up_both(call, &talking, Cause::INCOMPATIBLE, "the party has not answered the offer");
+            let failure = Failure::new(Cause::INCOMPATIBLE, "the party has not answered the offer");
+            return self.hang_up_both(call, &talking, &failure);
         };
         talking.parties[by].said = Some(media.bytes().clone());
         let [one, other] = &talking.parties;
@@ -198,7 +200,8 @@ impl Calls {
                 State::Talking(talking)
             }
             Negotiation::Confirming { .. } => {
-                self.hang_up_both(call, &talking, Cause::TIMER_EXPIRY, "the party has not answered the offer")
+                let failure = Failure::of_timer(Cause::TIMER_EXPIRY, "the party has not answered the offer");
+                self.hang_up_both(call, &talking, &failure)
             }
         }
     }

@@ -152,7 +152,7 @@ impl Calls {
                 LegEvent::Ended(ended) => {
                     self.hunt_cancel(call, hunt, Cause::NORMAL);
                     self.gone(call, remaining, &ended);
-                    return self.finish(call, ended.cause, 200, ended.by, "");
+                    return self.finish(call, ended.cause, 200, remaining.role.ender(ended.by), "");
                 }
                 LegEvent::Offered { .. } => self.refuse_glare(leg),
                 // It is being transferred itself.

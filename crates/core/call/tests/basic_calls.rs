@@ -4,8 +4,8 @@ mod driver;
 
 use driver::{A, B, C, D, World, answer, offer};
 use std::time::Duration;
-use sx_call::{CallRecord, Command, Found, Input, NotAdmitted, Note, Settings};
-use sx_leg::{Address, EndedBy, LegEvent, Source};
+use sx_call::{CallRecord, Command, Ender, Found, Input, NotAdmitted, Note, Settings};
+use sx_leg::{Address, LegEvent, Source};
 use sx_route::MediaMode;
 use sx_types::{Cause, LegId};
 
@@ -31,7 +31,7 @@ fn ringing_and_answer_are_passed_on_in_their_order_and_the_record_says_when() {
     let cdr = world.the_record();
     let second = |n: u64| driver::START.as_nanos() + n * 1_000_000_000;
     assert_eq!((cdr.start, cdr.ring, cdr.answer, cdr.end), (second(0), Some(second(1)), Some(second(3)), second(63)));
-    assert_eq!((cdr.cause, cdr.status, cdr.ended_by), (Cause::NORMAL, 200, EndedBy::Peer));
+    assert_eq!((cdr.cause, cdr.status, cdr.ended_by), (Cause::NORMAL, 200, Ender::Caller));
     assert_eq!(cdr.attempts.len(), 1);
     assert_eq!((&*cdr.attempts[0].target, cdr.attempts[0].status), ("trunk:one", 200));
     let kinds: Vec<_> = world
@@ -41,16 +41,17 @@ fn ringing_and_answer_are_passed_on_in_their_order_and_the_record_says_when() {
             CallRecord::Begun(_) => "begun",
             CallRecord::Answered { .. } => "answered",
             CallRecord::Ended(_) => "ended",
+            CallRecord::Alive { .. } => "alive",
         })
         .collect();
-    assert_eq!(kinds, ["begun", "answered", "ended"]);
+    assert_eq!(kinds, ["begun", "answered", "alive", "ended"], "it lasted a minute");
 }
 
 #[test]
 fn the_called_party_may_hang_up_too() {
     let mut world = connected();
     world.ends(B, 0).expect(&["a hangup 16"]);
-    assert_eq!(world.the_record().ended_by, EndedBy::Peer);
+    assert_eq!(world.the_record().ended_by, Ender::Called);
 }
 
 #[test]
@@ -438,7 +439,7 @@ fn a_call_does_not_last_for_ever() {
     let mut world = connected();
     world.after(Duration::from_secs(4 * 3600 - 1)).expect(&[]);
     world.after(Duration::from_secs(2)).expect(&["a hangup 102", "out0 hangup 102"]);
-    assert_eq!(world.the_record().ended_by, EndedBy::Exchange);
+    assert_eq!(world.the_record().ended_by, Ender::Timer);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sx_call::{Input, Settings};
 use sx_leg::LegEvent;
 use sx_media::{Latch, MediaEvent, PortId};
-use sx_route::MediaMode;
+use sx_route::{LatchMode, MediaMode};
 use sx_types::Cause;
 
 fn relay() -> World {
@@ -86,8 +86,54 @@ fn a_party_behind_a_nat_is_believed_by_where_its_signalling_comes_from() {
     world.input(Input::Nat { leg: A, address: ours });
     world.incoming(A, "300", Some(&alice())).input(Input::Nat { leg: B, address: theirs });
     world.answers(B, Some(answer(&bob())));
-    let latches: Vec<_> = world.remotes.values().map(|remote| remote.latch).collect();
-    assert_eq!(latches, [Latch::Nat(ours), Latch::Nat(theirs)]);
+    assert_eq!(latches(&world), [Latch::Nat(ours), Latch::Nat(theirs)]);
+}
+
+/// The latches of the ports, the caller's first.
+fn latches(world: &World) -> Vec<Latch> {
+    world.remotes.values().map(|remote| remote.latch).collect()
+}
+
+/// Nobody has said that they are behind a NAT: their private addresses do.
+#[test]
+fn a_private_address_that_is_not_where_the_signalling_comes_from_is_not_believed_alone() {
+    let (ours, theirs) = ("203.0.113.1".parse().expect("ip"), "203.0.113.2".parse().expect("ip"));
+    for (latch, said, expected) in [
+        (LatchMode::Nat, "192.168.1.20", [Latch::Nat(ours), Latch::Nat(theirs)]),
+        (LatchMode::Nat, "100.64.0.1", [Latch::Nat(ours), Latch::Nat(theirs)]),
+        (LatchMode::Nat, "192.0.2.1", [Latch::Port, Latch::Port]),
+        (LatchMode::Port, "192.168.1.20", [Latch::Port, Latch::Port]),
+        (LatchMode::Exact, "192.168.1.20", [Latch::Exact, Latch::Exact]),
+    ] {
+        let mut definition = driver::definition(MediaMode::Relay);
+        definition.users.access.latch = latch;
+        (definition.trunks[0].access.latch, definition.trunks[0].access.host) = (latch, Some(theirs));
+        let mut world = World::with(definition, Settings::default());
+        let alice = sdp(said, 4000, "sendrecv");
+        world.incoming_with(A, "300", Some(&alice), |incoming| incoming.host = Some(ours));
+        world.answers(B, Some(answer(&sdp(said, 5000, "sendrecv"))));
+        assert_eq!(latches(&world), expected, "{latch:?} {said}");
+        // Where packets go until there is one to learn from, nobody knows better than the party.
+        assert_eq!(remote_of(&world, 0), format!("{said}:4000"));
+        assert_patched(&world, 0, 1);
+        // On hold and back again it is the same peer, so that what was learnt stays.
+        world.offers(A, Some(&sdp(said, 4000, "sendonly"))).accepts(B, answer(&sdp(said, 5000, "recvonly")));
+        assert_eq!(latches(&world), expected, "{latch:?} {said}");
+        world.ends(A, 0);
+        world.the_record();
+    }
+}
+
+#[test]
+fn each_stream_is_latched_by_its_own_address() {
+    let mut world = relay();
+    let host = "203.0.113.1".parse().expect("ip");
+    let public = "m=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n";
+    let alice = format!("{}{public}", sdp("10.0.0.7", 4000, "sendrecv"));
+    world.incoming_with(A, "300", Some(&alice), |incoming| incoming.host = Some(host));
+    world.answers(B, Some(answer(&format!("{}m=audio 5002 RTP/AVP 0\r\n", bob()))));
+    assert_eq!((remote_of(&world, 0), remote_of(&world, 1)), ("10.0.0.7:4000".into(), "192.0.2.1:4002".into()));
+    assert_eq!(latches(&world)[..2], [Latch::Nat(host), Latch::Port]);
 }
 
 #[test]
@@ -211,7 +257,7 @@ fn a_party_that_is_not_heard_ends_the_call() {
     world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();
     let port = world.ports[0];
     world.media(MediaEvent::Silent { port }).expect(&["a hangup 41", "out0 hangup 41"]);
-    assert_eq!(world.the_record().ended_by, sx_leg::EndedBy::Failure);
+    assert_eq!(world.the_record().ended_by, sx_call::Ender::Timer);
 }
 
 #[test]

@@ -72,9 +72,36 @@ pub enum Latch {
     Exact,
     /// The negotiated IP address from any port; the first valid RTP packet fixes the port.
     Port,
-    /// The peer is known to be behind a NAT: the first valid RTP packet from this address (where its signalling comes
-    /// from) fixes the port, whatever address it claims in its description.
+    /// The peer is behind a NAT: believed are the negotiated IP address and this one, where its signalling comes from,
+    /// each from any port. The first valid RTP packet from either fixes the address and the port.
     Nat(IpAddr),
+}
+
+impl Latch {
+    /// The latch of a peer that wants its media at `said` while its signalling comes from `signalling`: behind a NAT
+    /// when it has said an address that means nothing outside of its own network, else by the address it has said.
+    pub fn towards(said: IpAddr, signalling: Option<IpAddr>) -> Self {
+        let signalling = signalling.map(|ip| ip.to_canonical()).filter(|ip| *ip != said.to_canonical());
+        match signalling {
+            Some(host) if is_private(said) => Self::Nat(host),
+            _ => Self::Port,
+        }
+    }
+}
+
+/// Is this an address that other networks have as well, so that packets from there come from another one?
+//= https://www.rfc-editor.org/rfc/rfc1918#section-3
+//= https://www.rfc-editor.org/rfc/rfc6598#section-7
+//= https://www.rfc-editor.org/rfc/rfc4193#section-3.1
+// Nor does a link, or the machine itself, tell more of its addresses to others.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_private() || is_shared || v4.is_link_local() || v4.is_loopback()
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
+    }
 }
 
 /// How packets are marked (DSCP).
@@ -165,4 +192,38 @@ pub struct PortStats {
     pub send_errors: u64,
     /// Payload type of the last RTP packet received; 255 when there was none.
     pub last_payload_type: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(said: &str, signalling: Option<&str>, expected: Option<&str>) {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let expected = expected.map_or(Latch::Port, |host| Latch::Nat(ip(host)));
+        assert_eq!(Latch::towards(ip(said), signalling.map(ip)), expected, "{said} by {signalling:?}");
+    }
+
+    #[test]
+    fn a_private_address_that_signalling_does_not_come_from_lies_behind_a_nat() {
+        let outside = "203.0.113.9";
+        for said in ["10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.20", "100.64.0.1", "100.127.255.255"] {
+            check(said, Some(outside), Some(outside));
+        }
+        for said in ["169.254.7.7", "127.0.0.1", "fd12::1", "fc00::1", "fe80::1", "::1", "::ffff:192.168.1.20"] {
+            check(said, Some(outside), Some(outside));
+        }
+        check("192.168.1.20", Some("192.168.1.1"), Some("192.168.1.1"));
+        check("192.168.1.20", Some("::ffff:203.0.113.9"), Some(outside));
+    }
+
+    #[test]
+    fn any_other_address_is_believed_as_it_was_said() {
+        for said in ["192.0.2.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "2001:db8::1", "0.0.0.0"] {
+            check(said, Some("203.0.113.9"), None);
+        }
+        check("192.168.1.20", Some("192.168.1.20"), None);
+        check("192.168.1.20", Some("::ffff:192.168.1.20"), None);
+        check("192.168.1.20", None, None);
+    }
 }

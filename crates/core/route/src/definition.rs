@@ -63,10 +63,22 @@ pub struct Access {
     pub host: Option<IpAddr>,
     /// The party may ask that calls be transferred.
     pub transfers: bool,
-    /// Only media from exactly where the party has said it sends from is believed, whatever NAT it is behind.
-    pub exact: bool,
+    /// Where its media may come from.
+    pub latch: LatchMode,
     /// What may be offered to the party and taken from it; empty for any.
     pub codecs: Arc<[Codec]>,
+}
+
+/// Where the media of a party may come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LatchMode {
+    /// From exactly the address and port it has said, whatever NAT it is behind.
+    Exact,
+    /// From the address it has said, whatever the port.
+    Port,
+    /// As [`LatchMode::Port`], and from a party behind a NAT also from where its signalling comes from.
+    #[default]
+    Nat,
 }
 
 /// Does media pass through the exchange?
@@ -198,7 +210,7 @@ impl Default for Access {
             ipv6: false,
             host: None,
             transfers: true,
-            exact: false,
+            latch: LatchMode::Nat,
             codecs: Arc::from([]),
         }
     }

@@ -31,8 +31,8 @@ mod tables;
 mod trie;
 
 pub use definition::{
-    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, MediaMode,
-    Rule, SourceFilter, Trunk,
+    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, LatchMode, Match,
+    MediaMode, Rule, SourceFilter, Trunk,
 };
 pub use load::TrunkLoad;
 pub use pattern::{Pattern, PatternError};

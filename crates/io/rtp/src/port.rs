@@ -167,7 +167,7 @@ impl Peer {
             (Some(latched), _) => same(from, latched),
             (None, Latch::Exact) => same(from, self.remote.rtp),
             (None, Latch::Port) => from.ip() == self.remote.rtp.ip(),
-            (None, Latch::Nat(ip)) => from.ip() == ip,
+            (None, Latch::Nat(ip)) => from.ip() == ip || from.ip() == self.remote.rtp.ip(),
         }
     }
 

@@ -348,6 +348,39 @@ fn a_peer_behind_a_nat_is_sent_to_where_its_packets_come_from() {
     assert_eq!(call.relay.close(call.ports[1]).rejected_source, 1);
 }
 
+/// Where a peer behind a NAT has said it wants its media, where its signalling comes from, and who is neither.
+const SAID: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const SIGNALLING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+const ATTACKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+
+/// What a third host sends is dropped and counted, before the peer is heard and after; whichever of the two the peer
+/// is heard from first has the port from then on.
+#[test]
+fn behind_a_nat_whichever_of_both_addresses_is_heard_first_is_the_peer_and_nobody_else() {
+    for (peer, other) in [(SAID, SIGNALLING), (SIGNALLING, SAID)] {
+        let mut call = Call::new(Latch::Exact);
+        let [said, attacker, other] = [SAID, ATTACKER, other].map(|ip| Phone::at(ip.into()));
+        call.phones[1] = Phone::at(peer.into());
+        call.set_remote(1, said.remote(Latch::Nat(SIGNALLING.into())));
+        let drops = |stranger: &Phone, dropped: u64| {
+            stranger.rtp.send_to(&rtp(666), call.opened[1].rtp).unwrap();
+            while call.relay.threads.totals().rejected_source < dropped {
+                std::thread::yield_now();
+            }
+        };
+        drops(&attacker, 1);
+        // The first packet that arrives is the peer's, and the way back leads to where it came from.
+        call.check_relayed(&call.phones[1].rtp, 1, &rtp(1));
+        call.check_relayed(&call.phones[0].rtp, 0, &rtp(2));
+        drops(&attacker, 2);
+        drops(&other, 3);
+        call.check_relayed(&call.phones[1].rtp, 1, &rtp(3));
+        call.check_relayed(&call.phones[0].rtp, 0, &rtp(4));
+        let stats = call.relay.close(call.ports[1]);
+        assert_eq!((stats.rejected_source, stats.packets_received), (3, 2), "heard from {peer}");
+    }
+}
+
 #[test]
 fn a_changed_remote_latches_again() {
     let mut call = Call::new(Latch::Port);

@@ -4,8 +4,8 @@ use std::env;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use sx_call::{CallRecord, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{CallRecord, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_store::{
     CdrFilter, CdrOptions, CdrStore, DataFolder, FolderError, Ha1, JournalOptions, SharedFolder, UserRecord,
 };
@@ -34,7 +34,7 @@ fn cdr(number: u64) -> Box<Cdr> {
         end: start,
         cause: Cause::NORMAL,
         status: 0,
-        ended_by: EndedBy::Peer,
+        ended_by: Ender::Caller,
         attempts: Vec::new(),
         codec: None,
         caller_media: None,
@@ -97,7 +97,7 @@ fn a_killed_process_leaves_every_committed_record() {
     let mut expected: Vec<Cdr> = (0..CALLS).map(|number| *cdr(number)).collect();
     let end = expected[CALLS as usize - 1].start;
     for cdr in &mut expected[(CALLS - STILL_TALKING) as usize..] {
-        (cdr.end, cdr.cause, cdr.ended_by) = (end, Cause(41), EndedBy::Failure);
+        (cdr.end, cdr.cause, cdr.ended_by) = (end, Cause(41), Ender::Process);
     }
     assert_eq!(cdrs, expected);
     let (_, bindings) = folder.keyed::<u64>("bindings", &JournalOptions::default()).expect("the log opens");

@@ -33,7 +33,7 @@ impl Bench {
         records
             .filter_map(|record| match record {
                 CallRecord::Ended(cdr) => Some(&**cdr),
-                CallRecord::Begun(_) | CallRecord::Answered { .. } => None,
+                CallRecord::Begun(_) | CallRecord::Answered { .. } | CallRecord::Alive { .. } => None,
             })
             .collect()
     }
@@ -87,6 +87,7 @@ impl Bench {
                 CallRecord::Begun(cdr) => (cdr.call, "begun"),
                 CallRecord::Answered { call, .. } => (*call, "answered"),
                 CallRecord::Ended(cdr) => (cdr.call, "ended"),
+                CallRecord::Alive { .. } => continue,
             };
             seen.entry(call.as_u128()).or_default().push(kind);
         }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use sx_call::Cdr;
+use sx_call::{Cdr, Ender};
 use sx_config::Config;
 use sx_engine::Time;
 use sx_media::PortStats;
@@ -33,6 +33,9 @@ Examples:
   strowger cdr list --unanswered --json";
 
 const SHOW_HELP: &str = "\
+Who ended the call is the caller, the called party, the exchange, an operator, a timer, or nobody: when a party was out
+of reach, or the process was lost with the call.
+
 Examples:
   strowger cdr show 019ab2c3-d4e5-7000-8000-0123456789ab
   strowger cdr show 019ab2c3d4e5700080000123456789ab --json";
@@ -43,6 +46,9 @@ Examples:
   strowger cdr count --answered --from 2026-11-20";
 
 const EXPORT_HELP: &str = "\
+In ended_by stands caller, called, exchange, operator, timer, failure (a party was out of reach) or process (the call was
+lost with it); peer, for one of the parties, in records of earlier versions.
+
 Examples:
   strowger cdr export > calls.csv
   strowger cdr export --attempts --output attempts.csv
@@ -259,7 +265,7 @@ fn describe(cdr: &Cdr) -> Result<String, std::fmt::Error> {
         ("talked", talked(cdr)),
         ("cause", cdr.cause.to_string()),
         ("status", number_or_dash(cdr.status)),
-        ("ended by", ended_by(cdr).to_owned()),
+        ("ended by", ended_by(cdr)),
         ("codec", cdr.codec.map_or("-", Codec::name).to_owned()),
     ] {
         writeln!(text, "{name:<9} {}", printable(&value))?;
@@ -328,10 +334,27 @@ fn source(cdr: &Cdr) -> String {
     }
 }
 
-fn ended_by(cdr: &Cdr) -> &'static str {
+/// Who ended the call, by name where it is a party.
+fn ended_by(cdr: &Cdr) -> String {
     match cdr.ended_by {
-        sx_leg::EndedBy::Peer => "a party",
-        sx_leg::EndedBy::Exchange => "the exchange",
-        sx_leg::EndedBy::Failure => "a failure",
+        Ender::Caller => format!("the caller, {}", cdr.caller),
+        Ender::Called => match called(cdr) {
+            Some(target) => format!("the called party, {target}"),
+            None => "the called party".to_owned(),
+        },
+        Ender::Party => "one of the parties".to_owned(),
+        Ender::Exchange => "the exchange".to_owned(),
+        Ender::Operator => "an operator, or the stop of the exchange".to_owned(),
+        Ender::Timer => "a timer of the exchange".to_owned(),
+        Ender::Failure => "nobody: a party could not be reached, or not any more".to_owned(),
+        Ender::Process => "nobody: it was lost with the process, which was alive at the end above".to_owned(),
     }
+}
+
+/// The target that was the called party: the one that answered, else the only one tried. After a transfer there was more
+/// than one.
+fn called(cdr: &Cdr) -> Option<&str> {
+    let mut targets = cdr.attempts.iter().filter(|attempt| attempt.answer.is_some() || cdr.answer.is_none());
+    let first = targets.next()?;
+    targets.next().is_none().then_some(&*first.target)
 }

@@ -161,8 +161,9 @@ impl Shell {
                 }
                 Output::Media(command) => self.rtp.send(command),
                 Output::Record(record) => {
-                    if let Err(error) = self.records.append(&record) {
-                        error!(call = %call_of(&record), %error, "a call's record could not be kept");
+                    // A sign of life is no loss: the next one says more.
+                    if let (Err(error), Some(call)) = (self.records.append(&record), call_of(&record)) {
+                        error!(%call, %error, "a call's record could not be kept");
                     }
                 }
                 Output::Binding(change) => self.keep(&change),
@@ -225,10 +226,11 @@ impl Shell {
     }
 }
 
-fn call_of(record: &CallRecord) -> CallId {
+fn call_of(record: &CallRecord) -> Option<CallId> {
     match record {
-        CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => cdr.call,
-        CallRecord::Answered { call, .. } => *call,
+        CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => Some(cdr.call),
+        CallRecord::Answered { call, .. } => Some(*call),
+        CallRecord::Alive { .. } => None,
     }
 }
 

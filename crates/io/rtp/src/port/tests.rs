@@ -93,20 +93,45 @@ fn a_port_latch_is_fixed_by_the_first_valid_rtp_packet() {
 }
 
 #[test]
-fn behind_a_nat_the_address_of_the_signalling_is_believed_and_the_claimed_one_is_not() {
+fn behind_a_nat_the_first_packet_from_where_the_signalling_comes_from_fixes_the_address() {
     use Channel::{Rtcp, Rtp};
     let mut port = check(
         nat(),
         &[
-            (Rtp, PEER, &RTP_8, Verdict::WrongSource),
+            (Rtp, STRANGER, &RTP_8, Verdict::WrongSource),
+            (Rtp, NAT, &NOISE, Verdict::Malformed),
             (Rtp, NAT, &RTP_8, Verdict::Rtp),
             (Rtp, "203.0.113.9:6002", &RTP_8, Verdict::WrongSource),
+            (Rtp, PEER, &RTP_8, Verdict::WrongSource),
+            (Rtp, STRANGER, &RTP_8, Verdict::WrongSource),
+            (Rtcp, STRANGER, &RTCP, Verdict::WrongSource),
             (Rtcp, "203.0.113.9:6001", &RTCP, Verdict::Rtcp),
         ],
     );
     let destinations = port.poll_destinations().unwrap();
     assert_eq!(destinations.rtp, Some(address(NAT)));
     assert_eq!(destinations.rtcp, Some(address("203.0.113.9:6001")));
+    assert_eq!(port.stats().rejected_source, 5);
+}
+
+/// Both may be within the same network, whose addresses mean something to us after all.
+#[test]
+fn behind_a_nat_the_first_packet_from_the_negotiated_address_fixes_it_as_well() {
+    use Channel::{Rtcp, Rtp};
+    let mut port = check(
+        nat(),
+        &[
+            (Rtp, STRANGER, &RTP_8, Verdict::WrongSource),
+            (Rtp, PEER_ELSEWHERE, &RTP_8, Verdict::Rtp),
+            (Rtp, NAT, &RTP_8, Verdict::WrongSource),
+            (Rtcp, NAT, &RTCP, Verdict::WrongSource),
+            (Rtcp, PEER_RTCP, &RTCP, Verdict::Rtcp),
+        ],
+    );
+    let destinations = port.poll_destinations().unwrap();
+    assert_eq!(destinations.rtp, Some(address(PEER_ELSEWHERE)));
+    assert_eq!(destinations.rtcp, Some(address(PEER_RTCP)));
+    assert_eq!(port.stats().rejected_source, 3);
 }
 
 #[test]
@@ -196,7 +221,9 @@ fn ipv6_addresses_latch_like_ipv4_ones() {
         ..remote(Latch::Nat("2001:db8::9".parse::<IpAddr>().unwrap()))
     };
     let mut port = port(remote);
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address("[2001:db8::1]:4000"), &RTP_8), Verdict::WrongSource);
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address("[2001:db8::9]:77"), &RTP_8), Verdict::Rtp);
+    let mut verdict = |from| port.receive(Time::ZERO, Channel::Rtp, address(from), &RTP_8);
+    assert_eq!(verdict("[2001:db8::66]:4000"), Verdict::WrongSource);
+    assert_eq!(verdict("[2001:db8::9]:77"), Verdict::Rtp);
+    assert_eq!(verdict("[2001:db8::1]:4000"), Verdict::WrongSource);
     assert_eq!(port.poll_destinations().unwrap().rtp, Some(address("[2001:db8::9]:77")));
 }

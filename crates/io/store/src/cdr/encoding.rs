@@ -1,13 +1,13 @@
 //! A call record as bytes: what a worker thread writes for each call, so it is small and quick to make.
 //!
 //! Every record begins with a head that can be read without the rest: the version of the encoding, the kind of
-//! record, the call and the time. Integers after the head are LEB128; texts have their length before them; an
+//! record, the call (zero when it is of none) and the time. Integers after the head are LEB128; texts have their length before them; an
 //! optional value has a byte 0 or 1 before it; times count from the start of the call, wrapping, since they come
 //! after it and soon.
 
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, CallRecord, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Begun = 1,
     Answered = 2,
     Ended = 3,
+    Alive = 4,
 }
 
 /// What can be said of a record without decoding the rest of it.
@@ -50,6 +51,7 @@ pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
             head(out, Kind::Ended, cdr.call, cdr.end);
             put_cdr(out, cdr);
         }
+        CallRecord::Alive { at } => head(out, Kind::Alive, CallId::from_u128(0), *at),
     }
 }
 
@@ -65,6 +67,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
         Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call)?)),
+        Kind::Alive if call.as_u128() == 0 => CallRecord::Alive { at },
+        Kind::Alive => return Err(Malformed),
     };
     if cursor.0.is_empty() { Ok(record) } else { Err(Malformed) }
 }
@@ -106,9 +110,14 @@ fn put_cdr(out: &mut Vec<u8>, cdr: &Cdr) {
     out.push(cause.0);
     put_number(out, (*status).into());
     out.push(match ended_by {
-        EndedBy::Peer => 1,
-        EndedBy::Exchange => 2,
-        EndedBy::Failure => 3,
+        Ender::Party => 1,
+        Ender::Exchange => 2,
+        Ender::Failure => 3,
+        Ender::Caller => 4,
+        Ender::Called => 5,
+        Ender::Operator => 6,
+        Ender::Timer => 7,
+        Ender::Process => 8,
     });
     put_number(out, attempts.len() as u64);
     for attempt in attempts {
@@ -292,6 +301,7 @@ impl<'a> Cursor<'a> {
             1 => Kind::Begun,
             2 => Kind::Answered,
             3 => Kind::Ended,
+            4 => Kind::Alive,
             _ => return Err(Malformed),
         };
         let call = CallId::from_u128(u128::from_be_bytes(head.take()?));
@@ -307,11 +317,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn ended_by(&mut self) -> Result<EndedBy, Malformed> {
+    fn ended_by(&mut self) -> Result<Ender, Malformed> {
         match self.byte()? {
-            1 => Ok(EndedBy::Peer),
-            2 => Ok(EndedBy::Exchange),
-            3 => Ok(EndedBy::Failure),
+            1 => Ok(Ender::Party),
+            2 => Ok(Ender::Exchange),
+            3 => Ok(Ender::Failure),
+            4 => Ok(Ender::Caller),
+            5 => Ok(Ender::Called),
+            6 => Ok(Ender::Operator),
+            7 => Ok(Ender::Timer),
+            8 => Ok(Ender::Process),
             _ => Err(Malformed),
         }
     }

@@ -23,7 +23,8 @@ use sx_types::Codec;
 /// - `start`, `ring`, `answer`, `end`: times;
 /// - `talk_s`: seconds between answer and end, with milliseconds; 0.000 when there was no answer;
 /// - `cause`: the Q.850 value; `cause_text`: its words; `status`: the protocol's own status, 0 for none;
-/// - `ended_by`: `peer`, `exchange` or `failure`;
+/// - `ended_by`: `caller`, `called`, `exchange`, `operator`, `timer`, `failure` (a party could not be reached, or not any
+///   more) or `process` (the call was lost with it); `peer` in records of earlier versions, for one of the parties;
 /// - `attempts`: how many targets were tried; `codec`: the audio codec by its registered name.
 pub const CDR_COLUMNS: [&str; 17] = [
     "call",

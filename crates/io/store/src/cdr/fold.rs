@@ -16,8 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr};
-use sx_leg::EndedBy;
+use sx_call::{Attempt, CallRecord, Cdr, Ender};
 use sx_types::{CallId, Cause};
 
 /// What one transaction takes in at most.
@@ -53,7 +52,7 @@ pub(super) struct Fold {
     /// What of this segment is no record.
     unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
-    /// The time of the last record.
+    /// The time of the last record, be it only a sign of life.
     pub(super) last_at: u64,
 }
 
@@ -81,6 +80,8 @@ enum Change {
     Begun(CallId, Box<[u8]>),
     Answered(CallId, Box<[u8]>),
     Ended(CallId),
+    /// Nothing; but the process was alive.
+    Nothing,
 }
 
 impl Fold {
@@ -203,6 +204,7 @@ impl Fold {
             Change::Ended(call) => {
                 self.open.remove(&call);
             }
+            Change::Nothing => {}
         }
     }
 
@@ -278,6 +280,7 @@ fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>)
     let change = match head.kind {
         Kind::Begun => Change::Begun(head.call, record.into()),
         Kind::Answered => Change::Answered(head.call, record.into()),
+        Kind::Alive => decode(record).map(|_| Change::Nothing)?,
         Kind::Ended => {
             if let CallRecord::Ended(cdr) = decode(record)? {
                 insert(&cdr).map_err(TakeError::Database)?;
@@ -293,7 +296,7 @@ fn cut_off_cdr(open: &OpenCall, end: u64) -> Result<Cdr, Malformed> {
     let CallRecord::Begun(mut cdr) = decode(&open.begun)? else { return Err(Malformed) };
     cdr.end = end.max(cdr.start);
     cdr.cause = Cause::TEMPORARY_FAILURE;
-    cdr.ended_by = EndedBy::Failure;
+    cdr.ended_by = Ender::Process;
     if let Some(CallRecord::Answered { at, by, .. }) = open.answered.as_deref().map(decode).transpose()? {
         cdr.answer = Some(at);
         cdr.end = cdr.end.max(at);

@@ -122,7 +122,8 @@ pub struct CdrStore {
 
 impl CdrStore {
     /// Opens the store and takes in what earlier runs have left. A call that was begun and never ended gets a
-    /// record with cause 41 that ends, by failure, with the last thing its process wrote down.
+    /// record with cause 41 that says it was lost with its process, and ends with the last thing that one wrote down, be it
+    /// that it was alive.
     ///
     /// # Errors
     /// When the folder or the database refuses.

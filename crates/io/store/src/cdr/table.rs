@@ -4,8 +4,8 @@ use super::encoding::{STATS, stats_from, stats_numbers};
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row, Statement, ToSql};
 use std::sync::{Arc, LazyLock};
-use sx_call::{Attempt, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
@@ -139,12 +139,8 @@ pub(super) fn read(row: &Row) -> rusqlite::Result<Cdr> {
         "exchange" => Source::Exchange,
         _ => return Err(unknown(2)),
     };
-    let ended_by = match row.get_ref(16)?.as_str()? {
-        "peer" => EndedBy::Peer,
-        "exchange" => EndedBy::Exchange,
-        "failure" => EndedBy::Failure,
-        _ => return Err(unknown(16)),
-    };
+    let word = row.get_ref(16)?.as_str()?;
+    let ended_by = ENDERS.into_iter().find(|ender| ended_by_name(*ender) == word).ok_or_else(|| unknown(16))?;
     let codec = match row.get_ref(17)?.as_str_or_null()? {
         Some(name) => Some(Codec::from_name(name).ok_or_else(|| unknown(17))?),
         None => None,
@@ -194,13 +190,30 @@ pub(super) fn call_key(call: CallId) -> [u8; 16] {
 }
 
 /// The word for who ended a call.
-pub(super) fn ended_by_name(ended_by: EndedBy) -> &'static str {
+pub(super) fn ended_by_name(ended_by: Ender) -> &'static str {
     match ended_by {
-        EndedBy::Peer => "peer",
-        EndedBy::Exchange => "exchange",
-        EndedBy::Failure => "failure",
+        Ender::Caller => "caller",
+        Ender::Called => "called",
+        Ender::Party => "peer",
+        Ender::Exchange => "exchange",
+        Ender::Operator => "operator",
+        Ender::Timer => "timer",
+        Ender::Failure => "failure",
+        Ender::Process => "process",
     }
 }
+
+/// Everybody who ends calls.
+pub(super) const ENDERS: [Ender; 8] = [
+    Ender::Caller,
+    Ender::Called,
+    Ender::Party,
+    Ender::Exchange,
+    Ender::Operator,
+    Ender::Timer,
+    Ender::Failure,
+    Ender::Process,
+];
 
 /// The word for where a call came from.
 pub(super) fn source_name(source: &Source) -> &'static str {

@@ -1,14 +1,16 @@
 //! Records of calls, and crashes at every moment.
 
-use super::encoding::{decode, encode};
+mod signs_of_life;
+
+use super::encoding::{decode, encode, peek};
 use super::*;
 use crate::SyncPolicy;
 use crate::journal::list;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
-use sx_call::{Attempt, Cdr};
-use sx_leg::{Address, EndedBy, Source};
+use sx_call::{Attempt, Cdr, Ender};
+use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 use tempfile::{TempDir, tempdir};
@@ -42,7 +44,7 @@ pub(super) fn begun(number: u64) -> Box<Cdr> {
         end: start,
         cause: Cause::NORMAL,
         status: 0,
-        ended_by: EndedBy::Exchange,
+        ended_by: Ender::Exchange,
         attempts: Vec::new(),
         codec: None,
         caller_media: None,
@@ -55,7 +57,7 @@ pub(super) fn ended(number: u64) -> Box<Cdr> {
     let mut cdr = begun(number);
     let start = cdr.start;
     (cdr.ring, cdr.answer, cdr.end) = (Some(start + SECOND), Some(start + 5 * SECOND), start + 60 * SECOND);
-    (cdr.status, cdr.ended_by, cdr.codec) = (200, EndedBy::Peer, Some(Codec::Pcma));
+    (cdr.status, cdr.ended_by, cdr.codec) = (200, Ender::Called, Some(Codec::Pcma));
     let stats =
         PortStats { packets_received: 2750, bytes_received: 473_000, last_payload_type: 8, ..Default::default() };
     (cdr.caller_media, cdr.called_media) = (Some(stats), Some(PortStats { jitter_us: 1300, ..stats }));
@@ -186,7 +188,7 @@ fn check_recovered(path: &Path, count: u64) {
         if number + live < count {
             assert_eq!(*cdr, *ended(number));
         } else {
-            let expected = Cdr { end, cause: Cause(41), ended_by: EndedBy::Failure, ..*begun(number) };
+            let expected = Cdr { end, cause: Cause(41), ended_by: Ender::Process, ..*begun(number) };
             assert_eq!(*cdr, expected);
         }
     }
@@ -236,7 +238,7 @@ fn a_call_that_was_answered_is_cut_off_as_answered() {
     let last = ended(99).end;
     assert_eq!(
         (cdr.answer, cdr.end, cdr.cause, cdr.ended_by),
-        (Some(NOON + 5 * SECOND), last, Cause(41), EndedBy::Failure)
+        (Some(NOON + 5 * SECOND), last, Cause(41), Ender::Process)
     );
     let attempt = &cdr.attempts[0];
     assert_eq!((&*attempt.target, attempt.answer, attempt.end), ("trunk:second", cdr.answer, last));
@@ -484,7 +486,7 @@ prop_compose! {
         (call, trace, cause, status) in any::<(u128, u128, u8, u16)>(),
         (source, caller, dialled) in (source(), address(), address()),
         (start, ring, answer, end) in times(),
-        ended_by in proptest::sample::select(vec![EndedBy::Peer, EndedBy::Exchange, EndedBy::Failure]),
+        ended_by in proptest::sample::select(table::ENDERS.to_vec()),
         attempts in proptest::collection::vec(attempt(), 0..4),
         codec in proptest::option::of(proptest::sample::select(vec![Codec::Pcmu, Codec::Opus, Codec::TelephoneEvent])),
         (caller_media, called_media) in (stats(), stats()),
@@ -500,7 +502,7 @@ proptest! {
     fn any_record_survives_its_encoding(cdr in cdr(), at in any::<u64>(), by in "\\PC{0,20}") {
         let call = cdr.call;
         let cdr = Box::new(cdr);
-        for record in [CallRecord::Begun(cdr.clone()), CallRecord::Answered { call, at, by: by.into() }, CallRecord::Ended(cdr)] {
+        for record in [CallRecord::Begun(cdr.clone()), CallRecord::Answered { call, at, by: by.into() }, CallRecord::Ended(cdr), CallRecord::Alive { at }] {
             let mut bytes = Vec::new();
             encode(&record, &mut bytes);
             prop_assert_eq!(decode(&bytes), Ok(record));
@@ -516,7 +518,15 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&bytes);
-        let _ = decode(&[&[1, 3][..], &bytes].concat());
+        for kind in [1, 2, 3, 4] {
+            let bytes = [&[1, kind][..], &bytes].concat();
+            if let Ok(record) = decode(&bytes) {
+                let mut again = Vec::new();
+                encode(&record, &mut again);
+                prop_assert_eq!(decode(&again), Ok(record));
+                prop_assert_eq!(peek(&again).map(|head| head.call), peek(&bytes).map(|head| head.call));
+            }
+        }
     }
 
     #[test]
