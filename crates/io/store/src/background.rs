@@ -1,4 +1,4 @@
-//! A thread that takes a turn now and then, until its owner goes.
+//! A thread that takes a turn now and then, until its owner goes, and steps back for those that serve calls.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -31,6 +31,10 @@ impl Background {
         let signal = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&signal);
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            // On Linux this is the priority of the thread, not of the process. Without it the turns are still right.
+            if let Err(error) = rustix::process::nice(STEP_BACK) {
+                tracing::debug!(%error, "a background thread keeps the priority of the others");
+            }
             while wait(&shared, interval) {
                 turn(Turn::Next);
             }
@@ -39,6 +43,9 @@ impl Background {
         Ok(Self { signal, thread: Some(thread) })
     }
 }
+
+/// A ninth of the processor where all of it is wanted.
+const STEP_BACK: i32 = 10;
 
 impl Drop for Background {
     fn drop(&mut self) {
@@ -59,4 +66,23 @@ fn wait((signal, condition): &(Mutex<bool>, Condvar), interval: Duration) -> boo
     let (stop, _) =
         condition.wait_timeout_while(guard, interval, |stop| !*stop).unwrap_or_else(PoisonError::into_inner);
     !*stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn turns_step_back_for_other_threads() {
+        let (tell, told) = channel();
+        let priority = || rustix::process::getpriority_process(None).expect("it is readable");
+        let before = priority();
+        let background = Background::spawn("turns", Duration::ZERO, move |_| {
+            let _ = tell.send(priority());
+        });
+        assert_eq!(told.recv().expect("a turn"), (before + STEP_BACK).min(19));
+        drop(background);
+        assert_eq!(priority(), before, "only the thread, not the process");
+    }
 }
