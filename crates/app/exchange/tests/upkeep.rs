@@ -261,6 +261,17 @@ fn every_worker_learns_that_a_trunk_does_not_answer() {
     assert_eq!(called(&mut bench), ["south"]);
     bench.pass_s(60);
     assert_eq!(called(&mut bench), ["east"]);
+    let told = [("east".to_owned(), false), ("east".to_owned(), true)];
+    assert_eq!(bench.health, told, "the operator is told once, not by each worker");
+}
+
+#[test]
+fn a_trunk_that_is_no_longer_probed_is_told_to_have_recovered_once() {
+    let mut bench = Bench::with_workers(PROBED, 3);
+    bench.peer("east", "192.0.2.20:5060", Manner::Dead);
+    bench.pass_s(50);
+    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    assert_eq!(bench.health, [("east".to_owned(), false), ("east".to_owned(), true)]);
 }
 
 /// The configuration with its first trunk put last.
