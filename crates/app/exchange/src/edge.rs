@@ -144,7 +144,7 @@ impl Worker {
             let name = from.map(|from| from.user().into_owned()).unwrap_or_default();
             return Some((Source::User(Address::new(&name, &self.domain_of(request))), users));
         }
-        match self.authenticate(now, request, HeaderName::ProxyAuthorization) {
+        match self.authenticate(now, flow, request, HeaderName::ProxyAuthorization) {
             Verdict::User(address) => {
                 let (name, domain) = address.split_once('@').unwrap_or((&address, ""));
                 return Some((Source::User(Address::new(name, domain)), users));

@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
+use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, NameAddr};
@@ -14,11 +15,12 @@ impl Worker {
             self.refuse(flow, request, 404, Refusal::UnknownUser, "not a domain of this registrar");
             return;
         };
-        match self.authenticate(now, request, HeaderName::Authorization) {
+        match self.authenticate(now, flow, request, HeaderName::Authorization) {
             Verdict::User(user) if user == aor => {}
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             // Nobody registers for another.
-            Verdict::User(_) => {
+            Verdict::User(user) => {
+                self.tell_refused(now, flow, request, &user, WhyRefused::OtherUser);
                 self.refuse(flow, request, 403, Refusal::Forbidden, "a user may register for itself only");
                 return;
             }

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 use sx_codec::hears;
-use sx_config::{Log, LogFormat, LogLevel};
+use sx_config::{LogFormat, LogLevel};
 use sx_phone::{AnswerMode, AudioSource, Phone, PhoneConfig, PhoneEvent, Server};
 use sx_types::Transport;
 
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the demonstration. The exit code is 1 when any check fails.
 pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
-    start_logging(&Log { level: LogLevel::Warn, format: LogFormat::Text });
+    start_logging(LogLevel::Warn, LogFormat::Text);
     end_with_any_thread();
     let setup = Setup::prepare(options.data.as_deref(), options.once)?;
     let begun = SystemTime::now();

@@ -34,7 +34,7 @@ use tracing::{error, info, warn};
 
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
-    start_logging(&config.log);
+    start_logging(config.log.level, config.log.format);
     end_with_any_thread();
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
