@@ -160,7 +160,7 @@ impl Watch {
                 let mut family =
                     out.counter(&format!("strowger_net_{name}"), "", "Of the signalling sockets, by kind.");
                 for (place, row) in first.iter().enumerate().take(end).skip(at) {
-                    family.sample(&[("kind", row.1)], total(place));
+                    family.sample(&[("kind", kind(row.1))], total(place));
                 }
             }
             at = end;
@@ -207,6 +207,11 @@ impl Status for Watch {
         self.write_media(out);
         self.write_store(out);
     }
+}
+
+/// A label without a value is none at all. What the sockets count without a kind, the system has refused.
+fn kind(label: &str) -> &str {
+    if label.is_empty() { "system" } else { label }
 }
 
 /// What the packet threads have counted.
