@@ -6,6 +6,7 @@ use crate::directory::Directory;
 use crate::interface::{Input, Output, PeerMessage};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
+use crate::register::registrar_config;
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
@@ -89,7 +90,7 @@ impl Worker {
         let mut worker = Self {
             legs: SipLegs::new(agent, LegId(incoming)),
             calls: Calls::new(calls, tables.routes.clone(), rng.fork(), now),
-            registrar: Registrar::new(settings.registrar.clone(), rng.u128().to_be_bytes()),
+            registrar: Registrar::new(registrar_config(&settings.registrar, tables), rng.u128().to_be_bytes()),
             nonces,
             refusal_log: RefusalLog::new(settings.refusals),
             trunks: Vec::new(),
@@ -315,6 +316,7 @@ impl Engine for Worker {
             Input::Tables(tables) => {
                 self.calls.handle_input(now, CallInput::Tables(tables.routes.clone()));
                 self.take_trunks(now, &tables);
+                self.registrar.configure(registrar_config(&self.settings.registrar, &tables));
                 self.tables = tables;
             }
             Input::Directory(directory) => self.directory = directory,

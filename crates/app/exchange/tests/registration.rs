@@ -109,6 +109,31 @@ fn a_domain_that_is_not_ours_is_not_found() {
     assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(404));
 }
 
+/// Many a telephone knows its server by the address alone.
+#[test]
+fn a_telephone_that_knows_our_address_only_registers_its_user_in_the_main_domain() {
+    let mut bench = with_alice(USERS_ONLY);
+    for reloaded in [false, true] {
+        if reloaded {
+            bench.reload(&format!("{USERS_ONLY}drain_s = 7\n"));
+        }
+        bench.act("alice", |peer, now| {
+            let mut spec = peer.registration("alice", "alice", PASSWORD, 3_600);
+            spec.uri = "sip:192.0.2.1".into();
+            spec.to_value = "<sip:alice@192.0.2.1>".into();
+            spec.from = spec.to_value.clone();
+            peer.agent.request(now, 1, spec);
+        });
+        assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(200));
+        assert!(matches!(bench.bindings.last(), Some(Change::Put { aor, .. }) if &**aor == "alice@example.org"));
+    }
+    bench.phone("bob", "192.0.2.12:5060", Manner::Silent);
+    let session = bench.dial("bob", "sip:alice@192.0.2.1");
+    assert_eq!(bench.statuses("bob", "INVITE"), [407, 180, 200]);
+    bench.hang_up("bob", session);
+    bench.assert_over(1);
+}
+
 #[test]
 fn a_registration_that_is_taken_back_is_forgotten() {
     let mut bench = with_alice(USERS_ONLY);
