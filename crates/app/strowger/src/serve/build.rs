@@ -402,6 +402,11 @@ fn seed() -> [u8; 32] {
     bytes
 }
 
+/// The address this host reaches others from.
+pub fn outward_ip() -> IpAddr {
+    outward_v4().into()
+}
+
 /// The address this host reaches others from. No packet is sent: connecting a UDP socket only asks the routing table.
 fn outward_v4() -> Ipv4Addr {
     match facing("192.0.2.1:9") {

@@ -19,7 +19,7 @@ mod tests;
 mod tls;
 mod vitals;
 
-pub use build::Exchange;
+pub use build::{Exchange, outward_ip};
 pub use clock::pause;
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
