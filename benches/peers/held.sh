@@ -34,7 +34,7 @@ sipp -sn uac -i 127.0.0.10 -p 16060 -rsa "$SIP_HOST:$SIP_PORT" 127.0.0.11:16060 
   -d 600000 -nostdin > /dev/null 2>&1 &
 started+=("$!")
 for _ in $(seq 300); do
-  held=$(metric strowger_calls_active)
+  held=$(metric strowger_calls)
   [ "${held%.*}" -ge "$calls" ] && break
   sleep 0.2
 done

@@ -98,7 +98,12 @@ fn hep(section: &Reader<'_>) -> Hep {
 }
 
 fn log(section: &Reader<'_>) -> Log {
-    Log { level: section.choice("level", LogLevel::Info), format: section.choice("format", LogFormat::Text) }
+    Log {
+        level: section.choice("level", LogLevel::Info),
+        format: section.choice("format", LogFormat::Text),
+        refusals_per_minute: section.number("refusals_per_minute"),
+        refusal_sources_max: section.number("refusal_sources_max"),
+    }
 }
 
 fn danger(section: &Reader<'_>) -> Danger {

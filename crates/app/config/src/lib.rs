@@ -7,7 +7,7 @@
 //!
 //! This crate deliberately knows no protocol and none of the parts that are configured: it gives plain values, and the
 //! composition root hands them on. After [`Config::load`] nobody reads configuration text again; a reload loads a whole
-//! new `Config` and asks [`diff`] what changed.
+//! new `Config`, takes over what it can with [`Config::reloaded`], and asks [`diff`] what changed.
 //!
 //! ```
 //! use sx_config::Config;
@@ -27,6 +27,7 @@ mod keys;
 mod meant;
 mod reader;
 mod reference;
+mod reload;
 mod said;
 mod secret;
 mod source;
@@ -82,6 +83,12 @@ impl Config {
         errors.extend(source::refuse_includes(&table));
         errors.extend(source::override_from(&env, &mut table));
         build::build("text", table, &Memory { env }, errors)
+    }
+
+    /// This configuration with everything of `new` that can be taken over while the exchange runs. What [`diff`] then finds
+    /// from here to it is in force at once, and what it finds from it to `new` waits for a restart.
+    pub fn reloaded(&self, new: &Self) -> Self {
+        reload::reloaded(self, new)
     }
 
     /// The effective configuration as TOML that says every key. Secrets are shown as `<secret>`.

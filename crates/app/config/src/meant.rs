@@ -295,6 +295,10 @@ pub struct Log {
     pub level: LogLevel,
     /// How lines look.
     pub format: LogFormat,
+    /// Refused authentications of one source in a minute that are logged, of each worker.
+    pub refusals_per_minute: u32,
+    /// Sources of refused authentications that are told apart in a minute, of each worker.
+    pub refusal_sources_max: usize,
 }
 
 /// How severe a log line is.

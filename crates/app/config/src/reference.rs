@@ -1,6 +1,7 @@
 //! The reference of the configuration, made from the table of keys.
 
 use crate::keys::{Default, KEYS, Key, Kind};
+use crate::reload::RELOADED;
 use std::fmt::Write;
 
 const OPENING: &str = r#"# Configuration
@@ -38,12 +39,25 @@ to = [{ trunk = "carrier" }]
 - **Overrides.** The environment variable `STROWGER_SIP__REALM=example.com` stands above `sip.realm` in the file: the prefix, the path in capitals, two underscores for each dot. Texts, words and paths are taken as they are, everything else is TOML (`STROWGER_EXCHANGE__DOMAINS=["a.example", "b.example"]`). Entries of a list cannot be overridden one by one. A variable that begins with `STROWGER_` and has two underscores and names no key is an error; other variables are ignored.
 - **Secrets** are never written into the file: `{ env = "NAME" }` takes the environment variable, `{ file = "path" }` the content of a file with mode 0600 or stricter, without the end of its last line. An override holds the secret itself. A secret that is missing or empty is an error. Secrets are shown as `<secret>` wherever configuration is printed.
 - `[danger]` holds the settings that give protection away.
-
 "#;
+
+/// The keys that need no restart, in a sentence.
+fn reload(text: &mut String) {
+    let names: Vec<String> = RELOADED.iter().map(|key| format!("`{key}`")).collect();
+    line(
+        text,
+        &format!(
+            "- **Reload.** SIGHUP takes over {}, each with all below it. Every other key waits for a restart, and the log \
+             names it. Nor is the certificate taken from an address that shows one.\n",
+            names.join(", ")
+        ),
+    );
+}
 
 /// The text of `docs/configuration.md`.
 pub(crate) fn reference() -> String {
     let mut text = OPENING.to_owned();
+    reload(&mut text);
     text.push_str("## At the top\n\n");
     for key in KEYS.iter().filter(|key| !key.path.contains('.')) {
         if key.path == "include" {

@@ -116,6 +116,7 @@ mod tests {
     use super::*;
     use crate::error::Problem;
     use crate::keys::{KEYS, Key};
+    use crate::reload::RELOADED;
     use crate::said::{Node, parse};
 
     /// What a printed configuration says at a path without lists.
@@ -176,6 +177,45 @@ mod tests {
             }
             assert!(taken > 0, "{} takes none of its own values", key.path);
         }
+    }
+
+    /// The list of what needs no restart is what is taken over, key by key.
+    #[test]
+    fn a_key_is_taken_over_or_waits_as_the_list_says() {
+        let in_list = |path: &str| {
+            RELOADED
+                .iter()
+                .any(|key| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        };
+        assert!(RELOADED.iter().all(|key| KEYS.iter().any(|known| known.path == *key)));
+        let (mut taken, mut waiting) = (0, 0);
+        for key in KEYS.iter().filter(|key| !key.path.contains('[') && !candidates(key).is_empty()) {
+            let (section, name) = key.path.rsplit_once('.').expect("a section");
+            let before = match (section, key.path) {
+                ("hep", _) => "[hep]\naddress = \"h\"\n",
+                (_, "sip.tls.certificate" | "sip.tls.key") => "[sip.tls]\ncertificate = \"c\"\nkey = \"k\"\n",
+                _ => "",
+            };
+            let running = Config::from_text(before).expect("it is right");
+            for value in candidates(key) {
+                let line = format!("{name} = {value}\n");
+                let text = match before.lines().find(|line| line.starts_with(&format!("{name} = "))) {
+                    Some(said) => before.replace(&format!("{said}\n"), &line),
+                    None if before.is_empty() => format!("[{section}]\n{line}"),
+                    None => format!("{before}{line}"),
+                };
+                let Ok(new) = Config::from_text(&text) else { continue };
+                if diff(&running, &new).is_empty() {
+                    continue;
+                }
+                let mixed = running.reloaded(&new);
+                let (at_once, later) = (diff(&running, &mixed), diff(&mixed, &new));
+                assert_ne!(at_once.is_empty(), later.is_empty(), "{text}: {at_once:?} {later:?}");
+                assert_eq!(later.is_empty(), in_list(key.path), "{}", key.path);
+                if later.is_empty() { taken += 1 } else { waiting += 1 }
+            }
+        }
+        assert!(taken > 10 && waiting > 50, "{taken} taken, {waiting} waiting");
     }
 
     #[test]

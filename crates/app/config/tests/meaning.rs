@@ -165,3 +165,28 @@ fn the_reference_is_up_to_date() {
         "docs/configuration.md is old; run `cargo run -p sx-config --example reference > docs/configuration.md`"
     );
 }
+
+#[test]
+fn a_reload_takes_over_what_it_can_and_keeps_the_rest() {
+    let check = |from: &str, to: &str, at_once: &[&str], later: &[&str]| {
+        let (running, new) = (full(), with_text_of(from, to));
+        let mixed = running.reloaded(&new);
+        assert_eq!((diff(&running, &mixed), diff(&mixed, &new)), (lines(at_once), lines(later)), "{from} -> {to}");
+    };
+    check("calls_max = 7", "calls_max = 8", &["trunk[carrier].calls_max: 7 -> 8"], &[]);
+    check("realm = \"phones\"", "", &["sip.realm: \"phones\" -> \"example.com\""], &[]);
+    check("t1_ms = 250", "t1_ms = 300", &[], &["sip.t1_ms: 250 -> 300"]);
+    check("level = \"debug\"", "level = \"info\"", &[], &["log.level: \"debug\" -> \"info\""]);
+    let listen = full().sip.listen.clone();
+    let mut elsewhere = full();
+    elsewhere.sip.listen[0].address.set_port(5_999);
+    elsewhere.exchange.drain = Duration::from_secs(7);
+    let mixed = full().reloaded(&elsewhere);
+    assert_eq!((mixed.sip.listen.clone(), mixed.exchange.drain), (listen, Duration::from_secs(7)));
+    let waits = diff(&mixed, &elsewhere);
+    assert!(waits.len() == 1 && waits[0].starts_with("sip.listen: "), "{waits:?}");
+}
+
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}

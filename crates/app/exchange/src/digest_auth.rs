@@ -2,6 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::directory::User;
+use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_engine::Time;
 use sx_sip::digest::{DigestParams, Ha1, NonceVerdict, challenge};
@@ -25,10 +26,11 @@ pub(crate) enum Verdict {
 }
 
 impl Worker {
-    /// Judges the credentials of a request.
+    /// Judges the credentials of a request. Of those that are refused the operator is told.
     pub(crate) fn authenticate<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
+        flow: Flow,
         request: &Message<B>,
         header: HeaderName,
     ) -> Verdict {
@@ -46,6 +48,7 @@ impl Worker {
         //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
         // Without qop a nonce could be used for ever: it must be there.
         let Some(nc) = u32::from_str_radix(given.nc, 16).ok().filter(|_| given.qop.eq_ignore_ascii_case("auth")) else {
+            self.tell_refused(now, flow, request, given.username, WhyRefused::Unprotected);
             return Verdict::Wrong;
         };
         let address = match given.username.split_once('@') {
@@ -59,12 +62,23 @@ impl Worker {
         let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
         // Credentials that were computed for another request URI let nobody call where its owner did not.
         let is_for = given.is_for(request.request_uri()) || self.names_us(given.uri);
-        if !ha1.verifies(&given, request.method_text()) || user.is_none() || !is_for {
+        let verifies = ha1.verifies(&given, request.method_text());
+        let why = match user {
+            None => Some(WhyRefused::UnknownUser),
+            Some(_) if !verifies => Some(WhyRefused::WrongPassword),
+            Some(_) if !is_for => Some(WhyRefused::OtherRequest),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            self.tell_refused(now, flow, request, given.username, why);
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now) {
             NonceVerdict::Fresh => Verdict::User(address.into()),
-            NonceVerdict::Replayed => Verdict::Replayed,
+            NonceVerdict::Replayed => {
+                self.tell_refused(now, flow, request, given.username, WhyRefused::UsedBefore);
+                Verdict::Replayed
+            }
             NonceVerdict::Stale | NonceVerdict::Forged => Verdict::Challenge { stale: true },
         }
     }

@@ -24,6 +24,7 @@ impl Worker {
         match method {
             Method::Register => self.register(now, flow, request),
             Method::Invite => self.invite(now, flow, request),
+            Method::Options | Method::Message if self.refuses_extension(flow, request) => {}
             Method::Options => self.options(flow, request),
             Method::Message => self.relay_message(now, flow, request),
             Method::Ack | Method::Cancel => {}
@@ -91,6 +92,27 @@ impl Worker {
         true
     }
 
+    /// Refuses what requires an extension that is not done here. An INVITE's are looked at by the agent, a REGISTER's by
+    /// the registrar.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+    fn refuses_extension<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) -> bool {
+        let known = |token: &[u8]| {
+            let named = |list: &str| list.split(", ").any(|name| token.eq_ignore_ascii_case(name.as_bytes()));
+            named(sx_sip::agent::SUPPORTED) || named(SUPPORTED_OUTSIDE_CALLS)
+        };
+        let unknown: Vec<&[u8]> = request.elements(HeaderName::Require).filter(|token| !known(token)).collect();
+        if unknown.is_empty() {
+            return false;
+        }
+        let unknown = unknown.join(&b", "[..]);
+        let headers = move |writer: &mut Writer| {
+            writer.header_bytes(HeaderName::Unsupported, &unknown);
+        };
+        self.counts.refuse(Refusal::BadExtension);
+        self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
+        true
+    }
+
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((source, rules)) = self.identify(now, flow, invite) else { return };
         let mut accepted = match self.legs.incoming(now, flow, invite, source, &rules) {
@@ -144,7 +166,7 @@ impl Worker {
             let name = from.map(|from| from.user().into_owned()).unwrap_or_default();
             return Some((Source::User(Address::new(&name, &self.domain_of(request))), users));
         }
-        match self.authenticate(now, request, HeaderName::ProxyAuthorization) {
+        match self.authenticate(now, flow, request, HeaderName::ProxyAuthorization) {
             Verdict::User(address) => {
                 let (name, domain) = address.split_once('@').unwrap_or((&address, ""));
                 return Some((Source::User(Address::new(name, domain)), users));
@@ -174,13 +196,17 @@ impl Worker {
         let headers = |writer: &mut Writer| {
             writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
             writer.header(HeaderName::Accept, format_args!("application/sdp"));
-            writer.header(HeaderName::Supported, format_args!("{}, path, outbound, gruu", sx_sip::agent::SUPPORTED));
+            writer
+                .header(HeaderName::Supported, format_args!("{}, {SUPPORTED_OUTSIDE_CALLS}", sx_sip::agent::SUPPORTED));
         };
         // A drain tells those who probe us to send their calls elsewhere.
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }
+
+/// The extensions that concern registrations, beside those of calls.
+const SUPPORTED_OUTSIDE_CALLS: &str = "path, outbound, gruu";
 
 /// What an INVITE that the agent has answered itself is counted as.
 fn refusal_of(error: AcceptError) -> Refusal {

@@ -2,9 +2,10 @@
 
 use crate::dialing::Question;
 use crate::directory::Directory;
+use crate::refused::RefusedAuthentication;
 use crate::tables::Tables;
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use sx_call::{CallRecord, Command, Found, Note, QueryId};
 use sx_leg::Address;
@@ -155,5 +156,14 @@ pub enum Output {
         trunk: Arc<str>,
         /// With this status.
         status: u16,
+    },
+    /// Log that a request was refused for its credentials.
+    AuthenticationRefused(Box<RefusedAuthentication>),
+    /// Log how many more there were of a source in the last minute than were told one by one.
+    RefusalsSuppressed {
+        /// Its address, of IPv6 the network's with 64 bits; `None`: all for which there was no room.
+        source: Option<IpAddr>,
+        /// How many.
+        suppressed: u64,
     },
 }

@@ -17,6 +17,7 @@
 //! | `peers.rs` | several workers as one: where a message belongs, what they tell each other |
 //! | `edge.rs` | who is asking: trunk, user, nobody |
 //! | `digest_auth.rs` | challenges and their answers |
+//! | `refused.rs` | who was refused for its credentials, told within bounds |
 //! | `register.rs` | REGISTER |
 //! | `dialing.rs` | from a call's target to addresses and header rules |
 //! | `trunks.rs` | probes of trunks, and registration with providers |
@@ -32,6 +33,7 @@ mod directory;
 mod edge;
 mod interface;
 mod peers;
+mod refused;
 mod register;
 mod requests;
 mod snapshot;
@@ -44,6 +46,7 @@ pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage, Unresolved};
 pub use peers::keeper_of;
+pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
 pub use worker::{Worker, WorkerSettings};

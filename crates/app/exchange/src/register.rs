@@ -2,11 +2,25 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
+use crate::refused::WhyRefused;
+use crate::tables::Tables;
 use crate::worker::Worker;
+use std::net::IpAddr;
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, NameAddr};
+use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
+
+/// What the registrar is told. A telephone that is set up with an address of ours instead of a domain is its user's too.
+pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> RegistrarConfig {
+    let host = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => v4.to_string().into(),
+        IpAddr::V6(v6) => format!("[{v6}]").into(),
+    };
+    let addresses = tables.addresses.iter().map(host);
+    RegistrarConfig { domains: settings.domains.iter().cloned().chain(addresses).collect(), ..settings.clone() }
+}
 
 impl Worker {
     pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
@@ -14,11 +28,12 @@ impl Worker {
             self.refuse(flow, request, 404, Refusal::UnknownUser, "not a domain of this registrar");
             return;
         };
-        match self.authenticate(now, request, HeaderName::Authorization) {
+        match self.authenticate(now, flow, request, HeaderName::Authorization) {
             Verdict::User(user) if user == aor => {}
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             // Nobody registers for another.
-            Verdict::User(_) => {
+            Verdict::User(user) => {
+                self.tell_refused(now, flow, request, &user, WhyRefused::OtherUser);
                 self.refuse(flow, request, 403, Refusal::Forbidden, "a user may register for itself only");
                 return;
             }

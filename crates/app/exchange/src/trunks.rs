@@ -163,7 +163,10 @@ impl Worker {
             trunk.healthy = healthy;
         }
         self.calls.handle_input(now, CallInput::TrunkHealth { trunk: name, healthy });
-        self.outputs.push_back(Output::TrunkHealth { trunk: name.clone(), healthy });
+        // The first worker speaks for all: the others have it from there, and the operator is told once.
+        if self.settings.worker == 0 {
+            self.outputs.push_back(Output::TrunkHealth { trunk: name.clone(), healthy });
+        }
         self.count_trunks();
     }
 

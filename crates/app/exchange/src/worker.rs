@@ -5,6 +5,8 @@ use crate::dialing::Lookup;
 use crate::directory::Directory;
 use crate::interface::{Input, Output, PeerMessage};
 use crate::peers::Arrival;
+use crate::refused::{RefusalLimits, RefusalLog};
+use crate::register::registrar_config;
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
@@ -42,6 +44,8 @@ pub struct WorkerSettings {
     pub transactions_max: usize,
     /// The longest request sent over UDP.
     pub udp_request_bytes_max: usize,
+    /// How many refused authentications are told.
+    pub refusals: RefusalLimits,
 }
 
 /// One worker of the exchange.
@@ -54,6 +58,7 @@ pub struct Worker {
     pub(crate) calls: Calls,
     pub(crate) registrar: Registrar,
     pub(crate) nonces: Nonces,
+    pub(crate) refusal_log: RefusalLog,
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
@@ -85,8 +90,9 @@ impl Worker {
         let mut worker = Self {
             legs: SipLegs::new(agent, LegId(incoming)),
             calls: Calls::new(calls, tables.routes.clone(), rng.fork(), now),
-            registrar: Registrar::new(settings.registrar.clone(), rng.u128().to_be_bytes()),
+            registrar: Registrar::new(registrar_config(&settings.registrar, tables), rng.u128().to_be_bytes()),
             nonces,
+            refusal_log: RefusalLog::new(settings.refusals),
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
@@ -310,6 +316,7 @@ impl Engine for Worker {
             Input::Tables(tables) => {
                 self.calls.handle_input(now, CallInput::Tables(tables.routes.clone()));
                 self.take_trunks(now, &tables);
+                self.registrar.configure(registrar_config(&self.settings.registrar, &tables));
                 self.tables = tables;
             }
             Input::Directory(directory) => self.directory = directory,
@@ -332,6 +339,7 @@ impl Engine for Worker {
         self.calls.handle_timeout(now);
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
+        self.refusals_due(now);
         self.settle(now);
     }
 
@@ -344,7 +352,7 @@ impl Engine for Worker {
 
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
-        let all = [agent, self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter().flatten().min()
+        let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
+        all.into_iter().chain([agent, self.refusal_log.timeout()]).flatten().min()
     }
 }

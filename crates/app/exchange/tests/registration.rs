@@ -6,6 +6,7 @@ use driver::{Bench, Manner, PASSWORD, USERS_ONLY, text, value};
 use sx_exchange::Input;
 use sx_sip::message::{HeaderName, Message, Method};
 use sx_sip::registrar::Change;
+use sx_types::Transport;
 
 fn with_alice(config: &str) -> Bench {
     let mut bench = Bench::new(config);
@@ -108,6 +109,31 @@ fn a_domain_that_is_not_ours_is_not_found() {
     assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(404));
 }
 
+/// Many a telephone knows its server by the address alone.
+#[test]
+fn a_telephone_that_knows_our_address_only_registers_its_user_in_the_main_domain() {
+    let mut bench = with_alice(USERS_ONLY);
+    for reloaded in [false, true] {
+        if reloaded {
+            bench.reload(&format!("{USERS_ONLY}drain_s = 7\n"));
+        }
+        bench.act("alice", |peer, now| {
+            let mut spec = peer.registration("alice", "alice", PASSWORD, 3_600);
+            spec.uri = "sip:192.0.2.1".into();
+            spec.to_value = "<sip:alice@192.0.2.1>".into();
+            spec.from = spec.to_value.clone();
+            peer.agent.request(now, 1, spec);
+        });
+        assert_eq!(bench.who("alice").replies.pop().map(|reply| reply.0), Some(200));
+        assert!(matches!(bench.bindings.last(), Some(Change::Put { aor, .. }) if &**aor == "alice@example.org"));
+    }
+    bench.phone("bob", "192.0.2.12:5060", Manner::Silent);
+    let session = bench.dial("bob", "sip:alice@192.0.2.1");
+    assert_eq!(bench.statuses("bob", "INVITE"), [407, 180, 200]);
+    bench.hang_up("bob", session);
+    bench.assert_over(1);
+}
+
 #[test]
 fn a_registration_that_is_taken_back_is_forgotten() {
     let mut bench = with_alice(USERS_ONLY);
@@ -137,4 +163,69 @@ fn a_binding_outlives_a_restart() {
     assert_eq!(bench.statuses("bob", "INVITE"), [407, 180, 200]);
     bench.hang_up("bob", session);
     bench.assert_over(1);
+}
+
+/// What was told of refused authentications: who, how, why.
+fn told(bench: &Bench) -> Vec<(&str, &str, &str, String)> {
+    let of = |refused: &sx_exchange::RefusedAuthentication| refused.why.to_string();
+    bench.refused.iter().map(|r| (&*r.user, &*r.method, &*r.sip_call_id, of(r))).collect()
+}
+
+#[test]
+fn a_refused_authentication_is_told_with_its_source_and_reason() {
+    let mut bench = with_alice(USERS_ONLY);
+    assert_eq!(bench.register("alice", "alice", "guessed"), 403);
+    assert_eq!(bench.register("alice", "mallory", PASSWORD), 403);
+    bench.act("alice", |peer, now| {
+        let spec = peer.registration("bob", "alice", PASSWORD, 3_600);
+        peer.agent.request(now, 1, spec);
+    });
+    let id = "registration-of-alice";
+    assert_eq!(
+        told(&bench),
+        [
+            ("alice", "REGISTER", id, "wrong password".to_owned()),
+            ("mallory", "REGISTER", id, "unknown user".to_owned()),
+            ("alice@example.org", "REGISTER", id, "registers another user".to_owned()),
+        ]
+    );
+    assert!(
+        bench.refused.iter().all(|r| (r.source, r.transport) == (driver::address("192.0.2.11:5060"), Transport::Udp))
+    );
+}
+
+#[test]
+fn credentials_that_come_again_are_told() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", PASSWORD);
+    assert_eq!(told(&bench), [], "a challenge is no refusal");
+    let replayed = again(&last_register(&mut bench, "alice"), 1);
+    bench.send_raw("alice", &replayed);
+    assert_eq!(told(&bench), [("alice", "REGISTER", "registration-of-alice", "used before".to_owned())]);
+}
+
+#[test]
+fn a_call_with_a_wrong_password_is_told() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.who("alice").credentials = Some(driver::credentials("alice", "guessed"));
+    bench.dial("alice", "sip:bob@example.org");
+    let [(user, method, _, why)] = &told(&bench)[..] else { panic!("{:?}", bench.refused) };
+    assert_eq!((*user, *method, &**why), ("alice", "INVITE", "wrong password"));
+}
+
+#[test]
+fn of_a_flood_of_wrong_passwords_some_are_told_and_the_rest_is_summed_up() {
+    let mut bench = with_alice(USERS_ONLY);
+    bench.register("alice", "alice", "guessed");
+    let guess = last_register(&mut bench, "alice");
+    for number in 0..1_000 {
+        bench.send_raw("alice", &again(&guess, number));
+    }
+    assert_eq!((bench.refused.len(), bench.suppressed.len()), (5, 0));
+    bench.pass_s(61);
+    assert_eq!(bench.suppressed, [(Some(driver::address("192.0.2.11:5060").ip()), 996)]);
+    bench.pass_s(600);
+    assert_eq!(bench.suppressed.len(), 1, "quiet minutes have no sum");
+    bench.send_raw("alice", &again(&guess, 1_001));
+    assert_eq!(bench.refused.len(), 6, "another minute, another share");
 }

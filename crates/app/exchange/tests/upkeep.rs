@@ -79,6 +79,18 @@ fn a_trunk_that_says_nothing_is_passed_over_until_it_recovers() {
 }
 
 #[test]
+fn when_no_trunk_answers_its_probes_the_caller_is_told_502() {
+    let mut bench = Bench::new(&PROBED.replace("options_interval_s = 0", "options_interval_s = 60"));
+    for (name, own) in [("west", "192.0.2.10:5060"), ("east", "192.0.2.20:5060"), ("south", "192.0.2.30:5060")] {
+        bench.peer(name, own, if name == "west" { Manner::Silent } else { Manner::Dead });
+    }
+    bench.pass_s(40);
+    bench.dial("west", "sip:0123@192.0.2.1");
+    assert_eq!(bench.statuses("west", "INVITE"), [502]);
+    bench.assert_over(1);
+}
+
+#[test]
 fn any_other_answer_to_a_probe_shows_that_the_trunk_lives() {
     let mut bench = probed();
     for status in [404, 405, 481, 500] {
@@ -261,6 +273,17 @@ fn every_worker_learns_that_a_trunk_does_not_answer() {
     assert_eq!(called(&mut bench), ["south"]);
     bench.pass_s(60);
     assert_eq!(called(&mut bench), ["east"]);
+    let told = [("east".to_owned(), false), ("east".to_owned(), true)];
+    assert_eq!(bench.health, told, "the operator is told once, not by each worker");
+}
+
+#[test]
+fn a_trunk_that_is_no_longer_probed_is_told_to_have_recovered_once() {
+    let mut bench = Bench::with_workers(PROBED, 3);
+    bench.peer("east", "192.0.2.20:5060", Manner::Dead);
+    bench.pass_s(50);
+    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    assert_eq!(bench.health, [("east".to_owned(), false), ("east".to_owned(), true)]);
 }
 
 /// The configuration with its first trunk put last.

@@ -158,6 +158,14 @@ fn what_cannot_be_served_is_refused_with_its_status() {
         (in_dialog, 481, "To", "tag=x"),
         (request("OPTIONS", bob, 70, "", ""), 200, "Allow", "INVITE"),
         (request("OPTIONS", bob, 0, "", ""), 483, "Warning", "Max-Forwards"),
+        (
+            request("OPTIONS", bob, 70, "Require: TIMER, bar, path\r\nRequire: foo\r\n", ""),
+            420,
+            "Unsupported",
+            "bar, foo",
+        ),
+        (request("OPTIONS", bob, 69, "Require: 100rel, outbound\r\n", ""), 200, "Allow", "INVITE"),
+        (request("MESSAGE", bob, 70, "Require: bar\r\n", ""), 420, "Unsupported", "bar"),
     ] {
         let answers = bench.send_raw("alice", &text);
         let statuses: Vec<u16> = answers.iter().filter_map(Message::status).collect();

@@ -92,6 +92,24 @@ fn calls_are_listed_the_latest_first() {
 }
 
 #[test]
+fn a_long_address_is_cut_in_a_list_and_whole_elsewhere() {
+    let bed = Bed::new();
+    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut writer = store.writer("worker-0").expect("a writer");
+    let long = "0".repeat(500);
+    writer.append(&CallRecord::Ended(Box::new(cdr(0, &long)))).expect("room");
+    writer.commit().expect("a commit");
+    drop(writer);
+    store.fold().expect("folded");
+    let out = bed.ok(&["cdr", "list"]);
+    assert!(out.lines().all(|line| line.chars().count() < 170), "{out}");
+    assert!(out.contains(&format!("  {}…  bob@example.org", "0".repeat(31))), "{out}");
+    assert!(bed.ok(&["cdr", "show", &cdr(0, "").call.to_string()]).contains(&long));
+    assert!(bed.ok(&["cdr", "list", "--json"]).contains(&long));
+}
+
+#[test]
 fn calls_are_chosen_and_counted() {
     let (bed, _store) = with_calls();
     for (options, expected) in [

@@ -82,7 +82,7 @@ counters! {
     /// Connections refused because too many came from one address.
     refused_per_address, "connections_refused", "per_address";
     /// Times that accepting failed in the system (out of file descriptors).
-    accept_errors, "accept_errors", "";
+    accept_errors, "accept_errors", "system";
     /// Connections closed by the peer.
     closed_peer, "connections_closed", "peer";
     /// Connections broken by the peer or the network.

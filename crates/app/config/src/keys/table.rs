@@ -168,6 +168,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("log", Section, NOTHING, "The program's log."),
     key("log.level", Choice(&["error", "warn", "info", "debug", "trace"]), Is("\"info\""), "The least severe level that is written."),
     key("log.format", Choice(&["text", "json"]), Is("\"text\""), "Lines for people, or one JSON object a line."),
+    limit("log.refusals_per_minute", number(0, 10_000, "lines"), Is("5"), "Authentications that were refused are logged with their source; of one source address so many in a minute, of each worker. One line then says how many more there were. 0 logs these sums only.", "strowger_sip_refused_total{reason=\"wrong_credentials\"}"),
+    limit("log.refusal_sources_max", number(0, 100_000, "addresses"), Is("64"), "Source addresses of refused authentications that are told apart in a minute, of each worker; all others share one sum. An IPv6 network of 64 bits is one address.", "strowger_sip_refused_total{reason=\"wrong_credentials\"}"),
 
     key("danger", Section, NOTHING, "Settings that give protection away. None belongs on a public network."),
     key("danger.accept_any_certificate", Flag, Is("false"), "Servers we call need no certificate that we trust."),

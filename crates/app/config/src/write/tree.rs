@@ -20,7 +20,11 @@ pub(crate) fn config(config: &Config) -> Table {
         .path("data", &config.exchange.data)
         .number("workers", config.exchange.workers)
         .seconds("drain_s", config.exchange.drain);
-    let log = Builder::default().word("level", config.log.level).word("format", config.log.format);
+    let log = Builder::default()
+        .word("level", config.log.level)
+        .word("format", config.log.format)
+        .number("refusals_per_minute", config.log.refusals_per_minute as usize)
+        .number("refusal_sources_max", config.log.refusal_sources_max);
     let danger = Builder::default()
         .flag("accept_any_certificate", config.danger.accept_any_certificate)
         .flag("unauthenticated_calls", config.danger.unauthenticated_calls)

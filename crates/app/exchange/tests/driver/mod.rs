@@ -10,13 +10,16 @@ pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallRecord, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Directory, Input, Output, PeerMessage, Tables, Unresolved, User, Worker, WorkerSettings};
+use sx_exchange::{
+    Directory, Input, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved, User, Worker,
+    WorkerSettings,
+};
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 use sx_sip::agent::AgentConfig;
 use sx_sip::digest::{Algorithm, Ha1};
@@ -95,6 +98,8 @@ pub struct Bench {
     pub open: BTreeMap<PortId, Opened>,
     pub health: Vec<(String, bool)>,
     pub registered: Vec<(String, u16)>,
+    pub refused: Vec<RefusedAuthentication>,
+    pub suppressed: Vec<(Option<IpAddr>, u64)>,
     /// What passed between workers.
     pub passed_on: Vec<String>,
     /// No port can be opened.
@@ -150,6 +155,7 @@ fn worker_with(
         nonces: 1 << 10,
         transactions_max: 100_000,
         udp_request_bytes_max: 65_000,
+        refusals: RefusalLimits::default(),
     };
     change(&mut settings);
     let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
@@ -188,6 +194,8 @@ impl Bench {
             open: BTreeMap::new(),
             health: Vec::new(),
             registered: Vec::new(),
+            refused: Vec::new(),
+            suppressed: Vec::new(),
             passed_on: Vec::new(),
             no_ports: false,
             names: BTreeMap::new(),
@@ -326,6 +334,8 @@ impl Bench {
             Output::Note(note) => self.notes.push(note),
             Output::TrunkHealth { trunk, healthy } => self.health.push((trunk.to_string(), healthy)),
             Output::Registered { trunk, status } => self.registered.push((trunk.to_string(), status)),
+            Output::AuthenticationRefused(refused) => self.refused.push(*refused),
+            Output::RefusalsSuppressed { source, suppressed } => self.suppressed.push((source, suppressed)),
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use sx_config::{Log, LogFormat, LogLevel};
+use sx_config::{LogFormat, LogLevel};
 use sx_phone::{DtmfMode, Phone, PhoneEvent};
 
 /// How often the clock and signals are looked at.
@@ -29,7 +29,7 @@ const DTMF_AFTER: Duration = Duration::from_millis(300);
 /// # Errors
 /// When the telephone cannot start, or standard output takes no more.
 pub(crate) fn run_call(args: &CallArgs, json: bool, verbose: u8) -> anyhow::Result<ExitCode> {
-    crate::serve::start_logging(&Log { level: LogLevel::Warn, format: LogFormat::Text });
+    crate::serve::start_logging(LogLevel::Warn, LogFormat::Text);
     let config = args.phone()?;
     let server = config.server.address;
     let stop = interrupted()?;

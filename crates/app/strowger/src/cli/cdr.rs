@@ -1,6 +1,6 @@
 //! `strowger cdr`: call detail records.
 
-use super::output::{self, Table, printable};
+use super::output::{self, Table, printable, shortened};
 use super::when::parse_time;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
@@ -27,6 +27,8 @@ Examples:
   strowger cdr export --format csv --from 2026-11-01 --to 2026-12-01 > november.csv";
 
 const LIST_HELP: &str = "\
+Long addresses are cut, which an ellipsis shows; cdr show and --json have them whole.
+
 Examples:
   strowger cdr list --limit 20
   strowger cdr list --caller alice --from 2026-11-20T08:00
@@ -214,14 +216,17 @@ fn export(
     Ok(ExitCode::SUCCESS)
 }
 
+/// One long address of one caller would move the columns of all; whole ones are in `cdr show` and with `--json`.
+const ADDRESS_WIDTH: usize = 32;
+
 fn list(reader: &CdrReader, filter: &CdrFilter) -> anyhow::Result<ExitCode> {
     let mut table = Table::new(&["CALL", "START", "CALLER", "DIALLED", "TALKED", "STATUS", "CAUSE"]);
     for cdr in reader.list(filter)? {
         table.row([
             cdr.call.to_string(),
             time(cdr.start),
-            cdr.caller.to_string(),
-            cdr.dialled.to_string(),
+            shortened(&cdr.caller.to_string(), ADDRESS_WIDTH),
+            shortened(&cdr.dialled.to_string(), ADDRESS_WIDTH),
             talked(&cdr),
             number_or_dash(cdr.status),
             cdr.cause.to_string(),

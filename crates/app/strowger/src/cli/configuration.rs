@@ -41,7 +41,7 @@ impl Wanted {
 }
 
 /// `-v` adds to what the configuration says, and never takes away from it.
-fn raise_log_level(config: &mut Config, verbose: u8) {
+pub(crate) fn raise_log_level(config: &mut Config, verbose: u8) {
     let wanted = match verbose {
         0 => return,
         1 => LogLevel::Debug,
@@ -52,13 +52,15 @@ fn raise_log_level(config: &mut Config, verbose: u8) {
 
 /// Reads a configuration file, or the built-in defaults; in both cases environment variables override.
 fn load_config(path: Option<&Path>) -> Result<Config, Vec<ConfigError>> {
-    // A variable that is no UTF-8 cannot be one of ours.
-    let env =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     match path {
-        Some(path) => Config::load(path, env),
-        None => Config::from_text_with_env("", env),
+        Some(path) => Config::load(path, environment()),
+        None => Config::from_text_with_env("", environment()),
     }
+}
+
+/// The environment variables. One that is no UTF-8 cannot be one of ours.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Prints what is wrong: a line each to standard error, or a JSON array.

@@ -92,6 +92,42 @@ impl Ladder {
     }
 }
 
+/// One message of a ladder, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Since the first message, in milliseconds.
+    pub ms: u64,
+    /// The party that has sent it.
+    pub from: String,
+    /// The party that has received it.
+    pub to: String,
+    /// What it is.
+    pub message: String,
+}
+
+impl Ladder {
+    /// The messages in the order of their times.
+    pub fn steps(&self) -> Vec<Step> {
+        let ladder = self.settled();
+        let party = |address| ladder.exact(address).map(|lane| ladder.parties[lane].label.clone()).unwrap_or_default();
+        let messages = ladder.in_order();
+        let start = messages.first().map_or(0, |message| message.time);
+        let step = |message: &&Message| Step {
+            ms: (message.time - start) / 1_000_000,
+            from: party(message.from),
+            to: party(message.to),
+            message: message.summary.clone(),
+        };
+        messages.iter().map(step).collect()
+    }
+
+    fn in_order(&self) -> Vec<&Message> {
+        let mut messages: Vec<&Message> = self.messages.iter().collect();
+        messages.sort_by_key(|message| message.time);
+        messages
+    }
+}
+
 impl fmt::Display for Ladder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ladder = self.settled();
@@ -102,8 +138,7 @@ impl fmt::Display for Ladder {
             lanes.center(&mut header, lane, if others { "others" } else { &party.label });
         }
         write_row(f, &header)?;
-        let mut messages: Vec<&Message> = ladder.messages.iter().collect();
-        messages.sort_by_key(|message| message.time);
+        let messages = ladder.in_order();
         let start = messages.first().map_or(0, |message| message.time);
         for message in messages {
             let mut row = lanes.row();

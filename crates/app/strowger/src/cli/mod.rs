@@ -14,6 +14,7 @@ mod user;
 mod when;
 
 pub use configuration::Wanted;
+pub(crate) use configuration::{environment, raise_log_level, report as report_errors};
 pub use password::random as random_password;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -100,6 +101,10 @@ pub struct DemoOptions {
     pub data: Option<PathBuf>,
     /// End when everything was shown.
     pub once: bool,
+    /// Print for programs.
+    pub json: bool,
+    /// How much more the log is to say.
+    pub verbose: u8,
 }
 
 /// The caller has asked for something that cannot be: the exit code is 2.
@@ -126,7 +131,15 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
     match cli.command {
-        Command::Demo(args) => return crate::demo::run(&DemoOptions { data: cli.data, once: args.once }),
+        Command::Demo(_) if cli.config.is_some() => {
+            let message =
+                "the demonstration runs on a configuration of its own: leave --config and STROWGER_CONFIG out";
+            return Err(WrongUsage(message.to_owned()).into());
+        }
+        Command::Demo(args) => {
+            let (data, once, verbose) = (cli.data, args.once, cli.verbose);
+            return crate::demo::run(&DemoOptions { data, once, json, verbose });
+        }
         Command::Call(args) => return call::run_call(&args, json, cli.verbose),
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
@@ -190,9 +203,18 @@ Examples:
 const DEMO_HELP: &str = "\
 With --data the folder stays when the demonstration ends; without it, a temporary one is removed.
 
+It runs on built-in defaults and reads no configuration file: --config is refused. Environment variables override keys as
+they do for serve (ports, log, limits, media), but for those it relies on itself: exchange.domains, exchange.data,
+sip.tls and hep; sip.listen needs an address for udp and one for tls.
+
+With --json each check is an object with name, ok and detail; the ladder's has its messages as an array, steps; the
+last one is the verdict.
+
 Examples:
   strowger demo             show everything, then stay up for phones of your own
-  strowger demo --once      show everything and end; the exit code says whether all was well";
+  strowger demo --once      show everything and end; the exit code says whether all was well
+  strowger demo --once --json | tail -1
+  STROWGER_LOG__LEVEL=debug STROWGER_HTTP__LISTEN=127.0.0.1:9090 strowger demo";
 
 const CHECK_HELP: &str = "\
 Examples:

@@ -37,6 +37,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+/// The text in at most so many characters; an ellipsis stands for what is left out.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// Columns under headings, as wide as their widest entry.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -81,6 +89,13 @@ mod tests {
         table.row(["Zoë".into(), "1".into()]);
         table.row(["Bartholomew".into(), "22".into()]);
         assert_eq!(table.to_string(), "NAME         N\nZoë          1\nBartholomew  22\n");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_ends_with_an_ellipsis() {
+        for (text, expected) in [("Zoë", "Zoë"), ("Noëlle", "Noë…"), ("", "")] {
+            assert_eq!(shortened(text, 4), expected);
+        }
     }
 
     #[test]

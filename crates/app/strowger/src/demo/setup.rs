@@ -1,9 +1,10 @@
 //! What the demonstration needs before it starts: a folder, users, a certificate, a configuration on free ports.
 
+use crate::cli::{DemoOptions, WrongUsage, environment, raise_log_level};
 use anyhow::Context as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use sx_config::Config;
+use sx_config::{Config, ConfigError};
 use sx_net::tls::{Pem, TrustAnchors};
 use sx_phone::Server;
 use sx_sip::digest::{Algorithm, Ha1};
@@ -21,6 +22,9 @@ pub struct Setup {
     // Goes last, and takes the files with it.
     _folder: Option<TemporaryFolder>,
 }
+
+/// Who answers phones of your own with a tone.
+pub const TONE: &str = "tone";
 
 /// A folder that nobody else can read or has prepared, and that is gone with its owner.
 struct TemporaryFolder(PathBuf);
@@ -45,12 +49,15 @@ impl Drop for TemporaryFolder {
 }
 
 impl Setup {
-    /// Prepares everything in `data`, or in a new temporary folder.
-    pub fn prepare(data: Option<&Path>, once: bool) -> anyhow::Result<Self> {
-        let (data, folder) = match data {
+    /// Prepares everything in the folder that was asked for, or in a new temporary one.
+    ///
+    /// # Errors
+    /// [`WrongConfig`] and [`WrongUsage`] among others.
+    pub fn prepare(options: &DemoOptions) -> anyhow::Result<Self> {
+        let (data, folder) = match &options.data {
             Some(data) => {
                 std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
-                (data.to_owned(), None)
+                (data.clone(), None)
             }
             None => {
                 let folder = TemporaryFolder::create()?;
@@ -59,7 +66,9 @@ impl Setup {
         };
         let (certificate, key) = make_certificate(&data)?;
         let collector = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let config = configuration(&data, &certificate, &key, collector.local_addr()?, once)?;
+        let own = configuration(&data, &certificate, &key, collector.local_addr()?, options.once)?;
+        let mut config = overridden(&own, environment())?;
+        raise_log_level(&mut config, options.verbose);
         let passwords = add_users(&data, &config)?;
         Ok(Self { config, data, certificate, collector, passwords, _folder: folder })
     }
@@ -89,11 +98,22 @@ pub fn loopback(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
+/// What phones may know the exchange by.
+fn names() -> Vec<String> {
+    let ips = [Ipv4Addr::LOCALHOST.into(), crate::serve::outward_ip(), IpAddr::from(std::net::Ipv6Addr::LOCALHOST)];
+    let mut names = vec!["localhost".to_owned()];
+    for ip in ips.map(|ip| ip.to_string()) {
+        if !names.contains(&ip) {
+            names.push(ip);
+        }
+    }
+    names
+}
+
 fn make_certificate(data: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (data.join("demo-certificate.pem"), data.join("demo-key.pem"));
     if !certificate.exists() || !key.exists() {
-        let made =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).context("cannot make a certificate")?;
+        let made = rcgen::generate_simple_self_signed(names()).context("cannot make a certificate")?;
         std::fs::write(&certificate, made.cert.pem())?;
         write_private(&key, made.signing_key.serialize_pem().as_bytes())?;
     }
@@ -113,12 +133,12 @@ fn configuration(
     key: &Path,
     collector: SocketAddr,
     once: bool,
-) -> anyhow::Result<Config> {
+) -> anyhow::Result<String> {
     let sip = if once { free_port(0)? } else { free_port(5060)? };
     let tls = if once { free_port(0)? } else { free_port(5061)? };
     let http = if once { free_port(0)? } else { free_port(8080)? };
     let ip = if once { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-    let text = format!(
+    Ok(format!(
         r#"
 [exchange]
 domains = ["localhost"]
@@ -141,15 +161,45 @@ interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 listen = "127.0.0.1:{http}"
 [hep]
 address = "{collector}"
+[log]
+level = "warn"
 "#,
         data = data.display(),
         certificate = certificate.display(),
         key = key.display(),
-    );
-    Config::from_text(&text).map_err(|errors| {
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the demonstration's configuration is wrong: {}", all.join("; "))
-    })
+    ))
+}
+
+/// What the environment says is wrong, key by key.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is wrong")]
+pub struct WrongConfig(pub Vec<ConfigError>);
+
+/// What the demonstration has prepared and relies upon.
+const OWN: [&str; 4] = ["exchange.domains", "exchange.data", "sip.tls", "hep"];
+
+/// The configuration with what environment variables say of other keys than [`OWN`].
+fn overridden(own: &str, environment: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Config> {
+    let prepared = Config::from_text(own).map_err(WrongConfig)?;
+    let config = Config::from_text_with_env(own, environment).map_err(WrongConfig)?;
+    for change in sx_config::diff(&prepared, &config) {
+        let key = change.split(':').next().unwrap_or_default();
+        let is_own = |own: &&&str| key.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some(own) = OWN.iter().find(is_own) {
+            return Err(WrongUsage(format!(
+                "the demonstration sets {own} itself: take the environment variable for {key} away{}",
+                if *own == "exchange.data" { ", and say --data" } else { "" }
+            ))
+            .into());
+        }
+    }
+    for transport in [Transport::Udp, Transport::Tls] {
+        if !config.sip.listen.iter().any(|listen| listen.transport == transport) {
+            let message = format!("the demonstration needs an address for {transport} in sip.listen");
+            return Err(WrongUsage(message).into());
+        }
+    }
+    Ok(config)
 }
 
 /// The wanted port when UDP and TCP both have it free, else one that the system chooses.
@@ -169,7 +219,7 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
     let mut users = folder.shared().users()?;
     let domain = &config.exchange.domains[0];
     let mut passwords = Vec::new();
-    for name in ["alice", "bob"] {
+    for name in ["alice", "bob", TONE] {
         let password = crate::cli::random_password()?;
         let hash = |algorithm| Ha1::new(algorithm, name, &config.sip.realm, &password);
         let _ = users.remove(name, domain);
@@ -187,6 +237,42 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sx_config::LogLevel;
+
+    fn with(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let (file, collector) = (Path::new("/file"), SocketAddr::from((Ipv4Addr::LOCALHOST, 9_060)));
+        let own = configuration(Path::new("/data"), file, file, collector, true)?;
+        overridden(&own, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_environment_holds_where_the_demonstration_does_not_rely_on_its_own() {
+        let config = with(&[("STROWGER_LOG__LEVEL", "debug"), ("STROWGER_MEDIA__PORTS", "40000-40099")]);
+        let config = config.expect("a good configuration");
+        assert_eq!((config.log.level, config.media.ports.first), (LogLevel::Debug, 40_000));
+        let listen =
+            r#"[{ transport = "udp", address = "127.0.0.1:5999" }, { transport = "tls", address = "127.0.0.1:5998" }]"#;
+        let config = with(&[("STROWGER_SIP__LISTEN", listen), ("STROWGER_HTTP__LISTEN", "127.0.0.1:9999")]);
+        let config = config.expect("a good configuration");
+        assert_eq!((config.sip.listen[0].address.port(), config.http.listen.port()), (5_999, 9_999));
+    }
+
+    #[test]
+    fn what_the_demonstration_relies_on_is_refused_with_its_key() {
+        let udp = r#"[{ transport = "udp", address = "127.0.0.1:5999" }]"#;
+        for (name, value, expected) in [
+            ("STROWGER_EXCHANGE__DOMAINS", r#"["example.org"]"#, "exchange.domains itself"),
+            ("STROWGER_EXCHANGE__DATA", "/elsewhere", "say --data"),
+            ("STROWGER_SIP__TLS__KEY", "/elsewhere", "sip.tls.key away"),
+            ("STROWGER_HEP__ADDRESS", "hep.example", "hep.address away"),
+            ("STROWGER_SIP__LISTEN", udp, "an address for tls in sip.listen"),
+        ] {
+            let error = with(&[(name, value)]).expect_err(name);
+            assert!(error.is::<WrongUsage>() && error.to_string().contains(expected), "{name}: {error}");
+        }
+        let error = with(&[("STROWGER_SIP__T1_MS", "0")]).expect_err("it is out of range");
+        assert!(error.downcast::<WrongConfig>().is_ok_and(|wrong| wrong.0[0].key == "sip.t1_ms"));
+    }
 
     #[test]
     fn the_temporary_folder_is_private_and_goes_with_its_owner() {

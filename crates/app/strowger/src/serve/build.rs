@@ -53,6 +53,15 @@ pub struct Exchange {
     _data: DataFolder,
 }
 
+/// What a reload has changed: one line for each key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// In force from now on.
+    pub changed: Vec<String>,
+    /// Between what is in force and what is wanted: waits for a restart, and is said again by every reload until then.
+    pub waiting: Vec<String>,
+}
+
 /// The exchange could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -210,16 +219,16 @@ impl Exchange {
         }
     }
 
-    /// Takes over a new configuration as far as that needs no restart, and says what has changed.
+    /// Takes over a new configuration as far as that needs no restart, and says what has changed and what waits.
     ///
     /// # Errors
     /// When it does not fit together: nothing is changed then.
-    pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<String>> {
+    pub fn reload(&mut self, wanted: &Config) -> anyhow::Result<Reloaded> {
+        let config = self.config.reloaded(wanted);
         let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
-        // Addresses that show a certificate do so until a restart, whatever the configuration says of them now.
-        let shows = self.listening.iter().any(|(transport, _)| transport.is_secure());
-        let tls = tls::build(&config, self.clock.now())?.filter(|tls| tls.has_identity() || !shows);
-        let changes = sx_config::diff(&self.config, &config);
+        let tls = tls::build(&config, self.clock.now())?;
+        let reloaded =
+            Reloaded { changed: sx_config::diff(&self.config, &config), waiting: sx_config::diff(&config, wanted) };
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Tables(tables.clone()));
             if let Some(tls) = &tls {
@@ -232,7 +241,7 @@ impl Exchange {
         self.records.keep(config.cdr.keep);
         self.config = config;
         self.tables = tables;
-        Ok(changes)
+        Ok(reloaded)
     }
 
     /// Ends every part, in the order they depend on each other.
@@ -391,6 +400,11 @@ fn seed() -> [u8; 32] {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness, or nothing on it is safe");
     bytes
+}
+
+/// The address this host reaches others from.
+pub fn outward_ip() -> IpAddr {
+    outward_v4().into()
 }
 
 /// The address this host reaches others from. No packet is sent: connecting a UDP socket only asks the routing table.

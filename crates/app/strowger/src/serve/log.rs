@@ -1,11 +1,14 @@
 //! The program's log.
 
-use sx_config::{Log, LogFormat, LogLevel};
+use std::net::IpAddr;
+use sx_config::{LogFormat, LogLevel};
+use sx_exchange::RefusedAuthentication;
+use tracing::warn;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Starts logging to standard error. Later calls change nothing.
-pub fn start_logging(log: &Log) {
-    let level = match log.level {
+pub fn start_logging(level: LogLevel, format: LogFormat) {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
@@ -14,8 +17,74 @@ pub fn start_logging(log: &Log) {
     };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
     // A second exchange in one process, as in a test, shares the log of the first.
-    let _ = match log.format {
+    let _ = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+/// Logs a request that was refused for its credentials.
+pub fn log_refused(refused: &RefusedAuthentication) {
+    let RefusedAuthentication { user, source, transport, method, sip_call_id, why } = refused;
+    // The texts are the peer's: as fields of their own they are quoted, and cannot pass for others.
+    let (user, method, sip_call_id) = (&**user, &**method, &**sip_call_id);
+    warn!(user, %source, %transport, method, sip_call_id, %why, "an authentication was refused");
+}
+
+/// Logs how many more of a source were refused in the last minute than were logged one by one.
+pub fn log_suppressed(source: Option<IpAddr>, suppressed: u64) {
+    let source = source.map_or_else(|| "others".to_owned(), |source| source.to_string());
+    warn!(source, suppressed, "more authentications were refused than are logged");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use sx_exchange::WhyRefused;
+    use sx_types::Transport;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody has panicked").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_refused_authentication_is_one_line_with_its_source() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log =
+            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).without_time().finish();
+        tracing::subscriber::with_default(log, || {
+            log_refused(&RefusedAuthentication {
+                user: "alice\" source=\"192.0.2.9:1".into(),
+                source: ([192, 0, 2, 7], 5062).into(),
+                transport: Transport::Tls,
+                method: "REGISTER".into(),
+                sip_call_id: "id".into(),
+                why: WhyRefused::WrongPassword,
+            });
+            log_suppressed(Some([192, 0, 2, 7].into()), 995);
+            log_suppressed(None, 7);
+        });
+        let written = String::from_utf8(lines.0.lock().expect("nobody has panicked").clone()).expect("text");
+        let expected = [
+            r#"an authentication was refused user="alice\" source=\"192.0.2.9:1" source=192.0.2.7:5062 transport=tls method="REGISTER" sip_call_id="id" why=wrong password"#,
+            r#"more authentications were refused than are logged source="192.0.2.7" suppressed=995"#,
+            r#"more authentications were refused than are logged source="others" suppressed=7"#,
+        ];
+        assert_eq!(written.lines().count(), expected.len(), "{written}");
+        for (line, expected) in written.lines().zip(expected) {
+            assert!(line.contains("WARN") && line.ends_with(expected), "{line}");
+        }
+    }
 }

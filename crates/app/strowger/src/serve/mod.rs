@@ -19,13 +19,14 @@ mod tests;
 mod tls;
 mod vitals;
 
-pub use build::Exchange;
+pub use build::{Exchange, outward_ip};
 pub use clock::pause;
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
 
 use crate::cli::Wanted;
+use build::Reloaded;
 use signals::Signal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ use tracing::{error, info, warn};
 
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
-    start_logging(&config.log);
+    start_logging(config.log.level, config.log.format);
     end_with_any_thread();
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
@@ -57,9 +58,14 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
 /// Reads the configuration again. A bad one changes nothing, and says why.
 fn reload(exchange: &mut Exchange, wanted: &Wanted) {
     match wanted.load() {
-        Ok(config) => match exchange.reload(config) {
-            Ok(changes) if changes.is_empty() => info!("the configuration was read again; nothing has changed"),
-            Ok(changes) => changes.iter().for_each(|change| info!(change, "the configuration has changed")),
+        Ok(config) => match exchange.reload(&config) {
+            Ok(Reloaded { changed, waiting }) => {
+                if changed.is_empty() && waiting.is_empty() {
+                    info!("the configuration was read again; nothing has changed");
+                }
+                changed.iter().for_each(|change| info!(change, "the configuration has changed"));
+                waiting.iter().for_each(|change| warn!(change, "this change of the configuration waits for a restart"));
+            }
             Err(error) => error!(%error, "the configuration was not taken over; the old one stays"),
         },
         Err(errors) => {

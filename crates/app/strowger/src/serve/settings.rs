@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use sx_config::Config;
-use sx_exchange::WorkerSettings;
+use sx_exchange::{RefusalLimits, WorkerSettings};
 use sx_sip::agent::AgentConfig;
 use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Timers;
@@ -52,6 +52,10 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
         nonces: 1 << 20,
         transactions_max: config.sip.transactions_max,
         udp_request_bytes_max: config.sip.udp_request_bytes_max,
+        refusals: RefusalLimits {
+            per_source: config.log.refusals_per_minute,
+            sources_max: config.log.refusal_sources_max,
+        },
     }
 }
 

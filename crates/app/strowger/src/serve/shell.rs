@@ -4,6 +4,7 @@ use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::fate;
 use super::hep::HepExport;
+use super::log::{log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
 use super::pace::Pace;
 use super::vitals::Vitals;
@@ -176,6 +177,8 @@ impl Shell {
                     debug!(%trunk, "registered with the provider");
                 }
                 Output::Registered { trunk, status } => warn!(%trunk, status, "the provider refuses our registration"),
+                Output::AuthenticationRefused(refused) => log_refused(&refused),
+                Output::RefusalsSuppressed { source, suppressed } => log_suppressed(source, suppressed),
             }
         }
     }

@@ -15,13 +15,19 @@ fn config(data: &Path, more: &str) -> Config {
     Config::from_text_with_env(&text, Vec::new()).expect("a good configuration")
 }
 
-/// The value of a metric without labels.
-fn metric(exchange: &Exchange, name: &str) -> Option<u64> {
+/// Every metric.
+fn metrics(exchange: &Exchange) -> String {
     let mut stream = TcpStream::connect(exchange.http_address()).expect("it listens");
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("it answers");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    text
+}
+
+/// The value of a metric without labels.
+fn metric(exchange: &Exchange, name: &str) -> Option<u64> {
+    let text = metrics(exchange);
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     Some(line.trim().parse().expect("a number"))
 }
@@ -35,6 +41,39 @@ fn a_trunk_is_counted_once_however_many_workers_there_are() {
     let config = config(folder.path(), &(trunk("west") + &trunk("east") + &trunk("south")));
     let exchange = Exchange::start(config).expect("starts");
     assert_eq!(metric(&exchange, "strowger_trunks_healthy"), Some(3));
+    exchange.stop();
+}
+
+#[test]
+fn every_label_of_a_metric_has_a_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let exchange = Exchange::start(config(folder.path(), "")).expect("starts");
+    let text = metrics(&exchange);
+    assert!(text.contains("strowger_net_accept_errors_total{kind=\"system\"} 0"), "{text}");
+    assert!(!text.contains("=\"\""), "{text}");
+    exchange.stop();
+}
+
+#[test]
+fn a_reload_says_what_waits_for_a_restart_until_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = config(folder.path(), "");
+    let mut exchange = Exchange::start(running.clone()).expect("starts");
+    let mut wanted = running.clone();
+    wanted.sip.listen[0].address.set_port(5_999);
+    wanted.media.interfaces[0].name = "another".into();
+    wanted.exchange.drain = std::time::Duration::from_secs(7);
+    let keys = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key.to_owned()).collect()
+    };
+    let first = exchange.reload(&wanted).expect("a good configuration");
+    assert_eq!(keys(&first.changed), ["exchange.drain_s"]);
+    assert_eq!(keys(&first.waiting), ["media.interfaces", "sip.listen"]);
+    assert_eq!(exchange.drain_time(), wanted.exchange.drain);
+    let again = exchange.reload(&wanted).expect("a good configuration");
+    assert_eq!((again.changed, again.waiting), (Vec::new(), first.waiting), "it waits still");
+    let back = exchange.reload(&running).expect("a good configuration");
+    assert_eq!((keys(&back.changed), back.waiting), (vec!["exchange.drain_s".to_owned()], Vec::new()));
     exchange.stop();
 }
 
@@ -60,7 +99,7 @@ fn the_expiry_of_the_certificate_is_that_of_the_one_in_use() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut exchange = Exchange::start(with_certificate(folder.path(), 2040)).expect("starts");
     assert_eq!(metric(&exchange, EXPIRY), IN_2040);
-    exchange.reload(with_certificate(folder.path(), 2050)).expect("a good configuration");
+    exchange.reload(&with_certificate(folder.path(), 2050)).expect("a good configuration");
     assert_eq!(metric(&exchange, EXPIRY), Some(2_524_608_000));
     exchange.stop();
 }
@@ -72,7 +111,7 @@ fn a_reload_takes_no_certificate_from_an_address_that_shows_it() {
     config_of_start.sip.listen[0].transport = sx_types::Transport::Tls;
     let mut exchange = Exchange::start(config_of_start).expect("starts");
     let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
-    exchange.reload(config(&folder.path().join("data"), &trust)).expect("the rest is taken over");
+    exchange.reload(&config(&folder.path().join("data"), &trust)).expect("the rest is taken over");
     assert_eq!(metric(&exchange, EXPIRY), IN_2040);
     exchange.stop();
 }
