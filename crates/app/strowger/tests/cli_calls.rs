@@ -54,7 +54,7 @@ fn cdr(minute: u64, caller: &str) -> Cdr {
 fn with_calls() -> (Bed, CdrStore) {
     let bed = Bed::new();
     let folder = DataFolder::open(&bed.data()).expect("nobody has it");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default(), || sx_engine::Time::ZERO).expect("the store");
     let mut writer = store.writer("worker-0").expect("a writer");
     for (minute, caller) in [(0, "alice"), (1, "alice"), (2, "carol"), (3, "al\u{1b}[2Jex")] {
         writer.append(&CallRecord::Ended(Box::new(cdr(minute, caller)))).expect("room");

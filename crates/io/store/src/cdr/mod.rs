@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sx_call::CallRecord;
+use sx_engine::Time;
 
 /// The folder of the journals in the data folder.
 const FOLDER: &str = "cdr";
@@ -124,9 +125,16 @@ impl CdrStore {
     /// Opens the store and takes in what earlier runs have left. A call that was begun and never ended gets a
     /// record with cause 41 that ends, by failure, with the last thing its process wrote down.
     ///
+    /// `now` tells the time on the clock that the records' times are of. The age of a record is told by no other: where
+    /// the wall clock is set while the process runs, the two are apart by as much.
+    ///
     /// # Errors
     /// When the folder or the database refuses.
-    pub fn open(folder: &DataFolder, options: &CdrOptions) -> Result<(Self, Recovery), CdrError> {
+    pub fn open(
+        folder: &DataFolder,
+        options: &CdrOptions,
+        now: impl Fn() -> Time + Send + Sync + 'static,
+    ) -> Result<(Self, Recovery), CdrError> {
         let dir = folder.path().join(FOLDER);
         create_folder(&dir)?;
         let path = folder.path().join(table::FILE);
@@ -142,13 +150,10 @@ impl CdrStore {
             folder: Mutex::new(Folder { database, folds: Vec::new(), failing: false, purge: Sweep::default() }),
             counters: Arc::clone(&counters),
             keep: Mutex::new(options.keep),
+            now: Box::new(now),
         });
         let shared = Arc::clone(&folding);
-        let turn = move |_: Turn| {
-            drop(shared.turn());
-            shared.purge(purge::now());
-        };
-        let thread = Background::spawn("sx-store-fold", options.fold_interval, turn)
+        let thread = Background::spawn("sx-store-fold", options.fold_interval, move |_: Turn| shared.round())
             .map_err(FileError::at("start the thread that folds", &dir))?;
         let (options, names, lock) = (options.clone(), Vec::new(), folder.lock());
         Ok((Self { dir, options, counters, next, names, folding, _thread: thread, _lock: lock }, recovery))
@@ -229,6 +234,7 @@ struct Folding {
     counters: Arc<CdrCounters>,
     /// How long records are kept.
     keep: Mutex<Option<Duration>>,
+    now: Box<dyn Fn() -> Time + Send + Sync>,
 }
 
 struct Folder {
@@ -239,6 +245,13 @@ struct Folder {
 }
 
 impl Folding {
+    /// What the thread does now and then.
+    fn round(&self) {
+        // What has gone wrong is logged and tried again in the next round.
+        drop(self.turn());
+        self.purge((self.now)().as_nanos());
+    }
+
     /// Folds every journal. One that fails does not keep the others from being folded.
     fn turn(&self) -> Result<(), FoldError> {
         let folder = &mut *locked(&self.folder);

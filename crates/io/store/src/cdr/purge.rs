@@ -3,7 +3,6 @@
 use super::{Folding, locked, table};
 use crate::journal::add;
 use crate::{DatabaseError, OpenDatabaseError, SharedFolder, database};
-use std::time::{SystemTime, UNIX_EPOCH};
 use sx_engine::Time;
 
 /// What one transaction removes at most.
@@ -90,18 +89,14 @@ impl SharedFolder {
     }
 }
 
-/// Nanoseconds since the Unix epoch.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{begun, ended, open, options, write};
+    use super::super::{CdrStore, DataFolder};
     use super::*;
     use crate::cdr::CdrFilter;
-    use std::sync::atomic::Ordering;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
     use sx_call::CallRecord;
     use tempfile::tempdir;
@@ -137,6 +132,30 @@ mod tests {
         let connection = database::open(&dir.path().join(table::FILE), table::VERSION, &table::SCHEMA).expect("opens");
         let attempts: i64 = connection.query_row(attempts, [], |row| row.get(0)).expect("a count");
         assert_eq!(attempts, 4, "and go with it");
+    }
+
+    #[test]
+    fn the_age_of_a_record_is_told_by_the_clock_it_was_made_by() {
+        // The wall clock was set after the start: it is years ahead of the exchange's time, or years behind.
+        for away in [0, 50 * 365 * DAY.as_nanos() as u64] {
+            let dir = tempdir().expect("a folder");
+            let folder = DataFolder::open(dir.path()).expect("the folder opens");
+            let clock = Arc::new(AtomicU64::new(away));
+            let shared = Arc::clone(&clock);
+            let now = move || Time::from_nanos(shared.load(Ordering::Relaxed));
+            let options = super::super::CdrOptions { keep: Some(DAY), ..options() };
+            let (mut store, _) = CdrStore::open(&folder, &options, now).expect("the store opens");
+            let mut writer = store.writer("w").expect("a writer");
+            let mut cdr = ended(0);
+            cdr.start = away;
+            write(&mut writer, &[CallRecord::Ended(cdr)]);
+            let left = || folder.shared().cdrs().expect("a reader").count(&CdrFilter::default()).expect("a count");
+            for (passed, expected) in [(0, 1), (DAY.as_nanos() as u64, 1), (1, 0)] {
+                clock.fetch_add(passed, Ordering::Relaxed);
+                store.folding.round();
+                assert_eq!(left(), expected, "{away} {passed}");
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub(super) fn options() -> CdrOptions {
     CdrOptions { journal, fold_interval: Duration::from_secs(86_400), keep: None }
 }
 
+fn noon() -> Time {
+    Time::from_nanos(NOON)
+}
+
 fn call(number: u64) -> CallId {
     CallId::new(NOON / 1_000_000 + number, number.into())
 }
@@ -90,7 +94,7 @@ fn answered(number: u64) -> CallRecord {
 
 pub(super) fn open(path: &Path) -> (DataFolder, CdrStore, Recovery) {
     let folder = DataFolder::open(path).expect("the folder opens");
-    let (store, recovery) = CdrStore::open(&folder, &options()).expect("the store opens");
+    let (store, recovery) = CdrStore::open(&folder, &options(), noon).expect("the store opens");
     (folder, store, recovery)
 }
 
@@ -416,7 +420,7 @@ fn many_calls_in_many_batches_are_folded_once_each() {
     let mut options = options();
     options.journal = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
     let folder = DataFolder::open(dir.path()).expect("the folder opens");
-    let (mut store, _) = CdrStore::open(&folder, &options).expect("the store opens");
+    let (mut store, _) = CdrStore::open(&folder, &options, noon).expect("the store opens");
     let mut writer = store.writer("w").expect("a writer");
     let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let (begun, ended) = (begun(0), ended(0));
