@@ -19,7 +19,7 @@ pub use recover::Recovery;
 use crate::background::{Background, Turn};
 use crate::folder::create_folder;
 use crate::journal::{AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, Progress, add};
-use crate::{DataFolder, DatabaseError, FileError, OpenDatabaseError, database};
+use crate::{DataFolder, DatabaseError, FileError, OpenDatabaseError};
 use fold::{Database, Fold};
 use purge::Sweep;
 use std::collections::HashMap;
@@ -138,7 +138,7 @@ impl CdrStore {
         let dir = folder.path().join(FOLDER);
         create_folder(&dir)?;
         let path = folder.path().join(table::FILE);
-        let connection = database::open(&path, table::VERSION, &table::SCHEMA)?;
+        let connection = table::open(&path)?;
         let mut database = Database::new(connection, &path);
         let counters = Arc::new(CdrCounters::default());
         let (recovery, next) = recover::recover(&dir, &mut database, &counters)?;

@@ -106,7 +106,7 @@ pub(super) fn write(writer: &mut CdrWriter, records: &[CallRecord]) {
 }
 
 /// The data folder as a crash at this moment would leave it.
-fn crashed(path: &Path) -> TempDir {
+pub(super) fn crashed(path: &Path) -> TempDir {
     let copy = tempdir().expect("a folder");
     copy_folder(path, copy.path());
     copy
