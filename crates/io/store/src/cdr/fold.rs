@@ -11,8 +11,8 @@
 
 use super::encoding::{Kind, Malformed, decode, peek};
 use super::{CdrCounters, table};
-use crate::DatabaseError;
 use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove, set_aside};
+use crate::{DatabaseError, FileError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -269,6 +269,21 @@ impl Fold {
         })?;
         Ok(calls)
     }
+}
+
+/// Does a segment hold bytes that are no records, or records that say nothing?
+pub(super) fn is_damaged(path: &Path) -> Result<bool, FileError> {
+    let mut reader = match FrameReader::open(path, 0, u64::MAX) {
+        Ok(reader) => reader,
+        Err(ReadError::Foreign { .. }) => return Ok(true),
+        Err(ReadError::File(error)) => return Err(error),
+    };
+    while let Some(record) = reader.next()? {
+        if take(record, |_| Ok(true)).is_err() {
+            return Ok(true);
+        }
+    }
+    Ok(reader.damaged() > 0 || reader.torn_tail().is_some())
 }
 
 /// Everything before `segment` is in the database, and nothing of it is.

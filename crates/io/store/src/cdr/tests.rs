@@ -220,6 +220,7 @@ fn a_crash_between_fold_and_removal_gives_no_double() {
     copy_folder(&before.path().join("cdr"), &after.path().join("cdr"));
     let (again, recovery) = open_again(folder_after, after.path());
     assert_eq!((again.len(), recovery.calls_cut_off), (52, 0));
+    assert_eq!((list(&after.path().join("cdr/w")).expect("segments"), set_aside(after.path())), (vec![], 0));
     drop((writer, store, folder));
 }
 
@@ -315,9 +316,14 @@ fn a_segment_with_bytes_that_are_no_records_is_set_aside_and_not_removed() {
     let copy = crashed(dir.path());
     let spoilt = copy.path().join("cdr/w").join(path.file_name().expect("a name"));
     fs::write(&spoilt, [&fs::read(&spoilt).expect("a file")[..], &[7; 40]].concat()).expect("a file");
-    let (_folder, other, recovery) = open(copy.path());
+    let (copied, other, recovery) = open(copy.path());
     assert_eq!((recovery.replay.torn.len(), set_aside(copy.path())), (1, 1));
     assert_eq!(other.counters().segments_set_aside.load(Ordering::Relaxed), 1);
+    // And when it dies once more, after the records are in the database and before the segment is set aside.
+    drop((copied, other));
+    fs::rename(spoilt.with_extension("damaged"), &spoilt).expect("a file");
+    let (copied, _other, recovery) = open(copy.path());
+    assert_eq!((recovery.replay.segments, set_aside(copy.path()), all(&copied).len()), (0, 1, 1));
 
     writer.journal.append(b"\x09 of another version").expect("room");
     for number in 1..60 {
