@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
-use crate::state::{Call, Leaving, Moving, Party, PortState, State, Talking};
+use crate::state::{Call, Leaving, Moving, Negotiation, Party, PortState, State, Talking};
 use crate::{CallRecord, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
@@ -103,13 +103,17 @@ impl Calls {
 
     /// A connected party's leg has ended.
     pub(crate) fn party_left(&mut self, call: &mut Call, talking: Box<Talking>, index: usize, ended: &Ended) -> State {
-        let Talking { parties: [one, other], transfer, .. } = *talking;
+        let Talking { parties: [one, other], transfer, negotiation } = *talking;
         let (left, stays) = if index == 0 { (one, other) } else { (other, one) };
         self.gone(call, &left, ended);
         self.clear_alarm(call, Alarm::Offer);
         match transfer {
             // The transferor need not wait for the target.
             Some(transfer) if transfer.asker == index => {
+                // Whom the one that stays has asked is gone: it may ask whoever comes.
+                if matches!(negotiation, Negotiation::Asked { by, .. } if by != index) {
+                    self.refuse_glare(stays.leg);
+                }
                 State::Moving(Box::new(Moving { remaining: stays, hunt: transfer.hunt }))
             }
             transfer => {

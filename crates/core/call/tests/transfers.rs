@@ -93,6 +93,19 @@ fn the_transferor_need_not_wait() {
 }
 
 #[test]
+fn what_the_one_that_stays_has_asked_the_transferor_is_refused_when_that_leaves() {
+    for said in [Some(bob()), None] {
+        let mut world = connected(MediaMode::Relay);
+        world.transfer(A, "301", None).offers(B, said.as_deref()).forget_lines();
+        world.ends(A, 0).expect(&["out0 refuse-offer 491 31"]);
+        world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+        world.accepts(B, answer(&bob())).expect(&["out1 confirm answer:10.0.0.1:20000 sendrecv"]);
+        world.ends(B, 0).expect(&["out1 hangup 16"]);
+        world.the_record();
+    }
+}
+
+#[test]
 fn the_one_that_stays_is_hung_up_when_the_target_fails_and_the_transferor_has_left() {
     let mut world = connected(MediaMode::Relay);
     world.transfer(A, "301", None).ends(A, 0).forget_lines();
