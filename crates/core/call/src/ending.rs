@@ -174,7 +174,7 @@ impl Calls {
         let Some(index) = call.body.ports.iter().position(|p| p.id == port) else { return };
         let failed = call.body.ports.remove(index);
         match failed.state {
-            PortState::Opening => self.port_missed(call, failed.leg),
+            PortState::Opening => self.port_missed(call, failed.leg, failed.stream),
             // The call goes on from elsewhere, and its peer sends to numbers that are not to be had here.
             PortState::Open(_) => self.clear(call, &Failure::portless()),
             // It was given up before, and there is nothing that could still close.
@@ -187,15 +187,15 @@ impl Calls {
         let mut late = call.body.ports.iter_mut().filter(|port| port.state == PortState::Opening);
         let Some(port) = late.next() else { return };
         port.state = PortState::Closing;
-        let (id, leg) = (port.id, port.leg);
+        let (id, leg, stream) = (port.id, port.leg, port.stream);
         self.out.push_back(Output::Media(MediaCommand::Close { port: id }));
-        self.port_missed(call, leg);
+        self.port_missed(call, leg, stream);
         if crate::ports::any_opening(&call.body) {
             self.port_late(call);
         }
     }
 
-    fn port_missed(&mut self, call: &mut Call, leg: LegId) {
+    fn port_missed(&mut self, call: &mut Call, leg: LegId, stream: u8) {
         if !crate::ports::any_opening(&call.body) {
             self.clear_alarm(call, Alarm::Ports);
         }
@@ -205,9 +205,13 @@ impl Calls {
             return;
         }
         match std::mem::replace(&mut call.state, State::Ending) {
-            State::Ringing(mut ringing) if leg == ringing.caller.leg => {
+            State::Ringing(mut ringing) if leg == ringing.caller.leg && ringing.is_doomed_without(stream) => {
                 self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
                 call.state = self.reject(call, &ringing.caller, &Failure::portless());
+            }
+            State::Ringing(ringing) if leg == ringing.caller.leg => {
+                call.state = self.not_taken(call, ringing, stream);
+                self.ports_ready(call);
             }
             State::Joining(joining) => call.state = self.join_failed(call, joining, &Failure::portless()),
             state => {
