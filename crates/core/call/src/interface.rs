@@ -250,6 +250,8 @@ pub struct Settings {
     pub close_wait: Duration,
     /// How long to wait for the last leg to end before the call is forgotten.
     pub leg_wait: Duration,
+    /// The host that an address of the legs' protocol leads to, as far as it can be told from the address alone.
+    pub host_in: fn(&str) -> Option<IpAddr>,
 }
 
 impl Default for Settings {
@@ -269,6 +271,7 @@ impl Default for Settings {
             offer_wait: Duration::from_secs(40),
             close_wait: Duration::from_secs(1),
             leg_wait: Duration::from_secs(70),
+            host_in: |_| None,
         }
     }
 }
