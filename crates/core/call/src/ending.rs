@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
-use crate::state::{Call, Leaving, Moving, Negotiation, Party, PortState, State, Talking};
+use crate::state::{Call, Leaving, Party, PortState, State, Talking};
 use crate::{CallRecord, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
@@ -109,13 +109,7 @@ impl Calls {
         self.clear_alarm(call, Alarm::Offer);
         match transfer {
             // The transferor need not wait for the target.
-            Some(transfer) if transfer.asker == index => {
-                // Whom the one that stays has asked is gone: it may ask whoever comes.
-                if matches!(negotiation, Negotiation::Asked { by, .. } if by != index) {
-                    self.refuse_glare(stays.leg);
-                }
-                State::Moving(Box::new(Moving { remaining: stays, hunt: transfer.hunt }))
-            }
+            Some(transfer) if transfer.asker == index => self.begin_moving(call, &left, stays, transfer, negotiation),
             transfer => {
                 if let Some(mut transfer) = transfer {
                     self.hunt_cancel(call, &mut transfer.hunt, Cause::NORMAL);

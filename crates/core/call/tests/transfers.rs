@@ -107,6 +107,22 @@ fn what_the_one_that_stays_has_asked_the_transferor_is_refused_when_that_leaves(
 }
 
 #[test]
+fn the_offer_that_the_one_that_stays_was_asked_for_is_answered_when_the_transferor_leaves() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).offers(A, None).accepts(B, offer(&bob())).forget_lines();
+    world.ends(A, 0).expect(&["out0 confirm answer:10.0.0.1:20002 sendrecv"]);
+    world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.accepts(B, answer(&bob())).ends(B, 0);
+    world.the_record();
+    // With no answer to give, it is hung up.
+    let mut world = connected(MediaMode::Relay);
+    let other = bob().replace("RTP/AVP 0", "RTP/AVP 9");
+    world.transfer(A, "301", None).offers(A, None).accepts(B, offer(&other)).forget_lines();
+    world.ends(A, 0).expect(&["out1 hangup 16", "out0 hangup 88"]);
+    world.the_record();
+}
+
+#[test]
 fn the_one_that_stays_is_hung_up_when_the_target_fails_and_the_transferor_has_left() {
     let mut world = connected(MediaMode::Relay);
     world.transfer(A, "301", None).ends(A, 0).forget_lines();
