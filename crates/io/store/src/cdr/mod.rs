@@ -170,7 +170,11 @@ impl CdrStore {
         }
         let dir = self.dir.join(name);
         create_folder(&dir)?;
-        let segment = self.next.remove(name).unwrap_or(1);
+        // Where somebody has taken the journal away, what the database knows of it is not to be held against a new one.
+        let segment = match self.next.remove(name) {
+            Some(next) => next,
+            None => locked(&self.folding.folder).database.fold(name, dir.clone())?.segment + 1,
+        };
         let counters = Arc::clone(&self.counters.journal);
         let journal = Journal::begin(&dir, segment, &self.options.journal, counters)?;
         let progress = Arc::clone(journal.progress());

@@ -337,6 +337,24 @@ fn a_segment_with_bytes_that_are_no_records_is_set_aside_and_not_removed() {
 }
 
 #[test]
+fn a_journal_that_was_taken_away_costs_the_next_one_nothing() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    for number in 0..60 {
+        write(&mut writer, &[CallRecord::Ended(ended(number))]);
+    }
+    store.fold().expect("a fold");
+    drop((writer, store, folder));
+    fs::remove_dir_all(dir.path().join("cdr")).expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Ended(ended(60))]);
+    let copy = crashed(dir.path());
+    assert_eq!(all(&open(copy.path()).0).len(), 61);
+}
+
+#[test]
 fn a_name_is_for_one_writer_and_a_file_name() {
     let dir = tempdir().expect("a folder");
     let (_folder, mut store, _) = open(dir.path());
