@@ -4,7 +4,7 @@ use crate::interface::{Output, Unresolved};
 use crate::peers::asked_by;
 use crate::worker::Worker;
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use sx_bind_sip::{DialTo, Rules};
 use sx_call::Input as CallInput;
@@ -138,12 +138,7 @@ impl Worker {
     }
 
     pub(crate) fn look_up_uri(&mut self, now: Time, uri: &str, then: Then) {
-        // Of a URI without brackets the parameters would be taken for the header's.
-        let bare = match uri.find('<') {
-            Some(_) => NameAddr::parse(uri.as_bytes()).ok().map(|address| address.uri),
-            None => Uri::parse(uri.as_bytes()).ok(),
-        };
-        match bare.and_then(|uri| question_of_uri(&uri)) {
+        match question_in(uri) {
             Some(question) => self.look_up(now, vec![question], then),
             None => self.fail(now, &then, Cause::NO_ROUTE),
         }
@@ -179,8 +174,8 @@ impl Worker {
 
     fn without_asking(&self, question: &Question) -> Option<Destination> {
         // The brackets belong to the URI: no certificate carries them.
-        let host = question.host.trim_start_matches('[').trim_end_matches(']');
-        let ip: std::net::IpAddr = host.parse().ok()?;
+        let host = without_brackets(&question.host);
+        let ip: IpAddr = host.parse().ok()?;
         let transport = Transport::of_uri(question.transport, question.secure);
         let remote = SocketAddr::new(ip, question.port.unwrap_or(transport.default_port()));
         Some(self.legs.agent_ref().locals().way_to(transport, remote, Some(host)))
@@ -283,6 +278,25 @@ fn uri_at(address: &sx_config::SipUri, user: &str) -> Box<str> {
     format!("{scheme}:{user}@{}{parameter}", address.host).into()
 }
 
+/// The host that a URI leads to, with its brackets or without, when that is a numeric address.
+pub(crate) fn numeric_host(uri: &str) -> Option<IpAddr> {
+    without_brackets(&question_in(uri)?.host).parse().ok()
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Where to ask for what a URI leads to.
+fn question_in(uri: &str) -> Option<Question> {
+    // Of a URI without brackets the parameters would be taken for the header's.
+    let bare = match uri.find('<') {
+        Some(_) => NameAddr::parse(uri.as_bytes()).ok().map(|address| address.uri),
+        None => Uri::parse(uri.as_bytes()).ok(),
+    };
+    question_of_uri(&bare?)
+}
+
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {
     let transport = uri.param("transport").map(|text| text.parse().map_err(|_| ())).transpose().ok()?;
     let host = uri.param("maddr").unwrap_or(uri.host.as_str());
@@ -292,4 +306,22 @@ fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {
 
 fn with_brackets(uri: &str) -> Box<str> {
     if uri.contains('<') { uri.into() } else { format!("<{uri}>").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_uri_is_known_when_it_is_numeric() {
+        let check = |uri: &str, expected: Option<&str>| {
+            assert_eq!(numeric_host(uri), expected.map(|host| host.parse().expect("an address")), "{uri}");
+        };
+        check("sip:bob@192.0.2.7:5070;transport=tcp", Some("192.0.2.7"));
+        check("<sip:[2001:db8::7]:5061;lr>", Some("2001:db8::7"));
+        check("sip:bob@example.org;maddr=192.0.2.8", Some("192.0.2.8"));
+        check("sip:bob@example.org", None);
+        check("tel:+4930123456", None);
+        check("192.0.2.7", None);
+    }
 }

@@ -185,8 +185,18 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
         load: Arc::default(),
         failover: Failover::Causes(trunk.failover_causes.clone().into()),
         ring_ms_max,
-        access,
+        access: Access { host: host_of(trunk), ..access },
     }
+}
+
+/// The numeric address of a trunk that is tried first: what its media is told must be known before one is chosen.
+fn host_of(trunk: &sx_config::Trunk) -> Option<IpAddr> {
+    let numeric = |address: &sx_config::TrunkAddress| {
+        let host = address.uri.host.host.trim_start_matches('[').trim_end_matches(']');
+        Some((address.priority, host.parse().ok()?))
+    };
+    let first = trunk.addresses.iter().filter_map(numeric).min_by_key(|(priority, _)| *priority);
+    first.map(|(_, host): (_, IpAddr)| host)
 }
 
 fn trunk_rules(trunk: &sx_config::Trunk, main_domain: Option<&str>) -> Rules {

@@ -86,7 +86,11 @@ impl Worker {
         let nonces = Nonces::new(tables.nonce_lifetime, settings.nonces, &mut rng);
         // Legs are numbered from anywhere, so that a call that comes from another exchange meets none with its numbers.
         let [incoming, outgoing] = [rng.u64() >> 2, rng.u64() >> 2];
-        let calls = sx_call::Settings { first_outgoing_leg: LegId(1 << 63 | outgoing), ..settings.calls.clone() };
+        let calls = sx_call::Settings {
+            first_outgoing_leg: LegId(1 << 63 | outgoing),
+            host_in: crate::dialing::numeric_host,
+            ..settings.calls.clone()
+        };
         let mut worker = Self {
             legs: SipLegs::new(agent, LegId(incoming)),
             calls: Calls::new(calls, tables.routes.clone(), rng.fork(), now),

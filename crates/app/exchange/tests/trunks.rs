@@ -42,6 +42,31 @@ fn a_call_goes_from_trunk_to_trunk_with_the_number_rewritten() {
 }
 
 #[test]
+fn media_is_asked_for_towards_the_host_that_is_called() {
+    let elsewhere = "\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{ dialled = true }]\n";
+    let named = "addresses = [\"sip:gateway.example\"]";
+    let ranked = "addresses = [\"sip:gateway.example\", { uri = \"sip:192.0.2.21\", priority = 2 }, \
+        { uri = \"sip:192.0.2.20\", priority = 1 }]";
+    let numeric = "addresses = [\"sip:192.0.2.20\"]";
+    for (addresses, dialled, expected) in [
+        (numeric, "sip:0123@192.0.2.1", Some("192.0.2.20")),
+        (ranked, "sip:0123@192.0.2.1", Some("192.0.2.20")),
+        (named, "sip:0123@192.0.2.1", None),
+        (numeric, "sip:carol@192.0.2.20:5060", Some("192.0.2.20")),
+        (numeric, "sip:carol@elsewhere.example", None),
+    ] {
+        let mut bench = two_trunks(&format!("{TRUNKS}{elsewhere}").replace(numeric, addresses), Manner::Answers);
+        bench.dial("west", dialled);
+        let hosts = bench.media.iter().filter_map(|command| match command {
+            MediaCommand::Open { host, .. } => Some(host.map(|host| host.to_string())),
+            _ => None,
+        });
+        let expected = [Some("192.0.2.10"), expected].map(|host| host.map(ToOwned::to_owned));
+        assert_eq!(hosts.collect::<Vec<_>>(), expected, "{addresses} {dialled}");
+    }
+}
+
+#[test]
 fn the_called_trunk_may_hang_up_too() {
     let mut bench = two_trunks(TRUNKS, Manner::Answers);
     bench.dial("west", "sip:0123@192.0.2.1");

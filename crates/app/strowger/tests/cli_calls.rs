@@ -50,11 +50,15 @@ fn cdr(minute: u64, caller: &str) -> Cdr {
     }
 }
 
+fn open_store(bed: &Bed) -> CdrStore {
+    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
+    CdrStore::open(&folder, &CdrOptions::default(), || sx_engine::Time::ZERO).expect("the store").0
+}
+
 /// Four calls, in a folder that a server has.
 fn with_calls() -> (Bed, CdrStore) {
     let bed = Bed::new();
-    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut store = open_store(&bed);
     let mut writer = store.writer("worker-0").expect("a writer");
     for (minute, caller) in [(0, "alice"), (1, "alice"), (2, "carol"), (3, "al\u{1b}[2Jex")] {
         writer.append(&CallRecord::Ended(Box::new(cdr(minute, caller)))).expect("room");
@@ -94,8 +98,7 @@ fn calls_are_listed_the_latest_first() {
 #[test]
 fn a_long_address_is_cut_in_a_list_and_whole_elsewhere() {
     let bed = Bed::new();
-    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut store = open_store(&bed);
     let mut writer = store.writer("worker-0").expect("a writer");
     let long = "0".repeat(500);
     writer.append(&CallRecord::Ended(Box::new(cdr(0, &long)))).expect("room");
@@ -145,8 +148,7 @@ fn a_call_is_shown_with_its_attempts() {
 #[test]
 fn a_call_says_who_ended_it() {
     let bed = Bed::new();
-    let folder = DataFolder::open(&bed.data()).expect("nobody has it");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store");
+    let mut store = open_store(&bed);
     let mut writer = store.writer("worker-0").expect("a writer");
     let unreached = "nobody: a party could not be reached, or not any more";
     let lost = "nobody: it was lost with the process, which was alive at the end above";

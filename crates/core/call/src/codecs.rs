@@ -38,8 +38,9 @@ impl Calls {
         }
     }
 
-    /// An event of a leg, with what its party may say. A change that has nothing left is refused; an answer that has is
-    /// an attempt that failed, and the leg is hung up.
+    /// An event of a leg, with what its party may say. A change that has nothing left is refused, one's own or another's;
+    /// an answer that has is an attempt that failed, and the leg is hung up. What else has nothing left says nothing of
+    /// media: an answer without any that comes after early media of the kind is an answer in vain, too.
     pub(crate) fn heard(&mut self, call: &mut Call, leg: LegId, mut event: LegEvent) {
         let Some(party) = call.state.party(leg).filter(|party| !party.access.codecs.is_empty()) else {
             return self.leg_event(call, leg, event);
@@ -52,10 +53,16 @@ impl Calls {
                 }
                 LegEvent::Answered(_) => {
                     let cause = Cause::NOT_IMPLEMENTED;
+                    // Its channel is in use until it has ended.
+                    let trunk = call.state.take_trunk(leg);
                     self.say(leg, LegCommand::Hangup { cause });
                     let ended = Ended { cause, status: 488, by: EndedBy::Exchange };
                     self.leg_event(call, leg, LegEvent::Ended(ended));
-                    self.still_leaving(call, leg, None);
+                    self.still_leaving(call, leg, trunk);
+                }
+                LegEvent::OfferAccepted { .. } => {
+                    let refused = LegEvent::OfferRefused { cause: Cause::NOT_IMPLEMENTED, status: 488 };
+                    self.leg_event(call, leg, refused);
                 }
                 event => self.leg_event(call, leg, event),
             },
@@ -63,7 +70,7 @@ impl Calls {
     }
 }
 
-/// Takes out of an event what its party may not say. An error when nothing is left.
+/// Takes out of an event what its party may not say. An error when nothing is left; the event is without media then.
 fn take_out(party: &Party, event: &mut LegEvent) -> Result<(), ()> {
     let change = |description: &mut Bytes| match allowed(&party.access, description) {
         Ok(text) => {
@@ -81,7 +88,7 @@ fn take_out(party: &Party, event: &mut LegEvent) -> Result<(), ()> {
         _ => return Ok(()),
     };
     match media {
-        Some(Media::Offer(text) | Media::Answer(text)) => change(text),
+        Some(Media::Offer(text) | Media::Answer(text)) => change(text).inspect_err(|()| *media = None),
         None => Ok(()),
     }
 }

@@ -80,7 +80,7 @@ impl Calls {
             role: Role::Called,
             source,
             identity: Identity { address: planned.to.clone(), ..Identity::default() },
-            access: Access { host: host_of(target).or(planned.access.host), ..planned.access.clone() },
+            access: Access { host: self.host_of(target).or(planned.access.host), ..planned.access.clone() },
             nat: None,
             trunk,
             attempt,
@@ -154,12 +154,14 @@ impl Calls {
     pub(crate) fn undialled(&mut self, call: &mut Call, party: &Party, failure: &Failure) {
         self.gone(call, party, &Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange });
     }
-}
-
-/// The host of a target, where that is known before anything is looked up.
-fn host_of(target: &Target) -> Option<IpAddr> {
-    match target {
-        Target::Contact { flow, .. } => flow.map(|flow| flow.remote.ip()),
-        Target::Trunk { .. } | Target::Uri(_) | Target::Place { .. } => None,
+    /// The host that a target's signalling goes to, where that is known before anything is looked up.
+    fn host_of(&self, target: &Target) -> Option<IpAddr> {
+        match target {
+            Target::Contact { flow: Some(flow), .. } => Some(flow.remote.ip()),
+            Target::Contact { uri, path, flow: None } => (self.settings.host_in)(path.first().unwrap_or(uri)),
+            Target::Uri(uri) => (self.settings.host_in)(uri),
+            // That of a trunk is configured with how its media is reached.
+            Target::Trunk { .. } | Target::Place { .. } => None,
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
-use crate::state::{Call, Leaving, Moving, Party, PortState, State, Talking};
+use crate::state::{Call, Leaving, Party, PortState, State, Talking};
 use crate::{CallRecord, Ender, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
@@ -104,15 +104,13 @@ impl Calls {
 
     /// A connected party's leg has ended.
     pub(crate) fn party_left(&mut self, call: &mut Call, talking: Box<Talking>, index: usize, ended: &Ended) -> State {
-        let Talking { parties: [one, other], transfer, .. } = *talking;
+        let Talking { parties: [one, other], transfer, negotiation } = *talking;
         let (left, stays) = if index == 0 { (one, other) } else { (other, one) };
         self.gone(call, &left, ended);
         self.clear_alarm(call, Alarm::Offer);
         match transfer {
             // The transferor need not wait for the target.
-            Some(transfer) if transfer.asker == index => {
-                State::Moving(Box::new(Moving { remaining: stays, hunt: transfer.hunt }))
-            }
+            Some(transfer) if transfer.asker == index => self.begin_moving(call, &left, stays, transfer, negotiation),
             transfer => {
                 if let Some(mut transfer) = transfer {
                     self.hunt_cancel(call, &mut transfer.hunt, Cause::NORMAL);
@@ -171,7 +169,7 @@ impl Calls {
         let Some(index) = call.body.ports.iter().position(|p| p.id == port) else { return };
         let failed = call.body.ports.remove(index);
         match failed.state {
-            PortState::Opening => self.port_missed(call, failed.leg),
+            PortState::Opening => self.port_missed(call, failed.leg, failed.stream),
             // The call goes on from elsewhere, and its peer sends to numbers that are not to be had here.
             PortState::Open(_) => self.clear(call, &Failure::portless()),
             // It was given up before, and there is nothing that could still close.
@@ -184,15 +182,15 @@ impl Calls {
         let mut late = call.body.ports.iter_mut().filter(|port| port.state == PortState::Opening);
         let Some(port) = late.next() else { return };
         port.state = PortState::Closing;
-        let (id, leg) = (port.id, port.leg);
+        let (id, leg, stream) = (port.id, port.leg, port.stream);
         self.out.push_back(Output::Media(MediaCommand::Close { port: id }));
-        self.port_missed(call, leg);
+        self.port_missed(call, leg, stream);
         if crate::ports::any_opening(&call.body) {
             self.port_late(call);
         }
     }
 
-    fn port_missed(&mut self, call: &mut Call, leg: LegId) {
+    fn port_missed(&mut self, call: &mut Call, leg: LegId, stream: u8) {
         if !crate::ports::any_opening(&call.body) {
             self.clear_alarm(call, Alarm::Ports);
         }
@@ -202,9 +200,13 @@ impl Calls {
             return;
         }
         match std::mem::replace(&mut call.state, State::Ending) {
-            State::Ringing(mut ringing) if leg == ringing.caller.leg => {
+            State::Ringing(mut ringing) if leg == ringing.caller.leg && ringing.is_doomed_without(stream) => {
                 self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
                 call.state = self.reject(call, &ringing.caller, &Failure::portless());
+            }
+            State::Ringing(ringing) if leg == ringing.caller.leg => {
+                call.state = self.not_taken(call, ringing, stream);
+                self.ports_ready(call);
             }
             State::Joining(joining) => call.state = self.join_failed(call, joining, &Failure::portless()),
             state => {

@@ -216,7 +216,7 @@ impl Calls {
     }
 
     /// What waited for ports, besides events of legs, goes on when they are open.
-    fn ports_ready(&mut self, call: &mut Call) {
+    pub(crate) fn ports_ready(&mut self, call: &mut Call) {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(mut ringing) => {
                 let step = self.dial_ready(call, &mut ringing.hunt, &ringing.caller);

@@ -254,6 +254,8 @@ pub struct Settings {
     /// While there are calls, something is written down at least so often: by no more than this a record ends too early
     /// of a call whose process has died.
     pub record_interval: Duration,
+    /// The host that an address of the legs' protocol leads to, as far as it can be told from the address alone.
+    pub host_in: fn(&str) -> Option<IpAddr>,
 }
 
 impl Default for Settings {
@@ -274,6 +276,7 @@ impl Default for Settings {
             close_wait: Duration::from_secs(1),
             leg_wait: Duration::from_secs(70),
             record_interval: Duration::from_secs(60),
+            host_in: |_| None,
         }
     }
 }

@@ -8,12 +8,13 @@
 
 use crate::engine::Calls;
 use crate::failure::Failure;
+use crate::hunt::Step;
 use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
 use crate::trunks;
 use bytes::Bytes;
 use sx_leg::{Answer, Incoming, LegCommand, Media, Source};
-use sx_media::answer_from;
+use sx_media::{answer_from, streams};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -97,10 +98,39 @@ impl Calls {
             Err(failure) => {
                 let branch = hunt.branches.remove(index);
                 self.leave(call, &branch.party, LegCommand::Reject(failure.rejection()), failure.cause);
-                State::Ringing(ringing)
+                // What it was to take may have ended meanwhile.
+                let step = self.hunt_check(call, hunt, caller);
+                self.ringing_on(call, ringing, step)
             }
         }
     }
+
+    /// The caller's side of a stream has no port, and nobody is to be called who needs it: who has asked for the stream does
+    /// not take the call, and what rings rings on.
+    pub(crate) fn not_taken(&mut self, call: &mut Call, mut ringing: Box<Ringing>, stream: u8) -> State {
+        let Ringing { caller, hunt } = &mut *ringing;
+        let asks = |branch: &&Branch| matches!(branch.state, BranchState::Taking) && describes(&branch.party, stream);
+        let mut step = Step::Going;
+        while let Some(leg) = hunt.branches.iter().find(asks).map(|branch| branch.party.leg) {
+            step = self.hunt_portless(call, hunt, caller, leg);
+        }
+        self.ringing_on(call, ringing, step)
+    }
+}
+
+impl Ringing {
+    /// Is there nothing to be told to anybody when the caller's side of a stream has no port? Who takes the call may have
+    /// asked for a port that nobody else needs.
+    pub(crate) fn is_doomed_without(&self, stream: u8) -> bool {
+        let is_to_be_called = |branch: &Branch| matches!(branch.state, BranchState::Opening { .. });
+        describes(&self.caller, stream) && self.hunt.branches.iter().any(is_to_be_called)
+    }
+}
+
+/// Is the stream one of those that the party has described itself, and wants?
+fn describes(party: &Party, stream: u8) -> bool {
+    let described = party.said.as_ref().and_then(|said| streams(said).ok()).unwrap_or_default();
+    described.get(usize::from(stream)).is_some_and(|summary| !summary.rejected)
 }
 
 /// The answer to the offer of the one that takes the call, and what it says in answer to the caller's.

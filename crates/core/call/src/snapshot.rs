@@ -219,6 +219,13 @@ impl State {
         self.parties().into_iter().find(|party| party.leg == leg)
     }
 
+    /// Takes from a target the trunk whose channel it uses: whoever has it now gives the channel back.
+    pub(crate) fn take_trunk(&mut self, leg: LegId) -> Option<Arc<str>> {
+        let hunt = self.hunt_mut()?;
+        let index = hunt.branch(leg)?;
+        hunt.branches[index].party.trunk.take()
+    }
+
     /// Notes that the party of a leg is behind a NAT.
     pub(crate) fn set_nat(&mut self, leg: LegId, address: IpAddr) {
         let nat_of = |party: &mut Party| {

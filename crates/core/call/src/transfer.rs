@@ -18,18 +18,21 @@
 //! target. No description is ever used in a role or a direction that its author did not give it, whether a party
 //! was on hold or not, and relayed and direct media go the same way.
 
+use crate::Ender;
 use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::Note;
+use crate::ports::answer_for;
 use crate::state::{
     Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
-    Transfer,
+    Transfer, relayed,
 };
 use bytes::Bytes;
 use std::collections::VecDeque;
 use sx_leg::{Address, Answer, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest};
+use sx_media::answer_from;
 use sx_route::{Facts, Plan, Planned, Reason, Way, plan};
 use sx_types::{Cause, LegId};
 
@@ -136,6 +139,38 @@ impl Calls {
                 self.begin_join(call, remaining, *joins, leaves, offer)
             }
         }
+    }
+
+    /// The transferor has left before the target has answered. What was being changed between the two is brought to an end:
+    /// of one whose offer has no answer nothing could be asked when the target comes.
+    pub(crate) fn begin_moving(
+        &mut self,
+        call: &mut Call,
+        left: &Party,
+        mut remaining: Party,
+        transfer: Transfer,
+        negotiation: Negotiation,
+    ) -> State {
+        let Transfer { asker, mut hunt } = transfer;
+        match negotiation {
+            Negotiation::Asked { by, .. } if by != asker => self.refuse_glare(remaining.leg),
+            // The one that stays was asked for an offer, has made it, and is told what the transferor last had.
+            Negotiation::Confirming { by, offer } if by == asker => {
+                let relay = relayed(left, &remaining);
+                let answer = left.said.as_ref().and_then(|said| answer_from(said, &offer).ok());
+                let told =
+                    answer.and_then(|answer| answer_for(&call.body, &mut remaining, &answer, &offer, relay).ok());
+                let Some(told) = told else {
+                    self.hunt_cancel(call, &mut hunt, Cause::NORMAL);
+                    self.dismiss(call, &remaining, Cause::INCOMPATIBLE);
+                    let sentence = "the transferor has left without an answer to an offer";
+                    return self.finish(call, Cause::INCOMPATIBLE, 200, Ender::Exchange, sentence);
+                };
+                self.say(remaining.leg, LegCommand::Confirm { media: Media::Answer(told) });
+            }
+            Negotiation::Idle | Negotiation::Asked { .. } | Negotiation::Confirming { .. } => {}
+        }
+        State::Moving(Box::new(Moving { remaining, hunt }))
     }
 
     /// An event while the transferor has left already.

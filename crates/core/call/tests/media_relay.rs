@@ -4,8 +4,8 @@ mod driver;
 
 use driver::{A, B, C, Threads, World, answer, offer, sdp};
 use std::time::Duration;
-use sx_call::{Input, Settings};
-use sx_leg::LegEvent;
+use sx_call::{Found, Input, Settings};
+use sx_leg::{LegEvent, Target};
 use sx_media::{Latch, MediaEvent, PortId};
 use sx_route::{LatchMode, MediaMode};
 use sx_types::Cause;
@@ -47,6 +47,23 @@ fn each_party_is_told_ports_of_ours_and_media_flows_both_ways() {
     assert_eq!(cdr.codec, Some(sx_types::Codec::Pcmu));
     assert_eq!(cdr.caller_media.map(|stats| stats.packets_received), Some(1000));
     assert_eq!(cdr.called_media.map(|stats| stats.packets_received), Some(1001));
+}
+
+#[test]
+fn a_contact_without_a_flow_is_faced_where_its_address_or_its_proxys_leads() {
+    let settings = Settings { host_in: |uri| uri.strip_prefix("at:")?.parse().ok(), ..Settings::default() };
+    let mut world = World::with(driver::definition(MediaMode::Relay), settings);
+    world.incoming(A, "bob", Some(&alice()));
+    let contact = |uri: &str, path: &[&str]| {
+        let path = path.iter().map(|hop| (*hop).into()).collect();
+        Target::Contact { uri: uri.into(), path, flow: None }
+    };
+    let contacts = vec![contact("at:192.0.2.2", &[]), contact("at:10.0.0.9", &["at:192.0.2.3"]), contact("bob", &[])];
+    let (query, _) = world.queries.pop().expect("somebody was looked for");
+    world.input(Input::Located { query, found: Found::Contacts(contacts) });
+    let faced: Vec<_> = world.faced.iter().map(|host| host.map(|host| host.to_string())).collect();
+    let known = |host: &str| Some(host.to_owned());
+    assert_eq!(faced, [None, known("192.0.2.2"), known("192.0.2.3"), None]);
 }
 
 #[test]

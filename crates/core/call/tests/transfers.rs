@@ -3,8 +3,9 @@
 mod driver;
 
 use driver::{A, B, C, World, answer, offer, sdp};
-use sx_call::Note;
+use sx_call::{Note, Settings};
 use sx_leg::{Address, Incoming, LegEvent, Source};
+use sx_media::{MediaEvent, Opened};
 use sx_route::MediaMode;
 use sx_types::{Cause, LegId};
 
@@ -93,6 +94,35 @@ fn the_transferor_need_not_wait() {
 }
 
 #[test]
+fn what_the_one_that_stays_has_asked_the_transferor_is_refused_when_that_leaves() {
+    for said in [Some(bob()), None] {
+        let mut world = connected(MediaMode::Relay);
+        world.transfer(A, "301", None).offers(B, said.as_deref()).forget_lines();
+        world.ends(A, 0).expect(&["out0 refuse-offer 491 31"]);
+        world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+        world.accepts(B, answer(&bob())).expect(&["out1 confirm answer:10.0.0.1:20000 sendrecv"]);
+        world.ends(B, 0).expect(&["out1 hangup 16"]);
+        world.the_record();
+    }
+}
+
+#[test]
+fn the_offer_that_the_one_that_stays_was_asked_for_is_answered_when_the_transferor_leaves() {
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).offers(A, None).accepts(B, offer(&bob())).forget_lines();
+    world.ends(A, 0).expect(&["out0 confirm answer:10.0.0.1:20002 sendrecv"]);
+    world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
+    world.accepts(B, answer(&bob())).ends(B, 0);
+    world.the_record();
+    // With no answer to give, it is hung up.
+    let mut world = connected(MediaMode::Relay);
+    let other = bob().replace("RTP/AVP 0", "RTP/AVP 9");
+    world.transfer(A, "301", None).offers(A, None).accepts(B, offer(&other)).forget_lines();
+    world.ends(A, 0).expect(&["out1 hangup 16", "out0 hangup 88"]);
+    world.the_record();
+}
+
+#[test]
 fn the_one_that_stays_is_hung_up_when_the_target_fails_and_the_transferor_has_left() {
     let mut world = connected(MediaMode::Relay);
     world.transfer(A, "301", None).ends(A, 0).forget_lines();
@@ -146,7 +176,7 @@ fn who_may_not_transfer_is_403_and_who_asks_twice_is_491() {
     // The called party is a trunk, which by default may not.
     let mut definition = driver::definition(MediaMode::Relay);
     definition.trunks[0].access.transfers = false;
-    let mut barred = World::with(definition, sx_call::Settings::default());
+    let mut barred = World::with(definition, Settings::default());
     barred.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&bob()))).forget_lines();
     barred.transfer(B, "301", None).expect(&["out0 transfer-progress 403"]);
     world.transfer(A, "301", None).forget_lines();
@@ -292,6 +322,49 @@ fn without_a_port_for_the_one_who_takes_it_the_telephone_rings_on() {
     world.incoming_with(E, "300", Some(&carol()), as_bob_in_place_of(B)).expect(&["b reject 503 47"]);
     world.threads = driver::Threads::Open;
     world.answers(B, Some(answer(&bob()))).ends(B, 0);
+    world.the_record();
+}
+
+#[test]
+fn without_a_port_for_what_only_the_one_who_takes_it_wants_the_telephone_rings_on() {
+    let mut world = ringing();
+    world.threads = driver::Threads::Fail;
+    let more = format!("{}m=audio 6002 RTP/AVP 0\r\nm=audio 6004 RTP/AVP 0\r\n", carol());
+    world.incoming_with(E, "300", Some(&more), as_bob_in_place_of(B)).expect(&["b reject 503 47"]);
+    world.threads = driver::Threads::Open;
+    world.answers(B, Some(answer(&bob()))).expect(&["a answer answer:10.0.0.1:20000 sendrecv"]);
+    world.ends(B, 0);
+    world.the_record();
+    // The call was to go past us, and the one who takes it would have it go through us.
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.trunks[0].access.mode = MediaMode::Direct;
+    let mut world = World::with(definition, Settings::default());
+    world.incoming(A, "300", Some(&alice())).expect(&["out0 dial one/300 192.0.2.1:4000 sendrecv"]);
+    world.threads = driver::Threads::Fail;
+    let elsewhere = |incoming: &mut Incoming| {
+        (incoming.replaces, incoming.source) = (Some(B), Source::Exchange);
+        incoming.on_behalf_of = Some(Source::Trunk("one".into()));
+    };
+    world.incoming_with(E, "300", Some(&carol()), elsewhere).expect(&["b reject 503 47"]);
+    world.answers(B, Some(answer(&bob()))).expect(&["a answer answer:192.0.2.2:5000 sendrecv"]);
+    world.ends(B, 0);
+    world.the_record();
+}
+
+#[test]
+fn a_call_that_is_taken_in_vain_when_the_telephone_has_refused_is_refused_at_once() {
+    let mut world = ringing();
+    world.threads = driver::Threads::Silent;
+    let other = carol().replace("RTP/AVP 0", "RTP/AVP 9");
+    let known = world.asked.len();
+    world.incoming_with(E, "300", Some(&other), as_bob_in_place_of(B));
+    world.threads = driver::Threads::Open;
+    world.ends(B, 486).expect(&[]);
+    for (port, _) in world.asked.split_off(known) {
+        let rtp = "10.0.0.1:20010".parse().expect("an address");
+        world.media(MediaEvent::Opened(Opened { port, rtp, rtcp: rtp }));
+    }
+    world.expect(&["b reject 0 88", "a reject 486 17"]);
     world.the_record();
 }
 

@@ -13,9 +13,10 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let path = std::env::temp_dir().join(format!("sx-store-doc-{}", std::process::id()));
 //! # fn records_of_this_turn() -> Vec<sx_call::CallRecord> { Vec::new() }
+//! use sx_engine::Time;
 //! use sx_store::{CdrFilter, CdrOptions, CdrStore, DataFolder};
 //! let folder = DataFolder::open(&path)?;
-//! let (mut store, recovery) = CdrStore::open(&folder, &CdrOptions::default())?;
+//! let (mut store, recovery) = CdrStore::open(&folder, &CdrOptions::default(), || Time::from_secs(1_800_000_000))?;
 //! assert_eq!(recovery.calls_cut_off, 0);
 //! let mut writer = store.writer("worker-0")?;
 //! for record in records_of_this_turn() {

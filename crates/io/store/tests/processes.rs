@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use sx_call::{CallRecord, Cdr, Ender};
+use sx_engine::Time;
 use sx_leg::{Address, Source};
 use sx_store::{
     CdrFilter, CdrOptions, CdrStore, DataFolder, FolderError, Ha1, JournalOptions, SharedFolder, UserRecord,
@@ -47,7 +48,7 @@ fn cdr(number: u64) -> Box<Cdr> {
 fn the_process_that_is_killed() {
     let Some(path) = env::args_os().skip_while(|argument| argument != FOLDER).nth(1) else { return };
     let folder = DataFolder::open(Path::new(&path)).expect("the folder opens");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store opens");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default(), || Time::ZERO).expect("the store opens");
     let (mut log, _) = folder.keyed("bindings", &JournalOptions::default()).expect("the log opens");
     let mut writer = store.writer("worker-0").expect("a writer");
     for number in 0..CALLS {
@@ -90,7 +91,7 @@ fn a_killed_process_leaves_every_committed_record() {
     child.wait().expect("it is gone");
 
     let folder = DataFolder::open(dir.path()).expect("nobody holds the lock any more");
-    let (store, recovery) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store opens");
+    let (store, recovery) = CdrStore::open(&folder, &CdrOptions::default(), || Time::ZERO).expect("the store opens");
     assert_eq!(recovery.calls_cut_off, STILL_TALKING);
     drop(store);
     let cdrs = folder.shared().cdrs().expect("a reader").list(&CdrFilter::default()).expect("the calls");
@@ -134,7 +135,7 @@ fn a_second_server_is_told_who_has_the_folder_and_a_command_may_work_in_it() {
 fn readers_see_whole_calls_while_calls_are_written() {
     let dir = tempdir().expect("a folder");
     let folder = DataFolder::open(dir.path()).expect("the folder opens");
-    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default()).expect("the store opens");
+    let (mut store, _) = CdrStore::open(&folder, &CdrOptions::default(), || Time::ZERO).expect("the store opens");
     let mut writer = store.writer("worker-0").expect("a writer");
     let shared = folder.shared().clone();
     let reading = std::thread::spawn(move || {

@@ -94,7 +94,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.interfaces", ENTRIES, Is("[{ name = \"default\", bind = [\"0.0.0.0\"] }]"), "Where packets arrive; the first is used where nothing else is said. Never empty."),
     key("media.interfaces[].name", Text, Required, "The name that others refer to; unique."),
     key("media.interfaces[].bind", Shapes("an IP address"), Required, "The addresses to bind: one IPv4, one IPv6, or one of each."),
-    key("media.interfaces[].advertise", Shapes("an IP address"), Is("[]"), "The addresses that peers are told, each for the bound one of its family. Without one: the bound address, or for 0.0.0.0 and :: the one that faces the peer."),
+    key("media.interfaces[].advertise", Shapes("an IP address"), Is("[]"), "The addresses that peers are told, each for the bound one of its family. Without one: the bound address, or for 0.0.0.0 and :: the one that faces the peer. That is told from where the peer's signalling comes, or from the numeric address it is called at; where a name is called, it is the one of the default route."),
     limit("media.ports", Shape("\"first-last\" from 1024 to 65535, first even, last odd and greater"), Is("\"20000-29999\""), "The UDP ports of RTP and RTCP, on every interface.", "strowger_media_ports"),
     key("media.quarantine_s", number(0, 600, "s"), Is("5"), "A closed port is not used again for this long."),
     key("media.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A party that should send and does not for this long ends its call; 0 means never."),

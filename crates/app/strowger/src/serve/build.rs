@@ -93,7 +93,7 @@ impl Exchange {
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
-        let mut records = open_records(&config, &data)?;
+        let mut records = open_records(&config, &data, clock)?;
         let tls = tls::build(&config, clock.now())?;
         let parts = open_all(&config, tls.as_ref(), clock.now())?;
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
@@ -260,9 +260,9 @@ impl Exchange {
     }
 }
 
-fn open_records(config: &Config, data: &DataFolder) -> anyhow::Result<CdrStore> {
+fn open_records(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Result<CdrStore> {
     let options = CdrOptions { fold_interval: FOLD, keep: config.cdr.keep, ..CdrOptions::default() };
-    let (records, recovery) = CdrStore::open(data, &options)?;
+    let (records, recovery) = CdrStore::open(data, &options, move || clock.now())?;
     info!(?recovery, "call detail records are open");
     Ok(records)
 }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallRecord, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings};
@@ -47,6 +48,8 @@ pub struct World {
     pub ports: Vec<PortId>,
     /// Every port that was asked for, and whether it was one of IPv6.
     pub asked: Vec<(PortId, bool)>,
+    /// The hosts that they were to face.
+    pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
     pub remotes: BTreeMap<PortId, Remote>,
     answers: Vec<MediaEvent>,
@@ -108,6 +111,7 @@ impl World {
             queries: Vec::new(),
             ports: Vec::new(),
             asked: Vec::new(),
+            faced: Vec::new(),
             patched: BTreeMap::new(),
             remotes: BTreeMap::new(),
             answers: Vec::new(),
@@ -318,8 +322,9 @@ impl World {
     }
 
     fn media_command(&mut self, command: &MediaCommand) {
-        if let MediaCommand::Open { port, ipv6, .. } = command {
+        if let MediaCommand::Open { port, ipv6, host, .. } = command {
             self.asked.push((*port, *ipv6));
+            self.faced.push(*host);
         }
         match *command {
             MediaCommand::Open { port, .. } => match self.threads {

@@ -6,12 +6,13 @@
 //!  segment 8 (growing) ──batches, up to what is published──► cdr
 //! ```
 //!
-//! A crash at any point leads to records being read again, and a call that is in the database stays as it is.
+//! A crash at any point leads to records being read again, and a call that is in the database stays as it is. Each batch
+//! also says how far the segment is folded: of what lies before that, only the calls that are open are wanted again.
 
 use super::encoding::{Kind, Malformed, decode, peek};
 use super::{CdrCounters, table};
-use crate::DatabaseError;
 use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove, set_aside};
+use crate::{DatabaseError, FileError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub(super) struct Fold {
     pub(super) segment: u32,
     /// How far this segment is folded.
     offset: u64,
+    /// How far which segment was folded by an earlier run: the calls that have ended there are in the database, unless
+    /// somebody has removed them since.
+    known: (u32, u64),
     /// What of this segment is no record.
     unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
@@ -92,6 +96,7 @@ impl Fold {
             dir,
             segment,
             offset: 0,
+            known: (0, 0),
             unreadable: Unreadable::default(),
             open: HashMap::new(),
             last_at: 0,
@@ -107,6 +112,9 @@ impl Fold {
         {
             (fold.segment, fold.last_at) = (segment, last_at.cast_unsigned());
         }
+        let known = "SELECT segment, offset FROM cdr_folded WHERE journal = ?";
+        let known = connection.query_row(known, [name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).optional()?;
+        fold.known = known.map_or((0, 0), |(segment, offset)| (segment, offset.cast_unsigned()));
         let mut open = connection.prepare("SELECT call, begun, answered FROM cdr_open WHERE journal = ?")?;
         let rows = open.query_map([name], |row| {
             let call = CallId::from_u128(u128::from_be_bytes(row.get(0)?));
@@ -159,15 +167,17 @@ impl Fold {
         let transaction = database.begin()?;
         let (mut changes, mut last_at) = (Vec::new(), self.last_at);
         let mut batch = Batch { records: 0, damaged: 0, torn: None, more: true };
+        let known = if self.known.0 == self.segment { self.known.1 } else { 0 };
         let mut bytes = 0;
         while batch.records < BATCH_RECORDS && bytes < BATCH_BYTES {
+            let is_known = reader.good_offset() < known;
             let Some(record) = reader.next().map_err(ReadError::from)? else {
                 batch.more = false;
                 break;
             };
             batch.records += 1;
             bytes += record.len();
-            match take(record, |cdr| transaction.insert(cdr)) {
+            match take(record, |cdr| if is_known { Ok(false) } else { transaction.insert(cdr) }) {
                 Ok((at, change)) => {
                     last_at = last_at.max(at);
                     changes.push(change);
@@ -179,6 +189,12 @@ impl Fold {
                 Err(TakeError::Database(error)) => return Err(error.into()),
             }
         }
+        let folded = reader.good_offset().max(known);
+        transaction.run("remember how far a journal is taken into", |connection| {
+            let upsert = "INSERT OR REPLACE INTO cdr_folded VALUES (?, ?, ?)";
+            let mut upsert = connection.prepare_cached(upsert)?;
+            upsert.execute(params![self.name, self.segment, folded.cast_signed()])
+        })?;
         transaction.commit()?;
         // Only now, since a batch that the database has refused is read again.
         changes.into_iter().for_each(|change| self.apply(change));
@@ -257,7 +273,24 @@ impl Fold {
     }
 }
 
+/// Does a segment hold bytes that are no records, or records that say nothing?
+pub(super) fn is_damaged(path: &Path) -> Result<bool, FileError> {
+    let mut reader = match FrameReader::open(path, 0, u64::MAX) {
+        Ok(reader) => reader,
+        Err(ReadError::Foreign { .. }) => return Ok(true),
+        Err(ReadError::File(error)) => return Err(error),
+    };
+    while let Some(record) = reader.next()? {
+        if take(record, |_| Ok(true)).is_err() {
+            return Ok(true);
+        }
+    }
+    Ok(reader.damaged() > 0 || reader.torn_tail().is_some())
+}
+
+/// Everything before `segment` is in the database, and nothing of it is.
 fn remember(connection: &Connection, name: &str, segment: u32, last_at: u64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM cdr_folded WHERE journal = ?")?.execute([name])?;
     let upsert = "INSERT OR REPLACE INTO cdr_journal VALUES (?, ?, ?)";
     connection.prepare_cached(upsert)?.execute(params![name, segment, last_at.cast_signed()])?;
     Ok(())

@@ -19,7 +19,7 @@ pub use recover::Recovery;
 use crate::background::{Background, Turn};
 use crate::folder::create_folder;
 use crate::journal::{AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, Progress, add};
-use crate::{DataFolder, DatabaseError, FileError, OpenDatabaseError, database};
+use crate::{DataFolder, DatabaseError, FileError, OpenDatabaseError};
 use fold::{Database, Fold};
 use purge::Sweep;
 use std::collections::HashMap;
@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sx_call::CallRecord;
+use sx_engine::Time;
 
 /// The folder of the journals in the data folder.
 const FOLDER: &str = "cdr";
@@ -125,13 +126,20 @@ impl CdrStore {
     /// record with cause 41 that says it was lost with its process, and ends with the last thing that one wrote down, be it
     /// that it was alive.
     ///
+    /// `now` tells the time on the clock that the records' times are of. The age of a record is told by no other: where
+    /// the wall clock is set while the process runs, the two are apart by as much.
+    ///
     /// # Errors
     /// When the folder or the database refuses.
-    pub fn open(folder: &DataFolder, options: &CdrOptions) -> Result<(Self, Recovery), CdrError> {
+    pub fn open(
+        folder: &DataFolder,
+        options: &CdrOptions,
+        now: impl Fn() -> Time + Send + Sync + 'static,
+    ) -> Result<(Self, Recovery), CdrError> {
         let dir = folder.path().join(FOLDER);
         create_folder(&dir)?;
         let path = folder.path().join(table::FILE);
-        let connection = database::open(&path, table::VERSION, &table::SCHEMA)?;
+        let connection = table::open(&path)?;
         let mut database = Database::new(connection, &path);
         let counters = Arc::new(CdrCounters::default());
         let (recovery, next) = recover::recover(&dir, &mut database, &counters)?;
@@ -143,13 +151,10 @@ impl CdrStore {
             folder: Mutex::new(Folder { database, folds: Vec::new(), failing: false, purge: Sweep::default() }),
             counters: Arc::clone(&counters),
             keep: Mutex::new(options.keep),
+            now: Box::new(now),
         });
         let shared = Arc::clone(&folding);
-        let turn = move |_: Turn| {
-            drop(shared.turn());
-            shared.purge(purge::now());
-        };
-        let thread = Background::spawn("sx-store-fold", options.fold_interval, turn)
+        let thread = Background::spawn("sx-store-fold", options.fold_interval, move |_: Turn| shared.round())
             .map_err(FileError::at("start the thread that folds", &dir))?;
         let (options, names, lock) = (options.clone(), Vec::new(), folder.lock());
         Ok((Self { dir, options, counters, next, names, folding, _thread: thread, _lock: lock }, recovery))
@@ -166,7 +171,11 @@ impl CdrStore {
         }
         let dir = self.dir.join(name);
         create_folder(&dir)?;
-        let segment = self.next.remove(name).unwrap_or(1);
+        // Where somebody has taken the journal away, what the database knows of it is not to be held against a new one.
+        let segment = match self.next.remove(name) {
+            Some(next) => next,
+            None => locked(&self.folding.folder).database.fold(name, dir.clone())?.segment + 1,
+        };
         let counters = Arc::clone(&self.counters.journal);
         let journal = Journal::begin(&dir, segment, &self.options.journal, counters)?;
         let progress = Arc::clone(journal.progress());
@@ -230,6 +239,7 @@ struct Folding {
     counters: Arc<CdrCounters>,
     /// How long records are kept.
     keep: Mutex<Option<Duration>>,
+    now: Box<dyn Fn() -> Time + Send + Sync>,
 }
 
 struct Folder {
@@ -240,6 +250,13 @@ struct Folder {
 }
 
 impl Folding {
+    /// What the thread does now and then.
+    fn round(&self) {
+        // What has gone wrong is logged and tried again in the next round.
+        drop(self.turn());
+        self.purge((self.now)().as_nanos());
+    }
+
     /// Folds every journal. One that fails does not keep the others from being folded.
     fn turn(&self) -> Result<(), FoldError> {
         let folder = &mut *locked(&self.folder);

@@ -2,8 +2,7 @@
 
 use super::{Folding, locked, table};
 use crate::journal::add;
-use crate::{DatabaseError, OpenDatabaseError, SharedFolder, database};
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::{DatabaseError, OpenDatabaseError, SharedFolder};
 use sx_engine::Time;
 
 /// What one transaction removes at most.
@@ -72,7 +71,7 @@ impl SharedFolder {
         if !path.exists() {
             return Ok(0);
         }
-        let mut connection = database::open(&path, table::VERSION, &table::SCHEMA)?;
+        let mut connection = table::open(&path)?;
         let mut calls = 0;
         loop {
             let turn = connection
@@ -90,18 +89,14 @@ impl SharedFolder {
     }
 }
 
-/// Nanoseconds since the Unix epoch.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{begun, ended, open, options, write};
+    use super::super::tests::{begun, crashed, ended, open, options, write};
+    use super::super::{CdrStore, DataFolder};
     use super::*;
     use crate::cdr::CdrFilter;
-    use std::sync::atomic::Ordering;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
     use sx_call::CallRecord;
     use tempfile::tempdir;
@@ -134,9 +129,33 @@ mod tests {
         assert_eq!(kept.iter().map(|cdr| cdr.call).collect::<Vec<_>>(), [begun(calls - 2).call, begun(calls - 1).call]);
         assert!(kept.iter().all(|cdr| cdr.attempts.len() == 2), "attempts stay with their call");
         let attempts = "SELECT count(*) FROM cdr_attempt";
-        let connection = database::open(&dir.path().join(table::FILE), table::VERSION, &table::SCHEMA).expect("opens");
+        let connection = table::open(&dir.path().join(table::FILE)).expect("opens");
         let attempts: i64 = connection.query_row(attempts, [], |row| row.get(0)).expect("a count");
         assert_eq!(attempts, 4, "and go with it");
+    }
+
+    #[test]
+    fn the_age_of_a_record_is_told_by_the_clock_it_was_made_by() {
+        // The wall clock was set after the start: it is years ahead of the exchange's time, or years behind.
+        for away in [0, 50 * 365 * DAY.as_nanos() as u64] {
+            let dir = tempdir().expect("a folder");
+            let folder = DataFolder::open(dir.path()).expect("the folder opens");
+            let clock = Arc::new(AtomicU64::new(away));
+            let shared = Arc::clone(&clock);
+            let now = move || Time::from_nanos(shared.load(Ordering::Relaxed));
+            let options = super::super::CdrOptions { keep: Some(DAY), ..options() };
+            let (mut store, _) = CdrStore::open(&folder, &options, now).expect("the store opens");
+            let mut writer = store.writer("w").expect("a writer");
+            let mut cdr = ended(0);
+            cdr.start = away;
+            write(&mut writer, &[CallRecord::Ended(cdr)]);
+            let left = || folder.shared().cdrs().expect("a reader").count(&CdrFilter::default()).expect("a count");
+            for (passed, expected) in [(0, 1), (DAY.as_nanos() as u64, 1), (1, 0)] {
+                clock.fetch_add(passed, Ordering::Relaxed);
+                store.folding.round();
+                assert_eq!(left(), expected, "{away} {passed}");
+            }
+        }
     }
 
     #[test]
@@ -153,6 +172,36 @@ mod tests {
         store.fold().expect("folded");
         assert_eq!(shared.purge_cdrs(begun(0).start).expect("purged"), 0);
         assert_eq!(shared.cdrs().expect("a reader").count(&CdrFilter::default()).expect("a count"), 2);
+    }
+
+    #[test]
+    fn a_call_that_was_removed_stays_removed_when_its_segment_is_read_again() {
+        let dir = tempdir().expect("a folder");
+        let (folder, mut store, _) = open(dir.path());
+        let mut writer = store.writer("w").expect("a writer");
+        // The calls 0 and 3 go on while 1 and 2 come to their end.
+        write(&mut writer, &[CallRecord::Begun(begun(0)), CallRecord::Ended(ended(1)), CallRecord::Ended(ended(2))]);
+        write(&mut writer, &[CallRecord::Begun(begun(3))]);
+        store.fold().expect("folded");
+        assert_eq!(folder.shared().purge_cdrs(begun(2).start).expect("purged"), 1);
+        let numbers = |folder: &DataFolder| {
+            let calls = folder.shared().cdrs().expect("a reader").list(&CdrFilter::default()).expect("the calls");
+            calls.iter().map(|cdr| ((cdr.start - begun(0).start) / 1_000_000_000, cdr.cause.0)).collect::<Vec<_>>()
+        };
+        let copy = crashed(dir.path());
+        let (copied, store, recovery) = open(copy.path());
+        assert_eq!((numbers(&copied), recovery.calls_cut_off), (vec![(0, 41), (2, 16), (3, 41)], 2));
+        drop((store, copied));
+        // What was not folded yet is not lost, however old it is.
+        write(&mut writer, &[CallRecord::Ended(ended(0)), CallRecord::Ended(ended(4))]);
+        let copy = crashed(dir.path());
+        let (copied, mut store, _) = open(copy.path());
+        assert_eq!(numbers(&copied), [(0, 16), (2, 16), (3, 41), (4, 16)]);
+        // The next segment begins anew.
+        let mut writer = store.writer("w").expect("a writer");
+        write(&mut writer, &[CallRecord::Ended(ended(5))]);
+        store.fold().expect("folded");
+        assert_eq!(numbers(&copied), [(0, 16), (2, 16), (3, 41), (4, 16), (5, 16)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Takes in what earlier runs have left behind, before this run writes anything.
 
-use super::fold::{Database, Fold, FoldError};
+use super::fold::{Database, Fold, FoldError, is_damaged};
 use super::{CdrCounters, CdrError};
 use crate::FileError;
 use crate::journal::{Replay, add, list, remove, set_aside};
@@ -30,13 +30,15 @@ pub(super) fn recover(
         let mut fold = database.fold(&name, journal.clone())?;
         let mut next = fold.segment.max(1);
         for segment in list(&journal)? {
-            // What lies before the position is folded; only its removal was missed.
-            let mut unreadable = false;
-            if segment.sequence >= fold.segment {
+            let unreadable = if segment.sequence >= fold.segment {
                 fold.skip_to(segment.sequence);
                 replay(&mut fold, database, &mut recovery.replay, counters)?;
-                unreadable = fold.is_unreadable();
-            }
+                fold.is_unreadable()
+            } else {
+                // It is folded, and the process has died before it was removed or set aside; which of them it was to be
+                // is read from the segment again. Set aside any earlier, calls that are open in it would be forgotten.
+                is_damaged(&segment.path)?
+            };
             next = next.max(segment.sequence + 1);
             used.push((segment.path, unreadable));
         }

@@ -1,8 +1,10 @@
 //! The tables call detail records end up in.
 
 use super::encoding::{STATS, stats_from, stats_numbers};
+use crate::{DatabaseError, OpenDatabaseError, database};
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row, Statement, ToSql};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use sx_call::{Attempt, Cdr, Ender};
 use sx_leg::{Address, Source};
@@ -34,9 +36,22 @@ pub(super) static SCHEMA: LazyLock<String> = LazyLock::new(|| {
          CREATE TABLE cdr_journal (name TEXT PRIMARY KEY, segment INTEGER NOT NULL, last_ns INTEGER NOT NULL)
              WITHOUT ROWID;
          CREATE TABLE cdr_open (journal TEXT NOT NULL, call BLOB NOT NULL, begun BLOB NOT NULL, answered BLOB,
-             PRIMARY KEY (journal, call)) WITHOUT ROWID;"
+             PRIMARY KEY (journal, call)) WITHOUT ROWID;
+         {FOLDED}"
     )
 });
+
+/// How far the segment that `cdr_journal` names, or a later one, is folded in: what lies before `offset` is in `cdr`, or
+/// was and has been removed. A database may be older than this table.
+const FOLDED: &str = "CREATE TABLE IF NOT EXISTS cdr_folded (journal TEXT PRIMARY KEY, segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL) WITHOUT ROWID;";
+
+/// Opens the database for reading and writing; creates it when it is not there.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenDatabaseError> {
+    let connection = database::open(path, VERSION, &SCHEMA)?;
+    connection.execute_batch(FOLDED).map_err(DatabaseError::at("open", path))?;
+    Ok(connection)
+}
 
 /// The columns of `cdr` before those of the media ports, in the order of the table.
 const COLUMNS: [&str; 18] = [

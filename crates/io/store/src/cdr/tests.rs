@@ -25,6 +25,10 @@ pub(super) fn options() -> CdrOptions {
     CdrOptions { journal, fold_interval: Duration::from_secs(86_400), keep: None }
 }
 
+fn noon() -> Time {
+    Time::from_nanos(NOON)
+}
+
 fn call(number: u64) -> CallId {
     CallId::new(NOON / 1_000_000 + number, number.into())
 }
@@ -92,7 +96,7 @@ fn answered(number: u64) -> CallRecord {
 
 pub(super) fn open(path: &Path) -> (DataFolder, CdrStore, Recovery) {
     let folder = DataFolder::open(path).expect("the folder opens");
-    let (store, recovery) = CdrStore::open(&folder, &options()).expect("the store opens");
+    let (store, recovery) = CdrStore::open(&folder, &options(), noon).expect("the store opens");
     (folder, store, recovery)
 }
 
@@ -104,7 +108,7 @@ pub(super) fn write(writer: &mut CdrWriter, records: &[CallRecord]) {
 }
 
 /// The data folder as a crash at this moment would leave it.
-fn crashed(path: &Path) -> TempDir {
+pub(super) fn crashed(path: &Path) -> TempDir {
     let copy = tempdir().expect("a folder");
     copy_folder(path, copy.path());
     copy
@@ -218,6 +222,7 @@ fn a_crash_between_fold_and_removal_gives_no_double() {
     copy_folder(&before.path().join("cdr"), &after.path().join("cdr"));
     let (again, recovery) = open_again(folder_after, after.path());
     assert_eq!((again.len(), recovery.calls_cut_off), (52, 0));
+    assert_eq!((list(&after.path().join("cdr/w")).expect("segments"), set_aside(after.path())), (vec![], 0));
     drop((writer, store, folder));
 }
 
@@ -313,9 +318,14 @@ fn a_segment_with_bytes_that_are_no_records_is_set_aside_and_not_removed() {
     let copy = crashed(dir.path());
     let spoilt = copy.path().join("cdr/w").join(path.file_name().expect("a name"));
     fs::write(&spoilt, [&fs::read(&spoilt).expect("a file")[..], &[7; 40]].concat()).expect("a file");
-    let (_folder, other, recovery) = open(copy.path());
+    let (copied, other, recovery) = open(copy.path());
     assert_eq!((recovery.replay.torn.len(), set_aside(copy.path())), (1, 1));
     assert_eq!(other.counters().segments_set_aside.load(Ordering::Relaxed), 1);
+    // And when it dies once more, after the records are in the database and before the segment is set aside.
+    drop((copied, other));
+    fs::rename(spoilt.with_extension("damaged"), &spoilt).expect("a file");
+    let (copied, _other, recovery) = open(copy.path());
+    assert_eq!((recovery.replay.segments, set_aside(copy.path()), all(&copied).len()), (0, 1, 1));
 
     writer.journal.append(b"\x09 of another version").expect("room");
     for number in 1..60 {
@@ -326,6 +336,24 @@ fn a_segment_with_bytes_that_are_no_records_is_set_aside_and_not_removed() {
     let counters = store.counters();
     assert_eq!(counters.segments_set_aside.load(Ordering::Relaxed), 1);
     assert!(counters.segments_removed.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn a_journal_that_was_taken_away_costs_the_next_one_nothing() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    for number in 0..60 {
+        write(&mut writer, &[CallRecord::Ended(ended(number))]);
+    }
+    store.fold().expect("a fold");
+    drop((writer, store, folder));
+    fs::remove_dir_all(dir.path().join("cdr")).expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Ended(ended(60))]);
+    let copy = crashed(dir.path());
+    assert_eq!(all(&open(copy.path()).0).len(), 61);
 }
 
 #[test]
@@ -418,7 +446,7 @@ fn many_calls_in_many_batches_are_folded_once_each() {
     let mut options = options();
     options.journal = JournalOptions { sync: SyncPolicy::Never, ..JournalOptions::default() };
     let folder = DataFolder::open(dir.path()).expect("the folder opens");
-    let (mut store, _) = CdrStore::open(&folder, &options).expect("the store opens");
+    let (mut store, _) = CdrStore::open(&folder, &options, noon).expect("the store opens");
     let mut writer = store.writer("w").expect("a writer");
     let count = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let (begun, ended) = (begun(0), ended(0));

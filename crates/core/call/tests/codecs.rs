@@ -1,0 +1,63 @@
+//! Codecs that a trunk may not use.
+
+mod driver;
+
+use driver::{A, B, World, answer, sdp};
+use sx_call::Settings;
+use sx_leg::LegEvent;
+use sx_route::MediaMode;
+use sx_types::{Codec, LegId};
+
+/// Trunk one may use nothing but PCMA, and has one channel.
+fn world() -> World {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.trunks[0].access.codecs = [Codec::Pcma].into();
+    definition.trunks[0].calls_max = 1;
+    World::with(definition, Settings::default())
+}
+
+/// A offers PCMA and G.729, and trunk one is asked.
+fn called() -> World {
+    let mut world = world();
+    world.incoming(A, "300", Some(&with("8 18"))).expect(&["out0 dial one/300 10.0.0.1:20002 sendrecv"]);
+    world
+}
+
+fn with(payload_types: &str) -> String {
+    sdp("192.0.2.2", 5000, "sendrecv").replace("RTP/AVP 0", &format!("RTP/AVP {payload_types}"))
+}
+
+#[test]
+fn early_media_in_a_forbidden_codec_is_no_media() {
+    let mut world = called();
+    world.early(B, &with("18")).expect(&["a progress SessionProgress nothing"]);
+    world.answers(B, None).expect(&["out0 hangup 88", "a reject 0 88"]);
+    world.the_record();
+    // Where the answer says what is allowed, it stands.
+    let mut world = called();
+    world.early(B, &with("18")).answers(B, Some(answer(&with("8")))).ends(B, 0);
+    world.expect(&["a progress SessionProgress nothing", "a answer answer:10.0.0.1:20000 sendrecv", "a hangup 16"]);
+    assert_eq!(world.the_record().codec, Some(Codec::Pcma));
+}
+
+#[test]
+fn a_change_that_is_answered_in_a_forbidden_codec_is_refused() {
+    let mut world = called();
+    world.answers(B, Some(answer(&with("8")))).offers(A, Some(&with("8 18"))).forget_lines();
+    world.accepts(B, answer(&with("18"))).expect(&["a refuse-offer 488 65"]);
+    // One asked for in an offer of theirs is without an answer, as if it had brought none.
+    world.offers(B, None).accepts(A, driver::offer(&with("8 18"))).forget_lines();
+    world.event(B, LegEvent::OfferConfirmed { media: Some(answer(&with("18"))) });
+    world.expect(&["a hangup 88", "out0 hangup 88"]);
+    world.the_record();
+}
+
+#[test]
+fn a_trunk_that_answers_in_a_forbidden_codec_has_its_channel_until_it_has_ended() {
+    let mut world = called();
+    world.answers(B, Some(answer(&with("18")))).expect(&["out0 hangup 65", "a reject 488 65"]);
+    world.incoming(LegId(2), "300", Some(&with("8"))).expect(&["b reject 0 42"]);
+    world.let_end().incoming(LegId(3), "300", Some(&with("8"))).expect(&["out1 dial one/300 10.0.0.1:20002 sendrecv"]);
+    world.ends(LegId(3), 487);
+    assert_eq!(world.all_records().len(), 3);
+}
