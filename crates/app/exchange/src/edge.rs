@@ -106,6 +106,9 @@ impl Worker {
             accepted.incoming.to.domain = self.tables.dialled_domain(&uri);
         }
         if flow.link == LinkId::BETWEEN_WORKERS {
+            // It came by no network. The sound of the leg goes between two ports of this machine, and the worker that
+            // dials knows no host either: both name the same address, which is the one that packets come from.
+            accepted.incoming.host = None;
             accepted.incoming.on_behalf_of = invite.text(HeaderName::Replaces).and_then(asker_of);
         }
         if self.tables.nat_media && flow.link != LinkId::BETWEEN_WORKERS && sx_sip::dialog::is_behind_nat(invite, flow)

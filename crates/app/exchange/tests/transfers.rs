@@ -43,6 +43,13 @@ fn assert_connected_across(bench: &mut Bench, one: &str, other: &str) {
         let facing = bench.port_named(&body(&described));
         let leaves = bench.patch_of(facing).unwrap_or_else(|| panic!("{from} is not heard\n{}", bench.ladder()));
         let next = bench.remote_of(leaves).expect("it leads somewhere").rtp;
+        // What is sent to an address of this machine comes from the same one; the other side takes nothing else.
+        assert_eq!(
+            bench.open[&leaves].rtp.ip(),
+            next.ip(),
+            "what {from} says comes from elsewhere\n{}",
+            bench.ladder()
+        );
         let enters = bench.open.values().find(|opened| opened.rtp == next).expect("it leads to the other worker").port;
         let reaches = bench.patch_of(enters).unwrap_or_else(|| panic!("{to} hears nothing\n{}", bench.ladder()));
         assert_eq!(bench.remote_of(reaches).map(|remote| remote.rtp), Some(bench.who(to).media()));
