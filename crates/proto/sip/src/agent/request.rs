@@ -149,6 +149,8 @@ impl Requests {
             return false;
         }
         pending.destination += 1;
+        // What one server asked for says nothing to the next, which may have a challenge of its own.
+        pending.challenges = Challenges::default();
         self.send(core, now, key);
         true
     }

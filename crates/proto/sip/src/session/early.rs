@@ -244,6 +244,8 @@ impl Session {
         if let Some(uri) = calling.spec.uris.get(calling.destination) {
             calling.spec.uri = uri.clone();
         }
+        // What one server asked for says nothing to the next, which may have a challenge of its own.
+        calling.challenges = Challenges::default();
         self.invite(core, now);
         true
     }
