@@ -321,8 +321,8 @@ impl Agent {
 
     fn collect_failures(&mut self, now: Time) {
         while let Some(event) = self.core.transactions.poll_event() {
-            let (client, owner, failure) = match event {
-                TransactionEvent::Failed { client, owner, failure } => (client, owner, failure),
+            let (client, owner, sent, failure) = match event {
+                TransactionEvent::Failed { client, owner, request, failure } => (client, owner, request, failure),
                 TransactionEvent::Unanswered { server, owner } => {
                     let id = SessionId(Key::from_u64(owner));
                     self.with(id, |session, core| session.request_unanswered(core, now, server));
@@ -337,7 +337,7 @@ impl Agent {
                 self.requests.failed(&mut self.core, now, owner, status);
             } else {
                 self.with(SessionId(Key::from_u64(owner)), |session, core| {
-                    session.request_failed(core, now, client, status);
+                    session.request_failed(core, now, client, &sent, status);
                 });
             }
         }

@@ -5,7 +5,7 @@ use super::{Acknowledged, Answered, Description, Phase, SDP, Session, SessionEve
 use crate::agent::{Core, SUPPORTED};
 use crate::challenges::Challenges;
 use crate::message::{HeaderName, Message, Method, Writer};
-use crate::transaction::{ClientId, Reply, ServerId, Transmit};
+use crate::transaction::{ClientId, Reply, ResponseMatch, ServerId, Transmit};
 use bytes::Bytes;
 use std::time::Duration;
 use sx_engine::{Time, TimerId};
@@ -171,11 +171,11 @@ impl Session {
         &mut self,
         core: &mut Core,
         now: Time,
-        client: ClientId,
-        method: Method,
+        matched: &ResponseMatch,
         response: &Message<B>,
     ) {
         let status = response.status().unwrap_or_default();
+        let (client, method) = (matched.client, matched.method);
         if status < 200 || !self.change.is_sent(client) {
             return;
         }
@@ -193,8 +193,21 @@ impl Session {
             491 | 500 | 503 if sent.refresh => self.refresh.postpone(core, self.id, now),
             491 => self.defer_change(core, now, sent),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
-            408 | 481 => self.lost(core, now, status),
+            408 | 481 if self.is_of_dialog(&matched.request) => self.lost(core, now, status),
             _ => self.change_refused(core, &sent, status),
+        }
+    }
+
+    /// A change of an early dialog that is no more the session's has got no answer.
+    pub(super) fn change_failed(&mut self, core: &mut Core, client: ClientId, status: u16) {
+        if let Change::Sent(sent) = &self.change
+            && sent.client == client
+        {
+            let refresh = sent.refresh;
+            self.change = Change::None;
+            if !refresh {
+                self.emit(core, SessionEvent::OfferRefused { status });
+            }
         }
     }
 

@@ -30,7 +30,7 @@ use crate::agent::Core;
 use crate::challenges::Challenges;
 use crate::dialog::{Dialog, RequestPart};
 use crate::digest::Credentials;
-use crate::message::{HeaderName, Message, Method, OwnedMessage, RAck, Writer};
+use crate::message::{HeaderName, Message, Method, NameAddr, OwnedMessage, RAck, Writer};
 use crate::transaction::{ClientId, ClientRequest, Reply, ResponseMatch, ServerId, Transmit};
 use bytes::Bytes;
 use change::Change;
@@ -424,12 +424,16 @@ impl Session {
         let (client, method) = (matched.client, matched.method);
         match method {
             Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
-            Method::Invite | Method::Update => self.receive_change_response(core, now, client, method, response),
-            _ if matches!(status, 401 | 407) && self.send_authorized(core, now, matched, response) => {}
+            Method::Invite | Method::Update => self.receive_change_response(core, now, matched, response),
+            _ if matches!(status, 401 | 407)
+                && self.is_of_dialog(&matched.request)
+                && self.send_authorized(core, now, matched, response) => {}
             Method::Bye if status >= 200 => self.phase = Phase::Gone,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
             // These say that the peer knows nothing of the dialog.
-            Method::Prack | Method::Info | Method::Refer | Method::Notify if matches!(status, 408 | 481) => {
+            Method::Prack | Method::Info | Method::Refer | Method::Notify
+                if matches!(status, 408 | 481) && self.is_of_dialog(&matched.request) =>
+            {
                 self.lost(core, now, status);
             }
             Method::Refer if status >= 300 && !self.is_over() => self.emit(core, SessionEvent::Report { status }),
@@ -437,13 +441,30 @@ impl Session {
         }
     }
 
+    /// Was this request of ours sent within the dialog as it is now? An INVITE that was forked has several early ones, and the
+    /// end of those that have not won is none of the one that has.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(crate) fn is_of_dialog(&self, request: &Bytes) -> bool {
+        let Ok(request) = Message::parse(request) else { return false };
+        let tag = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
+        tag == self.dialog.remote_tag()
+    }
+
     /// A request of this session got no final response.
-    pub(crate) fn request_failed(&mut self, core: &mut Core, now: Time, client: ClientId, status: u16) {
+    pub(crate) fn request_failed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        client: ClientId,
+        request: &Bytes,
+        status: u16,
+    ) {
         match &self.phase {
             Phase::Outgoing(calling) if calling.client == client => self.outgoing_failed(core, now, status),
             Phase::Closing => self.phase = Phase::Gone,
             Phase::Gone => {}
-            _ => self.lost(core, now, status),
+            _ if self.is_of_dialog(request) => self.lost(core, now, status),
+            _ => self.change_failed(core, client, status),
         }
     }
 

@@ -83,7 +83,7 @@ pub struct Transmit {
 }
 
 /// What has happened to a transaction by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransactionEvent {
     /// No final response came in time, or the request could not be sent. The transaction is over.
     Failed {
@@ -91,6 +91,8 @@ pub enum TransactionEvent {
         client: ClientId,
         /// Whom it was made for.
         owner: u64,
+        /// Its request.
+        request: Bytes,
         /// Why.
         failure: Failure,
     },
