@@ -4,9 +4,10 @@ mod wire;
 
 use bytes::Bytes;
 use std::time::Duration;
+use sx_sip::agent::Disposition;
 use sx_sip::message::{HeaderName, Method, OwnedMessage};
 use sx_sip::session::{SessionEvent, SessionId};
-use wire::{Alone, labels, our_tag, outgoing, respond, value};
+use wire::{Alone, BOB, labels, our_tag, outgoing, request, respond, value};
 
 const CONTACT: &str = "Contact: <sip:bob@192.0.2.2:5060>\r\n";
 
@@ -98,4 +99,19 @@ fn a_winner_that_knows_nothing_of_its_early_dialog_ends_the_call() {
     alone.receive(&respond(&second, 481, "", "", ""));
     assert_eq!(labels(&alone.sent()), ["BYE"]);
     assert!(value(&second, HeaderName::RAck).starts_with('7'));
+}
+
+#[test]
+fn a_fork_to_two_users_of_ours_is_two_calls() {
+    let mut alone = Alone::new();
+    let to_alice = request("INVITE", "one", 1, CONTACT, "offer");
+    let to_bob = request("INVITE", "two", 1, CONTACT, "offer").replacen("sip:alice@192", "sip:bob@192", 1);
+    alone.invited(BOB, &to_alice);
+    alone.invited(BOB, &to_bob);
+    assert!(alone.sent().is_empty());
+    // Each of them by another way is one too many.
+    for again in [to_alice.replacen("one", "three", 1), to_bob.replacen("two", "four", 1)] {
+        assert_eq!(alone.receive(&again), Disposition::Handled);
+        assert_eq!(labels(&alone.sent()), ["482"]);
+    }
 }
