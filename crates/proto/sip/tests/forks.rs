@@ -6,8 +6,9 @@ use bytes::Bytes;
 use std::time::Duration;
 use sx_sip::agent::Disposition;
 use sx_sip::message::{HeaderName, Method, OwnedMessage};
-use sx_sip::session::{SessionEvent, SessionId};
-use wire::{Alone, BOB, labels, our_tag, outgoing, request, respond, value};
+use sx_sip::session::{Ended, EndedBy, Replaces, SessionEvent, SessionId};
+use sx_types::{Cause, Destination};
+use wire::{Alone, BOB, flow, labels, our_tag, outgoing, request, respond, value};
 
 const CONTACT: &str = "Contact: <sip:bob@192.0.2.2:5060>\r\n";
 
@@ -114,4 +115,27 @@ fn a_fork_to_two_users_of_ours_is_two_calls() {
         assert_eq!(alone.receive(&again), Disposition::Handled);
         assert_eq!(labels(&alone.sent()), ["482"]);
     }
+}
+
+/// It rang at the first address, and not at the one that did not answer in time.
+#[test]
+fn an_early_dialog_of_an_address_that_failed_is_forgotten() {
+    let mut alone = Alone::new();
+    let mut spec = outgoing(&mut alone.agent);
+    spec.to.push(Destination::Flow(flow("192.0.2.3:5060")));
+    alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let first = alone.sent_one();
+    alone.receive(&respond(&first, 180, "first", CONTACT, ""));
+    let call_id = value(&first, HeaderName::CallId);
+    let from_tag = value(&first, HeaderName::From).split(";tag=").nth(1).expect("a tag").to_owned();
+    let replaces = Replaces::parse(&format!("{call_id};to-tag={from_tag};from-tag=first")).expect("it can be read");
+    assert!(alone.agent.session_replaced(&replaces).is_ok());
+    alone.receive(&respond(&first, 503, "first", "", ""));
+    let second = alone.sent().remove(1).1;
+    assert!(alone.agent.session_replaced(&replaces).is_err(), "its early dialog is over");
+    alone.receive(&respond(&second, 100, "", "", ""));
+    alone.events();
+    alone.pass(Duration::from_secs(181));
+    let ended = Ended { status: 408, q850: Some(Cause::TIMER_EXPIRY.0), by: EndedBy::Failure };
+    assert!(matches!(alone.events()[..], [SessionEvent::Ended(end)] if end == ended));
 }

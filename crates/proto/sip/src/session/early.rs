@@ -296,6 +296,7 @@ impl Session {
         dialog.contact = contact_value(Some(&spec.contact_user), &sent_by, to.transport());
         dialog.to = to;
         calling.acknowledged.clear();
+        calling.tags.clear();
         self.peer = Abilities::default();
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Invite, owner: self.id.0.as_u64() };
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };
