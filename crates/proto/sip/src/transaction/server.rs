@@ -248,7 +248,10 @@ impl Transactions {
         let Some(server) = self.servers.get_mut(id.0) else { return };
         server.end = TimerId::NONE;
         let owner = server.owner;
-        self.respond(id, &Reply { status: 504, ..Reply::default() }, now);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        // A final response has a tag, that of the dialog where there is one.
+        let tag = if server.tag.is_empty() { format!("{:016x}", server.hash as u64) } else { server.tag.to_string() };
+        self.respond(id, &Reply { status: 504, to_tag: &tag, ..Reply::default() }, now);
         self.events.push_back(TransactionEvent::Unanswered { server: id, owner });
     }
 

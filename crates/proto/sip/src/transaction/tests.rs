@@ -254,3 +254,18 @@ fn a_message_that_could_not_be_sent_fails_its_transaction_once() {
     assert_eq!(layer.poll_event(), None);
     assert!(layer.is_empty());
 }
+
+#[test]
+fn the_refusal_of_what_nobody_answered_has_a_tag() {
+    for (method, own, expected) in [("MESSAGE", "", None), ("INVITE", "ours", Some("ours"))] {
+        let mut layer = layer();
+        let id = open(&mut layer, &request(method, "z9hG4bKu"), Transport::Udp);
+        layer.own(id, 42, own);
+        let wait = layer.timers.unanswered.max(layer.timers.timeout()).as_millis() as u64;
+        let trace = run(&mut layer, wait + 100);
+        let (_, refusal) = trace.iter().find(|(_, text)| text.starts_with("SIP/2.0 504")).expect("a refusal");
+        let to = refusal.lines().find(|line| line.starts_with("To:")).expect("a To");
+        let tag = to.split(";tag=").nth(1).expect("a tag");
+        assert!(expected.is_none_or(|expected| tag == expected) && !tag.is_empty(), "{to}");
+    }
+}
