@@ -174,6 +174,34 @@ fn a_call_handed_over_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
+    // One whose session is being changed.
+    let (mut bench, alice, _) = established();
+    bench.who("bob").accepts_changes = false;
+    hold(&mut bench, "alice", alice);
+    let call = bench.workers[0].list().next().expect("a call").call;
+    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+
+    // One whose called side is still looked up.
+    let mut bench =
+        Bench::new(&TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", "addresses = [\"sip:east.example\"]"));
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let east = vec![(sx_types::Transport::Udp, "192.0.2.20:5060".parse().expect("an address"))];
+    bench.names.insert("east.example".into(), east);
+    bench.names_wait = true;
+    let west = bench.dial("west", "sip:0123@192.0.2.1");
+    let call = bench.workers[0].list().next().expect("a call").call;
+    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    bench.names_come();
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    bench.hang_up("west", west);
+    bench.assert_over(1);
+}
+
+#[test]
 fn a_call_whose_ports_are_taken_here_is_ended() {
     let (mut bench, ..) = established();
     let call = bench.workers[0].list().next().expect("a call").call;
