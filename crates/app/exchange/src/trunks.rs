@@ -21,6 +21,9 @@ pub(crate) const REGISTRATION: u64 = 1 << 62;
 /// A failed registration is tried again after so long.
 const REGISTER_AGAIN: Duration = Duration::from_secs(30);
 
+/// How often in a row a registrar may ask for a longer lifetime and is asked again at once.
+const RAISED_MAX: u8 = 3;
+
 /// What is known of a trunk.
 #[derive(Debug)]
 pub(crate) struct TrunkState {
@@ -37,6 +40,8 @@ pub(crate) struct TrunkState {
     contact: Box<str>,
     /// The shortest lifetime its registrar has said it takes.
     expires_min: Duration,
+    /// How often in a row it has said so.
+    raised: u8,
 }
 
 impl Worker {
@@ -63,6 +68,7 @@ impl Worker {
                 seq: 0,
                 contact: "".into(),
                 expires_min: Duration::ZERO,
+                raised: 0,
             });
             if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
                 state.probe_at = Some(soon);
@@ -217,16 +223,17 @@ impl Worker {
                 (granted * 9 / 10).max(Duration::from_secs(1))
             }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.8
-            // 423: asked again, for at least what Min-Expires says.
+            // 423: asked again, for at least what Min-Expires says; not for ever at once, when that is more each time.
             (423, Some(response)) => match response.number(HeaderName::MinExpires).map(u64::from) {
                 Some(least) if Duration::from_secs(least) > asked => {
                     trunk.expires_min = Duration::from_secs(least);
-                    Duration::ZERO
+                    if trunk.raised < RAISED_MAX { Duration::ZERO } else { REGISTER_AGAIN }
                 }
                 _ => REGISTER_AGAIN,
             },
             _ => REGISTER_AGAIN,
         };
+        trunk.raised = if wait.is_zero() { trunk.raised + 1 } else { 0 };
         trunk.register_at = Some(now + wait);
         let trunk = trunk.name.clone();
         self.outputs.push_back(Output::Registered { trunk, status });

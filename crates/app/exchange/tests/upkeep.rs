@@ -174,6 +174,20 @@ fn a_provider_that_wants_a_longer_interval_is_asked_for_it() {
 }
 
 #[test]
+fn a_provider_that_wants_ever_longer_intervals_is_asked_a_few_times_and_then_later() {
+    let brief = |least: u32| Scripted { status: 423, headers: vec![("Min-Expires", least.to_string())] };
+    let script: Vec<Scripted> = (601..700).map(brief).collect();
+    let mut bench = with_provider(&script);
+    for (passed_s, sent) in [(2, 4), (30, 8), (30, 12)] {
+        bench.pass_s(passed_s);
+        assert_eq!(bench.requests("provider", Method::Register).len(), sent, "{}", bench.ladder());
+    }
+    // What it said last is what it is asked for.
+    let last = bench.requests("provider", Method::Register).pop().expect("one at least");
+    assert_eq!(value(&last, HeaderName::Expires), "611");
+}
+
+#[test]
 fn a_registration_that_fails_is_tried_again() {
     let mut bench = with_provider(&[Scripted { status: 503, headers: Vec::new() }, granted(600)]);
     bench.pass_s(1);
