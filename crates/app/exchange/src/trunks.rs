@@ -208,14 +208,20 @@ impl Worker {
         self.look_up(now, vec![question], Then::Request { owner, request: Box::new(request) });
     }
 
+    /// The numbers up to this one are used up: answers to challenges have some of their own.
+    pub(crate) fn registration_used(&mut self, owner: u64, seq: u32) {
+        let of_owner = |trunk: &&mut TrunkState| owner == REGISTRATION | trunk.number;
+        if let Some(trunk) = self.trunks.iter_mut().find(of_owner) {
+            trunk.seq = trunk.seq.max(seq);
+        }
+    }
+
     /// A provider has answered our registration.
     pub(crate) fn registration_done(&mut self, now: Time, owner: u64, response: Option<&OwnedMessage>, status: u16) {
         let number = owner & !REGISTRATION;
         let Some(place) = self.trunks.iter().position(|trunk| trunk.number == number) else { return };
         let asked = self.tables.trunks.get(place).and_then(|table| table.config.register.as_ref()).map(|r| r.expires);
         let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
-        // A challenge has used up one number of its own.
-        trunk.seq += 1;
         let asked = asked.max(trunk.expires_min);
         let wait = match (status, response) {
             (200..=299, Some(response)) => {

@@ -229,8 +229,8 @@ impl SipLegs {
     pub fn poll_event(&mut self, domain_of: DomainOf<'_>) -> Option<Polled> {
         loop {
             match self.agent.poll_event()? {
-                AgentEvent::Response { owner, response, status } => {
-                    return Some(Polled::Response { owner, response, status });
+                AgentEvent::Response { owner, response, status, seq } => {
+                    return Some(Polled::Response { owner, response, status, seq });
                 }
                 AgentEvent::Session { owner, event, .. } => {
                     let leg = LegId(owner);
@@ -284,6 +284,8 @@ pub enum Polled {
         response: Option<Box<sx_sip::message::OwnedMessage>>,
         /// Its status, else 408 or 503.
         status: u16,
+        /// The CSeq number it was sent with last.
+        seq: u32,
     },
 }
 

@@ -172,7 +172,11 @@ fn the_next_registrar_may_have_a_challenge_of_its_own() {
         let sent = alone.sent_one();
         alone.receive(&respond(&sent, status, "b", lines, ""));
     }
-    assert!(!value(&alone.sent_one(), HeaderName::Authorization).is_empty());
+    let last = alone.sent_one();
+    assert!(!value(&last, HeaderName::Authorization).is_empty());
+    assert_eq!(value(&last, HeaderName::CSeq), "4 REGISTER", "each has a number of its own");
+    alone.receive(&respond(&last, 200, "b", "", ""));
+    assert!(matches!(alone.agent.poll_event(), Some(AgentEvent::Response { status: 200, seq: 4, .. })));
 }
 
 #[test]

@@ -89,6 +89,9 @@ pub enum AgentEvent {
         response: Option<Box<OwnedMessage>>,
         /// The status: of the response, else 408 or 503.
         status: u16,
+        /// The CSeq number it was sent with last: answers to challenges, and further addresses, have used numbers of their
+        /// own.
+        seq: u32,
     },
 }
 
