@@ -305,6 +305,25 @@ fn an_attended_transfer_joins_calls_of_two_workers() {
     }
 }
 
+/// The dialog says whose place it is: the URI may name a host alone.
+#[test]
+fn an_attended_transfer_across_workers_needs_no_user_in_its_uri() {
+    let mut bench = on_workers(2);
+    let with_bob = bench.dial("alice", "sip:bob@example.org");
+    bench.lands_on = 1;
+    let with_carol = bench.dial("alice", "sip:carol@example.org");
+    bench.pass_s(1);
+    let to = format!("sip:example.org?Replaces={}", escaped(&replacing(&mut bench, "alice")));
+    refer(&mut bench, "alice", with_bob, &to);
+    assert_eq!(bench.who("alice").reports().last(), Some(&200), "{}", bench.ladder());
+    assert_connected_across(&mut bench, "bob", "carol");
+    let of_bob = bench.who("bob").invited[0];
+    bench.hang_up("bob", of_bob);
+    bench.hang_up("alice", with_bob);
+    bench.hang_up("alice", with_carol);
+    bench.assert_over(2);
+}
+
 /// What the two who are left change passes from worker to worker.
 #[test]
 fn parties_joined_across_workers_hold_and_resume() {
