@@ -255,13 +255,13 @@ impl SipLegs {
         }
     }
 
-    /// Goes on with a leg that was begun elsewhere.
+    /// Goes on with a leg that was begun elsewhere, by the rules of its party here.
     pub fn restore(&mut self, now: Time, snapshot: LegSnapshot, rules: Arc<Rules>) {
         // Legs to come must have other ids. Those of outgoing legs are none of ours.
         if snapshot.leg.0 < OUTGOING {
             self.next = self.next.max(snapshot.leg.0 + 1);
         }
-        let session = self.agent.restore(now, snapshot.leg.0, snapshot.session);
+        let session = self.agent.restore(now, snapshot.leg.0, snapshot.session, rules.credentials.clone());
         self.legs.insert(snapshot.leg, Bound { session, rules, early: None });
     }
 }

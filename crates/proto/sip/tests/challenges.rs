@@ -258,9 +258,8 @@ fn a_prack_for_another_request_acknowledges_nothing() {
 fn a_session_that_went_elsewhere_still_answers_challenges() {
     let (alone, session, _) = established();
     let snapshot = alone.agent.snapshot(session).expect("established");
-    assert!(!format!("{snapshot:?}").contains("wonder"), "the password is not shown");
     let mut elsewhere = Alone { agent: agent_with(ALICE, 99, AgentConfig::default()), now: alone.now, session: None };
-    let session = elsewhere.agent.restore(elsewhere.now, 1, snapshot);
+    let session = elsewhere.agent.restore(elsewhere.now, 1, snapshot, Some(wire::credentials()));
     elsewhere.agent.hangup(elsewhere.now, session, None);
     let bye = challenged(&mut elsewhere, 407, PROXY);
     assert!(value(&bye, HeaderName::ProxyAuthorization).contains("username=\"alice\""));

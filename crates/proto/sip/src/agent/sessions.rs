@@ -1,10 +1,12 @@
 //! The verbs of an agent about sessions.
 
 use super::{Agent, Core};
+use crate::digest::Credentials;
 use crate::message::{CSeq, HeaderName, Message, Method, Params, Writer};
 use crate::session::{Outgoing, Phase, Replaces, SDP, Session, SessionId, SessionSnapshot, description};
 use crate::transaction::{Reply, ServerId};
 use bytes::Bytes;
+use std::sync::Arc;
 use sx_engine::Time;
 use sx_types::Flow;
 
@@ -205,11 +207,18 @@ impl Agent {
         self.sessions.get(id.0)?.snapshot()
     }
 
-    /// Goes on with a session that was begun elsewhere.
-    pub fn restore(&mut self, now: Time, owner: u64, snapshot: SessionSnapshot) -> SessionId {
+    /// Goes on with a session that was begun elsewhere. Challenges are answered with `credentials`.
+    pub fn restore(
+        &mut self,
+        now: Time,
+        owner: u64,
+        snapshot: SessionSnapshot,
+        credentials: Option<Arc<Credentials>>,
+    ) -> SessionId {
         let core = &mut self.core;
         let tag: Box<str> = snapshot.dialog.local_tag().unwrap_or_default().into();
-        let key = self.sessions.insert_with(|key| Session::restore(SessionId(key), owner, core, now, snapshot));
+        let restored = |key| Session::restore(SessionId(key), owner, core, now, snapshot, credentials);
+        let key = self.sessions.insert_with(restored);
         self.restored.insert(tag, SessionId(key));
         SessionId(key)
     }
