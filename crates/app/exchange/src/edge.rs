@@ -5,7 +5,7 @@ use crate::digest_auth::Verdict;
 use crate::peers::asker_of;
 use crate::worker::Worker;
 use std::sync::Arc;
-use sx_bind_sip::Rules;
+use sx_bind_sip::{IncomingError, Rules};
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
@@ -186,13 +186,13 @@ impl Worker {
 }
 
 /// What an INVITE that the agent has answered itself is counted as.
-fn refusal_of(error: AcceptError) -> Refusal {
+fn refusal_of(error: IncomingError) -> Refusal {
     match error {
-        AcceptError::TooMany | AcceptError::NoDestination => Refusal::Overload,
-        AcceptError::IntervalTooSmall => Refusal::IntervalTooSmall,
-        AcceptError::BadExtension => Refusal::BadExtension,
-        AcceptError::UnsupportedBody => Refusal::UnsupportedMedia,
-        AcceptError::NothingToReplace => Refusal::Stray,
-        AcceptError::NotAcceptable => Refusal::NotAcceptable,
+        IncomingError::NothingToReplace => Refusal::Stray,
+        IncomingError::Refused(AcceptError::TooMany) => Refusal::Overload,
+        IncomingError::Refused(AcceptError::IntervalTooSmall) => Refusal::IntervalTooSmall,
+        IncomingError::Refused(AcceptError::BadExtension) => Refusal::BadExtension,
+        IncomingError::Refused(AcceptError::UnsupportedBody) => Refusal::UnsupportedMedia,
+        IncomingError::Refused(AcceptError::NotAcceptable) => Refusal::NotAcceptable,
     }
 }

@@ -58,6 +58,17 @@ pub struct Accepted {
     pub incoming: Incoming,
 }
 
+/// An INVITE did not become a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IncomingError {
+    /// The agent has refused it.
+    #[error(transparent)]
+    Refused(#[from] AcceptError),
+    /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
+    #[error("there is no dialog that it can replace")]
+    NothingToReplace,
+}
+
 /// A leg as a value that another process can go on with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LegSnapshot {
@@ -136,7 +147,7 @@ impl SipLegs {
     /// Makes an admitted INVITE a leg. A user's address is the one that has authenticated, whatever From says.
     ///
     /// # Errors
-    /// The agent has refused it, and answered it.
+    /// Why it is none; it has been answered.
     pub fn incoming<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -144,12 +155,12 @@ impl SipLegs {
         invite: &Message<B>,
         source: Source,
         rules: &Arc<Rules>,
-    ) -> Result<Accepted, AcceptError> {
+    ) -> Result<Accepted, IncomingError> {
         let replaces = match self.replaced_by(invite) {
             Ok(replaces) => replaces,
             Err(status) => {
                 self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
-                return Err(AcceptError::NothingToReplace);
+                return Err(IncomingError::NothingToReplace);
             }
         };
         let leg = LegId(self.next);

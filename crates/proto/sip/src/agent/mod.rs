@@ -13,7 +13,7 @@ mod sessions;
 mod tests;
 
 pub use request::{OutgoingRequest, RequestId};
-pub use sessions::{AcceptError, ReplaceError};
+pub use sessions::{AcceptError, DialError, ReplaceError};
 
 use crate::local::Locals;
 use crate::message::{Defect, HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};

@@ -28,10 +28,15 @@ pub enum AcceptError {
     /// The caller takes no session description in answer; answered with 406.
     #[error("no session description is acceptable")]
     NotAcceptable,
-    /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
-    #[error("there is no dialog that it can replace")]
-    NothingToReplace,
-    /// An outgoing INVITE has no destination.
+}
+
+/// An INVITE was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// There are as many sessions as there may be.
+    #[error("too many sessions")]
+    TooMany,
+    /// Whoever asks for it names no destination.
     #[error("no destination")]
     NoDestination,
 }
@@ -63,7 +68,10 @@ impl ReplaceError {
 }
 
 impl Agent {
-    /// Makes an INVITE that [`receive`](Self::receive) handed back into a session. One that cannot be is answered.
+    /// Makes an INVITE that [`receive`](Self::receive) handed back into a session.
+    ///
+    /// # Errors
+    /// Why it cannot be one; it has been answered.
     pub fn accept<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -109,12 +117,15 @@ impl Agent {
     }
 
     /// Makes a call.
-    pub fn dial(&mut self, now: Time, owner: u64, spec: Outgoing) -> Result<SessionId, AcceptError> {
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub fn dial(&mut self, now: Time, owner: u64, spec: Outgoing) -> Result<SessionId, DialError> {
         if self.sessions.len() >= self.core.config.sessions_max {
-            return Err(AcceptError::TooMany);
+            return Err(DialError::TooMany);
         }
         if spec.to.is_empty() {
-            return Err(AcceptError::NoDestination);
+            return Err(DialError::NoDestination);
         }
         let core = &mut self.core;
         let key = self.sessions.insert_with(|key| Session::outgoing(SessionId(key), owner, core, now, spec));
