@@ -200,14 +200,10 @@ impl Session {
 
     /// A change of an early dialog that is no more the session's has got no answer.
     pub(super) fn change_failed(&mut self, core: &mut Core, client: ClientId, status: u16) {
-        if let Change::Sent(sent) = &self.change
-            && sent.client == client
+        if self.change.is_sent(client)
+            && let Change::Sent(sent) = std::mem::take(&mut self.change)
         {
-            let refresh = sent.refresh;
-            self.change = Change::None;
-            if !refresh {
-                self.emit(core, SessionEvent::OfferRefused { status });
-            }
+            self.change_refused(core, &sent, status);
         }
     }
 

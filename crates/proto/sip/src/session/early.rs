@@ -54,6 +54,15 @@ impl Session {
         }
     }
 
+    /// Was this request of ours sent within the dialog as it is now? An INVITE that was forked has several early ones, and the
+    /// end of those that have not won is none of the one that has.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(super) fn is_of_dialog(&self, request: &Bytes) -> bool {
+        let Ok(request) = Message::parse(request) else { return false };
+        let tag = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
+        tag == self.dialog.remote_tag()
+    }
+
     pub(super) fn receive_invite_response<B: AsRef<[u8]>>(
         &mut self,
         core: &mut Core,

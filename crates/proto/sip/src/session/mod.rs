@@ -36,7 +36,7 @@ use crate::agent::Core;
 use crate::challenges::Challenges;
 use crate::dialog::{Dialog, RequestPart};
 use crate::digest::Credentials;
-use crate::message::{HeaderName, Message, Method, NameAddr, RAck, Writer};
+use crate::message::{HeaderName, Message, Method, RAck, Writer};
 use crate::transaction::{ClientId, ClientRequest, Reply, ResponseMatch, ServerId, Transmit};
 use bytes::Bytes;
 use change::Change;
@@ -335,15 +335,6 @@ impl Session {
             Method::Refer if status >= 300 && !self.is_over() => self.emit(core, SessionEvent::Report { status }),
             _ => {}
         }
-    }
-
-    /// Was this request of ours sent within the dialog as it is now? An INVITE that was forked has several early ones, and the
-    /// end of those that have not won is none of the one that has.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
-    pub(crate) fn is_of_dialog(&self, request: &Bytes) -> bool {
-        let Ok(request) = Message::parse(request) else { return false };
-        let tag = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
-        tag == self.dialog.remote_tag()
     }
 
     /// A request of this session got no final response.
