@@ -130,7 +130,10 @@ impl Worker {
         };
         let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, Transport::Tcp.default_port()));
         let flow = Flow { worker, link: LinkId::BETWEEN_WORKERS, transport: Transport::Tcp, remote };
-        let uri = format!("sip:{}@{}", sx_sip::message::escape_user(&dial.to.user), dial.to.domain).into();
+        // What leads there is the dialog; a Refer-To may name a host alone, or a number alone.
+        let ours = self.tables.domains.first().cloned().unwrap_or_default();
+        let domain = if dial.to.domain.is_empty() { &ours } else { &dial.to.domain };
+        let uri = uri_of(&dial.to.user, domain).into();
         let rules = self.tables.users.clone();
         let replaces = Some(asked_by(place, by));
         let dialling = Dialling { leg, dial, uri, routes: Vec::new(), rules, replaces };
@@ -295,6 +298,12 @@ fn question_in(uri: &str) -> Option<Question> {
         None => Uri::parse(uri.as_bytes()).ok(),
     };
     question_of_uri(&bare?)
+}
+
+/// A SIP URI, of a user where there is one.
+fn uri_of(user: &str, host: &str) -> String {
+    let at = if user.is_empty() { "" } else { "@" };
+    format!("sip:{}{at}{host}", sx_sip::message::escape_user(user))
 }
 
 fn question_of_uri(uri: &Uri<'_>) -> Option<Question> {

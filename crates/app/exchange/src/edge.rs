@@ -5,7 +5,7 @@ use crate::digest_auth::Verdict;
 use crate::peers::asker_of;
 use crate::worker::Worker;
 use std::sync::Arc;
-use sx_bind_sip::Rules;
+use sx_bind_sip::{IncomingError, Rules};
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, LegEvent, Source};
@@ -128,6 +128,9 @@ impl Worker {
             accepted.incoming.to.domain = self.tables.dialled_domain(&uri);
         }
         if flow.link == LinkId::BETWEEN_WORKERS {
+            // It came by no network. The sound of the leg goes between two ports of this machine, and the worker that
+            // dials knows no host either: both name the same address, which is the one that packets come from.
+            accepted.incoming.host = None;
             accepted.incoming.on_behalf_of = invite.text(HeaderName::Replaces).and_then(asker_of);
         }
         if self.tables.nat_media && flow.link != LinkId::BETWEEN_WORKERS && sx_sip::dialog::is_behind_nat(invite, flow)
@@ -209,13 +212,13 @@ impl Worker {
 const SUPPORTED_OUTSIDE_CALLS: &str = "path, outbound, gruu";
 
 /// What an INVITE that the agent has answered itself is counted as.
-fn refusal_of(error: AcceptError) -> Refusal {
+fn refusal_of(error: IncomingError) -> Refusal {
     match error {
-        AcceptError::TooMany | AcceptError::NoDestination => Refusal::Overload,
-        AcceptError::IntervalTooSmall => Refusal::IntervalTooSmall,
-        AcceptError::BadExtension => Refusal::BadExtension,
-        AcceptError::UnsupportedBody => Refusal::UnsupportedMedia,
-        AcceptError::NothingToReplace => Refusal::Stray,
-        AcceptError::NotAcceptable => Refusal::NotAcceptable,
+        IncomingError::NothingToReplace => Refusal::Stray,
+        IncomingError::Refused(AcceptError::TooMany) => Refusal::Overload,
+        IncomingError::Refused(AcceptError::IntervalTooSmall) => Refusal::IntervalTooSmall,
+        IncomingError::Refused(AcceptError::BadExtension) => Refusal::BadExtension,
+        IncomingError::Refused(AcceptError::UnsupportedBody) => Refusal::UnsupportedMedia,
+        IncomingError::Refused(AcceptError::NotAcceptable) => Refusal::NotAcceptable,
     }
 }

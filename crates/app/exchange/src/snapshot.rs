@@ -51,9 +51,10 @@ impl Worker {
     }
 
     /// Forgets a call that another exchange goes on with: its peers hear nothing of it, its media ports are closed so
-    /// that the other one can open them. `false` when it is not here or in the middle of a change.
+    /// that the other one can open them. `false`, and nothing is forgotten, when [`export`](Self::export) would give nothing
+    /// either: then no other exchange can have it. So none of its legs still waits for its addresses.
     pub fn forget(&mut self, call: CallId) -> bool {
-        let Some(snapshot) = self.calls.export(call) else { return false };
+        let Some(ExchangeSnapshot { call: snapshot, .. }) = self.export(call) else { return false };
         self.calls.forget(call);
         for leg in snapshot.legs() {
             self.legs.forget(leg);

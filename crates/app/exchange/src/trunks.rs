@@ -21,6 +21,9 @@ pub(crate) const REGISTRATION: u64 = 1 << 62;
 /// A failed registration is tried again after so long.
 const REGISTER_AGAIN: Duration = Duration::from_secs(30);
 
+/// How often in a row a registrar may ask for a longer lifetime and is asked again at once.
+const RAISED_MAX: u8 = 3;
+
 /// What is known of a trunk.
 #[derive(Debug)]
 pub(crate) struct TrunkState {
@@ -37,6 +40,8 @@ pub(crate) struct TrunkState {
     contact: Box<str>,
     /// The shortest lifetime its registrar has said it takes.
     expires_min: Duration,
+    /// How often in a row it has said so.
+    raised: u8,
 }
 
 impl Worker {
@@ -63,6 +68,7 @@ impl Worker {
                 seq: 0,
                 contact: "".into(),
                 expires_min: Duration::ZERO,
+                raised: 0,
             });
             if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
                 state.probe_at = Some(soon);
@@ -205,14 +211,20 @@ impl Worker {
         self.look_up(now, vec![question], Then::Request { owner, request: Box::new(request) });
     }
 
+    /// The numbers up to this one are used up: answers to challenges have some of their own.
+    pub(crate) fn registration_used(&mut self, owner: u64, seq: u32) {
+        let of_owner = |trunk: &&mut TrunkState| owner == REGISTRATION | trunk.number;
+        if let Some(trunk) = self.trunks.iter_mut().find(of_owner) {
+            trunk.seq = trunk.seq.max(seq);
+        }
+    }
+
     /// A provider has answered our registration.
     pub(crate) fn registration_done(&mut self, now: Time, owner: u64, response: Option<&OwnedMessage>, status: u16) {
         let number = owner & !REGISTRATION;
         let Some(place) = self.trunks.iter().position(|trunk| trunk.number == number) else { return };
         let asked = self.tables.trunks.get(place).and_then(|table| table.config.register.as_ref()).map(|r| r.expires);
         let (Some(trunk), Some(asked)) = (self.trunks.get_mut(place), asked) else { return };
-        // A challenge has used up one number of its own.
-        trunk.seq += 1;
         let asked = asked.max(trunk.expires_min);
         let wait = match (status, response) {
             (200..=299, Some(response)) => {
@@ -220,16 +232,17 @@ impl Worker {
                 (granted * 9 / 10).max(Duration::from_secs(1))
             }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.8
-            // 423: asked again, for at least what Min-Expires says.
+            // 423: asked again, for at least what Min-Expires says; not for ever at once, when that is more each time.
             (423, Some(response)) => match response.number(HeaderName::MinExpires).map(u64::from) {
                 Some(least) if Duration::from_secs(least) > asked => {
                     trunk.expires_min = Duration::from_secs(least);
-                    Duration::ZERO
+                    if trunk.raised < RAISED_MAX { Duration::ZERO } else { REGISTER_AGAIN }
                 }
                 _ => REGISTER_AGAIN,
             },
             _ => REGISTER_AGAIN,
         };
+        trunk.raised = if wait.is_zero() { trunk.raised + 1 } else { 0 };
         trunk.register_at = Some(now + wait);
         let trunk = trunk.name.clone();
         self.outputs.push_back(Output::Registered { trunk, status });

@@ -194,7 +194,8 @@ impl Worker {
                 quiet = false;
                 match polled {
                     Polled::Leg { leg, event } => self.calls.handle_input(now, CallInput::Leg { leg, event }),
-                    Polled::Response { owner, response, status } => {
+                    Polled::Response { owner, response, status, seq } => {
+                        self.registration_used(owner, seq);
                         self.request_done(now, owner, response.as_deref(), status);
                     }
                 }

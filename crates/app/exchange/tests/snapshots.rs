@@ -26,6 +26,7 @@ fn take_over(bench: &mut Bench) {
     let snapshot = bench.workers[0].export(call).expect("nothing is under way");
     assert_eq!(snapshot.call.ports().len(), bench.open.len());
     let text = serde_json::to_string(&snapshot).expect("it is serialisable");
+    assert!(!text.contains("opensesame"), "the trunk's password is in the configuration, and nowhere else");
     let snapshot: ExchangeSnapshot = serde_json::from_str(&text).expect("and back");
     let before = media_of(bench);
     bench.open.clear();
@@ -151,6 +152,25 @@ fn a_call_between_trunks_can_be_taken_over() {
     bench.assert_over(1);
 }
 
+#[test]
+fn a_trunks_leg_that_is_taken_over_answers_challenges() {
+    let password = "sources = [\"192.0.2.20\"]\nusername = \"us\"\npassword = { env = \"PROVIDER_PASSWORD\" }\n";
+    let mut bench = Bench::new(&TRUNKS.replacen("sources = [\"192.0.2.20\"]\n", password, 1));
+    bench.peer("west", "192.0.2.10:5060", Manner::Answers);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let west = bench.dial("west", "sip:0123@192.0.2.1");
+    take_over(&mut bench);
+    bench.who("east").manner = Manner::Dead;
+    bench.hang_up("west", west);
+    let bye = bench.requests("east", Method::Bye).remove(0);
+    let copied = [("Via", HeaderName::Via), ("From", HeaderName::From), ("To", HeaderName::To)];
+    let copied = copied.into_iter().chain([("Call-ID", HeaderName::CallId), ("CSeq", HeaderName::CSeq)]);
+    let copied: String = copied.map(|(name, of)| format!("{name}: {}\r\n", value(&bye, of))).collect();
+    let challenge = "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n";
+    let answer = bench.send_raw("east", &format!("SIP/2.0 407 X\r\n{copied}{challenge}"));
+    assert!(value(&answer[0], HeaderName::ProxyAuthorization).contains("username=\"us\""), "{}", bench.ladder());
+}
+
 /// Both have the ports of one machine between them, as when one process hands its calls to the next.
 #[test]
 fn a_call_handed_over_leaves_nothing_behind() {
@@ -170,6 +190,34 @@ fn a_call_handed_over_leaves_nothing_behind() {
     bench.workers[0] = other;
     bench.settle();
     bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}
+
+#[test]
+fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
+    // One whose session is being changed.
+    let (mut bench, alice, _) = established();
+    bench.who("bob").accepts_changes = false;
+    hold(&mut bench, "alice", alice);
+    let call = bench.workers[0].list().next().expect("a call").call;
+    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+
+    // One whose called side is still looked up.
+    let mut bench =
+        Bench::new(&TRUNKS.replace("addresses = [\"sip:192.0.2.20\"]", "addresses = [\"sip:east.example\"]"));
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    let east = vec![(sx_types::Transport::Udp, "192.0.2.20:5060".parse().expect("an address"))];
+    bench.names.insert("east.example".into(), east);
+    bench.names_wait = true;
+    let west = bench.dial("west", "sip:0123@192.0.2.1");
+    let call = bench.workers[0].list().next().expect("a call").call;
+    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    bench.names_come();
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    bench.hang_up("west", west);
     bench.assert_over(1);
 }
 

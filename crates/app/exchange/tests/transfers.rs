@@ -43,6 +43,13 @@ fn assert_connected_across(bench: &mut Bench, one: &str, other: &str) {
         let facing = bench.port_named(&body(&described));
         let leaves = bench.patch_of(facing).unwrap_or_else(|| panic!("{from} is not heard\n{}", bench.ladder()));
         let next = bench.remote_of(leaves).expect("it leads somewhere").rtp;
+        // What is sent to an address of this machine comes from the same one; the other side takes nothing else.
+        assert_eq!(
+            bench.open[&leaves].rtp.ip(),
+            next.ip(),
+            "what {from} says comes from elsewhere\n{}",
+            bench.ladder()
+        );
         let enters = bench.open.values().find(|opened| opened.rtp == next).expect("it leads to the other worker").port;
         let reaches = bench.patch_of(enters).unwrap_or_else(|| panic!("{to} hears nothing\n{}", bench.ladder()));
         assert_eq!(bench.remote_of(reaches).map(|remote| remote.rtp), Some(bench.who(to).media()));
@@ -296,6 +303,25 @@ fn an_attended_transfer_joins_calls_of_two_workers() {
         bench.hang_up("alice", with_carol);
         bench.assert_over(2);
     }
+}
+
+/// The dialog says whose place it is: the URI may name a host alone.
+#[test]
+fn an_attended_transfer_across_workers_needs_no_user_in_its_uri() {
+    let mut bench = on_workers(2);
+    let with_bob = bench.dial("alice", "sip:bob@example.org");
+    bench.lands_on = 1;
+    let with_carol = bench.dial("alice", "sip:carol@example.org");
+    bench.pass_s(1);
+    let to = format!("sip:example.org?Replaces={}", escaped(&replacing(&mut bench, "alice")));
+    refer(&mut bench, "alice", with_bob, &to);
+    assert_eq!(bench.who("alice").reports().last(), Some(&200), "{}", bench.ladder());
+    assert_connected_across(&mut bench, "bob", "carol");
+    let of_bob = bench.who("bob").invited[0];
+    bench.hang_up("bob", of_bob);
+    bench.hang_up("alice", with_bob);
+    bench.hang_up("alice", with_carol);
+    bench.assert_over(2);
 }
 
 /// What the two who are left change passes from worker to worker.

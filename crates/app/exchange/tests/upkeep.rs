@@ -160,6 +160,20 @@ fn the_exchange_registers_with_a_provider_and_refreshes_in_time() {
     assert_eq!(bench.registered.len(), 3);
 }
 
+/// A proxy on the way asks as well, and its nonce is too old.
+#[test]
+fn no_number_of_a_registration_is_used_twice_however_many_challenges_it_meets() {
+    let proxy = |nonce: &str, stale: bool| {
+        let value = format!("Digest realm=\"proxy\", nonce=\"{nonce}\", qop=\"auth\", stale={stale}");
+        Scripted { status: 407, headers: vec![("Proxy-Authenticate", value)] }
+    };
+    let script = [proxy("a", false), challenge(), proxy("b", true), granted(200), granted(200)];
+    let mut bench = with_provider(&script);
+    bench.pass_s(200);
+    let sent = bench.requests("provider", Method::Register);
+    assert_eq!(sent.iter().map(seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5], "{}", bench.ladder());
+}
+
 #[test]
 fn of_several_contacts_our_own_says_when_the_registration_ends() {
     let contacts = "<sip:us@198.51.100.9:5060>;expires=60, <sip:us@192.0.2.1:5060>;expires=500".to_owned();
@@ -183,6 +197,20 @@ fn a_provider_that_wants_a_longer_interval_is_asked_for_it() {
     let mut bench = with_provider(&[brief("1800"), brief("1800"), brief("1800")]);
     bench.pass_s(20);
     assert_eq!(bench.requests("provider", Method::Register).len(), 2);
+}
+
+#[test]
+fn a_provider_that_wants_ever_longer_intervals_is_asked_a_few_times_and_then_later() {
+    let brief = |least: u32| Scripted { status: 423, headers: vec![("Min-Expires", least.to_string())] };
+    let script: Vec<Scripted> = (601..700).map(brief).collect();
+    let mut bench = with_provider(&script);
+    for (passed_s, sent) in [(2, 4), (30, 8), (30, 12)] {
+        bench.pass_s(passed_s);
+        assert_eq!(bench.requests("provider", Method::Register).len(), sent, "{}", bench.ladder());
+    }
+    // What it said last is what it is asked for.
+    let last = bench.requests("provider", Method::Register).pop().expect("one at least");
+    assert_eq!(value(&last, HeaderName::Expires), "611");
 }
 
 #[test]

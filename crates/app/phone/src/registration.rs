@@ -12,7 +12,7 @@ use crate::run::{Run, warning_of};
 use std::time::Duration;
 use sx_engine::Time;
 use sx_sip::agent::OutgoingRequest;
-use sx_sip::message::{CSeq, HeaderName, Method, NameAddr, OwnedMessage, reason_phrase};
+use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, reason_phrase};
 
 /// The owner that the agent is given for a REGISTER. Calls count from 1.
 pub(crate) const REGISTRATION: u64 = 0;
@@ -151,9 +151,8 @@ impl Run {
     }
 
     /// The final response to a REGISTER, or none.
-    pub(crate) fn registration_response(&mut self, status: u16, response: Option<&OwnedMessage>) {
+    pub(crate) fn registration_response(&mut self, status: u16, response: Option<&OwnedMessage>, used: u32) {
         // Answers to challenges have used numbers too.
-        let used = response.and_then(|r| CSeq::parse(r.value(HeaderName::CSeq)?).ok()).map_or(0, |cseq| cseq.number);
         self.registration.seq = self.registration.seq.max(used + 1);
         let state = self.registration.state;
         match state {

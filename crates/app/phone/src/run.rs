@@ -230,8 +230,8 @@ impl Run {
             }
             match self.agent.poll_event() {
                 Some(AgentEvent::Session { owner, event, .. }) => self.session_event(owner, event),
-                Some(AgentEvent::Response { owner: REGISTRATION, response, status }) => {
-                    self.registration_response(status, response.as_deref());
+                Some(AgentEvent::Response { owner: REGISTRATION, response, status, seq }) => {
+                    self.registration_response(status, response.as_deref(), seq);
                 }
                 Some(AgentEvent::Response { .. }) => {}
                 None => break,

@@ -58,6 +58,17 @@ pub struct Accepted {
     pub incoming: Incoming,
 }
 
+/// An INVITE did not become a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IncomingError {
+    /// The agent has refused it.
+    #[error(transparent)]
+    Refused(#[from] AcceptError),
+    /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
+    #[error("there is no dialog that it can replace")]
+    NothingToReplace,
+}
+
 /// A leg as a value that another process can go on with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LegSnapshot {
@@ -136,7 +147,7 @@ impl SipLegs {
     /// Makes an admitted INVITE a leg. A user's address is the one that has authenticated, whatever From says.
     ///
     /// # Errors
-    /// The agent has refused it, and answered it.
+    /// Why it is none; it has been answered.
     pub fn incoming<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -144,12 +155,12 @@ impl SipLegs {
         invite: &Message<B>,
         source: Source,
         rules: &Arc<Rules>,
-    ) -> Result<Accepted, AcceptError> {
+    ) -> Result<Accepted, IncomingError> {
         let replaces = match self.replaced_by(invite) {
             Ok(replaces) => replaces,
             Err(status) => {
                 self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
-                return Err(AcceptError::NothingToReplace);
+                return Err(IncomingError::NothingToReplace);
             }
         };
         let leg = LegId(self.next);
@@ -229,8 +240,8 @@ impl SipLegs {
     pub fn poll_event(&mut self, domain_of: DomainOf<'_>) -> Option<Polled> {
         loop {
             match self.agent.poll_event()? {
-                AgentEvent::Response { owner, response, status } => {
-                    return Some(Polled::Response { owner, response, status });
+                AgentEvent::Response { owner, response, status, seq } => {
+                    return Some(Polled::Response { owner, response, status, seq });
                 }
                 AgentEvent::Session { owner, event, .. } => {
                     let leg = LegId(owner);
@@ -255,13 +266,13 @@ impl SipLegs {
         }
     }
 
-    /// Goes on with a leg that was begun elsewhere.
+    /// Goes on with a leg that was begun elsewhere, by the rules of its party here.
     pub fn restore(&mut self, now: Time, snapshot: LegSnapshot, rules: Arc<Rules>) {
         // Legs to come must have other ids. Those of outgoing legs are none of ours.
         if snapshot.leg.0 < OUTGOING {
             self.next = self.next.max(snapshot.leg.0 + 1);
         }
-        let session = self.agent.restore(now, snapshot.leg.0, snapshot.session);
+        let session = self.agent.restore(now, snapshot.leg.0, snapshot.session, rules.credentials.clone());
         self.legs.insert(snapshot.leg, Bound { session, rules, early: None });
     }
 }
@@ -284,6 +295,8 @@ pub enum Polled {
         response: Option<Box<sx_sip::message::OwnedMessage>>,
         /// Its status, else 408 or 503.
         status: u16,
+        /// The CSeq number it was sent with last.
+        seq: u32,
     },
 }
 

@@ -28,4 +28,4 @@ mod legs;
 pub use event::domain_with_way;
 pub use headers::{HeaderRules, may_be_set};
 pub use identity::{AssertedIdentity, IdentityRules};
-pub use legs::{Accepted, DialTo, DomainOf, LegSnapshot, Polled, Rules, SipLegs, address};
+pub use legs::{Accepted, DialTo, DomainOf, IncomingError, LegSnapshot, Polled, Rules, SipLegs, address};

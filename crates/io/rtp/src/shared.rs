@@ -110,11 +110,15 @@ impl Exchange {
     /// Where a peer's address is reached from here. One that we advertise for ports of ours leads back to us, to a call that
     /// another worker has. Few routers take a packet back that way: it goes to where the port is bound.
     pub(crate) fn seen_from_here(&self, address: SocketAddr) -> SocketAddr {
-        let leads_back = |(bound, advertised): &(IpAddr, IpAddr)| {
-            *advertised == address.ip() && !bound.is_unspecified() && self.config.ports.contains(&address.port())
+        let leads_back = |(_, advertised): &(IpAddr, IpAddr)| {
+            *advertised == address.ip() && !advertised.is_unspecified() && self.config.ports.contains(&address.port())
         };
         let bound = self.config.interfaces.iter().flat_map(MediaInterface::addresses).find(leads_back);
-        bound.map_or(address, |(bound, _)| SocketAddr::new(bound, address.port()))
+        bound.map_or(address, |(bound, _)| {
+            // Of a port that is bound to every address, any one of the machine will do, if both sides take the same.
+            let ip = if bound.is_unspecified() { facing(None, bound.is_ipv6()) } else { bound };
+            SocketAddr::new(ip, address.port())
+        })
     }
 
     /// Tries each pair at most once: numbers that another program holds are set aside.

@@ -576,9 +576,17 @@ fn an_address_that_is_not_the_machines_is_an_error_at_start() {
 /// No router is needed between two ports of ours that know each other by the address the world knows them by.
 #[test]
 fn ports_that_face_each_other_by_their_advertised_address_find_each_other() {
-    let mut config = config(numbers(16));
-    config.interfaces[0].advertise_v4 = Some(Ipv4Addr::new(192, 0, 2, 99));
-    let relay = Relay::start(&config);
+    for bind in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let mut config = config(numbers(16));
+        config.interfaces[0].bind_v4 = Some(bind);
+        config.interfaces[0].advertise_v4 = Some(Ipv4Addr::new(192, 0, 2, 99));
+        assert_calls_find_each_other(&config);
+    }
+}
+
+/// Sound passes both ways through two calls, each of which has a port that faces one of the other.
+fn assert_calls_find_each_other(config: &RtpConfig) {
+    let relay = Relay::start(config);
     let phones = [Phone::new(), Phone::new()];
     let ports = [[id(1, 0), id(1, 1)], [id(2, 0), id(2, 1)]];
     let opened = ports.map(|call| call.map(|port| relay.open(port)));

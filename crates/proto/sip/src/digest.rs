@@ -6,7 +6,6 @@
 
 use crate::message::{Scheme, Uri, elements, is_space, quotes_are_whole, trim, unquote};
 use md5::{Digest as _, Md5};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt::Write as _;
@@ -262,7 +261,7 @@ impl<'a> DigestParams<'a> {
 }
 
 /// What a client answers challenges with.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user name.
     pub username: Box<str>,

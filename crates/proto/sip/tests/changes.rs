@@ -149,7 +149,7 @@ fn a_session_goes_on_from_a_snapshot_with_the_same_numbers_and_route() {
     assert_eq!(snapshot.dialog.local_seq, 3);
     pair.alice.agent = agent_with(wire::ALICE, 99, AgentConfig::default());
     let now = pair.now();
-    let alice = pair.alice.agent.restore(now, 1, snapshot.clone());
+    let alice = pair.alice.agent.restore(now, 1, snapshot.clone(), None);
     assert_eq!(pair.alice.agent.snapshot(alice).as_ref(), Some(&snapshot), "nothing is lost on the way");
     // Bob finds the session by the tag that the old process gave.
     pair.bob.agent.offer(now, bob, Some(bytes("from bob")));

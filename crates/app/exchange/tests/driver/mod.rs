@@ -344,8 +344,10 @@ impl Bench {
             MediaCommand::Open { port, .. } if self.no_ports => {
                 Some(MediaEvent::OpenFailed { port: *port, error: OpenError::PoolExhausted })
             }
-            MediaCommand::Open { port, number, .. } => {
-                let at = |number| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), number);
+            MediaCommand::Open { port, host, number, .. } => {
+                // As an interface with every address of the machine: each host is told the one that faces it.
+                let own = host.filter(std::net::IpAddr::is_loopback);
+                let at = |number| SocketAddr::new(own.unwrap_or(address(EXCHANGE).ip()), number);
                 let free = number.unwrap_or(self.next_port);
                 self.next_port += if number.is_none() { 2 } else { 0 };
                 let opened = Opened { port: *port, rtp: at(free), rtcp: at(free + 1) };

@@ -13,7 +13,7 @@ mod sessions;
 mod tests;
 
 pub use request::{OutgoingRequest, RequestId};
-pub use sessions::{AcceptError, ReplaceError};
+pub use sessions::{AcceptError, DialError, ReplaceError};
 
 use crate::local::Locals;
 use crate::message::{Defect, HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
@@ -89,6 +89,9 @@ pub enum AgentEvent {
         response: Option<Box<OwnedMessage>>,
         /// The status: of the response, else 408 or 503.
         status: u16,
+        /// The CSeq number it was sent with last: answers to challenges, and further addresses, have used numbers of their
+        /// own.
+        seq: u32,
     },
 }
 
@@ -321,8 +324,8 @@ impl Agent {
 
     fn collect_failures(&mut self, now: Time) {
         while let Some(event) = self.core.transactions.poll_event() {
-            let (client, owner, failure) = match event {
-                TransactionEvent::Failed { client, owner, failure } => (client, owner, failure),
+            let (client, owner, sent, failure) = match event {
+                TransactionEvent::Failed { client, owner, request, failure } => (client, owner, request, failure),
                 TransactionEvent::Unanswered { server, owner } => {
                     let id = SessionId(Key::from_u64(owner));
                     self.with(id, |session, core| session.request_unanswered(core, now, server));
@@ -337,7 +340,7 @@ impl Agent {
                 self.requests.failed(&mut self.core, now, owner, status);
             } else {
                 self.with(SessionId(Key::from_u64(owner)), |session, core| {
-                    session.request_failed(core, now, client, status);
+                    session.request_failed(core, now, client, &sent, status);
                 });
             }
         }

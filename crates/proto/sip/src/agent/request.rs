@@ -4,7 +4,7 @@ use super::{Agent, AgentEvent, Core};
 use crate::challenges::Challenges;
 use crate::dialog::via;
 use crate::digest::Credentials;
-use crate::message::{HeaderName, Message, Method, Writer};
+use crate::message::{HeaderName, Message, Method, OwnedMessage, Writer};
 use crate::transaction::ClientRequest;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -53,6 +53,12 @@ struct Pending {
     challenges: Challenges,
 }
 
+impl Pending {
+    fn done(&self, response: Option<Box<OwnedMessage>>, status: u16) -> AgentEvent {
+        AgentEvent::Response { owner: self.owner, response, status, seq: self.spec.seq }
+    }
+}
+
 /// The owner of a transaction is a session's key or, with this bit, a request's.
 const REQUEST: u64 = 1 << 63;
 
@@ -69,7 +75,7 @@ impl Agent {
     /// Sends a request; its final response comes as [`AgentEvent::Response`] for the owner.
     pub fn request(&mut self, now: Time, owner: u64, spec: OutgoingRequest) {
         if spec.to.is_empty() {
-            self.core.events.push_back(AgentEvent::Response { owner, response: None, status: 503 });
+            self.core.events.push_back(AgentEvent::Response { owner, response: None, status: 503, seq: spec.seq });
             return;
         }
         let tag = self.core.rng.u64();
@@ -128,8 +134,7 @@ impl Requests {
             return;
         }
         if let Some(pending) = self.pending.remove(key) {
-            let response = Some(Box::new(response.detach()));
-            core.events.push_back(AgentEvent::Response { owner: pending.owner, response, status });
+            core.events.push_back(pending.done(Some(Box::new(response.detach())), status));
         }
     }
 
@@ -138,7 +143,7 @@ impl Requests {
         if !self.next_destination(core, now, key)
             && let Some(pending) = self.pending.remove(key)
         {
-            core.events.push_back(AgentEvent::Response { owner: pending.owner, response: None, status });
+            core.events.push_back(pending.done(None, status));
         }
     }
 
@@ -149,6 +154,11 @@ impl Requests {
             return false;
         }
         pending.destination += 1;
+        // What one server asked for says nothing to the next, which may have a challenge of its own.
+        pending.challenges = Challenges::default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        // Each REGISTER has a number of its own, for the one before may have arrived all the same.
+        pending.spec.seq += 1;
         self.send(core, now, key);
         true
     }

@@ -1,10 +1,12 @@
 //! The verbs of an agent about sessions.
 
 use super::{Agent, Core};
+use crate::digest::Credentials;
 use crate::message::{CSeq, HeaderName, Message, Method, Params, Writer};
 use crate::session::{Outgoing, Phase, Replaces, SDP, Session, SessionId, SessionSnapshot, description};
 use crate::transaction::{Reply, ServerId};
 use bytes::Bytes;
+use std::sync::Arc;
 use sx_engine::Time;
 use sx_types::Flow;
 
@@ -26,10 +28,15 @@ pub enum AcceptError {
     /// The caller takes no session description in answer; answered with 406.
     #[error("no session description is acceptable")]
     NotAcceptable,
-    /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
-    #[error("there is no dialog that it can replace")]
-    NothingToReplace,
-    /// An outgoing INVITE has no destination.
+}
+
+/// An INVITE was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// There are as many sessions as there may be.
+    #[error("too many sessions")]
+    TooMany,
+    /// Whoever asks for it names no destination.
     #[error("no destination")]
     NoDestination,
 }
@@ -61,7 +68,10 @@ impl ReplaceError {
 }
 
 impl Agent {
-    /// Makes an INVITE that [`receive`](Self::receive) handed back into a session. One that cannot be is answered.
+    /// Makes an INVITE that [`receive`](Self::receive) handed back into a session.
+    ///
+    /// # Errors
+    /// Why it cannot be one; it has been answered.
     pub fn accept<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -107,12 +117,15 @@ impl Agent {
     }
 
     /// Makes a call.
-    pub fn dial(&mut self, now: Time, owner: u64, spec: Outgoing) -> Result<SessionId, AcceptError> {
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub fn dial(&mut self, now: Time, owner: u64, spec: Outgoing) -> Result<SessionId, DialError> {
         if self.sessions.len() >= self.core.config.sessions_max {
-            return Err(AcceptError::TooMany);
+            return Err(DialError::TooMany);
         }
         if spec.to.is_empty() {
-            return Err(AcceptError::NoDestination);
+            return Err(DialError::NoDestination);
         }
         let core = &mut self.core;
         let key = self.sessions.insert_with(|key| Session::outgoing(SessionId(key), owner, core, now, spec));
@@ -205,11 +218,18 @@ impl Agent {
         self.sessions.get(id.0)?.snapshot()
     }
 
-    /// Goes on with a session that was begun elsewhere.
-    pub fn restore(&mut self, now: Time, owner: u64, snapshot: SessionSnapshot) -> SessionId {
+    /// Goes on with a session that was begun elsewhere. Challenges are answered with `credentials`.
+    pub fn restore(
+        &mut self,
+        now: Time,
+        owner: u64,
+        snapshot: SessionSnapshot,
+        credentials: Option<Arc<Credentials>>,
+    ) -> SessionId {
         let core = &mut self.core;
         let tag: Box<str> = snapshot.dialog.local_tag().unwrap_or_default().into();
-        let key = self.sessions.insert_with(|key| Session::restore(SessionId(key), owner, core, now, snapshot));
+        let restored = |key| Session::restore(SessionId(key), owner, core, now, snapshot, credentials);
+        let key = self.sessions.insert_with(restored);
         self.restored.insert(tag, SessionId(key));
         SessionId(key)
     }

@@ -264,7 +264,7 @@ fn a_session_goes_on_in_another_process() {
     let now = wire.now;
     // Another secret, so that the old tag names nothing by itself.
     wire.peers[1].agent = Peer::seeded(5062, 1).agent;
-    let b = wire.peers[1].agent.restore(now, 1, snapshot);
+    let b = wire.peers[1].agent.restore(now, 1, snapshot, None);
     wire.peers[0].agent.offer(now, a, Some(Bytes::from_static(b"hold")));
     wire.settle();
     assert!(matches!(&wire.events(1)[..], [SessionEvent::Offered { description: Some(sdp) }] if sdp == "hold"));

@@ -54,6 +54,15 @@ impl Session {
         }
     }
 
+    /// Was this request of ours sent within the dialog as it is now? An INVITE that was forked has several early ones, and the
+    /// end of those that have not won is none of the one that has.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(super) fn is_of_dialog(&self, request: &Bytes) -> bool {
+        let Ok(request) = Message::parse(request) else { return false };
+        let tag = request.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
+        tag == self.dialog.remote_tag()
+    }
+
     pub(super) fn receive_invite_response<B: AsRef<[u8]>>(
         &mut self,
         core: &mut Core,
@@ -244,6 +253,8 @@ impl Session {
         if let Some(uri) = calling.spec.uris.get(calling.destination) {
             calling.spec.uri = uri.clone();
         }
+        // What one server asked for says nothing to the next, which may have a challenge of its own.
+        calling.challenges = Challenges::default();
         self.invite(core, now);
         true
     }
@@ -294,6 +305,7 @@ impl Session {
         dialog.contact = contact_value(Some(&spec.contact_user), &sent_by, to.transport());
         dialog.to = to;
         calling.acknowledged.clear();
+        calling.tags.clear();
         self.peer = Abilities::default();
         let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Invite, owner: self.id.0.as_u64() };
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };

@@ -11,9 +11,12 @@
 //!                └─3xx…6xx, failure────────────────────────────────────────────────► gone
 //! ```
 
+mod body;
 mod change;
 mod early;
+mod event;
 mod incoming;
+mod offered;
 mod outgoing;
 mod reason;
 mod refer;
@@ -21,6 +24,9 @@ mod reliable;
 mod snapshot;
 mod timer;
 
+pub(crate) use body::description_of;
+pub use body::{SDP, description};
+pub use event::{Description, Ended, EndedBy, SessionEvent};
 pub use outgoing::{Outgoing, ReliablePolicy};
 pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, write_reason};
 pub use refer::{Refer, Replaces};
@@ -30,7 +36,7 @@ use crate::agent::Core;
 use crate::challenges::Challenges;
 use crate::dialog::{Dialog, RequestPart};
 use crate::digest::Credentials;
-use crate::message::{HeaderName, Message, Method, OwnedMessage, RAck, Writer};
+use crate::message::{HeaderName, Message, Method, RAck, Writer};
 use crate::transaction::{ClientId, ClientRequest, Reply, ResponseMatch, ServerId, Transmit};
 use bytes::Bytes;
 use change::Change;
@@ -44,116 +50,6 @@ use timer::Refresh;
 /// Names a session; goes stale when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(pub(crate) Key);
-
-/// The media type of a session description.
-pub const SDP: &str = "application/sdp";
-
-/// A session description and its role.
-//= https://www.rfc-editor.org/rfc/rfc3264#section-4
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Description {
-    /// The sender proposes.
-    Offer(Bytes),
-    /// The sender answers.
-    Answer(Bytes),
-}
-
-impl Description {
-    /// The text.
-    pub fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Offer(bytes) | Self::Answer(bytes) => bytes,
-        }
-    }
-}
-
-/// What a session's peer has done.
-#[derive(Clone, Debug)]
-pub enum SessionEvent {
-    /// A provisional response other than 100.
-    Progress {
-        /// Its status, 180 to 199.
-        status: u16,
-        /// The description it carries.
-        description: Option<Description>,
-    },
-    /// A 2xx. It was acknowledged already, unless the description is an offer, which waits for `confirm`.
-    Answered {
-        /// The description it carries.
-        description: Option<Description>,
-        /// The response.
-        response: Box<OwnedMessage>,
-    },
-    /// The ACK for our 2xx.
-    Confirmed {
-        /// The answer it carries.
-        description: Option<Description>,
-    },
-    /// A re-INVITE or UPDATE; waits for `answer_offer` or `refuse_offer`.
-    Offered {
-        /// The offer; `None` asks us for one.
-        description: Option<Bytes>,
-    },
-    /// Our re-INVITE or UPDATE was accepted. An offer in it waits for `confirm`.
-    OfferAccepted {
-        /// The description it carries.
-        description: Option<Description>,
-    },
-    /// Our re-INVITE or UPDATE was refused.
-    OfferRefused {
-        /// With this status.
-        status: u16,
-    },
-    /// The ACK for our 2xx to a re-INVITE that asked for an offer.
-    OfferConfirmed {
-        /// The answer it carries.
-        description: Option<Description>,
-    },
-    /// A REFER; it was accepted, and waits for `report`.
-    Refer(Refer),
-    /// A NOTIFY on a REFER of ours.
-    Report {
-        /// The status in its body.
-        status: u16,
-    },
-    /// An INFO; it was answered.
-    Info {
-        /// The media type of its body.
-        content_type: Box<str>,
-        /// Its body.
-        body: Bytes,
-    },
-    /// A 3xx; `Ended` follows.
-    Redirected {
-        /// The URIs of its Contacts, best first.
-        contacts: Vec<Box<str>>,
-    },
-    /// The session is over. Nothing follows.
-    Ended(Ended),
-}
-
-/// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// The final status; of a session that was hung up, 0.
-    pub status: u16,
-    /// The Q.850 cause of the Reason header, when there was one.
-    //= https://www.rfc-editor.org/rfc/rfc3326#section-2
-    pub q850: Option<u8>,
-    /// By whom.
-    pub by: EndedBy,
-}
-
-/// Who ended a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndedBy {
-    /// The peer.
-    Peer,
-    /// We, because we were told to.
-    Us,
-    /// Nobody: no answer, no ACK, no refresh, or no way to send.
-    Failure,
-}
 
 /// What the peer of a session can do, as its messages say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -424,12 +320,16 @@ impl Session {
         let (client, method) = (matched.client, matched.method);
         match method {
             Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
-            Method::Invite | Method::Update => self.receive_change_response(core, now, client, method, response),
-            _ if matches!(status, 401 | 407) && self.send_authorized(core, now, matched, response) => {}
+            Method::Invite | Method::Update => self.receive_change_response(core, now, matched, response),
+            _ if matches!(status, 401 | 407)
+                && self.is_of_dialog(&matched.request)
+                && self.send_authorized(core, now, matched, response) => {}
             Method::Bye if status >= 200 => self.phase = Phase::Gone,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
             // These say that the peer knows nothing of the dialog.
-            Method::Prack | Method::Info | Method::Refer | Method::Notify if matches!(status, 408 | 481) => {
+            Method::Prack | Method::Info | Method::Refer | Method::Notify
+                if matches!(status, 408 | 481) && self.is_of_dialog(&matched.request) =>
+            {
                 self.lost(core, now, status);
             }
             Method::Refer if status >= 300 && !self.is_over() => self.emit(core, SessionEvent::Report { status }),
@@ -438,12 +338,20 @@ impl Session {
     }
 
     /// A request of this session got no final response.
-    pub(crate) fn request_failed(&mut self, core: &mut Core, now: Time, client: ClientId, status: u16) {
+    pub(crate) fn request_failed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        client: ClientId,
+        request: &Bytes,
+        status: u16,
+    ) {
         match &self.phase {
             Phase::Outgoing(calling) if calling.client == client => self.outgoing_failed(core, now, status),
             Phase::Closing => self.phase = Phase::Gone,
             Phase::Gone => {}
-            _ => self.lost(core, now, status),
+            _ if self.is_of_dialog(request) => self.lost(core, now, status),
+            _ => self.change_failed(core, client, status),
         }
     }
 
@@ -484,46 +392,4 @@ impl Session {
             self.peer.requires_reliable = message.lists(HeaderName::Require, "100rel");
         }
     }
-}
-
-/// The session description a message carries: its body, or the part of its body that is one.
-pub fn description<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bytes> {
-    description_of(message)
-}
-
-pub(crate) fn description_of<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Bytes> {
-    let body = message.body();
-    if body.is_empty() {
-        return None;
-    }
-    let content_type = message.text(HeaderName::ContentType)?;
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(SDP) {
-        return Some(Bytes::copy_from_slice(body));
-    }
-    if !essence.to_ascii_lowercase().starts_with("multipart/") {
-        return None;
-    }
-    part_of(content_type, body).map(Bytes::copy_from_slice)
-}
-
-/// The session description among the parts of a multipart body.
-//= https://www.rfc-editor.org/rfc/rfc5621#section-3
-fn part_of<'a>(content_type: &str, body: &'a [u8]) -> Option<&'a [u8]> {
-    let boundary = crate::message::Params(content_type.as_bytes()).value("boundary")?;
-    let delimiter = format!("--{boundary}");
-    let mut rest = body;
-    while let Some(at) = find(rest, delimiter.as_bytes()) {
-        rest = &rest[at + delimiter.len()..];
-        let end = find(rest, delimiter.as_bytes()).unwrap_or(rest.len());
-        let head = find(&rest[..end], b"\r\n\r\n")?;
-        if String::from_utf8_lossy(&rest[..head]).to_ascii_lowercase().contains(SDP) {
-            return Some(rest[head + 4..end].strip_suffix(b"\r\n").unwrap_or(&rest[head + 4..end]));
-        }
-    }
-    None
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(haystack, needle)
 }

@@ -43,9 +43,7 @@ impl Reliable {
     pub fn holds_description(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.described) || self.queue.iter().any(|(_, d)| d.is_some())
     }
-}
 
-impl Reliable {
     /// What the PRACK will say that an INVITE with this number still waits for.
     pub fn awaited(&self, seq: u32) -> Option<RAck> {
         self.pending.as_ref().map(|_| RAck { rseq: self.rseq, cseq: seq })

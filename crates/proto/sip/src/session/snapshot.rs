@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use sx_engine::Time;
 
-/// An established session. Timers are started anew where it is restored.
+/// An established session. Timers are started anew where it is restored; what challenges are answered with is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSnapshot {
     /// The dialog.
@@ -28,8 +28,6 @@ pub struct SessionSnapshot {
     pub peer_reliable: bool,
     /// Does the peer know session timers?
     pub peer_timer: bool,
-    /// What challenges are answered with, the password too: a snapshot is as secret.
-    pub credentials: Option<Credentials>,
 }
 
 impl Session {
@@ -45,11 +43,17 @@ impl Session {
             peer_update: self.peer.update,
             peer_reliable: self.peer.reliable,
             peer_timer: self.peer.timer,
-            credentials: self.credentials.as_deref().cloned(),
         })
     }
 
-    pub(crate) fn restore(id: SessionId, owner: u64, core: &mut Core, now: Time, snapshot: SessionSnapshot) -> Self {
+    pub(crate) fn restore(
+        id: SessionId,
+        owner: u64,
+        core: &mut Core,
+        now: Time,
+        snapshot: SessionSnapshot,
+        credentials: Option<Arc<Credentials>>,
+    ) -> Self {
         let (update, reliable, timer) = (snapshot.peer_update, snapshot.peer_reliable, snapshot.peer_timer);
         let mut session = Self {
             id,
@@ -62,7 +66,7 @@ impl Session {
             refresh: Refresh { interval_s: snapshot.interval_s, ours: snapshot.refreshes, ..Refresh::default() },
             refer: None,
             unacknowledged: None,
-            credentials: snapshot.credentials.map(Arc::new),
+            credentials,
         };
         session.refresh.start(core, id, now);
         session

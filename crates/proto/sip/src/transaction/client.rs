@@ -38,7 +38,7 @@ pub struct ResponseMatch {
     pub owner: u64,
     /// The method of its request.
     pub method: Method,
-    /// Its request, when the response is a challenge; else empty.
+    /// Its request, when the response is a refusal; else empty.
     pub request: Bytes,
 }
 
@@ -122,7 +122,7 @@ impl Transactions {
         let status = response.status()?;
         let timers = self.timers;
         let client = self.clients.get_mut(id.0)?;
-        let request = if matches!(status, 401 | 407) { client.request.clone() } else { Bytes::new() };
+        let request = if status >= 300 { client.request.clone() } else { Bytes::new() };
         let found = ResponseMatch { client: id, owner: client.owner, method: client.method, request };
         let (invite, reliable) = (client.method == Method::Invite, client.to.transport().is_reliable());
         match (&mut client.state, status) {
@@ -298,7 +298,8 @@ impl Transactions {
             && client.owner != 0
         {
             self.counts.timeouts += 1;
-            self.events.push_back(TransactionEvent::Failed { client: id, owner: client.owner, failure });
+            let (owner, request) = (client.owner, client.request.clone());
+            self.events.push_back(TransactionEvent::Failed { client: id, owner, request, failure });
         }
         self.remove_client(id);
     }

@@ -44,7 +44,9 @@ pub struct Timers {
     pub t4: Duration,
     /// How long an INVITE may go unanswered by us before it is told `100 Trying`; at most 200 ms.
     pub trying: Duration,
-    /// How long an INVITE of ours may ring before it is cancelled, 180 s (timer C).
+    /// How long an INVITE of ours may have provisional responses only before it is cancelled, 212 s (timer C). Its session
+    /// cancels it earlier, after [`AgentConfig::invite_timeout`](crate::agent::AgentConfig::invite_timeout): this one is
+    /// for what no session waits for.
     pub ringing: Duration,
     /// How long an INVITE may go without our final response before it is refused, one hour. Other requests have 64 times
     /// T1: nobody waits for their answer longer.
@@ -83,7 +85,7 @@ pub struct Transmit {
 }
 
 /// What has happened to a transaction by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransactionEvent {
     /// No final response came in time, or the request could not be sent. The transaction is over.
     Failed {
@@ -91,6 +93,8 @@ pub enum TransactionEvent {
         client: ClientId,
         /// Whom it was made for.
         owner: u64,
+        /// Its request.
+        request: Bytes,
         /// Why.
         failure: Failure,
     },

@@ -138,7 +138,8 @@ impl Transactions {
 
     /// Has the request, which is new and outside of any dialog, come by another way before?
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
-    // The same From tag, Call-ID and CSeq as those of a transaction that goes on, and yet not that transaction.
+    // The same From tag, Call-ID and CSeq as those of a transaction that goes on, and yet not that transaction. The request
+    // URI must be the same as well: an upstream proxy may fork one INVITE to two users of ours, who both are to be called.
     pub fn is_merged<B: AsRef<[u8]>>(&self, request: &Message<B>) -> bool {
         let tagged = request.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag()).is_some();
         tagged && self.origins.contains_key(&self.origin_of(request))
@@ -247,7 +248,10 @@ impl Transactions {
         let Some(server) = self.servers.get_mut(id.0) else { return };
         server.end = TimerId::NONE;
         let owner = server.owner;
-        self.respond(id, &Reply { status: 504, ..Reply::default() }, now);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        // A final response has a tag, that of the dialog where there is one.
+        let tag = if server.tag.is_empty() { format!("{:016x}", server.hash as u64) } else { server.tag.to_string() };
+        self.respond(id, &Reply { status: 504, to_tag: &tag, ..Reply::default() }, now);
         self.events.push_back(TransactionEvent::Unanswered { server: id, owner });
     }
 
@@ -293,7 +297,8 @@ impl Transactions {
         let call_id = request.value(HeaderName::CallId).unwrap_or_default();
         let cseq = crate::message::CSeq::parse(request.value(HeaderName::CSeq).unwrap_or_default()).ok();
         let (number, method) = cseq.map_or((0, &b""[..]), |cseq| (cseq.number, cseq.method_text));
-        for part in [tag.unwrap_or_default().as_bytes(), call_id, &number.to_be_bytes(), method] {
+        let uri = request.request_uri();
+        for part in [tag.unwrap_or_default().as_bytes(), call_id, &number.to_be_bytes(), method, uri] {
             hasher.write_usize(part.len());
             hasher.write(part);
         }

@@ -72,6 +72,17 @@ fn response(layer: &mut Transactions, status: u16, request: &str, now: Time) -> 
     layer.receive_response(&message, now)
 }
 
+/// The next event is the failure of this transaction, with the request it sent.
+#[track_caller]
+fn assert_failed(layer: &mut Transactions, id: ClientId, of: u64, why: Failure) {
+    match layer.poll_event() {
+        Some(TransactionEvent::Failed { client, owner, request, failure }) => {
+            assert_eq!((client, owner, failure, request.is_empty()), (id, of, why, false));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_invite_is_told_trying_only_when_nothing_else_was_sent_in_200_ms() {
     let mut layer = layer();
@@ -164,7 +175,7 @@ fn an_invite_nobody_answers_is_sent_seven_times_and_fails_after_32_seconds() {
     let (client, _) = invite(&mut layer, Transport::Udp, Method::Invite);
     let times: Vec<u64> = run(&mut layer, 100_000).into_iter().map(|(time, _)| time).collect();
     assert_eq!(times, [500, 1500, 3500, 7500, 15_500, 31_500]);
-    assert_eq!(layer.poll_event(), Some(TransactionEvent::Failed { client, owner: 9, failure: Failure::Timeout }));
+    assert_failed(&mut layer, client, 9, Failure::Timeout);
     assert!(layer.is_empty());
 }
 
@@ -239,7 +250,22 @@ fn a_message_that_could_not_be_sent_fails_its_transaction_once() {
     let ticket = layer.poll_transmit().expect("sent").ticket;
     layer.handle_send_failed(ticket);
     layer.handle_send_failed(ticket);
-    assert_eq!(layer.poll_event(), Some(TransactionEvent::Failed { client, owner: 5, failure: Failure::Transport }));
+    assert_failed(&mut layer, client, 5, Failure::Transport);
     assert_eq!(layer.poll_event(), None);
     assert!(layer.is_empty());
+}
+
+#[test]
+fn the_refusal_of_what_nobody_answered_has_a_tag() {
+    for (method, own, expected) in [("MESSAGE", "", None), ("INVITE", "ours", Some("ours"))] {
+        let mut layer = layer();
+        let id = open(&mut layer, &request(method, "z9hG4bKu"), Transport::Udp);
+        layer.own(id, 42, own);
+        let wait = layer.timers.unanswered.max(layer.timers.timeout()).as_millis() as u64;
+        let trace = run(&mut layer, wait + 100);
+        let (_, refusal) = trace.iter().find(|(_, text)| text.starts_with("SIP/2.0 504")).expect("a refusal");
+        let to = refusal.lines().find(|line| line.starts_with("To:")).expect("a To");
+        let tag = to.split(";tag=").nth(1).expect("a tag");
+        assert!(expected.is_none_or(|expected| tag == expected) && !tag.is_empty(), "{to}");
+    }
 }
