@@ -2,37 +2,20 @@
 
 mod driver;
 
-use driver::{Bench, Manner, Scripted, named, value};
+use driver::{Bench, FAILOVER, Manner, Scripted, named, value};
 use std::time::Duration;
 use sx_call::Command;
 use sx_exchange::Input;
 use sx_sip::message::{HeaderName, Message, Method};
 
-const PROBED: &str = r#"
-[exchange]
-domains = ["example.org"]
-[[trunk]]
-name = "west"
-addresses = ["sip:192.0.2.10"]
-sources = ["192.0.2.10"]
-options_interval_s = 0
-[[trunk]]
-name = "east"
-addresses = ["sip:192.0.2.20"]
-options_interval_s = 60
-[[trunk]]
-name = "south"
-addresses = ["sip:192.0.2.30"]
-options_interval_s = 0
-[[route]]
-name = "out"
-from_trunk = ["west"]
-prefix = "0"
-to = [{ trunk = "east" }, { trunk = "south" }]
-"#;
+/// The trunk that is tried first is probed every minute.
+fn with_probes() -> String {
+    let east = "addresses = [\"sip:192.0.2.20\"]\noptions_interval_s = ";
+    FAILOVER.replace(&format!("{east}0"), &format!("{east}60"))
+}
 
 fn probed() -> Bench {
-    let mut bench = Bench::new(PROBED);
+    let mut bench = Bench::new(&with_probes());
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("east", "192.0.2.20:5060", Manner::Answers);
     bench.peer("south", "192.0.2.30:5060", Manner::Answers);
@@ -250,7 +233,7 @@ fn an_exchange_that_stops_hangs_every_call_up() {
 
 #[test]
 fn every_worker_learns_that_a_trunk_does_not_answer() {
-    let mut bench = Bench::with_workers(PROBED, 2);
+    let mut bench = Bench::with_workers(&with_probes(), 2);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("east", "192.0.2.20:5060", Manner::Answers);
     bench.peer("south", "192.0.2.30:5060", Manner::Answers);
@@ -265,7 +248,8 @@ fn every_worker_learns_that_a_trunk_does_not_answer() {
 
 /// The configuration with its first trunk put last.
 fn in_another_order() -> String {
-    let (head, routes) = PROBED.split_at(PROBED.find("[[route]]").expect("a route"));
+    let probed = with_probes();
+    let (head, routes) = probed.split_at(probed.find("[[route]]").expect("a route"));
     let mut parts: Vec<&str> = head.split("[[trunk]]").collect();
     let exchange = parts.remove(0);
     parts.rotate_left(1);
@@ -293,7 +277,7 @@ fn a_trunk_that_is_no_longer_probed_is_taken_for_healthy() {
     bench.who("east").script.push_back(Scripted { status: 503, headers: Vec::new() });
     bench.pass_s(5);
     assert_eq!(called(&mut bench), ["south"]);
-    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    bench.reload(FAILOVER);
     assert_eq!(called(&mut bench), ["east"]);
 }
 
