@@ -5,10 +5,13 @@
 //! [`Bed::step`]. Numbers are single bytes, taken modulo what there is, so that digits can be read in a seed.
 #![no_main]
 
+mod steps;
+
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
+use steps::steps;
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, Uri, Writer};
 use sx_sip::registrar::{
@@ -17,7 +20,6 @@ use sx_sip::registrar::{
 use sx_types::{Flow, LinkId, Transport};
 
 const START: Time = Time::from_secs(1_800_000_000);
-const STEPS_MAX: usize = 64;
 const USERS: [&str; 4] = ["anna@example.org", "bert@example.org", "+4930@example.org", "c d@example.org"];
 const KEY: [u8; 16] = [9; 16];
 
@@ -154,7 +156,7 @@ impl Bed {
 
 fuzz_target!(|input: &[u8]| {
     let mut bed = Bed { registrar: Registrar::new(config(), KEY), now: START, kept: BTreeMap::new() };
-    for step in input.split(|byte| *byte == 0x1e).take(STEPS_MAX) {
+    for step in steps(input) {
         bed.step(step);
     }
     bed.pass(config().expires_max_s + 120);

@@ -5,12 +5,15 @@
 //! [`Bed::step`]. Numbers are single bytes, taken modulo what there is, so that digits can be read in a seed.
 #![no_main]
 
+mod steps;
+
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use steps::{Numbers, compose, steps, tagged};
 use sx_engine::{Rng, Time};
 use sx_sip::agent::{Agent, AgentConfig, AgentEvent, Disposition, OutgoingRequest};
 use sx_sip::digest::Credentials;
@@ -21,7 +24,6 @@ use sx_sip::transaction::Reply;
 use sx_types::{Destination, Flow, LinkId, Ticket, Transport};
 
 const START: Time = Time::from_secs(1_800_000_000);
-const STEPS_MAX: usize = 64;
 const SESSIONS_MAX: usize = 8;
 /// More messages than this upon one input are an answer without end.
 const MESSAGES_MAX: usize = 64;
@@ -69,57 +71,12 @@ struct Bed {
     branch: u32,
 }
 
-/// The bytes of a step, taken one by one.
-struct Numbers<'a>(&'a [u8]);
-
-impl<'a> Numbers<'a> {
-    fn next(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::from(self.next()) % end.max(1)
-    }
-
-    /// The rest: header lines, and a body behind the byte 0x1d.
-    fn lines_and_body(&self) -> (&'a [u8], &'a [u8]) {
-        let at = self.0.iter().position(|byte| *byte == 0x1d);
-        at.map_or((self.0, &b""[..]), |at| (&self.0[..at], &self.0[at + 1..]))
-    }
-}
-
 fn credentials() -> Arc<Credentials> {
     Arc::new(Credentials { username: "alice".into(), password: "wonder".into() })
 }
 
 fn value(message: &OwnedMessage, name: HeaderName) -> &[u8] {
     message.value(name).unwrap_or_default()
-}
-
-/// A message of the peer: the start line, what names the dialog and the transaction, further lines, a body.
-fn compose(start: &str, named: [&[u8]; 5], lines: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut bytes = start.as_bytes().to_vec();
-    let names: [&[u8]; 5] = [b"Via: ", b"From: ", b"To: ", b"Call-ID: ", b"CSeq: "];
-    for (name, value) in names.into_iter().zip(named) {
-        bytes.extend([name, value, b"\r\n"].concat());
-    }
-    bytes.extend(lines);
-    if !lines.is_empty() && !lines.ends_with(b"\r\n") {
-        bytes.extend(b"\r\n");
-    }
-    if !body.is_empty() {
-        bytes.extend(b"Content-Type: application/sdp\r\n");
-    }
-    bytes.extend(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
-    bytes.extend(body);
-    bytes
-}
-
-fn tagged(value: &[u8]) -> Vec<u8> {
-    let has = value.windows(5).any(|window| window == b";tag=");
-    if has { value.to_vec() } else { [value, b";tag=b"].concat() }
 }
 
 impl Bed {
@@ -422,7 +379,7 @@ impl Bed {
 
 fuzz_target!(|input: &[u8]| {
     let mut bed = Bed::new();
-    for step in input.split(|byte| *byte == 0x1e).take(STEPS_MAX) {
+    for step in steps(input) {
         bed.step(step);
     }
     bed.end();
