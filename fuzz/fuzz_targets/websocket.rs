@@ -17,7 +17,7 @@ mod event {
 
 use event::WebSocketFailure;
 
-const MESSAGE_BYTES_MAX: usize = 600;
+const MESSAGE_BYTES_MAX: usize = 200;
 const FRAGMENTS_MAX: u32 = 4;
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
