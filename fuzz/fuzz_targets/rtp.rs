@@ -5,8 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 use sx_engine::{Engine, Time};
 use sx_rtp::{
-    Compound, EventOutput, EventPayload, EventReceiver, Extras, Packet, PacketError, Playout, PlayoutConfig, Reception, ReportBlock, RtcpPacket,
-    is_rtcp, write_bye, write_receiver_report, write_sender_report,
+    Compound, EventOutput, EventPayload, EventReceiver, Extras, Packet, PacketError, Playout, PlayoutConfig, Reception,
+    ReportBlock, RtcpPacket, is_rtcp, write_bye, write_receiver_report, write_sender_report,
 };
 
 fn read_packet(datagram: &[u8]) {

@@ -48,14 +48,6 @@ fn media_of(bench: &Bench) -> Vec<(SocketAddr, Option<Remote>, Option<SocketAddr
     ports
 }
 
-fn hold(bench: &mut Bench, name: &str, session: SessionId) {
-    bench.act(name, |peer, now| {
-        let offer = peer.describe("sendonly");
-        peer.agent.offer(now, session, Some(offer));
-    });
-    bench.pass_s(1);
-}
-
 #[test]
 fn a_call_taken_over_can_be_held_from_both_sides() {
     let (mut bench, alice, bob) = established();
@@ -65,11 +57,11 @@ fn a_call_taken_over_can_be_held_from_both_sides() {
     let facing_alice = bench.patch_of(facing_bob).expect("it leads to alice");
     take_over(&mut bench);
     let accepted = |event: &SessionEvent| matches!(event, SessionEvent::OfferAccepted { .. });
-    hold(&mut bench, "alice", alice);
+    bench.hold("alice", alice);
     assert!(bench.who("alice").has(accepted), "{}", bench.ladder());
     assert!(!bench.remote_of(facing_alice).expect("a remote").receives);
     assert!(bench.remote_of(facing_bob).expect("a remote").receives);
-    hold(&mut bench, "bob", bob);
+    bench.hold("bob", bob);
     assert!(bench.who("bob").has(accepted), "{}", bench.ladder());
     assert!(!bench.remote_of(facing_bob).expect("a remote").receives);
     assert_eq!(bench.open.keys().copied().collect::<Vec<_>>(), ports, "the ports stay");
@@ -99,14 +91,14 @@ fn a_call_taken_over_ends_from_either_side() {
 #[test]
 fn sequence_numbers_go_on_where_they_were() {
     let (mut bench, alice, _) = established();
-    hold(&mut bench, "alice", alice);
+    bench.hold("alice", alice);
     let number = |bench: &mut Bench| {
         let last = bench.received("bob").into_iter().rfind(|m| m.method().is_some_and(|m| m != Method::Ack));
         value(&last.expect("a request"), HeaderName::CSeq).split(' ').next().and_then(|n| n.parse::<u32>().ok())
     };
     let before = number(&mut bench);
     take_over(&mut bench);
-    hold(&mut bench, "alice", alice);
+    bench.hold("alice", alice);
     assert_eq!(number(&mut bench), before.map(|number| number + 1));
     bench.hang_up("alice", alice);
     bench.assert_over(1);
@@ -145,7 +137,7 @@ fn a_call_between_trunks_can_be_taken_over() {
     let west = bench.dial("west", "sip:0123@192.0.2.1");
     bench.pass_s(10);
     take_over(&mut bench);
-    hold(&mut bench, "west", west);
+    bench.hold("west", west);
     let east = bench.who("east").invited[0];
     bench.hang_up("east", east);
     assert_eq!(bench.requests("west", Method::Bye).len(), 1);
@@ -198,7 +190,7 @@ fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
     // One whose session is being changed.
     let (mut bench, alice, _) = established();
     bench.who("bob").accepts_changes = false;
-    hold(&mut bench, "alice", alice);
+    bench.hold("alice", alice);
     let call = bench.workers[0].list().next().expect("a call").call;
     assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
     bench.hang_up("alice", alice);

@@ -2,37 +2,20 @@
 
 mod driver;
 
-use driver::{Bench, Manner, Scripted, named, value};
+use driver::{Bench, FAILOVER, Manner, Scripted, named, value};
 use std::time::Duration;
 use sx_call::Command;
 use sx_exchange::Input;
 use sx_sip::message::{HeaderName, Message, Method};
 
-const PROBED: &str = r#"
-[exchange]
-domains = ["example.org"]
-[[trunk]]
-name = "west"
-addresses = ["sip:192.0.2.10"]
-sources = ["192.0.2.10"]
-options_interval_s = 0
-[[trunk]]
-name = "east"
-addresses = ["sip:192.0.2.20"]
-options_interval_s = 60
-[[trunk]]
-name = "south"
-addresses = ["sip:192.0.2.30"]
-options_interval_s = 0
-[[route]]
-name = "out"
-from_trunk = ["west"]
-prefix = "0"
-to = [{ trunk = "east" }, { trunk = "south" }]
-"#;
+/// The trunk that is tried first is probed every minute.
+fn with_probes() -> String {
+    let east = "addresses = [\"sip:192.0.2.20\"]\noptions_interval_s = ";
+    FAILOVER.replace(&format!("{east}0"), &format!("{east}60"))
+}
 
 fn probed() -> Bench {
-    let mut bench = Bench::new(PROBED);
+    let mut bench = Bench::new(&with_probes());
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("east", "192.0.2.20:5060", Manner::Answers);
     bench.peer("south", "192.0.2.30:5060", Manner::Answers);
@@ -80,7 +63,7 @@ fn a_trunk_that_says_nothing_is_passed_over_until_it_recovers() {
 
 #[test]
 fn when_no_trunk_answers_its_probes_the_caller_is_told_502() {
-    let mut bench = Bench::new(&PROBED.replace("options_interval_s = 0", "options_interval_s = 60"));
+    let mut bench = Bench::new(&with_probes().replace("options_interval_s = 0", "options_interval_s = 60"));
     for (name, own) in [("west", "192.0.2.10:5060"), ("east", "192.0.2.20:5060"), ("south", "192.0.2.30:5060")] {
         bench.peer(name, own, if name == "west" { Manner::Silent } else { Manner::Dead });
     }
@@ -290,7 +273,7 @@ fn an_exchange_that_stops_hangs_every_call_up() {
 
 #[test]
 fn every_worker_learns_that_a_trunk_does_not_answer() {
-    let mut bench = Bench::with_workers(PROBED, 2);
+    let mut bench = Bench::with_workers(&with_probes(), 2);
     bench.peer("west", "192.0.2.10:5060", Manner::Silent);
     bench.peer("east", "192.0.2.20:5060", Manner::Answers);
     bench.peer("south", "192.0.2.30:5060", Manner::Answers);
@@ -307,16 +290,17 @@ fn every_worker_learns_that_a_trunk_does_not_answer() {
 
 #[test]
 fn a_trunk_that_is_no_longer_probed_is_told_to_have_recovered_once() {
-    let mut bench = Bench::with_workers(PROBED, 3);
+    let mut bench = Bench::with_workers(&with_probes(), 3);
     bench.peer("east", "192.0.2.20:5060", Manner::Dead);
     bench.pass_s(50);
-    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    bench.reload(&with_probes().replace("options_interval_s = 60", "options_interval_s = 0"));
     assert_eq!(bench.health, [("east".to_owned(), false), ("east".to_owned(), true)]);
 }
 
 /// The configuration with its first trunk put last.
 fn in_another_order() -> String {
-    let (head, routes) = PROBED.split_at(PROBED.find("[[route]]").expect("a route"));
+    let probed = with_probes();
+    let (head, routes) = probed.split_at(probed.find("[[route]]").expect("a route"));
     let mut parts: Vec<&str> = head.split("[[trunk]]").collect();
     let exchange = parts.remove(0);
     parts.rotate_left(1);
@@ -344,7 +328,7 @@ fn a_trunk_that_is_no_longer_probed_is_taken_for_healthy() {
     bench.who("east").script.push_back(Scripted { status: 503, headers: Vec::new() });
     bench.pass_s(5);
     assert_eq!(called(&mut bench), ["south"]);
-    bench.reload(&PROBED.replace("options_interval_s = 60", "options_interval_s = 0"));
+    bench.reload(FAILOVER);
     assert_eq!(called(&mut bench), ["east"]);
 }
 

@@ -25,14 +25,6 @@ fn passed_on(bench: &mut Bench) -> usize {
     passed.iter().filter(|what| what.ends_with("Message")).count()
 }
 
-fn hold(bench: &mut Bench, name: &str, session: SessionId) {
-    bench.act(name, |peer, now| {
-        let offer = peer.describe("sendonly");
-        peer.agent.offer(now, session, Some(offer));
-    });
-    bench.pass_s(1);
-}
-
 /// Wherever a message lands, the user is registered and found.
 #[test]
 fn a_user_is_registered_wherever_its_requests_land() {
@@ -95,10 +87,10 @@ fn what_lands_on_the_wrong_worker_is_passed_on_once() {
     assert_eq!(passed_on(&mut bench), 0);
     let of_bob = bench.who("bob").invited[0];
     bench.lands_on = 1;
-    hold(&mut bench, "alice", session);
+    bench.hold("alice", session);
     // The re-INVITE, Bob's answer to it, Alice's ACK.
     assert_eq!(passed_on(&mut bench), 3, "{}", bench.ladder());
-    hold(&mut bench, "bob", of_bob);
+    bench.hold("bob", of_bob);
     assert_eq!(passed_on(&mut bench), 3, "{}", bench.ladder());
     bench.hang_up("bob", of_bob);
     assert_eq!(passed_on(&mut bench), 2, "{}", bench.ladder());

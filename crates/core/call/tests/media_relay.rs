@@ -2,7 +2,7 @@
 
 mod driver;
 
-use driver::{A, B, C, Threads, World, answer, offer, sdp};
+use driver::{A, B, C, Threads, World, alice, answer, bob, offer, sdp};
 use std::time::Duration;
 use sx_call::{Found, Input, Settings};
 use sx_leg::{LegEvent, Target};
@@ -12,14 +12,6 @@ use sx_types::Cause;
 
 fn relay() -> World {
     World::new(MediaMode::Relay)
-}
-
-fn alice() -> String {
-    sdp("192.0.2.1", 4000, "sendrecv")
-}
-
-fn bob() -> String {
-    sdp("192.0.2.2", 5000, "sendrecv")
 }
 
 /// Both ways between the ports with these indices.

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use driver::{A, B, C, World, answer, offer, sdp};
+use driver::{A, B, C, World, alice, answer, bob, carol, offer, sdp};
 use sx_call::{Note, Settings};
 use sx_leg::{Address, Incoming, LegEvent, Source};
 use sx_media::{MediaEvent, Opened};
@@ -24,18 +24,6 @@ fn two_calls(mode: MediaMode) -> World {
     let mut world = connected(mode);
     world.incoming(E, "300", Some(&alice())).answers(C, Some(answer(&carol()))).forget_lines();
     world
-}
-
-fn alice() -> String {
-    sdp("192.0.2.1", 4000, "sendrecv")
-}
-
-fn bob() -> String {
-    sdp("192.0.2.2", 5000, "sendrecv")
-}
-
-fn carol() -> String {
-    sdp("192.0.2.3", 6000, "sendrecv")
 }
 
 #[test]

@@ -191,6 +191,21 @@ fn a_change_that_only_got_100_is_cancelled_when_its_session_ends() {
 }
 
 #[test]
+fn who_gave_up_a_call_is_not_told_that_it_is_redirected() {
+    let mut alone = Alone::new();
+    let spec = wire::outgoing(&mut alone.agent);
+    let session = alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let invite = alone.sent_one();
+    alone.agent.hangup(alone.now, session, None);
+    assert_eq!(ends(&alone.events()), 1);
+    // The 302 was on its way already.
+    alone.receive(&respond(&invite, 302, "b", "Contact: <sip:carol@192.0.2.3>\r\n", ""));
+    assert_eq!(labels(&alone.sent()), ["ACK"]);
+    assert!(alone.events().is_empty(), "nothing follows the end");
+    assert_nothing_left(&mut alone);
+}
+
+#[test]
 fn a_call_that_rings_for_ever_is_cancelled_however_often_it_says_so() {
     let mut alone = Alone::new();
     let spec = wire::outgoing(&mut alone.agent);

@@ -41,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
 const METHODS: [&str; 10] =
     ["INVITE", "INVITE", "UPDATE", "UPDATE", "BYE", "INFO", "PRACK", "REFER", "NOTIFY", "OPTIONS"];
 
-const STATUSES: [u16; 14] = [100, 180, 183, 200, 200, 200, 401, 407, 422, 481, 486, 491, 500, 503];
+const STATUSES: [u16; 15] = [100, 180, 183, 200, 200, 200, 302, 401, 407, 422, 481, 486, 491, 500, 503];
 
 /// A peer that knows the dialog and keeps to nothing else.
 struct Peer {

@@ -4,9 +4,11 @@
 mod peer;
 mod seen;
 mod text;
+mod trunks;
 
 pub use peer::{Manner, Peer, Scripted, credentials, sdp};
 pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
+pub use trunks::{FAILOVER, TRUNKS, with_east, with_reserve};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -37,34 +39,6 @@ pub const EXCHANGE: &str = "192.0.2.1:5060";
 pub const PASSWORD: &str = "wonder";
 /// The users there are.
 pub const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
-
-/// Two trunks and a route from each to the other; no probes.
-pub const TRUNKS: &str = r#"
-[exchange]
-domains = ["example.org"]
-[[trunk]]
-name = "west"
-addresses = ["sip:192.0.2.10"]
-sources = ["192.0.2.10"]
-options_interval_s = 0
-[[trunk]]
-name = "east"
-addresses = ["sip:192.0.2.20"]
-sources = ["192.0.2.20"]
-options_interval_s = 0
-[[route]]
-name = "to-east"
-from_trunk = ["west", "east"]
-prefix = "0"
-strip = 1
-prepend = "+49"
-to = [{ trunk = "east" }]
-[[route]]
-name = "to-west"
-from_trunk = ["west", "east"]
-prefix = "7"
-to = [{ trunk = "west" }]
-"#;
 
 /// Users only.
 pub const USERS_ONLY: &str = "[exchange]\ndomains = [\"example.org\"]\n";
@@ -243,6 +217,15 @@ impl Bench {
         self.act(name, |peer, now| peer.agent.hangup(now, session, None));
     }
 
+    /// A peer puts its call on hold.
+    pub fn hold(&mut self, name: &str, session: SessionId) {
+        self.act(name, |peer, now| {
+            let offer = peer.describe("sendonly");
+            peer.agent.offer(now, session, Some(offer));
+        });
+        self.pass_s(1);
+    }
+
     /// Registers a peer as this user and says how that went.
     pub fn register(&mut self, name: &str, user: &str, password: &str) -> u16 {
         self.act(name, |peer, now| peer.register(now, user, password, 3_600));
@@ -346,7 +329,7 @@ impl Bench {
             }
             MediaCommand::Open { port, host, number, .. } => {
                 // As an interface with every address of the machine: each host is told the one that faces it.
-                let own = host.filter(std::net::IpAddr::is_loopback);
+                let own = host.filter(IpAddr::is_loopback);
                 let at = |number| SocketAddr::new(own.unwrap_or(address(EXCHANGE).ip()), number);
                 let free = number.unwrap_or(self.next_port);
                 self.next_port += if number.is_none() { 2 } else { 0 };

@@ -1,7 +1,12 @@
 //! Drives the engine in virtual time and writes down what it says, a line an output.
-#![allow(dead_code, reason = "each scenario file uses a part of the driver")]
+#![allow(dead_code, unused_imports, reason = "each scenario file uses a part of the driver")]
 
-use bytes::Bytes;
+mod description;
+mod line;
+
+pub use description::{alice, answer, bob, carol, offer, sdp, text};
+
+use line::{leg_name, line};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -96,6 +101,18 @@ pub fn definition(mode: MediaMode) -> Definition {
 impl World {
     pub fn new(mode: MediaMode) -> Self {
         Self::with(definition(mode), Settings::default())
+    }
+
+    /// Descriptions pass as they are.
+    pub fn direct() -> Self {
+        Self::new(MediaMode::Direct)
+    }
+
+    /// A and B are connected, and descriptions pass as they are.
+    pub fn connected() -> Self {
+        let mut world = Self::direct();
+        world.incoming(A, "300", Some("OA")).answers(B, Some(answer("AB"))).forget_lines();
+        world
     }
 
     pub fn with(definition: Definition, settings: Settings) -> Self {
@@ -358,74 +375,4 @@ impl World {
             }
         }
     }
-}
-
-pub fn text(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
-}
-
-pub fn offer(text_: &str) -> Media {
-    Media::Offer(text(text_))
-}
-
-pub fn answer(text_: &str) -> Media {
-    Media::Answer(text(text_))
-}
-
-/// A description with one audio stream.
-pub fn sdp(address: &str, port: u16, direction: &str) -> String {
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0\r\na={direction}\r\n"
-    )
-}
-
-fn leg_name(leg: LegId) -> String {
-    if leg.0 < 1 << 63 {
-        char::from(b'a' + (leg.0 - 1) as u8 % 26).to_string()
-    } else {
-        format!("out{}", leg.0 - (1 << 63))
-    }
-}
-
-fn line(command: &LegCommand) -> String {
-    let media = |media: &Option<Media>| media.as_ref().map_or("nothing".to_owned(), described);
-    match command {
-        LegCommand::Dial(dial) => {
-            let target = match &dial.target {
-                Target::Trunk { trunk, user } => format!("{trunk}/{user}"),
-                Target::Contact { uri, .. } | Target::Uri(uri) | Target::Place { dialog: uri, .. } => uri.to_string(),
-            };
-            format!("dial {target} {}", dial.offer.as_ref().map_or("nothing".to_owned(), short))
-        }
-        LegCommand::Progress { kind, media: early } => format!("progress {kind:?} {}", media(early)),
-        LegCommand::Answer { media: told, .. } => format!("answer {}", media(told)),
-        LegCommand::Reject(rejection) => format!("reject {} {}", rejection.status, rejection.cause.0),
-        LegCommand::Confirm { media } => format!("confirm {}", described(media)),
-        LegCommand::Offer { media } => format!("offer {}", media.as_ref().map_or("nothing".to_owned(), short)),
-        LegCommand::AnswerOffer { media } => format!("answer-offer {}", described(media)),
-        LegCommand::RefuseOffer { cause, status } => format!("refuse-offer {status} {}", cause.0),
-        LegCommand::TransferProgress { status } => format!("transfer-progress {status}"),
-        LegCommand::Digit { digit, .. } => format!("digit {digit}"),
-        LegCommand::Info { content_type, .. } => format!("info {content_type}"),
-        LegCommand::Hangup { cause } => format!("hangup {}", cause.0),
-    }
-}
-
-fn described(media: &Media) -> String {
-    format!("{}:{}", if media.is_offer() { "offer" } else { "answer" }, short(media.bytes()))
-}
-
-/// A description in a few characters: the addresses of its streams, or itself when it is not a real one.
-fn short(description: &Bytes) -> String {
-    let text = String::from_utf8_lossy(description);
-    if !text.starts_with("v=0") {
-        return text.into_owned();
-    }
-    let host = text.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).unwrap_or("?");
-    let ports = text.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next());
-    let direction = text.lines().find_map(|line| {
-        ["sendrecv", "sendonly", "recvonly", "inactive"].into_iter().find(|d| line == format!("a={d}"))
-    });
-    format!("{host}:{} {}", ports.collect::<Vec<_>>().join(","), direction.unwrap_or("-"))
 }

@@ -226,7 +226,8 @@ impl Session {
         if status == 503 && self.next_destination(core, now) {
             return;
         }
-        if (300..=399).contains(&status) {
+        // Who gave the call up was told its end: nothing follows that.
+        if (300..=399).contains(&status) && !self.is_over() {
             let contacts = contacts_of(response);
             if !contacts.is_empty() {
                 self.emit(core, SessionEvent::Redirected { contacts });

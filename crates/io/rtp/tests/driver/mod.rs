@@ -1,0 +1,208 @@
+//! Relays and telephones over real sockets on the loopback interface. Nothing sleeps: what was not relayed is known not
+//! to have been because something sent after it arrived.
+#![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
+use sx_media::{Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass};
+
+pub const WORKER: u64 = 5;
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Numbers that no other test of this process uses.
+pub fn numbers(count: u16) -> RangeInclusive<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 100) as u16 * 200 + NEXT.fetch_add(count, Ordering::Relaxed);
+    first..=first + count - 1
+}
+
+pub fn config(ports: RangeInclusive<u16>) -> RtpConfig {
+    let loopback = MediaInterface {
+        bind_v4: Some(Ipv4Addr::LOCALHOST),
+        bind_v6: Some(Ipv6Addr::LOCALHOST),
+        ..MediaInterface::new("loopback")
+    };
+    RtpConfig { interfaces: vec![loopback], ports, threads: 2, ..RtpConfig::default() }
+}
+
+pub fn id(call: u64, stream: u64) -> PortId {
+    PortId(WORKER << 48 | call << 8 | stream)
+}
+
+pub struct Relay {
+    pub threads: PacketThreads,
+    pub events: Receiver<(u16, MediaEvent)>,
+}
+
+impl Relay {
+    pub fn start(config: &RtpConfig) -> Self {
+        let (told, events) = channel();
+        let tell = move |worker, event| {
+            // A test that has failed receives no more, while its relay still closes its ports.
+            let _ = told.send((worker, event));
+        };
+        Self { threads: PacketThreads::start(config, tell).unwrap(), events }
+    }
+
+    pub fn event(&self) -> MediaEvent {
+        let (worker, event) = self.events.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(u64::from(worker), WORKER);
+        event
+    }
+
+    pub fn open_on(&self, port: PortId, ipv6: bool) -> MediaEvent {
+        let interface = "loopback".into();
+        self.threads.send(MediaCommand::Open {
+            port,
+            interface,
+            ipv6,
+            class: TrafficClass::Audio,
+            host: None,
+            number: None,
+        });
+        self.event()
+    }
+
+    pub fn open(&self, port: PortId) -> Opened {
+        match self.open_on(port, false) {
+            MediaEvent::Opened(opened) if opened.port == port => opened,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn set_remote(&self, port: PortId, remote: Remote) {
+        self.threads.send(MediaCommand::SetRemote { port, remote });
+    }
+
+    pub fn patch(&self, from: PortId, to: Option<PortId>) {
+        self.threads.send(MediaCommand::Patch { from, to });
+    }
+
+    pub fn patch_both(&self, one: PortId, other: PortId) {
+        self.patch(one, Some(other));
+        self.patch(other, Some(one));
+    }
+
+    /// Returns when the threads of these ports have obeyed all that was sent to them.
+    pub fn settle(&self, ports: &[PortId]) {
+        for port in ports {
+            let port = PortId(port.0 | 0xff);
+            let interface = "none".into();
+            self.threads.send(MediaCommand::Open {
+                port,
+                interface,
+                ipv6: false,
+                class: TrafficClass::Audio,
+                host: None,
+                number: None,
+            });
+            assert_eq!(self.event(), MediaEvent::OpenFailed { port, error: OpenError::NoInterface });
+        }
+    }
+
+    pub fn close(&self, port: PortId) -> PortStats {
+        self.threads.send(MediaCommand::Close { port });
+        match self.event() {
+            MediaEvent::Closed(closed) if closed.port == port => closed.stats,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A telephone's sockets.
+pub struct Phone {
+    pub rtp: UdpSocket,
+    pub rtcp: UdpSocket,
+}
+
+impl Phone {
+    pub fn new() -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    pub fn at(ip: IpAddr) -> Self {
+        let socket = || {
+            let socket = UdpSocket::bind((ip, 0)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket
+        };
+        Self { rtp: socket(), rtcp: socket() }
+    }
+
+    pub fn remote(&self, latch: Latch) -> Remote {
+        let (rtp, rtcp) = (self.rtp.local_addr().unwrap(), self.rtcp.local_addr().unwrap());
+        Remote { rtp, rtcp, latch, receives: true, sends: true }
+    }
+
+    pub fn muxing(&self, latch: Latch) -> Remote {
+        Remote { rtcp: self.rtp.local_addr().unwrap(), ..self.remote(latch) }
+    }
+}
+
+pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 4096];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    (buffer[..length].to_vec(), from)
+}
+
+pub fn rtp(sequence: u16) -> Vec<u8> {
+    let mut packet = vec![0x80, 8, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+    packet.extend((0..160).map(|index| (index ^ sequence) as u8));
+    packet
+}
+
+pub fn rtcp() -> Vec<u8> {
+    vec![0x80, 201, 0, 1, 1, 2, 3, 4]
+}
+
+/// Two telephones and the ports that face them.
+pub struct Call {
+    pub relay: Relay,
+    pub phones: [Phone; 2],
+    pub ports: [PortId; 2],
+    pub opened: [Opened; 2],
+}
+
+impl Call {
+    pub fn new(latch: Latch) -> Self {
+        Self::between([id(1, 0), id(1, 1)], latch)
+    }
+
+    pub fn between(ports: [PortId; 2], latch: Latch) -> Self {
+        let relay = Relay::start(&config(numbers(8)));
+        let phones = [Phone::new(), Phone::new()];
+        let opened = ports.map(|port| relay.open(port));
+        for (port, phone) in ports.iter().zip(&phones) {
+            relay.set_remote(*port, phone.remote(latch));
+        }
+        relay.patch_both(ports[0], ports[1]);
+        relay.settle(&ports);
+        Self { relay, phones, ports, opened }
+    }
+
+    pub fn set_remote(&self, end: usize, remote: Remote) {
+        self.relay.set_remote(self.ports[end], remote);
+        self.relay.settle(&self.ports);
+    }
+
+    /// A packet sent from a socket to the port of one end arrives at the other end's telephone unchanged.
+    pub fn check_relayed(&self, socket: &UdpSocket, end: usize, packet: &[u8]) {
+        socket.send_to(packet, self.opened[end].rtp).unwrap();
+        let far = 1 - end;
+        assert_eq!(receive(&self.phones[far].rtp), (packet.to_vec(), self.opened[far].rtp));
+    }
+
+    pub fn check_both_ways(&self) {
+        for end in [0, 1] {
+            for sequence in 0..40 {
+                self.check_relayed(&self.phones[end].rtp, end, &rtp(sequence));
+            }
+        }
+    }
+}
