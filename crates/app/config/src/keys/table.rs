@@ -59,7 +59,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("sip.session_expires_s", number(90, 86_400, "s"), Is("1800"), "The session interval that is asked for (RFC 4028); at least `sip.min_se_s`."),
     key("sip.min_se_s", number(90, 86_400, "s"), Is("90"), "The shortest session interval that is accepted."),
     limit("sip.calls_max", number(1, 1_000_000, "calls"), Is("10000"), "Calls at a time, of each worker: what one peer sends over UDP lands on one of them.", "strowger_calls"),
-    limit("sip.transactions_max", number(100, 10_000_000, "transactions"), Is("200000"), "Transactions at a time, of each worker; new requests beyond it are answered 503.", "strowger_sip_transactions"),
+    limit("sip.transactions_max", number(100, 10_000_000, "transactions"), Is("1000000"), "Server transactions at a time, of each worker; new requests beyond it are answered 503. Over UDP one is remembered for 32 s after its end (RFC 3261, timer J; RFC 6026, timer L), and a call needs two: a call a second is 64 transactions.", "strowger_sip_transactions"),
 
     key("sip.tls", Section, NOTHING, "Certificates and trust."),
     key("sip.tls.certificate", Path, Absent("none; then nothing can listen with TLS"), "The certificate shown to peers, followed by its intermediates (PEM)."),

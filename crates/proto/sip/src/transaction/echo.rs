@@ -54,6 +54,11 @@ impl Echo {
         }
     }
 
+    /// Nothing more is to be written: only the way is kept.
+    pub(super) fn close(&mut self) {
+        (self.lines, self.record_route, self.to) = (Box::default(), Box::default(), Box::default());
+    }
+
     pub(super) fn write(&self, answer: &Reply<'_>) -> Bytes {
         let mut writer = Writer::response(answer.status, answer.reason);
         writer.lines(&self.lines);

@@ -220,8 +220,11 @@ impl Transactions {
             }
             _ => {
                 self.wheel.cancel(server.end);
+                server.echo.close();
             }
         }
+        // There are many of those that only linger: each keeps what it may send again and no room beside it.
+        let kept = || Bytes::copy_from_slice(&bytes);
         match answer.status {
             200..=299 if server.invite => {
                 //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
@@ -229,7 +232,7 @@ impl Transactions {
                 server.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ServerEnd(id));
             }
             _ if server.invite => {
-                server.state = State::Completed { response: bytes, interval: timers.t1 };
+                server.state = State::Completed { response: kept(), interval: timers.t1 };
                 if !server.reliable {
                     server.timer = self.wheel.set(now + timers.t1, Timer::ServerRetransmit(id));
                 }
@@ -237,7 +240,7 @@ impl Transactions {
             }
             _ if server.reliable => self.server_end(id),
             _ => {
-                server.state = State::Completed { response: bytes, interval: Duration::ZERO };
+                server.state = State::Completed { response: kept(), interval: Duration::ZERO };
                 server.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ServerEnd(id));
             }
         }
