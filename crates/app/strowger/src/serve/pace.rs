@@ -17,12 +17,14 @@ pub struct Pace {
 
 /// Fewer messages than one and a half to a turn are not worth resting for: a rest costs about what a wake-up does.
 const WORTH: (u32, u32) = (3, 2);
+/// What a turn for so many costs a message hardly falls any more when they are more; waiting for those would only be felt.
+const ENOUGH: u32 = 8;
 /// A turn that served so many has most likely left some in the socket, which has room for a few hundred.
 const MANY: u32 = 32;
 const LONG: u64 = 1 << 40;
 
 impl Pace {
-    /// Turns at least `turn` apart under load; zero never rests.
+    /// Turns as far apart under load as it takes until there is enough for one, but `turn` at most; zero never rests.
     pub fn new(turn: Duration) -> Self {
         Self { turn, last: Time::ZERO, interval: LONG }
     }
@@ -37,10 +39,11 @@ impl Pace {
         self.last = begun;
         self.interval = self.interval - self.interval / 16 + since / u64::from(messages) / 16;
         let turn = if calls { self.turn } else { self.turn * 2 };
-        if Duration::from_nanos(self.interval) * WORTH.0 / WORTH.1 > turn {
+        let interval = Duration::from_nanos(self.interval);
+        if interval * WORTH.0 / WORTH.1 > turn {
             return None;
         }
-        turn.checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
+        turn.min(interval * ENOUGH).checked_sub(now.since(begun)).filter(|rest| !rest.is_zero())
     }
 }
 
@@ -69,8 +72,17 @@ mod tests {
 
     #[test]
     fn a_worker_with_more_to_do_than_a_turn_takes_never_rests() {
-        assert_eq!(rests(500, 200, 31, 100), Some(Duration::from_micros(400)));
-        assert_eq!(rests(500, 200, 32, 100), None);
+        assert!(rests(2_000, 1_800, 31, 100).is_some());
+        assert_eq!(rests(2_000, 1_800, 32, 100), None);
+    }
+
+    #[test]
+    fn the_busier_a_worker_is_the_shorter_it_rests() {
+        // Eight messages of 75 µs are more than a turn; eight of 37.5 µs take 300 µs, as far as the average is exact.
+        assert_eq!(rests(500, 300, 4, 100), Some(Duration::from_micros(400)));
+        let rest = rests(500, 150, 4, 100).expect("it rests");
+        assert!((195..=205).contains(&rest.as_micros()), "{rest:?}");
+        assert_eq!(rests(500, 100, 8, 110), None);
     }
 
     #[test]
