@@ -312,7 +312,7 @@ impl Bed {
         let Some(snapshot) = self.agent.snapshot(before) else { return };
         self.agent.forget(before);
         self.sessions.swap_remove(which);
-        let after = self.agent.restore(self.now, 1, snapshot);
+        let after = self.agent.restore(self.now, 1, snapshot, None);
         self.begin(after);
     }
 

@@ -53,6 +53,8 @@ impl<'a> Maker<'a> {
             b's' => text.line(b's', "-"),
             b'u' | b'e' | b'p' => {}
             b'a' if is_of_maker(line.attribute_name().unwrap_or_default()) => {}
+            // Without it a payload type would mean something else.
+            b'a' if line.attribute("rtpmap").is_some() => return false,
             b'a' => match cname(line) {
                 //= https://www.rfc-editor.org/rfc/rfc5576#section-6.1
                 // Streams of one source keep a name in common, and a source keeps its name when the session changes.
@@ -158,6 +160,7 @@ mod tests {
         for value in ["rtpmap:0 PCMU/8000", "fmtp:97 profile=1.2.3", "sendrecv", "mid:0", "ssrc:7 cname:q8Zr+/3kT1uV"] {
             assert!(!hidden(value), "{value}");
         }
+        assert!(!hidden("rtpmap:8 x/8000 10.1.0.3"), "a payload type keeps its meaning, whatever stands behind it");
         assert!(!hidden("ssrc:0 cname:pc@10.2.0.0"), "it has another name");
         assert!(hidden("ssrc:449 cname:pc@10.2.2.49"), "there is no other name for it");
     }
