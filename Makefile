@@ -29,10 +29,11 @@ test: ## all tests: units, scenarios, documentation, and real peers
 	cargo test --workspace
 	STROWGER="$(TARGET_DIR)/debug/strowger" interop/run
 
-check: ## format, lints, house rules, licences
+check: ## format, lints, documentation, house rules, licences
 	scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	$(MAKE) docs
 	cargo xtask tidy
 	scripts/deny
 

@@ -89,10 +89,10 @@ pub enum ParseError {
     /// The header section does not end.
     #[error("the header section does not end")]
     Truncated,
-    /// More headers than [`HEADERS_MAX`].
+    /// More than 512 header lines.
     #[error("more than {HEADERS_MAX} header lines")]
     TooManyHeaders,
-    /// More bytes than [`BYTES_MAX`].
+    /// More than 1 MiB.
     #[error("more than {BYTES_MAX} bytes")]
     TooLong,
 }
