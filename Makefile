@@ -33,6 +33,7 @@ check: ## format, lints, documentation, house rules, licences
 	scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET_DIR)" -- -D warnings
 	$(MAKE) docs
 	cargo xtask tidy
 	scripts/deny

@@ -1,7 +1,10 @@
 //! `strowger`: the command line of the exchange.
 
 #![expect(clippy::print_stderr, reason = "a command line speaks on its standard streams")]
-#![allow(rustdoc::broken_intra_doc_links, reason = "what is said of an option is its help, where brackets are no links")]
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "what is said of an option is its help, where brackets are no links"
+)]
 
 mod cli;
 mod demo;
