@@ -189,14 +189,11 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
     }
 }
 
-/// The numeric address of a trunk that is tried first: what its media is told must be known before one is chosen.
+/// The address of a trunk that is tried first, when it is numeric: what its media is told must be known before one is
+/// chosen.
 fn host_of(trunk: &sx_config::Trunk) -> Option<IpAddr> {
-    let numeric = |address: &sx_config::TrunkAddress| {
-        let host = address.uri.host.host.trim_start_matches('[').trim_end_matches(']');
-        Some((address.priority, host.parse().ok()?))
-    };
-    let first = trunk.addresses.iter().filter_map(numeric).min_by_key(|(priority, _)| *priority);
-    first.map(|(_, host): (_, IpAddr)| host)
+    let first = trunk.addresses.iter().min_by_key(|address| address.priority)?;
+    first.uri.host.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn trunk_rules(trunk: &sx_config::Trunk, main_domain: Option<&str>) -> Rules {

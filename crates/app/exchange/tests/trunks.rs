@@ -27,13 +27,15 @@ fn a_call_goes_from_trunk_to_trunk_with_the_number_rewritten() {
 fn media_is_asked_for_towards_the_host_that_is_called() {
     let elsewhere = "\n[[route]]\nname = \"elsewhere\"\nfrom_trunk = [\"west\"]\nto = [{ dialled = true }]\n";
     let named = "addresses = [\"sip:gateway.example\"]";
-    let ranked = "addresses = [\"sip:gateway.example\", { uri = \"sip:192.0.2.21\", priority = 2 }, \
+    let ranked = "addresses = [{ uri = \"sip:gateway.example\", priority = 2 }, \
         { uri = \"sip:192.0.2.20\", priority = 1 }]";
+    let backed = "addresses = [\"sip:gateway.example\", \"sip:192.0.2.20\"]";
     let numeric = "addresses = [\"sip:192.0.2.20\"]";
     for (addresses, dialled, expected) in [
         (numeric, "sip:0123@192.0.2.1", Some("192.0.2.20")),
         (ranked, "sip:0123@192.0.2.1", Some("192.0.2.20")),
         (named, "sip:0123@192.0.2.1", None),
+        (backed, "sip:0123@192.0.2.1", None),
         (numeric, "sip:carol@192.0.2.20:5060", Some("192.0.2.20")),
         (numeric, "sip:carol@elsewhere.example", None),
     ] {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// A listening socket or a connection of one worker's network shell. Never used twice in a process.
+/// A listening socket or a connection of one worker's network shell. Used again only after four thousand million others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LinkId(pub u32);
 

@@ -4,6 +4,7 @@
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::state::{Call, Party};
+use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
 use sx_media::{MediaError, allow_codecs};
@@ -45,6 +46,7 @@ impl Calls {
         let Some(party) = call.state.party(leg).filter(|party| !party.access.codecs.is_empty()) else {
             return self.leg_event(call, leg, event);
         };
+        let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
         match take_out(party, &mut event) {
             Ok(()) => self.leg_event(call, leg, event),
             Err(()) => match event {
@@ -59,6 +61,10 @@ impl Calls {
                     let ended = Ended { cause, status: 488, by: EndedBy::Exchange };
                     self.leg_event(call, leg, LegEvent::Ended(ended));
                     self.still_leaving(call, leg, trunk);
+                }
+                // An offer that was asked for: nobody has seen it who could answer.
+                LegEvent::OfferAccepted { .. } if offers => {
+                    self.clear(call, &Failure::new(Cause::INCOMPATIBLE, UNANSWERED));
                 }
                 LegEvent::OfferAccepted { .. } => {
                     let refused = LegEvent::OfferRefused { cause: Cause::NOT_IMPLEMENTED, status: 488 };

@@ -154,6 +154,7 @@ impl Calls {
     pub(crate) fn undialled(&mut self, call: &mut Call, party: &Party, failure: &Failure) {
         self.gone(call, party, &Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange });
     }
+
     /// The host that a target's signalling goes to, where that is known before anything is looked up.
     fn host_of(&self, target: &Target) -> Option<IpAddr> {
         match target {

@@ -140,7 +140,7 @@ impl Calls {
         }
     }
 
-    fn clear(&mut self, call: &mut Call, failure: &Failure) {
+    pub(crate) fn clear(&mut self, call: &mut Call, failure: &Failure) {
         let cause = failure.cause;
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(mut ringing) => {

@@ -36,7 +36,11 @@ impl Calls {
             LegEvent::Ended(ended) => return self.party_left(call, talking, index, &ended),
             LegEvent::TransferAsked(request) => return self.transfer_asked(call, talking, index, request),
             LegEvent::Offered { media } => self.offered(call, &mut talking, index, media),
-            LegEvent::OfferAccepted { media } => self.accepted(call, &mut talking, index, media),
+            LegEvent::OfferAccepted { media } => {
+                if let Err(failure) = self.accepted(call, &mut talking, index, media) {
+                    return self.hang_up_both(call, &talking, &failure);
+                }
+            }
             LegEvent::OfferRefused { cause, status } => {
                 if let Negotiation::Asked { by, .. } = &talking.negotiation
                     && *by != index
@@ -100,11 +104,17 @@ impl Calls {
     }
 
     /// The party that was asked has agreed.
-    fn accepted(&mut self, call: &mut Call, talking: &mut Talking, index: usize, media: Option<Media>) {
-        let Negotiation::Asked { by, offer } = &talking.negotiation else { return };
+    fn accepted(
+        &mut self,
+        call: &mut Call,
+        talking: &mut Talking,
+        index: usize,
+        media: Option<Media>,
+    ) -> Result<(), Failure> {
+        let Negotiation::Asked { by, offer } = &talking.negotiation else { return Ok(()) };
         let (by, offer) = (*by, offer.clone());
         if by == index {
-            return;
+            return Ok(());
         }
         let relay = relayed(&talking.parties[0], &talking.parties[1]);
         let asker = talking.parties[by].leg;
@@ -116,7 +126,7 @@ impl Calls {
                 let Ok(told) = answer_for(&call.body, &mut talking.parties[by], answer, &offer, relay) else {
                     self.negotiated(call, talking);
                     self.say(asker, LegCommand::RefuseOffer { cause: Cause::INCOMPATIBLE, status: 0 });
-                    return;
+                    return Ok(());
                 };
                 talking.parties[by].said = Some(offer);
                 talking.parties[index].said = Some(answer.clone());
@@ -134,16 +144,10 @@ impl Calls {
                 if readiness == Ok(Readiness::Waiting) {
                     let event = LegEvent::OfferAccepted { media: Some(Media::Offer(offer)) };
                     Self::defer(call, Block::Ports, talking.parties[index].leg, event);
-                    return;
+                    return Ok(());
                 }
-                let told = match offer_for(&call.body, &mut talking.parties[by], &offer, relay) {
-                    Ok(told) => told,
-                    Err(error) => {
-                        self.negotiated(call, talking);
-                        self.say(asker, LegCommand::RefuseOffer { cause: error.cause(), status: 0 });
-                        return;
-                    }
-                };
+                let told = offer_for(&call.body, &mut talking.parties[by], &offer, relay)
+                    .map_err(|error| Failure::new(error.cause(), UNANSWERED))?;
                 talking.parties[index].said = Some(offer.clone());
                 talking.negotiation = Negotiation::Confirming { by, offer };
                 self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
@@ -154,6 +158,7 @@ impl Calls {
                 self.say(asker, LegCommand::RefuseOffer { cause: Cause::INTERWORKING, status: 0 });
             }
         }
+        Ok(())
     }
 
     /// The party that had an offer made for it has answered it.
@@ -169,9 +174,7 @@ impl Calls {
             answer_for(&call.body, other, media.bytes(), &offer, relay).ok()
         });
         let (Some(media), Some(told)) = (media, told) else {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
-            // The ACK to an offer in a 2xx must carry an answer; without it there is no session.
-            let failure = Failure::new(Cause::INCOMPATIBLE, "the party has not answered the offer");
+            let failure = Failure::new(Cause::INCOMPATIBLE, UNANSWERED);
             return self.hang_up_both(call, &talking, &failure);
         };
         talking.parties[by].said = Some(media.bytes().clone());
@@ -206,3 +209,8 @@ impl Calls {
         }
     }
 }
+
+/// What is said when an offer that came in a 2xx has no answer.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+// The ACK must carry one; without it there is no session.
+pub(crate) const UNANSWERED: &str = "what a party has offered in its answer has no answer";

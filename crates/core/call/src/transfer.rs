@@ -29,6 +29,7 @@ use crate::state::{
     Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
     Transfer, relayed,
 };
+use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use sx_leg::{Address, Answer, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest};
@@ -163,8 +164,7 @@ impl Calls {
                 let Some(told) = told else {
                     self.hunt_cancel(call, &mut hunt, Cause::NORMAL);
                     self.dismiss(call, &remaining, Cause::INCOMPATIBLE);
-                    let sentence = "the transferor has left without an answer to an offer";
-                    return self.finish(call, Cause::INCOMPATIBLE, 200, Ender::Exchange, sentence);
+                    return self.finish(call, Cause::INCOMPATIBLE, 200, Ender::Exchange, UNANSWERED);
                 };
                 self.say(remaining.leg, LegCommand::Confirm { media: Media::Answer(told) });
             }
@@ -190,6 +190,12 @@ impl Calls {
                     return self.finish(call, ended.cause, 200, remaining.role.ender(ended.by), "");
                 }
                 LegEvent::Offered { .. } => self.refuse_glare(leg),
+                // The transferor had asked for it, and is not there any more to answer.
+                LegEvent::OfferAccepted { media: Some(Media::Offer(_)) } => {
+                    self.hunt_cancel(call, hunt, Cause::NORMAL);
+                    self.dismiss(call, remaining, Cause::INCOMPATIBLE);
+                    return self.finish(call, Cause::INCOMPATIBLE, 200, Ender::Exchange, UNANSWERED);
+                }
                 // It is being transferred itself.
                 LegEvent::TransferAsked(_) => self.say(leg, LegCommand::TransferProgress { status: 491 }),
                 event => self.note(Note::Unexpected { leg, event: name(&event) }),

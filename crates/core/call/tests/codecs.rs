@@ -53,6 +53,14 @@ fn a_change_that_is_answered_in_a_forbidden_codec_is_refused() {
 }
 
 #[test]
+fn who_offers_nothing_that_is_allowed_when_asked_for_an_offer_is_hung_up() {
+    let mut world = called();
+    world.answers(B, Some(answer(&with("8")))).offers(A, None).forget_lines();
+    world.accepts(B, driver::offer(&with("18"))).expect(&["a hangup 88", "out0 hangup 88"]);
+    world.the_record();
+}
+
+#[test]
 fn a_trunk_that_answers_in_a_forbidden_codec_has_its_channel_until_it_has_ended() {
     let mut world = called();
     world.answers(B, Some(answer(&with("18")))).expect(&["out0 hangup 65", "a reject 488 65"]);

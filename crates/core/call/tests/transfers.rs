@@ -102,7 +102,11 @@ fn the_offer_that_the_one_that_stays_was_asked_for_is_answered_when_the_transfer
     world.answers(C, Some(offer(&carol()))).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
     world.accepts(B, answer(&bob())).ends(B, 0);
     world.the_record();
-    // With no answer to give, it is hung up.
+    // With no answer to give, it is hung up; so it is when its offer comes after the transferor has left.
+    let mut world = connected(MediaMode::Relay);
+    world.transfer(A, "301", None).offers(A, None).ends(A, 0).forget_lines();
+    world.accepts(B, offer(&bob())).expect(&["out1 hangup 16", "out0 hangup 88"]);
+    world.the_record();
     let mut world = connected(MediaMode::Relay);
     let other = bob().replace("RTP/AVP 0", "RTP/AVP 9");
     world.transfer(A, "301", None).offers(A, None).accepts(B, offer(&other)).forget_lines();

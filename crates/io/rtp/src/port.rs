@@ -160,8 +160,12 @@ struct Peer {
 impl Peer {
     fn believes(&self, from: SocketAddr, is_rtcp: bool) -> bool {
         if is_rtcp {
-            let latched = self.rtp.filter(|_| self.remote.latch != Latch::Exact);
-            return same(from, self.remote.rtcp) || latched.is_some_and(|latched| latched.ip() == from.ip());
+            return match (self.rtp, self.remote.latch) {
+                (_, Latch::Exact) | (None, _) => same(from, self.remote.rtcp),
+                (Some(latched), Latch::Port) => same(from, self.remote.rtcp) || latched.ip() == from.ip(),
+                // Of both its addresses the peer has the one that it was heard from.
+                (Some(latched), Latch::Nat(_)) => latched.ip() == from.ip(),
+            };
         }
         match (self.rtp, self.remote.latch) {
             (Some(latched), _) => same(from, latched),

@@ -2,8 +2,8 @@
 //!
 //! Messages that other workers pass on come as fast as strangers send, so only so many of them may wait: what is beyond
 //! is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP sends again, cannot crowd out what
-//! has come along connections, which nobody repeats. All else, of other workers as well, is as rare as calls and
-//! registrations are, and never dropped.
+//! has come along connections, which nobody repeats, nor the answers to that. All else, of other workers as well, is as
+//! rare as calls and registrations are, and never dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -67,6 +67,8 @@ pub struct Outbox {
 struct PassedOn {
     datagrams: AtomicUsize,
     stream_messages: AtomicUsize,
+    /// What is to be sent along connections of the other worker: answers, mostly, to what strangers have sent.
+    sends: AtomicUsize,
 }
 
 /// Messages of each kind that may wait, passed on by other workers: those of about half a second at full load.
@@ -152,8 +154,8 @@ impl PassedOn {
             PeerMessage::Message { flow, .. } if flow.link == LinkId::BETWEEN_WORKERS => None,
             PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
+            PeerMessage::Send(_) => Some(&self.sends),
             PeerMessage::Closed { .. }
-            | PeerMessage::Send(_)
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
             | PeerMessage::TrunkHealth { .. } => None,
@@ -209,7 +211,8 @@ mod tests {
     use bytes::Bytes;
     use sx_engine::Time;
     use sx_net::{Net, NetConfig};
-    use sx_types::{Flow, Transport};
+    use sx_sip::transaction::Transmit;
+    use sx_types::{Destination, Flow, Ticket, Transport};
 
     fn open() -> (Net, Mailbox, Inbox) {
         // Without listeners it opens no port.
@@ -269,6 +272,17 @@ mod tests {
         mailbox.post(Mail::Peer(PeerMessage::Closed { link: LinkId(2) }));
         mailbox.post(Mail::Peer(PeerMessage::TrunkHealth { trunk: "provider".into(), healthy: true }));
         assert_eq!((mailbox.dropped(), count(&mut inbox)), (0, (PASSED_ON_MAX + 4, 0)));
+    }
+
+    #[test]
+    fn answers_to_a_flood_are_bounded_as_the_flood_is() {
+        let (_net, mailbox, mut inbox) = open();
+        let remote = "192.0.2.1:5060".parse().expect("an address");
+        let to = Flow { worker: 0, link: LinkId(2), transport: Transport::Tcp, remote };
+        let answer = || Transmit { to: Destination::Flow(to), bytes: Bytes::new(), ticket: Ticket::default() };
+        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(PeerMessage::Send(answer()))));
+        mailbox.post(message(LinkId(2), Transport::Tcp));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
     }
 
     #[test]

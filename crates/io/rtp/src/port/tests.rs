@@ -105,13 +105,14 @@ fn behind_a_nat_the_first_packet_from_where_the_signalling_comes_from_fixes_the_
             (Rtp, PEER, &RTP_8, Verdict::WrongSource),
             (Rtp, STRANGER, &RTP_8, Verdict::WrongSource),
             (Rtcp, STRANGER, &RTCP, Verdict::WrongSource),
+            (Rtcp, PEER_RTCP, &RTCP, Verdict::WrongSource),
             (Rtcp, "203.0.113.9:6001", &RTCP, Verdict::Rtcp),
         ],
     );
     let destinations = port.poll_destinations().unwrap();
     assert_eq!(destinations.rtp, Some(address(NAT)));
     assert_eq!(destinations.rtcp, Some(address("203.0.113.9:6001")));
-    assert_eq!(port.stats().rejected_source, 5);
+    assert_eq!(port.stats().rejected_source, 6);
 }
 
 /// Both may be within the same network, whose addresses mean something to us after all.

@@ -125,6 +125,11 @@ impl Fold {
         Ok(fold)
     }
 
+    /// The last segment that the database has heard of.
+    pub(super) fn last_known(&self) -> u32 {
+        self.segment.max(self.known.0)
+    }
+
     /// Folds what is written. True: the journal is closed and folded to its end.
     pub(super) fn advance(
         &mut self,

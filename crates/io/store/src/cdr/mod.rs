@@ -174,7 +174,7 @@ impl CdrStore {
         // Where somebody has taken the journal away, what the database knows of it is not to be held against a new one.
         let segment = match self.next.remove(name) {
             Some(next) => next,
-            None => locked(&self.folding.folder).database.fold(name, dir.clone())?.segment + 1,
+            None => locked(&self.folding.folder).database.fold(name, dir.clone())?.last_known() + 1,
         };
         let counters = Arc::clone(&self.counters.journal);
         let journal = Journal::begin(&dir, segment, &self.options.journal, counters)?;

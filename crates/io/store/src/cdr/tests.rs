@@ -357,6 +357,22 @@ fn a_journal_that_was_taken_away_costs_the_next_one_nothing() {
 }
 
 #[test]
+fn a_journal_that_was_taken_away_after_a_crash_costs_the_next_one_nothing_either() {
+    let dir = tempdir().expect("a folder");
+    let (_folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    (0..3).for_each(|number| write(&mut writer, &[CallRecord::Ended(ended(number))]));
+    store.fold().expect("a fold");
+    let copy = crashed(dir.path());
+    fs::remove_dir_all(copy.path().join("cdr")).expect("a folder");
+    let (_again, mut store, _) = open(copy.path());
+    let mut writer = store.writer("w").expect("a writer");
+    write(&mut writer, &[CallRecord::Ended(ended(3))]);
+    let copy = crashed(copy.path());
+    assert_eq!(all(&open(copy.path()).0).len(), 4);
+}
+
+#[test]
 fn a_name_is_for_one_writer_and_a_file_name() {
     let dir = tempdir().expect("a folder");
     let (_folder, mut store, _) = open(dir.path());
