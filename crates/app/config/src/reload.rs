@@ -1,6 +1,7 @@
 //! What of a configuration can be taken over while the exchange runs.
 
-use crate::meant::{Config, Exchange, Media, Registrar, Sip};
+use crate::meant::{Config, Exchange, Media, Registrar, Route, Sip};
+use std::sync::Arc;
 
 /// The keys, with all below them, that [`Config::reloaded`] takes over. Every other one is set up once.
 pub(crate) const RELOADED: &[&str] = &[
@@ -25,13 +26,20 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
     // Addresses that show a certificate do so until a restart, whatever is said of them now.
     let shows = old.sip.listen.iter().any(|listen| listen.transport.is_secure());
     let tls = if shows && new.sip.tls.identity.is_none() { old.sip.tls } else { new.sip.tls };
+    // The INVITE of whatever rings is given up as it was until the restart: ringing ends before.
+    let patience = old.sip.invite_timeout;
+    let ring_timeout = new.sip.ring_timeout.min(patience);
+    let in_time = |route: Arc<Route>| match route.ring_timeout > patience {
+        true => Arc::new(Route { ring_timeout: patience, ..Route::clone(&route) }),
+        false => route,
+    };
     Config {
         exchange: Exchange { domains: new.exchange.domains, drain: new.exchange.drain, ..old.exchange },
-        sip: Sip { realm: new.sip.realm, ring_timeout: new.sip.ring_timeout, tls, ..old.sip },
+        sip: Sip { realm: new.sip.realm, ring_timeout, tls, ..old.sip },
         registrar: Registrar { algorithms: new.registrar.algorithms, ..old.registrar },
         media: Media { mode: new.media.mode, latch: new.media.latch, ..old.media },
         trunks: new.trunks,
-        routes: new.routes,
+        routes: new.routes.into_iter().map(in_time).collect(),
         http: old.http,
         cdr: new.cdr,
         hep: old.hep,

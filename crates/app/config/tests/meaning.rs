@@ -177,6 +177,11 @@ fn a_reload_takes_over_what_it_can_and_keeps_the_rest() {
     check("realm = \"phones\"", "", &["sip.realm: \"phones\" -> \"example.com\""], &[]);
     check("t1_ms = 250", "t1_ms = 300", &[], &["sip.t1_ms: 250 -> 300"]);
     check("level = \"debug\"", "level = \"info\"", &[], &["log.level: \"debug\" -> \"info\""]);
+    let mut patient = full();
+    (patient.sip.invite_timeout, patient.sip.ring_timeout) = (Duration::from_secs(600), Duration::from_secs(300));
+    let mixed = full().reloaded(&patient);
+    assert_eq!(mixed.sip.ring_timeout, full().sip.invite_timeout, "nothing rings longer than its INVITE may take");
+    assert_eq!(diff(&mixed, &patient).len(), 2, "the rest waits with it");
     let listen = full().sip.listen.clone();
     let mut elsewhere = full();
     elsewhere.sip.listen[0].address.set_port(5_999);
