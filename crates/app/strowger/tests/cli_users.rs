@@ -111,6 +111,9 @@ fn a_file_is_imported_whole_or_not_at_all() {
     assert_eq!((&done["added"], &done["changed"]), (&1.into(), &1.into()));
     assert!(has_password(&stored(&bed, "bob").expect("bob"), "example.org", "three"));
     bed.write("bad.csv", "dave,five\neve\n");
+    let run = bed.run_with(&["user", "import", "-"], "zoe,good\nyves,\n", &[]);
+    assert_eq!(run.code, Some(1), "an empty password would let everybody in");
+    assert!(run.err.contains("line 2 of the import: no password"), "{}", run.err);
     let run = bed.run(&["user", "import", "bad.csv"]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.err.contains("line 2") && stored(&bed, "dave").is_none(), "{run:?}");

@@ -81,11 +81,16 @@ fn first_line(input: impl Read) -> std::io::Result<String> {
 fn checked(line: &str, from: &str) -> anyhow::Result<String> {
     let text = line.strip_suffix('\n').unwrap_or(line);
     let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() || text.len() as u64 > PASSWORD_BYTES_MAX || text.contains(char::is_control) {
-        let allowed = format!("1 to {PASSWORD_BYTES_MAX} bytes without control characters");
-        return Err(WrongUsage(format!("the first line of {from} is no password; allowed: {allowed}")).into());
-    }
+    ensure_password(text).map_err(|reason| WrongUsage(format!("the first line of {from} is {reason}")))?;
     Ok(text.to_owned())
+}
+
+/// What is wrong with a password, if anything.
+pub(crate) fn ensure_password(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() as u64 > PASSWORD_BYTES_MAX || text.contains(char::is_control) {
+        return Err(format!("no password; allowed: 1 to {PASSWORD_BYTES_MAX} bytes without control characters"));
+    }
+    Ok(())
 }
 
 /// Letters and digits that are not easily confused: 5 bits each.

@@ -1,6 +1,6 @@
 //! `strowger user`: the users who may register and call.
 
-use super::password::{Password, PasswordArgs};
+use super::password::{Password, PasswordArgs, ensure_password};
 use super::{WrongUsage, output};
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
@@ -275,7 +275,8 @@ fn import(config: &Config, domain: &str, file: &Path, json: bool) -> anyhow::Res
         if read % PROGRESS_EVERY == 0 {
             eprintln!("{read} users read");
         }
-        hashes(config, name, password)
+        ensure_password(password)?;
+        Ok(hashes(config, name, password))
     };
     let imported = users(config)?.import(domain, input, hash).map_err(blamed)?;
     if json {

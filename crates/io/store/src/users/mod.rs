@@ -105,7 +105,9 @@ pub enum UsersError {
         domain: String,
     },
     /// The caller's name or domain cannot be one.
-    #[error("{text:?} is no user name or domain: 1 to {NAME_BYTES_MAX} bytes, no control characters, no colon")]
+    #[error(
+        "{text:?} is no user name or domain: 1 to {NAME_BYTES_MAX} bytes without blanks, control characters, and any of : @ \" < >"
+    )]
     Name {
         /// The text.
         text: String,
@@ -199,15 +201,16 @@ impl Users {
     }
 
     /// Takes users from CSV lines `name,password`, all or none. A first line that says just that is passed over. A
-    /// user that is there gets the password; `hash` makes the hashes of a name and a password.
+    /// user that is there gets the password; `hash` makes the hashes of a name and a password, or says what is wrong with
+    /// the password.
     ///
     /// # Errors
-    /// When a line is not of that form or bears a name that cannot be one; the error names the line.
+    /// When a line is not of that form, or bears a name or a password that cannot be one; the error names the line.
     pub fn import(
         &mut self,
         domain: &str,
         csv: impl Read,
-        mut hash: impl FnMut(&str, &str) -> Ha1,
+        mut hash: impl FnMut(&str, &str) -> Result<Ha1, String>,
     ) -> Result<Imported, UsersError> {
         let domain = checked("name", domain)?.1;
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
@@ -219,9 +222,16 @@ impl Users {
                 match read_line(&mut reader, &mut line) {
                     Ok(None) => return Ok(imported.added + imported.changed > 0),
                     Ok(Some((1, "name", "password"))) => {}
-                    Ok(Some((_, name, password))) => {
+                    Ok(Some((line, name, password))) => {
+                        let hashes = match hash(name, password) {
+                            Ok(hashes) => hashes,
+                            Err(reason) => {
+                                wrong = Some(UsersError::Import { line, reason });
+                                return Ok(false);
+                            }
+                        };
                         let known = exists(connection, name, &domain)?;
-                        upsert(connection, name, &domain, hash(name, password), version)?;
+                        upsert(connection, name, &domain, hashes, version)?;
                         *(if known { &mut imported.changed } else { &mut imported.added }) += 1;
                     }
                     Err(error) => {
@@ -359,7 +369,9 @@ fn checked<'a>(name: &'a str, domain: &str) -> Result<(&'a str, String), UsersEr
     for text in [name, domain] {
         //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4.2
         // The parts of what is hashed are joined by colons, so a colon within one would make two users alike.
-        if text.is_empty() || text.len() > NAME_BYTES_MAX || text.contains(|c: char| c.is_control() || c == ':') {
+        // The others would make it another name where it stands in a URI or a header.
+        let forbidden = |c: char| c.is_control() || c.is_whitespace() || ":@\"<>".contains(c);
+        if text.is_empty() || text.len() > NAME_BYTES_MAX || text.contains(forbidden) {
             return Err(UsersError::Name { text: text.to_owned() });
         }
     }

@@ -93,27 +93,37 @@ fn another_process_sees_what_has_changed_and_nothing_else() {
     assert_eq!((anew.version, anew.changed.len()), (third.version, 3));
 }
 
+fn checked_hash(name: &str, password: &str) -> Result<Ha1, String> {
+    if password.is_empty() { Err("no password".to_owned()) } else { Ok(hash(name, password)) }
+}
+
 #[test]
 fn an_import_takes_every_line_or_none() {
     let (_dir, _folder, mut users) = open();
     users.add(&user("anna", "example.org")).expect("a new user");
     let good = "name,password\nanna,secret\n\"bert\",\"a,\"\"b\"\"\"\r\n+4930123,x\n";
-    let imported = users.import("Example.org", good.as_bytes(), hash).expect("an import");
+    let imported = users.import("Example.org", good.as_bytes(), checked_hash).expect("an import");
     assert_eq!(imported, Imported { added: 2, changed: 1 });
     assert_eq!(names(&users), ["+4930123@example.org", "anna@example.org", "bert@example.org"]);
     let anna = users.load_all().expect("the users").remove(1);
     assert_eq!((anna.ha1_md5, anna.ha1_sha256), ([b'a'; 16], [b's'; 32]));
 
     let version = users.version().expect("a version");
-    for (bad, bad_line) in
-        [("carl,x\ndora\n", 2), ("carl,x\n\nb:c,x\n", 2), ("carl,x,y\n", 1), (",x\n", 1), ("carl,x\ndora,x\n,\n", 3)]
-    {
-        match users.import("example.org", bad.as_bytes(), hash) {
+    for (bad, bad_line) in [
+        ("carl,x\ndora\n", 2),
+        ("carl,x\n\nb:c,x\n", 2),
+        ("carl,x,y\n", 1),
+        (",x\n", 1),
+        ("carl,x\ndora,x\n,\n", 3),
+        ("carl,\n", 1),
+        ("carl,x\ndora@d,x\n", 2),
+    ] {
+        match users.import("example.org", bad.as_bytes(), checked_hash) {
             Err(UsersError::Import { line, .. }) => assert_eq!(line, bad_line, "{bad:?}"),
             other => panic!("{bad:?} gives {other:?}"),
         }
     }
-    let not_utf8 = users.import("example.org", &b"carl,x\ndor\xff,x\n"[..], hash);
+    let not_utf8 = users.import("example.org", &b"carl,x\ndor\xff,x\n"[..], checked_hash);
     assert!(matches!(not_utf8, Err(UsersError::Import { line: 2, .. })), "{not_utf8:?}");
     assert_eq!((users.version().expect("a version"), names(&users).len()), (version, 3));
 }
@@ -123,7 +133,7 @@ fn a_hundred_thousand_users_are_imported_and_loaded_within_seconds() {
     let (_dir, _folder, mut users) = open();
     let csv: String = (0..102_000).map(|number| format!("user{number:06},password{number}\n")).collect();
     let start = Instant::now();
-    let imported = users.import("example.org", csv.as_bytes(), hash).expect("an import");
+    let imported = users.import("example.org", csv.as_bytes(), checked_hash).expect("an import");
     let import_took = start.elapsed();
     let loaded = users.changed_since(0).expect("changes").expect("there are").changed.len();
     assert_eq!((imported.added, loaded), (102_000, 102_000));
