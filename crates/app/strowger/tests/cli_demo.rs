@@ -4,7 +4,7 @@ mod bed;
 
 use bed::Bed;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -59,6 +59,28 @@ fn what_the_demonstration_cannot_take_it_refuses() {
     check(&["demo", "--once"], &[("STROWGER_CONFIG", "strowger.toml")], "configuration of its own");
     check(&["demo", "--once"], &[("STROWGER_HEP__ADDRESS", "hep.example")], "hep.address");
     check(&["demo", "--once"], &[("STROWGER_SIP__T1_MS", "0")], "out of range");
+}
+
+#[test]
+fn a_signal_in_the_midst_leaves_nothing_behind() {
+    let bed = Bed::new();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_strowger"))
+        .args(["demo", "--once"])
+        .env("TMPDIR", bed.path(""))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = BufReader::new(demo.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    output.read_line(&mut text).expect("the exchange is up");
+    let left = || std::fs::read_dir(bed.path("")).expect("a folder").filter_map(Result::ok);
+    assert_eq!(left().filter(|entry| entry.file_name().to_string_lossy().starts_with("strowger-demo-")).count(), 1);
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    output.read_to_string(&mut text).expect("it speaks until it ends");
+    assert_eq!(demo.wait().expect("it ends").code(), Some(1), "{text}");
+    assert!(text.contains("a signal has stopped it"), "{text}");
+    assert_eq!(left().filter(|entry| entry.file_name().to_string_lossy().starts_with("strowger-demo-")).count(), 0);
 }
 
 const LISTEN: &str =

@@ -10,7 +10,7 @@ mod stay;
 
 use crate::cli::ladder::Ladder;
 use crate::cli::{DemoOptions, report_errors};
-use crate::serve::{Exchange, end_with_any_thread, start_logging};
+use crate::serve::{Exchange, Signals, end_with_any_thread, start_logging};
 use anyhow::{Context as _, bail, ensure};
 use capture::Capture;
 use report::Report;
@@ -33,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the demonstration. The exit code is 1 when any check fails, and 2 when its configuration is wrong.
 pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
+    let signals = Signals::listen()?;
     let setup = match Setup::prepare(options) {
         Ok(setup) => setup,
         Err(error) => match error.downcast::<setup::WrongConfig>() {
@@ -42,7 +43,7 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     };
     start_logging(setup.config.log.level, setup.config.log.format);
     end_with_any_thread();
-    let report = Report { json: options.json };
+    let report = Report { json: options.json, signals: &signals };
     let begun = SystemTime::now();
     let started = report.check("exchange", || {
         let exchange = Exchange::start(setup.config.clone())?;
@@ -66,7 +67,7 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
 }
 
 /// The demonstration itself: each line that is printed was checked.
-fn show(setup: &Setup, exchange: &Exchange, report: Report, begun: SystemTime) -> anyhow::Result<()> {
+fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTime) -> anyhow::Result<()> {
     let udp = setup::loopback(exchange.address_of(Transport::Udp).context("no UDP listener")?);
     let tls = setup::loopback(exchange.address_of(Transport::Tls).context("no TLS listener")?);
     let capture = Capture::start(&setup.collector)?;
@@ -113,7 +114,7 @@ fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Dur
     Phone::start(config).with_context(|| format!("{user}'s phone did not start"))
 }
 
-fn call(setup: &Setup, report: Report, alice: &Phone, bob: &Phone) -> anyhow::Result<()> {
+fn call(setup: &Setup, report: Report<'_>, alice: &Phone, bob: &Phone) -> anyhow::Result<()> {
     report.check("call", || {
         let begun = Instant::now();
         alice.call(&format!("sip:bob@{}", setup.domain()));
@@ -154,7 +155,7 @@ fn heard(name: &str, phone: &Phone, own: f64, other: f64) -> anyhow::Result<Stri
     ))
 }
 
-fn refusals(setup: &Setup, report: Report, udp: SocketAddr, alice: &Phone) -> anyhow::Result<()> {
+fn refusals(setup: &Setup, report: Report<'_>, udp: SocketAddr, alice: &Phone) -> anyhow::Result<()> {
     report.check("refused", || {
         let wrong = PhoneConfig {
             password: Some("not the password".to_owned()),

@@ -1,20 +1,26 @@
 //! What was checked, told as text or as one JSON object a line.
 
 use crate::cli::ladder::Ladder;
+use crate::serve::Signals;
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::time::Duration;
 
 /// Tells what the demonstration finds.
-#[derive(Clone, Copy, Debug)]
-pub struct Report {
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
     /// For programs: JSON, and nothing else.
     pub json: bool,
+    /// One that comes ends the demonstration in order: its folder goes with it.
+    pub signals: &'a Signals,
 }
 
-impl Report {
+impl Report<'_> {
     /// Makes a check, and tells how it went: what it gives, with a sentence about it.
     pub fn check<T>(self, name: &str, check: impl FnOnce() -> anyhow::Result<(T, String)>) -> anyhow::Result<T> {
-        match check() {
+        let stopped = self.signals.wait(Duration::ZERO).is_some();
+        let outcome = if stopped { Err(anyhow::anyhow!("a signal has stopped it")) } else { check() };
+        match outcome {
             Ok((found, detail)) => {
                 self.tell(&format!("{name:<10} {detail}"), &check_object(name, true, &detail));
                 Ok(found)

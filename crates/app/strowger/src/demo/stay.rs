@@ -3,7 +3,7 @@
 use super::report::Report;
 use super::setup::{self, Setup, TONE};
 use super::{BOB_HZ, PATIENCE, phone};
-use crate::serve::{Exchange, Signals};
+use crate::serve::Exchange;
 use anyhow::Context as _;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -13,8 +13,7 @@ use sx_phone::{Phone, Server};
 use sx_types::Transport;
 
 /// Stays up until a signal comes.
-pub fn stay(setup: &Setup, mut exchange: Exchange, report: Report) -> anyhow::Result<ExitCode> {
-    let signals = Signals::listen()?;
+pub fn stay(setup: &Setup, mut exchange: Exchange, report: Report<'_>) -> anyhow::Result<ExitCode> {
     let called = match report.check("tone", || somebody(setup, &exchange)) {
         Ok(called) => called,
         Err(error) => {
@@ -26,7 +25,7 @@ pub fn stay(setup: &Setup, mut exchange: Exchange, report: Report) -> anyhow::Re
     invite_programs(setup, &exchange, report);
     report.verdict(&Ok(()));
     invite(setup, &exchange, report);
-    while signals.wait(Duration::from_secs(1)).is_none() {
+    while report.signals.wait(Duration::from_secs(1)).is_none() {
         exchange.watch_users();
     }
     called.stop();
@@ -43,7 +42,7 @@ fn somebody(setup: &Setup, exchange: &Exchange) -> anyhow::Result<(Phone, String
 }
 
 /// All that a program needs to register.
-fn invite_programs(setup: &Setup, exchange: &Exchange, report: Report) {
+fn invite_programs(setup: &Setup, exchange: &Exchange, report: Report<'_>) {
     let users = ["alice", "bob"].map(|user| json!({ "user": user, "password": setup.password_of(user) }));
     report.object(&json!({
         "name": "phones",
@@ -62,7 +61,7 @@ fn invite_programs(setup: &Setup, exchange: &Exchange, report: Report) {
 }
 
 /// The same for people.
-fn invite(setup: &Setup, exchange: &Exchange, report: Report) {
+fn invite(setup: &Setup, exchange: &Exchange, report: Report<'_>) {
     let (udp, tcp) = (shown(exchange, Transport::Udp), shown(exchange, Transport::Tcp));
     let plain = match (udp, tcp) {
         (udp, Some(tcp)) if udp.as_deref() == Some(&tcp) => format!("{tcp} (UDP or TCP)"),
