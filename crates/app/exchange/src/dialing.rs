@@ -167,7 +167,7 @@ impl Worker {
             lookup.remaining.pop_front();
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
-        // Where it leads is not known for now, which is no statement about the number that was dialled.
+        // No name server has said where it leads, which is no statement about the number that was dialled.
         if lookup.found.is_empty() && lookup.unknown {
             self.fail(now, &lookup.then, Cause::TEMPORARY_FAILURE);
         } else {

@@ -10,7 +10,7 @@ use crate::dialog::Dialog;
 use crate::message::{HeaderName, Message, Writer};
 use crate::transaction::{Reply, ServerId};
 use bytes::Bytes;
-use sx_engine::{Time, TimerId};
+use sx_engine::Time;
 use sx_types::Flow;
 
 /// An INVITE that waits for its answer.
@@ -197,21 +197,13 @@ impl Session {
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
     pub(super) fn repeat_answer(&mut self, core: &mut Core, now: Time) {
-        let t2 = core.config.timers.t2;
         let Phase::Answered(answered) = &mut self.phase else {
             self.repeat_change_answer(core, now);
             return;
         };
-        answered.timer = TimerId::NONE;
-        if now >= answered.give_up {
+        if !answered.repeat(core, now, self.id) {
             self.lost(core, now, 408);
-            return;
         }
-        answered.interval = (answered.interval * 2).min(t2);
-        // Over a connection too: a proxy may go on over one that loses.
-        core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
-        let at = (now + answered.interval).min(answered.give_up);
-        answered.timer = core.set_timer(at, self.id, SessionTimer::Answer);
     }
 
     pub(super) fn tag(&self) -> String {

@@ -156,15 +156,10 @@ impl Session {
     }
 
     pub(super) fn repeat_change_answer(&mut self, core: &mut Core, now: Time) {
-        let t2 = core.config.timers.t2;
-        let Change::Answered(answered) = &mut self.change else { return };
-        if now >= answered.give_up {
+        if let Change::Answered(answered) = &mut self.change
+            && !answered.repeat(core, now, self.id)
+        {
             self.lost(core, now, 408);
-            return;
         }
-        answered.interval = (answered.interval * 2).min(t2);
-        core.transactions.send(answered.response.to.clone(), answered.response.bytes.clone());
-        let at = (now + answered.interval).min(answered.give_up);
-        answered.timer = core.set_timer(at, self.id, SessionTimer::Answer);
     }
 }
