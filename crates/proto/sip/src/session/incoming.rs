@@ -10,7 +10,7 @@ use crate::dialog::Dialog;
 use crate::message::{HeaderName, Message, Writer};
 use crate::transaction::{Reply, ServerId};
 use bytes::Bytes;
-use sx_engine::Time;
+use sx_engine::{Time, TimerId};
 use sx_types::Flow;
 
 /// An INVITE that waits for its answer.
@@ -208,5 +208,20 @@ impl Session {
 
     pub(super) fn tag(&self) -> String {
         self.dialog.local_tag().unwrap_or_default().to_owned()
+    }
+}
+
+impl Answered {
+    /// Sends the 2xx again, over a connection too: a proxy may go on over one that loses. False when the ACK was waited for
+    /// long enough.
+    pub(super) fn repeat(&mut self, core: &mut Core, now: Time, session: SessionId) -> bool {
+        self.timer = TimerId::NONE;
+        if now >= self.give_up {
+            return false;
+        }
+        self.interval = (self.interval * 2).min(core.config.timers.t2);
+        core.transactions.send(self.response.to.clone(), self.response.bytes.clone());
+        self.timer = core.set_timer((now + self.interval).min(self.give_up), session, SessionTimer::Answer);
+        true
     }
 }

@@ -114,21 +114,6 @@ pub(crate) struct Answered {
     pub hangup: Option<Option<u8>>,
 }
 
-impl Answered {
-    /// Sends the 2xx again, over a connection too: a proxy may go on over one that loses. False when the ACK was waited for
-    /// long enough.
-    fn repeat(&mut self, core: &mut Core, now: Time, session: SessionId) -> bool {
-        self.timer = TimerId::NONE;
-        if now >= self.give_up {
-            return false;
-        }
-        self.interval = (self.interval * 2).min(core.config.timers.t2);
-        core.transactions.send(self.response.to.clone(), self.response.bytes.clone());
-        self.timer = core.set_timer((now + self.interval).min(self.give_up), session, SessionTimer::Answer);
-        true
-    }
-}
-
 /// What repeats our ACK when the peer repeats its 2xx.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
