@@ -39,8 +39,8 @@ pub use error::{ConfigError, Problem};
 pub use meant::{
     AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
     Exchange, HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress,
-    MediaInterface, MediaMode, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional, Route, Sip, Target,
-    TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
+    MediaInterface, MediaMode, MediaPriority, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional,
+    Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
 };
 pub use secret::Secret;
 pub use value::{HostPort, Network, NotAllowed, PortRange, SipUri};

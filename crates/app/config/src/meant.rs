@@ -219,6 +219,8 @@ pub struct Media {
     pub dscp_video: u8,
     /// Packet threads; at least 1.
     pub threads: usize,
+    /// Whom packet threads go before.
+    pub priority: MediaPriority,
     /// Which source addresses are believed.
     pub latch: LatchMode,
 }
@@ -230,6 +232,15 @@ pub enum MediaMode {
     Relay,
     /// Between the parties.
     Direct,
+}
+
+/// How packet threads share the processors with other threads and programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaPriority {
+    /// Before every ordinary thread, where the operating system allows it.
+    RealTime,
+    /// As any other thread.
+    Normal,
 }
 
 /// Which source address of media packets is believed.

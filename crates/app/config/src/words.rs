@@ -1,8 +1,8 @@
 //! The words that configuration uses for the values of enums.
 
 use crate::meant::{
-    AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode, Privacy,
-    ReliableProvisional,
+    AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode, MediaPriority,
+    Privacy, ReliableProvisional,
 };
 use crate::reader::Word;
 use sx_types::{Codec, Transport};
@@ -44,6 +44,10 @@ impl Word for DigestAlgorithm {
 
 impl Word for MediaMode {
     const WORDS: &'static [(&'static str, Self)] = &[("relay", Self::Relay), ("direct", Self::Direct)];
+}
+
+impl Word for MediaPriority {
+    const WORDS: &'static [(&'static str, Self)] = &[("real-time", Self::RealTime), ("normal", Self::Normal)];
 }
 
 impl Word for LatchMode {

@@ -1,7 +1,7 @@
 //! What a configuration means, and that it comes back the same when printed.
 
 use std::time::Duration;
-use sx_config::{Callers, Config, NumberMatch, TargetKind, Trunk, diff};
+use sx_config::{Callers, Config, MediaPriority, NumberMatch, TargetKind, Trunk, diff};
 use sx_types::{Cause, Codec, Transport};
 
 const FULL: &str = include_str!("fixtures/full.toml");
@@ -34,6 +34,7 @@ fn an_empty_text_has_every_default() {
     assert_eq!(config.media.ports.to_string(), "20000-29999");
     assert_eq!(config.hep, None);
     assert!(config.exchange.workers >= 1 && config.media.threads >= 1);
+    assert_eq!(config.media.priority, MediaPriority::RealTime);
     assert!(!config.danger.accept_any_certificate && !config.danger.unauthenticated_calls);
 }
 

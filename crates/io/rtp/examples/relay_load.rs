@@ -4,14 +4,16 @@
 //! Every packet bears its sending time and a pattern; the receiver checks it whole. Prints loss, delay and what the
 //! packet threads cost. With `direct` the telephones send to each other, which shows what the load generator and the
 //! kernel contribute to the delay.
+//!
+//! The packet thread has the second processor to itself; all telephones are one thread on the first, which never
+//! sleeps: neither waits for the other's processor, and the relay pays for no telephone's wake-up.
 #![expect(clippy::print_stdout, reason = "a program's output")]
-#![expect(clippy::disallowed_methods, reason = "a load generator sends by the clock, and nothing else wakes it")]
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
@@ -19,8 +21,13 @@ use sx_media::{Latch, MediaCommand, MediaEvent, PortId, Remote, TrafficClass};
 
 const PACKET: usize = 172;
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How often the sender wakes; each time it sends the packets that are due.
+/// How many parts the telephones are in; the parts send one after another.
 const SLICES: usize = 100;
+/// How long packets may be on their way after the last was sent.
+const TAIL: Duration = Duration::from_millis(300);
+
+const TELEPHONES: usize = 0;
+const RELAY: usize = 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +36,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let direct = arguments.get(2).is_some_and(|mode| mode == "direct");
 
     let phones = (0..calls * 2).map(|_| UdpSocket::bind(([127, 0, 0, 1], 0).into())).collect::<Result<Vec<_>, _>>()?;
-    let phones = Arc::new(phones);
     let addresses = phones.iter().map(UdpSocket::local_addr).collect::<Result<Vec<_>, _>>()?;
     let (threads, events) = start()?;
     let towards = if direct {
@@ -38,26 +44,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         connect(&threads, &events, &addresses)?
     };
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let epoch = Instant::now();
-    let receiver = {
-        let (phones, stop) = (phones.clone(), stop.clone());
-        std::thread::spawn(move || receive(&phones, epoch, &stop))
-    };
+    for thread in packet_threads() {
+        pin(thread, RELAY)?;
+    }
+    pin(None, TELEPHONES)?;
     let before = scheduled();
-    let sent = send(&phones, &towards, epoch, Duration::from_secs(seconds));
+    let mut heard = exchange(&phones, &towards, Duration::from_secs(seconds))?;
     let after = scheduled();
-    std::thread::sleep(Duration::from_millis(300));
-    stop.store(true, Ordering::Relaxed);
-    let mut heard = receiver.join().map_err(|_| "the receiver panicked")?;
 
     heard.delays.sort_unstable();
+    let sent = heard.sent;
     let received = heard.delays.len() as u64;
     let percentile = |share: f64| heard.delays.get((received as f64 * share) as usize).copied().unwrap_or(0) / 1000;
     println!("calls {calls}, {seconds} s, {}", if direct { "direct" } else { "relayed" });
     println!("sent {sent}, received {received}, wrong content {}", heard.wrong);
     println!("lost {} ({:.4} %)", sent - received, (sent - received) as f64 * 100.0 / sent as f64);
     println!("delay p50 {} µs, p99 {} µs, p99.9 {} µs", percentile(0.5), percentile(0.99), percentile(0.999));
+    println!("telephones behind their time by at most {} µs", heard.late.as_micros());
     if !direct {
         let seconds_cpu = (after.ran - before.ran).as_secs_f64();
         let waited = (after.waited - before.waited).as_secs_f64();
@@ -120,23 +123,79 @@ fn open(port: PortId, interface: &str) -> MediaCommand {
     MediaCommand::Open { port, interface, ipv6: false, class, host: None, number: None }
 }
 
-/// Sends until the time is over; gives how many packets were sent.
-fn send(phones: &[UdpSocket], towards: &[SocketAddr], epoch: Instant, span: Duration) -> u64 {
-    let started = Instant::now();
-    let mut sent = 0;
-    for turn in 0_u32.. {
+/// Leaves one processor to a thread, this one without a number.
+fn pin(thread: Option<Pid>, processor: usize) -> std::io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    Ok(sched_setaffinity(thread, &set)?)
+}
+
+/// The packet threads' numbers, by their name.
+fn packet_threads() -> Vec<Option<Pid>> {
+    let number = |task: &Path| Pid::from_raw(task.file_name()?.to_str()?.parse().ok()?);
+    tasks().iter().map(|task| number(task)).collect()
+}
+
+/// What the operating system tells of each packet thread.
+fn tasks() -> Vec<PathBuf> {
+    let named = |task: &Path| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("rtp-"));
+    let all = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
+    all.filter(|task| named(task)).collect()
+}
+
+/// What the telephones have sent and heard.
+#[derive(Default)]
+struct Heard {
+    sent: u64,
+    delays: Vec<u64>,
+    wrong: u64,
+    /// How late the latest packet was sent: a stall of the machine, or too much load for the telephones.
+    late: Duration,
+}
+
+/// Sends until the time is over, and hears what comes meanwhile and soon after.
+fn exchange(phones: &[UdpSocket], towards: &[SocketAddr], span: Duration) -> std::io::Result<Heard> {
+    let mut heard = Heard { delays: Vec::with_capacity(1 << 22), ..Heard::default() };
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(256);
+    // A telephone's socket is not registered for anything else: a raw descriptor does for reading.
+    for (index, phone) in phones.iter().enumerate() {
+        let fd = std::os::fd::AsRawFd::as_raw_fd(phone);
+        poll.registry().register(&mut mio::unix::SourceFd(&fd), Token(index), Interest::READABLE)?;
+    }
+    let epoch = Instant::now();
+    let mut turn = 0_u32;
+    while epoch.elapsed() < span + TAIL {
         let due = INTERVAL / SLICES as u32 * turn;
-        if due >= span {
-            break;
+        if due < span && epoch.elapsed() >= due {
+            heard.late = heard.late.max(epoch.elapsed() - due);
+            let (round, slice) = (turn / SLICES as u32, turn as usize % SLICES);
+            for phone in (slice..phones.len()).step_by(SLICES) {
+                let packet = compose(phone, round, epoch);
+                heard.sent += u64::from(phones[phone].send_to(&packet, towards[phone]).is_ok());
+            }
+            turn += 1;
         }
-        std::thread::sleep((started + due).saturating_duration_since(Instant::now()));
-        let (round, slice) = (turn / SLICES as u32, turn as usize % SLICES);
-        for phone in (slice..phones.len()).step_by(SLICES) {
-            let packet = compose(phone, round, epoch);
-            sent += u64::from(phones[phone].send_to(&packet, towards[phone]).is_ok());
+        poll.poll(&mut events, Some(Duration::ZERO))?;
+        for event in &events {
+            heard.receive(phones, event.token().0, epoch);
         }
     }
-    sent
+    Ok(heard)
+}
+
+impl Heard {
+    /// Takes all that has come to one telephone.
+    fn receive(&mut self, phones: &[UdpSocket], phone: usize, epoch: Instant) {
+        let mut buffer = [0; 2048];
+        while let Ok(length) = phones[phone].recv(&mut buffer) {
+            let arrived = epoch.elapsed().as_nanos() as u64;
+            match check(phone, &buffer[..length]) {
+                Some(sent) => self.delays.push(arrived.saturating_sub(sent)),
+                None => self.wrong += 1,
+            }
+        }
+    }
 }
 
 /// An RTP packet: PCMA, the sending time, the telephone, and a pattern that depends on both the packet and its place.
@@ -151,38 +210,6 @@ fn compose(phone: usize, round: u32, epoch: Instant) -> [u8; PACKET] {
     }
     packet[12..20].copy_from_slice(&(epoch.elapsed().as_nanos() as u64).to_be_bytes());
     packet
-}
-
-#[derive(Default)]
-struct Heard {
-    delays: Vec<u64>,
-    wrong: u64,
-}
-
-fn receive(phones: &[UdpSocket], epoch: Instant, stop: &AtomicBool) -> Heard {
-    let mut heard = Heard { delays: Vec::with_capacity(1 << 22), wrong: 0 };
-    let Ok(mut poll) = Poll::new() else { return heard };
-    let mut events = Events::with_capacity(256);
-    // A telephone's socket is not registered for anything else: a raw descriptor does for reading.
-    for (index, phone) in phones.iter().enumerate() {
-        let fd = std::os::fd::AsRawFd::as_raw_fd(phone);
-        let _ = poll.registry().register(&mut mio::unix::SourceFd(&fd), Token(index), Interest::READABLE);
-    }
-    let mut buffer = [0; 2048];
-    while !stop.load(Ordering::Relaxed) {
-        let _ = poll.poll(&mut events, Some(Duration::from_millis(50)));
-        for event in &events {
-            let phone = event.token().0;
-            while let Ok(length) = phones[phone].recv(&mut buffer) {
-                let arrived = epoch.elapsed().as_nanos() as u64;
-                match check(phone, &buffer[..length]) {
-                    Some(sent) => heard.delays.push(arrived.saturating_sub(sent)),
-                    None => heard.wrong += 1,
-                }
-            }
-        }
-    }
-    heard
 }
 
 /// The sending time of a packet that the other telephone of the call composed, if nothing in it has changed.
@@ -206,14 +233,11 @@ struct Scheduled {
 
 fn scheduled() -> Scheduled {
     let mut sum = Scheduled::default();
-    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        let read = |file| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        if read("comm").starts_with("rtp-") {
-            let statistics = read("schedstat");
-            let mut nanos = statistics.split(' ').map(|number| number.parse().unwrap_or(0));
-            sum.ran += Duration::from_nanos(nanos.next().unwrap_or(0));
-            sum.waited += Duration::from_nanos(nanos.next().unwrap_or(0));
-        }
+    for task in tasks() {
+        let statistics = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+        let mut nanos = statistics.split(' ').map(|number| number.parse().unwrap_or(0));
+        sum.ran += Duration::from_nanos(nanos.next().unwrap_or(0));
+        sum.waited += Duration::from_nanos(nanos.next().unwrap_or(0));
     }
     sum
 }

@@ -24,13 +24,15 @@ pub struct RtpConfig {
     pub dscp_video: u8,
     /// How many packet threads to run.
     pub threads: usize,
+    /// Whom they go before.
+    pub priority: Priority,
     /// Receive buffer of each socket in bytes, as asked of the operating system, which may grant less.
     pub receive_buffer_bytes: usize,
 }
 
 impl Default for RtpConfig {
     /// No interface; 16384..=32767; ten seconds of quarantine and thirty of silence; EF and AF41; a thread for every
-    /// two processors; 256 KiB.
+    /// two processors, in real time; 256 KiB.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -43,9 +45,20 @@ impl Default for RtpConfig {
             dscp_audio: 46,
             dscp_video: 34,
             threads: (processors / 2).max(1),
+            priority: Priority::RealTime,
             receive_buffer_bytes: 256 * 1024,
         }
     }
+}
+
+/// How packet threads share the processors with all that runs on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Before every ordinary thread, where the operating system allows it and there is a second processor for those:
+    /// a packet that waits for others to finish is a late one.
+    RealTime,
+    /// As any other thread.
+    Normal,
 }
 
 /// A named place to open ports: an address of the machine for each family, and what peers are told instead of it.

@@ -69,6 +69,6 @@ mod sys;
 mod thread;
 mod totals;
 
-pub use config::{MediaInterface, RtpConfig, StartError};
+pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
 pub use totals::{PoolUse, Totals};

@@ -1,8 +1,9 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
+use crate::config::Priority;
 use crate::port::{Channel, Port, Verdict};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Batch, Chosen, Epoll, Wake};
+use crate::sys::{Batch, Chosen, Epoll, Wake, real_time};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::io;
@@ -91,6 +92,7 @@ impl PacketThread {
 
     /// Runs until nobody can send commands any more, then closes every port.
     pub(crate) fn run(mut self) {
+        self.claim_priority();
         let mut next = Next::Wait;
         while next != Next::Stop {
             let timeout = if next == Next::Wait { TICK } else { Duration::ZERO };
@@ -121,6 +123,17 @@ impl PacketThread {
         let open: Vec<PortId> = self.by_id.keys().copied().collect();
         for port in open {
             self.close(port);
+        }
+    }
+
+    /// Without it every packet is still relayed, some of them later.
+    fn claim_priority(&self) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if self.exchange.config.priority == Priority::RealTime
+            && processors > 1
+            && let Err(error) = real_time()
+        {
+            tracing::info!(%error, "a packet thread has no real-time priority and may wait for other programs");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `[media]`.
 
 use super::{or_cores, refuse_same_names};
-use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode};
+use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority};
 use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         dscp_audio: section.number("dscp_audio"),
         dscp_video: section.number("dscp_video"),
         threads: or_cores(section.number("threads")),
+        priority: section.choice("priority", MediaPriority::RealTime),
         latch: section.choice("latch", LatchMode::Nat),
     }
 }

@@ -126,6 +126,7 @@ fn media(media: &Media) -> Builder {
         .number("dscp_audio", media.dscp_audio.into())
         .number("dscp_video", media.dscp_video.into())
         .number("threads", media.threads)
+        .word("priority", media.priority)
         .word("latch", media.latch)
 }
 

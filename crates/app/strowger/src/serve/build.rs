@@ -18,11 +18,11 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
-use sx_config::Config;
+use sx_config::{Config, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{Counts, Directory, Input, Tables, User, Worker};
 use sx_http::HttpServer;
-use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
+use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
@@ -385,6 +385,10 @@ fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketT
         dscp_audio: media.dscp_audio,
         dscp_video: media.dscp_video,
         threads: media.threads,
+        priority: match media.priority {
+            MediaPriority::RealTime => Priority::RealTime,
+            MediaPriority::Normal => Priority::Normal,
+        },
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();
