@@ -133,9 +133,9 @@ impl Connection {
         self.is_read_closed = true;
     }
 
-    /// The socket takes bytes again.
-    pub fn unblock(&mut self) {
-        self.is_blocked = false;
+    /// The socket takes bytes. True: it did not the last time.
+    pub fn unblock(&mut self) -> bool {
+        std::mem::take(&mut self.is_blocked)
     }
 
     /// Has the TCP handshake come to an end, and to which?

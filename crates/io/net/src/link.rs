@@ -46,8 +46,16 @@ impl Net {
         }
     }
 
-    /// Sends what waits, as far as the sockets take it: many datagrams, or a connection's many messages, at once.
+    /// Sends all that waits, as far as the sockets take it.
     pub fn flush(&mut self) {
+        self.list_late();
+        self.flush_awaited();
+    }
+
+    /// Sends what waits, as far as the sockets take it: many datagrams, or a connection's many messages, at once. An ACK
+    /// on a connection goes with what else there is to say there, with the next call of this, or with a
+    /// [`wait`](Self::wait) before which nothing has come: nobody's next step depends on it.
+    pub fn flush_awaited(&mut self) {
         for index in 0..self.udp.len() {
             let mut failed = Vec::new();
             let flushed = self.udp[index].flush(self.poll.registry(), |reason, queued| failed.push((reason, queued)));
@@ -108,10 +116,16 @@ impl Net {
 
     fn send_stream(&mut self, link: LinkId, to: &Destination, bytes: Bytes, ticket: Ticket) -> Result<(), SendFailure> {
         let connection = self.connections.of_mut(link).filter(|c| c.takes_messages()).ok_or(SendFailure::FlowGone)?;
+        let (late, first) = (bytes.starts_with(b"ACK "), connection.queue.is_empty());
         if !connection.send(bytes, (ticket, to.clone()), &self.limits) {
             return Err(SendFailure::QueueFull);
         }
-        self.list_to_write(link);
+        match (late, first) {
+            (true, true) => self.to_write_later.push(link),
+            // It goes with what is before it.
+            (true, false) => {}
+            (false, _) => self.list_to_write(link),
+        }
         Ok(())
     }
 
@@ -181,6 +195,13 @@ impl Net {
         {
             connection.is_listed_to_write = true;
             self.to_write.push(link);
+        }
+    }
+
+    /// What could wait has waited.
+    pub(crate) fn list_late(&mut self) {
+        for link in std::mem::take(&mut self.to_write_later) {
+            self.list_to_write(link);
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Net {
     pub(crate) events: VecDeque<Event>,
     /// Connections that have something to write.
     pub(crate) to_write: Vec<LinkId>,
+    /// Connections for which there is only what nobody waits for.
+    pub(crate) to_write_later: Vec<LinkId>,
     /// Connections that are over and have their last words to write still, with the reason.
     pub(crate) closing: Vec<(Box<Connection>, CloseReason)>,
     /// Links that may have something to read; each gets one turn between two waits.
@@ -112,6 +114,7 @@ impl Net {
             timers: Wheel::new(now),
             events: VecDeque::new(),
             to_write: Vec::new(),
+            to_write_later: Vec::new(),
             closing: Vec::new(),
             to_read: VecDeque::new(),
             turns: 0,
@@ -188,14 +191,17 @@ impl Net {
     pub fn wait(&mut self, now: Time, timeout: Option<Duration>) -> io::Result<Time> {
         self.now = self.now.max(now);
         self.expire_deadlines();
-        self.flush();
+        self.flush_awaited();
         let begun = Instant::now();
         let timeout = self.patience(timeout);
-        match self.poll.poll(&mut self.socket_events, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            // A signal came; its handler wakes whom it wants to.
-            Err(_) => self.socket_events.clear(),
-            Ok(()) => {}
+        let idle = self.to_write_later.is_empty() || {
+            self.poll_sockets(Some(Duration::ZERO))?;
+            self.socket_events.is_empty()
+        };
+        self.list_late();
+        if idle {
+            self.flush_awaited();
+            self.poll_sockets(timeout)?;
         }
         if timeout != Some(Duration::ZERO) {
             self.now = self.now + begun.elapsed();
@@ -203,6 +209,16 @@ impl Net {
         self.sort_socket_events();
         self.turns = self.to_read.len();
         Ok(self.now)
+    }
+
+    fn poll_sockets(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.socket_events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            // A signal came; its handler wakes whom it wants to.
+            Err(_) => self.socket_events.clear(),
+            Ok(()) => {}
+        }
+        Ok(())
     }
 
     /// The next thing that has happened; `None`: [`wait`](Self::wait) for more.
@@ -365,12 +381,10 @@ impl Net {
         for event in &self.socket_events {
             let Ok(link) = u32::try_from(event.token().0).map(LinkId) else { continue };
             if let Some(connection) = self.connections.of_mut(link) {
-                if event.is_writable() {
-                    connection.unblock();
-                    if !connection.is_listed_to_write {
-                        connection.is_listed_to_write = true;
-                        self.to_write.push(link);
-                    }
+                // Most events say so by the way.
+                if event.is_writable() && connection.unblock() && !connection.is_listed_to_write {
+                    connection.is_listed_to_write = true;
+                    self.to_write.push(link);
                 }
                 if event.is_read_closed() || event.is_error() {
                     connection.read_closed();

@@ -145,6 +145,35 @@ fn a_connection_that_ends_writes_nothing_before_the_flush() {
 }
 
 #[test]
+fn an_ack_waits_for_what_is_said_next_but_not_without_end() {
+    let mut bed = bed(NetLimits::default());
+    let mut peer = connect(bed.address(Transport::Tcp));
+    peer.set_nonblocking(true).expect("a socket");
+    bed.until("the connection", |bed| bed.opened().len() == 1);
+    let to = Destination::Flow(bed.opened()[0]);
+    let said = |bed: &mut Bed, method: &str| bed.net.send(&to, None, message(method, "").into(), Ticket(1));
+    said(&mut bed, "ACK");
+    bed.net.flush_awaited();
+    assert_eq!(peer.read(&mut [0; 16]).expect_err("it waits").kind(), std::io::ErrorKind::WouldBlock);
+    said(&mut bed, "BYE");
+    bed.net.flush_awaited();
+    let both = message("ACK", "") + &message("BYE", "");
+    assert_eq!(bed.read(&mut peer, both.len()), both.as_bytes());
+    // Nothing comes and nothing is said: the next wait sends it.
+    said(&mut bed, "ACK");
+    bed.now = bed.net.wait(bed.now, Some(Duration::ZERO)).expect("waits");
+    assert!(bed.net.is_flushed());
+    // Something comes: the end of that turn sends it.
+    write(&mut peer, message("INFO", ""));
+    said(&mut bed, "ACK");
+    bed.now = bed.net.wait(bed.now, None).expect("waits");
+    assert!(!bed.net.is_flushed());
+    while bed.net.poll_event().is_some() {}
+    bed.net.flush_awaited();
+    assert!(bed.net.is_flushed());
+}
+
+#[test]
 fn our_address_on_a_connection_is_that_of_the_connection() {
     let mut bed = bed(NetLimits::default());
     let peer = connect(bed.address(Transport::Tcp));

@@ -12,7 +12,6 @@
 //! assert_eq!(framer.next(), Ok(None));
 //! ```
 
-use memchr::memmem;
 use std::ops::Range;
 
 /// One thing found in the stream.
@@ -202,7 +201,7 @@ impl Framer {
     fn headers(&mut self, scanned: usize) -> Result<Option<usize>, FrameError> {
         let max = self.message_bytes_max;
         let pending = &self.buffer[self.start..];
-        let Some(at) = memmem::find(&pending[scanned..], b"\r\n\r\n") else {
+        let Some(header) = headers_end(pending, scanned) else {
             if pending.len() > max {
                 return Err(FrameError::HeaderTooLong { max });
             }
@@ -210,7 +209,6 @@ impl Framer {
             self.state = State::Headers { scanned: pending.len().saturating_sub(3).max(scanned) };
             return Ok(None);
         };
-        let header = scanned + at + 4;
         if header > max {
             return Err(FrameError::HeaderTooLong { max });
         }
@@ -273,12 +271,24 @@ fn content_length(headers: &[u8]) -> Result<u64, FrameError> {
     found.ok_or(FrameError::ContentLengthMissing)
 }
 
+/// Where the headers end, their empty line included, when it does not begin before `from`.
+//
+// Line by line: a searcher for the four bytes costs more to set up than there are lines.
+fn headers_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let newlines = memchr::memchr_iter(b'\n', &bytes[from..]);
+    newlines.map(|at| from + at + 1).find(|end| bytes[from..*end].ends_with(b"\r\n\r\n"))
+}
+
 /// Where the line that begins at `from` ends, its CRLF and its continuation lines included.
 fn line_end(headers: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
-        let Some(found) = memmem::find(&headers[at..], b"\r\n") else { return headers.len() };
-        at += found + 2;
+        let Some(newline) = memchr::memchr(b'\n', &headers[at..]) else { return headers.len() };
+        at += newline + 1;
+        // A bare line feed ends nothing.
+        if !headers[from..at].ends_with(b"\r\n") {
+            continue;
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
         // A line that begins with white space continues the one before.
         if !matches!(headers.get(at), Some(b' ' | b'\t')) {

@@ -62,22 +62,23 @@ impl Shell {
                 self.carry_out(now);
             }
             let messages = self.read_network(now);
-            if self.read_mail(now) {
+            let told_to_stop = self.read_mail(now);
+            self.end_turn();
+            if told_to_stop {
+                self.net.flush();
                 break;
             }
-            self.end_turn();
             if let Some(rest) = self.pace.rest(now, self.clock.now(), messages, self.worker.calls() > 0) {
                 super::clock::pause(rest);
             }
         }
-        self.end_turn();
     }
 
     /// What must survive a crash is written before anything that follows from it is sent, by this worker or another.
     fn end_turn(&mut self) {
         self.commit();
         self.peers.post();
-        self.net.flush();
+        self.net.flush_awaited();
     }
 
     /// How many messages there were.

@@ -56,6 +56,8 @@ pub(super) struct Fold {
     /// What of this segment is no record.
     unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
+    /// Empty between two batches, and kept: growing one anew costs a batch more than writing it.
+    changes: Vec<Change>,
     /// The time of the last record, be it only a sign of life.
     pub(super) last_at: u64,
 }
@@ -99,6 +101,7 @@ impl Fold {
             known: (0, 0),
             unreadable: Unreadable::default(),
             open: HashMap::new(),
+            changes: Vec::new(),
             last_at: 0,
         }
     }
@@ -170,7 +173,7 @@ impl Fold {
         let path = path_of(&self.dir, self.segment);
         let mut reader = FrameReader::open(&path, self.offset, limit)?;
         let transaction = database.begin()?;
-        let (mut changes, mut last_at) = (Vec::new(), self.last_at);
+        let (mut changes, mut last_at) = (std::mem::take(&mut self.changes), self.last_at);
         let mut batch = Batch { records: 0, damaged: 0, torn: None, more: true };
         let known = if self.known.0 == self.segment { self.known.1 } else { 0 };
         let mut bytes = 0;
@@ -202,7 +205,8 @@ impl Fold {
         })?;
         transaction.commit()?;
         // Only now, since a batch that the database has refused is read again.
-        changes.into_iter().for_each(|change| self.apply(change));
+        changes.drain(..).for_each(|change| self.apply(change));
+        self.changes = changes;
         self.last_at = last_at;
         self.offset = reader.good_offset();
         batch.damaged += reader.damaged();
