@@ -1,7 +1,7 @@
 //! The signalling sockets of one worker thread: UDP in batches, TCP, TLS and WebSocket, over IPv4 and IPv6.
 //!
 //! A [`Net`] is synchronous and never blocks except in [`Net::wait`]. It deliberately knows no SIP beyond where one
-//! message ends and the next begins: keep-alives are answered here, everything else is handed out as bytes, and bytes
+//! message ends and the next begins, and that an ACK can wait: keep-alives are answered here, everything else is handed out as bytes, and bytes
 //! are what it is given to send. It opens, reuses and cuts connections, and holds peers to [`NetLimits`].
 //!
 //! The loop of a worker:

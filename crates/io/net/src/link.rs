@@ -17,7 +17,7 @@ use std::time::Duration;
 use sx_types::{Carrier, Destination, Flow, LinkId, Ticket};
 
 impl Net {
-    /// Lets a message wait for the next [`flush`](Self::flush) or [`wait`](Self::wait).
+    /// Lets a message wait for the next [`flush`](Self::flush), [`end_turn`](Self::end_turn) or [`wait`](Self::wait).
     ///
     /// `local` names the UDP socket to send from, or the listener whose address a new connection shall have; without
     /// it the first UDP socket of the address family serves. What cannot be sent comes back as
@@ -46,16 +46,16 @@ impl Net {
         }
     }
 
-    /// Sends all that waits, as far as the sockets take it.
+    /// Sends what waits, as far as the sockets take it: many datagrams, or a connection's many messages, at once.
     pub fn flush(&mut self) {
-        self.list_late();
-        self.flush_awaited();
+        self.list_acks();
+        self.end_turn();
     }
 
-    /// Sends what waits, as far as the sockets take it: many datagrams, or a connection's many messages, at once. An ACK
-    /// on a connection goes with what else there is to say there, with the next call of this, or with a
-    /// [`wait`](Self::wait) before which nothing has come: nobody's next step depends on it.
-    pub fn flush_awaited(&mut self) {
+    /// Like [`flush`](Self::flush) for somebody who is about to [`wait`](Self::wait): where there is but an ACK without a
+    /// body for a connection, it stays for what is to say there in the next turn. When that has nothing either it is
+    /// sent by its end, and when nothing has come it is sent by the wait. The 2xx would be repeated half a second later.
+    pub fn end_turn(&mut self) {
         for index in 0..self.udp.len() {
             let mut failed = Vec::new();
             let flushed = self.udp[index].flush(self.poll.registry(), |reason, queued| failed.push((reason, queued)));
@@ -116,12 +116,13 @@ impl Net {
 
     fn send_stream(&mut self, link: LinkId, to: &Destination, bytes: Bytes, ticket: Ticket) -> Result<(), SendFailure> {
         let connection = self.connections.of_mut(link).filter(|c| c.takes_messages()).ok_or(SendFailure::FlowGone)?;
-        let (late, first) = (bytes.starts_with(b"ACK "), connection.queue.is_empty());
+        let can_wait = bytes.starts_with(b"ACK ") && bytes.ends_with(b"\r\n\r\n");
+        let is_first = connection.queue.is_empty();
         if !connection.send(bytes, (ticket, to.clone()), &self.limits) {
             return Err(SendFailure::QueueFull);
         }
-        match (late, first) {
-            (true, true) => self.to_write_later.push(link),
+        match (can_wait, is_first) {
+            (true, true) => self.acks.push(link),
             // It goes with what is before it.
             (true, false) => {}
             (false, _) => self.list_to_write(link),
@@ -198,9 +199,9 @@ impl Net {
         }
     }
 
-    /// What could wait has waited.
-    pub(crate) fn list_late(&mut self) {
-        for link in std::mem::take(&mut self.to_write_later) {
+    /// The ACKs have waited their turn.
+    pub(crate) fn list_acks(&mut self) {
+        for link in std::mem::take(&mut self.acks) {
             self.list_to_write(link);
         }
     }

@@ -39,8 +39,8 @@ pub struct Net {
     pub(crate) events: VecDeque<Event>,
     /// Connections that have something to write.
     pub(crate) to_write: Vec<LinkId>,
-    /// Connections for which there is only what nobody waits for.
-    pub(crate) to_write_later: Vec<LinkId>,
+    /// Connections on which an ACK waits for company.
+    pub(crate) acks: Vec<LinkId>,
     /// Connections that are over and have their last words to write still, with the reason.
     pub(crate) closing: Vec<(Box<Connection>, CloseReason)>,
     /// Links that may have something to read; each gets one turn between two waits.
@@ -114,7 +114,7 @@ impl Net {
             timers: Wheel::new(now),
             events: VecDeque::new(),
             to_write: Vec::new(),
-            to_write_later: Vec::new(),
+            acks: Vec::new(),
             closing: Vec::new(),
             to_read: VecDeque::new(),
             turns: 0,
@@ -185,30 +185,38 @@ impl Net {
             && self.closing.is_empty()
     }
 
-    /// Sends what waits, then waits until a socket or the [`Waker`] says something, a connection's deadline comes,
+    /// Sends what waits (an ACK unless something has come already), then waits until a socket or the [`Waker`] says something, a connection's deadline comes,
     /// or `timeout` has passed (`None`: forever). `now` is the time of the call; the time of the return comes back,
     /// and counts for what [`poll_event`](Self::poll_event) reports until the next call.
     pub fn wait(&mut self, now: Time, timeout: Option<Duration>) -> io::Result<Time> {
         self.now = self.now.max(now);
         self.expire_deadlines();
-        self.flush_awaited();
+        self.end_turn();
         let begun = Instant::now();
-        let timeout = self.patience(timeout);
-        let idle = self.to_write_later.is_empty() || {
-            self.poll_sockets(Some(Duration::ZERO))?;
-            self.socket_events.is_empty()
-        };
-        self.list_late();
-        if idle {
-            self.flush_awaited();
-            self.poll_sockets(timeout)?;
-        }
-        if timeout != Some(Duration::ZERO) {
-            self.now = self.now + begun.elapsed();
+        if self.polled_for_acks()? {
+            self.list_acks();
+        } else {
+            self.flush();
+            let patience = self.patience(timeout);
+            self.poll_sockets(patience)?;
+            if patience != Some(Duration::ZERO) {
+                self.now = self.now + begun.elapsed();
+            }
         }
         self.sort_socket_events();
         self.turns = self.to_read.len();
         Ok(self.now)
+    }
+
+    /// Has something come already, so that an ACK that waits will have company? Without one it does not look.
+    fn polled_for_acks(&mut self) -> io::Result<bool> {
+        let connections = &self.connections;
+        self.acks.retain(|link| connections.of(*link).is_some_and(|connection| !connection.queue.is_empty()));
+        if self.acks.is_empty() {
+            return Ok(false);
+        }
+        self.poll_sockets(Some(Duration::ZERO))?;
+        Ok(self.is_busy() || !self.socket_events.is_empty())
     }
 
     fn poll_sockets(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -367,9 +375,14 @@ impl Net {
         None
     }
 
+    /// Is something left of the last turn?
+    fn is_busy(&self) -> bool {
+        !self.to_read.is_empty() || !self.events.is_empty() || !matches!(self.reading, Reading::Nothing)
+    }
+
     /// How long a wait may last.
     fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if !self.to_read.is_empty() || !self.events.is_empty() || !matches!(self.reading, Reading::Nothing) {
+        if self.is_busy() {
             return Some(Duration::ZERO);
         }
         // Rounded up: a wait that ends early would have to be repeated at once.
@@ -381,7 +394,7 @@ impl Net {
         for event in &self.socket_events {
             let Ok(link) = u32::try_from(event.token().0).map(LinkId) else { continue };
             if let Some(connection) = self.connections.of_mut(link) {
-                // Most events say so by the way.
+                // Most events say writable too; only a connection that was blocked has anything to write.
                 if event.is_writable() && connection.unblock() && !connection.is_listed_to_write {
                     connection.is_listed_to_write = true;
                     self.to_write.push(link);

@@ -153,23 +153,27 @@ fn an_ack_waits_for_what_is_said_next_but_not_without_end() {
     let to = Destination::Flow(bed.opened()[0]);
     let said = |bed: &mut Bed, method: &str| bed.net.send(&to, None, message(method, "").into(), Ticket(1));
     said(&mut bed, "ACK");
-    bed.net.flush_awaited();
+    bed.net.end_turn();
     assert_eq!(peer.read(&mut [0; 16]).expect_err("it waits").kind(), std::io::ErrorKind::WouldBlock);
     said(&mut bed, "BYE");
-    bed.net.flush_awaited();
+    bed.net.end_turn();
     let both = message("ACK", "") + &message("BYE", "");
     assert_eq!(bed.read(&mut peer, both.len()), both.as_bytes());
+    let answer = message("ACK", "v=0");
+    bed.net.send(&to, None, answer.clone().into(), Ticket(1));
+    bed.net.end_turn();
+    assert!(bed.net.is_flushed(), "an answer to an offer does not wait");
+    assert_eq!(bed.read(&mut peer, answer.len()), answer.as_bytes());
     // Nothing comes and nothing is said: the next wait sends it.
     said(&mut bed, "ACK");
     bed.now = bed.net.wait(bed.now, Some(Duration::ZERO)).expect("waits");
     assert!(bed.net.is_flushed());
     // Something comes: the end of that turn sends it.
-    write(&mut peer, message("INFO", ""));
     said(&mut bed, "ACK");
+    bed.net.waker().wake();
     bed.now = bed.net.wait(bed.now, None).expect("waits");
     assert!(!bed.net.is_flushed());
-    while bed.net.poll_event().is_some() {}
-    bed.net.flush_awaited();
+    bed.net.end_turn();
     assert!(bed.net.is_flushed());
 }
 

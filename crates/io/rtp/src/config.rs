@@ -54,8 +54,8 @@ impl Default for RtpConfig {
 /// How packet threads share the processors with all that runs on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// Before every ordinary thread, where the operating system allows it and there is a second processor for those:
-    /// a packet that waits for others to finish is a late one.
+    /// Before every ordinary thread, where the operating system allows it and there are more processors than packet
+    /// threads: a packet that waits for others to finish is a late one.
     RealTime,
     /// As any other thread.
     Normal,

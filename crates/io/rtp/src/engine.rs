@@ -1,13 +1,13 @@
 //! The handle of the packet threads.
 
-use crate::config::{RtpConfig, StartError};
+use crate::commands::Commands;
+use crate::config::{Priority, RtpConfig, StartError};
 use crate::shared::Exchange;
-use crate::sys::Wake;
+use crate::sys::{Wake, real_time};
 use crate::thread::PacketThread;
 use crate::totals::{ThreadTotals, Totals};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use sx_media::{MediaCommand, MediaEvent, PortId};
 
@@ -18,8 +18,8 @@ pub struct PacketThreads {
 }
 
 struct Handle {
-    /// `None` once the thread is to stop. What waits here is bounded by the calls the exchange has admitted.
-    commands: Option<Sender<MediaCommand>>,
+    /// What waits here is bounded by the calls the exchange has admitted.
+    commands: Arc<Commands>,
     wake: Arc<Wake>,
     totals: Arc<ThreadTotals>,
     thread: Option<JoinHandle<()>>,
@@ -40,8 +40,9 @@ impl PacketThreads {
     ) -> Result<Self, StartError> {
         let exchange = Arc::new(Exchange::new(config.clone(), Box::new(events))?);
         let mut threads = Self { exchange, threads: Vec::with_capacity(config.threads) };
+        let claims = claims_priority(config);
         for index in 0..config.threads {
-            let handle = Handle::start(index, threads.exchange.clone()).map_err(StartError::Thread)?;
+            let handle = Handle::start(index, claims, threads.exchange.clone()).map_err(StartError::Thread)?;
             threads.threads.push(handle);
         }
         Ok(threads)
@@ -56,9 +57,7 @@ impl PacketThreads {
             MediaCommand::Patch { from, .. } => from,
         };
         let handle = &self.threads[self.thread_of(*port)];
-        if let Some(commands) = &handle.commands
-            && commands.send(command).is_err()
-        {
+        if !handle.commands.push(command) {
             tracing::error!("a packet thread is gone; its command is lost");
         }
         handle.wake.signal();
@@ -86,8 +85,8 @@ impl PacketThreads {
 
 impl Drop for PacketThreads {
     fn drop(&mut self) {
-        for handle in &mut self.threads {
-            handle.commands = None;
+        for handle in &self.threads {
+            handle.commands.end();
             handle.wake.signal();
         }
         for thread in self.threads.iter_mut().filter_map(|handle| handle.thread.take()) {
@@ -105,12 +104,40 @@ impl fmt::Debug for PacketThreads {
 }
 
 impl Handle {
-    fn start(index: usize, exchange: Arc<Exchange>) -> std::io::Result<Self> {
-        let (sender, receiver) = channel();
+    fn start(index: usize, claims: bool, exchange: Arc<Exchange>) -> std::io::Result<Self> {
+        let commands = Arc::<Commands>::default();
         let wake = Arc::new(Wake::new()?);
         let totals = Arc::new(ThreadTotals::default());
-        let thread = PacketThread::new(exchange, receiver, wake.clone(), totals.clone())?;
-        let thread = std::thread::Builder::new().name(format!("rtp-{index}")).spawn(move || thread.run())?;
-        Ok(Self { commands: Some(sender), wake, totals, thread: Some(thread) })
+        let thread = PacketThread::new(exchange, commands.clone(), wake.clone(), totals.clone())?;
+        let thread = std::thread::Builder::new().name(format!("rtp-{index}")).spawn(move || {
+            if claims {
+                claim_priority(index);
+            }
+            thread.run();
+        })?;
+        Ok(Self { commands, wake, totals, thread: Some(thread) })
+    }
+}
+
+/// Real time is for a machine that has a processor left for all else: packets may come as fast as strangers send.
+fn claims_priority(config: &RtpConfig) -> bool {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let claims = config.priority == Priority::RealTime && config.threads < processors;
+    if config.priority == Priority::RealTime && !claims {
+        tracing::info!(
+            threads = config.threads,
+            processors,
+            "packet threads run without real-time priority, which would leave no processor for others"
+        );
+    }
+    claims
+}
+
+/// Without it every packet is still relayed, some of them later.
+fn claim_priority(index: usize) {
+    if let Err(error) = real_time()
+        && index == 0
+    {
+        tracing::info!(%error, "packet threads run without real-time priority");
     }
 }

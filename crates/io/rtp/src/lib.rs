@@ -59,6 +59,7 @@
 //! # Ok::<(), sx_io_rtp::StartError>(())
 //! ```
 
+mod commands;
 mod config;
 mod engine;
 mod pool;

@@ -1,15 +1,14 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
-use crate::config::Priority;
+use crate::commands::{Commands, NoCommand};
 use crate::port::{Channel, Port, Verdict};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Batch, Chosen, Epoll, Wake, real_time};
+use crate::sys::{Batch, Chosen, Epoll, Wake};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 use sx_engine::Time;
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
@@ -28,7 +27,7 @@ enum Next {
 /// One thread's ports and the means to serve them.
 pub(crate) struct PacketThread {
     exchange: Arc<Exchange>,
-    commands: Receiver<MediaCommand>,
+    commands: Arc<Commands>,
     wake: Arc<Wake>,
     totals: Arc<ThreadTotals>,
     epoll: Epoll,
@@ -68,7 +67,7 @@ enum Patch {
 impl PacketThread {
     pub(crate) fn new(
         exchange: Arc<Exchange>,
-        commands: Receiver<MediaCommand>,
+        commands: Arc<Commands>,
         wake: Arc<Wake>,
         totals: Arc<ThreadTotals>,
     ) -> io::Result<Self> {
@@ -92,7 +91,6 @@ impl PacketThread {
 
     /// Runs until nobody can send commands any more, then closes every port.
     pub(crate) fn run(mut self) {
-        self.claim_priority();
         let mut next = Next::Wait;
         while next != Next::Stop {
             let timeout = if next == Next::Wait { TICK } else { Duration::ZERO };
@@ -123,17 +121,6 @@ impl PacketThread {
         let open: Vec<PortId> = self.by_id.keys().copied().collect();
         for port in open {
             self.close(port);
-        }
-    }
-
-    /// Without it every packet is still relayed, some of them later.
-    fn claim_priority(&self) {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        if self.exchange.config.priority == Priority::RealTime
-            && processors > 1
-            && let Err(error) = real_time()
-        {
-            tracing::info!(%error, "a packet thread has no real-time priority and may wait for other programs");
         }
     }
 
@@ -176,15 +163,15 @@ impl PacketThread {
     /// Obeys some of the commands that wait.
     fn obey(&mut self) -> Next {
         for _ in 0..COMMANDS_PER_TURN {
-            match self.commands.try_recv() {
+            match self.commands.pop() {
                 Ok(MediaCommand::Open { port, interface, ipv6, class, host, number }) => {
                     self.open(port, &Wanted { interface: &interface, ipv6, class, host, number });
                 }
                 Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
                 Ok(MediaCommand::Close { port }) => self.close(port),
-                Err(TryRecvError::Empty) => return Next::Wait,
-                Err(TryRecvError::Disconnected) => return Next::Stop,
+                Err(NoCommand::Yet) => return Next::Wait,
+                Err(NoCommand::Ever) => return Next::Stop,
             }
         }
         Next::Commands
@@ -298,6 +285,12 @@ impl PacketThread {
     fn entry(&mut self, port: PortId) -> Option<&mut Entry> {
         let index = *self.by_id.get(&port)?;
         self.slots[index as usize].entry.as_mut()
+    }
+}
+
+impl Drop for PacketThread {
+    fn drop(&mut self) {
+        self.commands.end();
     }
 }
 

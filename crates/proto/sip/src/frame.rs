@@ -271,9 +271,8 @@ fn content_length(headers: &[u8]) -> Result<u64, FrameError> {
     found.ok_or(FrameError::ContentLengthMissing)
 }
 
-/// Where the headers end, their empty line included, when it does not begin before `from`.
-//
-// Line by line: a searcher for the four bytes costs more to set up than there are lines.
+/// Where the headers end, their empty line included; looks from `from` on. A searcher for the four bytes would cost more
+/// to set up than a look at each line.
 fn headers_end(bytes: &[u8], from: usize) -> Option<usize> {
     let newlines = memchr::memchr_iter(b'\n', &bytes[from..]);
     newlines.map(|at| from + at + 1).find(|end| bytes[from..*end].ends_with(b"\r\n\r\n"))

@@ -20,10 +20,15 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         silence_timeout: section.seconds_or_off("silence_timeout_s"),
         dscp_audio: section.number("dscp_audio"),
         dscp_video: section.number("dscp_video"),
-        threads: or_cores(section.number("threads")),
+        threads: or_cores_but_one(section.number("threads")),
         priority: section.choice("priority", MediaPriority::RealTime),
         latch: section.choice("latch", LatchMode::Nat),
     }
+}
+
+/// Whatever comes to the media ports, the rest of the exchange keeps a core.
+fn or_cores_but_one(number: usize) -> usize {
+    if number == 0 { (or_cores(0) - 1).max(1) } else { number }
 }
 
 fn interface(entry: &Reader<'_>) -> MediaInterface {

@@ -100,8 +100,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A party that should send and does not for this long ends its call; 0 means never."),
     key("media.dscp_audio", number(0, 63, ""), Is("46"), "The DSCP mark of audio packets."),
     key("media.dscp_video", number(0, 63, ""), Is("34"), "The DSCP mark of video packets."),
-    key("media.threads", number(0, 256, ""), Is("0"), "Packet threads; 0 means one for each usable core."),
-    key("media.priority", Choice(&["real-time", "normal"]), Is("\"real-time\""), "Do packet threads go before every ordinary thread of the machine? Real time needs CAP_SYS_NICE or a limit on real-time priority that allows it (`LimitRTPRIO=1`), and a second processor for all others; where that is not so, the log says it and they run as any other."),
+    key("media.threads", number(0, 256, ""), Is("0"), "Packet threads; 0 means one for each usable core but one."),
+    key("media.priority", Choice(&["real-time", "normal"]), Is("\"real-time\""), "Do packet threads go before every ordinary thread of the machine? Real time needs CAP_SYS_NICE or a limit on real-time priority that allows it (`LimitRTPRIO=1`), and more cores than packet threads; where that is not so, the log says it and they run as any other."),
     key("media.latch", Choice(&["exact", "port", "nat"]), Is("\"nat\""), "Which source addresses are believed: exactly the negotiated one, that address from any port, or, for a party behind a NAT, also the address its signalling comes from. Behind a NAT is who names a private address that its messages do not come from. The first packet fixes the one address from then on."),
 
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),

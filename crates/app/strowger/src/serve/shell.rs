@@ -78,7 +78,7 @@ impl Shell {
     fn end_turn(&mut self) {
         self.commit();
         self.peers.post();
-        self.net.flush_awaited();
+        self.net.end_turn();
     }
 
     /// How many messages there were.

@@ -56,7 +56,7 @@ pub(super) struct Fold {
     /// What of this segment is no record.
     unreadable: Unreadable,
     open: HashMap<CallId, OpenCall>,
-    /// Empty between two batches, and kept: growing one anew costs a batch more than writing it.
+    /// Empty between two batches; kept for its room, of `BATCH_RECORDS` at most.
     changes: Vec<Change>,
     /// The time of the last record, be it only a sign of life.
     pub(super) last_at: u64,
