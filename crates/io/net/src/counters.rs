@@ -2,6 +2,7 @@
 
 use crate::event::{CloseReason, TlsFailure, WebSocketFailure};
 use std::sync::atomic::{AtomicU64, Ordering};
+use sx_sip::frame::FrameError;
 
 /// One count. Only the thread that owns the [`Net`](crate::Net) writes it.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ counters! {
     bytes_in, "bytes", "in";
     /// Bytes sent, before encryption.
     bytes_out, "bytes", "out";
-    /// Datagrams dropped because they were longer than allowed.
+    /// Messages dropped because they were longer than allowed; a connection ends with one.
     dropped_too_long, "dropped", "too_long";
     /// Datagrams dropped because they were empty or from port 0.
     dropped_empty, "dropped", "empty";
@@ -160,7 +161,12 @@ impl NetCounters {
             CloseReason::SendStalled => &self.closed_send_stalled,
             CloseReason::SendQueueFull => &self.closed_queue_full,
             CloseReason::KeepAliveFlood => &self.closed_keep_alive_flood,
-            CloseReason::Malformed(_) => &self.closed_malformed,
+            CloseReason::Malformed(error) => {
+                if matches!(error, FrameError::HeaderTooLong { .. } | FrameError::MessageTooLong { .. }) {
+                    self.dropped_too_long.one();
+                }
+                &self.closed_malformed
+            }
             CloseReason::Us => &self.closed_us,
             CloseReason::Tls(failure) => {
                 self.tls(failure).one();
@@ -168,6 +174,9 @@ impl NetCounters {
             }
             CloseReason::WebSocket(failure) => {
                 self.websocket(failure).one();
+                if failure == WebSocketFailure::TooLong {
+                    self.dropped_too_long.one();
+                }
                 &self.closed_websocket
             }
         }

@@ -107,6 +107,8 @@ fn what_is_no_sip_or_too_long_closes_the_connection() {
         write(&mut peer, bytes);
         assert_eq!(bed.until_closed(), CloseReason::Malformed(expected));
         assert_eq!(bed.net.counters().closed_malformed.value(), 1);
+        let too_long = matches!(expected, FrameError::MessageTooLong { .. });
+        assert_eq!(bed.net.counters().dropped_too_long.value(), u64::from(too_long));
     }
 }
 

@@ -138,6 +138,6 @@ fn claim_priority(index: usize) {
     if let Err(error) = real_time()
         && index == 0
     {
-        tracing::info!(%error, "packet threads run without real-time priority");
+        tracing::info!(%error, "packet threads run without real-time priority: it needs CAP_SYS_NICE or LimitRTPRIO=1");
     }
 }

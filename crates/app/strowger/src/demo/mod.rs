@@ -120,8 +120,12 @@ fn call(setup: &Setup, report: Report<'_>, alice: &Phone, bob: &Phone) -> anyhow
         alice.call(&format!("sip:bob@{}", setup.domain()));
         let answered =
             alice.wait_for(|event| matches!(event, PhoneEvent::Answered { .. } | PhoneEvent::Refused { .. }), PATIENCE);
-        let PhoneEvent::Answered { codec } = answered.context("the call was not answered")? else {
-            bail!("the call was refused");
+        let codec = match answered.context("the call was not answered")? {
+            PhoneEvent::Answered { codec } => codec,
+            PhoneEvent::Refused { status, reason, warning } => {
+                bail!("the call was refused: {status} {reason} - {}", warning.unwrap_or_default())
+            }
+            other => bail!("the call came to nothing: {other:?}"),
         };
         Ok(((), format!("alice -> bob answered after {} ms, {codec}", begun.elapsed().as_millis())))
     })?;
