@@ -185,7 +185,8 @@ impl Net {
             && self.closing.is_empty()
     }
 
-    /// Sends what waits (an ACK unless something has come already), then waits until a socket or the [`Waker`] says something, a connection's deadline comes,
+    /// Sends what waits, an ACK only if nothing has come yet; then waits until a socket or the [`Waker`] says something,
+    /// a connection's deadline comes,
     /// or `timeout` has passed (`None`: forever). `now` is the time of the call; the time of the return comes back,
     /// and counts for what [`poll_event`](Self::poll_event) reports until the next call.
     pub fn wait(&mut self, now: Time, timeout: Option<Duration>) -> io::Result<Time> {
