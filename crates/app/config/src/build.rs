@@ -4,6 +4,7 @@ mod media;
 mod route;
 mod sip;
 mod trunk;
+mod trust;
 
 use crate::error::{ConfigError, Problem};
 use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
@@ -43,6 +44,11 @@ pub(crate) fn build(
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
         cdr: Cdr { keep: days_or_forever(&top.section("cdr"), "keep_days") },
+        edge: trust::edge(&top.section("edge")),
+        organisations: trust::organisations(&top),
+        policy: trust::policy(&top.section("policy")),
+        witness: trust::witness(&top.section("witness"), &exchange),
+        api: trust::api(&top.section("api")),
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
         danger,

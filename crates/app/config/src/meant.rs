@@ -2,8 +2,10 @@
 
 mod route;
 mod trunk;
+mod trust;
 
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
+pub use trust::{Api, Edge, Organisation, Policy, Witness};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
@@ -36,6 +38,16 @@ pub struct Config {
     pub http: Http,
     /// Call detail records.
     pub cdr: Cdr,
+    /// What stands between the network and a request.
+    pub edge: Edge,
+    /// Who uses the exchange, and from where.
+    pub organisations: Vec<Arc<Organisation>>,
+    /// Who may do what.
+    pub policy: Policy,
+    /// The log of decisions.
+    pub witness: Witness,
+    /// The management API.
+    pub api: Api,
     /// Where copies of signalling go (HEP version 3); `None`: nowhere.
     pub hep: Option<Hep>,
     /// The program's log.

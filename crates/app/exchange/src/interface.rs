@@ -51,6 +51,13 @@ pub enum Input<'a> {
     Peer(PeerMessage),
     /// An operator wants something.
     Command(Command),
+    /// What has become of [`Worker::witnessed`](crate::Worker::witnessed).
+    Witnessed {
+        /// So many of the records that this worker has made are on the disk.
+        durable: u64,
+        /// No more can be written for now: nothing new may begin.
+        failing: bool,
+    },
     /// A binding that was kept through a restart.
     Restore {
         /// The address of record.

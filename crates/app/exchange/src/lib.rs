@@ -18,6 +18,7 @@
 //! | `edge.rs` | who is asking: trunk, user, nobody |
 //! | `digest_auth.rs` | challenges and their answers |
 //! | `refused.rs` | who was refused for its credentials, told within bounds |
+//! | `witnessing.rs` | records for the witness log, and what waits until they are on the disk |
 //! | `register.rs` | REGISTER |
 //! | `dialing.rs` | from a call's target to addresses and header rules |
 //! | `trunks.rs` | probes of trunks, and registration with providers |
@@ -39,6 +40,7 @@ mod requests;
 mod snapshot;
 mod tables;
 mod trunks;
+mod witnessing;
 mod worker;
 
 pub use counts::{Counts, REFUSALS, Refusal};
@@ -49,4 +51,5 @@ pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
+pub use witnessing::WitnessSettings;
 pub use worker::{Worker, WorkerSettings};

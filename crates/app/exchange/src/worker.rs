@@ -10,6 +10,7 @@ use crate::register::registrar_config;
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
+use crate::witnessing::{WitnessSettings, Witnessing};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct WorkerSettings {
     pub udp_request_bytes_max: usize,
     /// How many refused authentications are told.
     pub refusals: RefusalLimits,
+    /// The witness log.
+    pub witness: WitnessSettings,
 }
 
 /// One worker of the exchange.
@@ -59,6 +62,7 @@ pub struct Worker {
     pub(crate) registrar: Registrar,
     pub(crate) nonces: Nonces,
     pub(crate) refusal_log: RefusalLog,
+    pub(crate) witness: Witnessing,
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
@@ -97,6 +101,7 @@ impl Worker {
             registrar: Registrar::new(registrar_config(&settings.registrar, tables), rng.u128().to_be_bytes()),
             nonces,
             refusal_log: RefusalLog::new(settings.refusals),
+            witness: Witnessing::new(&settings.witness),
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
@@ -214,28 +219,32 @@ impl Worker {
             moved = true;
             match output {
                 CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
-                CallOutput::Leg { leg, command } => {
-                    if matches!(command, LegCommand::Hangup { .. }) {
-                        self.undial(leg);
-                    }
-                    if let Some(event) = self.legs.command(now, leg, command) {
-                        self.calls.handle_input(now, CallInput::Leg { leg, event });
-                    }
-                    // What a command sends goes out before what the call wants next.
-                    while let Some(transmit) = self.legs.agent().poll_transmit() {
-                        self.transmit(transmit);
-                    }
-                }
+                CallOutput::Leg { leg, command } => self.command_leg(now, leg, command),
                 CallOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
                 CallOutput::Locate { query, address } => self.locate(now, query, address),
                 CallOutput::Record(record) => self.outputs.push_back(Output::Record(record)),
                 CallOutput::Note(note) => {
                     self.count(&note);
+                    self.witness_note(now, &note);
                     self.outputs.push_back(Output::Note(note));
                 }
             }
         }
         moved
+    }
+
+    /// Tells a leg what its call wants of it.
+    pub(crate) fn carry_out_on_leg(&mut self, now: Time, leg: LegId, command: LegCommand) {
+        if matches!(command, LegCommand::Hangup { .. }) {
+            self.undial(leg);
+        }
+        if let Some(event) = self.legs.command(now, leg, command) {
+            self.calls.handle_input(now, CallInput::Leg { leg, event });
+        }
+        // What a command sends goes out before what the call wants next.
+        while let Some(transmit) = self.legs.agent().poll_transmit() {
+            self.transmit(transmit);
+        }
     }
 
     fn transmit(&mut self, transmit: Transmit) {
@@ -334,6 +343,7 @@ impl Engine for Worker {
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }
+            Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
             Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }
         self.settle(now);
@@ -345,6 +355,7 @@ impl Engine for Worker {
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
         self.refusals_due(now);
+        self.records_late(now);
         self.settle(now);
     }
 
@@ -358,6 +369,6 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter().chain([agent, self.refusal_log.timeout()]).flatten().min()
+        all.into_iter().chain([agent, self.refusal_log.timeout(), self.witness.timeout()]).flatten().min()
     }
 }

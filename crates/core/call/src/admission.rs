@@ -28,7 +28,8 @@ impl Calls {
             return;
         }
         if let Err(why) = self.take_room(&incoming.source) {
-            self.note(Note::NotAdmitted { leg, why });
+            let Incoming { source, to: dialled, .. } = incoming;
+            self.note(Note::NotAdmitted { leg, source, dialled, why });
             self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
             return;
         }
@@ -102,6 +103,7 @@ impl Calls {
             trace: cdr.trace,
             leg,
             source: cdr.source.clone(),
+            caller: cdr.caller.clone(),
             dialled: cdr.dialled.clone(),
         });
         self.record(CallRecord::Begun(Box::new(cdr.clone())));

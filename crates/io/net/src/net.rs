@@ -10,11 +10,12 @@ use crate::mmsg::ReceiveBatch;
 use crate::pipe::READ_BUFFER_BYTES;
 use crate::tls::{PeerCertificate, TlsConfig};
 use crate::udp::UdpLink;
-use mio::{Events, Poll, Token};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -161,6 +162,15 @@ impl Net {
     /// For other threads to make [`wait`](Self::wait) return.
     pub fn waker(&self) -> Arc<Waker> {
         self.waker.clone()
+    }
+
+    /// Lets [`wait`](Self::wait) return too each time this becomes readable, as an event counter does that is added to. It
+    /// is not read from here, and must stay open as long as this worker waits.
+    ///
+    /// # Errors
+    /// What the operating system says against it.
+    pub fn watch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), WATCHED, Interest::READABLE)
     }
 
     /// What has been counted, for another thread to read.
@@ -479,4 +489,6 @@ pub(crate) fn token(link: LinkId) -> Token {
 }
 
 const WAKER: Token = Token(usize::MAX);
+/// Of whatever else a worker waits for.
+const WATCHED: Token = Token(usize::MAX - 1);
 const EVENTS_PER_WAIT: usize = 1_024;

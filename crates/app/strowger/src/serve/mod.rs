@@ -18,6 +18,7 @@ mod signals;
 mod tests;
 mod tls;
 mod vitals;
+mod witness;
 
 pub use build::{Exchange, outward_ip};
 pub use clock::pause;

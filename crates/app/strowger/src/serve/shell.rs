@@ -8,6 +8,7 @@ use super::log::{log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
 use super::pace::Pace;
 use super::vitals::Vitals;
+use super::witness::{Progress, WitnessShell};
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallRecord, Command, Note};
@@ -31,6 +32,7 @@ pub struct Shell {
     pub resolver: Arc<Resolver>,
     pub records: CdrWriter,
     pub bindings: KeyedLog<Record>,
+    pub witness: WitnessShell,
     pub hep: Option<HepExport>,
     pub clock: Clock,
     pub pace: Pace,
@@ -52,7 +54,7 @@ impl Shell {
                 self.vitals.turn(now);
                 publish_at = now + PUBLISH;
             }
-            let due = self.worker.poll_timeout().map_or(publish_at, |due| due.min(publish_at));
+            let due = [self.worker.poll_timeout(), self.witness.due()].into_iter().flatten().fold(publish_at, Time::min);
             let now = match self.net.wait(now, Some(due.since(now))) {
                 Ok(now) => now,
                 Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
@@ -61,6 +63,7 @@ impl Shell {
                 self.worker.handle_timeout(now);
                 self.carry_out(now);
             }
+            self.write_witness(now);
             let messages = self.read_network(now);
             let told_to_stop = self.read_mail(now);
             self.end_turn();
@@ -76,9 +79,29 @@ impl Shell {
 
     /// What must survive a crash is written before anything that follows from it is sent, by this worker or another.
     fn end_turn(&mut self) {
+        let now = self.clock.now();
+        self.take_records(now);
+        self.write_witness(now);
+        self.take_records(now);
         self.commit();
         self.peers.post();
         self.net.end_turn();
+    }
+
+    /// Hands the worker's records to the witness log.
+    fn take_records(&mut self, now: Time) {
+        let made = self.worker.records_made();
+        self.witness.take(now, self.worker.witnessed(), made);
+    }
+
+    /// Lets what waited for records go on when they are on the disk.
+    fn write_witness(&mut self, now: Time) {
+        if let Some(progress) = self.witness.step(now, self.worker.waits_for_records()) {
+            let Progress { durable, failing } = progress;
+            self.vitals.set_witnessing(!failing);
+            self.worker.handle_input(now, Input::Witnessed { durable, failing });
+            self.carry_out(now);
+        }
     }
 
     /// How many messages there were.
@@ -256,6 +279,7 @@ fn log_note(note: &Note) {
         Note::Dialled { call, leg, trunk, reason } => {
             debug!(%call, %leg, trunk = trunk.as_deref().unwrap_or("-"), %reason, "a target is tried");
         }
+        Note::Ringing { call, leg } => debug!(%call, %leg, "a target rings"),
         Note::AttemptFailed { call, cause, status, .. } => debug!(%call, %cause, status, "an attempt has failed"),
         Note::Answered { call, after, .. } => info!(%call, after_ms = after.as_millis() as u64, "a call was answered"),
         Note::Transferred { call, .. } => info!(%call, "a call was transferred"),
