@@ -43,7 +43,8 @@ pub use meant::{
     Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
 };
 pub use secret::Secret;
-pub use value::{HostPort, Network, NotAllowed, PortRange, SipUri};
+pub use sx_types::Network;
+pub use value::{HostPort, NotAllowed, PortRange, SipUri};
 
 use source::{Machine, Memory};
 use std::collections::BTreeMap;
