@@ -1,0 +1,2 @@
+//! What a record costs to render, to append and to verify.
+fn main() {}
