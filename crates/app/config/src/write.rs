@@ -2,6 +2,7 @@
 
 mod toml_text;
 mod tree;
+mod trust;
 
 pub(crate) use toml_text::inline;
 

@@ -42,6 +42,7 @@ mod folder;
 mod journal;
 mod keyed;
 mod users;
+mod witness;
 
 pub use cdr::{
     CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
@@ -55,4 +56,8 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
+pub use witness::{
+    AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError, WitnessLog, WitnessOptions,
+    WitnessPort, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key,
+};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};

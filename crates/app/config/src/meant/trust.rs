@@ -1,6 +1,6 @@
 //! What of the configuration decides who is let in, and what is written down of it.
 
-use crate::value::IpNetwork;
+use sx_types::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Organisation {
     /// Its name.
     pub name: Arc<str>,
     /// Where its members are.
-    pub networks: Vec<IpNetwork>,
+    pub networks: Vec<Network>,
     /// Users who are taken from these networks only: `user@domain` or `*@domain`, in lower case behind the `@`.
     pub members: Vec<Arc<str>>,
     /// Over TLS only.

@@ -7,6 +7,7 @@ use crate::meant::{
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
+use super::trust;
 use crate::words::Switch;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -221,7 +222,7 @@ fn target(target: &Target) -> Builder {
 
 /// Fills a table, key by key.
 #[derive(Default)]
-struct Builder(Table);
+pub(super) struct Builder(Table);
 
 fn node(said: Said) -> Node {
     Node { origin: Origin::new("", 0), said }

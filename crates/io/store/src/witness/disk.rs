@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Counts writes that are done; a worker waits for it as for a socket.
 #[derive(Clone, Debug)]
@@ -30,8 +31,14 @@ impl Event {
 
 impl Event {
     /// Waits until it is raised.
-    pub(crate) fn wait(&self) -> io::Result<()> {
-        match rustix::event::poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], None) {
+    fn wait(&self) -> io::Result<()> {
+        self.wait_for(None)
+    }
+
+    /// Waits until it is raised, but no longer than this.
+    pub(crate) fn wait_for(&self, patience: Option<Duration>) -> io::Result<()> {
+        let patience = patience.and_then(|patience| patience.try_into().ok());
+        match rustix::event::poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], patience.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -93,3 +93,17 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::at("sync the folder", folder))
 }
+
+/// A line of the file of checkpoints.
+pub(crate) fn checkpoint_line(note: &str, cosignatures: &[&str]) -> Vec<u8> {
+    // Members in order and texts as serde_json writes them: this is canonical.
+    let mut line = serde_json::json!({ "cosignatures": cosignatures, "note": note }).to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
+
+/// The note in a line of the file of checkpoints.
+pub(crate) fn note_of_checkpoint_line(line: &[u8]) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+    line.get("note")?.as_str().map(str::to_owned)
+}

@@ -64,7 +64,7 @@ pub fn write_signing_key(path: &Path, key: &SigningKey) -> Result<(), KeyError> 
     if path.exists() {
         return Err(FileError::at("write", path)(io::ErrorKind::AlreadyExists.into()).into());
     }
-    Ok(write_whole(path, format!("{}\n", key.secret()).as_bytes())?)
+    Ok(write_whole(path, format!("{}\n", key).as_bytes())?)
 }
 
 /// Reads the key at `path`; where there is none and `may_make` says so, makes one of this seed.
@@ -74,7 +74,8 @@ pub fn write_signing_key(path: &Path, key: &SigningKey) -> Result<(), KeyError> 
 pub fn read_or_make_key(path: &Path, name: &str, seed: [u8; 32], may_make: bool) -> Result<SigningKey, KeyError> {
     match path.try_exists() {
         Ok(false) if may_make => {
-            let key = SigningKey::from_seed(name, seed);
+            let key = SigningKey::from_seed(name, seed)
+                .map_err(|_| KeyError::NoKey { path: path.to_owned(), what: "signing", form: "a name without spaces and +" })?;
             write_signing_key(path, &key)?;
             Ok(key)
         }

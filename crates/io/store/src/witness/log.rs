@@ -269,7 +269,7 @@ impl WitnessLog {
                 return false;
             }
             drop(sequencer);
-            port.event.wait_for(left.min(ROUND)).ok();
+            port.event.wait_for(Some(left.min(ROUND))).ok();
             sequencer = self.shared.lock();
         }
     }
@@ -283,8 +283,6 @@ impl WitnessLog {
         let draft = Draft { outcome: "closed", ..Draft::new(now, Kind::Log) };
         let closed = self.record(&draft, now, patience);
         self.shared.lock().checkpoint_now(now, &self.shared.counters);
-        let draft = Draft::new(now, Kind::Log);
-        let _ = draft;
         closed && self.drain(now, patience)
     }
 
@@ -303,7 +301,7 @@ impl WitnessLog {
             if begun.elapsed() > patience {
                 return false;
             }
-            port.event.wait_for(ROUND).ok();
+            port.event.wait_for(Some(ROUND)).ok();
         }
     }
 }
@@ -561,7 +559,7 @@ impl Sequencer {
         self.checkpoint_at = now;
         self.covered = self.chain.size();
         add(&counters.checkpoints, 1);
-        self.checkpoint_lines.push((checkpoint.size, sx_witness::checkpoint_line(&checkpoint.note, &[])));
+        self.checkpoint_lines.push((checkpoint.size, files::checkpoint_line(&checkpoint.note, &[])));
     }
 
     fn make_room(&mut self) {

@@ -107,7 +107,7 @@ impl WitnessLog {
         let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed };
         let ports = Arc::new(Ports::default());
         let chores = Chores::start(folder, ports.clone())?;
-        let public = key.verifying().to_string();
+        let public = key.verifying_key().to_string();
         let parts = Parts {
             options,
             folder: folder.to_owned(),
@@ -146,7 +146,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Is the log signed with this key? A new one is from now on.
 fn take_key(folder: &Path, key: &SigningKey) -> Result<(), WitnessError> {
     let path = folder.join(files::PUBLIC_KEY);
-    let ours = key.verifying();
+    let ours = key.verifying_key();
     if !path.try_exists().map_err(FileError::at("read", &path))? {
         files::write_whole(&path, format!("{ours}\n").as_bytes())?;
         return Ok(());
@@ -171,8 +171,6 @@ struct Found {
     cut_bytes: u64,
     /// Records that checkpoints of this segment cover.
     covered: u64,
-    /// The latest of them.
-    checkpoint: Option<Checkpoint>,
     /// It was ended in order.
     closed: bool,
 }
@@ -195,7 +193,6 @@ impl Found {
             }
             let hash = Hash::of(text);
             if line.kind() == Kind::Checkpoint {
-                found.checkpoint = line.checkpoint().and_then(|note| Checkpoint::parse(&note).ok());
                 found.covered = found.size + 1;
             }
             found.closed = line.kind() == Kind::Checkpoint && found.closed || line.outcome().as_deref() == Some("closed");
@@ -240,10 +237,10 @@ impl Found {
             if index.first != tree.size() {
                 return Err(WitnessError::Damaged { record: tree.size(), signed: self.covered, path: index.path.clone() });
             }
-            files::read_index(&index.path)?.iter().for_each(|entry| tree.push(entry.hash));
+            files::read_index(&index.path)?.iter().for_each(|entry| tree.push_record(&entry.hash));
         }
         for entry in entries {
-            tree.push(entry.hash);
+            tree.push_record(&entry.hash);
         }
         match tree.size() == self.size {
             true => Ok(tree),
@@ -269,7 +266,7 @@ fn signed(folder: &Path) -> Result<u64, FileError> {
     };
     let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
     // The last line may be half a line.
-    let notes = last.filter_map(sx_witness::note_of_checkpoint_line).take(2);
+    let notes = last.filter_map(files::note_of_checkpoint_line).take(2);
     Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).map(|checkpoint| checkpoint.size).max().unwrap_or(0))
 }
 
