@@ -45,6 +45,7 @@ mod record;
 mod render;
 mod stamp;
 mod tree;
+mod verify;
 
 pub use chain::{Chain, INDEX_ENTRY_BYTES, IndexEntry};
 pub use checkpoint::{
@@ -58,3 +59,7 @@ pub use proof::{ConsistencyProof, HASHES_MAX, InclusionProof, ProofError};
 pub use record::{Draft, Facts, NUMBER_MAX, Value};
 pub use render::{Batch, DEPTH_MAX, RECORD_BYTES_MAX, Renderer, TEXT_CHARS_MAX};
 pub use tree::{Frontier, consistency_proof, inclusion_proof, leaf_hash, verify_consistency, verify_inclusion};
+pub use verify::{
+    Cover, FiledFault, Notice, Options, Place, Problem, SegmentCheck, SegmentReport, Verdict, Verification,
+    checkpoint_line, parse_checkpoint_line,
+};
