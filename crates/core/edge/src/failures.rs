@@ -1,0 +1,109 @@
+//! Accounts that somebody guesses the password of.
+
+use crate::sliding::Recent;
+use crate::table::Table;
+use std::hash::Hash;
+use std::time::Duration;
+use sx_engine::Time;
+
+/// Failures of each account. Too many within a while block it, wherever they came from: a guesser with many addresses
+/// never fails too often from one of them.
+///
+/// Whoever knows the name of an account can have it blocked, and its owner with it; that is the price, and `ban` is how
+/// long it is paid. One worker counts what it has seen itself. So many accounts are remembered and no more: first
+/// those are forgotten that are not blocked, the one whose last failure is longest ago before others.
+#[derive(Debug)]
+pub struct Failures<K> {
+    failures_max: u32,
+    part_ms: u64,
+    ban: Duration,
+    table: Table<K, Account>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    recent: Recent,
+    failed_ms: u64,
+    blocked_until: Time,
+}
+
+impl<K: Hash + Eq + Clone> Failures<K> {
+    /// `failures_max` failures, held between 1 and 255, within `failures_window` block an account for `ban`. Room for so
+    /// many accounts, rounded up to eight. The key is the seed of the hash.
+    pub fn new(failures_max: u32, failures_window: Duration, ban: Duration, capacity: usize, key: [u8; 16]) -> Self {
+        let window_ms = u64::try_from(failures_window.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            failures_max: failures_max.clamp(1, 255),
+            part_ms: Recent::part_ms(window_ms),
+            ban,
+            table: Table::new(capacity, key),
+        }
+    }
+
+    /// Is nobody let in on this account now, whatever the credentials?
+    pub fn is_blocked(&self, now: Time, key: &K) -> bool {
+        self.blocked_until(now, key).is_some()
+    }
+
+    /// When the account is open again; `None` when it is.
+    pub fn blocked_until(&self, now: Time, key: &K) -> Option<Time> {
+        self.table.find(key).map(|account| account.blocked_until).filter(|until| *until > now)
+    }
+
+    /// Wrong credentials were shown for the account. `true` when it is blocked from now on.
+    pub fn failed(&mut self, now: Time, key: &K) -> bool {
+        let part = self.part(now);
+        let worth = |account: &Account| account.worth(now);
+        let account = self.table.entry(key, Account::default, worth);
+        if account.blocked_until > now {
+            return false;
+        }
+        account.recent.add(part);
+        account.failed_ms = now.as_millis();
+        let begins = account.recent.count(part) >= self.failures_max;
+        if begins {
+            *account = Account { blocked_until: now + self.ban, failed_ms: account.failed_ms, ..Account::default() };
+        }
+        begins
+    }
+
+    /// The right credentials were shown: what failed before was a slip.
+    pub fn succeeded(&mut self, key: &K) {
+        self.table.remove(key);
+    }
+
+    /// How many failures count against the account now.
+    pub fn count(&self, now: Time, key: &K) -> u32 {
+        self.table.find(key).map_or(0, |account| account.recent.count(self.part(now)))
+    }
+
+    /// Accounts that are remembered.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Is none remembered?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Accounts that can be remembered.
+    pub fn capacity(&self) -> usize {
+        self.table.capacity()
+    }
+
+    /// Accounts that were forgotten for others.
+    pub fn evictions(&self) -> u64 {
+        self.table.evictions()
+    }
+
+    fn part(&self, now: Time) -> u16 {
+        (now.as_millis() / self.part_ms) as u16
+    }
+}
+
+impl Account {
+    fn worth(&self, now: Time) -> u64 {
+        if self.blocked_until > now { 1 << 63 | self.blocked_until.as_millis() } else { self.failed_ms }
+    }
+}

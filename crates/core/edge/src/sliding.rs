@@ -1,0 +1,126 @@
+//! Counting what came within the last while, in few bytes.
+
+/// How many came in the window that runs and in the one before it.
+///
+/// The window that slides along with time is taken to hold all of the running one, and as much of the one before as it
+/// still reaches into, as if what came then had come evenly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sliding {
+    /// The number of the window that runs.
+    pub(crate) window: u32,
+    now: u32,
+    before: u32,
+}
+
+/// A point in time as a window sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The number of the window that runs.
+    pub(crate) window: u32,
+    /// How much of the window is still to come; 1 to `window_ms`.
+    pub(crate) remaining_ms: u64,
+    /// How long a window is.
+    pub(crate) window_ms: u64,
+}
+
+impl Moment {
+    pub(crate) fn new(now_ms: u64, window_ms: u64) -> Self {
+        let window = now_ms / window_ms;
+        Self { window: window as u32, remaining_ms: (window + 1) * window_ms - now_ms, window_ms }
+    }
+}
+
+impl Sliding {
+    /// Nothing yet, in that window.
+    pub(crate) fn begun(window: u32) -> Self {
+        Self { window, now: 0, before: 0 }
+    }
+
+    /// Goes on to the running window. Says how many windows have begun since.
+    pub(crate) fn advance(&mut self, window: u32) -> u32 {
+        // Time does not step back; if it did, the window that is known would go on.
+        let age = if window > self.window { window - self.window } else { return 0 };
+        self.before = if age == 1 { self.now } else { 0 };
+        self.now = 0;
+        self.window = window;
+        age
+    }
+
+    /// One more, in the window that was advanced to.
+    pub(crate) fn add(&mut self) {
+        self.now = self.now.saturating_add(1);
+    }
+
+    /// How many came within the last window's length.
+    pub(crate) fn count(&self, moment: &Moment) -> u32 {
+        let carried = match self.before {
+            0 => 0,
+            // At most `before`, so it fits; windows are below 2^32 ms, so the product does.
+            before => (u64::from(before) * moment.remaining_ms / moment.window_ms) as u32,
+        };
+        self.now.saturating_add(carried)
+    }
+
+    /// How long until fewer than `limit` are counted, when no more come: at least 1 ms.
+    pub(crate) fn wait_ms(&self, moment: &Moment, limit: u32) -> u64 {
+        let Some(others) = limit.checked_sub(1) else { return moment.window_ms };
+        let elapsed = moment.window_ms - moment.remaining_ms;
+        let wait = if self.now <= others {
+            // What remains of the window before must weigh no more than there is room for.
+            weightless_ms(moment.window_ms, self.before, others - self.now).saturating_sub(elapsed)
+        } else {
+            moment.remaining_ms + weightless_ms(moment.window_ms, self.now, others)
+        };
+        wait.max(1)
+    }
+}
+
+/// How far a window must run until `before` of the one before it weigh no more than `room`.
+fn weightless_ms(window_ms: u64, before: u32, room: u32) -> u64 {
+    match before {
+        0 => 0,
+        before if before <= room => 0,
+        // They weigh `room` still while their weight, rounded down, is less than one more.
+        before => window_ms - ((u64::from(room) + 1) * window_ms - 1) / u64::from(before),
+    }
+}
+
+/// Parts that the time is cut into by [`Recent`]: one more than the time has.
+const PARTS: usize = 5;
+
+/// A few rare things, counted so that whoever did them within the time is seen in any case: the time is cut into four
+/// parts, and the running one and four before it are counted. What is as much as a quarter older may count too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recent {
+    /// The number of the running part, in bytes so that no room is lost to alignment.
+    part: [u8; 2],
+    counts: [u8; PARTS],
+}
+
+impl Recent {
+    /// How long a part is.
+    pub(crate) fn part_ms(time_ms: u64) -> u64 {
+        time_ms.div_ceil(PARTS as u64 - 1).max(1)
+    }
+
+    /// One more.
+    pub(crate) fn add(&mut self, part: u16) {
+        *self = self.aged(part);
+        self.counts[0] = self.counts[0].saturating_add(1);
+    }
+
+    /// How many there were within the time.
+    pub(crate) fn count(&self, part: u16) -> u32 {
+        if self.counts == [0; PARTS] {
+            return 0;
+        }
+        self.aged(part).counts.iter().map(|count| u32::from(*count)).sum()
+    }
+
+    fn aged(&self, part: u16) -> Self {
+        let age = usize::from(part.wrapping_sub(u16::from_le_bytes(self.part))).min(PARTS);
+        let mut counts = [0; PARTS];
+        counts[age..].copy_from_slice(&self.counts[..PARTS - age]);
+        Self { part: part.to_le_bytes(), counts }
+    }
+}
