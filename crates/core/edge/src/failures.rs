@@ -107,3 +107,65 @@ impl Account {
         if self.blocked_until > now { 1 << 63 | self.blocked_until.as_millis() } else { self.failed_ms }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(300);
+    const BAN: Duration = Duration::from_secs(600);
+
+    fn failures() -> Failures<&'static str> {
+        Failures::new(5, WINDOW, BAN, 64, [1; 16])
+    }
+
+    fn fail(failures: &mut Failures<&'static str>, at: u64) -> bool {
+        failures.failed(Time::from_secs(at), &"alice")
+    }
+
+    #[test]
+    fn the_fifth_failure_within_the_time_blocks_the_account_once() {
+        let mut failures = failures();
+        let began = [10_000, 10_070, 10_140, 10_210, 10_299, 10_299].map(|at| fail(&mut failures, at));
+        assert_eq!(began, [false, false, false, false, true, false]);
+        let is_blocked = |at: u64| failures.is_blocked(Time::from_secs(at), &"alice");
+        assert_eq!([is_blocked(10_299), is_blocked(10_898), is_blocked(10_899)], [true, true, false]);
+        assert!(!failures.is_blocked(Time::from_secs(10_299), &"bob"));
+        assert_eq!(failures.blocked_until(Time::from_secs(10_299), &"alice"), Some(Time::from_secs(10_899)));
+    }
+
+    #[test]
+    fn failures_that_are_far_apart_block_nothing() {
+        let mut failures = failures();
+        assert!((0..100).all(|n| !fail(&mut failures, 10_000 + 100 * n)));
+    }
+
+    #[test]
+    fn after_a_block_the_count_begins_anew() {
+        let mut failures = failures();
+        assert_eq!([0, 1, 2, 3, 4].map(|n| fail(&mut failures, 10_000 + n)), [false, false, false, false, true]);
+        assert_eq!([0, 1, 2, 3, 4].map(|n| fail(&mut failures, 10_604 + n)), [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn the_right_password_forgives_what_was_before() {
+        let mut failures = failures();
+        assert!(!(0..4).any(|n| fail(&mut failures, 10_000 + n)));
+        failures.succeeded(&"alice");
+        assert_eq!(failures.count(Time::from_secs(10_004), &"alice"), 0);
+        assert!(!(0..4).any(|n| fail(&mut failures, 10_010 + n)));
+        assert!(fail(&mut failures, 10_020));
+    }
+
+    #[test]
+    fn blocked_accounts_are_not_forgotten_for_others() {
+        let mut failures = Failures::new(5, WINDOW, BAN, 64, [1; 16]);
+        let now = Time::from_secs(10_000);
+        assert!((0..5).map(|_| failures.failed(now, &0)).eq([false, false, false, false, true]));
+        for account in 1..10_000u32 {
+            failures.failed(now, &account);
+        }
+        assert!(failures.is_blocked(now, &0));
+        assert!((failures.len(), failures.capacity()) == (64, 64) && failures.evictions() == 9_936);
+    }
+}

@@ -111,10 +111,12 @@ impl Recent {
 
     /// How many there were within the time.
     pub(crate) fn count(&self, part: u16) -> u32 {
-        if self.counts == [0; PARTS] {
-            return 0;
-        }
         self.aged(part).counts.iter().map(|count| u32::from(*count)).sum()
+    }
+
+    /// Has nothing happened for long, or ever? May be asked without knowing the time.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts == [0; PARTS]
     }
 
     fn aged(&self, part: u16) -> Self {
@@ -122,5 +124,55 @@ impl Recent {
         let mut counts = [0; PARTS];
         counts[age..].copy_from_slice(&self.counts[..PARTS - age]);
         Self { part: part.to_le_bytes(), counts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn there_is_room_after_the_wait_and_not_before(
+            now in 0u32..50, before in 0u32..50, limit in 1u32..50, remaining_ms in 1u64..=1_000,
+        ) {
+            let (window_ms, sliding) = (1_000, Sliding { window: 9, now, before });
+            let moment = Moment { window: 9, remaining_ms, window_ms };
+            let count_in = |wait_ms: u64| {
+                let then = Moment::new(9 * window_ms + window_ms - remaining_ms + wait_ms, window_ms);
+                let mut later = sliding;
+                later.advance(then.window);
+                later.count(&then)
+            };
+            if sliding.count(&moment) >= limit {
+                let wait_ms = sliding.wait_ms(&moment, limit);
+                prop_assert!(count_in(wait_ms) < limit);
+                prop_assert!(count_in(wait_ms - 1) >= limit);
+            }
+        }
+
+        #[test]
+        fn whatever_happened_within_the_time_is_counted(
+            mut times in prop::collection::vec(0u64..3_000, 1..40), time_ms in 1u64..900,
+        ) {
+            times.sort_unstable();
+            let part_ms = Recent::part_ms(time_ms);
+            let mut recent = Recent::default();
+            for (place, now) in times.iter().enumerate() {
+                let part = (now / part_ms) as u16;
+                recent.add(part);
+                let within = |length: u64| times[..=place].iter().filter(|time| **time + length > *now).count() as u32;
+                prop_assert!(recent.count(part) >= within(time_ms));
+                prop_assert!(recent.count(part) <= within(time_ms + part_ms + 4));
+            }
+        }
+    }
+
+    #[test]
+    fn time_that_steps_back_changes_nothing() {
+        let mut sliding = Sliding { window: 9, now: 3, before: 5 };
+        assert_eq!(sliding.advance(8), 0);
+        assert_eq!(sliding, Sliding { window: 9, now: 3, before: 5 });
     }
 }

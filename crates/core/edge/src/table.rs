@@ -107,7 +107,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
         let hash = hasher.finish();
         // The upper half of the product is below the number of sets, whatever that is; the lowest bits, which decide
         // least of it, are the tag.
-        let set = (u128::from(hash) * self.tags.len() as u128 >> 64) as usize;
+        let set = ((u128::from(hash) * self.tags.len() as u128) >> 64) as usize;
         (set, (hash as u8).max(1))
     }
 
@@ -148,7 +148,7 @@ fn tag_in_way(tag: u8, way: usize) -> u64 {
 /// The highest bit of each byte of the word that has the value. Above such a byte another may be marked that has not:
 /// who asks compares the keys anyway.
 fn bytes_that_are(word: u64, value: u8) -> u64 {
-    let zero_where_equal = word ^ u64::from(value) * ONES;
+    let zero_where_equal = word ^ (u64::from(value) * ONES);
     zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & HIGH_BITS
 }
 

@@ -126,7 +126,9 @@ pub enum Observation {
     Challenged,
     /// It carried wrong credentials.
     Failed,
-    /// It carried the right credentials, or its sender is known otherwise, as a trunk is by its address over TLS.
+    /// It carried the right credentials, or its sender is known otherwise: as a trunk is by its address, or as whoever
+    /// answers a request of ours is, since only who has read it knows its branch. Carriers that only answer would else
+    /// be held to what strangers may send.
     Authenticated,
     /// It bears the name of a scanner.
     Scanner,
@@ -261,7 +263,7 @@ impl Sources {
         true
     }
 
-    /// Ends a ban, and forgets what led to it. `false` when there was none.
+    /// Ends a ban, and forgets what led to it. `false` when none stood at the time that was named last.
     pub fn unban(&mut self, source: Source) -> bool {
         let at = self.at(self.heard_at);
         self.table.find_mut(&source.masked()).is_some_and(|record| record.pardon(&at))
@@ -319,10 +321,12 @@ impl Sources {
     }
 
     fn at(&self, now: Time) -> At {
+        let now_ms = now.as_millis();
         At {
-            moment: Moment::new(now.as_millis(), self.window_ms),
-            second: now.as_secs() as u32,
-            failure_part: (now.as_millis() / self.failure_part_ms) as u16,
+            moment: Moment::new(now_ms, self.window_ms),
+            second: (now_ms / 1000) as u32,
+            now_ms,
+            failure_part_ms: self.failure_part_ms,
         }
     }
 

@@ -21,8 +21,9 @@ pub(super) struct At {
     pub(super) moment: Moment,
     /// Of the Unix epoch.
     pub(super) second: u32,
-    /// The number of the running part of the time within which failures count. It wraps.
-    pub(super) failure_part: u16,
+    pub(super) now_ms: u64,
+    /// How long a part is of the time within which failures count.
+    pub(super) failure_part_ms: u64,
 }
 
 /// One source. Counters without another word are halved with each window that begins, and stop at their greatest number.
@@ -70,6 +71,11 @@ struct Challenges {
 impl At {
     pub(super) fn second_after(&self, length: Duration) -> u32 {
         self.second.saturating_add(seconds(length))
+    }
+
+    /// The number of the part that runs. It wraps.
+    fn failure_part(&self) -> u16 {
+        (self.now_ms / self.failure_part_ms) as u16
     }
 
     /// Rounded up.
@@ -195,7 +201,7 @@ impl Record {
             }
             Observation::Dialled(hash) => self.dialled |= 1 << (hash >> 58),
             Observation::Challenged => self.challenges.add(at),
-            Observation::Failed => self.failures.add(at.failure_part),
+            Observation::Failed => self.failures.add(at.failure_part()),
             Observation::Authenticated => {
                 self.authenticated_at = (at.second as u16).max(1);
                 self.challenges.halve(at);
@@ -247,7 +253,7 @@ impl Record {
     }
 
     pub(super) fn failures(&self, at: &At) -> u32 {
-        self.failures.count(at.failure_part)
+        if self.failures.is_empty() { 0 } else { self.failures.count(at.failure_part()) }
     }
 
     /// Challenges within the last minute, halved with each authentication.
@@ -337,3 +343,27 @@ const NUMBERS: [u16; 65] = [
     42, 44, 46, 48, 51, 53, 55, 58, 60, 63, 65, 68, 71, 74, 78, 81, 85, 89, 93, 97, 102, 107, 113, 119, 126, 133, 142,
     151, 163, 177, 196, 222, 266, 311,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_linear_counting() {
+        for (bits, numbers) in NUMBERS.into_iter().enumerate() {
+            let unset = if bits == 64 { 0.5 } else { 64.0 - bits as f64 };
+            assert_eq!(f64::from(numbers), (64.0 * (64.0 / unset).ln()).round(), "{bits}");
+        }
+    }
+
+    #[test]
+    fn each_window_clears_half_of_what_others_have_left() {
+        for first in 0..KEPT_BITS.len() {
+            let left = (0..KEPT_BITS.len()).scan(u64::MAX, |bits, n| {
+                *bits &= KEPT_BITS[(first + n) % KEPT_BITS.len()];
+                Some(bits.count_ones())
+            });
+            assert_eq!(left.collect::<Vec<_>>(), [32, 16, 8, 4, 2, 1], "{first}");
+        }
+    }
+}
