@@ -28,6 +28,14 @@ impl Moment {
         let window = now_ms / window_ms;
         Self { window: window as u32, remaining_ms: (window + 1) * window_ms - now_ms, window_ms }
     }
+
+    /// The moment at `now_ms`, this one being at `then_ms`. Within a window it takes no division.
+    pub(crate) fn moved(&self, then_ms: u64, now_ms: u64) -> Self {
+        match (then_ms + self.remaining_ms).checked_sub(now_ms) {
+            Some(remaining_ms) if (1..=self.window_ms).contains(&remaining_ms) => Self { remaining_ms, ..*self },
+            _ => Self::new(now_ms, self.window_ms),
+        }
+    }
 }
 
 impl Sliding {
@@ -166,6 +174,14 @@ mod tests {
                 prop_assert!(recent.count(part) >= within(time_ms));
                 prop_assert!(recent.count(part) <= within(time_ms + part_ms + 4));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_moment_that_moves_is_the_one_it_would_be(then_ms in 0u64..9_000, now_ms in 0u64..9_000, window_ms in 1u64..3_000) {
+            let (moved, new) = (Moment::new(then_ms, window_ms).moved(then_ms, now_ms), Moment::new(now_ms, window_ms));
+            prop_assert_eq!((moved.window, moved.remaining_ms), (new.window, new.remaining_ms));
         }
     }
 

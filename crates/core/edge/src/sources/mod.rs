@@ -165,10 +165,8 @@ pub struct Ban {
 #[derive(Debug)]
 pub struct Sources {
     limits: SourceLimits,
-    window_ms: u64,
-    failure_part_ms: u64,
     /// The last that was heard of the time.
-    heard_at: Time,
+    heard: At,
     table: Table<Masked, Record>,
 }
 
@@ -195,10 +193,10 @@ impl Sources {
     pub fn new(limits: SourceLimits, key: [u8; 16]) -> Self {
         let limits = SourceLimits { failures_max: limits.failures_max.clamp(1, 255), ..limits };
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let window_ms = millis(limits.window).clamp(WINDOW_MS.0, WINDOW_MS.1);
+        let failure_part_ms = Recent::part_ms(millis(limits.failures_window));
         Self {
-            window_ms: millis(limits.window).clamp(WINDOW_MS.0, WINDOW_MS.1),
-            failure_part_ms: Recent::part_ms(millis(limits.failures_window)),
-            heard_at: Time::ZERO,
+            heard: At { moment: Moment::new(0, window_ms), second: 0, now_ms: 0, failure_part_ms },
             table: Table::new(limits.sources_max, key),
             limits,
         }
@@ -208,7 +206,7 @@ impl Sources {
     #[inline]
     pub fn arrived(&mut self, now: Time, source: Source) -> Arrival {
         let at = self.at(now);
-        self.heard_at = now;
+        self.heard = at;
         let limits = self.limits;
         let record = entry(&mut self.table, &at, source);
         if let Some(why) = record.banned(&at) {
@@ -216,20 +214,19 @@ impl Sources {
         }
         record.age(&at);
         record.arrived();
-        if record.rate(&at) > record.limit(&at, &limits) {
+        let rate = record.rate(&at);
+        if rate > record.limit(&at, &limits) {
             record.ban(at.second_after(limits.ban), Why::Rate);
             return Arrival::Refuse { retry_after_s: seconds(limits.ban) };
         }
-        if score::of(record, &at, &limits).total_milli() > limits.score_max_milli {
-            return Arrival::Challenge;
-        }
-        Arrival::Pass
+        let score = score::of(record, rate, &at, &limits).total_milli();
+        if score > limits.score_max_milli { Arrival::Challenge } else { Arrival::Pass }
     }
 
     /// A message has been looked at. `Some` when the source is banned from now on because of it.
     pub fn observe(&mut self, now: Time, source: Source, observation: Observation) -> Option<Ban> {
         let at = self.at(now);
-        self.heard_at = now;
+        self.heard = at;
         let limits = self.limits;
         let record = entry(&mut self.table, &at, source);
         // What was still under way when the ban began changes nothing.
@@ -247,7 +244,7 @@ impl Sources {
     /// or is an operator's, or another worker tells of it and the source has authenticated here.
     pub fn ban(&mut self, now: Time, source: Source, until: Time, why: Why) -> bool {
         let at = self.at(now);
-        self.heard_at = now;
+        self.heard = at;
         let record = entry(&mut self.table, &at, source);
         record.age(&at);
         let until = at.second_at(until);
@@ -265,14 +262,14 @@ impl Sources {
 
     /// Ends a ban, and forgets what led to it. `false` when none stood at the time that was named last.
     pub fn unban(&mut self, source: Source) -> bool {
-        let at = self.at(self.heard_at);
+        let at = self.heard;
         self.table.find_mut(&source.masked()).is_some_and(|record| record.pardon(&at))
     }
 
     /// How suspicious the source is, from 0 to 1000.
     pub fn score_milli(&self, now: Time, source: Source) -> u32 {
         let at = self.at(now);
-        self.aged(&at, source).map_or(0, |record| score::of(&record, &at, &self.limits).total_milli())
+        self.aged(&at, source).map_or(0, |record| score::of(&record, record.rate(&at), &at, &self.limits).total_milli())
     }
 
     /// The ban that the source is under.
@@ -321,13 +318,9 @@ impl Sources {
     }
 
     fn at(&self, now: Time) -> At {
-        let now_ms = now.as_millis();
-        At {
-            moment: Moment::new(now_ms, self.window_ms),
-            second: (now_ms / 1000) as u32,
-            now_ms,
-            failure_part_ms: self.failure_part_ms,
-        }
+        let (now_ms, heard) = (now.as_millis(), &self.heard);
+        let moment = heard.moment.moved(heard.now_ms, now_ms);
+        At { moment, second: (now_ms / 1000) as u32, now_ms, failure_part_ms: heard.failure_part_ms }
     }
 
     fn aged(&self, at: &At, source: Source) -> Option<Record> {
@@ -353,7 +346,7 @@ fn verdict(record: &Record, at: &At, limits: &SourceLimits, observation: Observa
     if observation == Observation::Scanner {
         return Some((Why::Scanner, limits.ban));
     }
-    let parts = score::of(record, at, limits);
+    let parts = score::of(record, record.rate(at), at, limits);
     let grave = parts.total_milli() > limits.score_max_milli && parts.is_mostly_grave();
     grave.then_some((Why::Score, SCORE_BAN))
 }

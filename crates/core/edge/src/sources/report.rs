@@ -87,6 +87,6 @@ pub(super) fn of(record: &Record, at: &At, limits: &SourceLimits, source: Source
         challenges: record.challenges(at),
         failures: record.failures(at),
         ban: record.standing_ban(at, source),
-        score: score::of(record, at, limits),
+        score: score::of(record, record.rate(at), at, limits),
     }
 }

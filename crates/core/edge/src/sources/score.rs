@@ -27,12 +27,12 @@ const CALLS_MIN: u16 = 8;
 const CHALLENGES_FREE: u32 = 7;
 const CHALLENGES_FULL: u32 = 24;
 
-/// The parts of the source's score.
+/// The parts of the source's score. Its rate comes in, since whoever asks has mostly worked it out already.
 #[inline]
-pub(super) fn of(record: &Record, at: &At, limits: &SourceLimits) -> ScoreParts {
+pub(super) fn of(record: &Record, rate: u32, at: &At, limits: &SourceLimits) -> ScoreParts {
     let stranger = !record.is_authenticated(at);
     ScoreParts {
-        rate: share(400, record.rate(at), record.limit(at, limits)),
+        rate: share(400, rate, record.limit(at, limits)),
         malformed: if record.messages() < MESSAGES_MIN {
             0
         } else {
