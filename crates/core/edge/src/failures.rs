@@ -2,6 +2,7 @@
 
 use crate::sliding::Recent;
 use crate::table::Table;
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::time::Duration;
 use sx_engine::Time;
@@ -41,12 +42,18 @@ impl<K: Hash + Eq + Clone> Failures<K> {
     }
 
     /// Is nobody let in on this account now, whatever the credentials?
-    pub fn is_blocked(&self, now: Time, key: &K) -> bool {
+    pub fn is_blocked<Q: Hash + Eq + ?Sized>(&self, now: Time, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
         self.blocked_until(now, key).is_some()
     }
 
     /// When the account is open again; `None` when it is.
-    pub fn blocked_until(&self, now: Time, key: &K) -> Option<Time> {
+    pub fn blocked_until<Q: Hash + Eq + ?Sized>(&self, now: Time, key: &Q) -> Option<Time>
+    where
+        K: Borrow<Q>,
+    {
         self.table.find(key).map(|account| account.blocked_until).filter(|until| *until > now)
     }
 
@@ -68,12 +75,18 @@ impl<K: Hash + Eq + Clone> Failures<K> {
     }
 
     /// The right credentials were shown: what failed before was a slip.
-    pub fn succeeded(&mut self, key: &K) {
+    pub fn succeeded<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         self.table.remove(key);
     }
 
     /// How many failures count against the account now.
-    pub fn count(&self, now: Time, key: &K) -> u32 {
+    pub fn count<Q: Hash + Eq + ?Sized>(&self, now: Time, key: &Q) -> u32
+    where
+        K: Borrow<Q>,
+    {
         self.table.find(key).map_or(0, |account| account.recent.count(self.part(now)))
     }
 

@@ -8,6 +8,7 @@
 //! and what is least worth keeping is looked for among eight. The hash is keyed: nobody can aim for a set.
 
 use siphasher::sip::SipHasher13;
+use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 
 /// Slots of a set, as many as a word has bytes.
@@ -69,13 +70,19 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     }
 
     /// What is remembered of the key.
-    pub(crate) fn find(&self, key: &K) -> Option<&V> {
+    pub(crate) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         let slot = self.slot_of(key, self.place_of(key))?;
         self.slots[slot].0.as_ref().map(|(_, value)| value)
     }
 
     /// What is remembered of the key, to be changed.
-    pub(crate) fn find_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn find_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
         let slot = self.slot_of(key, self.place_of(key))?;
         self.slots[slot].0.as_mut().map(|(_, value)| value)
     }
@@ -92,7 +99,10 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     }
 
     /// Forgets the key.
-    pub(crate) fn remove(&mut self, key: &K) {
+    pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         if let Some(slot) = self.slot_of(key, self.place_of(key)) {
             self.tags[slot / WAYS] &= !tag_in_way(u8::MAX, slot % WAYS);
             self.slots[slot].0 = None;
@@ -101,7 +111,7 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     }
 
     /// The set that the key belongs to and its tag there.
-    fn place_of(&self, key: &K) -> (usize, u8) {
+    fn place_of<Q: Hash + ?Sized>(&self, key: &Q) -> (usize, u8) {
         let mut hasher = SipHasher13::new_with_keys(self.hash_key.0, self.hash_key.1);
         key.hash(&mut hasher);
         let hash = hasher.finish();
@@ -112,11 +122,14 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     }
 
     #[inline]
-    fn slot_of(&self, key: &K, (set, tag): (usize, u8)) -> Option<usize> {
+    fn slot_of<Q: Eq + ?Sized>(&self, key: &Q, (set, tag): (usize, u8)) -> Option<usize>
+    where
+        K: Borrow<Q>,
+    {
         let mut ways = bytes_that_are(self.tags[set], tag);
         while ways != 0 {
             let slot = set * WAYS + (ways.trailing_zeros() / 8) as usize;
-            if self.slots[slot].0.as_ref().is_some_and(|(held, _)| held == key) {
+            if self.slots[slot].0.as_ref().is_some_and(|(held, _)| held.borrow() == key) {
                 return Some(slot);
             }
             ways &= ways - 1;

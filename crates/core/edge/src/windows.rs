@@ -2,6 +2,7 @@
 
 use crate::sliding::{Moment, Sliding};
 use crate::table::Table;
+use std::borrow::Borrow;
 use std::hash::Hash;
 use std::time::Duration;
 use sx_engine::Time;
@@ -36,7 +37,10 @@ impl<K: Hash + Eq + Clone> Windows<K> {
     }
 
     /// May the key take one more, when it may take `limit` within `window`?
-    pub fn ask(&self, now: Time, key: &K, limit: u32, window: Duration) -> Result<(), RetryAfter> {
+    pub fn ask<Q: Hash + Eq + ?Sized>(&self, now: Time, key: &Q, limit: u32, window: Duration) -> Result<(), RetryAfter>
+    where
+        K: Borrow<Q>,
+    {
         let window_ms = window_ms(window);
         let moment = Moment::new(now.as_millis(), window_ms.into());
         let taken = match self.table.find(key) {
@@ -61,7 +65,10 @@ impl<K: Hash + Eq + Clone> Windows<K> {
     }
 
     /// How many the key has taken within its window.
-    pub fn count(&self, now: Time, key: &K) -> u32 {
+    pub fn count<Q: Hash + Eq + ?Sized>(&self, now: Time, key: &Q) -> u32
+    where
+        K: Borrow<Q>,
+    {
         self.table.find(key).map_or(0, |known| {
             let moment = Moment::new(now.as_millis(), known.window_ms.into());
             known.aged(&moment).taken.count(&moment)
@@ -133,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_is_never_open() {
-        let windows = Windows::new(64, [1; 16]);
+        let windows = Windows::<&str>::new(64, [1; 16]);
         assert_eq!(windows.ask(Time::from_secs(6_000), &"alice", 0, MINUTE), Err(RetryAfter { seconds: 60 }));
     }
 
@@ -146,6 +153,13 @@ mod tests {
         let now = Time::from_secs(6_500);
         assert_eq!((windows.count(now, &0), windows.count(now, &8)), (0, 1));
         assert_eq!((windows.len(), windows.capacity(), windows.evictions()), (8, 8, 1));
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_letters() {
+        let (mut windows, now) = (Windows::<std::sync::Arc<str>>::new(64, [1; 16]), Time::from_secs(6_000));
+        windows.consume(now, &"alice".into(), MINUTE);
+        assert_eq!((windows.count(now, "alice"), windows.ask(now, "alice", 1, MINUTE).is_ok()), (1, false));
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Default for SourceLimits {
 pub enum Arrival {
     /// Go on with it.
     Pass,
-    /// The source is suspicious: a request is answered with a challenge, unless it carries the right credentials.
+    /// The source is suspicious: a request outside of dialogs is answered with a challenge, also where it would need
+    /// none, unless it carries the right credentials.
     Challenge,
     /// It is the first too many: answered with 503, and from now on the source is banned.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
@@ -124,7 +125,8 @@ pub enum Observation {
     Dialled(u64),
     /// It was answered with a challenge.
     Challenged,
-    /// It carried wrong credentials.
+    /// It carried wrong credentials, for a nonce that was given to this source where that can be told: else whoever
+    /// has got a nonce himself can fail in another's name.
     Failed,
     /// It carried the right credentials, or its sender is known otherwise: as a trunk is by its address, or as whoever
     /// answers a request of ours is, since only who has read it knows its branch. Carriers that only answer would else
