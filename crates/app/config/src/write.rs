@@ -108,7 +108,7 @@ fn flatten<'t>(path: &str, shown: &str, table: &'t Table, into: &mut Flat<'t>) {
 }
 
 fn is_section(path: &str) -> bool {
-    keys::find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
+    keys::CONFIG.find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
 }
 
 #[cfg(test)]

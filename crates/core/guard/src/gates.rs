@@ -160,7 +160,8 @@ pub(crate) fn rate_of(policy: &Policy, reading: &Reading<'_, '_>) -> Rate {
         Source::Trunk(name) => policy.rates.trunks.find(name),
         _ => None,
     };
-    let named = policy.identity_rates.find(request.identity).or_else(of_trunk);
+    let own = Some(request.identity).filter(|_| request.source != Source::Anonymous);
+    let named = own.and_then(|identity| policy.identity_rates.find(identity)).or_else(of_trunk);
     match (named.or_else(|| policy.rates.classes.find(reading.class)), request.source) {
         (Some(rate), _) => *rate,
         (None, Source::User | Source::Anonymous) => gate.users,

@@ -42,6 +42,9 @@ pub struct PublicKey(pub [u8; 32]);
 pub struct Country(pub [u8; 2]);
 
 impl Network {
+    /// What is allowed, in words.
+    pub const SHAPE: &str = "an IP address, or address/bits with no bit set after the prefix";
+
     /// The addresses that share the first `prefix_bits` bits with this one; those after it do not count.
     pub fn new(address: IpAddr, prefix_bits: u8) -> Self {
         let (v6, bits, longest) = number(address);
@@ -89,7 +92,7 @@ impl FromStr for Network {
     type Err = NotAllowed;
 
     fn from_str(text: &str) -> Result<Self, NotAllowed> {
-        const WANTED: NotAllowed = NotAllowed("an IP address, or address/bits with no bit set after the prefix");
+        const WANTED: NotAllowed = NotAllowed(Network::SHAPE);
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
@@ -146,6 +149,9 @@ impl fmt::Display for Hours {
 }
 
 impl IdentityPattern {
+    /// What is allowed, in words.
+    pub const SHAPE: &str = "user@domain, the name of a trunk, or *@domain";
+
     /// Is the identity one of these?
     pub fn accepts(&self, identity: &str) -> bool {
         match self {
@@ -172,7 +178,7 @@ impl FromStr for IdentityPattern {
     type Err = NotAllowed;
 
     fn from_str(text: &str) -> Result<Self, NotAllowed> {
-        const WANTED: NotAllowed = NotAllowed("user@domain, the name of a trunk, or *@domain");
+        const WANTED: NotAllowed = NotAllowed(IdentityPattern::SHAPE);
         let lower = text.to_ascii_lowercase();
         let pattern = match lower.strip_prefix("*@") {
             Some(domain) => Self::Domain(domain.into()),
@@ -263,13 +269,18 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+impl Country {
+    /// What is allowed, in words.
+    pub const SHAPE: &str = "a country in two capitals, as \"DE\"";
+}
+
 impl FromStr for Country {
     type Err = NotAllowed;
 
     fn from_str(text: &str) -> Result<Self, NotAllowed> {
         match text.as_bytes() {
             [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
-            _ => Err(NotAllowed("a country in two capitals, as \"DE\"")),
+            _ => Err(NotAllowed(Self::SHAPE)),
         }
     }
 }
