@@ -7,6 +7,7 @@ mod trunk;
 mod trust;
 
 use crate::error::{ConfigError, Problem};
+use crate::keys;
 use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
 use crate::reader::{Reader, Run, spell_out};
 use crate::said::{Origin, Table};
@@ -30,8 +31,8 @@ pub(crate) fn build(
     if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
         return Err(sorted(errors));
     }
-    spell_out("", &mut table);
-    let run = Run { outside, errors: RefCell::new(errors) };
+    spell_out(&keys::CONFIG, "", &mut table);
+    let run = Run { keys: &keys::CONFIG, outside, errors: RefCell::new(errors) };
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.tested_list("include", |_| true);
     let exchange = exchange(&top.section("exchange"));
@@ -62,7 +63,7 @@ pub(crate) fn build(
     if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }
 }
 
-fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+pub(crate) fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     errors
 }
@@ -132,7 +133,7 @@ fn or_cores(number: usize) -> usize {
 }
 
 /// Refuses every entry whose name an earlier one has.
-fn refuse_same_names(entries: &[Reader<'_>]) {
+pub(crate) fn refuse_same_names(entries: &[Reader<'_>]) {
     let mut seen: HashMap<Arc<str>, String> = HashMap::new();
     for entry in entries.iter().filter(|entry| entry.has("name")) {
         let name = entry.text("name");

@@ -5,6 +5,7 @@ use crate::meant::{
     Privacy, ReliableProvisional,
 };
 use crate::reader::Word;
+use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_types::{Codec, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
@@ -84,4 +85,32 @@ impl Word for ReliableProvisional {
 
 impl Word for Codec {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::NAMES, Self::ALL);
+}
+
+impl Word for Action {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for AuthenticationKind {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for SourceKind {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Then {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Unlisted {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Weekday {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
 }

@@ -109,7 +109,7 @@ fn flatten<'t>(path: &str, shown: &str, table: &'t Table, into: &mut Flat<'t>) {
 }
 
 fn is_section(path: &str) -> bool {
-    keys::find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
+    keys::CONFIG.find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
 }
 
 #[cfg(test)]
