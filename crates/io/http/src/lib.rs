@@ -32,14 +32,23 @@
 //! server.stop();
 //! ```
 
+mod api;
 mod listener;
 mod metrics;
 mod problem;
 mod routes;
+mod running;
 mod server;
 
+pub use api::{
+    ADDRESS_BYTES_MAX, ApiAnswer, ApiBody, ApiConfig, ApiProblem, ApiRequest, ApiServer, ApiTlsError,
+    AuthenticationFailed, BAN_SECONDS_MAX, BASE, Caller, FieldProblem, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
+    Management, OPENAPI_PATH, Place, REASON_BYTES_MAX, ROUTES, Role, Route, RouteRow, TOKEN_EXPIRES_SECONDS_MAX,
+    TOKEN_NAME_BYTES_MAX, Verb, api_tls, parse_body,
+};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText, Number};
-pub use server::{HttpServer, StartError};
+pub use running::StartError;
+pub use server::HttpServer;
 
 use serde::Serialize;
 
