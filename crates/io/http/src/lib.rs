@@ -1,5 +1,9 @@
-//! The server for probes and metrics: `/healthz`, `/readyz`, `/startupz` and `/metrics`.
+//! HTTP towards operators: a server for probes and metrics, and one for management.
 //!
+//! They are two, because the first asks nobody who they are and changes nothing, and the second does both. The second,
+//! [`ApiServer`], serves `/api/v1` and is described with [`Management`], which it asks.
+//!
+//! The first, [`HttpServer`], serves `/healthz`, `/readyz`, `/startupz` and `/metrics`.
 //! It runs on a thread and an event loop of its own, so that a scrape never waits for a call nor a call for a scrape.
 //! What it tells comes from a [`Status`]; this crate deliberately knows nothing of what is ready or counted, and changes
 //! nothing: every request is a question. It asks nobody who they are, so it listens where only operators come.

@@ -2,11 +2,11 @@
 
 use super::problem::{ApiProblem, Refusal};
 use super::rate::{Buckets, counted_as};
-use super::routes::{self, BASE, OPENAPI_PATH, RouteRow};
+use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
 use super::{ApiAnswer, ApiConfig, ApiRequest, AuthenticationFailed, Caller, Management, Role, body, cors, parse};
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
@@ -35,8 +35,8 @@ impl Gate {
         Self { management, config, requests, failures }
     }
 
-    fn time_max(&self) -> Duration {
-        Duration::from_secs(self.config.timeout_s)
+    pub(crate) fn time_max(&self) -> Duration {
+        Duration::from_secs(self.config.timeout_s.max(1))
     }
 
     /// Whose token is it, and may it be asked with now?
@@ -98,9 +98,13 @@ impl Gate {
         let gate = self.clone();
         let done = self.on_waiting_thread(move || gate.management.carry_out(&caller, request)).await;
         let answer = done.and_then(|answer| answer.map_err(Refusal::from)).and_then(response_to);
-        let status = answer.as_ref().map_or_else(Refusal::status, |response| response.status().as_u16());
+        let status = answer.as_ref().map_or_else(Refusal::status, Response::status).as_u16();
         // Neither path nor query nor body: they name people.
-        tracing::debug!(caller = id, request = ?row.route, status, "a request to the management API was answered");
+        if row.verb == Verb::Get {
+            tracing::debug!(caller = id, route = ?row.route, status, "something was read by the management API");
+        } else {
+            tracing::info!(caller = id, route = ?row.route, status, "something was asked of the management API");
+        }
         answer
     }
 }
@@ -133,6 +137,7 @@ async fn answer_or_refusal(
     body: Incoming,
 ) -> Result<Response, Refusal> {
     let path = head.uri.path();
+    has_one_host(head)?;
     if cors::is_preflight(head) {
         return cors::preflight(path);
     }
@@ -148,6 +153,17 @@ async fn answer_or_refusal(
     let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;
     let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
     gate.carry_out(row, caller, request).await
+}
+
+/// Does the request say whom it means, and once?
+fn has_one_host(head: &Parts) -> Result<(), Refusal> {
+    //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+    // A request of HTTP/1.1 without Host, or with more than one, must be answered with 400.
+    let hosts = head.headers.get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && head.version < Version::HTTP_11) {
+        return Ok(());
+    }
+    Err(ApiProblem::new(400, "malformed-request", "The request cannot be read", "it must have one Host header").into())
 }
 
 fn description(method: &Method) -> Result<Response, Refusal> {

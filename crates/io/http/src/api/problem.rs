@@ -113,8 +113,11 @@ impl Refusal {
         Self { problem, headers: Vec::new() }.with(header::RETRY_AFTER, &seconds.max(1).to_string())
     }
 
-    pub(crate) fn status(&self) -> u16 {
-        self.problem.status
+    /// The status of the answer. A problem that claims to be none is one of ours.
+    pub(crate) fn status(&self) -> StatusCode {
+        let said = StatusCode::from_u16(self.problem.status).ok();
+        let problem = said.filter(|status| status.is_client_error() || status.is_server_error());
+        problem.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// With one more header.
@@ -128,8 +131,8 @@ impl Refusal {
 
     /// The answer to a request for this path.
     pub(crate) fn into_response(self, path: &str) -> Response {
-        let document = document(&self.problem, path);
-        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
+        let document = document(&self.problem, status, path);
         let mut response = Response::new(Body::from(document));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -152,11 +155,11 @@ struct Document<'p> {
     errors: &'p [FieldProblem],
 }
 
-fn document(problem: &ApiProblem, instance: &str) -> String {
+fn document(problem: &ApiProblem, status: StatusCode, instance: &str) -> String {
     let document = Document {
         r#type: format!("{TYPES}{}", problem.kind),
         title: problem.title,
-        status: problem.status,
+        status: status.as_u16(),
         detail: &problem.detail,
         instance,
         errors: &problem.fields,

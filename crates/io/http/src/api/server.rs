@@ -24,7 +24,8 @@ const NAME: &str = "management server";
 const HEAD_BYTES_MAX: usize = 16_384;
 /// The most headers of a request.
 const HEADERS_MAX: usize = 64;
-/// How long a connection may take to say its headers, or nothing, and to agree on its encryption.
+/// How long a connection may take to say its headers, or nothing, and to agree on its encryption; less when bodies may
+/// take less.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How the management server is to be.
@@ -41,7 +42,8 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
     /// Requests a minute with one token.
     pub requests_per_minute: u32,
-    /// Tokens a minute from one address that may open nothing; after them the address is not heard.
+    /// Tokens a minute from one address that may open nothing; after them the address is not heard, whatever token it
+    /// shows. Behind a proxy all clients have one address, so that there one can shut out all.
     pub failures_per_minute: u32,
     /// The longest body.
     pub body_bytes_max: usize,
@@ -126,7 +128,7 @@ async fn connection(stream: LimitedStream, peer: SocketAddr, gate: Arc<Gate>, cl
     let Some(config) = gate.config.tls.clone() else {
         return converse(stream, peer, gate, closed).await;
     };
-    match tokio::time::timeout(HEAD_TIME_MAX, tls::accept(stream, config)).await {
+    match tokio::time::timeout(HEAD_TIME_MAX.min(gate.time_max()), tls::accept(stream, config)).await {
         Ok(Ok(stream)) => converse(stream, peer, gate, closed).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake with the management server failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake with the management server took too long"),
@@ -137,12 +139,13 @@ async fn converse<S>(stream: S, peer: SocketAddr, gate: Arc<Gate>, mut closed: w
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let head_time_max = HEAD_TIME_MAX.min(gate.time_max());
     let service = service_fn(move |request| {
         let gate = gate.clone();
         async move { Ok::<_, Infallible>(answer(gate, peer, request).await) }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
+    builder.timer(TokioTimer::new()).header_read_timeout(head_time_max);
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
