@@ -1,5 +1,5 @@
-//! The embedded store: users and call detail records in SQLite, and append-only journals for what must survive
-//! `kill -9` without waiting for SQLite.
+//! The embedded store: users, tokens of the management API and call detail records in SQLite, and append-only journals
+//! for what must survive `kill -9` without waiting for SQLite.
 //!
 //! It deliberately does not know what a call or a registration means, how a password is hashed, or who asks: it
 //! takes records and gives them back. Nothing here retries a call or decides about one.
@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! In the data folder lie `lock`, `users.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`, and
+//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`, and
 //! each log in a folder of its own.
 
 mod background;
@@ -41,6 +41,7 @@ mod error;
 mod folder;
 mod journal;
 mod keyed;
+mod tokens;
 mod users;
 mod witness;
 
@@ -60,4 +61,5 @@ pub use witness::{
     AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError, WitnessLog, WitnessOptions,
     WitnessPort, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key,
 };
+pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
