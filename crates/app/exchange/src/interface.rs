@@ -8,6 +8,7 @@ use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use sx_call::{CallRecord, Command, Found, Note, QueryId};
+use sx_edge::Ban;
 use sx_leg::Address;
 use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::registrar::Change;
@@ -120,6 +121,11 @@ pub enum PeerMessage {
         trunk: Arc<str>,
         /// Does it answer?
         healthy: bool,
+    },
+    /// A source is banned.
+    Banned {
+        /// Which, until when and why.
+        ban: Ban,
     },
 }
 

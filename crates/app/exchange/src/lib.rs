@@ -16,6 +16,8 @@
 //! | `worker.rs` | what a worker is made of, and the order in which it carries things on |
 //! | `peers.rs` | several workers as one: where a message belongs, what they tell each other |
 //! | `edge.rs` | who is asking: trunk, user, nobody |
+//! | `layers/` | what a request passes before anything is done for it |
+//! | `countries.rs` | the country of an address |
 //! | `digest_auth.rs` | challenges and their answers |
 //! | `refused.rs` | who was refused for its credentials, told within bounds |
 //! | `witnessing.rs` | records for the witness log, and what waits until they are on the disk |
@@ -33,6 +35,8 @@ mod digest_auth;
 mod directory;
 mod edge;
 mod interface;
+mod countries;
+mod layers;
 mod peers;
 mod refused;
 mod register;
@@ -47,6 +51,8 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage, Unresolved};
+pub use countries::Countries;
+pub use layers::{LayerCounts, LayerSettings, RecordLimits};
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};

@@ -112,6 +112,7 @@ impl Worker {
                 self.calls.handle_input(now, CallInput::Located { query, found });
             }
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
+            PeerMessage::Banned { ban } => self.banned_elsewhere(now, &ban),
         }
     }
 

@@ -9,6 +9,7 @@
 //! Whatever a worker does is in its batch before it is done. An answer is more: it lets a call begin, so it waits until
 //! all that was recorded before is durable, and what else its leg is told waits behind it. Nothing else waits.
 
+use crate::layers::names_of;
 use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -146,6 +147,10 @@ impl Worker {
                 let facts = Facts::new().with("source", name_of(source)).with("caller", caller.to_string());
                 let draft = Draft { actor: &actor, subject: &subject, trace: Some(*trace), facts, ..Draft::new(now, Kind::Invite) };
                 self.witness.record(&Draft { call: Some(*call), ..draft });
+                if let Source::User(user) = source {
+                    self.layers.call_begun(*call, &user.to_string());
+                }
+                self.witness_admission(now, *call, *trace, &actor, &subject);
             }
             Note::NotAdmitted { source, dialled, why, .. } => {
                 let (actor, subject) = (name_of(source), dialled.to_string());
@@ -185,10 +190,41 @@ impl Worker {
                 let facts = facts_of(*cause, *status).with("by", ender_of(*by)).with("talked_ms", talked_ms);
                 let kind = if *status == 200 { Kind::Terminated } else { Kind::Rejected };
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
+                self.layers.call_ended(*call);
                 self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
             }
             Note::Unexpected { .. } => {}
         }
+    }
+}
+
+impl Worker {
+    /// Writes down why a call was let in.
+    fn witness_admission(&mut self, now: Time, call: CallId, trace: TraceId, actor: &str, subject: &str) {
+        let Some(admitted) = self.layers.admitted.take() else { return };
+        let source = admitted.address.to_string();
+        let mut facts = Facts::new()
+            .with("rule", &*admitted.rule)
+            .with("source", source.as_str())
+            .with("authenticated", admitted.authenticated);
+        if let Some(obliged) = &admitted.obligations {
+            if let Some(codecs) = &obliged.codecs {
+                facts.push("codecs", names_of(codecs));
+            }
+            if let Some(limit_s) = obliged.limit_s {
+                facts.push("limit_s", i64::from(limit_s));
+            }
+        }
+        self.witness.record(&Draft {
+            actor,
+            subject,
+            outcome: admitted.outcome,
+            call: Some(call),
+            trace: Some(trace),
+            policy_version: &admitted.policy,
+            facts,
+            ..Draft::new(now, Kind::Admission)
+        });
     }
 }
 
@@ -235,5 +271,8 @@ fn ender_of(by: Ender) -> &'static str {
         Ender::Exchange => "exchange",
         Ender::Operator => "operator",
         Ender::Timer => "timer",
+        Ender::Party => "party",
+        Ender::Failure => "failure",
+        Ender::Process => "process",
     }
 }

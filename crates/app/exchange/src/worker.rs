@@ -3,6 +3,7 @@
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
+use crate::layers::{LayerCounts, LayerSettings, Layers};
 use crate::interface::{Input, Output, PeerMessage};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
@@ -49,6 +50,8 @@ pub struct WorkerSettings {
     pub refusals: RefusalLimits,
     /// The witness log.
     pub witness: WitnessSettings,
+    /// The layers a request passes.
+    pub layers: LayerSettings,
 }
 
 /// One worker of the exchange.
@@ -63,6 +66,7 @@ pub struct Worker {
     pub(crate) nonces: Nonces,
     pub(crate) refusal_log: RefusalLog,
     pub(crate) witness: Witnessing,
+    pub(crate) layers: Layers,
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
@@ -102,6 +106,7 @@ impl Worker {
             nonces,
             refusal_log: RefusalLog::new(settings.refusals),
             witness: Witnessing::new(&settings.witness),
+            layers: Layers::new(&settings.layers, &mut rng),
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
@@ -130,6 +135,11 @@ impl Worker {
         self.counts.clone()
     }
 
+    /// What its layers count.
+    pub fn layer_counts(&self) -> Arc<LayerCounts> {
+        self.layers.counts.clone()
+    }
+
     /// How many calls there are.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -144,9 +154,12 @@ impl Worker {
         if matches!(arrival, Arrival::Landed) {
             // Each once, where it came in.
             Counts::add(&self.counts.messages_received);
+            if !self.may_come(now, flow, bytes) {
+                return;
+            }
         }
         let Ok(message) = Message::parse(bytes) else {
-            self.counts.refuse(Refusal::Malformed);
+            self.malformed(now, flow, bytes.len());
             return;
         };
         if let Some((worker, others)) = self.passed_on_to(&message, arrival) {
@@ -162,7 +175,7 @@ impl Worker {
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
-            Disposition::Malformed(_) => self.counts.refuse(Refusal::Malformed),
+            Disposition::Malformed(_) => self.malformed(now, flow, bytes.len()),
             Disposition::Stray => self.counts.refuse(Refusal::Stray),
         }
     }
@@ -286,6 +299,7 @@ impl Worker {
     pub fn publish(&self) {
         let agent = self.legs.agent_ref();
         let (clients, servers) = agent.transactions();
+        self.layers.publish();
         Counts::set(&self.counts.calls, self.calls.len());
         Counts::set(&self.counts.legs, self.legs.len());
         Counts::set(&self.counts.bindings, self.registrar.len());
@@ -356,6 +370,7 @@ impl Engine for Worker {
         self.trunks_due(now);
         self.refusals_due(now);
         self.records_late(now);
+        self.sum_refusals(now);
         self.settle(now);
     }
 
@@ -369,6 +384,6 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter().chain([agent, self.refusal_log.timeout(), self.witness.timeout()]).flatten().min()
+        all.into_iter().chain([agent, self.refusal_log.timeout(), self.witness.timeout(), self.layers.tally.timeout()]).flatten().min()
     }
 }

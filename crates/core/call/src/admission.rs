@@ -117,6 +117,7 @@ impl Calls {
             recorded: false,
             headers: Vec::new(),
             hops_left: incoming.hops_left.saturating_sub(1),
+            talk_max: incoming.talk_max,
             ports: SmallVec::new(),
             leaving: SmallVec::new(),
         };
@@ -152,7 +153,7 @@ impl Calls {
             role: Role::Caller,
             source: Some(incoming.source.clone()),
             identity: incoming.from.clone(),
-            access: Access { host: incoming.host, ..self.tables.access(&incoming.source).clone() },
+            access: Access { host: incoming.host, ..self.access_of(incoming) },
             nat: self.nat.take().filter(|(of, _)| *of == leg).map(|(_, address)| address),
             trunk,
             attempt: None,

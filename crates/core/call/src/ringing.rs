@@ -204,7 +204,8 @@ impl Calls {
         self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
         self.note(Note::Answered { call: id, leg: callee.leg, after });
-        self.set_alarm(call, Alarm::Talk, self.settings.talk_max);
+        let talk_max = call.body.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
+        self.set_alarm(call, Alarm::Talk, talk_max);
     }
 
     /// A change of the session cannot be asked for now.

@@ -126,6 +126,14 @@ impl Policy {
         &self.definition.rules
     }
 
+    /// Does any codec list stand in it, so that it matters what is offered?
+    pub fn looks_at_codecs(&self) -> bool {
+        let codec = &self.definition.codec;
+        let obliges = |rule: &Rule| rule.obligations.codecs.is_some();
+        let gate = codec.allowed.is_some() || !codec.classes.is_empty() || !codec.trunks.is_empty();
+        gate || self.definition.rules.iter().any(obliges)
+    }
+
     /// The rate that holds for a request: the caller counts [`Request::recent`] over its window.
     pub fn rate_for(&self, request: &Request<'_>) -> Rate {
         gates::rate_of(self, &Reading::of(self, request))

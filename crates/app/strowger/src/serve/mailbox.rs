@@ -158,7 +158,8 @@ impl PassedOn {
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
-            | PeerMessage::TrunkHealth { .. } => None,
+            | PeerMessage::TrunkHealth { .. }
+            | PeerMessage::Banned { .. } => None,
         }
     }
 
