@@ -67,6 +67,19 @@ fn a_guesser_is_not_forgotten_behind_forged_addresses() {
 }
 
 #[test]
+fn whoever_authenticated_yesterday_is_forgotten_like_any_other() {
+    let limits = SourceLimits { sources_max: 64, ..SourceLimits::default() };
+    let mut sources = Sources::new(limits, *b"the same always.");
+    let now = Time::from_millis(BEGIN_MS);
+    sources.observe(now, friend(1), Observation::Authenticated);
+    // When the second of it, kept in 16 bits, comes round again.
+    for n in 0..10_000 {
+        sources.arrived(now + Duration::from_secs(65_546), stranger(n));
+    }
+    assert_eq!(sources.explain(now, friend(1)), None);
+}
+
+#[test]
 fn an_operators_ban_outlives_a_flood_of_bans() {
     let limits = SourceLimits { sources_max: 64, ..SourceLimits::default() };
     let mut sources = Sources::new(limits, *b"the same always.");
