@@ -68,6 +68,7 @@ mod tests {
             ("VaxSIPUserAgent/3.1", Some("vaxsipuseragent")),
             ("smap 0.6.0", Some("smap")),
             ("iWar", Some("iwar")),
+            ("mySIPViciousness", Some("sipvicious")),
             ("Multiwarp 2", None),
             ("sipsak 0.9.7", None),
             ("Asterisk PBX 20.1", None),

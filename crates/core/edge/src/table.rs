@@ -180,6 +180,8 @@ mod tests {
         assert!(kept.iter().all(|key| table.find(key) == Some(&(u64::from(*key) + 100))));
         table.remove(&kept[0]);
         assert_eq!((table.find(&kept[0]), table.len()), (None, kept.len() - 1));
+        kept.iter().for_each(|key| table.remove(key));
+        assert!(table.len() == 0 && table.iter().next().is_none() && table.tags.iter().all(|tags| *tags == 0));
     }
 
     #[test]

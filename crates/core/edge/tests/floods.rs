@@ -67,6 +67,36 @@ fn a_guesser_is_not_forgotten_behind_forged_addresses() {
 }
 
 #[test]
+fn whoever_sends_much_is_not_forgotten_behind_those_who_send_once() {
+    let limits = SourceLimits { sources_max: 1_024, ..SourceLimits::default() };
+    let mut sources = Sources::new(limits, *b"the same always.");
+    let now = Time::from_millis(BEGIN_MS);
+    let arrivals: Vec<Arrival> = (0..31)
+        .map(|turn| {
+            let arrival = sources.arrived(now, friend(1));
+            // Nothing is known that tells it from the others when it has sent but once itself.
+            (0..if turn == 0 { 0 } else { 5_000 }).for_each(|n| _ = sources.arrived(now, stranger(turn * 5_000 + n)));
+            arrival
+        })
+        .collect();
+    assert!(arrivals[..30].iter().all(|arrival| *arrival == Arrival::Pass));
+    assert_eq!(arrivals[30], Arrival::Refuse { retry_after_s: 300 });
+}
+
+#[test]
+fn whoever_authenticated_yesterday_is_forgotten_like_any_other() {
+    let limits = SourceLimits { sources_max: 64, ..SourceLimits::default() };
+    let mut sources = Sources::new(limits, *b"the same always.");
+    let now = Time::from_millis(BEGIN_MS);
+    sources.observe(now, friend(1), Observation::Authenticated);
+    // When the second of it, kept in 16 bits, comes round again.
+    for n in 0..10_000 {
+        sources.arrived(now + Duration::from_secs(65_546), stranger(n));
+    }
+    assert_eq!(sources.explain(now, friend(1)), None);
+}
+
+#[test]
 fn an_operators_ban_outlives_a_flood_of_bans() {
     let limits = SourceLimits { sources_max: 64, ..SourceLimits::default() };
     let mut sources = Sources::new(limits, *b"the same always.");

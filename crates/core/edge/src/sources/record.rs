@@ -131,11 +131,8 @@ impl Record {
     /// Ends a ban. `false` when there was none.
     pub(super) fn pardon(&mut self, at: &At) -> bool {
         let was_banned = self.banned(at).is_some();
-        if was_banned {
-            self.settle();
-            self.standing = Standing::Open;
-            self.banned_until = 0;
-        }
+        self.standing = Standing::Open;
+        self.banned_until = 0;
         was_banned
     }
 
@@ -177,8 +174,8 @@ impl Record {
             *counter = counter.checked_shr(windows).unwrap_or(0);
         }
         self.scanner = self.scanner.checked_shr(windows).unwrap_or(0);
-        for window in 0..windows.min(KEPT_BITS.len() as u32) {
-            self.dialled &= KEPT_BITS[(at.moment.window.wrapping_sub(window)) as usize % KEPT_BITS.len()];
+        for window in 0..windows.min(2 * HALVES.len() as u32) {
+            self.dialled &= kept_bits(at.moment.window.wrapping_sub(window));
         }
     }
 
@@ -326,8 +323,15 @@ fn more(counter: &mut u16) {
     *counter = counter.saturating_add(1);
 }
 
-/// What is kept of the numbers dialled when a window begins, in turn. Each clears half of any bits that another has left.
-const KEPT_BITS: [u64; 6] = [
+/// Which of the numbers dialled are kept when the window begins. Each of six that follow one another clears half of any
+/// bits that the others leave, and the next six clear what these have kept.
+fn kept_bits(window: u32) -> u64 {
+    let (half, turn) = (HALVES[window as usize % HALVES.len()], window as usize / HALVES.len());
+    if turn.is_multiple_of(2) { half } else { !half }
+}
+
+/// Halves of 64 bits, each of which halves the others.
+const HALVES: [u64; 6] = [
     0x5555_5555_5555_5555,
     0x3333_3333_3333_3333,
     0x0f0f_0f0f_0f0f_0f0f,
@@ -358,12 +362,12 @@ mod tests {
 
     #[test]
     fn each_window_clears_half_of_what_others_have_left() {
-        for first in 0..KEPT_BITS.len() {
-            let left = (0..KEPT_BITS.len()).scan(u64::MAX, |bits, n| {
-                *bits &= KEPT_BITS[(first + n) % KEPT_BITS.len()];
+        for first in 0..2 * HALVES.len() as u32 {
+            let left = (0..7).scan(u64::MAX, |bits, n| {
+                *bits &= kept_bits(first + n);
                 Some(bits.count_ones())
             });
-            assert_eq!(left.collect::<Vec<_>>(), [32, 16, 8, 4, 2, 1], "{first}");
+            assert_eq!(left.collect::<Vec<_>>(), [32, 16, 8, 4, 2, 1, 0], "{first}");
         }
     }
 }

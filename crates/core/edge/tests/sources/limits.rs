@@ -91,3 +91,18 @@ fn a_scanner_is_banned_at_once() {
     assert_eq!((ban.why, ban.until), (Why::Scanner, edge.now + Duration::from_secs(300)));
     assert_eq!(edge.arrived(alice()), Arrival::Dropped(Why::Scanner));
 }
+
+#[test]
+fn an_authentication_of_yesterday_does_not_come_back() {
+    // The second of it is kept in 16 bits, which come round again after 65,536 seconds.
+    for pause in [65_546, 962, 10] {
+        let mut edge = edge();
+        edge.observe(alice(), Observation::Authenticated);
+        let begun = edge.now;
+        while edge.now.since(begun).as_secs() < 65_546 {
+            edge.wait(pause.min(65_546 - edge.now.since(begun).as_secs()));
+            edge.arrived(alice());
+        }
+        assert!(!edge.sources.explain(edge.now, alice()).expect("it was heard").authenticated, "{pause}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Who is suspicious, for how long, and what follows.
 
-use crate::{INVITE, OPTIONS, REGISTER, alice, edge, source};
+use crate::{Edge, INVITE, OPTIONS, REGISTER, alice, edge, source};
 use std::time::Duration;
 use sx_edge::{Arrival, Observation, Why};
 
@@ -108,5 +108,62 @@ fn what_is_over_is_forgiven_in_time() {
         last = edge.score(alice());
     }
     edge.wait(20);
+    assert_eq!(edge.score(alice()), 0);
+}
+
+#[test]
+fn challenges_of_the_last_minute_count_and_older_ones_do_not() {
+    let mut edge = edge();
+    // The epoch's minutes: this one is half over.
+    edge.wait(10);
+    for _ in 0..20 {
+        edge.observe(alice(), Observation::Challenged);
+    }
+    let challenges = |edge: &Edge, seconds: u64| {
+        edge.sources.explain(edge.now + Duration::from_secs(seconds), alice()).map(|report| report.challenges)
+    };
+    assert_eq!([challenges(&edge, 0), challenges(&edge, 29), challenges(&edge, 60)], [Some(20), Some(20), Some(10)]);
+    // And not after 256 minutes either, when the number of the minute is the same again.
+    assert_eq!([challenges(&edge, 90), challenges(&edge, 60 * 256)], [Some(0), Some(0)]);
+}
+
+#[test]
+fn numbers_dialled_are_forgotten_by_and_by() {
+    let mut edge = edge();
+    for n in 0..64u64 {
+        edge.observe(alice(), Observation::Dialled(n << 58));
+    }
+    let numbers = |edge: &Edge, windows: u64| {
+        edge.sources.explain(edge.now + Duration::from_secs(10 * windows), alice()).map(|report| report.numbers)
+    };
+    assert_eq!([0, 1, 2, 6, 7].map(|windows| numbers(&edge, windows)), [311, 44, 18, 1, 0].map(Some));
+}
+
+#[test]
+fn a_few_requests_are_no_sign_of_anything() {
+    let parts = |requests: u64, authenticated: bool| {
+        let mut edge = edge();
+        if authenticated {
+            edge.observe(alice(), Observation::Authenticated);
+        }
+        for n in 0..requests {
+            edge.observe(alice(), OPTIONS);
+            edge.observe(source("192.0.2.2"), INVITE);
+            edge.observe(source("192.0.2.2"), Observation::Dialled(n << 58));
+        }
+        let part = |from| edge.sources.explain(edge.now, from).expect("it was heard").score;
+        (part(alice()).methods, part(source("192.0.2.2")).numbers)
+    };
+    assert_eq!([parts(7, false), parts(8, false), parts(8, true)], [(0, 0), (500, 500), (0, 500)]);
+}
+
+#[test]
+fn neither_methods_nor_numbers_say_anything_of_whoever_has_authenticated() {
+    let mut edge = edge();
+    edge.observe(alice(), Observation::Authenticated);
+    for n in 0..20u64 {
+        edge.observe(alice(), INVITE);
+        edge.observe(alice(), Observation::Dialled(n << 58));
+    }
     assert_eq!(edge.score(alice()), 0);
 }
