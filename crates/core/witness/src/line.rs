@@ -289,3 +289,6 @@ fn parse_trace(text: Text<'_>) -> Result<TraceId, Malformed> {
     let bits = hex_value(digits).filter(|_| digits.len() == 32).ok_or(Malformed::Form("trace_id"))?;
     Ok(TraceId::from_u128(bits))
 }
+
+#[cfg(test)]
+mod tests;
