@@ -1,5 +1,7 @@
 //! What a record costs: to render, to append in groups of 64, to read, to verify.
 
+#![expect(missing_docs, reason = "criterion makes a public function")]
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use sx_engine::Time;

@@ -181,7 +181,7 @@ impl Verification {
             self.last = report.hashes.last().copied().filter(|_| readable);
             self.last_place = report.place(report.hashes.len() as u64);
         }
-        self.expect_index(report, ordered && self.sound >= self.next);
+        self.expect_index(&report, ordered && self.sound >= self.next);
     }
 
     /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
@@ -287,7 +287,7 @@ impl Verification {
         }
     }
 
-    fn expect_index(&mut self, report: SegmentReport, sound: bool) {
+    fn expect_index(&mut self, report: &SegmentReport, sound: bool) {
         let entries = report.offsets.iter().zip(&report.hashes);
         self.entries.clear();
         self.entries.extend(entries.map(|(offset, hash)| IndexEntry { offset: *offset, hash: *hash }));
