@@ -85,6 +85,17 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Passes a name that needs no escape, with its quotation marks and the colon behind it, if that stands here.
+    pub(crate) fn pass_name(&mut self, name: &str) -> bool {
+        let rest = &self.text.as_bytes()[self.at..];
+        let stands = rest.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        let passes = stands.is_some_and(|rest| rest.starts_with(b"\":"));
+        if passes {
+            self.at += name.len() + 3;
+        }
+        passes
+    }
+
     /// Passes what ends a list or an object, or the comma before its next member: does another follow?
     pub(crate) fn another(&mut self, end: u8) -> Result<bool, Malformed> {
         match self.peek() {

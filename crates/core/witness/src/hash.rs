@@ -60,15 +60,15 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// The number that lower-case hexadecimal digits stand for; `None` when one is none, or there are more than 32.
-pub(crate) fn hex_value(digits: &[u8]) -> Option<u128> {
-    if digits.len() > 32 {
-        return None;
+/// The number that lower-case hexadecimal digits stand for; `None` when one is none, or there are more than 16.
+pub(crate) fn hex_value(digits: &[u8]) -> Option<u64> {
+    let (mut number, mut wrong) = (0, u8::from(digits.len() > 16) * NO_DIGIT);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        wrong |= value;
+        number = number << 4 | u64::from(value & 15);
     }
-    digits.iter().try_fold(0, |number, digit| match VALUES[usize::from(*digit)] {
-        NO_DIGIT => None,
-        value => Some(number << 4 | u128::from(value)),
-    })
+    (wrong & NO_DIGIT == 0).then_some(number)
 }
 
 impl FromStr for Hash {

@@ -78,6 +78,11 @@ impl VerifyingKey {
         u32::from_be_bytes([a, b, c, d])
     }
 
+    /// Its name and id, which is how a signature names it.
+    pub(crate) fn short(&self) -> Box<str> {
+        format!("{}+{:08x}", self.name, self.id(self.purpose)).into()
+    }
+
     pub(crate) fn purpose(&self) -> Purpose {
         self.purpose
     }

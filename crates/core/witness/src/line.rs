@@ -237,15 +237,11 @@ impl<'a> Members<'a> {
         cursor.expect(b'{')?;
         let mut next = 0;
         loop {
-            let at = cursor.at();
-            let name = cursor.string()?.raw();
-            let Some(ahead) = MEMBERS[next..].iter().position(|member| *member == name) else {
-                let known = MEMBERS.contains(&name);
-                return Err(if known { Malformed::Order { at } } else { Malformed::Member { at } });
+            let Some(ahead) = MEMBERS[next..].iter().position(|member| cursor.pass_name(member)) else {
+                return Err(fault_of_name(cursor));
             };
             let member = next + ahead;
             next = member + 1;
-            cursor.expect(b':')?;
             let start = cursor.at();
             match (MEMBERS[member], cursor.peek()) {
                 ("facts", Some(b'{')) => {
@@ -267,25 +263,40 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Why what stands here is not the name of one of the members that may follow.
+fn fault_of_name(cursor: &mut Cursor<'_>) -> Malformed {
+    let at = cursor.at();
+    match cursor.string() {
+        Err(fault) => fault,
+        Ok(name) if !MEMBERS.contains(&name.raw()) => Malformed::Member { at },
+        Ok(_) => cursor.expect(b':').err().unwrap_or(Malformed::Order { at }),
+    }
+}
+
 /// A UUID in lower case with its four hyphens.
 //= https://www.rfc-editor.org/rfc/rfc9562#section-4
 fn parse_call(text: Text<'_>) -> Result<CallId, Malformed> {
-    let bytes = text.raw().as_bytes();
-    let mut bits = 0;
-    let hyphens = bytes.len() == 36 && [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
-    if hyphens {
-        for range in [0..8, 9..13, 14..18, 19..23, 24..36] {
-            let digits = range.len();
-            let part = hex_value(&bytes[range]).ok_or(Malformed::Form("call_id"))?;
-            bits = bits << (4 * digits) | part;
-        }
-        return Ok(CallId::from_u128(bits));
+    let fault = Malformed::Form("call_id");
+    let text: &[u8; 36] = text.raw().as_bytes().try_into().map_err(|_| fault)?;
+    if [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
+        return Err(fault);
     }
-    Err(Malformed::Form("call_id"))
+    let mut digits = [0; 32];
+    for (to, from) in [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)] {
+        digits[to].copy_from_slice(&text[from]);
+    }
+    parse_bits(&digits).map(CallId::from_u128).ok_or(fault)
 }
 
 fn parse_trace(text: Text<'_>) -> Result<TraceId, Malformed> {
-    let digits = text.raw().as_bytes();
-    let bits = hex_value(digits).filter(|_| digits.len() == 32).ok_or(Malformed::Form("trace_id"))?;
-    Ok(TraceId::from_u128(bits))
+    let digits = text.raw().as_bytes().try_into().ok();
+    digits.and_then(parse_bits).map(TraceId::from_u128).ok_or(Malformed::Form("trace_id"))
 }
+
+fn parse_bits(digits: &[u8; 32]) -> Option<u128> {
+    let (high, low) = digits.split_at(16);
+    Some(u128::from(hex_value(high)?) << 64 | u128::from(hex_value(low)?))
+}
+
+#[cfg(test)]
+mod tests;

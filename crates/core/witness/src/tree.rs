@@ -1,21 +1,25 @@
 //! The Merkle tree of RFC 9162 and its proofs. Its entry number n is the hash of record n.
 
 use crate::hash::Hash;
-use sha2::{Digest as _, Sha256};
 
 /// What makes a leaf's hash different from a node's.
 //= https://www.rfc-editor.org/rfc/rfc9162#section-2.1.1
-const LEAF: [u8; 1] = [0];
-const NODE: [u8; 1] = [1];
+const LEAF: u8 = 0;
+const NODE: u8 = 1;
 
 /// The hash of the leaf for the record with this hash.
 //= https://www.rfc-editor.org/rfc/rfc9162#section-2.1.1
 pub fn leaf_hash(record: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update(LEAF).chain_update(record.0).finalize().into())
+    let mut bytes = [LEAF; 33];
+    bytes[1..].copy_from_slice(&record.0);
+    Hash::of(&bytes)
 }
 
 pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update(NODE).chain_update(left.0).chain_update(right.0).finalize().into())
+    let mut bytes = [NODE; 65];
+    bytes[1..33].copy_from_slice(&left.0);
+    bytes[33..].copy_from_slice(&right.0);
+    Hash::of(&bytes)
 }
 
 /// The right edge of a tree: the roots of the full trees it is made of, largest first, which is all that a growing tree

@@ -95,8 +95,8 @@ impl Verification {
             return self.push(Problem::CheckpointForm { record, at });
         };
         self.recorded.insert(record, note_hash(&checkpoint));
-        let outcome = checkpoint.verify(&self.key);
-        let key: Box<str> = self.key.name().into();
+        let (outcome, key) = (checkpoint.verify(&self.key), self.key.short());
+        let origin_fits = checkpoint.origin == self.key.name();
         if let Err(fault) = outcome {
             return self.push(Problem::CheckpointSignature { record, at, fault, key });
         }
@@ -104,7 +104,7 @@ impl Verification {
         if let Some(next) = self.next_key.take() {
             self.key = next;
         }
-        if checkpoint.origin != *key {
+        if !origin_fits {
             let fault = SignatureError::OtherKey;
             return self.push(Problem::CheckpointSignature { record, at, fault, key });
         }

@@ -104,6 +104,8 @@ pub struct Verification {
     /// The last segment taken, for an index that does not agree.
     entries: Vec<IndexEntry>,
     entries_of: u64,
+    /// Indexes that disagree, and the first record for which they do.
+    index_faults: Vec<(u64, u64)>,
     checkpoints: u64,
     last_signed: Option<Checkpoint>,
     key_file: Option<String>,
@@ -144,6 +146,7 @@ impl Verification {
             indexes: BTreeMap::new(),
             entries: Vec::new(),
             entries_of: u64::MAX,
+            index_faults: Vec::new(),
             checkpoints: 0,
             last_signed: None,
             key_file: None,
@@ -178,7 +181,7 @@ impl Verification {
             self.last = report.hashes.last().copied().filter(|_| readable);
             self.last_place = report.place(report.hashes.len() as u64);
         }
-        self.expect_index(report, ordered && self.sound >= self.next);
+        self.expect_index(&report, ordered && self.sound >= self.next);
     }
 
     /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
@@ -210,7 +213,7 @@ impl Verification {
         let entries = if self.entries_of == first { self.entries.as_slice() } else { &[] };
         let mut chunks = bytes.chunks(INDEX_ENTRY_BYTES);
         let equal = entries.iter().take_while(|entry| chunks.next() == Some(entry.to_bytes().as_slice())).count();
-        self.push(Problem::Index { segment: first, record: first + equal as u64 });
+        self.index_faults.push((first, first + equal as u64));
     }
 
     /// Compares `key.pub`, which holds one of the log's keys.
@@ -221,6 +224,12 @@ impl Verification {
     /// All was read: what has become of the log?
     pub fn finish(mut self) -> Verdict {
         self.settle_pending();
+        for (segment, record) in std::mem::take(&mut self.index_faults) {
+            // Where the record itself is accused, its index only confirms that.
+            if self.problems.iter().all(|problem| problem.record() != record) {
+                self.push(Problem::Index { segment, record });
+            }
+        }
         self.judge_filed();
         self.judge_anchors();
         self.judge_retired();
@@ -278,7 +287,7 @@ impl Verification {
         }
     }
 
-    fn expect_index(&mut self, report: SegmentReport, sound: bool) {
+    fn expect_index(&mut self, report: &SegmentReport, sound: bool) {
         let entries = report.offsets.iter().zip(&report.hashes);
         self.entries.clear();
         self.entries.extend(entries.map(|(offset, hash)| IndexEntry { offset: *offset, hash: *hash }));

@@ -105,7 +105,7 @@ pub enum Problem {
         at: Place,
     },
     /// No segment holds these records.
-    #[error("{} missing: no segment holds them", records(*first, *last))]
+    #[error("{} missing: no segment is left of that part of the log", records(*first, *last))]
     SegmentMissing {
         /// The first of them.
         first: u64,
@@ -203,7 +203,7 @@ pub enum Problem {
         since: u64,
     },
     /// A checkpoint is not signed by the key in force.
-    #[error("the checkpoint in record {record} ({at}) was forged: {fault} {key}")]
+    #[error("the checkpoint in record {record} ({at}) was forged: {fault}, and the key in force is {key}")]
     CheckpointSignature {
         /// The record's number.
         record: u64,
@@ -211,7 +211,7 @@ pub enum Problem {
         at: Place,
         /// What is wrong.
         fault: SignatureError,
-        /// The name of the key in force.
+        /// The key in force: its name and its id.
         key: Box<str>,
     },
     /// A line of `checkpoints.jsonl` does not fit the log.

@@ -120,7 +120,7 @@ impl SegmentReport {
         let room = self.runs.len() < RUNS_MAX;
         match (self.runs.last_mut(), seq) {
             (Some(run), Some(seq)) if run.seq.is_some_and(|first| first.checked_add(run.len) == Some(seq)) => {
-                run.len += 1
+                run.len += 1;
             }
             (Some(Run { seq: None, len, .. }), None) => *len += 1,
             _ if room => self.runs.push(Run { line, seq, len: 1 }),
