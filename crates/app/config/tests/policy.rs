@@ -1,5 +1,6 @@
 //! What a policy file means, and what is said about one that is wrong.
 
+use proptest::prelude::*;
 use std::time::Duration;
 use sx_config::{ConfigError, OwnedRequest, policy_reference, read_facts, read_policy, read_policy_text};
 use sx_guard::{
@@ -75,7 +76,7 @@ fn the_registry_and_the_rules_mean_what_they_say() {
     assert_eq!((&*alice.identity, alice.status, &*alice.class), ("Alice@example.com", Status::Active, "expert"));
     assert_eq!((&*alice.organisation, alice.key.expect("a key").0[31]), ("Example Ltd", 32));
     let mallory = &definition.registry[1];
-    assert_eq!((mallory.status, &*mallory.class, mallory.key), (Status::Suspended, "user", None));
+    assert_eq!((mallory.status, &*mallory.class, mallory.key), (Status::Suspended, "", None));
     let [first, second, third] = &definition.rules[..] else { panic!("three rules") };
     assert_eq!((&*first.name, first.then, first.status), ("every condition", Then::Reject, Some(603)));
     assert_eq!(first.reason.as_deref(), Some("not at this time"));
@@ -264,4 +265,30 @@ fn the_reference_of_policies_is_up_to_date_and_its_example_good() {
     assert!(written == policy_reference(), "docs/policy.md is old; {remedy}");
     let example = written.split("```").nth(1).and_then(|block| block.strip_prefix("toml\n")).expect("an example");
     assert!(read_policy_text(example).is_ok());
+}
+
+#[test]
+fn ten_thousand_identities_and_five_hundred_rules_are_read() {
+    let identity = |n: u32| format!("[[identity]]\nidentity = \"u{n}@x\"\nkey = \"{n:064x}\"\n");
+    let rule = |n: u32| format!("[[rule]]\nname = \"r{n}\"\nwhen = {{ dialled = \"{n}\" }}\nthen = \"reject\"\n");
+    let text: String = (0..10_000).map(identity).chain((0..500).map(rule)).collect();
+    let (definition, hash) = read_policy_text(&text).expect("a good policy");
+    let policy = Policy::build(definition, hash).expect("a good policy");
+    assert_eq!((policy.identities(), policy.rules().len()), (10_000, 500));
+}
+
+proptest! {
+    #[test]
+    fn a_good_policy_with_a_hole_is_read_or_refused(start in 0..FULL.len(), length in 0usize..40, filling in "[\\PC\n]{0,4}") {
+        let end = (start + length).min(FULL.len());
+        let text = format!("{}{filling}{}", &FULL[..start], &FULL[end..]);
+        if let Ok((definition, hash)) = read_policy_text(&text) {
+            prop_assert!(Policy::build(definition, hash).is_ok(), "what is read fits together");
+        }
+    }
+
+    #[test]
+    fn any_facts_are_read_or_refused(text in "[{\"]?(\\PC|\n){0,100}") {
+        let _ = read_facts(&text);
+    }
 }

@@ -137,7 +137,7 @@ impl Explanation {
         self.gate
     }
 
-    /// What the codec gate compared, when it took codecs away or refused.
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
     pub fn codecs(&self) -> Option<&CodecLists> {
         self.codecs.as_ref()
     }

@@ -156,7 +156,7 @@ impl Policy {
             Codecs::Left { left, lists } => Some((left, lists)),
             Codecs::NoneLeft(lists) => {
                 let sentence = "none of the codecs offered may be used";
-                let reason = Reason::new(ReasonKind::CodecNotAllowed, 488, sentence);
+                let reason = Reason::new(ReasonKind::CodecNotAllowed, gates::NOT_ACCEPTABLE_HERE, sentence);
                 return Decision { codecs: Some(lists), ..refused(Gate::Codec, reason) };
             }
         };

@@ -155,7 +155,7 @@ fn definition() -> impl Strategy<Value = Definition> {
                 organisation: "acme".into(),
                 ..common::registered(identity, status, class)
             };
-            definition.registry = vec![entry("a@x", "expert"), entry("carrier", "trunk")];
+            definition.registry = vec![entry("a@x", "expert"), entry("carrier", "")];
             definition.rules = rules;
             definition.codec.allowed = allowed;
             definition.rate.users = Rate { limit: limit.unwrap_or(u32::MAX), calls_max: 9, ..Rate::UNLIMITED };
@@ -183,7 +183,8 @@ fn matches(when: &Conditions, request: &Request<'_>, policy: &Policy) -> bool {
     }
     let entry = policy.registered(request.identity).filter(|_| request.source != Source::Anonymous);
     let kind = request.source.kind();
-    let class = entry.map_or(kind.word(), |entry| &entry.class).to_lowercase();
+    let class = entry.map(|entry| &*entry.class).filter(|class| !class.is_empty()).unwrap_or(kind.word());
+    let class = class.to_lowercase();
     let own = entry.map_or("", |entry| &entry.organisation);
     let organisation = if request.organisation.is_empty() { own } else { request.organisation };
     let lower = |text: &str| text.to_ascii_lowercase();
@@ -265,7 +266,8 @@ proptest! {
         if let Outcome::Conditional(obligations) = policy.decide(&request).outcome
             && let Some(codecs) = obligations.codecs
         {
-            prop_assert!(!codecs.is_empty());
+            let media = sx_guard::CodecGate::ACTIONS.contains(&request.action);
+            prop_assert!(!codecs.is_empty() || (request.codecs.is_empty() && !media));
             let offered = codecs.iter().all(|codec| request.codecs.contains(codec));
             prop_assert!(offered || request.codecs.is_empty());
             let order = request.codecs.iter().filter(|codec| codecs.contains(codec));

@@ -184,3 +184,23 @@ fn more_rules_than_can_be_compared_are_refused() {
     let rules = (0..5_001).map(|n| rule(&n.to_string(), dialled(&[&format!("x{n}y")]), Then::Approve)).collect();
     check(rules, &["rule 5001: more than 5000 rules"]);
 }
+
+#[test]
+fn two_thousand_rules_and_a_hundred_thousand_identities_are_held_against_each_other() {
+    let rules = (0..2_000).map(|n| {
+        let when = Conditions { score_min: Some(1 + n % 999), ..dialled(&[&format!("{n}x"), &format!("y{n}x")]) };
+        rule(&n.to_string(), when, if n % 2 == 0 { Then::Reject } else { Then::Approve })
+    });
+    let registry = (0..100_000).map(|n| registered(&format!("user-{n}@x"), Status::Active, "")).collect();
+    let definition = Definition { rules: rules.collect(), registry, ..Definition::default() };
+    assert_eq!(definition.check(), []);
+    let policy = Policy::build(definition, PolicyHash::of(b"")).expect("nothing is wrong");
+    assert_eq!(policy.identities(), 100_000);
+    assert!(policy.registered("USER-99999@X").is_some() && policy.registered("user-100000@x").is_none());
+}
+
+#[test]
+fn a_policy_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Policy>();
+}

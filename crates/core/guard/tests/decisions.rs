@@ -294,3 +294,16 @@ fn class_and_organisation_come_from_the_registry() {
     // What nobody has proved gives no class.
     assert!(policy.decide(&Request { source: Source::Anonymous, ..expert }).is_approved());
 }
+
+#[test]
+fn an_entry_without_a_class_leaves_the_class_of_the_source() {
+    let when = |class: &str| Conditions { class: vec![class.into()], ..Conditions::default() };
+    let policy = policy(Definition {
+        registry: vec![registered("carrier", Status::Active, "")],
+        rules: vec![rule("trunks", when("trunk"), Then::Reject), rule("users", when("user"), Then::Reject)],
+        ..Definition::built_in()
+    });
+    let decide = |source| policy.decide(&Request { identity: "carrier", source, ..request() });
+    assert_eq!(decide(Source::Trunk("carrier")).rule, "trunks");
+    assert_eq!(decide(Source::User).rule, "users");
+}

@@ -149,3 +149,16 @@ fn the_rate_is_asked_last() {
     let request = Request { recent: 1_000, codecs: &[Codec::Opus], ..request() };
     check_refused(&policy, &request, ReasonKind::CodecNotAllowed, Gate::Codec);
 }
+
+#[test]
+fn what_brings_no_media_is_not_refused_for_its_codecs() {
+    let narrow = |name, codec| {
+        let mut rule = rule(name, Conditions::default(), Then::Conditional);
+        rule.obligations.codecs = Some([codec].into());
+        rule
+    };
+    let rules = vec![narrow("one", Codec::Pcma), narrow("two", Codec::Opus)];
+    let policy = policy(Definition { rules, ..Definition::built_in() });
+    check_refused(&policy, &request(), ReasonKind::CodecNotAllowed, Gate::Codec);
+    assert!(policy.decide(&Request { action: Action::Message, ..request() }).is_approved());
+}
