@@ -17,6 +17,7 @@ use crate::source::{Machine, Memory, Outside, read_text};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use sx_guard::{Definition, Entry, Place, PolicyHash, Status};
 
 /// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'.
@@ -168,8 +169,8 @@ fn entry(entry: &Reader<'_>) -> Entry {
     }
 }
 
-fn boxed(text: Option<std::sync::Arc<str>>) -> Box<str> {
-    text.as_deref().unwrap_or_default().into()
+fn boxed(text: Option<Arc<str>>) -> Box<str> {
+    text.map_or_else(Box::default, |text| Box::from(&*text))
 }
 
 /// `user@domain` without a scheme and without anything that would spell it another way, or the name of a trunk.

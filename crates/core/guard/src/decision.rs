@@ -14,7 +14,7 @@ pub struct Decision<'p> {
     pub rule: &'p str,
     /// The gate, when it was one.
     pub gate: Option<Gate>,
-    /// What the codec gate compared, when it took codecs away.
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
     pub(crate) codecs: Option<Box<CodecLists>>,
 }
 
@@ -99,7 +99,7 @@ impl Decision<'_> {
     /// The name in [`rule`](Self::rule) of an approval that no rule and no gate has said anything to.
     pub const NOBODY: &'static str = "default";
 
-    /// What the codec gate compared, when it took codecs away or refused.
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
     pub fn codecs(&self) -> Option<&CodecLists> {
         self.codecs.as_deref()
     }

@@ -83,7 +83,8 @@ pub struct Entry {
     pub status: Status,
     /// The key its signatures are made with.
     pub key: Option<PublicKey>,
-    /// Its class: `user`, `expert` or any other word that rules, codecs and rates name.
+    /// Its class: `expert` or any other word that rules, codecs and rates name. Empty for that of whoever has no entry:
+    /// `user`, `trunk`, `anonymous` or `exchange`, as the source is.
     pub class: Box<str>,
     /// The organisation it belongs to; empty when that is not said.
     pub organisation: Box<str>,

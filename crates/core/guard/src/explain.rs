@@ -137,7 +137,7 @@ impl Explanation {
         self.gate
     }
 
-    /// What the codec gate compared, when it took codecs away or refused.
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
     pub fn codecs(&self) -> Option<&CodecLists> {
         self.codecs.as_ref()
     }
@@ -198,7 +198,9 @@ fn authenticity_read(policy: &Policy, request: &Request<'_>) -> Vec<Fact> {
         fact("source", &request.source, "any", true),
         fact("authenticated", &kind, wanted, exchange || accepts(&kind)),
     ];
-    if let Authentication::Signature(facts) = request.authenticated {
+    if let Authentication::Signature(facts) = request.authenticated
+        && !exchange
+    {
         let age_max = policy.definition.authenticity.signature_age_max.as_secs();
         let young = facts.age_s.unsigned_abs() <= age_max;
         read.push(fact("signature.key_matches", &facts.key_matches, "true", facts.key_matches));

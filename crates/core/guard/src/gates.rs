@@ -9,9 +9,12 @@ use sx_types::{Codec, Kind};
 
 /// The status of what is refused for who asks.
 pub(crate) const FORBIDDEN: u16 = 403;
-/// The status of what there is too much of.
+/// The status of what there is too much of. SIP has none of its own for this; HTTP's is taken.
 //= https://www.rfc-editor.org/rfc/rfc6585#section-4
 const TOO_MANY_REQUESTS: u16 = 429;
+/// The status of an offer of which nothing may be used.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.26
+pub(crate) const NOT_ACCEPTABLE_HERE: u16 = 488;
 /// After how long another try makes sense for somebody who has all the calls they may have.
 const RETRY_WHEN_FULL_S: u64 = 10;
 
@@ -97,10 +100,11 @@ pub(crate) enum Codecs {
 /// Which codecs may be used: what the policy allows for the source, and of that what rules have left.
 pub(crate) fn codecs(policy: &Policy, reading: &Reading<'_, '_>, by_rules: Option<&[Codec]>) -> Codecs {
     let by_policy = allowed(policy, reading);
-    if by_policy.is_none() && by_rules.is_none() {
+    let offered = reading.request.codecs;
+    let no_media = offered.is_empty() && !policy.definition.codec.actions.contains(&reading.request.action);
+    if no_media || (by_policy.is_none() && by_rules.is_none()) {
         return Codecs::Untouched;
     }
-    let offered = reading.request.codecs;
     let may = |codec: Codec| [by_policy, by_rules].into_iter().flatten().all(|list| list.contains(&codec));
     let touched = by_rules.is_some() || offered.is_empty() || !all_stay(offered, may);
     if !touched {

@@ -1,5 +1,6 @@
 //! Texts as numbers: each text of the policy is looked up once a request, and rules then compare numbers.
 
+use smallvec::SmallVec;
 use std::cmp::Ordering;
 
 /// Texts in lower case, sorted. A text's number is its place.
@@ -26,7 +27,7 @@ impl Names {
     }
 
     /// The numbers of texts that are all there.
-    pub(crate) fn numbers<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Box<[u32]> {
+    pub(crate) fn numbers<'a>(&self, texts: impl Iterator<Item = &'a str>) -> SmallVec<[u32; 4]> {
         texts.filter_map(|text| self.find(text)).collect()
     }
 

@@ -21,7 +21,7 @@ pub struct NonceWindow {
     nonces_max: usize,
     keys_max: usize,
     keys: BTreeMap<Box<[u8]>, Seen>,
-    /// When each key has last been given a nonce, oldest first; a key stands here once for each of its nonces.
+    /// When each nonce came, and for which key; oldest first.
     order: VecDeque<(Time, Box<[u8]>)>,
 }
 

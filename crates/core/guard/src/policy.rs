@@ -10,7 +10,7 @@ use crate::gates::{self, Codecs};
 use crate::hash::PolicyHash;
 use crate::names::{self, Names};
 use crate::reading::Reading;
-use crate::rules::{RuleNames, Tests, taken_bits};
+use crate::rules::{Matcher, RuleNames};
 use std::borrow::Cow;
 
 /// A policy: everything that is decided about a request is decided by [`decide`](Self::decide), from the request's
@@ -22,9 +22,7 @@ pub struct Policy {
     /// The registry's entries, sorted by their identities in lower case.
     registry: Vec<(Box<str>, Entry)>,
     pub(crate) names: RuleNames,
-    /// For each rule, the bits that it takes.
-    taken: Vec<u64>,
-    tests: Vec<Tests>,
+    matcher: Matcher,
     /// For each rule, its refusal's sentence.
     sentences: Vec<Box<str>>,
     /// For each action and kind of source, the authentications that will do, as bits.
@@ -81,8 +79,7 @@ impl Policy {
         Self {
             hash: hash.to_string().into(),
             registry,
-            taken: rules.iter().map(|rule| taken_bits(&rule.when)).collect(),
-            tests: rules.iter().map(|rule| Tests::new(&rule.when, &names)).collect(),
+            matcher: Matcher::new(rules, &names),
             sentences: rules.iter().map(sentence).collect(),
             accepted: gates::accepted(&definition.authenticity),
             codecs: ByName {
@@ -167,7 +164,7 @@ impl Policy {
             Codecs::Left { left, lists } => Some((left, lists)),
             Codecs::NoneLeft(lists) => {
                 let sentence = "none of the codecs offered may be used";
-                let reason = Reason::new(ReasonKind::CodecNotAllowed, 488, sentence);
+                let reason = Reason::new(ReasonKind::CodecNotAllowed, gates::NOT_ACCEPTABLE_HERE, sentence);
                 return Decision { codecs: Some(lists), ..refused(Gate::Codec, reason) };
             }
         };
@@ -182,8 +179,7 @@ impl Policy {
     /// Asks the rules in their order, until one decides.
     fn ask_rules(&self, reading: &Reading<'_, '_>, listener: &mut impl Listener) -> Result<Ruled<'_>, Decision<'_>> {
         let mut ruled = Ruled { rule: None, obligations: Obligations::default() };
-        for (index, taken) in self.taken.iter().enumerate() {
-            let matches = reading.bits & !taken == 0 && self.tests[index].hold(reading);
+        for (index, matches) in self.matcher.tried(reading).enumerate() {
             listener.tried(index, matches);
             if !matches {
                 continue;

@@ -42,7 +42,8 @@ impl<'r, 'p: 'r> Reading<'r, 'p> {
         let entry = policy.registered(request.identity);
         // An identity that nobody has proved gives nothing but its bad standing.
         let speaks_for = entry.filter(|_| request.source != Source::Anonymous);
-        let class = speaks_for.map_or(request.source.class(), |entry| &entry.class);
+        let class = speaks_for.map(|entry| &*entry.class).filter(|class| !class.is_empty());
+        let class = class.unwrap_or(request.source.class());
         let organisation = match request.organisation {
             "" => speaks_for.map_or("", |entry| &*entry.organisation),
             said => said,

@@ -4,6 +4,8 @@ use crate::definition::{Conditions, Rule};
 use crate::names::{Names, Prefixes};
 use crate::reading::{ACTION_AT, AUTHENTICATED_AT, HOUR_AT, Reading, SOURCE_AT, TRANSPORT_AT, WEEKDAY_AT};
 use crate::value::{Country, IdentityPattern, Network};
+use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Every text that some rule names.
 #[derive(Debug, Default)]
@@ -17,27 +19,39 @@ pub(crate) struct RuleNames {
     pub(crate) prefixes: Prefixes,
 }
 
-/// The conditions of one rule, beside the bits that it takes.
-#[derive(Debug)]
-pub(crate) struct Tests {
-    score_min: u32,
-    tests: Box<[Test]>,
+/// The rules, laid out one after the other: what rules most of them out stands together.
+#[derive(Debug, Default)]
+pub(crate) struct Matcher {
+    rules: Vec<Quick>,
+    tests: Vec<Test>,
 }
+
+/// What is tried first of a rule, and where its other conditions are.
+#[derive(Debug)]
+struct Quick {
+    /// The bits that it takes.
+    taken: u64,
+    score_min: u32,
+    tests: Range<u32>,
+}
+
+/// Numbers of names; most conditions have few.
+type Numbers = SmallVec<[u32; 4]>;
 
 /// A condition that no bit stands for.
 #[derive(Debug)]
 enum Test {
-    Trunk(Box<[u32]>),
-    Class(Box<[u32]>),
-    Organisation(Box<[u32]>),
-    Identity {
-        exact: Box<[u32]>,
-        domains: Box<[u32]>,
-    },
-    Dialled(Box<[u32]>),
+    Trunk(Numbers),
+    Class(Numbers),
+    Organisation(Numbers),
+    /// Exact ones.
+    Identity(Numbers),
+    /// Exact ones, or all of these domains.
+    IdentityOrDomain(Box<(Numbers, Numbers)>),
+    Dialled(Numbers),
     /// Ranges of prefixes, from the first until before the second.
-    Prefix(Box<[(u32, u32)]>),
-    Country(Box<[Country]>),
+    Prefix(SmallVec<[(u32, u32); 2]>),
+    Country(SmallVec<[Country; 8]>),
     Network(Box<[Network]>),
 }
 
@@ -90,43 +104,63 @@ fn places(places: impl Iterator<Item = u32>) -> u64 {
     places.fold(0, |bits, place| bits | 1 << place)
 }
 
-impl Tests {
-    pub(crate) fn new(when: &Conditions, names: &RuleNames) -> Self {
-        let numbers = |table: &Names, texts: &[Box<str>]| table.numbers(texts.iter().map(|text| &**text));
-        let mut tests = Vec::new();
-        let mut add = |given: bool, test: Test| {
-            if given {
-                tests.push(test);
-            }
-        };
-        // The cheap ones first.
-        add(!when.trunk.is_empty(), Test::Trunk(numbers(&names.trunks, &when.trunk)));
-        add(!when.class.is_empty(), Test::Class(numbers(&names.classes, &when.class)));
-        add(!when.organisation.is_empty(), Test::Organisation(numbers(&names.organisations, &when.organisation)));
-        add(!when.country.is_empty(), Test::Country(when.country.clone().into()));
-        add(!when.dialled.is_empty(), Test::Dialled(numbers(&names.dialled, &when.dialled)));
-        let ranges = when.dialled_prefix.iter().filter_map(|prefix| names.prefixes.covered(prefix)).collect();
-        add(!when.dialled_prefix.is_empty(), Test::Prefix(ranges));
-        let exact = names.identities.numbers(when.identity.iter().filter_map(exact));
-        let domains = names.domains.numbers(when.identity.iter().filter_map(domain));
-        add(!when.identity.is_empty(), Test::Identity { exact, domains });
-        add(!when.network.is_empty(), Test::Network(when.network.clone().into()));
-        Self { score_min: when.score_min.unwrap_or(0), tests: tests.into() }
+impl Matcher {
+    pub(crate) fn new(rules: &[Rule], names: &RuleNames) -> Self {
+        let mut matcher = Self::default();
+        for rule in rules {
+            let first = matcher.tests.len() as u32;
+            add_tests(&rule.when, names, &mut matcher.tests);
+            let tests = first..matcher.tests.len() as u32;
+            let score_min = rule.when.score_min.unwrap_or(0);
+            matcher.rules.push(Quick { taken: taken_bits(&rule.when), score_min, tests });
+        }
+        matcher
     }
 
-    pub(crate) fn hold(&self, reading: &Reading<'_, '_>) -> bool {
-        reading.request.score_milli >= self.score_min && self.tests.iter().all(|test| test.holds(reading))
+    /// For each rule in its order: does it match?
+    pub(crate) fn tried<'m>(&'m self, reading: &'m Reading<'_, '_>) -> impl Iterator<Item = bool> + 'm {
+        self.rules.iter().map(|quick| {
+            reading.bits & !quick.taken == 0
+                && reading.request.score_milli >= quick.score_min
+                && self.tests[quick.tests.start as usize..quick.tests.end as usize]
+                    .iter()
+                    .all(|test| test.holds(reading))
+        })
     }
+}
+
+/// The conditions of one rule, the cheap ones first.
+fn add_tests(when: &Conditions, names: &RuleNames, tests: &mut Vec<Test>) {
+    let numbers = |table: &Names, texts: &[Box<str>]| table.numbers(texts.iter().map(|text| &**text));
+    let mut add = |given: bool, test: Test| {
+        if given {
+            tests.push(test);
+        }
+    };
+    add(!when.trunk.is_empty(), Test::Trunk(numbers(&names.trunks, &when.trunk)));
+    add(!when.class.is_empty(), Test::Class(numbers(&names.classes, &when.class)));
+    add(!when.organisation.is_empty(), Test::Organisation(numbers(&names.organisations, &when.organisation)));
+    add(!when.country.is_empty(), Test::Country(when.country.iter().copied().collect()));
+    add(!when.dialled.is_empty(), Test::Dialled(numbers(&names.dialled, &when.dialled)));
+    let ranges = when.dialled_prefix.iter().filter_map(|prefix| names.prefixes.covered(prefix)).collect();
+    add(!when.dialled_prefix.is_empty(), Test::Prefix(ranges));
+    let exact = names.identities.numbers(when.identity.iter().filter_map(exact));
+    let domains = names.domains.numbers(when.identity.iter().filter_map(domain));
+    let identity =
+        if domains.is_empty() { Test::Identity(exact) } else { Test::IdentityOrDomain(Box::new((exact, domains))) };
+    add(!when.identity.is_empty(), identity);
+    add(!when.network.is_empty(), Test::Network(when.network.clone().into()));
 }
 
 impl Test {
     fn holds(&self, reading: &Reading<'_, '_>) -> bool {
-        let among = |numbers: &[u32], number: Option<u32>| number.is_some_and(|number| numbers.contains(&number));
+        let among = |numbers: &Numbers, number: Option<u32>| number.is_some_and(|number| numbers.contains(&number));
         match self {
             Self::Trunk(numbers) => among(numbers, reading.trunk),
             Self::Class(numbers) => among(numbers, reading.class_number),
             Self::Organisation(numbers) => among(numbers, reading.organisation_number),
-            Self::Identity { exact, domains } => among(exact, reading.identity) || among(domains, reading.domain),
+            Self::Identity(numbers) => among(numbers, reading.identity),
+            Self::IdentityOrDomain(both) => among(&both.0, reading.identity) || among(&both.1, reading.domain),
             Self::Dialled(numbers) => reading.dialled.iter().any(|number| among(numbers, *number)),
             Self::Prefix(ranges) => {
                 reading.prefix.is_some_and(|prefix| ranges.iter().any(|(from, to)| (*from..*to).contains(&prefix)))

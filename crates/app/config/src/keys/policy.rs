@@ -107,7 +107,7 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("identity[].identity", IDENTITY, Required, "Who. The case of letters does not count."),
     key("identity[].status", Choice(&Status::WORDS), Is("\"active\""), "How they stand: `suspended` and `revoked` are refused."),
     key("identity[].key", Shape(PublicKey::SHAPE), Absent("they sign nothing"), "The key that their signatures are made with."),
-    key("identity[].class", NAME, Is("\"user\""), "Their class. Who has no entry is of the class `user`, `trunk`, `anonymous` or `exchange`."),
+    key("identity[].class", NAME, Absent("that of the source: `user`, `trunk`, `anonymous` or `exchange`"), "Their class, which rules, codecs and rates name. Who has no entry has that of the source; so has who has not proved who they are."),
     key("identity[].organisation", Text, Absent("none"), "The organisation they belong to."),
 
     key("rule", ENTRIES, Is("[]"), "Rules, asked in the order in which they are written, after the gate of identities and before that of codecs. The first that matches and approves or rejects decides; a `conditional` one adds its obligations, and the next is asked. When none decides, it is an approval. The obligations of several rules hold together: the codecs that all of them allow, the smallest number, the announcement that was named first."),

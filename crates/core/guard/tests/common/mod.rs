@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use sx_guard::{
-    Action, Authentication, Conditions, Definition, Entry, Obligations, Policy, PolicyHash, Request, Rule, Source,
-    Status, Then,
+    Action, Authentication, Conditions, Definition, Entry, Gate, Obligations, Outcome, Policy, PolicyHash, ReasonKind,
+    Request, Rule, Source, Status, Then,
 };
 use sx_types::{Codec, Transport};
 
@@ -45,4 +45,21 @@ pub fn registered(identity: &str, status: Status, class: &str) -> Entry {
 
 pub fn rule(name: &str, when: Conditions, then: Then) -> Rule {
     Rule { name: name.into(), when, then, status: None, reason: None, obligations: Obligations::default() }
+}
+
+/// The refusal's kind, status and Retry-After, and the gate.
+pub fn refusal(policy: &Policy, request: &Request<'_>) -> Option<(ReasonKind, u16, u32, Option<Gate>)> {
+    let decision = policy.decide(request);
+    decision.outcome.reason().map(|reason| (reason.kind, reason.status, reason.retry_after_s, decision.gate))
+}
+
+#[track_caller]
+pub fn check_refused(policy: &Policy, request: &Request<'_>, kind: ReasonKind, gate: Gate) {
+    let found = refusal(policy, request).map(|(kind, _, _, gate)| (kind, gate));
+    assert_eq!(found, Some((kind, Some(gate))));
+}
+
+#[track_caller]
+pub fn check_approved(policy: &Policy, request: &Request<'_>) {
+    assert_eq!(policy.decide(request).outcome, Outcome::Approve);
 }
