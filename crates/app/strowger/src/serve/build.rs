@@ -11,7 +11,9 @@ use super::resolver;
 use super::settings::settings;
 use super::shell::Shell;
 use super::tls;
+use super::trust;
 use super::vitals::Vitals;
+use super::witness::WitnessShell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +30,8 @@ use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::Record;
-use sx_store::{CdrOptions, CdrStore, DataFolder, Users};
+use std::os::fd::AsFd as _;
+use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
 use tracing::{error, info, warn};
 
@@ -47,6 +50,7 @@ pub struct Exchange {
     users_version: u64,
     outward: (Ipv4Addr, Ipv6Addr),
     expiry: Arc<CertificateExpiry>,
+    witness: WitnessLog,
     // Dropped last, after the writers on the workers' threads are gone.
     records: CdrStore,
     _resolver: Arc<Resolver>,
@@ -68,8 +72,16 @@ pub enum StartError {
     /// Parts of the configuration do not fit together.
     #[error("the configuration does not fit together: {0}")]
     Tables(String),
+    /// The policy is wrong.
+    #[error("the policy is wrong: {0}")]
+    Policy(String),
+    /// The database of countries cannot be read.
+    #[error("the database of countries {0} cannot be read: {1}")]
+    Countries(String, String),
 }
 
+/// How long the last records of the witness log may take when the exchange ends.
+const WITNESS_FAREWELL: Duration = Duration::from_secs(5);
 /// Records are taken from the journal into the database so often: in larger lots they cost less.
 const FOLD: Duration = Duration::from_secs(1);
 
@@ -90,6 +102,8 @@ impl Exchange {
         let outward = (outward_v4(), outward_v6());
         let tables = Arc::new(build_tables(&config, outward, None)?);
         let data = DataFolder::open(&config.exchange.data)?;
+        let witness = open_witness(&config, &data, clock)?;
+        trust::witness_start(&witness, &config, &tables, clock.now())?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
@@ -102,7 +116,7 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone());
+        let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -119,7 +133,10 @@ impl Exchange {
             restore(&mut worker, clock.now(), kept);
             let watched = bindings.counters().clone();
             watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
+            watch.add_layers(worker.layer_counts());
             counts.push(worker.counts());
+            let port = witness.port()?;
+            part.net.watch(port.event().as_fd())?;
             let shell = Shell {
                 hep: open_hep(&config, &part.net)?,
                 net: part.net,
@@ -130,6 +147,7 @@ impl Exchange {
                 resolver: resolver.clone(),
                 records: records.writer(&name)?,
                 bindings,
+                witness: WitnessShell::new(port),
                 clock,
                 pace: Pace::new(config.sip.coalesce),
                 admission: Admission::default(),
@@ -152,6 +170,7 @@ impl Exchange {
             users_version,
             outward,
             expiry,
+            witness,
             records,
             _resolver: resolver,
             _data: data,
@@ -227,6 +246,7 @@ impl Exchange {
         let config = self.config.reloaded(wanted);
         let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
         let tls = tls::build(&config, self.clock.now())?;
+        trust::witness_reload(&self.witness, &tables, &sx_config::diff(&self.config, &config), self.clock.now())?;
         let reloaded =
             Reloaded { changed: sx_config::diff(&self.config, &config), waiting: sx_config::diff(&config, wanted) };
         for mailbox in &self.mailboxes {
@@ -253,6 +273,9 @@ impl Exchange {
             }
         }
         self.http.stop();
+        if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
+            error!("the last records of the witness log could not be written");
+        }
         if let Err(error) = self.records.fold() {
             error!(%error, "the last call detail records wait in their journal for the next start");
         }
@@ -276,8 +299,20 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    Tables::build(config, addresses, before)
-        .map_err(|errors| StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    let in_words = |errors: Vec<_>| {
+        let words = errors.iter().map(|error: &sx_exchange::BuildError| error.to_string());
+        StartError::Tables(words.collect::<Vec<_>>().join("; "))
+    };
+    let tables = Tables::build(config, addresses, before).map_err(in_words)?;
+    Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
+}
+
+fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Result<WitnessLog> {
+    let key = trust::witness_key(config, data, seed())?;
+    let options = trust::witness_options(config);
+    let (log, opened) = WitnessLog::open(data, key, options, clock.now())?;
+    info!(?opened, "the witness log is open");
+    Ok(log)
 }
 
 fn load_users(users: &Users) -> anyhow::Result<Directory> {

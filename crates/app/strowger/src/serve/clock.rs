@@ -1,5 +1,6 @@
 //! The clock of the process.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sx_engine::Time;
 
@@ -21,6 +22,12 @@ impl Clock {
     pub fn now(&self) -> Time {
         self.anchor + self.started.elapsed()
     }
+}
+
+/// Nanoseconds since the process first asked: for what takes how long.
+pub fn nanos() -> u64 {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Lets time pass where there is nothing to wait for: a rest under load, or the rhythm of a demonstration.

@@ -17,6 +17,8 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trust;
+mod trust_metrics;
 mod vitals;
 mod witness;
 

@@ -37,10 +37,6 @@ impl WitnessShell {
         Self { port, marks: VecDeque::new(), durable: 0, failing: false, due: None }
     }
 
-    pub fn port(&self) -> &WitnessPort {
-        &self.port
-    }
-
     /// Hands the records of a turn over, the worker having made so many by now.
     pub fn take(&mut self, now: Time, batch: &mut Batch, made: u64) {
         if batch.is_empty() {

@@ -9,7 +9,7 @@ use super::segment::Segment;
 use crate::FileError;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_engine::Time;
 use sx_witness::{Batch, Chain, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
@@ -120,8 +120,6 @@ pub(crate) struct Shared {
     failing: AtomicBool,
     ports: Arc<Ports>,
     counters: Arc<WitnessCounters>,
-    /// For threads that wait without an event.
-    done: Condvar,
 }
 
 /// A write that is under way.
@@ -221,7 +219,6 @@ impl WitnessLog {
             failing: AtomicBool::new(false),
             ports,
             counters: Arc::default(),
-            done: Condvar::new(),
         };
         Self { shared: Arc::new(shared) }
     }
