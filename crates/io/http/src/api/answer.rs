@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// The description of the API, for people and for generators of clients.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -70,14 +71,18 @@ impl Gate {
         }
     }
 
-    /// Does what may wait where others need not wait for it, and no longer than it may take.
+    /// Does what may wait where others need not wait for it, and no longer than it may take. What has not begun by then,
+    /// or when the client has gone, never begins.
     async fn on_waiting_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        match tokio::time::timeout(self.time_max(), tokio::task::spawn_blocking(work)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(_)) => {
+        // A set of one, which gives its task up when it is dropped.
+        let mut task = JoinSet::new();
+        task.spawn_blocking(work);
+        match tokio::time::timeout(self.time_max(), task.join_next()).await {
+            Ok(Some(Ok(done))) => Ok(done),
+            Ok(_) => {
                 tracing::error!("a request to the management API ended in a panic");
                 Err(ApiProblem::internal().into())
             }

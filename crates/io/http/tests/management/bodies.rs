@@ -52,6 +52,10 @@ fn a_fault_says_what_would_be_right() {
     let (server, _exchange) = started();
     let answer = asked(&server, Role::Viewer, "GET", "/calls?limit=many", "");
     assert_eq!(answer.json()["errors"][0]["detail"], "must be a whole number from 1 to 1000");
+    // Which of the two was meant is not guessed, and they are not said to be unknown.
+    let twice = r#"{"seconds":60,"reason":"scans","seconds":61}"#;
+    let answer = asked(&server, Role::Operator, "PUT", "/sources/192.0.2.1/ban", twice);
+    assert_eq!(answer.json()["errors"][0]["detail"], "is given twice");
 }
 
 #[test]

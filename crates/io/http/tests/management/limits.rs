@@ -66,6 +66,26 @@ fn an_exchange_that_does_not_answer_is_not_waited_for_long() {
 }
 
 #[test]
+fn what_had_to_wait_too_long_to_begin_never_begins() {
+    const WAITING_THREADS_MAX: usize = 8;
+    let (server, exchange) = started_with(|config| config.timeout_s = 1);
+    let mut stuck: Vec<_> = (0..WAITING_THREADS_MAX).map(|_| connected(&server)).collect();
+    for stream in &mut stuck {
+        write_call(stream, "stuck");
+    }
+    for stream in &mut stuck {
+        Answer::read(stream).is_problem(503, "unavailable");
+    }
+    // All threads wait, so that not even the token can be looked up.
+    asked(&server, Role::Operator, "PUT", "/drain", "").is_problem(503, "unavailable");
+    exchange.let_go();
+    // What waits is begun in the order in which it came, so this would come second.
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/calls", "").status, 200);
+    assert_eq!(exchange.authenticated.load(Ordering::Relaxed), WAITING_THREADS_MAX + 1);
+    assert_eq!(exchange.asked().len(), WAITING_THREADS_MAX + 1);
+}
+
+#[test]
 fn a_request_that_waits_does_not_hold_up_others() {
     let (server, exchange) = started();
     let mut waiting = connected(&server);
