@@ -89,7 +89,7 @@ impl Verification {
             return if size >= self.sound { Ok(()) } else { Err(Some(FiledFault::NotRecorded)) };
         }
         if self.roots.get(&size).is_some_and(|root| *root != checkpoint.root) {
-            return Err(Some(FiledFault::Root));
+            return Err(Some(if signed.is_ok() { FiledFault::RetiredRoot } else { FiledFault::Root }));
         }
         match signed {
             Ok(()) => Ok(()),

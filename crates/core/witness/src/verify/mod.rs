@@ -189,7 +189,10 @@ impl Verification {
     pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
         self.stand_at(first);
         let last = first.saturating_add(count.max(1)) - 1;
-        self.absent.push((first, last));
+        match self.absent.last_mut() {
+            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+            _ => self.absent.push((first, last)),
+        }
         if hashes.len() as u64 != count {
             self.push(Problem::NoIndex { first, last });
             self.last = None;
@@ -213,7 +216,7 @@ impl Verification {
         let entries = if self.entries_of == first { self.entries.as_slice() } else { &[] };
         let mut chunks = bytes.chunks(INDEX_ENTRY_BYTES);
         let equal = entries.iter().take_while(|entry| chunks.next() == Some(entry.to_bytes().as_slice())).count();
-        self.index_faults.push((first, first + equal as u64));
+        self.index_faults.push((first, first.saturating_add(equal as u64)));
     }
 
     /// Compares `key.pub`, which holds one of the log's keys.
@@ -237,7 +240,8 @@ impl Verification {
         if self.key_file.as_ref().is_some_and(unknown) {
             self.push(Problem::KeyFile);
         }
-        self.problems.sort_by_key(Problem::record);
+        // That records are gone may follow from what became of the record that retired them, so it is said last.
+        self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
         let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
         Verdict {
             records: self.next,

@@ -67,11 +67,11 @@ impl<'a> Order<'a> {
 
     fn swap_of_neighbours(&mut self, run: &Run, seq: u64, following: Option<Run>) -> bool {
         let swapped = following.is_some_and(|run| run.seq == Some(self.next) && run.len == 1);
-        if run.len != 1 || seq != self.next + 1 || !swapped {
+        if run.len != 1 || seq != self.next.saturating_add(1) || !swapped {
             return false;
         }
         self.problems.push(Problem::Swapped { first: self.next, second: seq, at: self.place(run) });
-        self.next += 2;
+        self.next = self.next.saturating_add(2);
         true
     }
 
@@ -81,7 +81,7 @@ impl<'a> Order<'a> {
             return false;
         };
         if *stands_for == Some(self.next) {
-            self.next += 1;
+            self.next = self.next.saturating_add(1);
         }
         true
     }

@@ -45,6 +45,9 @@ pub enum FiledFault {
     /// The root is not that of the records.
     #[error("its root is not that of the records")]
     Root,
+    /// The log has signed it, and the indexes of the retired records give another root.
+    #[error("it is signed, but the indexes of the retired records have another root: they were changed")]
+    RetiredRoot,
     /// The signature does not hold.
     #[error("{0}")]
     Signature(SignatureError),
@@ -215,7 +218,7 @@ pub enum Problem {
         key: Box<str>,
     },
     /// A line of `checkpoints.jsonl` does not fit the log.
-    #[error("line {line} of checkpoints.jsonl (size {size}) was forged: {fault}")]
+    #[error("line {line} of checkpoints.jsonl (size {size}) does not hold: {fault}")]
     Filed {
         /// The line, from 1.
         line: u64,
