@@ -307,3 +307,50 @@ fn an_entry_without_a_class_leaves_the_class_of_the_source() {
     assert_eq!(decide(Source::Trunk("carrier")).rule, "trunks");
     assert_eq!(decide(Source::User).rule, "users");
 }
+
+#[test]
+fn an_explanation_reads_line_by_line() {
+    let night = Conditions {
+        dialled_prefix: vec!["0900".into(), "+49900".into()],
+        hours: vec!["20-08".parse().expect("hours")],
+        ..Conditions::default()
+    };
+    let mut record = rule("record", Conditions::default(), Then::Conditional);
+    record.obligations = Obligations { record: true, limit_s: Some(60), ..Obligations::default() };
+    let mut definition = Definition {
+        rules: vec![rule("night", night, Then::Reject), record],
+        registry: vec![registered("alice@example.com", Status::Active, "expert")],
+        ..Definition::default()
+    };
+    definition.codec.allowed = Some(vec![Codec::Pcma]);
+    let policy = policy(definition);
+    let codecs = [Codec::Opus, Codec::Pcma];
+    let day = Request { subject: "0900123", codecs: &codecs, recent: 2, ..request() };
+    assert_eq!(policy.explain(&day).to_string(), DAY);
+    let told = policy.explain(&Request { hour_utc: 20, ..day }).to_string();
+    assert!(told.contains("rule night refuses\n    hours is 20, as wanted: 20-08\n"), "{told}");
+    assert!(
+        told.ends_with("reject with 403: the rule night refuses it (rule night; policy a82639b6f8c3a6e5)"),
+        "{told}"
+    );
+}
+
+const DAY: &str = "gate authenticity lets it pass
+    action is call
+    source is user
+    authenticated is digest-sha256, as wanted: one of trunk, digest-md5, digest-sha256, certificate, signature
+gate identity lets it pass
+    identity is alice@example.com
+    status is active, as wanted: active or unlisted
+rule night does not match
+    hours is 12; wanted: 20-08
+    dialled_prefix is 0900123, as wanted: one of 0900, +49900
+rule record matches and adds obligations
+gate codec lets it pass with the codecs named below
+    codecs is opus, PCMA; wanted: PCMA
+gate rate lets it pass
+    class is expert
+    recent is 2, as wanted: fewer than 10 in 60 s
+    calls is 0
+codecs: opus, PCMA offered, PCMA, telephone-event, CN allowed
+conditional: only with PCMA, recorded, for at most 60 s (rule record; policy a82639b6f8c3a6e5)";
