@@ -18,7 +18,9 @@ pub struct LayerSettings {
 
 impl Default for LayerSettings {
     fn default() -> Self {
-        Self { sources: SourceLimits::default(), records: RecordLimits::default(), nanos: || 0 }
+        // More than five failures are too many: the sixth.
+        let sources = SourceLimits { failures_max: 6, ..SourceLimits::default() };
+        Self { sources, records: RecordLimits::default(), nanos: || 0 }
     }
 }
 

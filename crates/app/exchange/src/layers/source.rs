@@ -125,7 +125,7 @@ impl Worker {
         let seconds = i64::try_from(ban.until.since(now).as_secs()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("layer", Layer::SourceRate.as_str()).with("ban_s", seconds);
         // So that a flood from everywhere writes no more than its share.
-        if self.layers.tally.records(now, ban.source.address(), Layer::SourceRate) {
+        if self.layers.tally.records_ban(now, Layer::SourceRate) {
             let reason = ban.why.as_str();
             let draft = Draft { subject: &source, outcome: "banned", reason, facts, ..Draft::new(now, Kind::Source) };
             self.witness.record(&draft);

@@ -51,9 +51,19 @@ impl Tally {
         if self.has_room(now, source) {
             return true;
         }
-        let (_, sums) = self.summed.get_or_insert((now, [0; Layer::ALL.len()]));
-        sums[layer as usize - 1] += 1;
+        self.count(now, layer);
         false
+    }
+
+    /// Is a ban recorded by itself, of which a source has one in a while? If not, it is counted.
+    pub(crate) fn records_ban(&mut self, now: Time, layer: Layer) -> bool {
+        let has_room = self.has_room_now(now);
+        if has_room {
+            self.in_second += 1;
+        } else {
+            self.count(now, layer);
+        }
+        has_room
     }
 
     /// Counts one that nobody asks about.
@@ -63,15 +73,12 @@ impl Tally {
     }
 
     fn has_room(&mut self, now: Time, source: IpAddr) -> bool {
-        if now >= self.second + SECOND {
-            (self.second, self.in_second) = (now, 0);
+        if !self.has_room_now(now) {
+            return false;
         }
         if now >= self.minute + MINUTE {
             self.minute = now;
             self.sources.clear();
-        }
-        if self.in_second >= self.limits.per_second {
-            return false;
         }
         if !self.sources.contains_key(&source) && self.sources.len() >= self.limits.sources_max {
             return false;
@@ -83,6 +90,13 @@ impl Tally {
         *of_source += 1;
         self.in_second += 1;
         true
+    }
+
+    fn has_room_now(&mut self, now: Time) -> bool {
+        if now >= self.second + SECOND {
+            (self.second, self.in_second) = (now, 0);
+        }
+        self.in_second < self.limits.per_second
     }
 
     /// When the next sum is due.

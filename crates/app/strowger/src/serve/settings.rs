@@ -77,7 +77,8 @@ fn sources(config: &Config) -> SourceLimits {
         unknown: edge.requests_max,
         authenticated: edge.authenticated_requests_max,
         ban: edge.ban,
-        failures_max: edge.failures_max,
+        // The one beyond is too many.
+        failures_max: edge.failures_max + 1,
         failures_window: edge.failures_window,
         score_max_milli: edge.score_max_milli,
         sources_max: edge.sources_max,
