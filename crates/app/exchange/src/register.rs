@@ -12,9 +12,10 @@ use sx_engine::Time;
 use sx_guard::Action;
 use sx_leg::{Address, Source};
 use sx_sip::message::{HeaderName, Message, NameAddr};
-use sx_sip::registrar::RegistrarConfig;
+use sx_sip::registrar::{RegistrarConfig, RegistrarCounters};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
+use sx_witness::{Draft, Facts, Kind};
 
 /// What the registrar is told. A telephone that is set up with an address of ours instead of a domain is its user's too.
 pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> RegistrarConfig {
@@ -56,11 +57,28 @@ impl Worker {
         if self.decide(now, flow, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified).is_none() {
             return;
         }
+        let before = *self.registrar.counters();
         let outcome = self.registrar.register(now, &aor, flow, request);
+        self.witness_bindings(now, flow, &aor, before);
         let headers = |writer: &mut sx_sip::message::Writer| outcome.write(writer);
         let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };
         self.legs.agent().reply(flow, request, reply);
         Counts::add(&self.counts.registrations);
+    }
+
+    /// Writes down where a user can be reached from now on, and no more. To be reached there longer is no change.
+    fn witness_bindings(&mut self, now: Time, flow: Flow, aor: &str, before: RegistrarCounters) {
+        let counters = *self.registrar.counters();
+        let changes =
+            [(Kind::Registered, counters.bound - before.bound), (Kind::Unregistered, counters.removed - before.removed)];
+        let source = flow.remote.to_string();
+        for (kind, count) in changes.into_iter().filter(|(_, count)| *count > 0) {
+            let facts = Facts::new()
+                .with("bindings", i64::try_from(count).unwrap_or(i64::MAX))
+                .with("source", source.as_str())
+                .with("transport", flow.transport.to_string());
+            self.witness.record(&Draft { actor: aor, subject: aor, facts, ..Draft::new(now, kind) });
+        }
     }
 
     /// `user@domain` of the To header, when the domain is ours.

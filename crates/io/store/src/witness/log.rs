@@ -280,7 +280,10 @@ impl WitnessLog {
         let draft = Draft { outcome: "closed", ..Draft::new(now, Kind::Log) };
         let closed = self.record(&draft, now, patience);
         self.shared.lock().checkpoint_now(now, &self.shared.counters);
-        closed && self.drain(now, patience)
+        let durable = closed && self.drain(now, patience);
+        // What was room for more is given back.
+        self.shared.lock().segment.give_room_back();
+        durable
     }
 
     fn drain(&self, now: Time, patience: Duration) -> bool {
@@ -603,6 +606,8 @@ impl Sequencer {
             self.closed.splice(..0, gone);
             return;
         }
+        // Signed before anything goes: nobody else could have written that it may.
+        self.checkpoint_now(now, &shared.counters);
         add(&shared.counters.retired, gone.iter().map(|closed| closed.records).sum());
         let size = self.chain.size();
         self.retiring.extend(gone.into_iter().map(|closed| (size, closed.path)));

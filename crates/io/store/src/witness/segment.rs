@@ -77,4 +77,11 @@ impl Segment {
             self.tail.extend_from_slice(bytes);
         }
     }
+
+    /// Cuts the room behind the last record off: nothing more is written.
+    pub(crate) fn give_room_back(&self) {
+        if let Err(error) = self.file.set_len(self.end) {
+            tracing::warn!(%error, path = %self.path.display(), "the end of a segment could not be cut");
+        }
+    }
 }
