@@ -4,9 +4,11 @@
 //! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why.
 
 mod capture;
+mod intruders;
 mod report;
 mod setup;
 mod stay;
+mod story;
 
 use crate::cli::ladder::Ladder;
 use crate::cli::{DemoOptions, report_errors};
@@ -98,6 +100,7 @@ fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTim
     }
     report.ladder(&ladder);
     refusals(setup, report, udp, &alice)?;
+    intruders::keep_out(setup, report, udp)?;
     alice.stop();
     bob.stop();
     report.check("record", || Ok(((), record(setup, begun)?)))

@@ -23,6 +23,12 @@ pub struct Setup {
     _folder: Option<TemporaryFolder>,
 }
 
+/// Who may do what: every telephone has one of these codecs, and one that has none of them is for the demonstration to refuse.
+const POLICY: &str = "\
+[gate.codec]
+allowed = [\"PCMA\", \"PCMU\", \"opus\"]
+";
+
 /// Who answers phones of your own with a tone.
 pub const TONE: &str = "tone";
 
@@ -137,6 +143,10 @@ fn configuration(
     let sip = if once { free_port(0)? } else { free_port(5060)? };
     let tls = if once { free_port(0)? } else { free_port(5061)? };
     let http = if once { free_port(0)? } else { free_port(8080)? };
+    let policy = data.join("policy.toml");
+    if !policy.exists() {
+        std::fs::write(&policy, POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
+    }
     let ip = if once { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     Ok(format!(
         r#"
@@ -159,12 +169,15 @@ algorithms = ["MD5"]
 interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 [http]
 listen = "127.0.0.1:{http}"
+[policy]
+file = "{policy}"
 [hep]
 address = "{collector}"
 [log]
 level = "warn"
 "#,
         data = data.display(),
+        policy = policy.display(),
         certificate = certificate.display(),
         key = key.display(),
     ))
