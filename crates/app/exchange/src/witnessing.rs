@@ -45,6 +45,8 @@ pub(crate) struct Witnessing {
     /// How many of them are durable.
     durable: u64,
     failing: bool,
+    /// Records that were given up because nothing could be written for so long.
+    lost: u64,
     parked: VecDeque<Parked>,
 }
 
@@ -67,12 +69,17 @@ impl Witnessing {
             made: 0,
             durable: 0,
             failing: false,
+            lost: 0,
             parked: VecDeque::new(),
         }
     }
 
     /// Has a record written down.
     pub(crate) fn record(&mut self, draft: &Draft<'_>) {
+        if self.batch.bytes() > BATCH_BYTES_MAX {
+            self.lost += 1;
+            return;
+        }
         self.renderer.render(draft, &mut self.batch);
         self.made += 1;
     }
@@ -123,6 +130,12 @@ impl Worker {
     pub(crate) fn records_durable(&mut self, now: Time, durable: u64, failing: bool) {
         self.witness.durable = self.witness.durable.max(durable);
         self.witness.failing = failing;
+        if !failing && self.witness.lost > 0 && self.witness.batch.is_empty() {
+            let lost = i64::try_from(std::mem::take(&mut self.witness.lost)).unwrap_or(i64::MAX);
+            let facts = Facts::new().with("records", lost);
+            let reason = "nothing could be written for so long";
+            self.witness.record(&Draft { outcome: "lost", reason, facts, ..Draft::new(now, Kind::Summary) });
+        }
         while let Some(parked) = self.witness.parked.pop_front_if(|parked| parked.after <= durable) {
             self.carry_out_on_leg(now, parked.leg, parked.command);
         }
@@ -227,6 +240,10 @@ impl Worker {
         });
     }
 }
+
+/// Records wait in so many bytes at most while the log takes none. What then is lost was never acknowledged: nothing
+/// begins meanwhile.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// What is said of a call that is not begun because nobody could account for it.
 pub(crate) const UNWITNESSED: &str = "the audit log cannot be written";

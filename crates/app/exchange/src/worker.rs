@@ -176,7 +176,10 @@ impl Worker {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
             Disposition::Malformed(_) => self.malformed(now, flow, bytes.len()),
-            Disposition::Stray => self.counts.refuse(Refusal::Stray),
+            Disposition::Stray => {
+                self.counts.refuse(Refusal::Stray);
+                self.unasked(now, flow, &message);
+            }
         }
     }
 

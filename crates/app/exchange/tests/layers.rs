@@ -5,6 +5,7 @@ mod driver;
 use driver::{Bench, Manner, PASSWORD, TRUNKS, USERS_ONLY};
 use serde_json::{Value, json};
 use sx_config::Config;
+use sx_engine::Engine as _;
 use sx_sip::message::OwnedMessage;
 
 const ALICE: &str = "192.0.2.11:5060";
@@ -328,6 +329,32 @@ fn no_call_begins_while_nothing_can_be_written_down() {
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
     assert_eq!(bench.who("alice").answered(), 1);
+}
+
+#[test]
+fn what_is_recorded_while_nothing_can_be_written_is_bounded_and_its_loss_is_said() {
+    let mut bench = bench_under("");
+    bench.disk_fails(true);
+    bench.log.takes_nothing = true;
+    let long = format!("X-Long: {}\r\n", "x".repeat(2_000));
+    for number in 0..60_000_u32 {
+        bench.workers[0].handle_input(bench.now, sx_exchange::Input::Message {
+            flow: sx_types::Flow { worker: 0, link: sx_types::LinkId(1), transport: sx_types::Transport::Udp,
+                remote: std::net::SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 5060)) },
+            bytes: request("PUBLISH", &format!("User-Agent: friendly-scanner\r\n{long}")).as_bytes(),
+        });
+        if number % 90 == 0 {
+            bench.now = bench.now + std::time::Duration::from_secs(1);
+        }
+    }
+    let held = bench.workers[0].witnessed().bytes();
+    assert!((8 << 20..9 << 20).contains(&held), "{held}");
+    bench.log.takes_nothing = false;
+    bench.settle();
+    bench.disk_fails(false);
+    bench.settle();
+    let lost = bench.recorded("summary").iter().find(|record| record["outcome"] == "lost").map(|r| r["facts"]["records"].clone());
+    assert!(lost.is_some_and(|lost| lost.as_u64() > Some(0)));
 }
 
 #[test]

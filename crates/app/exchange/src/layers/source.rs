@@ -43,6 +43,18 @@ impl Worker {
         true
     }
 
+    /// A response that answers nothing of ours counts as whatever else a source sends.
+    pub(crate) fn unasked<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, message: &Message<B>) {
+        let address = flow.remote.ip();
+        if message.status().is_none() || self.tables.trunk_at(address).is_some() {
+            return;
+        }
+        if let Arrival::Refuse { .. } = self.layers.sources.arrived(now, self.source_of(address)) {
+            self.ban_begun(now, address);
+            self.dropped(now);
+        }
+    }
+
     fn source_of(&self, address: IpAddr) -> Source {
         Source::of(address, &self.layers.sources.limits().prefixes)
     }

@@ -17,12 +17,17 @@ pub struct Log {
     pub waits: bool,
     /// Nothing can be written.
     pub fails: bool,
+    /// Not even the log's buffer has room.
+    pub takes_nothing: bool,
 }
 
 impl Bench {
     /// Takes what a worker wants recorded, and tells it what is durable.
     pub(super) fn take_records(&mut self, number: usize) {
         let worker = &mut self.workers[number];
+        if self.log.takes_nothing {
+            return;
+        }
         if !worker.witnessed().is_empty() {
             let (mut lines, mut index) = (Vec::new(), Vec::new());
             self.log.chain.append(worker.witnessed(), &mut lines, &mut index);
