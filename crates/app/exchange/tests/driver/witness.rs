@@ -2,9 +2,11 @@
 
 use super::Bench;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use sx_engine::Engine as _;
 use sx_exchange::Input;
+use sx_sip::message::HeaderName;
 use sx_witness::{Chain, Hash};
 
 /// What has become of the records, and what the disk does.
@@ -19,6 +21,20 @@ pub struct Log {
     pub fails: bool,
     /// Not even the log's buffer has room.
     pub takes_nothing: bool,
+    /// The log as it is on the disk,
+    durable: Vec<u8>,
+    /// what a write is about to add to it, up to so many records of the first worker,
+    flying: Vec<u8>,
+    flying_made: u64,
+    /// and what waits for the next.
+    waiting: Vec<u8>,
+}
+
+impl Log {
+    fn begin_write(&mut self, made: u64) {
+        self.flying = std::mem::take(&mut self.waiting);
+        self.flying_made = made;
+    }
 }
 
 impl Bench {
@@ -32,6 +48,10 @@ impl Bench {
             let (mut lines, mut index) = (Vec::new(), Vec::new());
             self.log.chain.append(worker.witnessed(), &mut lines, &mut index);
             worker.witnessed().clear();
+            self.log.waiting.extend_from_slice(&lines);
+            if self.log.flying.is_empty() {
+                self.log.begin_write(self.workers[0].records_made());
+            }
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let mut record: Value = serde_json::from_slice(line).expect("JSON");
                 let members = record.as_object_mut().expect("an object");
@@ -42,6 +62,33 @@ impl Bench {
         if !self.log.waits {
             self.tell_durable(number);
         }
+    }
+
+    /// The write that is under way has reached the disk, and the next begins.
+    pub fn write_ends(&mut self) {
+        let flying = std::mem::take(&mut self.log.flying);
+        self.log.durable.extend_from_slice(&flying);
+        let durable = self.log.flying_made;
+        self.log.begin_write(self.workers[0].records_made());
+        self.tell(0, Input::Witnessed { durable, failing: false });
+    }
+
+    /// What is on the disk, and what a write that is under way adds to it.
+    pub fn log_image(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.log.durable.clone(), self.log.flying.clone())
+    }
+
+    /// Whom those callers dialled who have had a 200.
+    pub fn answered_numbers(&self) -> BTreeSet<String> {
+        let told = |line: &&super::Line| {
+            let text = line.text();
+            line.from == super::address(super::EXCHANGE) && text.starts_with("SIP/2.0 200") && text.contains(" INVITE\r\n")
+        };
+        let number = |line: &super::Line| {
+            let to = super::value(&line.message(), HeaderName::To);
+            Some(to.split_once("sip:")?.1.split_once('@')?.0.to_owned())
+        };
+        self.lines.iter().filter(told).filter_map(number).collect()
     }
 
     fn tell_durable(&mut self, number: usize) {

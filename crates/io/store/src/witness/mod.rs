@@ -20,6 +20,7 @@ mod ports;
 mod recover;
 mod room;
 mod segment;
+mod sequencer;
 #[cfg(test)]
 mod tests;
 
