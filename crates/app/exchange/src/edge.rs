@@ -163,8 +163,14 @@ impl Worker {
         {
             self.calls.handle_input(now, CallInput::Nat { leg: accepted.leg, address: flow.remote.ip() });
         }
+        let (caller, dialled) = (accepted.incoming.from.address.to_string(), accepted.incoming.to.to_string());
         let event = LegEvent::Incoming(Box::new(accepted.incoming));
         self.calls.handle_input(now, CallInput::Leg { leg: accepted.leg, event });
+        // What the calls have to say of it comes first: a call of its own takes its admission along.
+        self.drain_calls(now);
+        if self.layers.admitted.is_some() {
+            self.witness_joining(now, accepted.leg, &caller, &dialled);
+        }
     }
 
     /// What the policy says to a call.

@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Whatever a worker does is in its batch before it is done. An answer is more: it lets a call begin, so it waits until
-//! all that was recorded before is durable, and what else its leg is told waits behind it. Nothing else waits.
+//! the record that admits the call is durable, and what else its leg is told waits behind it. Nothing else waits. That
+//! record is written while the call rings, so that an answer seldom has to.
 
 use crate::layers::names_of;
 use crate::worker::Worker;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use sx_call::{Ender, NotAdmitted, Note};
 use sx_engine::Time;
@@ -47,6 +48,10 @@ pub(crate) struct Witnessing {
     failing: bool,
     /// Records that were given up because nothing could be written for so long.
     lost: u64,
+    /// For each call that is not answered yet: how many records there were with the one that admits it.
+    admissions: BTreeMap<CallId, u64>,
+    /// The last of these.
+    last_admission: u64,
     parked: VecDeque<Parked>,
 }
 
@@ -70,6 +75,8 @@ impl Witnessing {
             durable: 0,
             failing: false,
             lost: 0,
+            admissions: BTreeMap::new(),
+            last_admission: 0,
             parked: VecDeque::new(),
         }
     }
@@ -89,9 +96,12 @@ impl Witnessing {
         self.failing
     }
 
-    fn must_wait(&self, leg: LegId, command: &LegCommand) -> bool {
-        let answers = matches!(command, LegCommand::Answer { .. }) && self.durable < self.made;
-        answers || self.parked.iter().any(|parked| parked.leg == leg)
+    /// How many records must be durable before this leg may be told this; 0: none.
+    fn waits_for(&self, leg: LegId, command: &LegCommand, call: Option<CallId>) -> u64 {
+        let behind = self.parked.iter().rev().find(|parked| parked.leg == leg).map(|parked| parked.after);
+        let admitted = || self.admissions.get(&call?).copied();
+        let answers = matches!(command, LegCommand::Answer { .. });
+        behind.or_else(|| admitted().filter(|after| answers && *after > self.durable)).unwrap_or_default()
     }
 
     /// When the first command has waited for too long.
@@ -111,18 +121,17 @@ impl Worker {
         self.witness.made
     }
 
-    /// Does anything wait for records to be durable?
+    /// Does anything wait for records to be durable, or will it soon?
     pub fn waits_for_records(&self) -> bool {
-        !self.witness.parked.is_empty()
+        !self.witness.parked.is_empty() || self.witness.last_admission > self.witness.durable
     }
 
     /// Tells a leg what its call wants of it, now or when what was recorded before is durable.
     pub(crate) fn command_leg(&mut self, now: Time, leg: LegId, command: LegCommand) {
-        if self.witness.must_wait(leg, &command) {
-            let after = self.witness.made;
-            self.witness.parked.push_back(Parked { leg, command, after, since: now });
-        } else {
-            self.carry_out_on_leg(now, leg, command);
+        let call = if self.witness.admissions.is_empty() { None } else { self.calls.call_of(leg) };
+        match self.witness.waits_for(leg, &command, call) {
+            0 => self.carry_out_on_leg(now, leg, command),
+            after => self.witness.parked.push_back(Parked { leg, command, after, since: now }),
         }
     }
 
@@ -136,7 +145,10 @@ impl Worker {
             let reason = "nothing could be written for so long";
             self.witness.record(&Draft { outcome: "lost", reason, facts, ..Draft::new(now, Kind::Summary) });
         }
-        while let Some(parked) = self.witness.parked.pop_front_if(|parked| parked.after <= durable) {
+        let durable = self.witness.durable;
+        // A later call's answer never waits for an earlier one's: its record may be older.
+        while let Some(place) = self.witness.parked.iter().position(|parked| parked.after <= durable) {
+            let Some(parked) = self.witness.parked.remove(place) else { return };
             self.carry_out_on_leg(now, parked.leg, parked.command);
         }
     }
@@ -204,6 +216,7 @@ impl Worker {
                 let kind = if *status == 200 { Kind::Terminated } else { Kind::Rejected };
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
                 self.layers.call_ended(*call);
+                self.witness.admissions.remove(call);
                 self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
             }
             Note::Unexpected { .. } => {}
@@ -238,6 +251,16 @@ impl Worker {
             facts,
             ..Draft::new(now, Kind::Admission)
         });
+        self.witness.last_admission = self.witness.made;
+        self.witness.admissions.insert(call, self.witness.made);
+    }
+
+    /// An INVITE was let in that has not begun a call of its own: it takes somebody's place.
+    pub(crate) fn witness_joining(&mut self, now: Time, leg: LegId, caller: &str, dialled: &str) {
+        match self.calls.call_of(leg) {
+            Some(call) => self.witness_admission(now, call, TraceId::from(call), caller, dialled),
+            None => self.layers.admitted = None,
+        }
     }
 }
 

@@ -140,6 +140,11 @@ impl Worker {
         self.layers.counts.clone()
     }
 
+    /// Messages that it has not even looked at, for where they came from.
+    pub fn dropped(&self) -> u64 {
+        self.layers.dropped
+    }
+
     /// How many calls there are.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -229,7 +234,8 @@ impl Worker {
         }
     }
 
-    fn drain_calls(&mut self, now: Time) -> bool {
+    /// Carries out what the calls want. Did they want anything?
+    pub(crate) fn drain_calls(&mut self, now: Time) -> bool {
         let mut moved = false;
         while let Some(output) = self.calls.poll_output() {
             moved = true;

@@ -43,6 +43,8 @@ pub(crate) struct Layers {
     pub(crate) tally: Tally,
     pub(crate) counts: Arc<LayerCounts>,
     pub(crate) nanos: fn() -> u64,
+    /// Messages that were not even looked at.
+    pub(crate) dropped: u64,
     /// The message that is looked at comes from a source that is suspicious.
     pub(crate) suspicious: bool,
     /// What was decided of the INVITE that is about to become a call.
@@ -62,6 +64,7 @@ impl Layers {
             tally: Tally::new(settings.records),
             counts: Arc::default(),
             nanos: settings.nanos,
+            dropped: 0,
             suspicious: false,
             admitted: None,
         }

@@ -25,7 +25,7 @@ impl Worker {
         }
         let source = self.source_of(address);
         if bytes.starts_with(b"SIP/2.0 ") {
-            return self.layers.sources.ban_of(now, source).is_none() || self.dropped(now);
+            return self.layers.sources.ban_of(now, source).is_none() || self.ignored(now);
         }
         let timed = self.layers.counts.passed(Layer::SourceRate) % TIMED == 0;
         let begun = if timed { (self.layers.nanos)() } else { 0 };
@@ -36,7 +36,7 @@ impl Worker {
                 self.too_many(now, flow, bytes, retry_after_s);
                 return false;
             }
-            Arrival::Dropped(_) => return self.dropped(now),
+            Arrival::Dropped(_) => return self.ignored(now),
         }
         let nanos = if timed { (self.layers.nanos)().wrapping_sub(begun) } else { 0 };
         self.layers.counts.pass_timed(Layer::SourceRate, timed.then_some(nanos));
@@ -51,7 +51,7 @@ impl Worker {
         }
         if let Arrival::Refuse { .. } = self.layers.sources.arrived(now, self.source_of(address)) {
             self.ban_begun(now, address);
-            self.dropped(now);
+            self.ignored(now);
         }
     }
 
@@ -60,7 +60,8 @@ impl Worker {
     }
 
     /// A message of a banned source: nobody is told, and it is only counted.
-    fn dropped(&mut self, now: Time) -> bool {
+    fn ignored(&mut self, now: Time) -> bool {
+        self.layers.dropped += 1;
         self.layers.counts.refuse(Layer::SourceRate);
         self.counts.refuse(Refusal::Banned);
         self.layers.tally.count(now, Layer::SourceRate);
@@ -72,7 +73,7 @@ impl Worker {
         self.ban_begun(now, flow.remote.ip());
         let request = Message::parse(bytes).ok().filter(|message| message.method().is_some_and(|m| m != Method::Ack));
         let Some(request) = request else {
-            self.dropped(now);
+            self.ignored(now);
             return;
         };
         let sentence = "too many requests come from this address";

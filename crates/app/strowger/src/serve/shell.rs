@@ -104,9 +104,10 @@ impl Shell {
         }
     }
 
-    /// How many messages there were.
+    /// How many messages there were that meant something: to those of a flood nobody should wait for company.
     fn read_network(&mut self, now: Time) -> u32 {
-        let mut messages = 0;
+        let mut messages: u32 = 0;
+        let dropped = self.worker.dropped();
         while let Some(event) = self.net.poll_event() {
             match event {
                 NetEvent::Message { flow, bytes } => {
@@ -136,7 +137,7 @@ impl Shell {
             }
             self.carry_out(now);
         }
-        messages
+        messages.saturating_sub(u32::try_from(self.worker.dropped() - dropped).unwrap_or(u32::MAX))
     }
 
     /// True when told to stop.
