@@ -19,7 +19,8 @@ fuzz_target!(|text: &str| {
             let policy = Policy::build(definition, hash).expect("it was checked when it was read");
             for facts in REQUESTS {
                 let request = read_facts(facts).expect("good facts");
-                let (decision, explanation) = (policy.decide(&request.as_request()), policy.explain(&request.as_request()));
+                let (decision, explanation) =
+                    (policy.decide(&request.as_request()), policy.explain(&request.as_request()));
                 assert_eq!((&decision.outcome, decision.rule), (explanation.outcome(), explanation.rule()));
                 assert!(!explanation.to_string().is_empty());
             }

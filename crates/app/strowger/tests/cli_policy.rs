@@ -34,7 +34,10 @@ fn bed() -> Bed {
     bed.write("home.toml", &facts("+49301234567", "alice@example.com"));
     bed.write("abroad.toml", &facts("0044123", "alice@example.com"));
     bed.write("premium.toml", &facts("0900123", "alice@example.com"));
-    bed.write("mallory.json", "{\"identity\": \"mallory@example.com\", \"authenticated\": \"digest-sha256\", \"subject\": \"1\"}");
+    bed.write(
+        "mallory.json",
+        "{\"identity\": \"mallory@example.com\", \"authenticated\": \"digest-sha256\", \"subject\": \"1\"}",
+    );
     bed
 }
 
@@ -42,7 +45,10 @@ fn bed() -> Bed {
 fn a_good_policy_says_its_version() {
     let bed = bed();
     let out = bed.ok(&["policy", "check", "policy.toml"]);
-    assert!(out.contains("policy.toml: good") && out.contains("rules       2") && out.contains("identities  1"), "{out}");
+    assert!(
+        out.contains("policy.toml: good") && out.contains("rules       2") && out.contains("identities  1"),
+        "{out}"
+    );
     let object: Value = serde_json::from_str(&bed.ok(&["policy", "check", "policy.toml", "--json"])).expect("JSON");
     assert_eq!((&object["rules"], object["version"].as_str().map(str::len)), (&2.into(), Some(16)));
 }
@@ -50,7 +56,10 @@ fn a_good_policy_says_its_version() {
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
     let bed = bed();
-    bed.write("bad.toml", "[[rule]]\nname = \"a\"\nthen = \"perhaps\"\n\n[[rule]]\nname = \"b\"\nthen = \"reject\"\nstatus = 99\n");
+    bed.write(
+        "bad.toml",
+        "[[rule]]\nname = \"a\"\nthen = \"perhaps\"\n\n[[rule]]\nname = \"b\"\nthen = \"reject\"\nstatus = 99\n",
+    );
     let run = bed.run(&["policy", "check", "bad.toml"]);
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("bad.toml:3") && run.err.contains("bad.toml:8"), "{}", run.err);
@@ -74,7 +83,11 @@ fn the_exit_code_is_the_decision() {
     ] {
         let run = bed.run(&["policy", "test", "policy.toml", "--facts", facts]);
         assert_eq!(run.code, Some(code), "{facts}: {run:?}");
-        assert!(run.out.contains(outcome) && run.out.contains(by) && run.out.contains("version"), "{facts}: {}", run.out);
+        assert!(
+            run.out.contains(outcome) && run.out.contains(by) && run.out.contains("version"),
+            "{facts}: {}",
+            run.out
+        );
         let run = bed.run(&["policy", "test", "policy.toml", "--facts", facts, "--json"]);
         let object: Value = serde_json::from_str(&run.out).expect("JSON");
         assert_eq!((run.code, &object["outcome"]), (Some(code), &outcome.into()), "{facts}");

@@ -73,7 +73,8 @@ fn text(path: &Path) -> &str {
 fn segments(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let numbered = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 26);
-    let mut segments: Vec<PathBuf> = entries.filter(numbered).filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
+    let mut segments: Vec<PathBuf> =
+        entries.filter(numbered).filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
     segments.sort();
     segments
 }
@@ -103,7 +104,10 @@ fn an_honest_log_is_ok_while_it_is_written() {
     let run = verify(&bed, &["--json"]);
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
     let verdict = json(&run);
-    assert_eq!((&verdict["result"], &verdict["unsigned"], &verdict["problems"]), (&"ok".into(), &0.into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&verdict["result"], &verdict["unsigned"], &verdict["problems"]),
+        (&"ok".into(), &0.into(), &Value::Array(vec![]))
+    );
 }
 
 #[test]
@@ -113,7 +117,8 @@ fn a_byte_that_was_changed_names_its_record() {
     let total = json(&verify(&bed, &["--json"]))["records"].as_u64().expect("a number");
     for path in segments(&folder) {
         let good = fs::read(&path).expect("a segment");
-        let first: u64 = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
+        let first: u64 =
+            path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
         let used = good.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
         for at in (3..used).step_by(509) {
             let mut bad = good.clone();
@@ -153,7 +158,8 @@ fn a_log_that_was_cut_off_is_found_out_by_an_anchor() {
     fs::remove_file(&last).expect("gone");
     let checkpoints = folder.join("checkpoints.jsonl");
     let kept = fs::read_to_string(&checkpoints).expect("checkpoints");
-    let first: u64 = last.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
+    let first: u64 =
+        last.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
     let older = kept.lines().filter(|line| {
         let note: Value = serde_json::from_str(line).expect("JSON");
         note["note"].as_str().and_then(|note| note.lines().nth(1)?.parse().ok()).is_some_and(|size: u64| size < first)

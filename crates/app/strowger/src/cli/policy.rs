@@ -231,8 +231,9 @@ fn explain(policy: &Policy, request: &OwnedRequest, json: bool) -> anyhow::Resul
 }
 
 fn step_json(step: &Step) -> serde_json::Value {
-    let read = step.read.iter().map(|fact| {
-        json!({ "name": fact.name, "value": fact.value, "wanted": fact.wanted, "holds": fact.holds })
-    });
+    let read = step
+        .read
+        .iter()
+        .map(|fact| json!({ "name": fact.name, "value": fact.value, "wanted": fact.wanted, "holds": fact.holds }));
     json!({ "part": step.part.to_string(), "said": step.said.words(), "read": read.collect::<Vec<_>>() })
 }

@@ -19,7 +19,10 @@ pub(super) fn verify(setting: &Setting<'_>, args: VerifyArgs) -> anyhow::Result<
     for (anchor, path) in anchors.iter().zip(&args.anchor) {
         // The log may have changed its key since; what was kept was checked when it was kept.
         if anchor.verify(&key).is_err() {
-            eprintln!("warning: the anchor {} is not signed by the key given; only its root is compared", path.display());
+            eprintln!(
+                "warning: the anchor {} is not signed by the key given; only its root is compared",
+                path.display()
+            );
         }
     }
     let witnesses = args.witness.iter().map(|said| said_key(said)).collect::<Result<Vec<_>, _>>()?;
@@ -28,7 +31,11 @@ pub(super) fn verify(setting: &Setting<'_>, args: VerifyArgs) -> anyhow::Result<
     if let (Some(path), Some(signed), true) = (&args.output, &verdict.last_signed, verdict.is_honest()) {
         write_file(path, &signed.note)?;
     }
-    if setting.json { output::json_line(&as_json(&verdict))? } else { output::text(&in_words(&verdict)?)? };
+    if setting.json {
+        output::json_line(&as_json(&verdict))?
+    } else {
+        output::text(&in_words(&verdict)?)?
+    };
     Ok(if verdict.is_honest() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -148,7 +155,10 @@ impl Status {
             ("folder", self.folder.display().to_string()),
             ("key", self.key.clone().unwrap_or_else(|| "none beside the log".to_owned())),
             ("records", self.records.to_string()),
-            ("from", self.first.map_or_else(|| "none is there any more".to_owned(), |first| format!("record {first} on"))),
+            (
+                "from",
+                self.first.map_or_else(|| "none is there any more".to_owned(), |first| format!("record {first} on")),
+            ),
             ("segments", format!("{}, {:.1} MiB", self.segments, self.bytes as f64 / (1 << 20) as f64)),
             ("checkpoints", self.checkpoints.to_string()),
             ("last", last.unwrap_or_else(|| "-".to_owned())),

@@ -40,11 +40,7 @@ struct Hit {
 }
 
 /// `strowger witness trace`.
-pub(super) fn trace(
-    setting: &Setting<'_>,
-    what: &[String],
-    format: Option<TraceFormat>,
-) -> anyhow::Result<ExitCode> {
+pub(super) fn trace(setting: &Setting<'_>, what: &[String], format: Option<TraceFormat>) -> anyhow::Result<ExitCode> {
     let (mut ids, mut folders) = (Vec::new(), Vec::new());
     for text in what {
         match ids_of(text) {

@@ -8,9 +8,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use sx_witness::{
-    Frontier, Hash, IndexEntry, Line, RECORD_BYTES_MAX, consistency_proof, inclusion_proof, leaf_hash,
-};
+use sx_witness::{Frontier, Hash, IndexEntry, Line, RECORD_BYTES_MAX, consistency_proof, inclusion_proof, leaf_hash};
 
 /// The hashes of all records of a log, as its indexes have them; those of a segment without an index are made anew. One
 /// index at a time is in memory.

@@ -12,9 +12,9 @@ mod leaves;
 mod lines;
 mod order;
 mod search;
-mod verify;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use leaves::Leaves;
 pub use search::{Found, RecordId, Search};

@@ -138,10 +138,14 @@ mod tests {
     #[test]
     fn whoever_has_seen_enough_ends_it() {
         let mut taken = 0;
-        in_order(1_000_000, |piece| piece, |_, _| {
-            taken += 1;
-            taken < 3
-        });
+        in_order(
+            1_000_000,
+            |piece| piece,
+            |_, _| {
+                taken += 1;
+                taken < 3
+            },
+        );
         assert_eq!(taken, 3);
     }
 

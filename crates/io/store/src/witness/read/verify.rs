@@ -96,7 +96,8 @@ fn merge(verification: &mut Verification, first: u64, checked: Checked) -> bool 
 fn check(part: &LogPart, is_last: bool, progress: &ReadProgress) -> Result<Checked, ReadError> {
     let index = part.index.as_deref().map(read_if_there).transpose()?.flatten();
     let Some(path) = &part.segment else { return Ok(index.map_or(Checked::Gone, Checked::Index)) };
-    let report = if is_last { check_last(path, part.first, progress) } else { check_closed(path, part.first, progress) };
+    let report =
+        if is_last { check_last(path, part.first, progress) } else { check_closed(path, part.first, progress) };
     match report {
         Ok(report) => Ok(Checked::Segment(Box::new(report), index)),
         Err(error) if has_gone(&error) => Ok(Checked::Gone),
