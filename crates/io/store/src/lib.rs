@@ -61,5 +61,9 @@ pub use witness::{
     AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError, WitnessLog, WitnessOptions,
     WitnessPort, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key,
 };
+pub use witness::{
+    FiledCheckpoint, Found as WitnessFound, Leaves, LogPart, ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch,
+    WitnessFolder,
+};
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};

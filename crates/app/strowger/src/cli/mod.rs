@@ -10,8 +10,10 @@ mod drain;
 pub mod ladder;
 mod output;
 mod password;
+mod policy;
 mod user;
 mod when;
+mod witness;
 
 pub use configuration::Wanted;
 pub(crate) use configuration::{environment, raise_log_level, report as report_errors};
@@ -69,6 +71,12 @@ pub enum Command {
     /// List, show, count and export call detail records
     #[command(subcommand, after_help = cdr::HELP)]
     Cdr(cdr::CdrCommand),
+    /// Verify, search and prove from the witness log, which records what was done and why
+    #[command(subcommand, after_help = witness::HELP)]
+    Witness(witness::WitnessCommand),
+    /// Check a policy, and try it out on requests
+    #[command(subcommand, after_help = policy::HELP)]
+    Policy(policy::PolicyCommand),
     /// Tell the running exchange to take no new calls, and wait until it has ended
     #[command(after_help = drain::HELP)]
     Drain(drain::DrainArgs),
@@ -144,6 +152,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
+        Command::Policy(command) => return policy::run_policy(command, json),
+        Command::Witness(command) => {
+            // These read it for themselves, and only when it must say where the log is.
+            let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose: 0 };
+            return witness::run_witness(command, &wanted, json);
+        }
         _ => {}
     }
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
@@ -192,7 +206,8 @@ Examples:
   strowger user add alice                add a user; prints a password
   strowger serve                         run the exchange
   strowger check --config new.toml       is this configuration good?
-  strowger cdr list --limit 20           the latest calls";
+  strowger cdr list --limit 20           the latest calls
+  strowger witness verify                was anything in the audit log changed?";
 
 const SERVE_HELP: &str = "\
 Examples:
