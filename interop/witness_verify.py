@@ -1,0 +1,596 @@
+#!/usr/bin/env python3
+"""Verifies a witness log. Written from docs/witness-format.md alone: it shares no line with the exchange.
+
+    interop/witness_verify.py DIR --key KEYFILE|VKEY [--anchor FILE] [--witness KEYFILE|VKEY] [--records N]
+
+Prints `ok: N records, M checkpoints`, or the problems; notices go to stderr. Exit code 1 when there is a problem, 2 when
+there is nothing to verify. It needs Python 3.11 and `cryptography`, and holds one record at a time: what it keeps grows with the
+number of checkpoints, not of records.
+"""
+
+import argparse
+import base64
+import binascii
+import calendar
+import hashlib
+import json
+import os
+import re
+import sys
+import unicodedata
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+LINE_MAX = 65_536
+CHECKPOINT_LINE_MAX = 1 << 20
+INTEGER_MAX = 9_007_199_254_740_991
+DEPTH_MAX = 8
+PROBLEMS_MAX = 20
+ENTRY = 40
+ZEROS = "0" * 64
+SIGNS, COSIGNS = b"\x01", b"\x04"
+MEMBERS = {"actor", "call_id", "facts", "kind", "node", "outcome", "policy_version", "prev_hash", "reason", "seq", "subject",
+           "time", "trace_id"}
+ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
+KINDS = set(
+    "log checkpoint config policy admission security_rejected invite trying ringing connected bridge_established bridge_failed "
+    "rejected terminated transferred registered unregistered summary command source evidence consent recording failover vote "
+    "key_granted".split()
+)
+PATTERNS = {
+    "call_id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "prev_hash": re.compile(r"[0-9a-f]{64}"),
+    "trace_id": re.compile(r"[0-9a-f]{32}"),
+}
+TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]{6}Z")
+SIZE = re.compile(r"0|[1-9][0-9]{0,19}")
+FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
+
+
+class Malformed(Exception):
+    """Something is not in its form."""
+
+
+class Stopped(Exception):
+    """The log cannot be followed any further."""
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def unbase64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("base 64 is malformed") from error
+    # Bits that no byte has must be zero, which b64decode does not look at.
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("base 64 is not in its one form")
+    return data
+
+
+def check_time(text):
+    match = TIME.fullmatch(text)
+    if not match:
+        raise Malformed(f"{text!r} is no time")
+    year, month, day, hour, minute, second = map(int, match.groups())
+    real = year >= 1970 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]
+    if not (real and hour < 24 and minute < 60 and second < 60):
+        raise Malformed(f"{text!r} is no moment of the calendar")
+
+
+def check_name(name):
+    if not 1 <= len(name.encode()) <= 255 or any(c == "+" or c.isspace() or unicodedata.category(c) == "Cc" for c in name):
+        raise Malformed(f"{name!r} is no name of a key")
+
+
+class Key:
+    """A verifier key; `kind` says whether of a log or of a witness."""
+
+    def __init__(self, text, kind=SIGNS):
+        parts = text.split("+", 2)
+        if len(parts) != 3:
+            raise Malformed(f"{text!r} is no verifier key")
+        self.text, self.name = text, parts[0]
+        check_name(self.name)
+        data = unbase64(parts[2])
+        if len(data) != 33 or data[:1] != kind:
+            raise Malformed(f"{text!r} is no verifier key of this kind")
+        self.id = sha256(self.name.encode() + b"\n" + data)[:4]
+        if parts[1] != self.id.hex():
+            raise Malformed(f"the id in {text!r} is not that of its key")
+        self.public = Ed25519PublicKey.from_public_bytes(data[1:])
+
+    def has_signed(self, signed, signature):
+        try:
+            self.public.verify(signature, signed)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def signature_line(line):
+    """The name and the bytes of `— name base64`."""
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != "\u2014":
+        raise Malformed(f"{line!r} is no signature line")
+    check_name(parts[1])
+    data = unbase64(parts[2])
+    if len(data) <= 4:
+        raise Malformed(f"{line!r} holds no signature")
+    return parts[1], data
+
+
+class Checkpoint:
+    """A note. `signed` is what the signatures are over."""
+
+    def __init__(self, text):
+        body, blank, signatures = text.partition("\n\n")
+        lines = body.split("\n")
+        if not blank or len(lines) != 4 or not signatures.endswith("\n") or not lines[3].startswith("time "):
+            raise Malformed("the note is no checkpoint")
+        self.text, self.origin, self.time = text, lines[0], lines[3].removeprefix("time ")
+        check_name(self.origin)
+        check_time(self.time)
+        if not SIZE.fullmatch(lines[1]):
+            raise Malformed("the size of the checkpoint is malformed")
+        self.size, self.root = int(lines[1]), unbase64(lines[2])
+        if len(self.root) != 32:
+            raise Malformed("the root of the checkpoint is not 32 bytes")
+        self.signed = (body + "\n").encode()
+        self.signatures = [signature_line(line) for line in signatures[:-1].split("\n")]
+
+    @classmethod
+    def of_record(cls, text):
+        """One with exactly one signature, which is by its origin."""
+        note = cls(text)
+        if len(note.signatures) != 1:
+            raise Malformed("the checkpoint has not exactly one signature")
+        if note.signatures[0][0] != note.origin or len(note.signatures[0][1]) != 68:
+            raise Malformed("the signature is not one by the origin")
+        return note
+
+    def signed_by(self, key):
+        return key.name == self.origin and any(
+            name == key.name and data[:4] == key.id and key.has_signed(self.signed, data[4:]) for name, data in self.signatures
+        )
+
+    def names(self, key):
+        return any(name == key.name and data[:4] == key.id for name, data in self.signatures)
+
+
+def cosignature_holds(line, note, witnesses):
+    """False only when it names a witness that we know, and that has not signed this."""
+    name, data = signature_line(line)
+    for witness in witnesses:
+        if name == witness.name and data[:4] == witness.id:
+            seconds = int.from_bytes(data[4:12], "big")
+            signed = b"cosignature/v1\ntime %d\n" % seconds + note.signed
+            return len(data) == 76 and witness.has_signed(signed, data[12:])
+    return True
+
+
+class Tree:
+    """The Merkle tree of RFC 9162, section 2.1, from its roots of full subtrees, of which there are at most 64."""
+
+    def __init__(self):
+        self.peaks = []
+
+    def add(self, record_hash):
+        height, value = 0, sha256(b"\0" + record_hash)
+        while self.peaks and self.peaks[-1][0] == height:
+            height, value = height + 1, sha256(b"\x01" + self.peaks.pop()[1] + value)
+        self.peaks.append((height, value))
+
+    def root(self):
+        if not self.peaks:
+            return sha256(b"")
+        value = self.peaks[-1][1]
+        for _, left in reversed(self.peaks[:-1]):
+            value = sha256(b"\x01" + left + value)
+        return value
+
+
+def ascending(pairs):
+    names = [name.encode("utf-16-be", "surrogatepass") for name, _ in pairs]
+    if any(left >= right for left, right in zip(names, names[1:])):
+        raise Malformed("the names of an object do not ascend")
+    return dict(pairs)
+
+
+def refuse_number(text):
+    raise Malformed(f"{text[:20]} is no integer")
+
+
+def canonical(line):
+    """What a line in canonical form says."""
+    try:
+        text = line.decode()
+        value = json.loads(text, object_pairs_hook=ascending, parse_float=refuse_number, parse_constant=refuse_number)
+        # Python's writer escapes as RFC 8785 does, and leaves the names in their order.
+        again = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise Malformed("it is no JSON") from error
+    if again != text:
+        raise Malformed("it is not in canonical form")
+    return value
+
+
+def check_fact(value, depth=1):
+    if isinstance(value, (dict, list)):
+        if depth > DEPTH_MAX:
+            raise Malformed("facts lie too deep")
+        for inner in value.values() if isinstance(value, dict) else value:
+            check_fact(inner, depth + 1)
+    elif value is None:
+        raise Malformed("a fact is null")
+    elif type(value) is int and abs(value) > INTEGER_MAX:
+        raise Malformed("a number is out of range")
+
+
+def parse_record(line):
+    """The record of a line, whatever its place in the log."""
+    if len(line) > LINE_MAX:
+        raise Malformed("it is longer than 65,536 bytes")
+    record = canonical(line)
+    if not isinstance(record, dict) or not ALWAYS <= record.keys() <= MEMBERS:
+        raise Malformed("it has not the members of a record")
+    for name, value in record.items():
+        wanted = {"facts": dict, "seq": int}.get(name, str)
+        if type(value) is not wanted:
+            raise Malformed(f"{name} is of the wrong type")
+        if name in PATTERNS and not PATTERNS[name].fullmatch(value):
+            raise Malformed(f"{name} is malformed")
+    if record["kind"] not in KINDS:
+        raise Malformed("its kind is unknown")
+    check_time(record["time"])
+    check_fact(record.get("facts", {}))
+    return record
+
+
+def is_number(value):
+    return type(value) is int and value >= 0
+
+
+class Lines:
+    """The finished lines of a file. When they are through, `unfinished` is the length of what stands behind them."""
+
+    def __init__(self, file, longest):
+        self.file, self.longest, self.unfinished = file, longest, 0
+
+    def __iter__(self):
+        begin = 0
+        while (chunk := self.file.readline(self.longest + 1)).endswith(b"\n"):
+            yield begin, chunk[:-1]
+            begin += len(chunk)
+        length = 0
+        while chunk:
+            if b"\n" in chunk:
+                raise Malformed(f"the line at byte {begin} is too long")
+            if kept := len(chunk.rstrip(b"\0")):
+                self.unfinished = length + kept
+            length += len(chunk)
+            chunk = self.file.read(1 << 16)
+
+
+class Verifier:
+    """One verification. The numbers of the steps are those of the page."""
+
+    def __init__(self, folder, key, anchors=(), witnesses=(), records_min=0):
+        self.folder, self.given, self.anchors, self.witnesses, self.records_min = folder, key, anchors, witnesses, records_min
+        self.key, self.new_key, self.keys = key, None, {key.text: key}
+        self.next, self.last, self.tree = 0, ZEROS, Tree()
+        self.problems, self.notices = [], []
+        self.notes, self.roots = {}, {anchor.size: None for anchor in anchors}
+        self.gone, self.retired = [], []
+        self.checkpoints, self.covered = 0, 0
+        # The record that does not name the hash of the one before, and the last one that has been blamed.
+        self.doubt, self.blamed = None, None
+        self.whole = True
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def accuse(self, text):
+        self.problems.append(text)
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise Stopped
+
+    def blame(self, number, why):
+        self.whole, self.blamed = False, number
+        self.accuse(f"record {number}: {why}")
+
+    def run(self):
+        try:
+            for _, note, _ in self.stored_checkpoints(None):
+                self.roots[note.size] = None
+            self.walk()
+            self.check_retirement()
+            self.check_stored()
+            self.check_anchors()
+            self.check_key_file()
+        except Stopped:
+            self.notices.append("the verification stopped here")
+        return self
+
+    def walk(self):
+        """Steps 1 to 3."""
+        names = [match for match in map(FILE.fullmatch, os.listdir(self.folder)) if match]
+        kinds = {}
+        for match in names:
+            kinds.setdefault(int(match[1]), set()).add(match[2])
+        if not kinds:
+            self.accuse("there is no log")
+        for number in sorted(kinds):
+            if number != self.next:
+                what = "are missing, or a file was renamed" if number > self.next else "are there twice"
+                self.accuse(f"records {min(number, self.next)} to {max(number, self.next) - 1} {what}")
+                raise Stopped
+            if "jsonl" in kinds[number]:
+                self.segment(number, "index" in kinds[number], number == max(kinds))
+            else:
+                self.index_alone(number)
+        if self.doubt is not None:
+            self.blame(self.doubt, "it does not name the hash of the record before")
+        self.remember_root()
+
+    def remember_root(self):
+        if self.next in self.roots:
+            self.roots[self.next] = self.tree.root()
+
+    def add(self, record_hash):
+        self.tree.add(record_hash)
+        self.last = record_hash.hex()
+        self.next += 1
+
+    def index_alone(self, number):
+        """Step 2."""
+        name = f"{number:020}.index"
+        with open(self.path(name), "rb") as file:
+            while entry := file.read(ENTRY):
+                if len(entry) != ENTRY:
+                    self.accuse(f"{name} ends within an entry")
+                    raise Stopped
+                self.remember_root()
+                self.add(entry[8:])
+        self.gone.append((number, self.next - 1))
+
+    def segment(self, number, indexed, is_last):
+        """Steps 3 and 4."""
+        name = f"{number:020}"
+        with open(self.path(f"{name}.jsonl"), "rb") as file, open(self.path(f"{name}.index") if indexed else os.devnull, "rb") as index:
+            lines, agrees = Lines(file, LINE_MAX), True
+            try:
+                for begin, line in lines:
+                    record_hash = sha256(line)
+                    self.line(line)
+                    agrees = agrees and index.read(ENTRY) == begin.to_bytes(8, "little") + record_hash
+                    self.add(record_hash)
+            except Malformed as error:
+                self.accuse(f"{name}.jsonl: {error}")
+                raise Stopped from error
+            if indexed and not (agrees and not index.read(1)):
+                self.accuse(f"{name}.index does not agree with {name}.jsonl")
+        if lines.unfinished and is_last and lines.unfinished <= LINE_MAX:
+            self.notices.append(f"an unfinished line of {lines.unfinished} bytes stands behind record {self.next - 1}")
+        elif lines.unfinished:
+            self.accuse(f"{name}.jsonl: behind record {self.next - 1} stands an unfinished line")
+
+    def line(self, line):
+        """Step 3, for one line."""
+        self.remember_root()
+        try:
+            record = parse_record(line)
+        except Malformed as error:
+            self.blame(self.next, f"no record: {error}")
+            self.doubt = None
+            return
+        if record["seq"] != self.next:
+            self.accuse(f"record {record['seq']} stands in the place of record {self.next}")
+            raise Stopped
+        self.link(record["prev_hash"])
+        try:
+            if self.next == 0:
+                self.check_begun(record)
+            elif record["kind"] == "log":
+                self.check_log(record)
+            elif record["kind"] == "checkpoint":
+                self.check_checkpoint(record)
+        except Malformed as error:
+            self.blame(self.next, str(error))
+
+    def link(self, named):
+        """Tells a record that was changed from one that only stands behind it."""
+        if self.doubt is not None:
+            changed = self.doubt - 1 if named == self.last else self.doubt
+            self.doubt = None
+            self.blame(changed, "it was changed: the records around it do not agree with its hash")
+        elif named != self.last and self.blamed != self.next - 1:
+            self.whole = False
+            if self.next == 0:
+                self.blame(0, "it names a record before it")
+            else:
+                self.doubt = self.next
+
+    def check_begun(self, record):
+        facts = record.get("facts", {})
+        if (record["kind"], record.get("outcome")) != ("log", "begun") or facts.keys() != {"format", "key"}:
+            raise Malformed("the log does not begin with `begun`")
+        if type(facts["format"]) is not int or facts["format"] != 1:
+            raise Malformed("the format of the log is not 1")
+        if facts["key"] != self.given.text:
+            raise Malformed("the log was begun with another key")
+
+    def check_log(self, record):
+        outcome, facts = record.get("outcome"), record.get("facts", {})
+        if outcome == "begun":
+            raise Malformed("the log begins twice")
+        if outcome == "key_changed":
+            if facts.keys() != {"key"} or type(facts["key"]) is not str:
+                raise Malformed("`key_changed` is not in its form")
+            self.new_key = Key(facts["key"])
+            self.keys[self.new_key.text] = self.new_key
+        if outcome == "retired":
+            if facts.keys() != {"first", "last"} or not (is_number(facts["first"]) and is_number(facts["last"])):
+                raise Malformed("`retired` is not in its form")
+            if not facts["first"] <= facts["last"] < self.next:
+                raise Malformed("it retires what is not before it")
+            self.retired.append((facts["first"], facts["last"], self.next))
+
+    def check_checkpoint(self, record):
+        facts = record.get("facts", {})
+        if record.keys() != ALWAYS | {"facts"} or facts.keys() != {"note"} or type(facts["note"]) is not str:
+            raise Malformed("the checkpoint has not the members of one")
+        note = Checkpoint.of_record(facts["note"])
+        if note.size != self.next or note.time != record["time"]:
+            raise Malformed("the checkpoint is of another record")
+        if not note.signed_by(self.key):
+            raise Malformed(f"the checkpoint is not signed by the key in force, {self.key.text}")
+        self.notes[note.size] = sha256(note.text.encode())
+        self.checkpoints += 1
+        if self.new_key:
+            self.key, self.new_key = self.new_key, None
+        # Once a record has been found changed no root can hold; that is no second accusation.
+        if self.whole and note.root != self.tree.root():
+            self.whole = False
+            self.accuse(f"one of the records {self.covered} to {self.next - 1} was changed, and the hashes behind it made anew")
+        self.covered = note.size
+
+    def check_retirement(self):
+        """Step 5."""
+        for first, last in self.gone:
+            wanted = first
+            for begin, end, _ in sorted(self.retired):
+                if begin <= wanted:
+                    wanted = max(wanted, end + 1)
+            if wanted <= last:
+                self.accuse(f"records {wanted} to {last} are gone, and no record retires them")
+        for first, last, number in self.retired:
+            if number >= self.covered:
+                self.notices.append(f"record {number} retires records {first} to {last}, and no checkpoint covers it yet")
+            if sum(min(last, end) - max(first, begin) + 1 for begin, end in self.gone if begin <= last and first <= end) <= last - first:
+                self.notices.append(f"records {first} to {last} are retired, and not all of them are gone")
+
+    def stored_checkpoints(self, accuse):
+        """The lines of `checkpoints.jsonl` that are in their form: number, checkpoint, cosignatures."""
+        try:
+            file = open(self.path("checkpoints.jsonl"), "rb")
+        except FileNotFoundError:
+            return
+        with file:
+            lines = Lines(file, CHECKPOINT_LINE_MAX)
+            number = 0
+            try:
+                for number, (_, line) in enumerate(lines, 1):
+                    try:
+                        yield number, *stored_checkpoint(line)
+                    except Malformed as error:
+                        if accuse:
+                            accuse(f"checkpoints.jsonl, line {number}: {error}")
+            except Malformed as error:
+                if accuse:
+                    accuse(f"checkpoints.jsonl, line {number + 1}: {error}")
+            if accuse and lines.unfinished:
+                self.notices.append("the last line of checkpoints.jsonl is unfinished")
+
+    def check_stored(self):
+        """Step 6."""
+        for number, note, cosignatures in self.stored_checkpoints(self.accuse):
+            where = f"checkpoints.jsonl, line {number}"
+            known = [key for key in self.keys.values() if note.names(key)]
+            if note.size >= self.next:
+                signed = any(note.signed_by(key) for key in known)
+                self.accuse(f"{where}: the log was truncated, for it had record {note.size}" if signed else f"{where}: it is forged")
+            elif any(first <= note.size <= last for first, last in self.gone):
+                if self.whole and self.roots[note.size] != note.root:
+                    self.accuse(f"{where}: its root is not that of the log")
+                if not all(note.signed_by(key) for key in known):
+                    self.accuse(f"{where}: its key has not signed it")
+            elif self.notes.get(note.size) != sha256(note.text.encode()):
+                self.accuse(f"{where}: record {note.size} is not this checkpoint")
+            for line in cosignatures:
+                if not cosignature_holds(line, note, self.witnesses):
+                    self.accuse(f"{where}: the cosignature {line!r} does not hold")
+
+    def check_anchors(self):
+        """Step 7."""
+        if self.next < self.records_min:
+            self.accuse(f"there are {self.next} records, not {self.records_min}: the log was truncated")
+        for anchor in self.anchors:
+            known = [key for key in self.keys.values() if anchor.names(key)]
+            if not all(anchor.signed_by(key) for key in known):
+                self.accuse(f"the anchor of {anchor.size} records is not signed by the key that it names")
+            if not known:
+                self.notices.append(f"the anchor of {anchor.size} records names a key that this log has not had")
+            if anchor.size > self.next:
+                self.accuse(f"the log was truncated: it had {anchor.size} records")
+            elif self.whole and self.roots[anchor.size] != anchor.root:
+                self.accuse(f"the first {anchor.size} records are not those of the anchor")
+
+    def check_key_file(self):
+        """Step 8."""
+        try:
+            text = key_text(self.path("key.pub"))
+        except FileNotFoundError:
+            return
+        if text not in self.keys:
+            self.accuse("key.pub is no key of this log")
+
+
+def stored_checkpoint(line):
+    value = canonical(line)
+    if not isinstance(value, dict) or value.keys() != {"cosignatures", "note"} or type(value["note"]) is not str:
+        raise Malformed("it has not the members of a checkpoint")
+    if type(value["cosignatures"]) is not list or not all(type(text) is str for text in value["cosignatures"]):
+        raise Malformed("its cosignatures are no texts")
+    for text in value["cosignatures"]:
+        signature_line(text)
+    return Checkpoint.of_record(value["note"]), value["cosignatures"]
+
+
+def key_text(path):
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        return file.read(1024).removesuffix("\n")
+
+
+def verify(folder, key, anchors=(), witnesses=(), records_min=0):
+    """Verifies the log in a folder with a key's text. What it finds is in `problems`, `notices`, `next` and `checkpoints`."""
+    return Verifier(folder, Key(key), anchors, witnesses, records_min).run()
+
+
+def argument(text):
+    """A key that stands in a file, or is given as it is."""
+    return key_text(text) if os.path.exists(text) else text
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies a witness log.")
+    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("--key", required=True, metavar="KEYFILE|VKEY", help="the verifier key of the log")
+    parser.add_argument("--anchor", action="append", default=[], metavar="FILE", help="a checkpoint that was kept elsewhere")
+    parser.add_argument("--witness", action="append", default=[], metavar="KEYFILE|VKEY", help="the key of a witness")
+    parser.add_argument("--records", type=int, default=0, metavar="N", help="how many records must be there at least")
+    options = parser.parse_args()
+    try:
+        anchors = []
+        for path in options.anchor:
+            with open(path, encoding="utf-8", newline="") as file:
+                anchors.append(Checkpoint(file.read(CHECKPOINT_LINE_MAX)))
+        witnesses = [Key(argument(text), COSIGNS) for text in options.witness]
+        found = verify(options.folder, argument(options.key), anchors, witnesses, options.records)
+    except (Malformed, OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for notice in found.notices:
+        print(f"notice: {notice}", file=sys.stderr)
+    for problem in found.problems:
+        print(problem)
+    if not found.problems:
+        print(f"ok: {found.next} records, {found.checkpoints} checkpoints")
+    return 1 if found.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
