@@ -109,6 +109,11 @@ def signature_line(line):
     return parts[1], data
 
 
+def key_text(path):
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        return file.read(1024).removesuffix("\n")
+
+
 class Checkpoint:
     """A note. `signed` is what the signatures are over."""
 

@@ -25,6 +25,7 @@ from witness_format import (
     Tree,
     cosignature_holds,
     is_number,
+    key_text,
     parse_record,
     sha256,
     stored_checkpoint,
@@ -326,11 +327,6 @@ class Verifier:
             return
         if text not in self.keys:
             self.accuse("key.pub is no key of this log")
-
-
-def key_text(path):
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        return file.read(1024).removesuffix("\n")
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):
