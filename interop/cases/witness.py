@@ -87,7 +87,8 @@ def killed(bench):
     before = well(exchange, key)
     admitted = {record["actor"].partition("@")[0] for record in before if record["kind"] == "admission"}
     missing = sorted(answered - admitted)
-    check(not missing, f"each call that was answered is in the log: {len(missing)} of {len(answered)} are missing, as {missing[:5]}")
+    shown = f"{len(missing)} of {len(answered)} are missing, as {missing[:5]}"
+    check(not missing, f"each call that was answered is in the log: {shown}")
     exchange.start()
     call(bench, exchange, port)
     exchange.stop()
@@ -100,8 +101,8 @@ def killed(bench):
 def auditors_key(exchange):
     """The verifier key as an auditor has it, from elsewhere than the log."""
     name, _, secret = key_text(os.path.join(exchange.data, "witness.key")).removeprefix("PRIVATE+KEY+").split("+", 2)
-    public = Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret)[1:]).public_key().public_bytes_raw()
-    return witness_hostile.key_of(name, SIGNS + public)
+    public = Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret)[1:]).public_key()
+    return witness_hostile.key_of(name, SIGNS + witness_hostile.raw(public))
 
 
 def folder_of(exchange):
@@ -126,9 +127,11 @@ def well(exchange, key, *anchors):
 
 def by_hand(bench, exchange, key):
     """The same as an auditor does it."""
-    command = [sys.executable, witness_verify.__file__, folder_of(exchange), "--key", bench.write("auditors.key", key + "\n")]
+    key_file = bench.write("auditors.key", key + "\n")
+    command = [sys.executable, witness_verify.__file__, folder_of(exchange), "--key", key_file]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    check(done.returncode == 0 and done.stdout.startswith("ok: "), f"the command says that it is well: {done.stdout}{done.stderr}")
+    well_said = done.returncode == 0 and done.stdout.startswith("ok: ")
+    check(well_said, f"the command says that it is well: {done.stdout}{done.stderr}")
 
 
 def changed(bench, exchange, key, records):
