@@ -109,13 +109,14 @@ class Verifier:
             kinds.setdefault(int(match[1]), set()).add(match[2])
         if not kinds:
             self.accuse("there is no log")
+        last = max((number for number in kinds if "jsonl" in kinds[number]), default=None)
         for number in sorted(kinds):
             if number != self.next:
                 what = "are missing, or a file was renamed" if number > self.next else "are there twice"
                 self.accuse(f"records {min(number, self.next)} to {max(number, self.next) - 1} {what}")
                 raise Stopped
             if "jsonl" in kinds[number]:
-                self.segment(number, "index" in kinds[number], number == max(kinds))
+                self.segment(number, "index" in kinds[number], number == last)
             else:
                 self.index_alone(number)
         if self.doubt is not None:
@@ -134,6 +135,8 @@ class Verifier:
     def index_alone(self, number):
         """Step 2."""
         name = f"{number:020}.index"
+        if os.path.getsize(self.path(name)) == 0:
+            self.accuse(f"{name} is empty, and its segment is gone")
         with open(self.path(name), "rb") as file:
             while entry := file.read(ENTRY):
                 if len(entry) != ENTRY:
