@@ -3,8 +3,9 @@
 
     interop/witness_compare.py --cases 10000 --seed 1
 
-The logs come of `edited_logs`, an example of the crate `sx-witness`, which says of each what was done to it and what the exchange's
-verifier finds. Every disagreement is printed, with its seed. Exit code 1 when there is one.
+The logs come of `edited_logs`, an example of the crate `sx-witness`, which says of each what was done to it and what the
+exchange's verifier finds. It is built with cargo, unless EDITED_LOGS=PATH says where it is. Every disagreement is printed, with its
+seed. Exit code 1 when there is one.
 """
 
 import argparse
@@ -26,8 +27,10 @@ BATCH = 1000
 
 def edited_logs(*arguments, release=False):
     """Runs the example."""
-    command = ["cargo", "run", "-q", "-p", "sx-witness", "--example", "edited_logs"] + ["--release"] * release
-    done = subprocess.run([*command, "--", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    command = ["cargo", "run", "-q", "-p", "sx-witness", "--example", "edited_logs", *["--release"] * release, "--"]
+    if built := os.environ.get("EDITED_LOGS"):
+        command = [os.path.abspath(built)]
+    done = subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=1200)
     if done.returncode != 0:
         raise RuntimeError(f"edited_logs: {done.stderr.strip()}")
 

@@ -29,8 +29,7 @@ PATIENT = "[witness]\npatience_ms = 30000\ncheckpoint_records = 100\n"
 
 @case("two verifiers agree on logs that were tampered with", slow=True)
 def compared(bench):
-    if not shutil.which("cargo"):
-        raise Skipped("the other verifier is built with cargo")
+    can_ask()
     edits, disagreements = witness_compare.compare(LOGS)
     check(edits.total() == LOGS, f"{LOGS} logs were judged: {edits.total()}")
     check(len(edits) > 20 or LOGS < 300, f"there is a log of every kind: {len(edits)} kinds")
@@ -39,8 +38,7 @@ def compared(bench):
 
 @case("two verifiers agree on logs whose signer has lied")
 def hostile(bench):
-    if not shutil.which("cargo"):
-        raise Skipped("the other verifier is built with cargo")
+    can_ask()
     edits, disagreements = witness_hostile.compare(bench.path("logs"))
     check(edits.total() > 80, f"there is a log of each lie: {edits.total()}")
     check(not disagreements, "\n".join(disagreements[:10]))
@@ -96,6 +94,11 @@ def killed(bench):
     check(after[: len(before)] == before, "what was in the log is in the log")
     said = [record["outcome"] for record in after[len(before) :] if record["kind"] == "log"]
     check("resumed" in said, f"the log says that it was resumed: {said}")
+
+
+def can_ask():
+    if not (shutil.which("cargo") or os.environ.get("EDITED_LOGS")):
+        raise Skipped("the other verifier is built with cargo")
 
 
 def auditors_key(exchange):
