@@ -173,6 +173,39 @@ fn a_log_of_another_key_is_named() {
     assert!(said.first().is_some_and(|sentence| sentence.starts_with(expected)), "{said:?}");
 }
 
+/// A log of three records: it is begun, says this of itself, and signs it.
+fn log_that_says(outcome: &str, facts: Facts<'_>) -> Verdict {
+    let (mut renderer, mut chain, mut batch) = (Renderer::new("node-1"), Chain::new(), Batch::default());
+    let begin = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    for (outcome, facts) in [("begun", begin), (outcome, facts)] {
+        renderer.render(&Draft { outcome, facts, ..Draft::new(TIME, Kind::Log) }, &mut batch);
+    }
+    let (mut out, mut index) = (Vec::new(), Vec::new());
+    chain.append(&batch, &mut out, &mut index);
+    chain.checkpoint(TIME, "node-1", &key(1), &mut out, &mut index);
+    let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+    let mut check = SegmentCheck::new(0, true);
+    check.feed(&out);
+    verification.take(check.finish());
+    verification.finish()
+}
+
+#[test]
+fn a_log_that_begins_twice_is_named() {
+    let again = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    let verdict = log_that_says("begun", again);
+    assert!(matches!(verdict.problems[..], [Problem::Statement { record: 1, .. }]), "{:?}", verdict.problems);
+    assert!(log_that_says("resumed", Facts::new().with("cut_bytes", 0)).is_honest());
+}
+
+#[test]
+fn the_key_of_a_witness_does_not_become_that_of_the_log() {
+    let witness = "witness.example/w1+24b5d9fe+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY";
+    let verdict = log_that_says("key_changed", Facts::new().with("key", witness));
+    assert!(matches!(verdict.problems[..], [Problem::Statement { record: 1, .. }]), "{:?}", verdict.problems);
+    assert!(log_that_says("key_changed", Facts::new().with("key", key(2).verifying_key().to_string())).is_honest());
+}
+
 #[test]
 fn an_index_that_disagrees_is_named() {
     accused(

@@ -6,7 +6,7 @@ use super::problem::{Cover, Notice, Place, Problem};
 use super::segment::{Break, Said, SegmentReport, Statement};
 use crate::checkpoint::{Checkpoint, SignatureError};
 use crate::hash::Hash;
-use crate::key::VerifyingKey;
+use crate::key::{Purpose, VerifyingKey};
 use sx_engine::Time;
 
 impl Verification {
@@ -78,11 +78,12 @@ impl Verification {
                 _ => self.push(Problem::Begin { at }),
             },
             Statement::KeyChanged { key } => match VerifyingKey::parse(key) {
-                Ok(key) => {
+                // The key of a witness, which has another purpose, signs no log.
+                Ok(key) if key.purpose() == Purpose::Note => {
                     self.keys.push(key.clone());
                     self.next_key = Some(key);
                 }
-                Err(_) => self.push(Problem::Statement { record, at }),
+                _ => self.push(Problem::Statement { record, at }),
             },
             Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
             Statement::Checkpoint { note, time } => self.hear_checkpoint(record, at, note.as_deref(), *time),

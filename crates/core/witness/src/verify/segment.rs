@@ -265,6 +265,8 @@ fn statement_of(line: &Line<'_>) -> Option<Statement> {
             let only = facts.as_object().is_some_and(|facts| facts.len() == 1) && line.is_bare();
             Some(Statement::Checkpoint { note: text(&facts, "note").filter(|_| only), time: line.time() })
         }
+        // A log begins once.
+        Kind::Log if line.has_outcome("begun") => Some(Statement::Wrong),
         Kind::Log if line.has_outcome("key_changed") => {
             Some(text(&line.facts(), "key").map_or(Statement::Wrong, |key| Statement::KeyChanged { key }))
         }

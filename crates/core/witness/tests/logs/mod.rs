@@ -13,6 +13,8 @@ use sx_witness::{
 
 pub const LOG: &str = "exchange.example/log";
 pub const WITNESS: &str = "witness.example/w1";
+/// The key of the witness as auditors have it, who know it for one that cosigns.
+const WITNESS_KEY: &str = "witness.example/w1+24b5d9fe+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY";
 const NODE: &str = "node-1";
 
 /// The files of a log's folder.
@@ -193,6 +195,7 @@ impl Writer {
 pub fn honest(seed: u64) -> Case {
     let mut writer = Writer::new(seed);
     let (key, witness) = (writer.key.verifying_key(), signing_key(9, WITNESS));
+    let witness_key = VerifyingKey::parse(WITNESS_KEY).expect("a good key");
     writer.log("begun", Facts::new().with("format", 1).with("key", key.to_string()));
     let key_changes_in = writer.rng.below(40);
     let mut changed_at = u64::MAX;
@@ -222,17 +225,7 @@ pub fn honest(seed: u64) -> Case {
     writer.folder.insert("key.pub".to_owned(), format!("{}\n", writer.key.verifying_key()).into_bytes());
     let kept = writer.rng.below(writer.checkpoints.len() as u64) as usize;
     let anchor = (writer.rng.below(2) == 0).then(|| writer.checkpoints[kept].clone());
-    Case {
-        folder: writer.folder,
-        key,
-        witness: witness.verifying_key(),
-        anchor,
-        records,
-        signed,
-        filed,
-        first,
-        edit: None,
-    }
+    Case { folder: writer.folder, key, witness: witness_key, anchor, records, signed, filed, first, edit: None }
 }
 
 fn text(rng: &mut Rng) -> String {
