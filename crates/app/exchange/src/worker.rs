@@ -357,6 +357,7 @@ impl Engine for Worker {
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }
+            Input::Operation(operation) => self.operate(now, &operation),
             Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
             Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }

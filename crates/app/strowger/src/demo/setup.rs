@@ -137,6 +137,7 @@ fn configuration(
     let sip = if once { free_port(0)? } else { free_port(5060)? };
     let tls = if once { free_port(0)? } else { free_port(5061)? };
     let http = if once { free_port(0)? } else { free_port(8080)? };
+    let api = if once { free_port(0)? } else { free_port(8081)? };
     let ip = if once { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     Ok(format!(
         r#"
@@ -159,6 +160,8 @@ algorithms = ["MD5"]
 interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 [http]
 listen = "127.0.0.1:{http}"
+[api]
+listen = "127.0.0.1:{api}"
 [hep]
 address = "{collector}"
 [log]

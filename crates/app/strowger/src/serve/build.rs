@@ -2,7 +2,10 @@
 
 use super::admission::Admission;
 use super::bindings;
-use super::clock::Clock;
+use super::asking::Workers;
+use super::clock::{Clock, Drift};
+use super::management::{self, Live};
+use super::signals::Signal;
 use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::metrics::{CertificateExpiry, Watch, Watched};
@@ -17,13 +20,14 @@ use super::witness::WitnessShell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
 use sx_config::{Config, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{Counts, Directory, Input, Tables, User, Worker};
-use sx_http::HttpServer;
+use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
@@ -33,48 +37,42 @@ use sx_sip::registrar::Record;
 use std::os::fd::AsFd as _;
 use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 /// A running exchange.
 pub struct Exchange {
-    config: Config,
-    tables: Arc<Tables>,
-    clock: Clock,
-    mailboxes: Vec<Mailbox>,
+    pub(super) config: Config,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) mailboxes: Vec<Mailbox>,
     threads: Vec<JoinHandle<()>>,
     counts: Vec<Arc<Counts>>,
     listening: Vec<(Transport, SocketAddr)>,
     http: HttpServer,
+    api: ApiServer,
+    pub(super) live: Arc<Live>,
+    pub(super) drift: Drift,
     rtp: Arc<PacketThreads>,
-    users: Users,
-    users_version: u64,
-    outward: (Ipv4Addr, Ipv6Addr),
-    expiry: Arc<CertificateExpiry>,
-    witness: WitnessLog,
+    pub(super) users: Users,
+    pub(super) users_version: u64,
+    pub(super) outward: (Ipv4Addr, Ipv6Addr),
+    pub(super) expiry: Arc<CertificateExpiry>,
+    pub(super) witness: WitnessLog,
     // Dropped last, after the writers on the workers' threads are gone.
-    records: CdrStore,
+    pub(super) records: CdrStore,
     _resolver: Arc<Resolver>,
     _data: DataFolder,
-}
-
-/// What a reload has changed: one line for each key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reloaded {
-    /// In force from now on.
-    pub changed: Vec<String>,
-    /// Between what is in force and what is wanted: waits for a restart, and is said again by every reload until then.
-    pub waiting: Vec<String>,
 }
 
 /// The exchange could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Parts of the configuration do not fit together.
-    #[error("the configuration does not fit together: {0}")]
-    Tables(String),
-    /// The policy is wrong.
-    #[error("the policy is wrong: {0}")]
-    Policy(String),
+    /// Parts of the configuration do not fit together: all that do not.
+    #[error("the configuration does not fit together: {}", .0.join("; "))]
+    Tables(Vec<String>),
+    /// The policy is wrong: all that is.
+    #[error("the policy is wrong: {}", .0.join("; "))]
+    Policy(Vec<String>),
     /// The database of countries cannot be read.
     #[error("the database of countries {0} cannot be read: {1}")]
     Countries(String, String),
@@ -93,11 +91,19 @@ struct Parts {
 }
 
 impl Exchange {
-    /// Starts every part.
+    /// Starts every part. Nobody but who has it can have it read its configuration again.
     ///
     /// # Errors
     /// The first part that cannot be started, in words that say what to do.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_for(config, None)
+    }
+
+    /// The same; `main` hears of operators who want the configuration read again.
+    ///
+    /// # Errors
+    /// The first part that cannot be started, in words that say what to do.
+    pub fn start_for(config: Config, main: Option<Sender<Signal>>) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
         let tables = Arc::new(build_tables(&config, outward, None)?);
@@ -156,6 +162,9 @@ impl Exchange {
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
+        let live = Arc::new(Live::new(tables.clone()));
+        let workers = Workers::at(mailboxes.clone());
+        let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
         Ok(Self {
             config,
             tables,
@@ -165,6 +174,9 @@ impl Exchange {
             counts,
             listening,
             http,
+            api,
+            live,
+            drift: Drift::default(),
             rtp,
             users,
             users_version,
@@ -193,6 +205,11 @@ impl Exchange {
         self.http.local_addr()
     }
 
+    /// The address of the server for management.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.local_addr()
+    }
+
     /// The address this host reaches others from.
     pub fn outward_ip(&self) -> IpAddr {
         self.outward.0.into()
@@ -208,8 +225,9 @@ impl Exchange {
         self.counts.iter().map(|counts| counts.calls.load(Ordering::Relaxed)).sum()
     }
 
-    /// Takes no new calls from now on.
+    /// Takes no new calls from now on, whatever operators want: the exchange is about to end.
     pub fn drain(&self) {
+        self.live.stop();
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
@@ -221,51 +239,9 @@ impl Exchange {
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear)));
     }
 
-    /// Notices users that were added, changed or removed by another process.
-    pub fn watch_users(&mut self) {
-        match self.users.version() {
-            Ok(version) if version != self.users_version => match load_users(&self.users) {
-                Ok(directory) => {
-                    self.users_version = version;
-                    info!(users = directory.len(), "the users have changed");
-                    let directory = Arc::new(directory);
-                    self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
-                }
-                Err(error) => error!(%error, "the users could not be read; the old ones stay"),
-            },
-            Ok(_) => {}
-            Err(error) => warn!(%error, "the users could not be looked at"),
-        }
-    }
-
-    /// Takes over a new configuration as far as that needs no restart, and says what has changed and what waits.
-    ///
-    /// # Errors
-    /// When it does not fit together: nothing is changed then.
-    pub fn reload(&mut self, wanted: &Config) -> anyhow::Result<Reloaded> {
-        let config = self.config.reloaded(wanted);
-        let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
-        let tls = tls::build(&config, self.clock.now())?;
-        trust::witness_reload(&self.witness, &tables, &sx_config::diff(&self.config, &config), self.clock.now())?;
-        let reloaded =
-            Reloaded { changed: sx_config::diff(&self.config, &config), waiting: sx_config::diff(&config, wanted) };
-        for mailbox in &self.mailboxes {
-            mailbox.post(Mail::Tables(tables.clone()));
-            if let Some(tls) = &tls {
-                mailbox.post(Mail::Tls(tls.clone()));
-            }
-        }
-        if let Some(tls) = &tls {
-            self.expiry.set(tls);
-        }
-        self.records.keep(config.cdr.keep);
-        self.config = config;
-        self.tables = tables;
-        Ok(reloaded)
-    }
-
     /// Ends every part, in the order they depend on each other.
     pub fn stop(self) {
+        self.api.stop();
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Stop));
         for thread in self.threads {
             if thread.join().is_err() {
@@ -290,7 +266,7 @@ fn open_records(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     Ok(records)
 }
 
-fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
+pub(super) fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
@@ -301,7 +277,7 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&
     addresses.retain(|address| !address.is_unspecified());
     let in_words = |errors: Vec<_>| {
         let words = errors.iter().map(|error: &sx_exchange::BuildError| error.to_string());
-        StartError::Tables(words.collect::<Vec<_>>().join("; "))
+        StartError::Tables(words.collect())
     };
     let tables = Tables::build(config, addresses, before).map_err(in_words)?;
     Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
@@ -315,7 +291,7 @@ fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     Ok(log)
 }
 
-fn load_users(users: &Users) -> anyhow::Result<Directory> {
+pub(super) fn load_users(users: &Users) -> anyhow::Result<Directory> {
     let users = users.load_all()?.into_iter().map(|user| User {
         name: user.name,
         domain: user.domain,

@@ -161,6 +161,11 @@ impl Shell {
                         None => continue,
                     }
                 }
+                Mail::Operation(operation) => Input::Operation(operation),
+                Mail::Ask(ask) => {
+                    ask.answer(&self.worker, now);
+                    continue;
+                }
                 Mail::Tls(tls) => {
                     self.net.reload_tls(tls);
                     continue;

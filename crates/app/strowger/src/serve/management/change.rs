@@ -1,0 +1,86 @@
+//! Changes: each is written down before it is made, and so is what came of it.
+
+use super::Operators;
+use std::time::Duration;
+use sx_http::{ApiAnswer, ApiProblem, Caller};
+use sx_types::{CallId, TraceId};
+use sx_witness::{Draft, Facts, Kind};
+use tracing::error;
+
+/// How long a change waits for its record to be on the disk.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What somebody wants changed, as it is written down.
+pub struct Change<'a> {
+    /// Of what.
+    pub subject: &'a str,
+    /// Why, in the words of whoever wants it; empty when they say nothing.
+    pub reason: &'a str,
+    /// The call it is about, and its story.
+    pub call: Option<(CallId, TraceId)>,
+    /// The command's name, as `hangup`, and what else there is to say.
+    pub facts: Facts<'a>,
+}
+
+impl<'a> Change<'a> {
+    /// A change of the subject by this command.
+    pub fn new(command: &'static str, subject: &'a str) -> Self {
+        Self { subject, reason: "", call: None, facts: Facts::new().with("command", command) }
+    }
+
+    /// With one more fact.
+    pub fn with(mut self, name: &'static str, value: impl Into<sx_witness::Value<'a>>) -> Self {
+        self.facts.push(name, value);
+        self
+    }
+}
+
+impl Operators {
+    /// Makes a change that was asked for, once it is on the disk that it was, and writes down what has come of it.
+    ///
+    /// When the first cannot be written nothing is changed. When only the second cannot, the change stands, the log of
+    /// the process says so, and the witness log has at least that it was asked for.
+    pub fn change(
+        &self,
+        caller: &Caller,
+        change: &Change<'_>,
+        carry_out: impl FnOnce() -> Result<ApiAnswer, ApiProblem>,
+    ) -> Result<ApiAnswer, ApiProblem> {
+        let actor = actor(caller);
+        if !self.record_change(&actor, change, "requested", change.reason) {
+            let detail = "the witness log cannot be written; nothing is changed that cannot be accounted for";
+            return Err(ApiProblem::unavailable(detail));
+        }
+        let done = carry_out();
+        let (outcome, reason) = match &done {
+            Ok(_) => ("carried_out", change.reason),
+            Err(problem) => ("refused", problem.detail.as_str()),
+        };
+        if !self.record_change(&actor, change, outcome, reason) {
+            error!(outcome, "what has come of a command is not in the witness log");
+        }
+        done
+    }
+
+    fn record_change(&self, actor: &str, change: &Change<'_>, outcome: &str, reason: &str) -> bool {
+        let now = self.clock.now();
+        let tables = self.live.tables();
+        let draft = Draft {
+            actor,
+            subject: change.subject,
+            outcome,
+            reason,
+            call: change.call.map(|(call, _)| call),
+            trace: change.call.map(|(_, trace)| trace),
+            policy_version: tables.policy.version(),
+            facts: change.facts.clone(),
+            ..Draft::new(now, Kind::Command)
+        };
+        self.log.record(&draft, now, PATIENCE)
+    }
+}
+
+/// Whoever asks, as records name them.
+pub fn actor(caller: &Caller) -> String {
+    format!("token {} ({})", caller.name, caller.id)
+}
