@@ -26,7 +26,7 @@ use std::time::Duration;
 use sx_call::Command;
 use sx_config::{Config, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Counts, Directory, Input, Tables, User, Worker};
+use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
 use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
@@ -103,6 +103,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The first part that cannot be started, in words that say what to do.
+    #[expect(clippy::too_many_lines, reason = "every part is a line, in the order they depend on each other")]
     pub fn start_for(config: Config, main: Option<Sender<Signal>>) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
@@ -128,15 +129,8 @@ impl Exchange {
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
             let vitals = Arc::new(Vitals::new(clock.now()));
-            let mut worker = Worker::new(
-                clock.now(),
-                settings(&config, number as u16),
-                &tables,
-                directory.clone(),
-                locals(&config, &part.net, number as u16, outward),
-                Rng::new(seed()),
-            );
-            restore(&mut worker, clock.now(), kept);
+            let locals = locals(&config, &part.net, number as u16, outward);
+            let worker = open_worker(clock.now(), settings(&config, number as u16), &tables, &directory, locals, kept);
             let watched = bindings.counters().clone();
             watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
             watch.add_layers(worker.layer_counts());
@@ -359,7 +353,16 @@ fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)
     Locals { worker, links: links.collect(), outward_v4: outward.0, outward_v6: outward.1 }
 }
 
-fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
+/// A worker with the bindings that were kept of its users.
+fn open_worker(
+    now: Time,
+    settings: WorkerSettings,
+    tables: &Arc<Tables>,
+    directory: &Arc<Directory>,
+    locals: Locals,
+    kept: Vec<(String, Record)>,
+) -> Worker {
+    let mut worker = Worker::new(now, settings, tables, directory.clone(), locals, Rng::new(seed()));
     if !kept.is_empty() {
         info!(bindings = kept.len(), "bindings are restored");
     }
@@ -368,6 +371,7 @@ fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
     }
     // What has expired meanwhile is forgotten before anybody asks.
     worker.handle_timeout(now);
+    worker
 }
 
 fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {

@@ -276,3 +276,20 @@ fn a_log_of_another_key_is_not_gone_on_with() {
     let refused = WitnessLog::open_on(dir.path(), disk_for(dir.path()).expect("a disk"), other, options(), NOW);
     assert!(matches!(refused, Err(WitnessError::OtherKey { .. })));
 }
+
+#[test]
+fn a_log_says_how_far_it_is() {
+    let dir = tempdir().expect("a folder");
+    let log = open(dir.path());
+    let port = log.port().expect("a port");
+    let size = write(&port, 5);
+    let status = log.status();
+    assert_eq!((status.records, status.durable, status.failing), (size, size, false));
+    assert!(log.close(LATER, Duration::from_secs(5)));
+    let closed = log.status();
+    assert_eq!((closed.checkpoint_records, closed.durable), (closed.records, closed.records));
+    assert_eq!(closed.checkpoint_at, Some(LATER));
+    drop((port, log));
+    let again = open(dir.path()).status();
+    assert_eq!((again.checkpoint_records, again.checkpoint_at), (closed.records, None), "as the files say");
+}

@@ -55,7 +55,7 @@ fn explained(explanation: &Explanation) -> Value {
         "policy_version": explanation.version(),
         "outcome": outcome.word(),
         "decided_by": explanation.rule(),
-        "gate": explanation.gate().map(|gate| gate.word()),
+        "gate": explanation.gate().map(sx_guard::Gate::word),
         "reason": reason,
         "obligations": outcome.obligations().map(ToString::to_string),
         "steps": explanation.steps().iter().map(step).collect::<Vec<_>>(),
