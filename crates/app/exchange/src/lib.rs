@@ -30,13 +30,13 @@
 //! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
+mod countries;
 mod counts;
 mod dialing;
 mod digest_auth;
 mod directory;
 mod edge;
 mod interface;
-mod countries;
 mod layers;
 mod management;
 mod peers;
@@ -49,11 +49,11 @@ mod trunks;
 mod witnessing;
 mod worker;
 
+pub use countries::Countries;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage, Unresolved};
-pub use countries::Countries;
 pub use layers::{LayerCounts, LayerSettings, RecordLimits};
 pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use peers::keeper_of;

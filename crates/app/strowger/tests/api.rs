@@ -80,7 +80,9 @@ fn a_registration_that_an_operator_removes_is_gone() {
 
 #[test]
 fn a_source_that_is_banned_is_not_answered_until_it_is_let_in_again() {
-    let served = Served::start("[[trunk]]\nname = \"carrier\"\naddresses = [\"sip:192.0.2.10\"]\nsources = [\"192.0.2.10\"]\noptions_interval_s = 0\n");
+    let served = Served::start(
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"sip:192.0.2.10\"]\nsources = [\"192.0.2.10\"]\noptions_interval_s = 0\n",
+    );
     assert!(served.answers_options(Duration::from_secs(5)), "before");
     let ban = json!({ "seconds": 600, "reason": "it scans" }).to_string();
     assert_eq!(served.put("/sources/127.0.0.1/ban", &ban).status, 204);
@@ -104,7 +106,8 @@ fn a_source_that_is_banned_is_not_answered_until_it_is_let_in_again() {
     served.stop();
 }
 
-const GOOD: &str = "[[rule]]\nname = \"no premium\"\nwhen = { dialled_prefix = \"0900\" }\nthen = \"reject\"\nstatus = 603\n";
+const GOOD: &str =
+    "[[rule]]\nname = \"no premium\"\nwhen = { dialled_prefix = \"0900\" }\nthen = \"reject\"\nstatus = 603\n";
 const BAD: &str = "[[rule]]\nname = \"\"\nthen = \"perhaps\"\n[gate.codec]\nallowed = [\"nonsense\"]\n";
 
 #[test]
@@ -155,7 +158,10 @@ fn a_signal_and_an_operator_have_the_configuration_read_in_the_same_way() {
     served.configure("[exchange]\ndomains = [\"example.org\", \"example.com\"]\n");
     let done = served.post("/config/reload", "").ok();
     let changed = done["changed"].as_array().expect("lines").clone();
-    assert!(changed.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("exchange.domains"))), "{done}");
+    assert!(
+        changed.iter().any(|line| line.as_str().is_some_and(|line| line.starts_with("exchange.domains"))),
+        "{done}"
+    );
     served.configure("[exchange]\ndomains = [\"example.org\"]\n");
     served.signal(Signal::HUP);
     told("a record of the second", || {

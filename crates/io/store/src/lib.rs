@@ -57,9 +57,10 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
-pub use witness::{
-    AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError, WitnessLog, WitnessOptions,
-    WitnessPort, WitnessStatus, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key,
-};
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
+pub use witness::{
+    AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError,
+    WitnessLog, WitnessOptions, WitnessPort, WitnessStatus, read_or_make_key, read_signing_key, read_verifying_key,
+    write_signing_key,
+};

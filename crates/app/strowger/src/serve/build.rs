@@ -1,23 +1,24 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
 use super::admission::Admission;
-use super::bindings;
 use super::asking::Workers;
+use super::bindings;
 use super::clock::{Clock, Drift};
-use super::management::{self, Live};
-use super::signals::Signal;
 use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
+use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::pace::Pace;
 use super::resolver;
 use super::settings::settings;
 use super::shell::Shell;
+use super::signals::Signal;
 use super::tls;
 use super::trust;
 use super::vitals::Vitals;
 use super::witness::WitnessShell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -34,7 +35,6 @@ use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::Record;
-use std::os::fd::AsFd as _;
 use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
 use tracing::{error, info};
@@ -123,7 +123,8 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
+        let mut watch =
+            Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -260,7 +261,11 @@ fn open_records(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     Ok(records)
 }
 
-pub(super) fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
+pub(super) fn build_tables(
+    config: &Config,
+    outward: (Ipv4Addr, Ipv6Addr),
+    before: Option<&Tables>,
+) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));

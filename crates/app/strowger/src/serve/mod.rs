@@ -36,11 +36,11 @@ use build::StartError;
 use management::{NotReloaded, ReloadRequest, Reloading};
 use reload::Reloaded;
 use signals::Signal;
-use trust::Unwitnessed;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
 use tracing::{error, info, warn};
+use trust::Unwitnessed;
 
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
@@ -56,9 +56,11 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
         match signals.wait(Duration::from_secs(1)) {
             // Why it was not taken over stands in the log, and the old one stays.
             Some(Signal::Reload) => drop(reload(&mut exchange, wanted, Reloading::Configuration, BY_SIGNAL)),
-            Some(Signal::Asked(ReloadRequest { what, by, answer })) => {
-                // Whoever has waited for too long hears no more of it.
-                let _ = answer.try_send(reload(&mut exchange, wanted, what, &by));
+            Some(Signal::Asked(ReloadRequest { what, by, answer, claim })) => {
+                if claim.take() {
+                    // Whoever has waited for too long hears no more of it.
+                    let _ = answer.try_send(reload(&mut exchange, wanted, what, &by));
+                }
             }
             Some(Signal::Stop) => break,
             None => exchange.watch(),

@@ -84,7 +84,8 @@ pub fn witness_reload(
     let keys: Vec<&str> = changed.iter().filter_map(|line| line.split([' ', ':', '=']).next()).collect();
     let facts = Facts::new().with("changed", keys).with("policy", tables.policy.full_hash());
     let version = tables.policy.version();
-    let draft = Draft { actor: by, outcome: "reloaded", policy_version: version, facts, ..Draft::new(now, Kind::Config) };
+    let draft =
+        Draft { actor: by, outcome: "reloaded", policy_version: version, facts, ..Draft::new(now, Kind::Config) };
     write(log, &draft, now)
 }
 

@@ -54,8 +54,9 @@ impl Served {
             let run = bed.run_with(&["user", "add", user, "--password-stdin"], "secret\n", &[]);
             assert_eq!(run.code, Some(0), "{run:?}");
         }
-        let made: Value = serde_json::from_str(&bed.ok(&["token", "create", "root", "--role", "administrator", "--json"]))
-            .expect("JSON");
+        let made: Value =
+            serde_json::from_str(&bed.ok(&["token", "create", "root", "--role", "administrator", "--json"]))
+                .expect("JSON");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let mut child = Command::new(env!("CARGO_BIN_EXE_strowger"))
             .arg("serve")
@@ -101,7 +102,10 @@ impl Served {
             0 => String::new(),
             length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
         };
-        said(&self.api, &format!("{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}{json}\r\n{body}"))
+        said(
+            &self.api,
+            &format!("{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}{json}\r\n{body}"),
+        )
     }
 
     /// The status of a page for probes.

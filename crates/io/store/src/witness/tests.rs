@@ -111,7 +111,13 @@ impl Disk for Torn {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
         self.inner.open(path)
     }
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         let left = self.left.load(Ordering::Relaxed);
         if blocks.bytes().len() as u64 <= left {
             self.left.fetch_sub(blocks.bytes().len() as u64, Ordering::Relaxed);
@@ -165,7 +171,13 @@ impl Disk for Sick {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
         self.inner.open(path)
     }
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         if !self.refuses.load(Ordering::Relaxed) {
             return self.inner.begin(file, blocks, offset, event);
         }
@@ -215,8 +227,12 @@ fn a_disk_that_refuses_loses_nothing_and_is_written_again_by_itself() {
 #[test]
 fn a_buffer_that_is_full_refuses_and_keeps_the_batch() {
     let dir = tempdir().expect("a folder");
-    let log = open_on(dir.path(), disk_for(dir.path()).expect("a disk"), WitnessOptions { buffer_bytes_max: 4_000, ..options() })
-        .expect("a log");
+    let log = open_on(
+        dir.path(),
+        disk_for(dir.path()).expect("a disk"),
+        WitnessOptions { buffer_bytes_max: 4_000, ..options() },
+    )
+    .expect("a log");
     let port = log.port().expect("a port");
     let mut batch = batch_of(100, "too many");
     assert!(port.append(NOW, &mut batch).is_err());

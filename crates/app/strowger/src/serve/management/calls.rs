@@ -56,7 +56,7 @@ impl Operators {
             }
             let hangup = Command::Hangup { call: call.call, cause: Cause(cause) };
             self.workers.tell(worker, Mail::Command(hangup));
-            self.wait()?;
+            self.told();
             // Its parties have yet to answer.
             Ok(ApiAnswer::Accepted)
         })
@@ -74,14 +74,15 @@ impl Operators {
                 }
             }
         }
-        let trunk = |trunk: &TrunkReport| json!({ "name": &*trunk.name, "healthy": trunk.healthy, "calls": trunk.calls });
+        let trunk =
+            |trunk: &TrunkReport| json!({ "name": &*trunk.name, "healthy": trunk.healthy, "calls": trunk.calls });
         Ok(ApiAnswer::Json(json!({ "trunks": trunks.iter().map(trunk).collect::<Vec<_>>() })))
     }
 
     pub(super) fn drain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("drain", "exchange"), || {
             self.workers.tell_all(|| Mail::Command(Command::Drain));
-            self.wait().map(|()| ApiAnswer::NoContent)
+            Ok(self.told())
         })
     }
 
@@ -91,7 +92,7 @@ impl Operators {
                 return Err(ApiProblem::conflict("the exchange is about to end"));
             }
             self.workers.tell_all(|| Mail::Command(Command::Undrain));
-            self.wait().map(|()| ApiAnswer::NoContent)
+            Ok(self.told())
         })
     }
 }

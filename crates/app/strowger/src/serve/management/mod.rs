@@ -23,7 +23,7 @@ mod witness;
 pub use reload::{NotReloaded, ReloadRequest, Reloading};
 pub use server::start;
 
-use super::asking::{Asked, Answered, NoAnswer, Workers};
+use super::asking::{Answered, Asked, NoAnswer, Workers};
 use super::clock::Clock;
 use super::signals::Signal;
 use refusals::Refusals;
@@ -36,6 +36,7 @@ use std::time::Duration;
 use sx_exchange::Tables;
 use sx_http::{ApiAnswer, ApiProblem, ApiRequest, AuthenticationFailed, Caller, Management};
 use sx_store::{Tokens, WitnessLog};
+use tracing::warn;
 
 /// How long workers have to answer: far longer than a turn takes, and short enough that the API can still say so.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -141,9 +142,15 @@ impl Operators {
         self.workers.ask(asked, PATIENCE).map_err(late)
     }
 
-    /// Waits until all workers have done what they were told.
-    fn wait(&self) -> Result<(), ApiProblem> {
-        self.workers.wait(PATIENCE).map_err(late)
+    /// Workers were told something: has it been done by now? What was told lies in their mailboxes and will be done in any case.
+    fn told(&self) -> ApiAnswer {
+        match self.workers.wait(PATIENCE) {
+            Ok(()) => ApiAnswer::NoContent,
+            Err(error) => {
+                warn!(%error, "what an operator wants has yet to be done");
+                ApiAnswer::Accepted
+            }
+        }
     }
 }
 

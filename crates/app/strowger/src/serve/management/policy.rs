@@ -64,9 +64,7 @@ fn explained(explanation: &Explanation) -> Value {
 }
 
 fn step(step: &Step) -> Value {
-    let read = |fact: &sx_guard::Fact| {
-        json!({ "name": fact.name, "value": fact.value, "wanted": fact.wanted, "holds": fact.holds })
-    };
+    let read = |fact: &sx_guard::Fact| json!({ "name": fact.name, "value": fact.value, "wanted": fact.wanted, "holds": fact.holds });
     json!({
         "part": step.part.to_string(),
         "said": step.said.words(),

@@ -36,7 +36,7 @@ impl Operators {
             }
             let keeper = keeper_of(&aor, u16::try_from(self.workers.len()).unwrap_or(u16::MAX));
             self.workers.tell(keeper, Mail::Operation(Operation::Unregister { aor: aor.clone() }));
-            self.wait().map(|()| ApiAnswer::NoContent)
+            Ok(self.told())
         })
     }
 

@@ -46,7 +46,9 @@ fn server_config(api: &Api) -> anyhow::Result<ApiConfig> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let authorities = api.client_ca.as_deref().map(read).transpose()?;
     let tls = match &api.identity {
-        None if authorities.is_some() => anyhow::bail!("api.client_ca needs api.certificate: only over TLS can a client show one"),
+        None if authorities.is_some() => {
+            anyhow::bail!("api.client_ca needs api.certificate: only over TLS can a client show one")
+        }
         None => None,
         Some(identity) => Some(api_tls(&read(&identity.certificate)?, &read(&identity.key)?, authorities.as_deref())?),
     };

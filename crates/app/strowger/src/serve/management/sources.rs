@@ -59,7 +59,7 @@ impl Operators {
             }
             let until = self.clock.now() + Duration::from_secs(seconds);
             self.workers.tell_all(|| Mail::Operation(Operation::Ban { address, until }));
-            self.wait().map(|()| ApiAnswer::NoContent)
+            Ok(self.told())
         })
     }
 
@@ -67,7 +67,7 @@ impl Operators {
         let subject = address.to_string();
         self.change(caller, &Change::new("unban", &subject), || {
             self.workers.tell_all(|| Mail::Operation(Operation::Unban { address }));
-            self.wait().map(|()| ApiAnswer::NoContent)
+            Ok(self.told())
         })
     }
 }
