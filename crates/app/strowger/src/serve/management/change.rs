@@ -84,3 +84,64 @@ impl Operators {
 pub fn actor(caller: &Caller) -> String {
     format!("token {} ({})", caller.name, caller.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Live, Refusals};
+    use super::*;
+    use crate::serve::asking::Workers;
+    use crate::serve::clock::Clock;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+    use sx_config::Config;
+    use sx_exchange::Tables;
+    use sx_http::Role;
+    use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
+
+    /// An exchange without workers, in whose log no record of a thousand bytes finds room.
+    fn operators(folder: &Path) -> Operators {
+        let data = DataFolder::open(folder).expect("a folder");
+        let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
+        let options = WitnessOptions { buffer_bytes_max: 1_000, ..WitnessOptions::default() };
+        let clock = Clock::start();
+        let (log, _) = WitnessLog::open(&data, key, options, clock.now()).expect("a log");
+        let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
+        Operators {
+            clock,
+            name: "test".into(),
+            workers: Workers::at(Vec::new()),
+            live: Arc::new(Live::new(Arc::new(tables))),
+            log,
+            witness_folder: folder.join("witness"),
+            tokens: Mutex::new(data.shared().tokens().expect("tokens")),
+            refusals: Mutex::new(Refusals::default()),
+            main: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_not_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let mut done = Vec::new();
+        for subject in ["short".to_owned(), "long".repeat(300)] {
+            let answer = operators.change(&caller, &Change::new("ban", &subject), || {
+                done.push(subject.len());
+                Ok(ApiAnswer::NoContent)
+            });
+            let expected = if subject == "short" { Ok(ApiAnswer::NoContent) } else { Err(503) };
+            assert_eq!(answer.map_err(|problem| problem.status), expected);
+        }
+        assert_eq!(done, ["short".len()], "what found no room in the log was not done");
+    }
+
+    #[test]
+    fn a_reload_that_nobody_can_carry_out_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Administrator, id: "0a1b2c3d4e5f".into() };
+        let answer = operators.reload(&caller, super::super::Reloading::Policy);
+        assert_eq!(answer.map_err(|problem| problem.status), Err(503));
+    }
+}
