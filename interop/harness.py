@@ -175,6 +175,8 @@ class Exchange:
         self.tls_port = free_port(self.ip) if tls else None
         self.ws_port = free_port(self.ip) if ws else None
         self.http_port = free_port(self.ip)
+        # Without a certificate it listens on the loopback interface only.
+        self.api_port = free_port("127.0.0.1")
         self.data = bench.path(f"{name}-data")
         self.users = users
         self.process = None
@@ -203,6 +205,8 @@ threads = 1
 {media}
 [http]
 listen = "{self.host}:{self.http_port}"
+[api]
+listen = "127.0.0.1:{self.api_port}"
 [log]
 level = "{level}"
 {extra}

@@ -2,6 +2,7 @@
 
 use crate::dialing::Question;
 use crate::directory::Directory;
+use crate::management::Operation;
 use crate::refused::RefusedAuthentication;
 use crate::tables::Tables;
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub enum Input<'a> {
     Peer(PeerMessage),
     /// An operator wants something.
     Command(Command),
+    /// An operator wants something of what is not a call.
+    Operation(Operation),
     /// What has become of [`Worker::witnessed`](crate::Worker::witnessed).
     Witnessed {
         /// So many of the records that this worker has made are on the disk.

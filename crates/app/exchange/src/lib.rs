@@ -27,16 +27,18 @@
 //! | `requests.rs` | requests outside of calls: OPTIONS, MESSAGE, the others |
 //! | `tables.rs` | configuration → what workers read |
 //! | `directory.rs` | the users |
+//! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
+mod countries;
 mod counts;
 mod dialing;
 mod digest_auth;
 mod directory;
 mod edge;
 mod interface;
-mod countries;
 mod layers;
+mod management;
 mod peers;
 mod refused;
 mod register;
@@ -47,12 +49,13 @@ mod trunks;
 mod witnessing;
 mod worker;
 
+pub use countries::Countries;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage, Unresolved};
-pub use countries::Countries;
 pub use layers::{LayerCounts, LayerSettings, RecordLimits};
+pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};

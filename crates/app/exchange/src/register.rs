@@ -54,7 +54,10 @@ impl Worker {
         }
         let (name, domain) = aor.split_once('@').unwrap_or((&aor, ""));
         let identified = Identified { source: Source::User(Address::new(name, domain)), authenticated };
-        if self.decide(now, flow, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified).is_none() {
+        if self
+            .decide(now, flow, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified)
+            .is_none()
+        {
             return;
         }
         let before = *self.registrar.counters();

@@ -51,7 +51,8 @@ impl Worker {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         // What is in a body must be said.
         if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
-            let refused = RefusedBy::new(Layer::Identity, "malformed", 400, "the body has no Content-Type", Refusal::Malformed);
+            let refused =
+                RefusedBy::new(Layer::Identity, "malformed", 400, "the body has no Content-Type", Refusal::Malformed);
             return self.refuse_by(now, flow, request, refused);
         }
         let server = self.legs.agent().open(now, flow, request);

@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
+use sx_config::{Config, LatchMode, MediaMode};
 use sx_edge::{Allowlist, Networks};
 use sx_guard::Policy;
-use sx_config::{Config, LatchMode, MediaMode};
 use sx_route::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
     SourceFilter,

@@ -170,7 +170,13 @@ impl Worker {
             Note::Begun { call, trace, source, caller, dialled, .. } => {
                 let (actor, subject) = (actor_of(source, caller), dialled.to_string());
                 let facts = Facts::new().with("source", name_of(source)).with("caller", caller.to_string());
-                let draft = Draft { actor: &actor, subject: &subject, trace: Some(*trace), facts, ..Draft::new(now, Kind::Invite) };
+                let draft = Draft {
+                    actor: &actor,
+                    subject: &subject,
+                    trace: Some(*trace),
+                    facts,
+                    ..Draft::new(now, Kind::Invite)
+                };
                 self.witness.record(&Draft { call: Some(*call), ..draft });
                 if let Source::User(user) = source {
                     self.layers.call_begun(*call, &user.to_string());
@@ -180,12 +186,14 @@ impl Worker {
             Note::NotAdmitted { source, dialled, why, .. } => {
                 let (actor, subject) = (name_of(source), dialled.to_string());
                 let facts = Facts::new().with("layer", "admission").with("status", 503);
-                let draft = Draft { outcome: "reject", reason: reason_of(*why), facts, ..Draft::new(now, Kind::Rejected) };
+                let draft =
+                    Draft { outcome: "reject", reason: reason_of(*why), facts, ..Draft::new(now, Kind::Rejected) };
                 self.witness.record(&Draft { actor: &actor, subject: &subject, ..draft });
             }
             Note::Dialled { call, leg, trunk, reason } => {
                 let reason = reason.to_string();
-                let facts = Facts::new().with("leg", leg.to_string()).with("trunk", trunk.as_deref().unwrap_or_default());
+                let facts =
+                    Facts::new().with("leg", leg.to_string()).with("trunk", trunk.as_deref().unwrap_or_default());
                 self.witness.record(&Draft { reason: &reason, facts, ..about(now, Kind::Trying, *call) });
             }
             Note::Ringing { call, leg } => {

@@ -3,8 +3,8 @@
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
-use crate::layers::{LayerCounts, LayerSettings, Layers};
 use crate::interface::{Input, Output, PeerMessage};
+use crate::layers::{LayerCounts, LayerSettings, Layers};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
 use crate::register::registrar_config;
@@ -366,6 +366,7 @@ impl Engine for Worker {
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }
+            Input::Operation(operation) => self.operate(now, &operation),
             Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
             Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }
@@ -393,6 +394,9 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter().chain([agent, self.refusal_log.timeout(), self.witness.timeout(), self.layers.tally.timeout()]).flatten().min()
+        all.into_iter()
+            .chain([agent, self.refusal_log.timeout(), self.witness.timeout(), self.layers.tally.timeout()])
+            .flatten()
+            .min()
     }
 }

@@ -93,7 +93,11 @@ fn whoever_registers_as_it_says_has_somebody_to_call() {
         .args(["demo", "--json", "--data", "demo"])
         .current_dir(bed.path(""))
         .env_clear()
-        .envs([("STROWGER_SIP__LISTEN", LISTEN), ("STROWGER_HTTP__LISTEN", "127.0.0.1:0")])
+        .envs([
+            ("STROWGER_SIP__LISTEN", LISTEN),
+            ("STROWGER_HTTP__LISTEN", "127.0.0.1:0"),
+            ("STROWGER_API__LISTEN", "127.0.0.1:0"),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -44,7 +44,8 @@ pub(crate) fn organisations(top: &Reader<'_>) -> Vec<Arc<Organisation>> {
         if networks.is_empty() {
             entry.conflict(&["networks"], "at least one network is needed");
         }
-        let member = |text: &str| text.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty());
+        let member =
+            |text: &str| text.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty());
         let in_lower_case = |text: &Arc<str>| match text.split_once('@') {
             Some((user, domain)) => format!("{user}@{}", domain.to_ascii_lowercase()).into(),
             None => text.clone(),

@@ -1,10 +1,10 @@
 //! What of the configuration decides who is let in, and what is written down of it.
 
-use sx_types::Network;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_types::Network;
 
 /// `[edge]`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The tree that says what a configuration means.
 
+use super::trust;
 use crate::meant::{
     Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, NumberMatch, Registrar, Route, Sip, Target,
     TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
@@ -7,7 +8,6 @@ use crate::meant::{
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
-use super::trust;
 use crate::words::Switch;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};

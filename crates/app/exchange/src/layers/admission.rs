@@ -106,7 +106,12 @@ impl Worker {
     }
 
     /// Part of the fourth layer: is the country one that requests are taken from?
-    pub(crate) fn may_come_from_country<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
+    pub(crate) fn may_come_from_country<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+    ) -> bool {
         let tables = self.tables.clone();
         let Some(countries) = &tables.countries else { return true };
         let country = countries.country_of(flow.remote.ip());

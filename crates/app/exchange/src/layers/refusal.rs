@@ -144,7 +144,8 @@ impl Worker {
         let ban = self.layers.sources.limits().ban;
         let seconds = i64::try_from(ban.as_secs()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("layer", Layer::Identity.as_str()).with("ban_s", seconds);
-        let draft = Draft { subject: account, outcome: "blocked", reason: "failures", facts, ..Draft::new(now, Kind::Source) };
+        let draft =
+            Draft { subject: account, outcome: "blocked", reason: "failures", facts, ..Draft::new(now, Kind::Source) };
         self.witness.record(&draft);
     }
 

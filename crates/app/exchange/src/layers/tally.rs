@@ -124,7 +124,11 @@ mod tests {
         assert_eq!(recorded, limits.per_second as usize);
         assert_eq!(tally.sum(now), None);
         let (since, sums) = tally.sum(now + SUM).expect("a sum");
-        assert_eq!((since, sums[Layer::Identity as usize - 1] as usize + recorded), (now, 10_000), "each is one or the other");
+        assert_eq!(
+            (since, sums[Layer::Identity as usize - 1] as usize + recorded),
+            (now, 10_000),
+            "each is one or the other"
+        );
         let later = now + SUM;
         let of_one = (0..20).filter(|_| tally.records(later, address(77), Layer::Guard)).count();
         assert_eq!(of_one, limits.per_source as usize);

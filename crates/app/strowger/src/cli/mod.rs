@@ -11,6 +11,7 @@ pub mod ladder;
 mod output;
 mod password;
 mod policy;
+mod token;
 mod user;
 mod when;
 mod witness;
@@ -68,6 +69,9 @@ pub enum Command {
     /// Add, change, list and remove the users who may register and call
     #[command(subcommand, after_help = user::HELP)]
     User(user::UserCommand),
+    /// Give and take the tokens that open the management API
+    #[command(subcommand, after_help = token::HELP)]
+    Token(token::TokenCommand),
     /// List, show, count and export call detail records
     #[command(subcommand, after_help = cdr::HELP)]
     Cdr(cdr::CdrCommand),
@@ -170,6 +174,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => configuration::run_check(&config, wanted.path.as_deref(), json),
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
+        Command::Token(command) => token::run_token(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
         Command::Drain(args) => drain::run_drain(&config, args, json),
         _ => crate::serve::run(config, &wanted),

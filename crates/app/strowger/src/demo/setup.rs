@@ -147,6 +147,7 @@ fn configuration(
     if !policy.exists() {
         std::fs::write(&policy, POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
     }
+    let api = if once { free_port(0)? } else { free_port(8081)? };
     let ip = if once { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     Ok(format!(
         r#"
@@ -171,6 +172,8 @@ interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 listen = "127.0.0.1:{http}"
 [policy]
 file = "{policy}"
+[api]
+listen = "127.0.0.1:{api}"
 [hep]
 address = "{collector}"
 [log]

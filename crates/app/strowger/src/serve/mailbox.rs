@@ -5,11 +5,12 @@
 //! has come along connections, which nobody repeats, nor the answers to that. All else, of other workers as well, is as
 //! rare as calls and registrations are, and never dropped.
 
+use super::asking::Ask;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
-use sx_exchange::{Directory, PeerMessage, Tables};
+use sx_exchange::{Directory, Operation, PeerMessage, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
 use sx_net::resolve::Resolved;
@@ -29,8 +30,12 @@ pub enum Mail {
     Directory(Arc<Directory>),
     /// New certificates.
     Tls(Arc<sx_net::tls::TlsConfig>),
-    /// An operator.
+    /// An operator, about calls.
     Command(Command),
+    /// An operator, about something else.
+    Operation(Operation),
+    /// Somebody who waits for an answer.
+    Ask(Ask),
     /// The end.
     Stop,
 }

@@ -54,7 +54,8 @@ impl Shell {
                 self.vitals.turn(now);
                 publish_at = now + PUBLISH;
             }
-            let due = [self.worker.poll_timeout(), self.witness.due()].into_iter().flatten().fold(publish_at, Time::min);
+            let due =
+                [self.worker.poll_timeout(), self.witness.due()].into_iter().flatten().fold(publish_at, Time::min);
             let now = match self.net.wait(now, Some(due.since(now))) {
                 Ok(now) => now,
                 Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
@@ -161,6 +162,11 @@ impl Shell {
                         Some(command) => Input::Command(command),
                         None => continue,
                     }
+                }
+                Mail::Operation(operation) => Input::Operation(operation),
+                Mail::Ask(ask) => {
+                    ask.answer(&self.worker, now);
+                    continue;
                 }
                 Mail::Tls(tls) => {
                     self.net.reload_tls(tls);

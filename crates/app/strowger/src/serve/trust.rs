@@ -1,6 +1,7 @@
 //! Parts of the process that decide who is let in, and write down what was decided: policy, countries, witness log.
 
 use super::build::StartError;
+use super::clock::Jump;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,10 @@ use sx_witness::{Draft, Facts, Kind, SigningKey};
 /// The policy that the configuration names, or the built-in one.
 pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
     let Some(path) = &config.policy.file else { return Ok(Arc::default()) };
-    let in_words = |errors: Vec<String>| StartError::Policy(errors.join("; "));
     let (definition, hash) = sx_config::read_policy(path)
-        .map_err(|errors| in_words(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
     let policy = Policy::build(definition, hash)
-        .map_err(|errors| in_words(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
     Ok(Arc::new(policy))
 }
 
@@ -64,7 +64,7 @@ pub fn witness_options(config: &Config) -> WitnessOptions {
 }
 
 /// Writes down what holds from the start.
-pub fn witness_start(log: &WitnessLog, config: &Config, tables: &Tables, now: Time) -> anyhow::Result<()> {
+pub fn witness_start(log: &WitnessLog, config: &Config, tables: &Tables, now: Time) -> Result<(), Unwitnessed> {
     let facts = Facts::new()
         .with("version", env!("CARGO_PKG_VERSION"))
         .with("workers", config.exchange.workers as i64)
@@ -73,22 +73,37 @@ pub fn witness_start(log: &WitnessLog, config: &Config, tables: &Tables, now: Ti
     write(log, &Draft { actor: "exchange", outcome: "started", facts, ..Draft::new(now, Kind::Config) }, now)
 }
 
-/// Writes down what a reload changes, before it changes it.
-pub fn witness_reload(log: &WitnessLog, tables: &Tables, changed: &[String], now: Time) -> anyhow::Result<()> {
+/// Writes down what a reload changes, before it changes it; `by` is who has asked for it.
+pub fn witness_reload(
+    log: &WitnessLog,
+    tables: &Tables,
+    changed: &[String],
+    by: &str,
+    now: Time,
+) -> Result<(), Unwitnessed> {
     let keys: Vec<&str> = changed.iter().filter_map(|line| line.split([' ', ':', '=']).next()).collect();
     let facts = Facts::new().with("changed", keys).with("policy", tables.policy.full_hash());
     let version = tables.policy.version();
-    let draft = Draft { actor: "operator", outcome: "reloaded", policy_version: version, facts, ..Draft::new(now, Kind::Config) };
+    let draft =
+        Draft { actor: by, outcome: "reloaded", policy_version: version, facts, ..Draft::new(now, Kind::Config) };
     write(log, &draft, now)
 }
 
-/// Writes one record, and waits until it is on the disk.
-pub fn write(log: &WitnessLog, draft: &Draft<'_>, now: Time) -> anyhow::Result<()> {
-    match log.record(draft, now, PATIENCE) {
-        true => Ok(()),
-        false => anyhow::bail!("the witness log cannot be written; nothing is changed that cannot be accounted for"),
-    }
+/// Writes down that the wall clock was set, which changes nothing of our own time.
+pub fn witness_jump(log: &WitnessLog, jump: Jump, now: Time) -> Result<(), Unwitnessed> {
+    let facts = Facts::new().with("from", jump.from_ms).with("to", jump.to_ms);
+    write(log, &Draft { outcome: "clock_jumped", facts, ..Draft::new(now, Kind::Log) }, now)
 }
 
-/// How long a change waits for its record.
+/// What was to be done cannot be accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the witness log cannot be written; nothing is changed that cannot be accounted for")]
+pub struct Unwitnessed;
+
+/// Writes one record, and waits until it is on the disk.
+pub fn write(log: &WitnessLog, draft: &Draft<'_>, now: Time) -> Result<(), Unwitnessed> {
+    if log.record(draft, now, PATIENCE) { Ok(()) } else { Err(Unwitnessed) }
+}
+
+/// How long a change waits for its record: less than those wait who have asked for it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -57,9 +57,11 @@ pub fn write_witness(out: &mut MetricsText, log: &WitnessLog) {
         ("strowger_witness_records_refused", "Records that found no room while the disk took nothing.", |c| &c.refused),
         ("strowger_witness_room_misses", "Writes that waited for room to be made.", |c| &c.room_misses),
         ("strowger_witness_segments_closed", "Segments that were closed.", |c| &c.segments),
-        ("strowger_witness_records_retired", "Records that were removed because they were kept for long enough.", |c| {
-            &c.retired
-        }),
+        (
+            "strowger_witness_records_retired",
+            "Records that were removed because they were kept for long enough.",
+            |c| &c.retired,
+        ),
     ];
     for (name, help, of) in families {
         out.counter(name, "", help).sample(&[], read(of(&counters)));

@@ -294,6 +294,17 @@ impl Sources {
         self.table.iter().filter_map(ban)
     }
 
+    /// What is known about every source, in no order. Looks at as much of the table as is taken: for people, not for
+    /// messages.
+    pub fn known(&self, now: Time) -> impl Iterator<Item = SourceReport> {
+        let at = self.at(now);
+        self.table.iter().map(move |(address, record)| {
+            let mut record = *record;
+            record.age(&at);
+            report::of(&record, &at, &self.limits, address.source(&self.limits.prefixes))
+        })
+    }
+
     /// Sources that are remembered.
     pub fn len(&self) -> usize {
         self.table.len()

@@ -70,3 +70,16 @@ fn the_addresses_of_an_ipv6_network_are_banned_together() {
         Some("2001:db8:1:2::/64")
     );
 }
+
+#[test]
+fn all_that_is_known_is_what_is_known_of_each() {
+    let mut edge = edge();
+    edge.hear(alice(), &[Observation::Malformed]);
+    assert!(edge.sources.ban(edge.now, source("192.0.2.99"), edge.now + Duration::from_secs(60), Why::Operator));
+    let mut known: Vec<_> = edge.sources.known(edge.now).collect();
+    known.sort_by_key(|report| report.source);
+    let mut expected = [alice(), source("192.0.2.99")];
+    expected.sort();
+    let each = expected.map(|source| edge.sources.explain(edge.now, source).expect("it is known"));
+    assert_eq!(known, each);
+}

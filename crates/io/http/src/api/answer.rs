@@ -65,7 +65,11 @@ impl Gate {
             Err(failed) => {
                 tracing::warn!(%peer, reason = %failed, "a token was refused by the management API");
                 // That there is none left is for the next request to hear.
-                let _ = locked(&self.failures).take(&peer, Instant::now());
+                let counted = locked(&self.failures).take(&peer, Instant::now());
+                if counted.is_ok() {
+                    let gate = self.clone();
+                    drop(tokio::task::spawn_blocking(move || gate.management.authentication_failed(peer, &failed)));
+                }
                 Err(invalid_token())
             }
         }

@@ -61,7 +61,9 @@ pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer};
 pub use tls_config::{ApiTlsError, api_tls};
 
-/// What the API asks of the exchange. Both methods are called on threads that may wait, several at a time; each returns
+use std::net::IpAddr;
+
+/// What the API asks of the exchange. All methods are called on threads that may wait, several at a time; each returns
 /// soon or fails.
 pub trait Management: Send + Sync + 'static {
     /// Whose token is it?
@@ -69,6 +71,10 @@ pub trait Management: Send + Sync + 'static {
     /// # Errors
     /// Why it opens nothing. The client hears the same whatever the reason; the log has it.
     fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed>;
+
+    /// A token that opens nothing was shown from this address, to be written down for those who look for guessers. An
+    /// address is told no more often than it may be wrong; the client does not wait for it.
+    fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed) {}
 
     /// Does what is asked, for a caller whose role allows it. A change is witnessed before it takes effect.
     ///

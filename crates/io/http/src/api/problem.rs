@@ -49,6 +49,8 @@ pub enum Place {
     Query,
     /// In the body.
     Body,
+    /// In a file that the exchange was told to read again.
+    File,
 }
 
 impl ApiProblem {

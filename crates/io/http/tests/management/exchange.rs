@@ -1,7 +1,7 @@
 //! An exchange that notes what it is asked, and a client that says exactly what it is told to.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -14,6 +14,8 @@ use sx_http::{
 pub struct Exchange {
     pub asked: Mutex<Vec<ApiRequest>>,
     pub authenticated: AtomicUsize,
+    /// Who has shown what opens nothing.
+    pub failed: (Mutex<Vec<(IpAddr, AuthenticationFailed)>>, Condvar),
     /// `true` lets go of whoever asks for the call `stuck`.
     pub free: (Mutex<bool>, Condvar),
 }
@@ -33,6 +35,11 @@ impl Management for Exchange {
             }
             None => Err(AuthenticationFailed::Unknown),
         }
+    }
+
+    fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
+        self.failed.0.lock().expect("not poisoned").push((peer, failed.clone()));
+        self.failed.1.notify_all();
     }
 
     fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {
@@ -75,6 +82,14 @@ impl Exchange {
     /// What was asked since this was called last.
     pub fn asked(&self) -> Vec<ApiRequest> {
         std::mem::take(&mut self.asked.lock().expect("not poisoned"))
+    }
+
+    /// Who has shown what opens nothing, once it was so many.
+    pub fn failed(&self, count: usize) -> Vec<(IpAddr, AuthenticationFailed)> {
+        let (failed, told) = &self.failed;
+        let failed = failed.lock().expect("not poisoned");
+        let waited = told.wait_timeout_while(failed, Duration::from_secs(30), |failed| failed.len() < count);
+        waited.expect("not poisoned").0.clone()
     }
 
     /// Lets go of whoever waits.

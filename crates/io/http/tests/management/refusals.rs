@@ -186,3 +186,19 @@ fn a_port_in_use_is_said_so() {
     let refused = ApiServer::start(ApiConfig::new(address), Arc::default() as Arc<crate::exchange::Exchange>);
     assert!(matches!(refused, Err(StartError::InUse { .. })), "{refused:?}");
 }
+
+#[test]
+fn tokens_that_open_nothing_are_told_with_their_address_as_often_as_an_address_may_be_wrong() {
+    let (server, exchange) = started_with(|config| config.failures_per_minute = 2);
+    for token in ["", "sxt_expired", "sxt_unavailable", "sxt_guess", "sxt_another", "sxt_another"] {
+        ask(&server, token, "GET", "/calls", "", "");
+    }
+    let peer = server.local_addr().ip();
+    let expired = sx_http::AuthenticationFailed::Expired { id: "0a1b2c3d4e5f".into() };
+    // Each is told on a thread of its own, so that their order may be another.
+    let mut failed = exchange.failed(2);
+    failed.sort_by_key(|(_, failed)| failed.to_string());
+    assert_eq!(failed, [(peer, sx_http::AuthenticationFailed::Unknown), (peer, expired)]);
+    assert_eq!(exchange.authenticated.load(std::sync::atomic::Ordering::Relaxed), 3, "then it is not heard");
+    server.stop();
+}

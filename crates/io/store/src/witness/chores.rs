@@ -36,7 +36,8 @@ impl Chores {
     pub(crate) fn start(folder: &Path, ports: Arc<Ports>) -> io::Result<Self> {
         let (jobs, inbox) = channel();
         let folder = folder.to_owned();
-        let thread = std::thread::Builder::new().name("witness-chores".into()).spawn(move || work(&folder, &inbox, &ports))?;
+        let thread =
+            std::thread::Builder::new().name("witness-chores".into()).spawn(move || work(&folder, &inbox, &ports))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -84,7 +85,14 @@ fn work(folder: &Path, inbox: &Receiver<Chore>, ports: &Ports) {
 /// A ninth of the processor where all of it is wanted.
 const STEP_BACK: i32 = 10;
 
-fn close(folder: &Path, file: &File, path: &Path, first: u64, bytes: u64, entries: &[IndexEntry]) -> Result<(), FileError> {
+fn close(
+    folder: &Path,
+    file: &File,
+    path: &Path,
+    first: u64,
+    bytes: u64,
+    entries: &[IndexEntry],
+) -> Result<(), FileError> {
     file.set_len(bytes).and_then(|()| file.sync_all()).map_err(FileError::at("cut", path))?;
     files::write_index(folder, first, entries)
 }

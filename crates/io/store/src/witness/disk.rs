@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -61,7 +61,13 @@ pub(crate) trait Disk: Send {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>>;
 
     /// Begins to write blocks; `event` is raised when they have reached the disk, or cannot.
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)>;
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)>;
 
     /// What has become of the write, and its blocks; `None` while it goes on, or when there is none.
     fn poll(&mut self) -> Option<(io::Result<()>, Blocks)>;
@@ -75,11 +81,24 @@ struct Direct {
 impl Disk for Direct {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
         let flags = libc::O_DIRECT;
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)?;
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(flags)
+            .open(path)?;
         Ok(Arc::new(options))
     }
 
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         self.aio.begin(file, blocks, offset, event.as_fd())
     }
 
@@ -127,7 +146,13 @@ impl Disk for Threaded {
         Ok(Arc::new(file))
     }
 
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         let job = Job { file: file.clone(), blocks, offset, event: event.clone() };
         let gone = |job: Job| (io::Error::other("the thread that writes has ended"), job.blocks);
         match &self.jobs {

@@ -74,8 +74,11 @@ pub fn write_signing_key(path: &Path, key: &SigningKey) -> Result<(), KeyError> 
 pub fn read_or_make_key(path: &Path, name: &str, seed: [u8; 32], may_make: bool) -> Result<SigningKey, KeyError> {
     match path.try_exists() {
         Ok(false) if may_make => {
-            let key = SigningKey::from_seed(name, seed)
-                .map_err(|_| KeyError::NoKey { path: path.to_owned(), what: "signing", form: "a name without spaces and +" })?;
+            let key = SigningKey::from_seed(name, seed).map_err(|_| KeyError::NoKey {
+                path: path.to_owned(),
+                what: "signing",
+                form: "a name without spaces and +",
+            })?;
             write_signing_key(path, &key)?;
             Ok(key)
         }

@@ -97,6 +97,21 @@ pub struct Opened {
     pub indexed: u64,
 }
 
+/// How far a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WitnessStatus {
+    /// Records it has taken.
+    pub records: u64,
+    /// So many of them are on the disk.
+    pub durable: u64,
+    /// Does the disk refuse to be written to?
+    pub failing: bool,
+    /// So many records the last checkpoint covers, with itself; 0 when there is none.
+    pub checkpoint_records: u64,
+    /// When that was signed; `None`: before this process began.
+    pub checkpoint_at: Option<Time>,
+}
+
 /// The log, for as many threads as want it.
 #[derive(Clone)]
 pub struct WitnessLog {
@@ -153,6 +168,20 @@ impl WitnessLog {
     /// Does the disk refuse to be written to?
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Ordering::Acquire)
+    }
+
+    /// How far it is.
+    pub fn status(&self) -> WitnessStatus {
+        let sequencer = self.shared.lock();
+        // Until the first checkpoint of this run its time is not known, only what the last one covers.
+        let signed = self.shared.counters.checkpoints.load(Ordering::Relaxed) > 0;
+        WitnessStatus {
+            records: sequencer.chain.size(),
+            durable: self.durable(),
+            failing: self.is_failing(),
+            checkpoint_records: sequencer.covered,
+            checkpoint_at: signed.then_some(sequencer.checkpoint_at),
+        }
     }
 
     /// Writes one record of a thread that has no port, and waits until it is durable, but no longer than `patience`.

@@ -27,6 +27,6 @@ mod tests;
 
 pub use disk::Event;
 pub use keys::{KeyError, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key};
-pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessPort};
+pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessPort, WitnessStatus};
 pub use read::{FiledCheckpoint, Found, Leaves, LogPart, ReadError, ReadProgress, RecordId, Search, WitnessFolder};
 pub use recover::WitnessError;

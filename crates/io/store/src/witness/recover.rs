@@ -1,7 +1,7 @@
 //! Opening a log: where did it end, and is what is there its own?
 
-use super::chores::Chores;
 use super::blocks::BLOCK_BYTES;
+use super::chores::Chores;
 use super::disk::{Disk, disk_for};
 use super::files::{self, Numbered};
 use super::keys::{KeyError, read_verifying_key};
@@ -109,16 +109,8 @@ impl WitnessLog {
         let ports = Arc::new(Ports::default());
         let chores = Chores::start(folder, ports.clone())?;
         let public = key.verifying_key().to_string();
-        let parts = Parts {
-            options,
-            folder: folder.to_owned(),
-            key,
-            chain,
-            disk,
-            segment,
-            closed,
-            covered: found.covered,
-        };
+        let parts =
+            Parts { options, folder: folder.to_owned(), key, chain, disk, segment, closed, covered: found.covered };
         let log = Self::over(parts, now, ports, chores);
         let draft = match found.size {
             0 => Draft {
@@ -196,7 +188,8 @@ impl Found {
             if line.kind() == Kind::Checkpoint {
                 found.covered = found.size + 1;
             }
-            found.closed = line.kind() == Kind::Checkpoint && found.closed || line.outcome().as_deref() == Some("closed");
+            found.closed =
+                line.kind() == Kind::Checkpoint && found.closed || line.outcome().as_deref() == Some("closed");
             found.index.push(IndexEntry { offset: at as u64, hash });
             found.size += 1;
             previous = Some(hash);
@@ -236,7 +229,11 @@ impl Found {
         let mut tree = Frontier::default();
         for index in files::list(folder, files::INDEX)?.iter().filter(|index| index.first < self.first) {
             if index.first != tree.size() {
-                return Err(WitnessError::Damaged { record: tree.size(), signed: self.covered, path: index.path.clone() });
+                return Err(WitnessError::Damaged {
+                    record: tree.size(),
+                    signed: self.covered,
+                    path: index.path.clone(),
+                });
             }
             files::read_index(&index.path)?.iter().for_each(|entry| tree.push_record(&entry.hash));
         }
@@ -294,7 +291,8 @@ fn index_missing(folder: &Path, segments: &[Numbered]) -> Result<u64, WitnessErr
             at += length + 1;
         }
         files::write_index(folder, segment.first, &entries)?;
-        let file = fs::OpenOptions::new().write(true).open(&segment.path).map_err(FileError::at("open", &segment.path))?;
+        let file =
+            fs::OpenOptions::new().write(true).open(&segment.path).map_err(FileError::at("open", &segment.path))?;
         file.set_len(at as u64).and_then(|()| file.sync_all()).map_err(FileError::at("cut", &segment.path))?;
         written += 1;
     }
@@ -306,7 +304,8 @@ fn closed_of(folder: &Path, segments: &[Numbered]) -> Result<Vec<Closed>, FileEr
     let closed = |segment: &Numbered| {
         let about = fs::metadata(&segment.path).map_err(FileError::at("read", &segment.path))?;
         let index = files::path_of(folder, segment.first, files::INDEX);
-        let entries = fs::metadata(&index).map_err(FileError::at("read", &index))?.len() / files::INDEX_ENTRY_BYTES as u64;
+        let entries =
+            fs::metadata(&index).map_err(FileError::at("read", &index))?.len() / files::INDEX_ENTRY_BYTES as u64;
         let modified = about.modified().map_err(FileError::at("read", &segment.path))?;
         let nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let at = Time::from_nanos(nanos);

@@ -59,8 +59,8 @@ pub(crate) struct Sequencer {
     last_begun: Time,
     spare: Blocks,
     /// Checkpoints: how many records the last one covers, when it was, and lines to be told once they are durable.
-    covered: u64,
-    checkpoint_at: Time,
+    pub(crate) covered: u64,
+    pub(crate) checkpoint_at: Time,
     checkpoint_lines: Vec<(u64, Vec<u8>)>,
     /// Segments to be removed when so many records are durable.
     retiring: Vec<(u64, PathBuf)>,

@@ -111,7 +111,13 @@ impl Disk for Torn {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
         self.inner.open(path)
     }
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         let left = self.left.load(Ordering::Relaxed);
         if blocks.bytes().len() as u64 <= left {
             self.left.fetch_sub(blocks.bytes().len() as u64, Ordering::Relaxed);
@@ -165,7 +171,13 @@ impl Disk for Sick {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
         self.inner.open(path)
     }
-    fn begin(&mut self, file: &Arc<File>, blocks: Blocks, offset: u64, event: &Event) -> Result<(), (io::Error, Blocks)> {
+    fn begin(
+        &mut self,
+        file: &Arc<File>,
+        blocks: Blocks,
+        offset: u64,
+        event: &Event,
+    ) -> Result<(), (io::Error, Blocks)> {
         if !self.refuses.load(Ordering::Relaxed) {
             return self.inner.begin(file, blocks, offset, event);
         }
@@ -215,8 +227,12 @@ fn a_disk_that_refuses_loses_nothing_and_is_written_again_by_itself() {
 #[test]
 fn a_buffer_that_is_full_refuses_and_keeps_the_batch() {
     let dir = tempdir().expect("a folder");
-    let log = open_on(dir.path(), disk_for(dir.path()).expect("a disk"), WitnessOptions { buffer_bytes_max: 4_000, ..options() })
-        .expect("a log");
+    let log = open_on(
+        dir.path(),
+        disk_for(dir.path()).expect("a disk"),
+        WitnessOptions { buffer_bytes_max: 4_000, ..options() },
+    )
+    .expect("a log");
     let port = log.port().expect("a port");
     let mut batch = batch_of(100, "too many");
     assert!(port.append(NOW, &mut batch).is_err());
@@ -275,4 +291,21 @@ fn a_log_of_another_key_is_not_gone_on_with() {
     let other = SigningKey::from_seed("example.org/test", [8; 32]).expect("a key");
     let refused = WitnessLog::open_on(dir.path(), disk_for(dir.path()).expect("a disk"), other, options(), NOW);
     assert!(matches!(refused, Err(WitnessError::OtherKey { .. })));
+}
+
+#[test]
+fn a_log_says_how_far_it_is() {
+    let dir = tempdir().expect("a folder");
+    let log = open(dir.path());
+    let port = log.port().expect("a port");
+    let size = write(&port, 5);
+    let status = log.status();
+    assert_eq!((status.records, status.durable, status.failing), (size, size, false));
+    assert!(log.close(LATER, Duration::from_secs(5)));
+    let closed = log.status();
+    assert_eq!((closed.checkpoint_records, closed.durable), (closed.records, closed.records));
+    assert_eq!(closed.checkpoint_at, Some(LATER));
+    drop((port, log));
+    let again = open(dir.path()).status();
+    assert_eq!((again.checkpoint_records, again.checkpoint_at), (closed.records, None), "as the files say");
 }
