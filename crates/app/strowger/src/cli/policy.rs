@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_config::{ConfigError, OwnedRequest};
-use sx_guard::{Decision, Obligations, Outcome, Policy, Step};
+use sx_guard::{Decision, Gate, Obligations, Outcome, Policy, Step};
 
 /// Shown below the help of `strowger policy`.
 pub(crate) const HELP: &str = "\
@@ -153,8 +153,7 @@ fn code(outcome: &Outcome<'_>) -> ExitCode {
 fn test(policy: &Policy, request: &OwnedRequest, json: bool) -> anyhow::Result<ExitCode> {
     let decision = policy.decide(&request.as_request());
     if json {
-        let gate = decision.gate.map(|gate| gate.to_string());
-        output::json_line(&decided(&decision.outcome, decision.rule, gate, policy.version()))?;
+        output::json_line(&decided(&decision.outcome, decision.rule, decision.gate, policy.version()))?;
     } else {
         output::text(&in_words(&decision, policy.version())?)?;
     }
@@ -186,7 +185,7 @@ fn in_words(decision: &Decision<'_>, version: &str) -> Result<String, std::fmt::
     Ok(text)
 }
 
-fn decided(outcome: &Outcome<'_>, rule: &str, gate: Option<String>, version: &str) -> serde_json::Value {
+fn decided(outcome: &Outcome<'_>, rule: &str, gate: Option<Gate>, version: &str) -> serde_json::Value {
     let reason = outcome.reason().map(|reason| {
         let retry = Some(reason.retry_after_s).filter(|seconds| *seconds > 0);
         json!({
@@ -199,7 +198,7 @@ fn decided(outcome: &Outcome<'_>, rule: &str, gate: Option<String>, version: &st
     json!({
         "outcome": outcome.word(),
         "rule": rule,
-        "gate": gate,
+        "gate": gate.map(|gate| gate.to_string()),
         "reason": reason,
         "obligations": outcome.obligations().map(obligations_json),
         "version": version,
@@ -220,8 +219,8 @@ fn obligations_json(obligations: &Obligations) -> serde_json::Value {
 fn explain(policy: &Policy, request: &OwnedRequest, json: bool) -> anyhow::Result<ExitCode> {
     let explanation = policy.explain(&request.as_request());
     if json {
-        let gate = explanation.gate().map(|gate| gate.to_string());
-        let mut object = decided(explanation.outcome(), explanation.rule(), gate, explanation.version());
+        let (outcome, rule) = (explanation.outcome(), explanation.rule());
+        let mut object = decided(outcome, rule, explanation.gate(), explanation.version());
         object["steps"] = explanation.steps().iter().map(step_json).collect();
         output::json_line(&object)?;
     } else {
