@@ -2,8 +2,10 @@
 
 use super::blocks::Blocks;
 use super::chores::{Chore, Chores};
+use super::anchors::AnchorStates;
 use super::disk::{Disk, Event};
 use super::files;
+use super::grown::GrownLog;
 use super::ports::{PortState, Ports};
 use super::segment::Segment;
 use crate::FileError;
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_witness::{Batch, Chain, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
+use sx_witness::{Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
 
 /// How a log behaves.
 #[derive(Clone, Debug)]
@@ -159,10 +161,12 @@ pub(crate) struct Sequencer {
     waiting_since: Time,
     last_begun: Time,
     spare: Blocks,
-    /// Checkpoints: how many records the last one covers, when it was, and lines to be told once they are durable.
+    /// Checkpoints: how many records the last one covers, when it was, and those to be told once they are durable.
     covered: u64,
     checkpoint_at: Time,
-    checkpoint_lines: Vec<(u64, Vec<u8>)>,
+    checkpoint_told: Vec<Checkpoint>,
+    /// The last that is durable.
+    last_checkpoint: Option<Checkpoint>,
     /// Segments to be removed when so many records are durable.
     retiring: Vec<(u64, PathBuf)>,
     growth: u64,
@@ -207,7 +211,8 @@ impl WitnessLog {
             spare: Blocks::default(),
             covered,
             checkpoint_at: now,
-            checkpoint_lines: Vec::new(),
+            checkpoint_told: Vec::new(),
+            last_checkpoint: None,
             retiring: Vec::new(),
             growth: super::segment::FIRST_ROOM,
             failing_since: None,
@@ -244,6 +249,30 @@ impl WitnessLog {
     /// Does the disk refuse to be written to?
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Ordering::Acquire)
+    }
+
+    /// The last checkpoint that is on the disk, of those signed since the log was opened.
+    pub fn last_checkpoint(&self) -> Option<Checkpoint> {
+        self.shared.lock().last_checkpoint.clone()
+    }
+
+    /// Notes for readers that witnesses have cosigned a checkpoint; the lines are theirs, without newlines.
+    pub fn note_cosignatures(&self, checkpoint: &Checkpoint, cosignatures: &[&str]) {
+        let line = files::checkpoint_line(&checkpoint.note, cosignatures);
+        self.shared.lock().chores.push(Chore::Checkpoint { line });
+    }
+
+    /// The log's tree as its files have it, for proofs.
+    pub fn grown(&self) -> GrownLog {
+        GrownLog::of(self.shared.lock().folder.clone())
+    }
+
+    /// What is known of the places where its checkpoints are shown.
+    ///
+    /// # Errors
+    /// When the file of it is there and cannot be read.
+    pub fn anchor_states(&self) -> Result<AnchorStates, FileError> {
+        AnchorStates::open(&self.shared.lock().folder)
     }
 
     /// Writes one record of a thread that has no port, and waits until it is durable, but no longer than `patience`.
@@ -501,9 +530,10 @@ impl Sequencer {
 
     /// What was waiting for these records to be durable.
     fn tell_durable(&mut self, size: u64) {
-        while self.checkpoint_lines.first().is_some_and(|(of, _)| *of < size) {
-            let (_, line) = self.checkpoint_lines.remove(0);
-            self.chores.push(Chore::Checkpoint { line });
+        while self.checkpoint_told.first().is_some_and(|checkpoint| checkpoint.size < size) {
+            let checkpoint = self.checkpoint_told.remove(0);
+            self.chores.push(Chore::Checkpoint { line: files::checkpoint_line(&checkpoint.note, &[]) });
+            self.last_checkpoint = Some(checkpoint);
         }
         while self.retiring.first().is_some_and(|(of, _)| *of <= size) {
             let (_, path) = self.retiring.remove(0);
@@ -556,7 +586,7 @@ impl Sequencer {
         self.checkpoint_at = now;
         self.covered = self.chain.size();
         add(&counters.checkpoints, 1);
-        self.checkpoint_lines.push((checkpoint.size, files::checkpoint_line(&checkpoint.note, &[])));
+        self.checkpoint_told.push(checkpoint);
     }
 
     fn make_room(&mut self) {
