@@ -41,7 +41,7 @@ mod write;
 
 pub use error::{ConfigError, Problem};
 pub use meant::{
-    Api, AssertedIdentity, Callers, Cdr, Edge, Organisation, Policy, Witness, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
+    Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, Cosigning, Edge, Organisation, Policy, Witness, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
     Exchange, HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress,
     MediaInterface, MediaMode, MediaPriority, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional,
     Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,

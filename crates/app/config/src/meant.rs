@@ -5,7 +5,7 @@ mod trunk;
 mod trust;
 
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
-pub use trust::{Api, Edge, Organisation, Policy, Witness};
+pub use trust::{Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Organisation, Policy, Witness};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
