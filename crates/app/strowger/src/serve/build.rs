@@ -1,6 +1,7 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
 use super::admission::Admission;
+use super::anchor::Anchoring;
 use super::bindings;
 use super::clock::Clock;
 use super::hep::HepExport;
@@ -51,6 +52,7 @@ pub struct Exchange {
     outward: (Ipv4Addr, Ipv6Addr),
     expiry: Arc<CertificateExpiry>,
     witness: WitnessLog,
+    anchoring: Anchoring,
     // Dropped last, after the writers on the workers' threads are gone.
     records: CdrStore,
     _resolver: Arc<Resolver>,
@@ -104,6 +106,7 @@ impl Exchange {
         let data = DataFolder::open(&config.exchange.data)?;
         let witness = open_witness(&config, &data, clock)?;
         trust::witness_start(&witness, &config, &tables, clock.now())?;
+        let anchoring = Anchoring::start(&config, &data, &witness, clock)?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
@@ -117,6 +120,7 @@ impl Exchange {
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
+        watch.set_anchoring(anchoring.counts());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -171,6 +175,7 @@ impl Exchange {
             outward,
             expiry,
             witness,
+            anchoring,
             records,
             _resolver: resolver,
             _data: data,
@@ -273,6 +278,7 @@ impl Exchange {
             }
         }
         self.http.stop();
+        drop(self.anchoring);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
             error!("the last records of the witness log could not be written");
         }

@@ -1,9 +1,11 @@
 //! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
 
 mod admission;
+mod anchor;
 mod bindings;
 mod build;
 mod clock;
+mod cosign;
 mod fate;
 mod hep;
 mod log;
