@@ -46,6 +46,7 @@ pub use meant::{
     MediaInterface, MediaMode, MediaPriority, NamedIdentity, NumberMatch, Organisation, Policy, Privacy, Registrar,
     ReliableProvisional, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
     Witness,
+    Anchor, AnchorKind, AnchorMethod, Cosigning,
 };
 pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;

@@ -131,6 +131,9 @@ mod tests {
         }
     }
 
+    /// What the keys of the server that cosigns go with.
+    const COSIGNS: &str = "listen = \"127.0.0.1:1\"\ncosigns = [{ key = \"south.example/south+e136176f+AQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF\" }]";
+
     /// Values of a plain key that are not its default.
     fn candidates(key: &Key) -> Vec<String> {
         match key.kind {
@@ -159,6 +162,11 @@ mod tests {
                 let partner = match key.path {
                     "sip.tls.certificate" => "key = \"k\"",
                     "sip.tls.key" => "certificate = \"c\"",
+                    "api.certificate" => "key = \"k\"",
+                    "api.key" => "certificate = \"c\"",
+                    "witness.certificate" => &format!("certificate_key = \"k\"\n{COSIGNS}"),
+                    "witness.certificate_key" => &format!("certificate = \"c\"\n{COSIGNS}"),
+                    "witness.requests_per_minute" => COSIGNS,
                     _ => "",
                 };
                 let text = format!("[{section}]\n{name} = {value}\n{hep}\n{partner}\n");

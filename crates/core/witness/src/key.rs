@@ -68,6 +68,18 @@ impl VerifyingKey {
         &self.key
     }
 
+    /// Does it say of itself that it signs logs, and not what others have signed?
+    pub fn is_of_log(&self) -> bool {
+        self.purpose == Purpose::Note
+    }
+
+    /// The same key as it is written for those who check its cosignatures.
+    //= https://c2sp.org/tlog-cosignature#format
+    // Its kind is 0x04, in the id as well.
+    pub fn as_cosigner(&self) -> Self {
+        Self { purpose: Purpose::Cosignature, ..self.clone() }
+    }
+
     /// The number that a signature names its key by.
     pub(crate) fn id(&self, purpose: Purpose) -> u32 {
         let mut bytes = Vec::with_capacity(self.name.len() + 34);
@@ -209,6 +221,15 @@ mod tests {
         assert_eq!(public.to_string().parse(), Ok(public.clone()));
         assert_eq!(key.to_string().parse::<SigningKey>().map(|key| key.verifying_key()), Ok(public));
         assert!(!format!("{key:?}").contains(&base64::encode(&[&[1], [7; 32].as_slice()].concat())));
+    }
+
+    #[test]
+    fn the_key_of_a_cosigner_is_the_same_under_another_id() {
+        let key = SigningKey::from_seed("exchange.example/log", [7; 32]).expect("a good name").verifying_key();
+        let cosigner: VerifyingKey = key.as_cosigner().to_string().parse().expect("a key");
+        assert_eq!((cosigner.name(), cosigner.bytes()), (key.name(), key.bytes()));
+        assert_ne!(cosigner.to_string(), key.to_string());
+        assert!(key.is_of_log() && !cosigner.is_of_log());
     }
 
     #[test]

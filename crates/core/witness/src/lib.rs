@@ -36,6 +36,7 @@ mod base64;
 mod canonical;
 mod chain;
 mod checkpoint;
+mod cosigner;
 mod hash;
 mod key;
 mod kind;
@@ -51,6 +52,7 @@ pub use chain::{Chain, INDEX_ENTRY_BYTES, IndexEntry};
 pub use checkpoint::{
     Checkpoint, NOTE_BYTES_MAX, NoteError, SIGNATURES_MAX, SignatureError, cosign, verify_cosignature,
 };
+pub use cosigner::{ADD_CHECKPOINT_BYTES_MAX, CosignRefused, SIZE_MEDIA_TYPE, Seen};
 pub use hash::{Hash, NoHash};
 pub use key::{KeyError, SigningKey, VerifyingKey};
 pub use kind::{Kind, UnknownKind};
@@ -58,7 +60,10 @@ pub use line::{Line, Malformed};
 pub use proof::{ConsistencyProof, HASHES_MAX, InclusionProof, ProofError};
 pub use record::{Draft, Facts, NUMBER_MAX, Value};
 pub use render::{Batch, DEPTH_MAX, RECORD_BYTES_MAX, Renderer, TEXT_CHARS_MAX};
-pub use tree::{Frontier, consistency_proof, inclusion_proof, leaf_hash, verify_consistency, verify_inclusion};
+pub use tree::{
+    Frontier, consistency_proof, consistency_ranges, inclusion_proof, leaf_hash, node_hash, range_split,
+    verify_consistency, verify_inclusion,
+};
 pub use verify::{
     Cover, FiledFault, Notice, Options, Place, Problem, SegmentCheck, SegmentReport, Verdict, Verification,
     checkpoint_line, parse_checkpoint_line,

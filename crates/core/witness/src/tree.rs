@@ -15,7 +15,9 @@ pub fn leaf_hash(record: &Hash) -> Hash {
     Hash::of(&bytes)
 }
 
-pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
+/// The hash of the node above two others.
+//= https://www.rfc-editor.org/rfc/rfc9162#section-2.1.1
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut bytes = [NODE; 65];
     bytes[1..33].copy_from_slice(&left.0);
     bytes[33..].copy_from_slice(&right.0);
@@ -75,9 +77,10 @@ fn root_of(from: u64, to: u64, leaf: &impl Fn(u64) -> Hash) -> Hash {
     frontier.root()
 }
 
-/// How many leaves the left part of a tree of this size has: the largest power of two below it.
-fn split(size: u64) -> u64 {
-    1 << (63 - (size - 1).leading_zeros())
+/// How many leaves the left part of a tree of this size has: the largest power of two below it. A tree of fewer than two
+/// leaves has no parts; of it this is 1.
+pub fn range_split(size: u64) -> u64 {
+    1 << (63 - size.saturating_sub(1).max(1).leading_zeros())
 }
 
 /// The proof that leaf `index` is in the tree of the first `size` leaves: the hashes beside its way to the root, lowest
@@ -90,7 +93,7 @@ pub fn inclusion_proof(size: u64, index: u64, leaf: impl Fn(u64) -> Hash) -> Vec
     }
     let (mut from, mut to) = (0, size);
     while to - from > 1 {
-        let middle = from + split(to - from);
+        let middle = from + range_split(to - from);
         if index < middle {
             path.push(root_of(middle, to, &leaf));
             to = middle;
@@ -107,6 +110,13 @@ pub fn inclusion_proof(size: u64, index: u64, leaf: impl Fn(u64) -> Hash) -> Vec
 /// are equal, when `old` is 0, and when `old` is larger, of which there is no proof.
 //= https://www.rfc-editor.org/rfc/rfc9162#section-2.1.4.1
 pub fn consistency_proof(old: u64, new: u64, leaf: impl Fn(u64) -> Hash) -> Vec<Hash> {
+    consistency_ranges(old, new).into_iter().map(|(from, to)| root_of(from, to, &leaf)).collect()
+}
+
+/// The leaves `from..to` whose roots are the hashes of [`consistency_proof`], in its order: for whoever need not hash every
+/// leaf again to know them.
+//= https://www.rfc-editor.org/rfc/rfc9162#section-2.1.4.1
+pub fn consistency_ranges(old: u64, new: u64) -> Vec<(u64, u64)> {
     let mut path = Vec::new();
     if old == 0 || old >= new {
         return path;
@@ -115,18 +125,18 @@ pub fn consistency_proof(old: u64, new: u64, leaf: impl Fn(u64) -> Hash) -> Vec<
     // The old tree is known to the reader as long as nothing to its left was split off.
     let mut known = true;
     while to != old {
-        let middle = from + split(to - from);
+        let middle = from + range_split(to - from);
         if old <= middle {
-            path.push(root_of(middle, to, &leaf));
+            path.push((middle, to));
             to = middle;
         } else {
-            path.push(root_of(from, middle, &leaf));
+            path.push((from, middle));
             from = middle;
             known = false;
         }
     }
     if !known {
-        path.push(root_of(from, to, &leaf));
+        path.push((from, to));
     }
     path.reverse();
     path

@@ -30,11 +30,12 @@
 //! # }
 //! ```
 //!
-//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`, and
-//! each log in a folder of its own.
+//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
+//! what was cosigned of others' logs in `cosigned/`, and each log in a folder of its own.
 
 mod background;
 mod cdr;
+mod cosigned;
 mod crc;
 mod database;
 mod error;
@@ -49,6 +50,7 @@ pub use cdr::{
     CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
     ExportError, FoldError, PurgeError, Recovery,
 };
+pub use cosigned::{CosignError, CosignedError, CosignedLogs};
 pub use database::OpenDatabaseError;
 pub use error::{DatabaseError, FileError};
 pub use folder::{DataFolder, FolderError, SharedFolder};
@@ -60,6 +62,7 @@ pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
 pub use witness::{
     FiledCheckpoint, Found as WitnessFound, Leaves, LogPart, ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch,
     WitnessFolder,
+    AnchorStates, Anchored, GrownLog, ProveError,
 };
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};

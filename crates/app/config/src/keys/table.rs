@@ -24,6 +24,7 @@ const HOST: Kind = Shape("a host name");
 const SOCKET: Kind = Shape("an IP address and port, as 192.0.2.1:5060 or [2001:db8::1]:5060");
 const HOST_PORT: Kind = Shape("a host name or IP address, and :port or none");
 const NUMBER: Kind = Shape("a user part without spaces, up to 64 characters");
+const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+base 64");
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
 const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
 
@@ -209,6 +210,20 @@ pub(crate) const KEYS: &[Key] = &[
     key("witness.keep_bytes", number(0, i64::MAX, "bytes"), Is("0"), "The oldest closed files are removed when all together are larger; 0 means never."),
     limit("witness.refusals_per_s", number(0, 100_000, "records"), Is("100"), "Refused requests that are recorded one by one in a second, of each worker. All others are counted in a record of their sum, by layer and reason.", "strowger_witness_refusals_summed_total"),
     limit("witness.refusals_per_source", number(0, 100_000, "records"), Is("5"), "Of these, so many in a minute of one source address.", "strowger_witness_refusals_summed_total"),
+    key("witness.listen", SOCKET, Absent("nothing is cosigned"), "Where logs of others send their checkpoints to be cosigned (C2SP tlog-witness): `http://ADDRESS/witness/add-checkpoint`, or https with a certificate. Who may is said by `witness.cosigns`; signatures show it, so that this needs no token and no secret passes."),
+    key("witness.certificate", Path, Absent("it speaks HTTP without TLS"), "The certificate it shows there, followed by its intermediates (PEM)."),
+    key("witness.certificate_key", Path, Absent("none"), "Its private key (PEM)."),
+    limit("witness.requests_per_minute", number(1, 1_000_000, "requests"), Is("120"), "Requests of one address there in a minute.", "strowger_witness_cosign_refused_total"),
+    key("witness.cosigns", ENTRIES, Is("[]"), "The logs of others that are cosigned. What was cosigned last of each is kept in `cosigned/` of the data directory."),
+    key("witness.cosigns[].key", VERIFIER_KEY, Required, "The verifier key of the log, as its `witness/key.pub` has it."),
+    key("witness.anchor", ENTRIES, Is("[]"), "Where checkpoints of this log are shown, so that whoever can write its files cannot write its history anew and go unnoticed."),
+    key("witness.anchor[].kind", Choice(&["peer", "https"]), Required, "`peer`: a witness that speaks C2SP tlog-witness, as another exchange does; its cosignature is verified and kept in `checkpoints.jsonl`. `https`: the checkpoint is put to a URL of a service that keeps it; services that want requests to be signed, as those of S3 do, are not spoken to."),
+    key("witness.anchor[].url", Shape("a URL as https://host[:port]/path"), Required, "Of a peer: what stands before `/add-checkpoint`, with http or https. Of a service: where the checkpoint is put, with https; `{size}` in it becomes the number of records, so that each checkpoint has a place of its own."),
+    key("witness.anchor[].key", VERIFIER_KEY, Absent("none"), "The key that a peer cosigns with; a peer needs it."),
+    key("witness.anchor[].trust", Path, Absent("the authorities of the system"), "The authorities that its certificate must come from (PEM)."),
+    key("witness.anchor[].method", Choice(&["put", "post"]), Is("\"put\""), "How a checkpoint is sent to a service."),
+    key("witness.anchor[].token", Secret, Absent("none"), "A bearer token that is shown to a service."),
+    key("witness.anchor[].every_s", number(1, 86_400, "s"), Is("60"), "How often the latest checkpoint is sent, when there is a newer one. What fails is tried again after 5 s, then after twice as long each time, up to this."),
 
     key("hep", Section, Absent("no copies are sent"), "Copies of signalling for a capture server (HEP version 3)."),
     key("hep.address", HOST_PORT, Required, "The collector; port 9060 when none is given."),

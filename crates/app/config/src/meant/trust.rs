@@ -1,10 +1,12 @@
 //! What of the configuration decides who is let in, and what is written down of it.
 
+use crate::secret::Secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_types::Network;
+use sx_witness::VerifyingKey;
 
 /// `[edge]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,59 @@ pub struct Witness {
     pub refusals_per_s: u32,
     /// Of one source in a minute.
     pub refusals_per_source: u32,
+    /// Where others' checkpoints come to be cosigned; `None`: nowhere.
+    pub cosigning: Option<Cosigning>,
+    /// Where checkpoints are shown; each URL is there once.
+    pub anchors: Vec<Arc<Anchor>>,
+}
+
+/// `witness.listen` and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigning {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The certificate it shows and its key; `None`: it speaks HTTP without TLS.
+    pub identity: Option<super::Identity>,
+    /// Requests of one address in a minute.
+    pub requests_per_minute: u32,
+    /// The keys of the logs that are cosigned.
+    pub logs: Vec<VerifyingKey>,
+}
+
+/// `[[witness.anchor]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// What it is.
+    pub kind: AnchorKind,
+    /// Where it is.
+    pub url: Arc<str>,
+    /// The authorities of its certificate; `None`: those of the system.
+    pub trust: Option<PathBuf>,
+    /// How often it is shown the latest checkpoint.
+    pub every: Duration,
+}
+
+/// What takes a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnchorKind {
+    /// A witness, which cosigns with this key.
+    Peer(VerifyingKey),
+    /// A service that keeps it.
+    Https {
+        /// How it is sent.
+        method: AnchorMethod,
+        /// What is shown to the service.
+        token: Option<Secret>,
+    },
+}
+
+/// How a checkpoint is sent to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnchorMethod {
+    /// PUT
+    Put,
+    /// POST
+    Post,
 }
 
 /// `[api]`

@@ -1,7 +1,8 @@
 //! The tree of what decides who is let in.
 
 use super::tree::Builder;
-use crate::meant::{Api, Edge, Organisation, Policy, Witness};
+use crate::meant::{Anchor, AnchorKind, Api, Cosigning, Edge, Organisation, Policy, Witness};
+use crate::words::AnchorWord;
 
 pub(super) fn edge(edge: &Edge) -> Builder {
     let country = |letters: &[u8; 2]| String::from_utf8_lossy(letters).into_owned();
@@ -50,7 +51,7 @@ pub(super) fn witness(witness: &Witness) -> Builder {
         Some(path) => Builder::default().path("key", path),
         None => Builder::default(),
     };
-    builder
+    let builder = builder
         .text("name", &witness.name)
         .number("checkpoint_records", witness.checkpoint_records as usize)
         .seconds("checkpoint_s", witness.checkpoint_interval)
@@ -63,6 +64,36 @@ pub(super) fn witness(witness: &Witness) -> Builder {
         .number("keep_bytes", witness.keep_bytes.unwrap_or(0) as usize)
         .number("refusals_per_s", witness.refusals_per_s as usize)
         .number("refusals_per_source", witness.refusals_per_source as usize)
+        .tables("anchor", witness.anchors.iter().map(|each| anchor(each)));
+    match &witness.cosigning {
+        Some(cosigning) => cosigned(builder, cosigning),
+        None => builder,
+    }
+}
+
+fn cosigned(builder: Builder, cosigning: &Cosigning) -> Builder {
+    let builder = builder.text("listen", cosigning.listen);
+    let builder = match &cosigning.identity {
+        Some(identity) => builder.path("certificate", &identity.certificate).path("certificate_key", &identity.key),
+        None => builder,
+    };
+    builder
+        .number("requests_per_minute", cosigning.requests_per_minute as usize)
+        .tables("cosigns", cosigning.logs.iter().map(|key| Builder::default().text("key", key)))
+}
+
+fn anchor(anchor: &Anchor) -> Builder {
+    let builder = Builder::default().text("url", &anchor.url).seconds("every_s", anchor.every);
+    let builder = match &anchor.trust {
+        Some(path) => builder.path("trust", path),
+        None => builder,
+    };
+    match &anchor.kind {
+        AnchorKind::Peer(key) => builder.word("kind", AnchorWord::Peer).text("key", key),
+        AnchorKind::Https { method, token } => {
+            builder.word("kind", AnchorWord::Https).word("method", *method).secret_if("token", token.as_ref())
+        }
+    }
 }
 
 pub(super) fn api(api: &Api) -> Builder {

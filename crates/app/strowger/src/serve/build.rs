@@ -1,6 +1,7 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
 use super::admission::Admission;
+use super::anchor::Anchoring;
 use super::asking::Workers;
 use super::bindings;
 use super::clock::{Clock, Drift};
@@ -58,6 +59,7 @@ pub struct Exchange {
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
     pub(super) witness: WitnessLog,
+    anchoring: Anchoring,
     // Dropped last, after the writers on the workers' threads are gone.
     pub(super) records: CdrStore,
     _resolver: Arc<Resolver>,
@@ -111,6 +113,7 @@ impl Exchange {
         let data = DataFolder::open(&config.exchange.data)?;
         let witness = open_witness(&config, &data, clock)?;
         trust::witness_start(&witness, &config, &tables, clock.now())?;
+        let anchoring = Anchoring::start(&config, &data, &witness, clock)?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
@@ -125,6 +128,7 @@ impl Exchange {
         let name = config.exchange.name.clone();
         let mut watch =
             Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
+        watch.set_anchoring(anchoring.counts());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -178,6 +182,7 @@ impl Exchange {
             outward,
             expiry,
             witness,
+            anchoring,
             records,
             _resolver: resolver,
             _data: data,
@@ -244,6 +249,7 @@ impl Exchange {
             }
         }
         self.http.stop();
+        drop(self.anchoring);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
             error!("the last records of the witness log could not be written");
         }

@@ -1,5 +1,6 @@
 //! What probes and scrapers are told.
 
+use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
 use super::trust_metrics::{write_layers, write_witness};
@@ -24,6 +25,7 @@ pub struct Watch {
     expiry: Arc<CertificateExpiry>,
     witness: WitnessLog,
     layers: Vec<Arc<LayerCounts>>,
+    anchoring: Option<Arc<AnchoringCounts>>,
     started: Instant,
     name: Arc<str>,
 }
@@ -80,7 +82,12 @@ impl Watch {
         witness: WitnessLog,
     ) -> Self {
         let (workers, layers) = (Vec::new(), Vec::new());
-        Self { clock, workers, rtp, records, expiry, witness, layers, started: Instant::now(), name }
+        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring: None, started: Instant::now(), name }
+    }
+
+    /// What shows checkpoints elsewhere.
+    pub fn set_anchoring(&mut self, counts: Arc<AnchoringCounts>) {
+        self.anchoring = Some(counts);
     }
 
     /// The layers of a worker.
@@ -218,6 +225,9 @@ impl Status for Watch {
         self.write_store(out);
         write_layers(out, &self.layers);
         write_witness(out, &self.witness);
+        if let Some(anchoring) = &self.anchoring {
+            write_anchoring(out, anchoring, &self.witness, self.clock.now());
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod admission;
 mod asking;
+mod anchor;
 mod bindings;
 mod build;
 mod clock;
+mod cosign;
 mod fate;
 mod hep;
 mod log;

@@ -46,6 +46,11 @@ pub fn witness_key(config: &Config, data: &DataFolder, seed: [u8; 32]) -> anyhow
     })
 }
 
+/// The same key once more, for cosignatures: it is there since the log was opened.
+pub fn own_witness_key(config: &Config) -> anyhow::Result<SigningKey> {
+    Ok(read_signing_key(&usual_key_path(config))?)
+}
+
 /// How the witness log behaves.
 pub fn witness_options(config: &Config) -> WitnessOptions {
     let witness = &config.witness;

@@ -165,7 +165,7 @@ async fn answer_or_refusal(
 }
 
 /// Does the request say whom it means, and once?
-fn has_one_host(head: &Parts) -> Result<(), Refusal> {
+pub(crate) fn has_one_host(head: &Parts) -> Result<(), Refusal> {
     //= https://www.rfc-editor.org/rfc/rfc9112#section-3.2
     // A request of HTTP/1.1 without Host, or with more than one, must be answered with 400.
     let hosts = head.headers.get_all(header::HOST).iter().count();

@@ -14,13 +14,24 @@ pub(crate) async fn read(
     bytes_max: usize,
     time_max: Duration,
 ) -> Result<Vec<u8>, Refusal> {
-    // What is announced as too long need not be waited for.
-    if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-        return Err(too_large(bytes_max));
-    }
+    is_short(&body, bytes_max)?;
     if !body.is_end_stream() {
         is_json(headers)?;
     }
+    read_any(body, bytes_max, time_max).await
+}
+
+/// What is announced as too long need not be waited for.
+fn is_short(body: &Incoming, bytes_max: usize) -> Result<(), Refusal> {
+    match body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        true => Err(too_large(bytes_max)),
+        false => Ok(()),
+    }
+}
+
+/// Reads the whole body, of whatever type.
+pub(crate) async fn read_any(body: Incoming, bytes_max: usize, time_max: Duration) -> Result<Vec<u8>, Refusal> {
+    is_short(&body, bytes_max)?;
     match tokio::time::timeout(time_max, collect(body, bytes_max)).await {
         Ok(read) => read,
         Err(_) => {

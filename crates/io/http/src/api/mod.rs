@@ -36,19 +36,18 @@
 //! server.stop();
 //! ```
 
-mod answer;
-mod body;
+pub(crate) mod answer;
+pub(crate) mod body;
 mod bounds;
 mod cors;
 mod fields;
 mod parse;
-mod problem;
-mod rate;
+pub(crate) mod problem;
+pub(crate) mod rate;
 mod request;
 mod routes;
 mod server;
-mod tls;
-mod tls_config;
+pub(crate) mod tls_config;
 
 pub use bounds::{
     ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, REASON_BYTES_MAX,

@@ -106,6 +106,16 @@ impl Verb {
         }
     }
 
+    /// As HTTP has it.
+    pub(crate) fn method(self) -> axum::http::Method {
+        match self {
+            Self::Get => axum::http::Method::GET,
+            Self::Put => axum::http::Method::PUT,
+            Self::Post => axum::http::Method::POST,
+            Self::Delete => axum::http::Method::DELETE,
+        }
+    }
+
     fn answers(self, method: &str) -> bool {
         //= https://www.rfc-editor.org/rfc/rfc9110#section-9.1
         // All general-purpose servers must support GET and HEAD.

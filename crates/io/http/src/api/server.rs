@@ -1,33 +1,18 @@
-//! The thread that serves, and its connections.
+//! The management server and how it is to be.
 
+use super::Management;
 use super::answer::{Gate, answer};
-use super::{Management, tls};
-use crate::listener::{LimitedListener, LimitedStream};
+use crate::connections::{Answering, serve};
 use crate::running::{Running, StartError};
-use crate::server::STOP_GRACE;
-use axum::serve::Listener as _;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
 
 const NAME: &str = "management server";
-/// The longest request line and headers together.
-const HEAD_BYTES_MAX: usize = 16_384;
-/// The most headers of a request.
-const HEADERS_MAX: usize = 64;
-/// How long a connection may take to say its headers, or nothing, and to agree on its encryption; less when bodies may
-/// take less.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// How the management server is to be.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -102,61 +87,18 @@ impl ApiServer {
     }
 }
 
-async fn serve(listener: TcpListener, gate: Arc<Gate>, mut stopped: oneshot::Receiver<()>) {
-    let mut listener = LimitedListener::new(listener);
-    let mut connections = JoinSet::new();
-    let (closing, closed) = watch::channel(false);
-    loop {
-        tokio::select! {
-            // An error means that the sender is gone, which is a reason to stop as well.
-            _ = &mut stopped => break,
-            (stream, peer) = listener.accept() => {
-                connections.spawn(connection(stream, peer, gate.clone(), closed.clone()));
-            }
-            // A connection that panicked has ended like any other.
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop(listener);
-    let _ = closing.send(true);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    // Those that take longer are cut off when the set is dropped.
-    let _ = tokio::time::timeout(STOP_GRACE, ended).await;
-}
+impl Answering for Gate {
+    const NAME: &'static str = NAME;
 
-async fn connection(stream: LimitedStream, peer: SocketAddr, gate: Arc<Gate>, closed: watch::Receiver<bool>) {
-    let Some(config) = gate.config.tls.clone() else {
-        return converse(stream, peer, gate, closed).await;
-    };
-    match tokio::time::timeout(HEAD_TIME_MAX.min(gate.time_max()), tls::accept(stream, config)).await {
-        Ok(Ok(stream)) => converse(stream, peer, gate, closed).await,
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake with the management server failed"),
-        Err(_) => tracing::debug!(%peer, "a TLS handshake with the management server took too long"),
+    fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.config.tls.clone()
     }
-}
 
-async fn converse<S>(stream: S, peer: SocketAddr, gate: Arc<Gate>, mut closed: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let head_time_max = HEAD_TIME_MAX.min(gate.time_max());
-    let service = service_fn(move |request| {
-        let gate = gate.clone();
-        async move { Ok::<_, Infallible>(answer(gate, peer, request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(head_time_max);
-    builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        _ = closed.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // What clients do wrong below HTTP is theirs.
-        tracing::debug!(%peer, %error, "a connection to the management server broke off");
+    fn time_max(&self) -> Duration {
+        Gate::time_max(self)
+    }
+
+    fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response> + Send {
+        answer(self, peer, request)
     }
 }

@@ -69,7 +69,7 @@ pub fn api_tls(
 }
 
 /// All certificates of a PEM text; there must be one.
-fn all(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn all(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(found) if found.is_empty() => Err("there is none in the file".to_owned()),

@@ -69,7 +69,7 @@ pub(crate) fn read_index(path: &Path) -> Result<Vec<IndexEntry>, FileError> {
     Ok(bytes.chunks_exact(INDEX_ENTRY_BYTES).filter_map(entry_of).collect())
 }
 
-fn entry_of(bytes: &[u8]) -> Option<IndexEntry> {
+pub(crate) fn entry_of(bytes: &[u8]) -> Option<IndexEntry> {
     let (offset, hash) = bytes.split_at_checked(8)?;
     Some(IndexEntry { offset: u64::from_le_bytes(offset.try_into().ok()?), hash: Hash(hash.try_into().ok()?) })
 }

@@ -1,14 +1,18 @@
 //! The log, for workers and for threads that have no port.
 
-use super::chores::Chores;
+use super::anchors::AnchorStates;
+use super::chores::{Chore, Chores};
 use super::disk::Event;
+use super::files;
+use super::grown::GrownLog;
 use super::ports::{PortState, Ports};
 use super::sequencer::{Parts, Sequencer};
+use crate::FileError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_witness::{Batch, Draft, Kind};
+use sx_witness::{Batch, Checkpoint, Draft, Kind};
 
 /// How a log behaves.
 #[derive(Clone, Debug)]
@@ -182,6 +186,30 @@ impl WitnessLog {
             checkpoint_records: sequencer.covered,
             checkpoint_at: signed.then_some(sequencer.checkpoint_at),
         }
+    }
+
+    /// The last checkpoint that is on the disk, of those signed since the log was opened.
+    pub fn last_checkpoint(&self) -> Option<Checkpoint> {
+        self.shared.lock().last_checkpoint.clone()
+    }
+
+    /// Notes for readers that witnesses have cosigned a checkpoint; the lines are theirs, without newlines.
+    pub fn note_cosignatures(&self, checkpoint: &Checkpoint, cosignatures: &[&str]) {
+        let line = files::checkpoint_line(&checkpoint.note, cosignatures);
+        self.shared.lock().chores.push(Chore::Checkpoint { line });
+    }
+
+    /// The log's tree as its files have it, for proofs.
+    pub fn grown(&self) -> GrownLog {
+        GrownLog::of(self.shared.lock().folder.clone())
+    }
+
+    /// What is known of the places where its checkpoints are shown.
+    ///
+    /// # Errors
+    /// When the file of it is there and cannot be read.
+    pub fn anchor_states(&self) -> Result<AnchorStates, FileError> {
+        AnchorStates::open(&self.shared.lock().folder)
     }
 
     /// Writes one record of a thread that has no port, and waits until it is durable, but no longer than `patience`.

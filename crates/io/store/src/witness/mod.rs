@@ -10,10 +10,12 @@
 //! write is done. While one write is under way, what comes meanwhile gathers for the next.
 
 mod aio;
+mod anchors;
 mod blocks;
 mod chores;
 mod disk;
-mod files;
+pub(crate) mod files;
+mod grown;
 mod keys;
 mod log;
 mod ports;
@@ -25,7 +27,9 @@ mod sequencer;
 #[cfg(test)]
 mod tests;
 
+pub use anchors::{AnchorStates, Anchored};
 pub use disk::Event;
+pub use grown::{GrownLog, ProveError};
 pub use keys::{KeyError, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key};
 pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessPort, WitnessStatus};
 pub use read::{FiledCheckpoint, Found, Leaves, LogPart, ReadError, ReadProgress, RecordId, Search, WitnessFolder};

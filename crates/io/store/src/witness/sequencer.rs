@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use sx_engine::Time;
-use sx_witness::{Batch, Chain, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
+use sx_witness::{Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
 
 /// A write that is under way.
 struct Flight {
@@ -50,7 +50,7 @@ pub(crate) struct Sequencer {
     pub(crate) disk: Box<dyn Disk>,
     pub(crate) segment: Segment,
     pub(crate) closed: Vec<Closed>,
-    chores: Chores,
+    pub(crate) chores: Chores,
     state: State,
     /// Lines that no write has taken yet, and where they begin.
     out: Vec<u8>,
@@ -58,10 +58,12 @@ pub(crate) struct Sequencer {
     waiting_since: Time,
     last_begun: Time,
     spare: Blocks,
-    /// Checkpoints: how many records the last one covers, when it was, and lines to be told once they are durable.
+    /// Checkpoints: how many records the last one covers, when it was, and those to be told once they are durable.
     pub(crate) covered: u64,
     pub(crate) checkpoint_at: Time,
-    checkpoint_lines: Vec<(u64, Vec<u8>)>,
+    checkpoint_told: Vec<Checkpoint>,
+    /// The last that is durable.
+    pub(crate) last_checkpoint: Option<Checkpoint>,
     /// Segments to be removed when so many records are durable.
     retiring: Vec<(u64, PathBuf)>,
     growth: u64,
@@ -116,7 +118,8 @@ impl Sequencer {
             spare: Blocks::default(),
             covered,
             checkpoint_at: now,
-            checkpoint_lines: Vec::new(),
+            checkpoint_told: Vec::new(),
+            last_checkpoint: None,
             retiring: Vec::new(),
             growth: super::segment::FIRST_ROOM,
             failing_since: None,
@@ -266,9 +269,10 @@ impl Sequencer {
 
     /// What was waiting for these records to be durable.
     fn tell_durable(&mut self, size: u64) {
-        while self.checkpoint_lines.first().is_some_and(|(of, _)| *of < size) {
-            let (_, line) = self.checkpoint_lines.remove(0);
-            self.chores.push(Chore::Checkpoint { line });
+        while self.checkpoint_told.first().is_some_and(|checkpoint| checkpoint.size < size) {
+            let checkpoint = self.checkpoint_told.remove(0);
+            self.chores.push(Chore::Checkpoint { line: files::checkpoint_line(&checkpoint.note, &[]) });
+            self.last_checkpoint = Some(checkpoint);
         }
         while self.retiring.first().is_some_and(|(of, _)| *of <= size) {
             let (_, path) = self.retiring.remove(0);
@@ -321,7 +325,7 @@ impl Sequencer {
         self.checkpoint_at = now;
         self.covered = self.chain.size();
         add(&counters.checkpoints, 1);
-        self.checkpoint_lines.push((checkpoint.size, files::checkpoint_line(&checkpoint.note, &[])));
+        self.checkpoint_told.push(checkpoint);
     }
 
     fn make_room(&mut self) {

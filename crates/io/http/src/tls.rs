@@ -1,6 +1,7 @@
 //! A stream within TLS, for who reads and writes asynchronously.
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use rustls_pki_types::ServerName;
 use std::future::poll_fn;
 use std::io::{self, Read as _, Write as _};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ const PIECE_BYTES: usize = 4096;
 /// A connection whose handshake is done.
 pub(crate) struct TlsStream<S> {
     stream: S,
-    tls: Box<ServerConnection>,
+    tls: Box<Connection>,
     closing: bool,
 }
 
@@ -29,8 +30,23 @@ pub(crate) async fn accept<S>(stream: S, config: Arc<ServerConfig>) -> io::Resul
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let tls = Box::new(ServerConnection::new(config).map_err(io::Error::other)?);
-    let mut stream = TlsStream { stream, tls, closing: false };
+    handshake(stream, ServerConnection::new(config).map_err(io::Error::other)?.into()).await
+}
+
+/// Does the handshake as a client of the server with this name.
+pub(crate) async fn connect<S>(
+    stream: S,
+    config: Arc<ClientConfig>,
+    server: ServerName<'static>,
+) -> io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    handshake(stream, ClientConnection::new(config, server).map_err(io::Error::other)?.into()).await
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(stream: S, tls: Connection) -> io::Result<TlsStream<S>> {
+    let mut stream = TlsStream { stream, tls: Box::new(tls), closing: false };
     poll_fn(|context| stream.poll_handshake(context)).await?;
     Ok(stream)
 }
