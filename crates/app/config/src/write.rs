@@ -159,6 +159,7 @@ mod tests {
                 let partner = match key.path {
                     "sip.tls.certificate" => "key = \"k\"",
                     "sip.tls.key" => "certificate = \"c\"",
+                    "sip.tls.crl_required" => "client_ca = \"a\"\nclient_crl = [\"r\"]",
                     _ => "",
                 };
                 let text = format!("[{section}]\n{name} = {value}\n{hep}\n{partner}\n");
