@@ -29,6 +29,7 @@
 //! | `directory.rs` | the users |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
+mod certified;
 mod counts;
 mod dialing;
 mod digest_auth;
@@ -47,6 +48,7 @@ mod trunks;
 mod witnessing;
 mod worker;
 
+pub use certified::CertifiedUsers;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
