@@ -134,6 +134,12 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Must clients show a certificate?
     pub client_certificate: ClientCertificate,
+    /// The revocation lists of those authorities (PEM or DER).
+    pub client_crl: Vec<PathBuf>,
+    /// Is a client refused whose certificate no list covers? There is a list then.
+    pub crl_required: bool,
+    /// How many certificates may lead from an authority to a peer, the peer's counted and the authority's not.
+    pub depth_max: usize,
     /// The authorities that servers we call must be certified by (PEM).
     pub trust: Vec<PathBuf>,
 }

@@ -167,6 +167,7 @@ mod tests {
                     "witness.certificate" => &format!("certificate_key = \"k\"\n{COSIGNS}"),
                     "witness.certificate_key" => &format!("certificate = \"c\"\n{COSIGNS}"),
                     "witness.requests_per_minute" => COSIGNS,
+                    "sip.tls.crl_required" => "client_ca = \"a\"\nclient_crl = [\"r\"]",
                     _ => "",
                 };
                 let text = format!("[{section}]\n{name} = {value}\n{hep}\n{partner}\n");

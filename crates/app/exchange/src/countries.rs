@@ -17,8 +17,23 @@ impl Countries {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn open(path: &Path, blocked: &[[u8; 2]], allowed: &[[u8; 2]]) -> Result<Self, maxminddb::MaxMindDbError> {
-        let reader = maxminddb::Reader::open_readfile(path)?;
-        Ok(Self { reader, blocked: blocked.into(), allowed: allowed.into() })
+        Ok(Self::with(maxminddb::Reader::open_readfile(path)?, blocked, allowed))
+    }
+
+    /// As [`open`](Self::open), of a database that was read already.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn from_bytes(
+        bytes: Vec<u8>,
+        blocked: &[[u8; 2]],
+        allowed: &[[u8; 2]],
+    ) -> Result<Self, maxminddb::MaxMindDbError> {
+        Ok(Self::with(maxminddb::Reader::from_source(bytes)?, blocked, allowed))
+    }
+
+    fn with(reader: maxminddb::Reader<Vec<u8>>, blocked: &[[u8; 2]], allowed: &[[u8; 2]]) -> Self {
+        Self { reader, blocked: blocked.into(), allowed: allowed.into() }
     }
 
     /// The country an address is in, as far as the database knows.

@@ -33,7 +33,8 @@ pub(crate) enum Verdict {
 }
 
 impl Worker {
-    /// Judges the credentials of a request. Of those that are refused the operator is told.
+    /// Judges the credentials of a request: those of its connection, else those it carries. Of those that are refused the
+    /// operator is told.
     pub(crate) fn authenticate<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -41,6 +42,10 @@ impl Worker {
         request: &Message<B>,
         header: HeaderName,
     ) -> Verdict {
+        if let Some(address) = self.certified_user(request) {
+            self.authentication_succeeded(now, flow, &address);
+            return Verdict::User { address, authenticated: Authentication::Certificate };
+        }
         let tables = self.tables.clone();
         let given = request.values(header).filter_map(|value| DigestParams::parse(value).ok());
         let Some(given) = given.into_iter().find(|given| given.realm == &*tables.realm) else {

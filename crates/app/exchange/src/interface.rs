@@ -1,5 +1,6 @@
 //! What goes into a worker and what comes out of it.
 
+use crate::certified::CertifiedUsers;
 use crate::dialing::Question;
 use crate::directory::Directory;
 use crate::management::Operation;
@@ -25,6 +26,13 @@ pub enum Input<'a> {
         flow: Flow,
         /// The bytes.
         bytes: &'a [u8],
+    },
+    /// A peer has opened a connection with a certificate that the authorities of clients vouch for.
+    Opened {
+        /// The connection.
+        link: LinkId,
+        /// The SIP URIs of users among the certificate's subject alternative names.
+        identities: Vec<Box<str>>,
     },
     /// A connection is gone.
     Closed {
@@ -92,6 +100,8 @@ pub enum PeerMessage {
         /// How many workers are left to be asked when this one does not know what the message is about either; 0 for a
         /// message that belongs here.
         others: u16,
+        /// The users that the certificate of its connection names.
+        certified: CertifiedUsers,
         /// The bytes.
         bytes: Bytes,
     },

@@ -31,6 +31,7 @@
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
 mod countries;
+mod certified;
 mod counts;
 mod dialing;
 mod digest_auth;
@@ -50,6 +51,7 @@ mod witnessing;
 mod worker;
 
 pub use countries::Countries;
+pub use certified::CertifiedUsers;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};

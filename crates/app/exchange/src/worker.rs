@@ -1,5 +1,6 @@
 //! The worker: what it is made of, and the order in which it carries things on.
 
+use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
@@ -72,6 +73,10 @@ pub struct Worker {
     pub(crate) relayed: BTreeMap<u64, Relayed>,
     /// Connections of ours, and the workers that REGISTERs which came along them were passed on to.
     pub(crate) registered_through: BTreeSet<(LinkId, u16)>,
+    /// The users that are known by the certificate of a connection. As many entries at most as there are connections.
+    pub(crate) certificates: BTreeMap<LinkId, CertifiedUsers>,
+    /// Those of the connection that the message which is looked at came along.
+    pub(crate) certified: CertifiedUsers,
     pub(crate) next_query: u64,
     pub(crate) last_owner: u64,
     pub(crate) rng: Rng,
@@ -111,6 +116,8 @@ impl Worker {
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
             registered_through: BTreeSet::new(),
+            certificates: BTreeMap::new(),
+            certified: CertifiedUsers::default(),
             next_query: 0,
             last_owner: 0,
             rng,
@@ -157,6 +164,7 @@ impl Worker {
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], arrival: Arrival) {
         if matches!(arrival, Arrival::Landed) {
+            self.certified = self.certificates.get(&flow.link).cloned().unwrap_or_default();
             // Each once, where it came in.
             Counts::add(&self.counts.messages_received);
             if !self.may_come(now, flow, bytes) {
@@ -173,7 +181,8 @@ impl Worker {
                 self.registered_through.insert((flow.link, worker));
             }
             let socket = self.legs.agent_ref().locals().socket_of(flow);
-            let message = PeerMessage::Message { flow, socket, others, bytes: Bytes::copy_from_slice(bytes) };
+            let (certified, bytes) = (self.certified.clone(), Bytes::copy_from_slice(bytes));
+            let message = PeerMessage::Message { flow, socket, others, certified, bytes };
             self.outputs.push_back(Output::Peer { worker, message });
             return;
         }
@@ -274,7 +283,8 @@ impl Worker {
         match &transmit.to {
             Destination::Flow(flow) if flow.link == LinkId::BETWEEN_WORKERS => {
                 let (worker, flow) = (flow.worker, Flow { worker: self.settings.worker, ..*flow });
-                let message = PeerMessage::Message { flow, socket: None, others: 0, bytes: transmit.bytes };
+                let (certified, bytes) = (CertifiedUsers::default(), transmit.bytes);
+                let message = PeerMessage::Message { flow, socket: None, others: 0, certified, bytes };
                 self.outputs.push_back(Output::Peer { worker, message });
             }
             Destination::Flow(flow) if flow.worker != self.settings.worker => {
@@ -346,6 +356,12 @@ impl Engine for Worker {
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Message { flow, bytes } => self.receive(now, flow, bytes, Arrival::Landed),
+            Input::Opened { link, identities } => {
+                let users = CertifiedUsers::named(&identities);
+                if !users.is_nobody() {
+                    self.certificates.insert(link, users);
+                }
+            }
             Input::Closed { link } => self.closed(link),
             Input::SendFailed { ticket } => self.legs.agent().handle_send_failed(now, ticket),
             Input::Media(event) => self.calls.handle_input(now, CallInput::Media(event)),

@@ -362,3 +362,46 @@ fn the_configuration_of_the_layers_is_read() {
     let config = Config::from_text(&format!("{USERS_ONLY}[edge]\nrequests_max = 7\nscore_max_percent = 55\n")).expect("good");
     assert_eq!((config.edge.requests_max, config.edge.score_max_milli), (7, 550));
 }
+
+/// alice is in Austria, whoever comes by IPv6 in Belgium; nobody knows where 198.51.100.0 is.
+const COUNTRIES: [(&str, &str); 2] = [("192.0.2.0/24", "AT"), ("2001:db8::/32", "BE")];
+
+fn bench_in_countries(blocked: &[[u8; 2]], allowed: &[[u8; 2]]) -> Bench {
+    let mut bench = bench_with("");
+    bench.peer("belgian", BELGIAN, Manner::Answers);
+    bench.peer("stranger", "198.51.100.7:5060", Manner::Answers);
+    bench.know_countries(&COUNTRIES, blocked, allowed);
+    bench
+}
+
+const BELGIAN: &str = "[2001:db8::7]:5060";
+
+fn statuses(bench: &mut Bench) -> [Option<u16>; 3] {
+    ["alice", "belgian", "stranger"].map(|name| status(&bench.send_raw(name, &request("OPTIONS", ""))))
+}
+
+fn refused_for_country(source: &str, letters: &str) -> Value {
+    let facts = with(refusal("identity", "OPTIONS", 403), json!({ "country": letters, "source": source }));
+    json!({ "kind": "security_rejected", "subject": "sip:bob@example.org", "outcome": "reject", "reason": "country",
+        "facts": facts })
+}
+
+#[test]
+fn requests_from_a_country_that_is_blocked_are_refused_and_those_from_nowhere_known_are_not() {
+    let mut bench = bench_in_countries(&[*b"AT"], &[]);
+    assert_eq!(statuses(&mut bench), [Some(403), Some(200), Some(200)]);
+    assert_eq!(bench.recorded("security_rejected"), [&refused_for_country(ALICE, "AT")]);
+    let mut bench = bench_in_countries(&[*b"BE"], &[]);
+    assert_eq!(statuses(&mut bench), [Some(200), Some(403), Some(200)]);
+    assert_eq!(bench.recorded("security_rejected"), [&refused_for_country(BELGIAN, "BE")]);
+}
+
+#[test]
+fn where_countries_are_allowed_all_others_are_refused() {
+    let mut bench = bench_in_countries(&[], &[*b"BE"]);
+    assert_eq!(statuses(&mut bench), [Some(403), Some(200), Some(200)]);
+    assert_eq!(bench.recorded("security_rejected"), [&refused_for_country(ALICE, "AT")]);
+    // Whoever is on both lists is refused.
+    let mut bench = bench_in_countries(&[*b"BE"], &[*b"BE", *b"AT"]);
+    assert_eq!(statuses(&mut bench), [Some(200), Some(403), Some(200)]);
+}

@@ -57,7 +57,7 @@ pub struct Net {
 /// An event that borrows nothing.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Opened { flow: Flow, peer: Option<Box<PeerCertificate>> },
+    Opened { flow: Flow, peer: Option<Box<PeerCertificate>>, accepted: bool },
     Closed { flow: Flow, reason: CloseReason },
     SendFailed { ticket: Ticket, to: Destination, reason: SendFailure },
 }
@@ -465,7 +465,7 @@ fn keep_alive(bytes: &[u8], from: SocketAddr, answer: &mut Vec<u8>) -> Option<Da
 impl From<Event> for NetEvent<'_> {
     fn from(event: Event) -> Self {
         match event {
-            Event::Opened { flow, peer } => Self::Opened { flow, peer: peer.map(|peer| *peer) },
+            Event::Opened { flow, peer, accepted } => Self::Opened { flow, peer: peer.map(|peer| *peer), accepted },
             Event::Closed { flow, reason } => Self::Closed { flow, reason },
             Event::SendFailed { ticket, to, reason } => Self::SendFailed { ticket, to, reason },
         }

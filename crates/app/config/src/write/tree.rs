@@ -105,10 +105,16 @@ fn tls(tls: &Tls) -> Builder {
         Some(path) => builder.path("client_ca", path),
         None => builder,
     };
-    builder.word("client_certificate", tls.client_certificate).paths("trust", &tls.trust).tables(
-        "sni",
-        tls.sni.iter().map(|named| identity(Builder::default().text("name", &named.name), &named.identity)),
-    )
+    builder
+        .word("client_certificate", tls.client_certificate)
+        .paths("client_crl", &tls.client_crl)
+        .flag("crl_required", tls.crl_required)
+        .number("depth_max", tls.depth_max)
+        .paths("trust", &tls.trust)
+        .tables(
+            "sni",
+            tls.sni.iter().map(|named| identity(Builder::default().text("name", &named.name), &named.identity)),
+        )
 }
 
 fn registrar(registrar: &Registrar) -> Builder {

@@ -1,12 +1,14 @@
 //! Whole workers in virtual time: SIP peers around them, ports that are always there, and nothing that is real.
 #![allow(dead_code, unused_imports, reason = "each file of tests uses another part")]
 
+mod countries;
 mod peer;
 mod seen;
 mod text;
 mod trunks;
 mod witness;
 
+pub use countries::database;
 pub use peer::{Manner, Peer, Scripted, credentials, sdp};
 pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
 pub use trunks::{FAILOVER, TRUNKS, with_east, with_reserve};

@@ -216,6 +216,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use sx_engine::Time;
+    use sx_exchange::CertifiedUsers;
     use sx_net::{Net, NetConfig};
     use sx_sip::transaction::Transmit;
     use sx_types::{Destination, Flow, Ticket, Transport};
@@ -231,7 +232,13 @@ mod tests {
         let remote = "192.0.2.1:5060".parse().expect("an address");
         let flow = Flow { worker: 1, link, transport, remote };
         let socket = (!transport.is_reliable()).then_some(0);
-        Mail::Peer(PeerMessage::Message { flow, socket, others: 0, bytes: Bytes::new() })
+        Mail::Peer(PeerMessage::Message {
+            flow,
+            socket,
+            others: 0,
+            certified: CertifiedUsers::default(),
+            bytes: Bytes::new(),
+        })
     }
 
     fn passed_on() -> Mail {

@@ -16,7 +16,7 @@ use sx_engine::{Engine, Time};
 use sx_exchange::{Input, Output, Unresolved, Worker};
 use sx_io_rtp::PacketThreads;
 use sx_net::resolve::{Question, ResolveError, Resolved, Resolver};
-use sx_net::{Net, NetEvent};
+use sx_net::{Net, NetEvent, PeerCertificate};
 use sx_sip::registrar::{Change, Record};
 use sx_store::{CdrWriter, KeyedLog};
 use sx_types::{CallId, Destination};
@@ -118,10 +118,16 @@ impl Shell {
                     messages += 1;
                     self.worker.handle_input(now, Input::Message { flow, bytes });
                 }
-                NetEvent::Opened { flow, .. } => {
+                NetEvent::Opened { flow, peer, accepted } => {
                     let local = self.net.local_address_towards(&Destination::Flow(flow));
                     if let (Some(hep), Some(local)) = (&mut self.hep, local) {
                         hep.opened(flow.link, local);
+                    }
+                    // What a server shows us was checked against others than those who vouch for clients.
+                    let identities: Vec<Box<str>> =
+                        peer.iter().filter(|_| accepted).flat_map(PeerCertificate::sip_users).map(Box::from).collect();
+                    if !identities.is_empty() {
+                        self.worker.handle_input(now, Input::Opened { link: flow.link, identities });
                     }
                 }
                 NetEvent::Closed { flow, reason } => {

@@ -129,3 +129,19 @@ fn an_exchange_without_a_certificate_starts_and_can_call_over_tls() {
     let missing = self::config(folder.path(), "[sip.tls]\ntrust = [\"/nowhere.pem\"]\n");
     assert!(super::tls::build(&missing, sx_engine::Time::ZERO).is_err(), "what is named must be there");
 }
+
+#[test]
+fn a_database_of_countries_that_is_broken_is_named_and_the_old_tables_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("countries.mmdb");
+    std::fs::write(&broken, b"no database").expect("a file");
+    let data = folder.path().join("data");
+    let mut exchange = Exchange::start(config(&data, "")).expect("starts");
+    let before = exchange.drain_time();
+    let mut wanted = config(&data, &format!("[edge]\ngeoip_database = {broken:?}\n"));
+    wanted.exchange.drain = std::time::Duration::from_secs(7);
+    let error = exchange.reload(&wanted).map(|_| ()).expect_err("it is no database").to_string();
+    assert!(error.contains(&broken.display().to_string()), "{error}");
+    assert_eq!(exchange.drain_time(), before, "nothing of it is taken over");
+    exchange.stop();
+}

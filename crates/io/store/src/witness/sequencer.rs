@@ -363,8 +363,9 @@ impl Sequencer {
             last += 1;
         }
         let gone: Vec<Closed> = self.closed.drain(..last).collect();
-        let (Some(from), Some(to)) = (gone.first(), gone.last()) else { return };
-        let facts = Facts::new().with("first", from.first as i64).with("last", (to.first + to.records - 1) as i64);
+        let Some(to) = gone.last() else { return };
+        // All that is gone, for the record that said so of the earlier ones may be gone as well.
+        let facts = Facts::new().with("first", 0).with("last", (to.first + to.records - 1) as i64);
         let draft = Draft { outcome: "retired", facts, ..Draft::new(now, Kind::Log) };
         let mut batch = Batch::default();
         self.renderer.render(&draft, &mut batch);
