@@ -1,7 +1,8 @@
 //! `strowger demo`: the main job on embedded defaults, shown and checked.
 //!
 //! An exchange starts in a new data folder, two soft phones register with it, one of them over TLS, and one calls the
-//! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why.
+//! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why; four
+//! intruders are kept out, each by another layer; and the witness log tells it all, and is verified.
 
 mod capture;
 mod intruders;
@@ -103,7 +104,8 @@ fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTim
     intruders::keep_out(setup, report, udp)?;
     alice.stop();
     bob.stop();
-    report.check("record", || Ok(((), record(setup, begun)?)))
+    report.check("record", || Ok(((), record(setup, begun)?)))?;
+    story::tell(setup, report)
 }
 
 fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Duration>) -> anyhow::Result<Phone> {

@@ -140,7 +140,7 @@ fn a_database_of_countries_that_is_broken_is_named_and_the_old_tables_stay() {
     let before = exchange.drain_time();
     let mut wanted = config(&data, &format!("[edge]\ngeoip_database = {broken:?}\n"));
     wanted.exchange.drain = std::time::Duration::from_secs(7);
-    let error = exchange.reload(&wanted).map(|_| ()).expect_err("it is no database").to_string();
+    let error = exchange.reload(&wanted, "operator").map(|_| ()).expect_err("it is no database").to_string();
     assert!(error.contains(&broken.display().to_string()), "{error}");
     assert_eq!(exchange.drain_time(), before, "nothing of it is taken over");
     exchange.stop();
