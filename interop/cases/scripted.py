@@ -62,7 +62,7 @@ def sha256(bench):
     check(status == 200, f"OPTIONS is 200, not {status}")
 
 
-@case("a client's certificate is its user until it is revoked")
+@case("a client is the user of its certificate until that is revoked")
 def certified(bench):
     authority = bench.authority()
     alice, mallory = (authority.sign(name, f"sip:{name}@{DOMAIN}") for name in ("alice", "mallory"))
