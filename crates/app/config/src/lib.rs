@@ -41,12 +41,11 @@ mod write;
 
 pub use error::{ConfigError, Problem};
 pub use meant::{
-    Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
-    Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress,
-    MediaInterface, MediaMode, MediaPriority, NamedIdentity, NumberMatch, Organisation, Policy, Privacy, Registrar,
-    ReliableProvisional, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
-    Witness,
-    Anchor, AnchorKind, AnchorMethod, Cosigning,
+    Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
+    Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
+    Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity,
+    NumberMatch, Organisation, Policy, Privacy, Registrar, ReliableProvisional, Route, Sip, Target, TargetKind, Tls,
+    Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
 };
 pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;

@@ -5,10 +5,10 @@ mod trunk;
 mod trust;
 
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
-pub use trust::{Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Organisation, Policy, Witness};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
+pub use trust::{Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Organisation, Policy, Witness};
 
 use crate::secret::Secret;
 use crate::value::{HostPort, PortRange};

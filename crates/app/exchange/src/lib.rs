@@ -30,8 +30,8 @@
 //! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
-mod countries;
 mod certified;
+mod countries;
 mod counts;
 mod dialing;
 mod digest_auth;
@@ -50,8 +50,8 @@ mod trunks;
 mod witnessing;
 mod worker;
 
-pub use countries::Countries;
 pub use certified::CertifiedUsers;
+pub use countries::Countries;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};

@@ -72,8 +72,10 @@ impl Worker {
     /// Writes down where a user can be reached from now on, and no more. To be reached there longer is no change.
     fn witness_bindings(&mut self, now: Time, flow: Flow, aor: &str, before: RegistrarCounters) {
         let counters = *self.registrar.counters();
-        let changes =
-            [(Kind::Registered, counters.bound - before.bound), (Kind::Unregistered, counters.removed - before.removed)];
+        let changes = [
+            (Kind::Registered, counters.bound - before.bound),
+            (Kind::Unregistered, counters.removed - before.removed),
+        ];
         let source = flow.remote.to_string();
         for (kind, count) in changes.into_iter().filter(|(_, count)| *count > 0) {
             let facts = Facts::new()

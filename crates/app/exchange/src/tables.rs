@@ -120,7 +120,8 @@ impl Tables {
             }
         };
         let main_domain = config.exchange.domains.first().map(|domain| &**domain);
-        let Some(routes) = routes.filter(|_| errors.is_empty()) else { return Err(errors) };
+        let allowlist = allowlist(config).map_err(|wrong| errors.push(BuildError::Allowlist(wrong)));
+        let (Some(routes), Ok(allowlist)) = (routes, allowlist) else { return Err(errors) };
         Ok(Self {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
             realm: config.sip.realm.as_ref().into(),
@@ -133,27 +134,14 @@ impl Tables {
                 .iter()
                 .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk, main_domain)) })
                 .collect(),
-            allowlist: match allowlist(config) {
-                Ok(allowlist) => allowlist,
-                Err(wrong) => return Err(vec![BuildError::Allowlist(wrong)]),
-            },
+            allowlist,
             only_organisations: config.edge.only_organisations,
-            scanners: match &config.edge.scanners {
-                Some(scanners) => scanners.clone(),
-                None => sx_edge::SCANNERS.iter().map(|name| Arc::from(*name)).collect(),
-            },
+            scanners: scanners(config),
             policy: before.map(|before| before.policy.clone()).unwrap_or_default(),
             countries: None,
             by_source: by_source(&config.trunks),
             members: members(config),
-            users: Arc::new(Rules {
-                headers: HeaderRules::usual(),
-                identity: IdentityRules::default(),
-                reliable: ReliablePolicy::Supported,
-                session_timer: true,
-                credentials: None,
-                early_media: true,
-            }),
+            users: Arc::new(rules_of_users()),
             unauthenticated_calls: config.danger.unauthenticated_calls,
             nat_media: config.media.latch == LatchMode::Nat,
         })
@@ -217,6 +205,24 @@ impl Tables {
     /// The trunk with this name.
     pub fn trunk(&self, name: &str) -> Option<&TrunkTable> {
         self.trunks.iter().find(|trunk| *trunk.config.name == *name)
+    }
+}
+
+fn rules_of_users() -> Rules {
+    Rules {
+        headers: HeaderRules::usual(),
+        identity: IdentityRules::default(),
+        reliable: ReliablePolicy::Supported,
+        session_timer: true,
+        credentials: None,
+        early_media: true,
+    }
+}
+
+fn scanners(config: &Config) -> Vec<Arc<str>> {
+    match &config.edge.scanners {
+        Some(scanners) => scanners.clone(),
+        None => sx_edge::SCANNERS.iter().map(|name| Arc::from(*name)).collect(),
     }
 }
 

@@ -106,7 +106,11 @@ fn a_certificate_speaks_for_its_own_connection_until_that_is_closed() {
     let mut bench = bench(1, &["sip:alice@example.org"]);
     assert_eq!(send_along(&mut bench, LinkId(78), &register("alice@example.org")), [401]);
     bench.peer("alice", "192.0.2.11:5060", Manner::Silent);
-    assert_eq!(bench.send_raw("alice", &register("alice@example.org"))[0].status(), Some(401), "another way from there");
+    assert_eq!(
+        bench.send_raw("alice", &register("alice@example.org"))[0].status(),
+        Some(401),
+        "another way from there"
+    );
     assert_ne!(send(&mut bench, &invite("alice@example.org")), [407]);
     bench.tell(0, Input::Closed { link: LINK });
     assert_eq!(send(&mut bench, &register("alice@example.org")), [401]);

@@ -66,7 +66,10 @@ fn whoever_was_answered_is_in_what_a_power_cut_leaves() {
         for cut in (0..=torn).step_by(step) {
             let left = whole.clone().read(&flying[..cut]);
             let lost: Vec<_> = answered.difference(&left.admitted).collect();
-            assert!(lost.is_empty(), "seed {seed}, cut at {cut} of {torn}: {lost:?} were answered and are not in the log");
+            assert!(
+                lost.is_empty(),
+                "seed {seed}, cut at {cut} of {torn}: {lost:?} were answered and are not in the log"
+            );
         }
         assert!(seed != 0 || !answered.is_empty(), "nobody was answered, so that nothing was shown");
     }

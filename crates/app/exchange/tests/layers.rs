@@ -135,7 +135,8 @@ fn wrong_passwords_ban_the_source_and_block_the_account() {
     let refused = bench.recorded("security_rejected")[0].clone();
     assert_eq!((&refused["actor"], &refused["reason"]), (&json!("bob"), &json!("wrong-password")));
     assert_eq!((&refused["facts"]["layer"], &refused["facts"]["status"]), (&json!("identity"), &json!(403)));
-    let source: Vec<_> = bench.recorded("source").iter().map(|r| (r["subject"].clone(), r["outcome"].clone())).collect();
+    let source: Vec<_> =
+        bench.recorded("source").iter().map(|r| (r["subject"].clone(), r["outcome"].clone())).collect();
     assert!(source.contains(&(json!("192.0.2.11"), json!("banned"))), "{source:?}");
     assert!(source.contains(&(json!("bob@example.org"), json!("blocked"))), "{source:?}");
     assert!(bench.send_raw("alice", &request("OPTIONS", "")).is_empty(), "the source is banned");
@@ -190,7 +191,9 @@ fn call_refused(kind: &str, reason: &str, layer: &str, rule: &str, status: u16, 
 }
 
 fn reasons(bench: &Bench, kind: &str) -> Vec<(Value, Value, Value)> {
-    let each = |record: &&Value| (record["reason"].clone(), record["facts"]["rule"].clone(), record["facts"]["status"].clone());
+    let each = |record: &&Value| {
+        (record["reason"].clone(), record["facts"]["rule"].clone(), record["facts"]["status"].clone())
+    };
     bench.recorded(kind).iter().map(each).collect()
 }
 
@@ -204,7 +207,14 @@ fn an_identity_that_calls_too_often_is_told_when_to_try_again() {
         bench.pass_s(1);
     }
     assert_eq!(reasons(&bench, "security_rejected"), [(json!("rate-exceeded"), json!("rate"), json!(429))]);
-    let expected = call_refused("security_rejected", "rate-exceeded", "identity_rate", "rate", 429, json!({ "recent": 2, "score_milli": 10 }));
+    let expected = call_refused(
+        "security_rejected",
+        "rate-exceeded",
+        "identity_rate",
+        "rate",
+        429,
+        json!({ "recent": 2, "score_milli": 10 }),
+    );
     assert_eq!(refused_call(&bench, "security_rejected"), expected);
     bench.pass_s(120);
     bench.dial("alice", "sip:bob@example.org");
@@ -253,7 +263,8 @@ fn a_rule_refuses_with_its_name() {
     bench.pass_s(1);
     let expected = call_refused("admission", "rule", "guard", "no bob", 603, json!({}));
     assert_eq!(refused_call(&bench, "admission"), expected);
-    let told = bench.lines.iter().any(|line| String::from_utf8_lossy(&line.bytes).contains("bob wants to be left alone"));
+    let told =
+        bench.lines.iter().any(|line| String::from_utf8_lossy(&line.bytes).contains("bob wants to be left alone"));
     assert!(told, "{}", bench.ladder());
 }
 
@@ -338,11 +349,18 @@ fn what_is_recorded_while_nothing_can_be_written_is_bounded_and_its_loss_is_said
     bench.log.takes_nothing = true;
     let long = format!("X-Long: {}\r\n", "x".repeat(2_000));
     for number in 0..60_000_u32 {
-        bench.workers[0].handle_input(bench.now, sx_exchange::Input::Message {
-            flow: sx_types::Flow { worker: 0, link: sx_types::LinkId(1), transport: sx_types::Transport::Udp,
-                remote: std::net::SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 5060)) },
-            bytes: request("PUBLISH", &format!("User-Agent: friendly-scanner\r\n{long}")).as_bytes(),
-        });
+        bench.workers[0].handle_input(
+            bench.now,
+            sx_exchange::Input::Message {
+                flow: sx_types::Flow {
+                    worker: 0,
+                    link: sx_types::LinkId(1),
+                    transport: sx_types::Transport::Udp,
+                    remote: std::net::SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 5060)),
+                },
+                bytes: request("PUBLISH", &format!("User-Agent: friendly-scanner\r\n{long}")).as_bytes(),
+            },
+        );
         if number % 90 == 0 {
             bench.now = bench.now + std::time::Duration::from_secs(1);
         }
@@ -353,13 +371,18 @@ fn what_is_recorded_while_nothing_can_be_written_is_bounded_and_its_loss_is_said
     bench.settle();
     bench.disk_fails(false);
     bench.settle();
-    let lost = bench.recorded("summary").iter().find(|record| record["outcome"] == "lost").map(|r| r["facts"]["records"].clone());
+    let lost = bench
+        .recorded("summary")
+        .iter()
+        .find(|record| record["outcome"] == "lost")
+        .map(|r| r["facts"]["records"].clone());
     assert!(lost.is_some_and(|lost| lost.as_u64() > Some(0)));
 }
 
 #[test]
 fn the_configuration_of_the_layers_is_read() {
-    let config = Config::from_text(&format!("{USERS_ONLY}[edge]\nrequests_max = 7\nscore_max_percent = 55\n")).expect("good");
+    let config =
+        Config::from_text(&format!("{USERS_ONLY}[edge]\nrequests_max = 7\nscore_max_percent = 55\n")).expect("good");
     assert_eq!((config.edge.requests_max, config.edge.score_max_milli), (7, 550));
 }
 

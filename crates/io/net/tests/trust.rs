@@ -197,7 +197,13 @@ fn a_server_too_far_from_its_authority_is_not_called() {
         let mut server = Bed::new(&[Transport::Tls], NetLimits::default(), Some(build(&settings)));
         let ours = TlsSettings { depth_max, ..authority.settings(authority.sign(&["us.example"])) };
         let mut bed = Bed::new(&[Transport::Tls], NetLimits::default(), Some(build(&ours)));
-        bed.send_to(Transport::Tls, server.address(Transport::Tls), Some("phone.example"), &bed::message("OPTIONS", ""), 1);
+        bed.send_to(
+            Transport::Tls,
+            server.address(Transport::Tls),
+            Some("phone.example"),
+            &bed::message("OPTIONS", ""),
+            1,
+        );
         bed.until("an outcome", |bed| {
             server.turn();
             !bed.seen.is_empty()

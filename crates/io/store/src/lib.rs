@@ -59,13 +59,12 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
-pub use witness::{
-    FiledCheckpoint, Found as WitnessFound, Leaves, LogPart, ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch,
-    WitnessFolder,
-    AnchorStates, Anchored, GrownLog, ProveError,
-};
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
+pub use witness::{
+    AnchorStates, Anchored, FiledCheckpoint, Found as WitnessFound, GrownLog, Leaves, LogPart, ProveError,
+    ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch, WitnessFolder,
+};
 pub use witness::{
     AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError,
     WitnessLog, WitnessOptions, WitnessPort, WitnessStatus, read_or_make_key, read_signing_key, read_verifying_key,

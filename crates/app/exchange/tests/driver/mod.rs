@@ -22,8 +22,8 @@ use sx_call::{CallRecord, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{
-    Directory, Input, LayerSettings, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved, User,
-    WitnessSettings, Worker, WorkerSettings,
+    Directory, Input, LayerSettings, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved,
+    User, WitnessSettings, Worker, WorkerSettings,
 };
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 use sx_sip::agent::AgentConfig;

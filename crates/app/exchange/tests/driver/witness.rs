@@ -84,7 +84,9 @@ impl Bench {
     pub fn answered_numbers(&self) -> BTreeSet<String> {
         let told = |line: &&super::Line| {
             let text = line.text();
-            line.from == super::address(super::EXCHANGE) && text.starts_with("SIP/2.0 200") && text.contains(" INVITE\r\n")
+            line.from == super::address(super::EXCHANGE)
+                && text.starts_with("SIP/2.0 200")
+                && text.contains(" INVITE\r\n")
         };
         let number = |line: &super::Line| {
             let to = super::value(&line.message(), HeaderName::To);
@@ -112,7 +114,8 @@ impl Bench {
 
     /// Every worker follows another policy from now on.
     pub fn follow_policy(&mut self, policy: Arc<sx_guard::Policy>) {
-        let tables = Arc::into_inner(super::tables_of(&self.config, Some(&self.tables))).expect("nobody else has it yet");
+        let tables =
+            Arc::into_inner(super::tables_of(&self.config, Some(&self.tables))).expect("nobody else has it yet");
         self.tables = Arc::new(tables.with_policy(policy));
         for worker in 0..self.workers.len() {
             let tables = self.tables.clone();

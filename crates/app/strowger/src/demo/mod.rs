@@ -105,6 +105,7 @@ fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTim
     alice.stop();
     bob.stop();
     report.check("record", || Ok(((), record(setup, begun)?)))?;
+    ensure!(exchange.sign_witness(), "the witness log could not be signed");
     story::tell(setup, report)
 }
 

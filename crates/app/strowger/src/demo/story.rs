@@ -5,11 +5,11 @@ use super::setup::Setup;
 use super::{PATIENCE, report::Report};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use sx_store::{ReadProgress, RecordId, WitnessFolder, WitnessSearch};
 use sx_types::CallId;
 use sx_witness::{Options, Verdict};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Reads the log of the exchange that runs.
 pub struct Story {
@@ -86,8 +86,9 @@ pub fn tell(setup: &Setup, report: Report<'_>) -> anyhow::Result<()> {
     report.check("verify", || {
         let verdict = story.verdict(&story.folder)?;
         ensure!(verdict.is_honest(), "the log is not whole: {}", first_problem(&verdict));
-        let unsigned = verdict.unsigned_tail;
-        Ok(((), format!("ok: {} records, {unsigned} of them not signed yet", verdict.records)))
+        let signed = verdict.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
+        ensure!(signed + 1 >= verdict.records, "only {signed} of {} records are signed", verdict.records);
+        Ok(((), format!("ok: {} records, {} checkpoints", verdict.records, verdict.checkpoints)))
     })?;
     report.check("forged", || {
         let copy = setup.data.join("witness-forged");
@@ -142,8 +143,10 @@ fn line_of(record: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let time = text(&record["time"]);
     let time = time.split_once('T').map_or("", |(_, time)| time).trim_end_matches('Z').to_owned();
-    let who = [&record["actor"], &record["subject"]].map(text).join(if record["subject"].is_null() { "" } else { " -> " });
-    let more = ["rule", "by", "trunk"].iter().filter_map(|name| Some(format!("{name} {}", record["facts"][*name].as_str()?)));
+    let who =
+        [&record["actor"], &record["subject"]].map(text).join(if record["subject"].is_null() { "" } else { " -> " });
+    let more =
+        ["rule", "by", "trunk"].iter().filter_map(|name| Some(format!("{name} {}", record["facts"][*name].as_str()?)));
     let words = [text(&record["outcome"]), who, text(&record["reason"])].into_iter().chain(more);
     let words: Vec<String> = words.filter(|word| !word.is_empty() && word != "trunk ").collect();
     format!("    {time}  {:<18}  {}", text(&record["kind"]), words.join(", "))

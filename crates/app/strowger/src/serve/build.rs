@@ -215,6 +215,11 @@ impl Exchange {
         self.outward.0.into()
     }
 
+    /// Has the witness log sign what it has.
+    pub fn sign_witness(&self) -> bool {
+        self.witness.sign(self.clock.now(), WITNESS_FAREWELL)
+    }
+
     /// How long a drain may take.
     pub fn drain_time(&self) -> Duration {
         self.config.exchange.drain

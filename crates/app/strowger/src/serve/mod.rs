@@ -1,8 +1,8 @@
 //! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
 
 mod admission;
-mod asking;
 mod anchor;
+mod asking;
 mod bindings;
 mod build;
 mod clock;

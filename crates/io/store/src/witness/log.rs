@@ -241,6 +241,12 @@ impl WitnessLog {
         Ok(Arc::new(PortState { event: Event::open()?, waiting: AtomicBool::new(true) }))
     }
 
+    /// Signs all there is, and waits until that is durable, but no longer than `patience`.
+    pub fn sign(&self, now: Time, patience: Duration) -> bool {
+        self.shared.lock().checkpoint_now(now, &self.shared.counters);
+        self.drain(now, patience)
+    }
+
     /// Writes what waits and a last checkpoint, and waits until all is durable, but no longer than `patience`.
     pub fn close(&self, now: Time, patience: Duration) -> bool {
         let draft = Draft { outcome: "closed", ..Draft::new(now, Kind::Log) };

@@ -162,7 +162,8 @@ impl Sequencer {
 
     /// When the next write is due at the latest, if none is under way.
     fn due(&self, now: Time, waits: bool) -> Option<Time> {
-        let checkpoint = (self.chain.size() > self.covered).then(|| self.checkpoint_at + self.options.checkpoint_interval);
+        let checkpoint =
+            (self.chain.size() > self.covered).then(|| self.checkpoint_at + self.options.checkpoint_interval);
         let write = (!self.out.is_empty()).then(|| match waits {
             true => (self.last_begun + self.options.gather).max(now),
             false => (self.waiting_since + self.options.delay_max).max(now),
@@ -308,7 +309,8 @@ impl Sequencer {
         tracing::info!("the witness log is written again");
         let silent_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("silent_ms", silent_ms).with("refused", refused as i64);
-        let draft = Draft { outcome: "resumed", reason: "the disk could not be written", facts, ..Draft::new(now, Kind::Log) };
+        let draft =
+            Draft { outcome: "resumed", reason: "the disk could not be written", facts, ..Draft::new(now, Kind::Log) };
         let mut batch = Batch::default();
         self.renderer.render(&draft, &mut batch);
         // It finds room: what was refused before has just been written.
@@ -380,4 +382,3 @@ impl Sequencer {
         self.retiring.extend(gone.into_iter().map(|closed| (size, closed.path)));
     }
 }
-

@@ -1,3 +1,5 @@
+//! The witness log on disks that are well, torn, sick and full.
+
 use super::blocks::Blocks;
 use super::disk::{Disk, Event, disk_for, threaded};
 use super::files;
