@@ -59,14 +59,14 @@ fn what_is_printed_reads_back_as_the_same() {
 fn anchors_and_who_is_cosigned_are_read_with_their_keys() {
     let witness = full().witness;
     let cosigning = witness.cosigning.expect("it listens");
-    assert_eq!(cosigning.logs.iter().map(|key| key.name()).collect::<Vec<_>>(), ["south.example/south"]);
+    assert_eq!(cosigning.logs.iter().map(sx_witness::VerifyingKey::name).collect::<Vec<_>>(), ["south.example/south"]);
     assert_eq!((cosigning.listen.port(), cosigning.requests_per_minute), (8443, 30));
     assert!(cosigning.identity.is_some_and(|identity| identity.key.ends_with("witness-tls.key")));
     let [peer, service] = witness.anchors.as_slice() else { panic!("two anchors") };
     assert!(matches!(&peer.kind, AnchorKind::Peer(key) if !key.is_of_log()));
     assert_eq!((&*peer.url, peer.every), ("https://south.example/witness", Duration::from_secs(30)));
     let AnchorKind::Https { method, token } = &service.kind else { panic!("a service") };
-    assert_eq!((*method, token.as_ref().map(|token| token.expose())), (AnchorMethod::Post, Some("hunter5")));
+    assert_eq!((*method, token.as_ref().map(sx_config::Secret::expose)), (AnchorMethod::Post, Some("hunter5")));
     assert_eq!((&service.trust, service.every), (&None, Duration::from_secs(60)));
     assert_eq!(Config::default().witness.cosigning, None);
 }

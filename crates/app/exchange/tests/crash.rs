@@ -53,7 +53,7 @@ fn whoever_was_answered_is_in_what_a_power_cut_leaves() {
             bench.dial("west", &format!("sip:07{number}@192.0.2.1"));
             bench.pass(EVERY);
             // A write ends now and then, and the next begins with all that has come meanwhile.
-            if rng.u64() % 3 == 0 {
+            if rng.u64().is_multiple_of(3) {
                 bench.write_ends();
             }
         }

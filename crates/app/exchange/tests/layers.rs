@@ -26,7 +26,7 @@ fn request(method: &str, more: &str) -> String {
 }
 
 fn status(answers: &[OwnedMessage]) -> Option<u16> {
-    answers.last().and_then(|answer| answer.status())
+    answers.last().and_then(OwnedMessage::status)
 }
 
 /// What is said of every refused request of alice's.
@@ -34,7 +34,7 @@ fn refusal(layer: &str, method: &str, status: u16) -> Value {
     json!({ "layer": layer, "source": ALICE, "transport": "udp", "method": method, "sip_call_id": "one", "status": status })
 }
 
-fn with(mut facts: Value, more: Value) -> Value {
+fn with(mut facts: Value, more: &Value) -> Value {
     let more = more.as_object().expect("an object").clone();
     facts.as_object_mut().expect("an object").extend(more);
     facts
@@ -66,7 +66,7 @@ fn a_scanner_is_never_answered() {
     let mut bench = bench_with("");
     let scan = request("REGISTER", "User-Agent: friendly-scanner\r\n");
     assert!(bench.send_raw("alice", &scan).is_empty());
-    let facts = with(refusal("source_rate", "REGISTER", 0), json!({ "scanner": "friendly-scanner" }));
+    let facts = with(refusal("source_rate", "REGISTER", 0), &json!({ "scanner": "friendly-scanner" }));
     let refused = json!({ "kind": "security_rejected", "subject": "sip:bob@example.org", "outcome": "reject",
         "reason": "scanner", "facts": facts });
     assert_eq!(bench.recorded("security_rejected"), [&refused]);
@@ -183,7 +183,7 @@ fn refused_call(bench: &Bench, kind: &str) -> Value {
 }
 
 /// What such a record says, but for what the gate adds.
-fn call_refused(kind: &str, reason: &str, layer: &str, rule: &str, status: u16, more: Value) -> Value {
+fn call_refused(kind: &str, reason: &str, layer: &str, rule: &str, status: u16, more: &Value) -> Value {
     let facts = json!({ "layer": layer, "rule": rule, "status": status, "source": ALICE, "transport": "udp",
         "method": "INVITE", "authenticated": "digest-sha256", "recent": 0, "calls": 0, "score_milli": 3 });
     json!({ "kind": kind, "actor": "alice@example.org", "subject": "sip:bob@example.org", "outcome": "reject",
@@ -213,7 +213,7 @@ fn an_identity_that_calls_too_often_is_told_when_to_try_again() {
         "identity_rate",
         "rate",
         429,
-        json!({ "recent": 2, "score_milli": 10 }),
+        &json!({ "recent": 2, "score_milli": 10 }),
     );
     assert_eq!(refused_call(&bench, "security_rejected"), expected);
     bench.pass_s(120);
@@ -228,7 +228,7 @@ fn an_identity_that_is_suspended_may_not_call() {
     bench.follow_policy(policy("[[identity]]\nidentity = \"alice@example.org\"\nstatus = \"suspended\"\n"));
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
-    let expected = call_refused("admission", "suspended", "guard", "identity", 403, json!({}));
+    let expected = call_refused("admission", "suspended", "guard", "identity", 403, &json!({}));
     assert_eq!(refused_call(&bench, "admission"), expected);
     let version = bench.last_recorded("admission")["policy_version"].clone();
     assert_eq!(version, bench.tables.policy.version());
@@ -240,7 +240,7 @@ fn md5_does_not_do_where_the_policy_says_so() {
     bench.follow_policy(policy("[gate.authenticity]\ncall = [\"certificate\"]\n"));
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
-    let expected = call_refused("admission", "not-authenticated", "guard", "authenticity", 403, json!({}));
+    let expected = call_refused("admission", "not-authenticated", "guard", "authenticity", 403, &json!({}));
     assert_eq!(refused_call(&bench, "admission"), expected);
 }
 
@@ -250,7 +250,7 @@ fn codecs_that_are_not_allowed_are_named_with_those_that_are() {
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
     let lists = json!({ "allowed": ["G722", "telephone-event", "CN"], "offered": ["PCMU"] });
-    let expected = call_refused("admission", "codec-not-allowed", "guard", "codec", 488, lists);
+    let expected = call_refused("admission", "codec-not-allowed", "guard", "codec", 488, &lists);
     assert_eq!(refused_call(&bench, "admission"), expected);
 }
 
@@ -261,7 +261,7 @@ fn a_rule_refuses_with_its_name() {
     let mut bench = bench_under(rule);
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
-    let expected = call_refused("admission", "rule", "guard", "no bob", 603, json!({}));
+    let expected = call_refused("admission", "rule", "guard", "no bob", 603, &json!({}));
     assert_eq!(refused_call(&bench, "admission"), expected);
     let told =
         bench.lines.iter().any(|line| String::from_utf8_lossy(&line.bytes).contains("bob wants to be left alone"));
@@ -404,7 +404,7 @@ fn statuses(bench: &mut Bench) -> [Option<u16>; 3] {
 }
 
 fn refused_for_country(source: &str, letters: &str) -> Value {
-    let facts = with(refusal("identity", "OPTIONS", 403), json!({ "country": letters, "source": source }));
+    let facts = with(refusal("identity", "OPTIONS", 403), &json!({ "country": letters, "source": source }));
     json!({ "kind": "security_rejected", "subject": "sip:bob@example.org", "outcome": "reject", "reason": "country",
         "facts": facts })
 }

@@ -109,8 +109,9 @@ fn cosigning(section: &Reader<'_>) -> Option<Cosigning> {
     if entries.is_empty() == section.has("listen") {
         section.conflict(&["listen", "cosigns"], "who is cosigned and where that is asked for go together");
     }
+    let requests_per_minute = section.number("requests_per_minute");
     let listen = section.has("listen").then(|| section.parsed("listen"))??;
-    Some(Cosigning { listen, identity, requests_per_minute: section.number("requests_per_minute"), logs })
+    Some(Cosigning { listen, identity, requests_per_minute, logs })
 }
 
 fn anchors(section: &Reader<'_>) -> Vec<Arc<Anchor>> {

@@ -27,7 +27,7 @@ impl Worker {
         if bytes.starts_with(b"SIP/2.0 ") {
             return self.layers.sources.ban_of(now, source).is_none() || self.ignored(now);
         }
-        let timed = self.layers.counts.passed(Layer::SourceRate) % TIMED == 0;
+        let timed = self.layers.counts.passed(Layer::SourceRate).is_multiple_of(TIMED);
         let begun = if timed { (self.layers.nanos)() } else { 0 };
         match self.layers.sources.arrived(now, source) {
             Arrival::Pass => {}

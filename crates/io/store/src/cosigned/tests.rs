@@ -1,3 +1,5 @@
+//! What was cosigned is remembered, whatever happens in between.
+
 use super::*;
 use sx_witness::{Batch, Chain, Draft, Kind, Renderer, consistency_proof, leaf_hash, verify_cosignature};
 use tempfile::{TempDir, tempdir};

@@ -64,7 +64,7 @@ pub fn write_signing_key(path: &Path, key: &SigningKey) -> Result<(), KeyError> 
     if path.exists() {
         return Err(FileError::at("write", path)(io::ErrorKind::AlreadyExists.into()).into());
     }
-    Ok(write_whole(path, format!("{}\n", key).as_bytes())?)
+    Ok(write_whole(path, format!("{key}\n").as_bytes())?)
 }
 
 /// Reads the key at `path`; where there is none and `may_make` says so, makes one of this seed.

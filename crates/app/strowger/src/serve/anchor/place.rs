@@ -24,7 +24,7 @@ pub struct Place {
 }
 
 enum Shown {
-    Peer { url: HttpUrl, key: VerifyingKey },
+    Peer { url: HttpUrl, key: Box<VerifyingKey> },
     Service { verb: Verb, token: Option<Secret> },
 }
 
@@ -116,7 +116,7 @@ impl Place {
         let url = url.map_err(|error| anyhow::anyhow!("witness.anchor: {}: {error}", anchor.url))?;
         let tls = if url.is_secure() { Some(trusted(anchor)?) } else { None };
         let kind = match &anchor.kind {
-            AnchorKind::Peer(key) => Shown::Peer { url: url.join("add-checkpoint")?, key: key.clone() },
+            AnchorKind::Peer(key) => Shown::Peer { url: url.join("add-checkpoint")?, key: Box::new(key.clone()) },
             AnchorKind::Https { method, token } => {
                 let verb = match method {
                     AnchorMethod::Put => Verb::Put,

@@ -1,3 +1,5 @@
+//! Proofs out of a log that grows.
+
 use super::*;
 use std::fs;
 use std::io::Write as _;

@@ -1,3 +1,5 @@
+//! Logs read as auditors read them.
+
 use super::*;
 use crate::DataFolder;
 use crate::witness::{WitnessLog, WitnessOptions, WitnessPort};
