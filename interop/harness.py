@@ -147,9 +147,76 @@ class Bench:
         os.chmod(key, 0o600)
         return certificate, key
 
+    def authority(self):
+        """A new authority."""
+        return Authority(self)
+
     def close(self):
         for action in reversed(self.deferred):
             action()
+
+
+class Authority:
+    """Signs certificates of clients with openssl, and takes them back."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.certificate, self.key = bench.path("authority.pem"), bench.path("authority-key.pem")
+        self.revoked = bench.path("revoked.pem")
+        for file, text in (("index.txt", ""), ("serial", "01\n"), ("crlnumber", "01\n")):
+            bench.write(f"authority-{file}", text)
+        self.config = bench.write("authority.cnf", f"""
+[ca]
+default_ca = authority
+[authority]
+database = {bench.path("authority-index.txt")}
+serial = {bench.path("authority-serial")}
+crlnumber = {bench.path("authority-crlnumber")}
+new_certs_dir = {bench.folder}
+certificate = {self.certificate}
+private_key = {self.key}
+default_md = sha256
+default_days = 2
+default_crl_days = 2
+unique_subject = no
+policy = anything
+[anything]
+commonName = supplied
+[req]
+distinguished_name = name
+x509_extensions = of_authority
+[name]
+[of_authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+""")
+        self._openssl("req", "-x509", *NEW_KEY, "-days", "2", "-subj", "/CN=An authority", "-config", self.config,
+                      "-out", self.certificate, "-keyout", self.key)
+        self._list()
+
+    def sign(self, name, uri):
+        """The paths of a new certificate with this URI and of its key."""
+        request, certificate, key = (self.bench.path(f"{name}{end}") for end in (".csr", ".pem", "-key.pem"))
+        self._openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-config", self.config, "-out", request, "-keyout", key)
+        extensions = self.bench.write(
+            f"{name}-extensions.cnf", f"basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\nsubjectAltName=URI:{uri}\n"
+        )
+        self._openssl("ca", "-batch", "-notext", "-config", self.config, "-extfile", extensions, "-in", request,
+                      "-out", certificate)
+        return certificate, key
+
+    def revoke(self, certificate):
+        self._openssl("ca", "-config", self.config, "-revoke", certificate)
+        self._list()
+
+    def _list(self):
+        self._openssl("ca", "-config", self.config, "-gencrl", "-out", self.revoked)
+
+    def _openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=20)
+
+
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
 def kill(process):
@@ -166,7 +233,7 @@ class Exchange:
     """
 
     def __init__(self, bench, trunks="", users=(), sip="", media="", extra="", tls=False, trust=(),
-                 level="debug", workers=2, name="exchange", ip=None, ws=False):
+                 level="debug", workers=2, name="exchange", ip=None, ws=False, tls_more=""):
         bench.exchanges.append(self)
         self.bench = bench
         self.name = name
@@ -175,6 +242,8 @@ class Exchange:
         self.tls_port = free_port(self.ip) if tls else None
         self.ws_port = free_port(self.ip) if ws else None
         self.http_port = free_port(self.ip)
+        # Without a certificate it listens on the loopback interface only.
+        self.api_port = free_port("127.0.0.1")
         self.data = bench.path(f"{name}-data")
         self.users = users
         self.process = None
@@ -187,6 +256,7 @@ class Exchange:
             certificate = f'[sip.tls]\ncertificate = "{self.certificate}"\nkey = "{key}"\n'
             if trust:
                 certificate += "trust = [" + ", ".join(f'"{path}"' for path in trust) + "]\n"
+            certificate += tls_more
         text = f"""
 [exchange]
 domains = ["{DOMAIN}"]
@@ -203,6 +273,8 @@ threads = 1
 {media}
 [http]
 listen = "{self.host}:{self.http_port}"
+[api]
+listen = "127.0.0.1:{self.api_port}"
 [log]
 level = "{level}"
 {extra}

@@ -35,6 +35,8 @@ mode = "direct"
 interfaces = [{ name = "default", bind = ["127.0.0.1"] }]
 [http]
 listen = "127.0.0.1:${HTTP_PORT:-18080}"
+[api]
+listen = "127.0.0.1:${API_PORT:-18081}"
 [log]
 level = "error"
 [[trunk]]

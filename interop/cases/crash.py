@@ -57,9 +57,14 @@ def one_round(bench, exchange, number):
     for process in (client.process, server.process):
         wait_for(lambda process=process: ended(process), "sipp ends when it is told to")
     told = collections.defaultdict(set)
-    for what, call in re.findall(r"(answered|finished) (\d+)", read(bench.path(log))):
+    for what, call in told_by(bench.path(log)):
         told[what].add(f"r{number}c{call}")
     return told
+
+
+def told_by(log):
+    """What `uac_logged` has written down: whether a call was answered or finished, and the number of the call."""
+    return re.findall(r"(answered|finished) (\d+)", read(log))
 
 
 def ended(process):

@@ -75,7 +75,8 @@ def junk(bench):
                 sender.sendto(data, (exchange.ip, exchange.port))
             if count % 200 == 0:
                 time.sleep(0.005)
-    wait_for(lambda: (exchange.metric("strowger_sip_refused_total", reason="malformed") or 0) > 1000, "junk is counted")
+    refused = lambda reason: exchange.metric("strowger_sip_refused_total", reason=reason) or 0
+    wait_for(lambda: refused("malformed") > 0 and refused("banned") > 10_000, "junk is counted, and its source banned")
     well(bench, exchange)
 
 

@@ -1,7 +1,10 @@
 """What sipp cannot say itself: TLS, and digest by SHA-256."""
 
+import signal
+import ssl
+
 import bridge
-from harness import DOMAIN, case, check, route, trunk
+from harness import DOMAIN, case, check, route, trunk, wait_for
 from sip_client import Client
 from sipp import Sipp, finish
 
@@ -57,3 +60,39 @@ def sha256(bench):
     check(status == 401, f"the same nonce count again is challenged, not {status}")
     status, _ = client.options()
     check(status == 200, f"OPTIONS is 200, not {status}")
+
+
+@case("a client is the user of its certificate until that is revoked")
+def certified(bench):
+    authority = bench.authority()
+    alice, mallory = (authority.sign(name, f"sip:{name}@{DOMAIN}") for name in ("alice", "mallory"))
+    exchange = bench.exchange(users=["alice"], tls=True, tls_more=(
+        f'client_ca = "{authority.certificate}"\nclient_certificate = "optional"\n'
+        f'client_crl = ["{authority.revoked}"]\ncrl_required = true\n'
+    ))
+
+    def connect(identity=None):
+        context = bridge.client_context(exchange.certificate)
+        if identity:
+            context.load_cert_chain(*identity)
+        client = Client(exchange.ip, exchange.tls_port, context, DOMAIN)
+        bench.deferred.append(client.close)
+        return client
+
+    for identity, expected in ((alice, 200), (None, 401), (mallory, 401)):
+        status, _ = connect(identity).register("alice")
+        check(status == expected, f"REGISTER is {expected}, not {status}")
+    authority.revoke(alice[0])
+    exchange.process.send_signal(signal.SIGHUP)
+
+    def is_refused():
+        try:
+            connect(alice).register("alice")
+        except (ConnectionError, ssl.SSLError):
+            return True
+        return False
+
+    wait_for(is_refused, "the revoked certificate is refused")
+    check(exchange.metric("strowger_net_tls_failures_total", kind="certificate_revoked") >= 1, "and counted")
+    status, _ = connect(mallory).register("mallory")
+    check(status == 401, f"others still connect, and mallory is no user: {status}")

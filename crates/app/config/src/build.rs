@@ -4,8 +4,10 @@ mod media;
 mod route;
 mod sip;
 mod trunk;
+mod trust;
 
 use crate::error::{ConfigError, Problem};
+use crate::keys;
 use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
 use crate::reader::{Reader, Run, spell_out};
 use crate::said::{Origin, Table};
@@ -29,8 +31,8 @@ pub(crate) fn build(
     if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
         return Err(sorted(errors));
     }
-    spell_out("", &mut table);
-    let run = Run { outside, errors: RefCell::new(errors) };
+    spell_out(&keys::CONFIG, "", &mut table);
+    let run = Run { keys: &keys::CONFIG, outside, errors: RefCell::new(errors) };
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.tested_list("include", |_| true);
     let exchange = exchange(&top.section("exchange"));
@@ -43,6 +45,11 @@ pub(crate) fn build(
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
         cdr: Cdr { keep: days_or_forever(&top.section("cdr"), "keep_days") },
+        edge: trust::edge(&top.section("edge")),
+        organisations: trust::organisations(&top),
+        policy: trust::policy(&top.section("policy")),
+        witness: trust::witness(&top.section("witness"), &exchange),
+        api: trust::api(&top.section("api")),
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
         danger,
@@ -56,7 +63,7 @@ pub(crate) fn build(
     if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }
 }
 
-fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+pub(crate) fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     errors
 }
@@ -126,7 +133,7 @@ fn or_cores(number: usize) -> usize {
 }
 
 /// Refuses every entry whose name an earlier one has.
-fn refuse_same_names(entries: &[Reader<'_>]) {
+pub(crate) fn refuse_same_names(entries: &[Reader<'_>]) {
     let mut seen: HashMap<Arc<str>, String> = HashMap::new();
     for entry in entries.iter().filter(|entry| entry.has("name")) {
         let name = entry.text("name");

@@ -1,7 +1,12 @@
-//! The table of keys. Reading, the names of overrides, suggestions for unknown keys and the reference all come from it.
+//! The tables of keys. Reading, the names of overrides, suggestions for unknown keys and the references all come from
+//! them.
 
+mod facts;
+mod policy;
 mod table;
 
+pub(crate) use facts::FACTS_KEYS;
+pub(crate) use policy::POLICY_KEYS;
 pub(crate) use table::KEYS;
 
 use crate::said::{Node, parse_value};
@@ -100,27 +105,43 @@ pub(crate) struct Entry {
     pub(crate) default: Option<Node>,
 }
 
-static INDEX: LazyLock<HashMap<&'static str, Entry>> = LazyLock::new(|| {
-    let entry = |key: &'static Key| {
-        let default = match key.default {
-            Default::Is(text) => parse_value("default", text).ok(),
-            Default::Required | Default::Absent(_) => None,
-        };
-        (key.path, Entry { key, default })
-    };
-    KEYS.iter().map(entry).collect()
-});
-
-/// The key at this path of the table, as `trunk[].name`.
-pub(crate) fn find(path: &str) -> Option<&'static Entry> {
-    INDEX.get(path)
+/// The keys of one kind of file, and where each is found.
+pub(crate) struct KeyTable {
+    /// In the order of the reference.
+    pub(crate) keys: &'static [Key],
+    index: HashMap<&'static str, Entry>,
 }
 
-/// The last names of the keys directly under a path; the empty path is the top.
-pub(crate) fn names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
-    let start = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
-    let below = move |key: &'static Key| key.path.strip_prefix(start.as_str()).filter(|rest| !rest.contains('.'));
-    KEYS.iter().filter_map(below)
+/// The keys of the configuration.
+pub(crate) static CONFIG: LazyLock<KeyTable> = LazyLock::new(|| KeyTable::new(KEYS));
+/// The keys of a policy file.
+pub(crate) static POLICY: LazyLock<KeyTable> = LazyLock::new(|| KeyTable::new(POLICY_KEYS));
+/// The keys of the facts that a policy is tried with.
+pub(crate) static FACTS: LazyLock<KeyTable> = LazyLock::new(|| KeyTable::new(FACTS_KEYS));
+
+impl KeyTable {
+    fn new(keys: &'static [Key]) -> Self {
+        let entry = |key: &'static Key| {
+            let default = match key.default {
+                Default::Is(text) => parse_value("default", text).ok(),
+                Default::Required | Default::Absent(_) => None,
+            };
+            (key.path, Entry { key, default })
+        };
+        Self { keys, index: keys.iter().map(entry).collect() }
+    }
+
+    /// The key at this path of the table, as `trunk[].name`.
+    pub(crate) fn find(&self, path: &str) -> Option<&Entry> {
+        self.index.get(path)
+    }
+
+    /// The last names of the keys directly under a path; the empty path is the top.
+    pub(crate) fn names_under(&self, prefix: &str) -> impl Iterator<Item = &'static str> + use<> {
+        let start = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
+        let below = move |key: &'static Key| key.path.strip_prefix(start.as_str()).filter(|rest| !rest.contains('.'));
+        self.keys.iter().filter_map(below)
+    }
 }
 
 /// The name nearest to a mistaken one, when it is near.
@@ -159,24 +180,26 @@ mod tests {
 
     #[test]
     fn every_default_is_toml_and_every_path_has_its_section() {
-        for key in KEYS {
-            if let Default::Is(text) = key.default {
-                assert!(parse_value("default", text).is_ok(), "{}", key.path);
+        for table in [&CONFIG, &POLICY, &FACTS] {
+            for key in table.keys {
+                if let Default::Is(text) = key.default {
+                    assert!(parse_value("default", text).is_ok(), "{}", key.path);
+                }
+                if let Some((parent, _)) = key.path.rsplit_once('.') {
+                    let parent = parent.strip_suffix("[]").unwrap_or(parent);
+                    let kind = table.find(parent).map(|entry| entry.key.kind);
+                    assert!(matches!(kind, Some(Kind::Section | Kind::Entries { .. })), "{}", key.path);
+                }
+                assert!(key.about.ends_with(['.', '?']), "{}", key.path);
             }
-            if let Some((parent, _)) = key.path.rsplit_once('.') {
-                let parent = parent.strip_suffix("[]").unwrap_or(parent);
-                let kind = find(parent).map(|entry| entry.key.kind);
-                assert!(matches!(kind, Some(Kind::Section | Kind::Entries { .. })), "{}", key.path);
-            }
-            assert!(key.about.ends_with(['.', '?']), "{}", key.path);
+            assert_eq!(table.index.len(), table.keys.len(), "a key stands twice");
         }
-        assert_eq!(INDEX.len(), KEYS.len(), "a key stands twice");
     }
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(nearest(name, names_under("sip")), expected, "{name}");
+            assert_eq!(nearest(name, CONFIG.names_under("sip")), expected, "{name}");
         };
         check("t1ms", Some("t1_ms"));
         check("lisen", Some("listen"));

@@ -5,6 +5,9 @@
 //! checked, secrets fetched. All errors are found in one run. The reference (`docs/configuration.md`) is made from the
 //! same table.
 //!
+//! Policy files ([`read_policy`]) and the facts to try them with ([`read_facts`]) are read by the same reader against
+//! tables of their own.
+//!
 //! This crate deliberately knows no protocol and none of the parts that are configured: it gives plain values, and the
 //! composition root hands them on. After [`Config::load`] nobody reads configuration text again; a reload loads a whole
 //! new `Config`, takes over what it can with [`Config::reloaded`], and asks [`diff`] what changed.
@@ -25,6 +28,7 @@ mod build;
 mod error;
 mod keys;
 mod meant;
+mod policy;
 mod reader;
 mod reference;
 mod reload;
@@ -37,13 +41,16 @@ mod write;
 
 pub use error::{ConfigError, Problem};
 pub use meant::{
-    AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections, Credentials, Danger, DigestAlgorithm,
-    Exchange, HeaderRules, Hep, Http, Identity, LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress,
-    MediaInterface, MediaMode, MediaPriority, NamedIdentity, NumberMatch, Privacy, Registrar, ReliableProvisional,
-    Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite,
+    Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
+    Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
+    Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity,
+    NumberMatch, Organisation, Policy, Privacy, Registrar, ReliableProvisional, Route, Sip, Target, TargetKind, Tls,
+    Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
 };
+pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;
-pub use value::{HostPort, Network, NotAllowed, PortRange, SipUri};
+pub use sx_types::Network;
+pub use value::{HostPort, NotAllowed, PortRange, SipUri};
 
 use source::{Machine, Memory};
 use std::collections::BTreeMap;

@@ -2,11 +2,13 @@
 
 mod route;
 mod trunk;
+mod trust;
 
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
+pub use trust::{Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Organisation, Policy, Witness};
 
 use crate::secret::Secret;
 use crate::value::{HostPort, PortRange};
@@ -36,6 +38,16 @@ pub struct Config {
     pub http: Http,
     /// Call detail records.
     pub cdr: Cdr,
+    /// What stands between the network and a request.
+    pub edge: Edge,
+    /// Who uses the exchange, and from where.
+    pub organisations: Vec<Arc<Organisation>>,
+    /// Who may do what.
+    pub policy: Policy,
+    /// The log of decisions.
+    pub witness: Witness,
+    /// The management API.
+    pub api: Api,
     /// Where copies of signalling go (HEP version 3); `None`: nowhere.
     pub hep: Option<Hep>,
     /// The program's log.
@@ -122,6 +134,12 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Must clients show a certificate?
     pub client_certificate: ClientCertificate,
+    /// The revocation lists of those authorities (PEM or DER).
+    pub client_crl: Vec<PathBuf>,
+    /// Is a client refused whose certificate no list covers? There is a list then.
+    pub crl_required: bool,
+    /// How many certificates may lead from an authority to a peer, the peer's counted and the authority's not.
+    pub depth_max: usize,
     /// The authorities that servers we call must be certified by (PEM).
     pub trust: Vec<PathBuf>,
 }

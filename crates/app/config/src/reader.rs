@@ -4,7 +4,7 @@
 //! What was built is thrown away when there was any.
 
 use crate::error::{ConfigError, Problem};
-use crate::keys::{self, Entry, Kind};
+use crate::keys::{self, Entry, KeyTable, Kind};
 use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
 use crate::source::Outside;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// What all readers of one run share.
 pub(crate) struct Run<'a> {
+    /// The keys there are.
+    pub(crate) keys: &'static KeyTable,
     pub(crate) outside: &'a dyn Outside,
     pub(crate) errors: RefCell<Vec<ConfigError>>,
 }
@@ -62,8 +64,8 @@ impl<'a> Reader<'a> {
 
     fn refuse_unknown(&self) {
         for (name, node) in self.table {
-            if keys::find(&join(&self.path, name)).is_none() || name.contains(['.', '[']) {
-                let nearest = keys::nearest(name, keys::names_under(&self.path));
+            if self.run.keys.find(&join(&self.path, name)).is_none() || name.contains(['.', '[']) {
+                let nearest = keys::nearest(name, self.run.keys.names_under(&self.path));
                 let did_you_mean = nearest.map(str::to_owned);
                 let key = join(&self.shown, name);
                 self.note(node.origin.error(&key, String::new(), Problem::UnknownKey { did_you_mean }));
@@ -99,9 +101,19 @@ impl<'a> Reader<'a> {
         self.table.contains_key(name)
     }
 
+    /// Is an empty list given there?
+    pub(crate) fn is_empty_list(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|node| matches!(&node.said, Said::List(items) if items.is_empty()))
+    }
+
+    /// How many errors were found so far, here and elsewhere.
+    pub(crate) fn errors(&self) -> usize {
+        self.run.errors.borrow().len()
+    }
+
     /// What stands at a key, where it stands, or else its default. A missing key that must be given is noted.
     fn node(&self, name: &str) -> Option<(&'a Node, &'static Entry)> {
-        let entry = keys::find(&join(&self.path, name))?;
+        let entry = self.run.keys.find(&join(&self.path, name))?;
         if let Some(node) = self.table.get(name) {
             return Some((node, entry));
         }
@@ -337,7 +349,8 @@ impl<'a> Reader<'a> {
 
 /// The name of an entry where it has one, or else its place counted from 1.
 pub(crate) fn entry_name(table: &Table, index: usize) -> String {
-    match table.get("name").map(|node| &node.said) {
+    let name = ["name", "identity"].iter().find_map(|name| table.get(*name));
+    match name.map(|node| &node.said) {
         Some(Said::Text(name)) if plain(name) => name.clone(),
         _ => (index + 1).to_string(),
     }
@@ -412,16 +425,16 @@ fn secret(said: &Said, outside: &dyn Outside) -> Result<Secret, Problem> {
 }
 
 /// Makes a table of each bare text that stands for one, everywhere below `path`.
-pub(crate) fn spell_out(path: &str, table: &mut Table) {
+pub(crate) fn spell_out(keys: &KeyTable, path: &str, table: &mut Table) {
     for (name, node) in table {
         let path = join(path, name);
         match &mut node.said {
-            Said::Table(below) => spell_out(&path, below),
+            Said::Table(below) => spell_out(keys, &path, below),
             Said::List(items) => {
-                let Some(Kind::Entries { short }) = keys::find(&path).map(|entry| entry.key.kind) else { continue };
+                let Some(Kind::Entries { short }) = keys.find(&path).map(|entry| entry.key.kind) else { continue };
                 let path = format!("{path}[]");
                 for item in items {
-                    spell_out_item(&path, item, short);
+                    spell_out_item(keys, &path, item, short);
                 }
             }
             _ => {}
@@ -429,12 +442,12 @@ pub(crate) fn spell_out(path: &str, table: &mut Table) {
     }
 }
 
-fn spell_out_item(path: &str, item: &mut Node, short: Option<&str>) {
+fn spell_out_item(keys: &KeyTable, path: &str, item: &mut Node, short: Option<&str>) {
     if let (Said::Text(_), Some(short)) = (&item.said, short) {
         let table = Table::from([(short.to_owned(), item.clone())]);
         item.said = Said::Table(table);
     }
     if let Said::Table(below) = &mut item.said {
-        spell_out(path, below);
+        spell_out(keys, path, below);
     }
 }

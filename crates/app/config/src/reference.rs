@@ -1,6 +1,6 @@
-//! The reference of the configuration, made from the table of keys.
+//! The references of the configuration and of policies, made from the tables of keys.
 
-use crate::keys::{Default, KEYS, Key, Kind};
+use crate::keys::{self, Default, Key, Kind};
 use crate::reload::RELOADED;
 use std::fmt::Write;
 
@@ -58,29 +58,30 @@ fn reload(text: &mut String) {
 pub(crate) fn reference() -> String {
     let mut text = OPENING.to_owned();
     reload(&mut text);
+    all_keys(&mut text, keys::CONFIG.keys);
+    limits(&mut text, keys::CONFIG.keys);
+    text
+}
+
+/// Every key under its heading.
+pub(crate) fn all_keys(text: &mut String, keys: &[Key]) {
     text.push_str("## At the top\n\n");
-    for key in KEYS.iter().filter(|key| !key.path.contains('.')) {
-        if key.path == "include" {
-            item(&mut text, key, "");
-        } else {
-            break;
-        }
+    for key in keys.iter().filter(|key| !key.path.contains('.') && !is_heading(key)) {
+        item(text, key, "");
     }
-    for key in KEYS.iter().filter(|key| is_heading(key)) {
-        heading(&mut text, key);
+    for key in keys.iter().filter(|key| is_heading(key)) {
+        heading(text, key);
         let prefix = prefix(key);
         let below = |other: &&Key| {
             other
                 .path
                 .strip_prefix(&prefix)
-                .is_some_and(|rest| nearest_heading(other.path) == key.path && !rest.is_empty())
+                .is_some_and(|rest| nearest_heading(keys, other.path) == key.path && !rest.is_empty())
         };
-        for other in KEYS.iter().filter(|other| !is_heading(other)).filter(below) {
-            item(&mut text, other, &prefix);
+        for other in keys.iter().filter(|other| !is_heading(other)).filter(below) {
+            item(text, other, &prefix);
         }
     }
-    limits(&mut text);
-    text
 }
 
 /// Sections have their own heading, and so have the lists that are written with `[[…]]`.
@@ -98,9 +99,9 @@ fn prefix(key: &Key) -> String {
 }
 
 /// The longest heading that a path stands under.
-fn nearest_heading(path: &str) -> &'static str {
+fn nearest_heading(keys: &[Key], path: &str) -> &'static str {
     let above = |key: &&Key| is_heading(key) && path.starts_with(&prefix(key));
-    KEYS.iter().filter(above).max_by_key(|key| key.path.len()).map_or("", |key| key.path)
+    keys.iter().filter(above).max_by_key(|key| key.path.len()).map_or("", |key| key.path)
 }
 
 fn heading(text: &mut String, key: &Key) {
@@ -113,7 +114,7 @@ fn heading(text: &mut String, key: &Key) {
     line(text, &format!("\n## `{title}`\n\n{}{absent}\n", key.about));
 }
 
-fn item(text: &mut String, key: &Key, prefix: &str) {
+pub(crate) fn item(text: &mut String, key: &Key, prefix: &str) {
     let name = key.path.strip_prefix(prefix).unwrap_or(key.path);
     let default = match key.default {
         Default::Is(value) => format!("default `{value}`"),
@@ -129,9 +130,9 @@ fn item(text: &mut String, key: &Key, prefix: &str) {
     line(text, &format!("- **`{name}`** – {} *{allowed}; {default}.*{metric}", key.about));
 }
 
-fn limits(text: &mut String) {
+fn limits(text: &mut String, keys: &[Key]) {
     text.push_str("\n## Limits and how near they are\n\n| Key | Default | Metric |\n| --- | --- | --- |\n");
-    for (key, metric) in KEYS.iter().filter_map(|key| key.metric.map(|metric| (key, metric))) {
+    for (key, metric) in keys.iter().filter_map(|key| key.metric.map(|metric| (key, metric))) {
         let default = match key.default {
             Default::Is(value) => format!("`{value}`"),
             Default::Required => "–".into(),

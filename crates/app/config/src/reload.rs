@@ -1,6 +1,6 @@
 //! What of a configuration can be taken over while the exchange runs.
 
-use crate::meant::{Config, Exchange, Media, Registrar, Route, Sip};
+use crate::meant::{Config, Edge, Exchange, Media, Registrar, Route, Sip};
 use std::sync::Arc;
 
 /// The keys, with all below them, that [`Config::reloaded`] takes over. Every other one is set up once.
@@ -15,6 +15,12 @@ pub(crate) const RELOADED: &[&str] = &[
     "registrar.algorithms",
     "media.mode",
     "media.latch",
+    "organisation",
+    "policy",
+    "edge.only_organisations",
+    "edge.geoip_database",
+    "edge.countries_blocked",
+    "edge.countries_allowed",
     "cdr",
     "danger",
 ];
@@ -41,6 +47,17 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
         trunks: new.trunks,
         routes: new.routes.into_iter().map(in_time).collect(),
         http: old.http,
+        edge: Edge {
+            only_organisations: new.edge.only_organisations,
+            geoip_database: new.edge.geoip_database,
+            countries_blocked: new.edge.countries_blocked,
+            countries_allowed: new.edge.countries_allowed,
+            ..old.edge
+        },
+        organisations: new.organisations,
+        policy: new.policy,
+        witness: old.witness,
+        api: old.api,
         cdr: new.cdr,
         hep: old.hep,
         log: old.log,

@@ -140,11 +140,16 @@ pub(crate) fn read_files(path: &Path) -> (Table, Vec<ConfigError>) {
 }
 
 fn read_file(path: &Path) -> (Table, Vec<ConfigError>) {
-    let name = path.display().to_string();
-    match open(path, FILE_BYTES_MAX).and_then(|file| read(file, FILE_BYTES_MAX)) {
-        Ok(text) => said::parse(&name, &text),
-        Err(why) => (Table::new(), vec![Origin::new(&name, 0).error("", String::new(), Problem::Unreadable(why))]),
+    match read_text(path) {
+        Ok(text) => said::parse(&path.display().to_string(), &text),
+        Err(error) => (Table::new(), vec![error]),
     }
+}
+
+/// The text of a file of bounded length.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let read = open(path, FILE_BYTES_MAX).and_then(|file| read(file, FILE_BYTES_MAX));
+    read.map_err(|why| Origin::new(&path.display().to_string(), 0).error("", String::new(), Problem::Unreadable(why)))
 }
 
 /// What `include` says. Anything in it that is no text is refused when the keys are read.
@@ -213,8 +218,8 @@ fn override_one(table: &mut Table, variable: &str, path: &str, value: &str) -> R
     let (parent, last) = path.rsplit_once('.').unwrap_or(("", path));
     // Entries of a list have no name here, and `include` is done by now.
     let reachable = |entry: &&keys::Entry| !matches!(entry.key.kind, Kind::Section) && !path.contains('[');
-    let Some(entry) = keys::find(path).filter(reachable) else {
-        let did_you_mean = keys::nearest(last, keys::names_under(parent)).map(|name| join(parent, name));
+    let Some(entry) = keys::CONFIG.find(path).filter(reachable) else {
+        let did_you_mean = keys::nearest(last, keys::CONFIG.names_under(parent)).map(|name| join(parent, name));
         return Err(Problem::UnknownKey { did_you_mean });
     };
     let allowed = || entry.key.kind.allowed();

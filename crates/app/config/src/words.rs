@@ -1,10 +1,11 @@
 //! The words that configuration uses for the values of enums.
 
 use crate::meant::{
-    AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode, MediaPriority,
-    Privacy, ReliableProvisional,
+    AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
+    MediaPriority, Privacy, ReliableProvisional,
 };
 use crate::reader::Word;
+use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_types::{Codec, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
@@ -23,6 +24,13 @@ const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N
 pub(crate) enum Switch {
     Off,
     On,
+}
+
+/// The word for a kind of anchor, of which the rest stands elsewhere.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum AnchorWord {
+    Peer,
+    Https,
 }
 
 impl Word for Switch {
@@ -84,4 +92,40 @@ impl Word for ReliableProvisional {
 
 impl Word for Codec {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::NAMES, Self::ALL);
+}
+
+impl Word for AnchorMethod {
+    const WORDS: &'static [(&'static str, Self)] = &[("put", Self::Put), ("post", Self::Post)];
+}
+
+impl Word for AnchorWord {
+    const WORDS: &'static [(&'static str, Self)] = &[("peer", Self::Peer), ("https", Self::Https)];
+}
+
+impl Word for Action {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for AuthenticationKind {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for SourceKind {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Then {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Unlisted {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Weekday {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
 }

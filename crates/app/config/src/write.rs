@@ -2,6 +2,7 @@
 
 mod toml_text;
 mod tree;
+mod trust;
 
 pub(crate) use toml_text::inline;
 
@@ -108,7 +109,7 @@ fn flatten<'t>(path: &str, shown: &str, table: &'t Table, into: &mut Flat<'t>) {
 }
 
 fn is_section(path: &str) -> bool {
-    keys::find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
+    keys::CONFIG.find(path).is_some_and(|entry| matches!(entry.key.kind, Kind::Section))
 }
 
 #[cfg(test)]
@@ -129,6 +130,9 @@ mod tests {
             },
         }
     }
+
+    /// What the keys of the server that cosigns go with.
+    const COSIGNS: &str = "listen = \"127.0.0.1:1\"\ncosigns = [{ key = \"south.example/south+e136176f+AQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF\" }]";
 
     /// Values of a plain key that are not its default.
     fn candidates(key: &Key) -> Vec<String> {
@@ -158,6 +162,12 @@ mod tests {
                 let partner = match key.path {
                     "sip.tls.certificate" => "key = \"k\"",
                     "sip.tls.key" => "certificate = \"c\"",
+                    "api.certificate" => "key = \"k\"",
+                    "api.key" => "certificate = \"c\"",
+                    "witness.certificate" => &format!("certificate_key = \"k\"\n{COSIGNS}"),
+                    "witness.certificate_key" => &format!("certificate = \"c\"\n{COSIGNS}"),
+                    "witness.requests_per_minute" => COSIGNS,
+                    "sip.tls.crl_required" => "client_ca = \"a\"\nclient_crl = [\"r\"]",
                     _ => "",
                 };
                 let text = format!("[{section}]\n{name} = {value}\n{hep}\n{partner}\n");

@@ -269,3 +269,28 @@ fn a_text_in_memory_refers_to_no_file() {
 fn a_quoted_key_with_a_dot_is_no_way_around_the_sections() {
     check("[sip]\n\"tls.key\" = \"x\"", &["text:2: sip.tls.key: unknown key"]);
 }
+
+#[test]
+fn an_anchor_or_a_witness_that_cannot_be_is_refused_with_the_reason() {
+    const LOG: &str = "south.example/south+e136176f+AQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF";
+    const COSIGNER: &str = "south.example/south+45a46ec4+BAUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUF";
+    let check = |text: &str, reason: &str| {
+        let found = errors(text).join("\n");
+        assert!(found.contains(reason) && !found.contains("hunter"), "{text}: {found}");
+    };
+    let anchor = |more: &str| format!("[[witness.anchor]]\n{more}\n");
+    check(&anchor("kind = \"peer\"\nurl = \"http://a.example\""), "a peer needs the `key`");
+    check(&anchor("kind = \"https\"\nurl = \"http://a.example\""), "over https");
+    check(&anchor("kind = \"https\"\nurl = \"https://a@b.example\""), "https://host");
+    check(&anchor("kind = \"https\"\nurl = \"ftp://b.example\""), "https://host");
+    check(&anchor("kind = \"peer\"\nurl = \"http://a.example\"\nkey = \"a+b\""), "verifier key");
+    check(&anchor("kind = \"https\"\nurl = \"https://a.example\"\ntoken = \"hunter2\""), "wrong type");
+    let peer = anchor(&format!("kind = \"peer\"\nurl = \"http://a.example\"\nkey = \"{COSIGNER}\""));
+    check(&peer.repeat(2), "this URL stands there twice");
+    check(&format!("{peer}method = \"put\"\n"), "as its protocol says");
+    let cosigns = |key: &str| format!("[[witness.cosigns]]\nkey = \"{key}\"\n");
+    check(&cosigns(LOG), "go together");
+    check("[witness]\nlisten = \"127.0.0.1:1\"", "go together");
+    check(&format!("[witness]\nlisten = \"127.0.0.1:1\"\n{}", cosigns(COSIGNER)), "the key of a cosigner");
+    check(&format!("[witness]\nlisten = \"127.0.0.1:1\"\n{}", cosigns(LOG).repeat(2)), "stands there twice");
+}

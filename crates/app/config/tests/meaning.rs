@@ -1,13 +1,14 @@
 //! What a configuration means, and that it comes back the same when printed.
 
 use std::time::Duration;
-use sx_config::{Callers, Config, MediaPriority, NumberMatch, TargetKind, Trunk, diff};
+use sx_config::{AnchorKind, AnchorMethod, Callers, Config, MediaPriority, NumberMatch, TargetKind, Trunk, diff};
 use sx_types::{Cause, Codec, Transport};
 
 const FULL: &str = include_str!("fixtures/full.toml");
 
-fn secrets() -> [(String, String); 2] {
-    [("CARRIER".into(), "hunter2".into()), ("HEP".into(), "hunter3".into())]
+fn secrets() -> [(String, String); 3] {
+    [("CARRIER", "hunter2"), ("HEP", "hunter3"), ("KEEPER", "hunter5")]
+        .map(|(name, secret)| (name.into(), secret.into()))
 }
 
 fn full() -> Config {
@@ -21,7 +22,10 @@ fn with_text_of(from: &str, to: &str) -> Config {
 
 /// The printed text with references where secrets are shown, so that it can be read again.
 fn readable(printed: &str) -> String {
-    printed.replace("password = \"<secret>\"", "password = { env = \"SAME\" }")
+    let refer = |text: &str, key: &str| {
+        text.replace(&format!("{key} = \"<secret>\""), &format!("{key} = {{ env = \"SAME\" }}"))
+    };
+    refer(&refer(printed, "password"), "token")
 }
 
 #[test]
@@ -47,7 +51,24 @@ fn what_is_printed_reads_back_as_the_same() {
     let same = [("SAME".to_owned(), "hunter2".to_owned())];
     let again = Config::from_text_with_env(&printed, same).expect("what was printed");
     full.hep = again.hep.clone();
+    full.witness.anchors = again.witness.anchors.clone();
     assert_eq!(again, full, "{printed}");
+}
+
+#[test]
+fn anchors_and_who_is_cosigned_are_read_with_their_keys() {
+    let witness = full().witness;
+    let cosigning = witness.cosigning.expect("it listens");
+    assert_eq!(cosigning.logs.iter().map(sx_witness::VerifyingKey::name).collect::<Vec<_>>(), ["south.example/south"]);
+    assert_eq!((cosigning.listen.port(), cosigning.requests_per_minute), (8443, 30));
+    assert!(cosigning.identity.is_some_and(|identity| identity.key.ends_with("witness-tls.key")));
+    let [peer, service] = witness.anchors.as_slice() else { panic!("two anchors") };
+    assert!(matches!(&peer.kind, AnchorKind::Peer(key) if !key.is_of_log()));
+    assert_eq!((&*peer.url, peer.every), ("https://south.example/witness", Duration::from_secs(30)));
+    let AnchorKind::Https { method, token } = &service.kind else { panic!("a service") };
+    assert_eq!((*method, token.as_ref().map(sx_config::Secret::expose)), (AnchorMethod::Post, Some("hunter5")));
+    assert_eq!((&service.trust, service.every), (&None, Duration::from_secs(60)));
+    assert_eq!(Config::default().witness.cosigning, None);
 }
 
 #[test]
@@ -58,7 +79,10 @@ fn no_secret_is_shown_anywhere() {
     assert_eq!(carrier.credentials.as_ref().expect("credentials").password.expose(), "hunter2");
     let shown = format!("{config:?}{}{:?}", config.print(), diff(&config, &other));
     assert!(!shown.contains("hunter"), "{shown}");
-    assert_eq!(diff(&config, &other), ["hep.password: changed", "trunk[carrier].password: changed"]);
+    let changed = diff(&config, &other);
+    assert_eq!(changed[..2], ["hep.password: changed", "trunk[carrier].password: changed"]);
+    // A list whose entries have no names is shown as a whole.
+    assert!(changed.len() == 3 && changed[2].starts_with("witness.anchor: "), "{changed:?}");
 }
 
 fn trunk<'c>(config: &'c Config, name: &str) -> &'c Trunk {

@@ -22,10 +22,14 @@ pub enum Refusal {
     NotAllowed,
     Draining,
     Overload,
+    Banned,
+    TooFast,
+    Scanner,
+    Unwitnessed,
 }
 
 /// Every refusal with its metric label.
-pub const REFUSALS: [(Refusal, &str); 16] = [
+pub const REFUSALS: [(Refusal, &str); 20] = [
     (Refusal::Malformed, "malformed"),
     (Refusal::Stray, "stray"),
     (Refusal::Challenged, "challenged"),
@@ -42,6 +46,10 @@ pub const REFUSALS: [(Refusal, &str); 16] = [
     (Refusal::NotAllowed, "method_not_allowed"),
     (Refusal::Draining, "draining"),
     (Refusal::Overload, "overload"),
+    (Refusal::Banned, "banned"),
+    (Refusal::TooFast, "too_fast"),
+    (Refusal::Scanner, "scanner"),
+    (Refusal::Unwitnessed, "unwitnessed"),
 ];
 
 /// One worker's counters, on cache lines of their own.

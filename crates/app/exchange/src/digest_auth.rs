@@ -4,8 +4,10 @@ use crate::counts::Refusal;
 use crate::directory::User;
 use crate::refused::WhyRefused;
 use crate::worker::Worker;
+use sx_edge::Observation;
 use sx_engine::Time;
-use sx_sip::digest::{DigestParams, Ha1, NonceVerdict, challenge};
+use sx_guard::Authentication;
+use sx_sip::digest::{Algorithm, DigestParams, Ha1, NonceVerdict, challenge};
 use sx_sip::message::{HeaderName, Message, Method, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
@@ -13,7 +15,12 @@ use sx_types::Flow;
 /// What a request's credentials are worth.
 pub(crate) enum Verdict {
     /// This user, `name@domain`, has authenticated.
-    User(Box<str>),
+    User {
+        /// Who it is.
+        address: Box<str>,
+        /// How.
+        authenticated: Authentication,
+    },
     /// There are none, or their nonce is too old: challenge.
     Challenge {
         /// They were right but for the nonce.
@@ -26,7 +33,8 @@ pub(crate) enum Verdict {
 }
 
 impl Worker {
-    /// Judges the credentials of a request. Of those that are refused the operator is told.
+    /// Judges the credentials of a request: those of its connection, else those it carries. Of those that are refused the
+    /// operator is told.
     pub(crate) fn authenticate<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -34,6 +42,10 @@ impl Worker {
         request: &Message<B>,
         header: HeaderName,
     ) -> Verdict {
+        if let Some(address) = self.certified_user(request) {
+            self.authentication_succeeded(now, flow, &address);
+            return Verdict::User { address, authenticated: Authentication::Certificate };
+        }
         let tables = self.tables.clone();
         let given = request.values(header).filter_map(|value| DigestParams::parse(value).ok());
         let Some(given) = given.into_iter().find(|given| given.realm == &*tables.realm) else {
@@ -55,6 +67,7 @@ impl Worker {
             Some((name, domain)) => format!("{name}@{}", domain.to_ascii_lowercase()),
             None => format!("{}@{}", given.username, self.domain_of(request)),
         };
+        let is_blocked = self.is_account_blocked(now, flow, &address);
         let directory = self.directory.clone();
         let user = directory.find(&address);
         // An unknown user takes the time of a wrong password.
@@ -67,20 +80,51 @@ impl Worker {
             None => Some(WhyRefused::UnknownUser),
             Some(_) if !verifies => Some(WhyRefused::WrongPassword),
             Some(_) if !is_for => Some(WhyRefused::OtherRequest),
+            // Looked at last, so that the answer takes as long as any other.
+            Some(_) if is_blocked => Some(WhyRefused::Blocked),
             Some(_) => None,
         };
         if let Some(why) = why {
             self.tell_refused(now, flow, request, given.username, why);
+            self.authentication_failed(now, flow, &address, why);
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now) {
-            NonceVerdict::Fresh => Verdict::User(address.into()),
+            NonceVerdict::Fresh => {
+                self.authentication_succeeded(now, flow, &address);
+                let authenticated = match algorithm {
+                    Algorithm::Md5 => Authentication::DigestMd5,
+                    Algorithm::Sha256 => Authentication::DigestSha256,
+                };
+                Verdict::User { address: address.into(), authenticated }
+            }
             NonceVerdict::Replayed => {
                 self.tell_refused(now, flow, request, given.username, WhyRefused::UsedBefore);
                 Verdict::Replayed
             }
             NonceVerdict::Stale | NonceVerdict::Forged => Verdict::Challenge { stale: true },
         }
+    }
+
+    /// Was its password wrong too often? Whoever has authenticated from this source before is not kept out by others.
+    fn is_account_blocked(&self, now: Time, flow: Flow, address: &str) -> bool {
+        self.layers.accounts.is_blocked(now, address) && !self.is_known_source(now, flow.remote.ip())
+    }
+
+    fn authentication_failed(&mut self, now: Time, flow: Flow, address: &str, why: WhyRefused) {
+        // The network repeats requests, and a phone does not know it; a block is not renewed by who is blocked.
+        if matches!(why, WhyRefused::UsedBefore | WhyRefused::Blocked) {
+            return;
+        }
+        self.observe(now, flow.remote.ip(), Observation::Failed);
+        if self.layers.accounts.failed(now, &address.into()) {
+            self.record_block(now, address);
+        }
+    }
+
+    fn authentication_succeeded(&mut self, now: Time, flow: Flow, address: &str) {
+        self.observe(now, flow.remote.ip(), Observation::Authenticated);
+        self.layers.accounts.succeeded(address);
     }
 
     /// Is this our own URI, and nobody's with us? Some clients, sipp for one, compute every digest for the host they talk
@@ -109,6 +153,7 @@ impl Worker {
         stale: bool,
     ) {
         self.counts.refuse(Refusal::Challenged);
+        self.observe(now, flow.remote.ip(), Observation::Challenged);
         let (status, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let nonce = self.nonces.issue(now);
@@ -121,20 +166,7 @@ impl Worker {
         };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
-
-    /// Refuses, and says why in a sentence.
-    pub(crate) fn refuse<B: AsRef<[u8]>>(
-        &mut self,
-        flow: Flow,
-        request: &Message<B>,
-        status: u16,
-        refusal: Refusal,
-        sentence: &str,
-    ) {
-        self.counts.refuse(refusal);
-        let headers = |writer: &mut Writer| {
-            writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
-        };
-        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
-    }
 }
+
+/// What everybody is told whose credentials are not accepted, whatever is wrong with them.
+pub(crate) const NOT_ACCEPTED: &str = "these credentials are not accepted";

@@ -1,13 +1,17 @@
 //! Who is asking: every new request outside of a dialog passes here first.
 
 use crate::counts::Refusal;
-use crate::digest_auth::Verdict;
+use crate::digest_auth::{NOT_ACCEPTED, Verdict};
+use crate::layers::{Admitted, Asked, Identified, RefusedBy};
 use crate::peers::asker_of;
 use crate::worker::Worker;
 use std::sync::Arc;
+use std::time::Duration;
 use sx_bind_sip::{IncomingError, Rules};
 use sx_call::Input as CallInput;
+use sx_edge::Layer;
 use sx_engine::{Engine, Time};
+use sx_guard::{Action, Authentication, Obligations};
 use sx_leg::{Address, LegEvent, Source};
 use sx_sip::agent::AcceptError;
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
@@ -18,13 +22,15 @@ impl Worker {
     /// A new request outside of any dialog.
     pub(crate) fn receive_new<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
         let method = request.method().unwrap_or(Method::Other);
-        if !self.passes_checks(flow, method, request) {
+        if method == Method::Ack || !self.passes_layers(now, flow, method, request) {
             return;
         }
         match method {
             Method::Register => self.register(now, flow, request),
             Method::Invite => self.invite(now, flow, request),
             Method::Options | Method::Message if self.refuses_extension(flow, request) => {}
+            // Whoever is suspicious is told nothing before it has said who it is.
+            Method::Options if self.layers.suspicious => self.challenge(now, flow, request, false, false),
             Method::Options => self.options(flow, request),
             Method::Message => self.relay_message(now, flow, request),
             Method::Ack | Method::Cancel => {}
@@ -57,12 +63,22 @@ impl Worker {
         }
     }
 
-    /// What holds for every request.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
-    fn passes_checks<B: AsRef<[u8]>>(&mut self, flow: Flow, method: Method, request: &Message<B>) -> bool {
-        if method == Method::Ack {
+    /// The layers that need not know who asks.
+    fn passes_layers<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
+        if !self.notice_request(now, flow, method, request) || !self.may_come_from(now, flow, request) {
             return false;
         }
+        let begun = (self.layers.nanos)();
+        let passes = self.may_come_from_country(now, flow, request) && self.passes_checks(now, flow, method, request);
+        if passes {
+            self.layers.counts.pass(Layer::Identity, (self.layers.nanos)().wrapping_sub(begun));
+        }
+        passes
+    }
+
+    /// What holds for every request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    fn passes_checks<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
         if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
             let headers = |writer: &mut Writer| {
                 writer.header(HeaderName::RetryAfter, format_args!("{}", 10));
@@ -73,11 +89,15 @@ impl Worker {
         }
         let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
         if matches!(scheme, Ok(Scheme::Other(_))) {
-            self.refuse(flow, request, 416, Refusal::UnsupportedScheme, "only sip, sips and tel are understood");
+            let sentence = "only sip, sips and tel are understood";
+            let refused = RefusedBy::new(Layer::Identity, "scheme", 416, sentence, Refusal::UnsupportedScheme);
+            self.refuse_by(now, flow, request, refused);
             return false;
         }
         if method != Method::Register && request.number(HeaderName::MaxForwards) == Some(0) {
-            self.refuse(flow, request, 483, Refusal::TooManyHops, "Max-Forwards is used up");
+            let sentence = "Max-Forwards is used up";
+            let refused = RefusedBy::new(Layer::Identity, "too-many-hops", 483, sentence, Refusal::TooManyHops);
+            self.refuse_by(now, flow, request, refused);
             return false;
         }
         if let Some(required) = request.value(HeaderName::ProxyRequire) {
@@ -114,11 +134,17 @@ impl Worker {
     }
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
-        let Some((source, rules)) = self.identify(now, flow, invite) else { return };
-        let mut accepted = match self.legs.incoming(now, flow, invite, source, &rules) {
+        let Some((identified, rules)) = self.identify(now, flow, invite) else { return };
+        let Some(admitted) = self.admit_call(now, flow, invite, &identified) else { return };
+        let mut accepted = match self.legs.incoming(now, flow, invite, identified.source, &rules) {
             Ok(accepted) => accepted,
             Err(error) => return self.counts.refuse(refusal_of(error)),
         };
+        let obligations = admitted.obligations.as_ref();
+        accepted.incoming.codecs = obligations.and_then(|obliged| obliged.codecs.as_deref().map(Arc::from));
+        let limit_s = obligations.and_then(|obliged| obliged.limit_s);
+        accepted.incoming.talk_max = limit_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        self.layers.admitted = Some(admitted);
         if self.tables.unauthenticated_calls && matches!(accepted.incoming.source, Source::User(_)) {
             //= https://www.rfc-editor.org/rfc/rfc3325#section-5
             // Only what was authenticated is asserted.
@@ -137,8 +163,41 @@ impl Worker {
         {
             self.calls.handle_input(now, CallInput::Nat { leg: accepted.leg, address: flow.remote.ip() });
         }
+        let (caller, dialled) = (accepted.incoming.from.address.to_string(), accepted.incoming.to.to_string());
         let event = LegEvent::Incoming(Box::new(accepted.incoming));
         self.calls.handle_input(now, CallInput::Leg { leg: accepted.leg, event });
+        // What the calls have to say of it comes first: a call of its own takes its admission along.
+        self.drain_calls(now);
+        if self.layers.admitted.is_some() {
+            self.witness_joining(now, accepted.leg, &caller, &dialled);
+        }
+    }
+
+    /// What the policy says to a call.
+    fn admit_call<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        invite: &Message<B>,
+        identified: &Identified,
+    ) -> Option<Admitted> {
+        let codecs = match self.tables.policy.looks_at_codecs() {
+            true => sx_sip::session::description(invite).map(|offer| sx_media::offered_codecs(&offer)),
+            false => None,
+        };
+        let uri = String::from_utf8_lossy(invite.request_uri());
+        let dialled = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
+        let subject = dialled.to_string();
+        let asked = Asked { action: Action::Call, subject: &subject, codecs: codecs.as_deref().unwrap_or_default() };
+        let admitted = self.decide(now, flow, invite, asked, identified)?;
+        if admitted.obligations.as_ref().is_some_and(cannot_be_met) {
+            let sentence = "the policy asks for what this exchange cannot do";
+            let refused = RefusedBy::new(Layer::Guard, "obligation", 403, sentence, Refusal::Forbidden);
+            let actor = crate::witnessing::name_of(&identified.source);
+            self.refuse_by(now, flow, invite, RefusedBy { actor: &actor, rule: &admitted.rule, ..refused });
+            return None;
+        }
+        Some(admitted)
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused.
@@ -147,36 +206,30 @@ impl Worker {
         now: Time,
         flow: Flow,
         request: &Message<B>,
-    ) -> Option<(Source, Arc<Rules>)> {
+    ) -> Option<(Identified, Arc<Rules>)> {
+        let known = |source, authenticated, rules| Some((Identified { source, authenticated }, rules));
         if flow.link == LinkId::BETWEEN_WORKERS {
-            return Some((Source::Exchange, self.tables.users.clone()));
+            return known(Source::Exchange, Authentication::Trunk, self.tables.users.clone());
         }
         let tables = self.tables.clone();
-        let address = flow.remote.ip();
-        let prefix = |trunk: &crate::TrunkTable| {
-            let networks = trunk.config.sources.iter().filter(|network| network.contains(address));
-            networks.map(|network| network.prefix_bits()).max()
-        };
-        // The longer prefix wins, and of equal ones the first.
-        let source =
-            tables.trunks.iter().rev().filter(|trunk| prefix(trunk).is_some()).max_by_key(|trunk| prefix(trunk));
-        if let Some(trunk) = source {
-            return Some((Source::Trunk(trunk.config.name.clone()), trunk.rules.clone()));
+        if let Some(trunk) = tables.trunk_at(flow.remote.ip()) {
+            return known(Source::Trunk(trunk.config.name.clone()), Authentication::Trunk, trunk.rules.clone());
         }
         let users = tables.users.clone();
         if tables.unauthenticated_calls {
             let from = request.value(HeaderName::From).and_then(|from| sx_sip::message::NameAddr::parse(from).ok());
             let name = from.map(|from| from.user().into_owned()).unwrap_or_default();
-            return Some((Source::User(Address::new(&name, &self.domain_of(request))), users));
+            return known(Source::User(Address::new(&name, &self.domain_of(request))), Authentication::Nothing, users);
         }
         match self.authenticate(now, flow, request, HeaderName::ProxyAuthorization) {
-            Verdict::User(address) => {
+            Verdict::User { address, .. } if !self.may_come_as(now, flow, request, &address) => {}
+            Verdict::User { address, authenticated } => {
                 let (name, domain) = address.split_once('@').unwrap_or((&address, ""));
-                return Some((Source::User(Address::new(name, domain)), users));
+                return known(Source::User(Address::new(name, domain)), authenticated, users);
             }
             Verdict::Challenge { stale } => self.challenge(now, flow, request, true, stale),
             Verdict::Wrong => {
-                self.refuse(flow, request, 403, Refusal::WrongCredentials, "these credentials are not accepted");
+                self.refuse_with(flow, request, 403, Refusal::WrongCredentials, NOT_ACCEPTED);
             }
             Verdict::Replayed => self.challenge_replayed(now, flow, request, true),
         }
@@ -206,6 +259,11 @@ impl Worker {
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
+}
+
+/// What nothing here does yet, so that nobody is let in who must be bound to it.
+fn cannot_be_met(obligations: &Obligations) -> bool {
+    obligations.record || obligations.announce.is_some() || obligations.bandwidth_kbps.is_some()
 }
 
 /// The extensions that concern registrations, beside those of calls.

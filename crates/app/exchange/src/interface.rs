@@ -1,13 +1,16 @@
 //! What goes into a worker and what comes out of it.
 
+use crate::certified::CertifiedUsers;
 use crate::dialing::Question;
 use crate::directory::Directory;
+use crate::management::Operation;
 use crate::refused::RefusedAuthentication;
 use crate::tables::Tables;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use sx_call::{CallRecord, Command, Found, Note, QueryId};
+use sx_edge::Ban;
 use sx_leg::Address;
 use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::registrar::Change;
@@ -23,6 +26,13 @@ pub enum Input<'a> {
         flow: Flow,
         /// The bytes.
         bytes: &'a [u8],
+    },
+    /// A peer has opened a connection with a certificate that the authorities of clients vouch for.
+    Opened {
+        /// The connection.
+        link: LinkId,
+        /// The SIP URIs of users among the certificate's subject alternative names.
+        identities: Vec<Box<str>>,
     },
     /// A connection is gone.
     Closed {
@@ -51,6 +61,15 @@ pub enum Input<'a> {
     Peer(PeerMessage),
     /// An operator wants something.
     Command(Command),
+    /// An operator wants something of what is not a call.
+    Operation(Operation),
+    /// What has become of [`Worker::witnessed`](crate::Worker::witnessed).
+    Witnessed {
+        /// So many of the records that this worker has made are on the disk.
+        durable: u64,
+        /// No more can be written for now: nothing new may begin.
+        failing: bool,
+    },
     /// A binding that was kept through a restart.
     Restore {
         /// The address of record.
@@ -81,6 +100,8 @@ pub enum PeerMessage {
         /// How many workers are left to be asked when this one does not know what the message is about either; 0 for a
         /// message that belongs here.
         others: u16,
+        /// The users that the certificate of its connection names.
+        certified: CertifiedUsers,
         /// The bytes.
         bytes: Bytes,
     },
@@ -113,6 +134,11 @@ pub enum PeerMessage {
         trunk: Arc<str>,
         /// Does it answer?
         healthy: bool,
+    },
+    /// A source is banned.
+    Banned {
+        /// Which, until when and why.
+        ban: Ban,
     },
 }
 

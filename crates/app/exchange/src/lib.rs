@@ -16,22 +16,30 @@
 //! | `worker.rs` | what a worker is made of, and the order in which it carries things on |
 //! | `peers.rs` | several workers as one: where a message belongs, what they tell each other |
 //! | `edge.rs` | who is asking: trunk, user, nobody |
+//! | `layers/` | what a request passes before anything is done for it |
+//! | `countries.rs` | the country of an address |
 //! | `digest_auth.rs` | challenges and their answers |
 //! | `refused.rs` | who was refused for its credentials, told within bounds |
+//! | `witnessing.rs` | records for the witness log, and what waits until they are on the disk |
 //! | `register.rs` | REGISTER |
 //! | `dialing.rs` | from a call's target to addresses and header rules |
 //! | `trunks.rs` | probes of trunks, and registration with providers |
 //! | `requests.rs` | requests outside of calls: OPTIONS, MESSAGE, the others |
 //! | `tables.rs` | configuration → what workers read |
 //! | `directory.rs` | the users |
+//! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
+mod certified;
+mod countries;
 mod counts;
 mod dialing;
 mod digest_auth;
 mod directory;
 mod edge;
 mod interface;
+mod layers;
+mod management;
 mod peers;
 mod refused;
 mod register;
@@ -39,14 +47,20 @@ mod requests;
 mod snapshot;
 mod tables;
 mod trunks;
+mod witnessing;
 mod worker;
 
+pub use certified::CertifiedUsers;
+pub use countries::Countries;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Input, Output, PeerMessage, Unresolved};
+pub use layers::{LayerCounts, LayerSettings, RecordLimits};
+pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};
+pub use witnessing::WitnessSettings;
 pub use worker::{Worker, WorkerSettings};

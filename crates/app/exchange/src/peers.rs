@@ -94,7 +94,8 @@ impl Worker {
 
     pub(crate) fn receive_peer(&mut self, now: Time, message: PeerMessage) {
         match message {
-            PeerMessage::Message { flow, socket, others, bytes } => {
+            PeerMessage::Message { flow, socket, others, certified, bytes } => {
+                self.certified = certified;
                 // All workers listen on the same addresses. Answered from our own socket, the answer cannot be overtaken by
                 // what we send next in the dialog, as it could on its way through the other worker's thread.
                 let flow = socket
@@ -112,6 +113,7 @@ impl Worker {
                 self.calls.handle_input(now, CallInput::Located { query, found });
             }
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
+            PeerMessage::Banned { ban } => self.banned_elsewhere(now, &ban),
         }
     }
 
@@ -119,6 +121,7 @@ impl Worker {
     //= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.2
     pub(crate) fn closed(&mut self, link: LinkId) {
         self.registrar.handle_flow_closed(link);
+        self.certificates.remove(&link);
         while let Some(at) = self.registered_through.range((link, 0)..=(link, u16::MAX)).next().copied() {
             self.registered_through.remove(&at);
             self.outputs.push_back(Output::Peer { worker: at.1, message: PeerMessage::Closed { link } });

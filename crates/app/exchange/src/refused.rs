@@ -3,12 +3,15 @@
 //! Of each source some are told in a minute; of the rest there is one sum when the minute is over. Sources beyond those
 //! that are remembered share one sum.
 
+use crate::counts::Refusal;
 use crate::interface::Output;
+use crate::layers::RefusedBy;
 use crate::worker::Worker;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
+use sx_edge::Layer;
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message};
 use sx_types::{Flow, Transport};
@@ -45,6 +48,23 @@ pub enum WhyRefused {
     UsedBefore,
     /// They are right, and belong to another user than is to be registered.
     OtherUser,
+    /// They are right, and were wrong too often before.
+    Blocked,
+}
+
+impl WhyRefused {
+    /// The reason in a record.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown-user",
+            Self::WrongPassword => "wrong-password",
+            Self::OtherRequest => "other-request",
+            Self::Unprotected => "unprotected",
+            Self::UsedBefore => "replayed",
+            Self::OtherUser => "other-user",
+            Self::Blocked => "account-blocked",
+        }
+    }
 }
 
 impl fmt::Display for WhyRefused {
@@ -56,6 +76,7 @@ impl fmt::Display for WhyRefused {
             Self::Unprotected => "without quality of protection",
             Self::UsedBefore => "used before",
             Self::OtherUser => "registers another user",
+            Self::Blocked => "the account is blocked",
         })
     }
 }
@@ -156,6 +177,11 @@ impl Worker {
         user: &str,
         why: WhyRefused,
     ) {
+        self.layers.counts.refuse(Layer::Identity);
+        let actor = shown(user.as_bytes());
+        let status = if why == WhyRefused::UsedBefore { 401 } else { 403 };
+        let refused = RefusedBy::new(Layer::Identity, why.word(), status, "", Refusal::WrongCredentials);
+        self.record_refusal(now, flow, request, RefusedBy { actor: &actor, ..refused });
         if !self.refusal_log.tells(now, flow.remote.ip()) {
             return;
         }

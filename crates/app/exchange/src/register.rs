@@ -1,16 +1,21 @@
 //! REGISTER: authenticated here, carried out by the registrar, answered without a transaction.
 
 use crate::counts::{Counts, Refusal};
-use crate::digest_auth::Verdict;
+use crate::digest_auth::{NOT_ACCEPTED, Verdict};
+use crate::layers::{Asked, Identified, RefusedBy};
 use crate::refused::WhyRefused;
 use crate::tables::Tables;
 use crate::worker::Worker;
 use std::net::IpAddr;
+use sx_edge::Layer;
 use sx_engine::Time;
+use sx_guard::Action;
+use sx_leg::{Address, Source};
 use sx_sip::message::{HeaderName, Message, NameAddr};
-use sx_sip::registrar::RegistrarConfig;
+use sx_sip::registrar::{RegistrarConfig, RegistrarCounters};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
+use sx_witness::{Draft, Facts, Kind};
 
 /// What the registrar is told. A telephone that is set up with an address of ours instead of a domain is its user's too.
 pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> RegistrarConfig {
@@ -25,30 +30,60 @@ pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> R
 impl Worker {
     pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
         let Some(aor) = self.address_of_record(request) else {
-            self.refuse(flow, request, 404, Refusal::UnknownUser, "not a domain of this registrar");
-            return;
+            let sentence = "not a domain of this registrar";
+            let refused = RefusedBy::new(Layer::Identity, "unknown-domain", 404, sentence, Refusal::UnknownUser);
+            return self.refuse_by(now, flow, request, refused);
         };
-        match self.authenticate(now, flow, request, HeaderName::Authorization) {
-            Verdict::User(user) if user == aor => {}
+        let authenticated = match self.authenticate(now, flow, request, HeaderName::Authorization) {
+            Verdict::User { address, authenticated } if address == aor => authenticated,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             // Nobody registers for another.
-            Verdict::User(user) => {
-                self.tell_refused(now, flow, request, &user, WhyRefused::OtherUser);
-                self.refuse(flow, request, 403, Refusal::Forbidden, "a user may register for itself only");
-                return;
+            Verdict::User { address, .. } => {
+                self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
+                let sentence = "a user may register for itself only";
+                return self.refuse_with(flow, request, 403, Refusal::Forbidden, sentence);
             }
             Verdict::Challenge { stale } => return self.challenge(now, flow, request, false, stale),
             Verdict::Wrong => {
-                self.refuse(flow, request, 403, Refusal::WrongCredentials, "these credentials are not accepted");
-                return;
+                return self.refuse_with(flow, request, 403, Refusal::WrongCredentials, NOT_ACCEPTED);
             }
             Verdict::Replayed => return self.challenge_replayed(now, flow, request, false),
+        };
+        if !self.may_come_as(now, flow, request, &aor) {
+            return;
         }
+        let (name, domain) = aor.split_once('@').unwrap_or((&aor, ""));
+        let identified = Identified { source: Source::User(Address::new(name, domain)), authenticated };
+        if self
+            .decide(now, flow, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified)
+            .is_none()
+        {
+            return;
+        }
+        let before = *self.registrar.counters();
         let outcome = self.registrar.register(now, &aor, flow, request);
+        self.witness_bindings(now, flow, &aor, before);
         let headers = |writer: &mut sx_sip::message::Writer| outcome.write(writer);
         let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };
         self.legs.agent().reply(flow, request, reply);
         Counts::add(&self.counts.registrations);
+    }
+
+    /// Writes down where a user can be reached from now on, and no more. To be reached there longer is no change.
+    fn witness_bindings(&mut self, now: Time, flow: Flow, aor: &str, before: RegistrarCounters) {
+        let counters = *self.registrar.counters();
+        let changes = [
+            (Kind::Registered, counters.bound - before.bound),
+            (Kind::Unregistered, counters.removed - before.removed),
+        ];
+        let source = flow.remote.to_string();
+        for (kind, count) in changes.into_iter().filter(|(_, count)| *count > 0) {
+            let facts = Facts::new()
+                .with("bindings", i64::try_from(count).unwrap_or(i64::MAX))
+                .with("source", source.as_str())
+                .with("transport", flow.transport.to_string());
+            self.witness.record(&Draft { actor: aor, subject: aor, facts, ..Draft::new(now, kind) });
+        }
     }
 
     /// `user@domain` of the To header, when the domain is ours.

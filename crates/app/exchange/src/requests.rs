@@ -2,12 +2,15 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
+use crate::layers::{Asked, RefusedBy};
 use crate::trunks;
 use crate::worker::Worker;
 use bytes::Bytes;
 use std::sync::Arc;
 use sx_bind_sip::Rules;
+use sx_edge::Layer;
 use sx_engine::Time;
+use sx_guard::Action;
 use sx_leg::{Source, Target};
 use sx_sip::agent::OutgoingRequest;
 use sx_sip::message::{HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
@@ -27,23 +30,30 @@ impl Worker {
     /// Passes a MESSAGE on to where its user is registered.
     //= https://www.rfc-editor.org/rfc/rfc3428#section-7
     pub(crate) fn relay_message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
-        let Some((source, rules)) = self.identify(now, flow, request) else { return };
+        let Some((identified, rules)) = self.identify(now, flow, request) else { return };
+        let subject = String::from_utf8_lossy(request.request_uri()).into_owned();
+        let asked = Asked { action: Action::Message, subject: &subject, codecs: &[] };
+        if self.decide(now, flow, request, asked, &identified).is_none() {
+            return;
+        }
+        let source = identified.source;
         let uri = String::from_utf8_lossy(request.request_uri());
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let aor = format!("{}@{}", to.user, to.domain);
         if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
-            self.refuse(flow, request, 404, Refusal::UnknownUser, "no such user here");
+            self.refuse_with(flow, request, 404, Refusal::UnknownUser, "no such user here");
             return;
         }
         let Some(Target::Contact { uri, path, flow: way }) = self.contacts(now, &aor).into_iter().next() else {
-            self.refuse(flow, request, 480, Refusal::UnknownUser, "the user is not registered");
+            self.refuse_with(flow, request, 480, Refusal::UnknownUser, "the user is not registered");
             return;
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         // What is in a body must be said.
         if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
-            self.refuse(flow, request, 400, Refusal::Malformed, "the body has no Content-Type");
-            return;
+            let refused =
+                RefusedBy::new(Layer::Identity, "malformed", 400, "the body has no Content-Type", Refusal::Malformed);
+            return self.refuse_by(now, flow, request, refused);
         }
         let server = self.legs.agent().open(now, flow, request);
         let owner = RELAYED | self.next_owner();

@@ -1,10 +1,15 @@
 //! From the configuration to what workers read: built whole, checked, and swapped as one.
 
+use crate::countries::Countries;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, LatchMode, MediaMode};
+use sx_edge::{Allowlist, Networks};
+use sx_guard::Policy;
 use sx_route::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
     SourceFilter,
@@ -33,6 +38,20 @@ pub struct Tables {
     pub trunks: Vec<TrunkTable>,
     /// What holds for registered users.
     pub users: Arc<Rules>,
+    /// Who may come from where.
+    pub allowlist: Allowlist,
+    /// Requests come from trunks and networks of organisations only.
+    pub only_organisations: bool,
+    /// Parts of a User-Agent that are never answered, in the case they were written in.
+    pub scanners: Vec<Arc<str>>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// Where addresses are; `None`: nobody looks.
+    pub countries: Option<Arc<Countries>>,
+    /// The place of the trunk that an address belongs to.
+    by_source: Networks<usize>,
+    /// The organisation of a user, `user@domain`, or of all of a domain, `*@domain`.
+    members: BTreeMap<Arc<str>, Arc<str>>,
     /// Calls from users are taken without digest.
     pub unauthenticated_calls: bool,
     /// A party whose signalling shows that it is behind a NAT is believed to send media from there.
@@ -54,6 +73,9 @@ pub enum BuildError {
     /// Of the dial plan.
     #[error("{0}")]
     Route(sx_route::TableError),
+    /// Of the organisations.
+    #[error("{0}")]
+    Allowlist(sx_edge::AllowlistError),
 }
 
 impl Tables {
@@ -98,7 +120,8 @@ impl Tables {
             }
         };
         let main_domain = config.exchange.domains.first().map(|domain| &**domain);
-        let Some(routes) = routes.filter(|_| errors.is_empty()) else { return Err(errors) };
+        let allowlist = allowlist(config).map_err(|wrong| errors.push(BuildError::Allowlist(wrong)));
+        let (Some(routes), Ok(allowlist)) = (routes, allowlist) else { return Err(errors) };
         Ok(Self {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
             realm: config.sip.realm.as_ref().into(),
@@ -111,14 +134,14 @@ impl Tables {
                 .iter()
                 .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk, main_domain)) })
                 .collect(),
-            users: Arc::new(Rules {
-                headers: HeaderRules::usual(),
-                identity: IdentityRules::default(),
-                reliable: ReliablePolicy::Supported,
-                session_timer: true,
-                credentials: None,
-                early_media: true,
-            }),
+            allowlist,
+            only_organisations: config.edge.only_organisations,
+            scanners: scanners(config),
+            policy: before.map(|before| before.policy.clone()).unwrap_or_default(),
+            countries: None,
+            by_source: by_source(&config.trunks),
+            members: members(config),
+            users: Arc::new(rules_of_users()),
             unauthenticated_calls: config.danger.unauthenticated_calls,
             nat_media: config.media.latch == LatchMode::Nat,
         })
@@ -145,10 +168,90 @@ impl Tables {
         self.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))
     }
 
+    /// The same with another policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Arc<Policy>) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The same with a database of countries.
+    #[must_use]
+    pub fn with_countries(self, countries: Option<Arc<Countries>>) -> Self {
+        Self { countries, ..self }
+    }
+
+    /// The trunk that this address belongs to: of those whose networks it is in, the one with the longest prefix.
+    pub fn trunk_at(&self, address: IpAddr) -> Option<&TrunkTable> {
+        self.by_source.find(address).map(|place| &self.trunks[*place])
+    }
+
+    /// The organisation that a user is a member of.
+    pub fn organisation_of(&self, user: &str) -> Option<&str> {
+        if self.members.is_empty() {
+            return None;
+        }
+        let of_domain = || self.members.get(format!("*@{}", user.split_once('@')?.1).as_str());
+        self.members.get(user).or_else(of_domain).map(|name| &**name)
+    }
+
+    /// A number that says whether two request URIs are the same.
+    pub(crate) fn hash_of(&self, uri: &[u8]) -> u64 {
+        // Not keyed: who aims for a collision seems to dial one number, as does who dials one.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(uri);
+        hasher.finish()
+    }
+
     /// The trunk with this name.
     pub fn trunk(&self, name: &str) -> Option<&TrunkTable> {
         self.trunks.iter().find(|trunk| *trunk.config.name == *name)
     }
+}
+
+fn rules_of_users() -> Rules {
+    Rules {
+        headers: HeaderRules::usual(),
+        identity: IdentityRules::default(),
+        reliable: ReliablePolicy::Supported,
+        session_timer: true,
+        credentials: None,
+        early_media: true,
+    }
+}
+
+fn scanners(config: &Config) -> Vec<Arc<str>> {
+    match &config.edge.scanners {
+        Some(scanners) => scanners.clone(),
+        None => sx_edge::SCANNERS.iter().map(|name| Arc::from(*name)).collect(),
+    }
+}
+
+fn allowlist(config: &Config) -> Result<Allowlist, sx_edge::AllowlistError> {
+    let organisation = |organisation: &Arc<sx_config::Organisation>| sx_edge::Organisation {
+        name: organisation.name.clone(),
+        networks: organisation.networks.clone(),
+        tls_required: organisation.tls_required,
+    };
+    Allowlist::build(config.organisations.iter().map(organisation).collect())
+}
+
+fn members(config: &Config) -> BTreeMap<Arc<str>, Arc<str>> {
+    let of = |organisation: &Arc<sx_config::Organisation>| {
+        let name = organisation.name.clone();
+        organisation.members.iter().map(move |member| (member.clone(), name.clone())).collect::<Vec<_>>()
+    };
+    config.organisations.iter().flat_map(of).collect()
+}
+
+/// Where two trunks have a network, the first is meant.
+fn by_source(trunks: &[Arc<sx_config::Trunk>]) -> Networks<usize> {
+    let mut networks = Networks::new();
+    for (place, trunk) in trunks.iter().enumerate().rev() {
+        for network in &trunk.sources {
+            networks.insert(*network, place);
+        }
+    }
+    networks
 }
 
 fn millis(duration: Duration) -> u32 {

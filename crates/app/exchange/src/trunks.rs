@@ -44,6 +44,16 @@ pub(crate) struct TrunkState {
     raised: u8,
 }
 
+impl TrunkState {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy
+    }
+}
+
 impl Worker {
     /// Takes over new tables: what is known of a trunk that stays is kept.
     pub(crate) fn take_trunks(&mut self, now: Time, tables: &Tables) {

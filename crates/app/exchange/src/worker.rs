@@ -1,15 +1,18 @@
 //! The worker: what it is made of, and the order in which it carries things on.
 
+use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
 use crate::interface::{Input, Output, PeerMessage};
+use crate::layers::{LayerCounts, LayerSettings, Layers};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
 use crate::register::registrar_config;
 use crate::requests::Relayed;
 use crate::tables::Tables;
 use crate::trunks::TrunkState;
+use crate::witnessing::{WitnessSettings, Witnessing};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,6 +49,10 @@ pub struct WorkerSettings {
     pub udp_request_bytes_max: usize,
     /// How many refused authentications are told.
     pub refusals: RefusalLimits,
+    /// The witness log.
+    pub witness: WitnessSettings,
+    /// The layers a request passes.
+    pub layers: LayerSettings,
 }
 
 /// One worker of the exchange.
@@ -59,11 +66,17 @@ pub struct Worker {
     pub(crate) registrar: Registrar,
     pub(crate) nonces: Nonces,
     pub(crate) refusal_log: RefusalLog,
+    pub(crate) witness: Witnessing,
+    pub(crate) layers: Layers,
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
     /// Connections of ours, and the workers that REGISTERs which came along them were passed on to.
     pub(crate) registered_through: BTreeSet<(LinkId, u16)>,
+    /// The users that are known by the certificate of a connection. As many entries at most as there are connections.
+    pub(crate) certificates: BTreeMap<LinkId, CertifiedUsers>,
+    /// Those of the connection that the message which is looked at came along.
+    pub(crate) certified: CertifiedUsers,
     pub(crate) next_query: u64,
     pub(crate) last_owner: u64,
     pub(crate) rng: Rng,
@@ -97,10 +110,14 @@ impl Worker {
             registrar: Registrar::new(registrar_config(&settings.registrar, tables), rng.u128().to_be_bytes()),
             nonces,
             refusal_log: RefusalLog::new(settings.refusals),
+            witness: Witnessing::new(&settings.witness),
+            layers: Layers::new(&settings.layers, &mut rng),
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
             registered_through: BTreeSet::new(),
+            certificates: BTreeMap::new(),
+            certified: CertifiedUsers::default(),
             next_query: 0,
             last_owner: 0,
             rng,
@@ -125,6 +142,16 @@ impl Worker {
         self.counts.clone()
     }
 
+    /// What its layers count.
+    pub fn layer_counts(&self) -> Arc<LayerCounts> {
+        self.layers.counts.clone()
+    }
+
+    /// Messages that it has not even looked at, for where they came from.
+    pub fn dropped(&self) -> u64 {
+        self.layers.dropped
+    }
+
     /// How many calls there are.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -137,11 +164,15 @@ impl Worker {
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], arrival: Arrival) {
         if matches!(arrival, Arrival::Landed) {
+            self.certified = self.certificates.get(&flow.link).cloned().unwrap_or_default();
             // Each once, where it came in.
             Counts::add(&self.counts.messages_received);
+            if !self.may_come(now, flow, bytes) {
+                return;
+            }
         }
         let Ok(message) = Message::parse(bytes) else {
-            self.counts.refuse(Refusal::Malformed);
+            self.malformed(now, flow, bytes.len());
             return;
         };
         if let Some((worker, others)) = self.passed_on_to(&message, arrival) {
@@ -150,15 +181,19 @@ impl Worker {
                 self.registered_through.insert((flow.link, worker));
             }
             let socket = self.legs.agent_ref().locals().socket_of(flow);
-            let message = PeerMessage::Message { flow, socket, others, bytes: Bytes::copy_from_slice(bytes) };
+            let (certified, bytes) = (self.certified.clone(), Bytes::copy_from_slice(bytes));
+            let message = PeerMessage::Message { flow, socket, others, certified, bytes };
             self.outputs.push_back(Output::Peer { worker, message });
             return;
         }
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
-            Disposition::Malformed(_) => self.counts.refuse(Refusal::Malformed),
-            Disposition::Stray => self.counts.refuse(Refusal::Stray),
+            Disposition::Malformed(_) => self.malformed(now, flow, bytes.len()),
+            Disposition::Stray => {
+                self.counts.refuse(Refusal::Stray);
+                self.unasked(now, flow, &message);
+            }
         }
     }
 
@@ -208,29 +243,20 @@ impl Worker {
         }
     }
 
-    fn drain_calls(&mut self, now: Time) -> bool {
+    /// Carries out what the calls want. Did they want anything?
+    pub(crate) fn drain_calls(&mut self, now: Time) -> bool {
         let mut moved = false;
         while let Some(output) = self.calls.poll_output() {
             moved = true;
             match output {
                 CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
-                CallOutput::Leg { leg, command } => {
-                    if matches!(command, LegCommand::Hangup { .. }) {
-                        self.undial(leg);
-                    }
-                    if let Some(event) = self.legs.command(now, leg, command) {
-                        self.calls.handle_input(now, CallInput::Leg { leg, event });
-                    }
-                    // What a command sends goes out before what the call wants next.
-                    while let Some(transmit) = self.legs.agent().poll_transmit() {
-                        self.transmit(transmit);
-                    }
-                }
+                CallOutput::Leg { leg, command } => self.command_leg(now, leg, command),
                 CallOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
                 CallOutput::Locate { query, address } => self.locate(now, query, address),
                 CallOutput::Record(record) => self.outputs.push_back(Output::Record(record)),
                 CallOutput::Note(note) => {
                     self.count(&note);
+                    self.witness_note(now, &note);
                     self.outputs.push_back(Output::Note(note));
                 }
             }
@@ -238,12 +264,27 @@ impl Worker {
         moved
     }
 
+    /// Tells a leg what its call wants of it.
+    pub(crate) fn carry_out_on_leg(&mut self, now: Time, leg: LegId, command: LegCommand) {
+        if matches!(command, LegCommand::Hangup { .. }) {
+            self.undial(leg);
+        }
+        if let Some(event) = self.legs.command(now, leg, command) {
+            self.calls.handle_input(now, CallInput::Leg { leg, event });
+        }
+        // What a command sends goes out before what the call wants next.
+        while let Some(transmit) = self.legs.agent().poll_transmit() {
+            self.transmit(transmit);
+        }
+    }
+
     fn transmit(&mut self, transmit: Transmit) {
         Counts::add(&self.counts.messages_sent);
         match &transmit.to {
             Destination::Flow(flow) if flow.link == LinkId::BETWEEN_WORKERS => {
                 let (worker, flow) = (flow.worker, Flow { worker: self.settings.worker, ..*flow });
-                let message = PeerMessage::Message { flow, socket: None, others: 0, bytes: transmit.bytes };
+                let (certified, bytes) = (CertifiedUsers::default(), transmit.bytes);
+                let message = PeerMessage::Message { flow, socket: None, others: 0, certified, bytes };
                 self.outputs.push_back(Output::Peer { worker, message });
             }
             Destination::Flow(flow) if flow.worker != self.settings.worker => {
@@ -277,6 +318,7 @@ impl Worker {
     pub fn publish(&self) {
         let agent = self.legs.agent_ref();
         let (clients, servers) = agent.transactions();
+        self.layers.publish();
         Counts::set(&self.counts.calls, self.calls.len());
         Counts::set(&self.counts.legs, self.legs.len());
         Counts::set(&self.counts.bindings, self.registrar.len());
@@ -314,6 +356,12 @@ impl Engine for Worker {
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Message { flow, bytes } => self.receive(now, flow, bytes, Arrival::Landed),
+            Input::Opened { link, identities } => {
+                let users = CertifiedUsers::named(&identities);
+                if !users.is_nobody() {
+                    self.certificates.insert(link, users);
+                }
+            }
             Input::Closed { link } => self.closed(link),
             Input::SendFailed { ticket } => self.legs.agent().handle_send_failed(now, ticket),
             Input::Media(event) => self.calls.handle_input(now, CallInput::Media(event)),
@@ -334,6 +382,8 @@ impl Engine for Worker {
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }
+            Input::Operation(operation) => self.operate(now, &operation),
+            Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
             Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }
         self.settle(now);
@@ -345,6 +395,8 @@ impl Engine for Worker {
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
         self.refusals_due(now);
+        self.records_late(now);
+        self.sum_refusals(now);
         self.settle(now);
     }
 
@@ -358,6 +410,9 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter().chain([agent, self.refusal_log.timeout()]).flatten().min()
+        all.into_iter()
+            .chain([agent, self.refusal_log.timeout(), self.witness.timeout(), self.layers.tally.timeout()])
+            .flatten()
+            .min()
     }
 }

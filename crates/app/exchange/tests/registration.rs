@@ -215,7 +215,9 @@ fn a_call_with_a_wrong_password_is_told() {
 
 #[test]
 fn of_a_flood_of_wrong_passwords_some_are_told_and_the_rest_is_summed_up() {
-    let mut bench = with_alice(USERS_ONLY);
+    // From a trunk's address, which no layer bans.
+    let trunk = "[[trunk]]\nname = \"site\"\nsources = [\"192.0.2.11\"]\n";
+    let mut bench = with_alice(&format!("{USERS_ONLY}{trunk}"));
     bench.register("alice", "alice", "guessed");
     let guess = last_register(&mut bench, "alice");
     for number in 0..1_000 {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use sx_engine::{Rng, Time};
-use sx_net::tls::{ClientAuthentication, TlsSettings, TlsVersion};
+use sx_net::tls::{ClientAuthentication, DEPTH_MAX, Revocation, TlsSettings, TlsVersion};
 use sx_net::{Listener, Net, NetConfig, NetLimits, TlsConfig};
 use sx_sip::agent::{Agent, AgentConfig};
 use sx_sip::digest::Credentials;
@@ -128,12 +128,14 @@ fn net_config(config: &PhoneConfig, local_ip: IpAddr, now: Time) -> Result<NetCo
                 default: identity.clone(),
                 others: Vec::new(),
                 client_authentication: ClientAuthentication::None,
+                revocation: Revocation::default(),
+                depth_max: DEPTH_MAX,
                 trust: tls.trust.clone(),
                 version_min: TlsVersion::V12,
             };
             Some(Arc::new(TlsConfig::build(&settings, now)?))
         }
-        (true, None) => Some(Arc::new(TlsConfig::client_only(&tls.trust, TlsVersion::V12)?)),
+        (true, None) => Some(Arc::new(TlsConfig::client_only(&tls.trust, TlsVersion::V12, DEPTH_MAX)?)),
         (false, _) => None,
     };
     let limits = NetLimits {

@@ -19,7 +19,7 @@ fn for_programs_the_demonstration_is_one_object_a_check_and_a_verdict() {
     let names: Vec<&str> = objects.iter().filter_map(|object| object["name"].as_str()).collect();
     let expected = [
         "exchange", "register", "register", "call", "hang-up", "audio", "audio", "messages", "ladder", "refused",
-        "refused", "record", "verdict",
+        "refused", "kept out", "kept out", "kept out", "kept out", "record", "witness", "verify", "forged", "verdict",
     ];
     assert_eq!(names, expected);
     let ladder = objects.iter().find(|object| object["name"] == "ladder").expect("a ladder");
@@ -93,7 +93,11 @@ fn whoever_registers_as_it_says_has_somebody_to_call() {
         .args(["demo", "--json", "--data", "demo"])
         .current_dir(bed.path(""))
         .env_clear()
-        .envs([("STROWGER_SIP__LISTEN", LISTEN), ("STROWGER_HTTP__LISTEN", "127.0.0.1:0")])
+        .envs([
+            ("STROWGER_SIP__LISTEN", LISTEN),
+            ("STROWGER_HTTP__LISTEN", "127.0.0.1:0"),
+            ("STROWGER_API__LISTEN", "127.0.0.1:0"),
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -14,10 +14,12 @@ mod codec;
 mod enumerated;
 mod id;
 mod net;
+mod network;
 mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
 pub use codec::{Codec, Kind, PayloadType};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
+pub use network::{Network, NotANetwork};
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

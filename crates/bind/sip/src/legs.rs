@@ -185,6 +185,8 @@ impl SipLegs {
             on_behalf_of: None,
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
+            codecs: None,
+            talk_max: None,
         };
         Ok(Accepted { leg, incoming })
     }

@@ -28,7 +28,8 @@ impl Calls {
             return;
         }
         if let Err(why) = self.take_room(&incoming.source) {
-            self.note(Note::NotAdmitted { leg, why });
+            let Incoming { source, to: dialled, .. } = incoming;
+            self.note(Note::NotAdmitted { leg, source, dialled, why });
             self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
             return;
         }
@@ -102,6 +103,7 @@ impl Calls {
             trace: cdr.trace,
             leg,
             source: cdr.source.clone(),
+            caller: cdr.caller.clone(),
             dialled: cdr.dialled.clone(),
         });
         self.record(CallRecord::Begun(Box::new(cdr.clone())));
@@ -115,6 +117,7 @@ impl Calls {
             recorded: false,
             headers: Vec::new(),
             hops_left: incoming.hops_left.saturating_sub(1),
+            talk_max: incoming.talk_max,
             ports: SmallVec::new(),
             leaving: SmallVec::new(),
         };
@@ -150,7 +153,7 @@ impl Calls {
             role: Role::Caller,
             source: Some(incoming.source.clone()),
             identity: incoming.from.clone(),
-            access: Access { host: incoming.host, ..self.tables.access(&incoming.source).clone() },
+            access: Access { host: incoming.host, ..self.access_of(incoming) },
             nat: self.nat.take().filter(|(of, _)| *of == leg).map(|(_, address)| address),
             trunk,
             attempt: None,

@@ -20,10 +20,21 @@ pub(crate) fn allowed(access: &Access, description: &Bytes) -> Result<Bytes, Med
 }
 
 impl Calls {
+    /// What holds for a new caller: that of where it comes from, and what it is bound to besides.
+    pub(crate) fn access_of(&self, incoming: &Incoming) -> Access {
+        let access = self.tables.access(&incoming.source).clone();
+        let codecs = match &incoming.codecs {
+            None => access.codecs,
+            Some(bound) if access.codecs.is_empty() => bound.clone(),
+            Some(bound) => access.codecs.iter().copied().filter(|codec| bound.contains(codec)).collect(),
+        };
+        Access { codecs, ..access }
+    }
+
     /// What a new caller may offer; it is refused when nothing is left.
     pub(crate) fn allow_incoming(&mut self, leg: LegId, incoming: &mut Incoming) -> bool {
-        let access = self.tables.access(&incoming.source);
-        match incoming.offer.as_ref().map(|offer| allowed(access, offer)) {
+        let access = self.access_of(incoming);
+        match incoming.offer.as_ref().map(|offer| allowed(&access, offer)) {
             None => true,
             Some(Ok(offer)) => {
                 incoming.offer = Some(offer);

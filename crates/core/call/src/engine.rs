@@ -13,7 +13,7 @@ use sx_engine::{Engine, Rng, Time, Wheel};
 use sx_leg::{Address, LegCommand, LegEvent, Source};
 use sx_media::MediaEvent;
 use sx_route::Tables;
-use sx_types::{CallId, Cause, LegId};
+use sx_types::{CallId, Cause, LegId, TraceId};
 
 /// The calls of one worker.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Calls {
 pub struct CallSummary {
     /// The call.
     pub call: CallId,
+    /// The story it belongs to.
+    pub trace: TraceId,
     /// Where it came from.
     pub source: Source,
     /// Who the caller said it was.
@@ -114,6 +116,7 @@ impl Calls {
             let cdr = &call.body.cdr;
             CallSummary {
                 call: cdr.call,
+                trace: cdr.trace,
                 source: cdr.source.clone(),
                 caller: cdr.caller.clone(),
                 dialled: cdr.dialled.clone(),

@@ -126,6 +126,8 @@ pub enum Note {
         leg: LegId,
         /// Where it came from.
         source: Source,
+        /// Who the caller is, as far as that is known.
+        caller: Address,
         /// Whom the caller dialled.
         dialled: Address,
     },
@@ -133,6 +135,10 @@ pub enum Note {
     NotAdmitted {
         /// The caller's leg.
         leg: LegId,
+        /// Where it came from.
+        source: Source,
+        /// Whom the caller dialled.
+        dialled: Address,
         /// Why not.
         why: NotAdmitted,
     },
@@ -146,6 +152,13 @@ pub enum Note {
         trunk: Option<Arc<str>>,
         /// Why this target.
         reason: Reason,
+    },
+    /// A target rings.
+    Ringing {
+        /// The call.
+        call: CallId,
+        /// The outgoing leg.
+        leg: LegId,
     },
     /// An attempt has failed.
     AttemptFailed {

@@ -41,6 +41,8 @@
 //!     on_behalf_of: None,
 //!     headers: Vec::new(),
 //!     hops_left: 70,
+//!     codecs: None,
+//!     talk_max: None,
 //! };
 //! calls.handle_input(now, Input::Leg { leg: LegId(1), event: LegEvent::Incoming(Box::new(incoming)) });
 //! let outputs: Vec<Output> = std::iter::from_fn(|| calls.poll_output()).collect();

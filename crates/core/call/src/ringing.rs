@@ -5,7 +5,7 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::Note;
+use crate::interface::{Note, Output};
 use crate::ports::{Readiness, answer_for, offer_for};
 use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
@@ -95,6 +95,9 @@ impl Calls {
         let at = self.now.as_nanos();
         let branch = &mut hunt.branches[index];
         if progress.kind == ProgressKind::Ringing {
+            if !matches!(branch.state, BranchState::Ringing) {
+                self.out.push_back(Output::Note(Note::Ringing { call: call.body.cdr.call, leg }));
+            }
             branch.state = BranchState::Ringing;
             call.body.cdr.ring.get_or_insert(at);
             if let Some(attempt) = call.body.attempt(branch.party.attempt) {
@@ -175,8 +178,9 @@ impl Calls {
         } else {
             self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
         }
-        self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
+        // What is said of an answer stands before the answer: it may have to be on the disk first.
         self.record_answer(call, &callee);
+        self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
         State::Talking(Box::new(Talking { parties: [caller, callee], negotiation, transfer: None }))
     }
 
@@ -200,7 +204,8 @@ impl Calls {
         self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
         self.note(Note::Answered { call: id, leg: callee.leg, after });
-        self.set_alarm(call, Alarm::Talk, self.settings.talk_max);
+        let talk_max = call.body.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
+        self.set_alarm(call, Alarm::Talk, talk_max);
     }
 
     /// A change of the session cannot be asked for now.

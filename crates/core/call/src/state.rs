@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use sx_leg::{Address, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
@@ -48,6 +49,8 @@ pub(crate) struct Body {
     /// Passed on to outgoing legs.
     pub headers: Vec<Header>,
     pub hops_left: u8,
+    /// How long it may last once it is answered, when that is not what holds for all.
+    pub talk_max: Option<Duration>,
     /// Every port that has not said it is closed.
     pub ports: SmallVec<[Port; 4]>,
     /// Legs that were told to end and have not said they did.

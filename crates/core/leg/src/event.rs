@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::{Cause, LegId};
+use std::time::Duration;
+use sx_types::{Cause, Codec, LegId};
 
 /// What a leg's protocol says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,10 @@ pub struct Incoming {
     pub headers: Vec<Header>,
     /// The caller lets only so many exchanges pass it on (SIP `Max-Forwards`).
     pub hops_left: u8,
+    /// The caller is bound to these codecs; `None`: to none in particular.
+    pub codecs: Option<Arc<[Codec]>>,
+    /// The call may last no longer than this; `None`: as long as any other.
+    pub talk_max: Option<Duration>,
 }
 
 /// Where a call comes from, as the edge has established it.

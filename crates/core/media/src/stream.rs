@@ -134,6 +134,18 @@ pub fn allow_codecs(description: &Bytes, allowed: &[Codec]) -> Result<Bytes, Med
     Ok(text)
 }
 
+/// The codecs that a description names, each once, in its order; none when it cannot be read.
+pub fn offered_codecs(description: &[u8]) -> Vec<Codec> {
+    let mut offered = Vec::new();
+    let Ok(parsed) = Description::parse(description) else { return offered };
+    for codec in parsed.media().flat_map(|media| media.codecs().filter_map(|format| format.codec).collect::<Vec<_>>()) {
+        if !offered.contains(&codec) {
+            offered.push(codec);
+        }
+    }
+    offered
+}
+
 /// A description as the answer to an offer that its party has not seen: of each stream the codecs that both have, under
 /// the payload types of the description. A stream that has none, or is of another kind, is refused.
 ///

@@ -1,5 +1,10 @@
-//! The server for probes and metrics: `/healthz`, `/readyz`, `/startupz` and `/metrics`.
+//! HTTP: a server for probes and metrics, one for management, one that cosigns others' checkpoints, and a client.
 //!
+//! Those for operators are two, because the first asks nobody who they are and changes nothing, and the second does both. The second,
+//! [`ApiServer`], serves `/api/v1` and is described with [`Management`], which it asks. [`CosigningServer`] is for logs of
+//! others, and [`HttpClient`] asks services of others.
+//!
+//! The first, [`HttpServer`], serves `/healthz`, `/readyz`, `/startupz` and `/metrics`.
 //! It runs on a thread and an event loop of its own, so that a scrape never waits for a call nor a call for a scrape.
 //! What it tells comes from a [`Status`]; this crate deliberately knows nothing of what is ready or counted, and changes
 //! nothing: every request is a question. It asks nobody who they are, so it listens where only operators come.
@@ -32,14 +37,32 @@
 //! server.stop();
 //! ```
 
+mod api;
+mod client;
+mod connections;
+mod cosigning;
 mod listener;
 mod metrics;
 mod problem;
 mod routes;
+mod running;
 mod server;
+mod tls;
 
+pub use api::{
+    ADDRESS_BYTES_MAX, ApiAnswer, ApiBody, ApiConfig, ApiProblem, ApiRequest, ApiServer, ApiTlsError,
+    AuthenticationFailed, BAN_SECONDS_MAX, BASE, Caller, FieldProblem, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
+    Management, OPENAPI_PATH, Place, REASON_BYTES_MAX, ROUTES, Role, Route, RouteRow, TOKEN_EXPIRES_SECONDS_MAX,
+    TOKEN_NAME_BYTES_MAX, Verb, api_tls, parse_body,
+};
+pub use client::{
+    ANSWER_BYTES_MAX, ClientAnswer, ClientError, ClientLimits, ClientRequest, ClientTls, ClientTlsError, HttpClient,
+    HttpUrl, Interrupt, UrlError, client_tls,
+};
+pub use cosigning::{ADD_CHECKPOINT_PATH, Cosigner, CosigningConfig, CosigningServer, NotCosigned};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText, Number};
-pub use server::{HttpServer, StartError};
+pub use running::StartError;
+pub use server::HttpServer;
 
 use serde::Serialize;
 

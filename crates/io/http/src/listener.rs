@@ -52,7 +52,7 @@ impl axum::serve::Listener for LimitedListener {
                     return (LimitedStream { stream, idle, _permit: permit }, peer);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection to the status server could not be accepted");
+                    tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

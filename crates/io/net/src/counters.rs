@@ -128,6 +128,12 @@ counters! {
     tls_certificate_untrusted, "tls_failures", "certificate_untrusted";
     /// TLS: the peer's certificate is an authority's.
     tls_certificate_is_authority, "tls_failures", "certificate_is_authority";
+    /// Handshakes that failed: the peer's certificate was revoked.
+    tls_certificate_revoked, "tls_failures", "certificate_revoked";
+    /// Handshakes that failed: no revocation list covers the peer's certificate.
+    tls_certificate_uncovered, "tls_failures", "certificate_uncovered";
+    /// Handshakes that failed: too many certificates lie between the peer's and a trusted one.
+    tls_certificate_too_deep, "tls_failures", "certificate_too_deep";
     /// TLS: the peer's certificate is bad in another way.
     tls_certificate_bad, "tls_failures", "certificate_bad";
     /// TLS: the peer refused with an alert.
@@ -192,6 +198,9 @@ impl NetCounters {
             TlsFailure::CertificateWrongName => &self.tls_certificate_wrong_name,
             TlsFailure::CertificateUntrusted => &self.tls_certificate_untrusted,
             TlsFailure::CertificateIsAuthority => &self.tls_certificate_is_authority,
+            TlsFailure::CertificateRevoked => &self.tls_certificate_revoked,
+            TlsFailure::CertificateUncovered => &self.tls_certificate_uncovered,
+            TlsFailure::CertificateTooDeep => &self.tls_certificate_too_deep,
             TlsFailure::CertificateBad => &self.tls_certificate_bad,
             TlsFailure::PeerAlert => &self.tls_peer_alert,
             TlsFailure::PeerMisbehaved => &self.tls_peer_misbehaved,

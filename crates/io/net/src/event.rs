@@ -21,6 +21,9 @@ pub enum NetEvent<'a> {
         flow: Flow,
         /// What the peer has proven to be; on a connection that we opened, its server certificate.
         peer: Option<PeerCertificate>,
+        /// The peer has connected to us: its certificate was checked against the authorities of clients. What a server
+        /// shows that we connected to was checked against others, and says nothing of what it may ask of us.
+        accepted: bool,
     },
     /// A connection that was [`Opened`](Self::Opened) is gone.
     Closed {
@@ -162,6 +165,15 @@ pub enum TlsFailure {
     /// The peer shows the certificate of an authority, which is not itself among those that are trusted.
     #[error("the peer's certificate is an authority's (CA:TRUE) and not itself trusted")]
     CertificateIsAuthority,
+    /// The peer's certificate was revoked by who has signed it.
+    #[error("the peer's certificate was revoked")]
+    CertificateRevoked,
+    /// No revocation list that is in force covers the peer's certificate, and one must.
+    #[error("no revocation list covers the peer's certificate")]
+    CertificateUncovered,
+    /// Too many certificates lie between the peer's and one that is trusted.
+    #[error("too many certificates lie between the peer's and a trusted one")]
+    CertificateTooDeep,
     /// The peer's certificate is bad in another way.
     #[error("the peer's certificate is bad")]
     CertificateBad,

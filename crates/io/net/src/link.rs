@@ -278,11 +278,12 @@ impl Net {
 
     pub(crate) fn report_opened(&mut self, link: LinkId) {
         let Some(connection) = self.connections.of(link) else { return };
-        if connection.origin != Origin::Accepted {
+        let accepted = connection.origin == Origin::Accepted;
+        if !accepted {
             self.counters.connections_opened.one();
         }
         let peer = connection.peer_certificate(self.tls.as_deref()).map(Box::new);
-        self.events.push_back(Event::Opened { flow: connection.flow, peer });
+        self.events.push_back(Event::Opened { flow: connection.flow, peer, accepted });
         self.watch_deadline(link);
     }
 

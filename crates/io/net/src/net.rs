@@ -10,11 +10,12 @@ use crate::mmsg::ReceiveBatch;
 use crate::pipe::READ_BUFFER_BYTES;
 use crate::tls::{PeerCertificate, TlsConfig};
 use crate::udp::UdpLink;
-use mio::{Events, Poll, Token};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -56,7 +57,7 @@ pub struct Net {
 /// An event that borrows nothing.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Opened { flow: Flow, peer: Option<Box<PeerCertificate>> },
+    Opened { flow: Flow, peer: Option<Box<PeerCertificate>>, accepted: bool },
     Closed { flow: Flow, reason: CloseReason },
     SendFailed { ticket: Ticket, to: Destination, reason: SendFailure },
 }
@@ -161,6 +162,15 @@ impl Net {
     /// For other threads to make [`wait`](Self::wait) return.
     pub fn waker(&self) -> Arc<Waker> {
         self.waker.clone()
+    }
+
+    /// Lets [`wait`](Self::wait) return too each time this becomes readable, as an event counter does that is added to. It
+    /// is not read from here, and must stay open as long as this worker waits.
+    ///
+    /// # Errors
+    /// What the operating system says against it.
+    pub fn watch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), WATCHED, Interest::READABLE)
     }
 
     /// What has been counted, for another thread to read.
@@ -455,7 +465,7 @@ fn keep_alive(bytes: &[u8], from: SocketAddr, answer: &mut Vec<u8>) -> Option<Da
 impl From<Event> for NetEvent<'_> {
     fn from(event: Event) -> Self {
         match event {
-            Event::Opened { flow, peer } => Self::Opened { flow, peer: peer.map(|peer| *peer) },
+            Event::Opened { flow, peer, accepted } => Self::Opened { flow, peer: peer.map(|peer| *peer), accepted },
             Event::Closed { flow, reason } => Self::Closed { flow, reason },
             Event::SendFailed { ticket, to, reason } => Self::SendFailed { ticket, to, reason },
         }
@@ -479,4 +489,6 @@ pub(crate) fn token(link: LinkId) -> Token {
 }
 
 const WAKER: Token = Token(usize::MAX);
+/// Of whatever else a worker waits for.
+const WATCHED: Token = Token(usize::MAX - 1);
 const EVENTS_PER_WAIT: usize = 1_024;

@@ -2,66 +2,19 @@
 
 mod bed;
 
+use bed::secure::{Peer, client, handshake};
 use bed::{Authority, Bed, START, build, connect, message, write};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_net::tls::{
-    CertificateSource, ClientAuthentication, Pem, SubjectName, TlsConfigError, TlsSettings, TlsVersion, TrustAnchors,
+    CertificateSource, ClientAuthentication, DEPTH_MAX, Pem, SubjectName, TlsConfigError, TlsSettings, TlsVersion,
+    TrustAnchors,
 };
 use sx_net::{CloseReason, NetLimits, PeerCertificate, SendFailure, TlsConfig, TlsFailure};
 use sx_types::Transport;
 
-type Peer = StreamOwned<ClientConnection, TcpStream>;
-
 fn bed(settings: &TlsSettings) -> Bed {
     Bed::new(&[Transport::Tls], NetLimits::default(), Some(build(settings)))
-}
-
-fn bytes(pem: &Pem) -> &[u8] {
-    let Pem::Bytes(bytes) = pem else { panic!("a file") };
-    bytes
-}
-
-/// A client that trusts `authority` and shows `identity`.
-fn client(bed: &Bed, authority: &Authority, identity: Option<&CertificateSource>, name: &str) -> Peer {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&authority.pem).expect("a certificate")).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots);
-    let config = match identity {
-        None => config.with_no_client_auth(),
-        Some(identity) => {
-            let chain = vec![CertificateDer::from_pem_slice(bytes(&identity.chain)).expect("a certificate")];
-            let key = PrivateKeyDer::from_pem_slice(bytes(&identity.key)).expect("a key");
-            config.with_client_auth_cert(chain, key).expect("an identity")
-        }
-    };
-    let tls = ClientConnection::new(Arc::new(config), name.to_owned().try_into().expect("a name")).expect("a client");
-    StreamOwned::new(tls, connect(bed.address(Transport::Tls)))
-}
-
-/// Turns the loop until the client's handshake is done or has failed.
-fn handshake(bed: &mut Bed, peer: &mut Peer) -> Result<PeerCertificate, std::io::Error> {
-    for _ in 0..2_000 {
-        match peer.conn.complete_io(&mut peer.sock) {
-            Ok(_) if !peer.conn.is_handshaking() => {
-                let shown = peer.conn.peer_certificates().expect("a certificate");
-                return Ok(PeerCertificate::parse(&shown[0]).expect("a certificate"));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-        bed.turn();
-    }
-    panic!("the handshake never ends");
 }
 
 fn dns(certificate: &PeerCertificate) -> &str {
@@ -294,7 +247,7 @@ fn who_only_connects_needs_no_certificate_and_verifies_all_the_same() {
         (&others, "a.example", Some(TlsFailure::CertificateUntrusted)),
     ] {
         let trust = TrustAnchors::Files(vec![Pem::Bytes(trusted.pem.clone())]);
-        let tls = TlsConfig::client_only(&trust, TlsVersion::V12).expect("an authority");
+        let tls = TlsConfig::client_only(&trust, TlsVersion::V12, DEPTH_MAX).expect("an authority");
         assert!(!tls.has_identity() && tls.not_after().is_none());
         let mut bed = Bed::new(&[], NetLimits::default(), Some(Arc::new(tls)));
         bed.send_to(Transport::Tls, there, Some(name), &message("OPTIONS", ""), 1);
@@ -316,7 +269,7 @@ fn who_only_connects_needs_no_certificate_and_verifies_all_the_same() {
 fn nothing_listens_without_a_certificate() {
     let authority = Authority::new();
     let trust = TrustAnchors::Files(vec![Pem::Bytes(authority.pem.clone())]);
-    let client = Arc::new(TlsConfig::client_only(&trust, TlsVersion::V12).expect("an authority"));
+    let client = Arc::new(TlsConfig::client_only(&trust, TlsVersion::V12, DEPTH_MAX).expect("an authority"));
     let listener = sx_net::Listener { transport: Transport::Tls, address: "127.0.0.1:0".parse().expect("an address") };
     let limits = NetLimits::default();
     let config = sx_net::NetConfig { listeners: vec![listener], tls: Some(client), limits };
@@ -332,7 +285,7 @@ fn a_peer_whose_own_certificate_is_trusted_is_trusted_though_it_is_an_authority(
     let is_authority = SendFailure::Closed(CloseReason::Tls(TlsFailure::CertificateIsAuthority));
     for (trusted, expected) in [(&pbx, None), (&other, Some(is_authority))] {
         let trust = TrustAnchors::Files(vec![trusted.chain.clone()]);
-        let tls = TlsConfig::client_only(&trust, TlsVersion::V12).expect("a certificate");
+        let tls = TlsConfig::client_only(&trust, TlsVersion::V12, DEPTH_MAX).expect("a certificate");
         let mut bed = Bed::new(&[], NetLimits::default(), Some(Arc::new(tls)));
         bed.send_to(Transport::Tls, there, Some("pbx.example"), &message("OPTIONS", ""), 1);
         bed.until("an outcome", |bed| {

@@ -1,5 +1,5 @@
-//! The embedded store: users and call detail records in SQLite, and append-only journals for what must survive
-//! `kill -9` without waiting for SQLite.
+//! The embedded store: users, tokens of the management API and call detail records in SQLite, and append-only journals
+//! for what must survive `kill -9` without waiting for SQLite.
 //!
 //! It deliberately does not know what a call or a registration means, how a password is hashed, or who asks: it
 //! takes records and gives them back. Nothing here retries a call or decides about one.
@@ -30,23 +30,27 @@
 //! # }
 //! ```
 //!
-//! In the data folder lie `lock`, `users.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`, and
-//! each log in a folder of its own.
+//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
+//! what was cosigned of others' logs in `cosigned/`, and each log in a folder of its own.
 
 mod background;
 mod cdr;
+mod cosigned;
 mod crc;
 mod database;
 mod error;
 mod folder;
 mod journal;
 mod keyed;
+mod tokens;
 mod users;
+mod witness;
 
 pub use cdr::{
     CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
     ExportError, FoldError, PurgeError, Recovery,
 };
+pub use cosigned::{CosignError, CosignedError, CosignedLogs};
 pub use database::OpenDatabaseError;
 pub use error::{DatabaseError, FileError};
 pub use folder::{DataFolder, FolderError, SharedFolder};
@@ -55,4 +59,14 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
+pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
+pub use witness::{
+    AnchorStates, Anchored, FiledCheckpoint, Found as WitnessFound, GrownLog, Leaves, LogPart, ProveError,
+    ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch, WitnessFolder,
+};
+pub use witness::{
+    AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError,
+    WitnessLog, WitnessOptions, WitnessPort, WitnessStatus, read_or_make_key, read_signing_key, read_verifying_key,
+    write_signing_key,
+};

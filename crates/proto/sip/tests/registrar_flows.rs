@@ -262,3 +262,21 @@ fn what_has_expired_is_swept_out_within_a_minute() {
     assert_eq!((registrar.len(), registrar.users(), registrar.counters().expired), (0, 0, 1));
     assert_eq!(kept(&mut registrar), [Change::Delete { aor: AOR.into() }]);
 }
+
+#[test]
+fn what_an_operator_removes_is_gone_and_is_not_kept() {
+    let mut registrar = registrar();
+    let tcp = flow(Transport::Tcp, 5, "192.0.2.1:40000");
+    register(&mut registrar, tcp, "c", 1, "Contact: <sip:nat@10.0.0.1:5060;transport=tcp>");
+    register(&mut registrar, tcp, "c", 2, "Contact: <sip:a@192.0.2.1:5060;transport=tcp>;q=0.5");
+    let all: Vec<(&str, &str)> = registrar.all(NOW).map(|(aor, contact)| (aor, contact.uri)).collect();
+    assert_eq!(all, [(AOR, "sip:nat@10.0.0.1:5060;transport=tcp"), (AOR, "sip:a@192.0.2.1:5060;transport=tcp")]);
+    assert_eq!(registrar.all(NOW + Duration::from_secs(7_200)).count(), 0, "what has expired is not told");
+    while registrar.poll_change().is_some() {}
+    assert_eq!((registrar.remove("nobody@example.org"), registrar.remove(AOR), registrar.remove(AOR)), (0, 2, 0));
+    assert_eq!(registrar.poll_change(), Some(Change::Delete { aor: AOR.into() }));
+    assert_eq!((registrar.poll_change(), registrar.all(NOW).count(), registrar.len()), (None, 0, 0));
+    // Nothing hangs on the connection any more, and its end finds nobody.
+    registrar.handle_flow_closed(LinkId(5));
+    assert_eq!(registrar.poll_change(), None);
+}

@@ -84,8 +84,17 @@ fn tls(section: &Reader<'_>) -> Tls {
         sni: section.entries("sni").iter().map(named_identity).collect(),
         client_ca: section.file_if_said("client_ca"),
         client_certificate: section.choice("client_certificate", ClientCertificate::None),
+        client_crl: section.files("client_crl"),
+        crl_required: section.flag("crl_required"),
+        depth_max: section.number("depth_max"),
         trust: section.files("trust"),
     };
+    if !tls.client_crl.is_empty() && !section.has("client_ca") {
+        section.conflict(&["client_crl"], "needs client_ca");
+    }
+    if tls.crl_required && tls.client_crl.is_empty() {
+        section.conflict(&["crl_required"], "needs client_crl");
+    }
     if tls.client_certificate != ClientCertificate::None && !section.has("client_ca") {
         section.conflict(&["client_certificate"], "needs client_ca");
     }

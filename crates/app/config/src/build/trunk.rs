@@ -7,11 +7,11 @@ use crate::meant::{
     TrunkRegistration,
 };
 use crate::reader::Reader;
-use crate::value::{HostPort, Network, SipUri, is_host, is_user};
+use crate::value::{HostPort, SipUri, is_host, is_user};
 use crate::words::Switch;
 use std::collections::HashMap;
 use std::sync::Arc;
-use sx_types::{CAUSES, Cause};
+use sx_types::{CAUSES, Cause, Network};
 
 pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger) -> Vec<Arc<Trunk>> {
     let entries = top.entries("trunk");

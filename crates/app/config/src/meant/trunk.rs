@@ -2,10 +2,10 @@
 
 use crate::meant::MediaMode;
 use crate::secret::Secret;
-use crate::value::{Network, SipUri};
+use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::{Cause, Codec};
+use sx_types::{Cause, Codec, Network};
 
 /// One trunk.
 #[derive(Clone, Debug, PartialEq)]

@@ -36,7 +36,7 @@ pub(crate) fn inline(said: &Said) -> String {
 /// The values of a table, then the tables and lists of tables in it.
 fn section(path: &str, table: &Table, text: &mut String) {
     let ordered: Vec<(&'static str, &Node)> =
-        keys::names_under(path).filter_map(|name| table.get(name).map(|node| (name, node))).collect();
+        keys::CONFIG.names_under(path).filter_map(|name| table.get(name).map(|node| (name, node))).collect();
     let has_header = |name: &str, node: &Node| {
         let entries = path.is_empty() && matches!(name, "trunk" | "route");
         entries || (matches!(node.said, Said::Table(_)) && !path.contains('['))

@@ -1,5 +1,6 @@
 //! The tree that says what a configuration means.
 
+use super::trust;
 use crate::meant::{
     Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, NumberMatch, Registrar, Route, Sip, Target,
     TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
@@ -44,6 +45,11 @@ pub(crate) fn config(config: &Config) -> Table {
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
         .tables("route", config.routes.iter().map(|each| route(each)))
         .table("http", Builder::default().text("listen", config.http.listen))
+        .table("edge", trust::edge(&config.edge))
+        .tables("organisation", config.organisations.iter().map(|each| trust::organisation(each)))
+        .table("policy", trust::policy(&config.policy))
+        .table("witness", trust::witness(&config.witness))
+        .table("api", trust::api(&config.api))
         .table("cdr", Builder::default().number("keep_days", keep_days as usize))
         .table_if("hep", hep)
         .table("log", log)
@@ -99,10 +105,16 @@ fn tls(tls: &Tls) -> Builder {
         Some(path) => builder.path("client_ca", path),
         None => builder,
     };
-    builder.word("client_certificate", tls.client_certificate).paths("trust", &tls.trust).tables(
-        "sni",
-        tls.sni.iter().map(|named| identity(Builder::default().text("name", &named.name), &named.identity)),
-    )
+    builder
+        .word("client_certificate", tls.client_certificate)
+        .paths("client_crl", &tls.client_crl)
+        .flag("crl_required", tls.crl_required)
+        .number("depth_max", tls.depth_max)
+        .paths("trust", &tls.trust)
+        .tables(
+            "sni",
+            tls.sni.iter().map(|named| identity(Builder::default().text("name", &named.name), &named.identity)),
+        )
 }
 
 fn registrar(registrar: &Registrar) -> Builder {
@@ -216,89 +228,89 @@ fn target(target: &Target) -> Builder {
 
 /// Fills a table, key by key.
 #[derive(Default)]
-struct Builder(Table);
+pub(super) struct Builder(Table);
 
 fn node(said: Said) -> Node {
     Node { origin: Origin::new("", 0), said }
 }
 
 impl Builder {
-    fn put(mut self, name: &str, said: Said) -> Self {
+    pub(super) fn put(mut self, name: &str, said: Said) -> Self {
         self.0.insert(name.to_owned(), node(said));
         self
     }
 
-    fn text(self, name: &str, value: impl Display) -> Self {
+    pub(super) fn text(self, name: &str, value: impl Display) -> Self {
         self.put(name, Said::Text(value.to_string()))
     }
 
-    fn text_if(self, name: &str, value: Option<impl Display>) -> Self {
+    pub(super) fn text_if(self, name: &str, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.text(name, value),
             None => self,
         }
     }
 
-    fn list(self, name: &str, items: impl Iterator<Item = Said>) -> Self {
+    pub(super) fn list(self, name: &str, items: impl Iterator<Item = Said>) -> Self {
         self.put(name, Said::List(items.map(node).collect()))
     }
 
-    fn texts(self, name: &str, values: &[impl Display]) -> Self {
+    pub(super) fn texts(self, name: &str, values: &[impl Display]) -> Self {
         self.list(name, values.iter().map(|value| Said::Text(value.to_string())))
     }
 
-    fn word(self, name: &str, value: impl Word) -> Self {
+    pub(super) fn word(self, name: &str, value: impl Word) -> Self {
         self.text(name, value.word())
     }
 
-    fn words<W: Word>(self, name: &str, values: &[W]) -> Self {
+    pub(super) fn words<W: Word>(self, name: &str, values: &[W]) -> Self {
         self.list(name, values.iter().map(|value| Said::Text(value.word().to_owned())))
     }
 
-    fn path(self, name: &str, path: &Path) -> Self {
+    pub(super) fn path(self, name: &str, path: &Path) -> Self {
         self.text(name, path.display())
     }
 
-    fn paths(self, name: &str, paths: &[PathBuf]) -> Self {
+    pub(super) fn paths(self, name: &str, paths: &[PathBuf]) -> Self {
         self.list(name, paths.iter().map(|path| Said::Text(path.display().to_string())))
     }
 
     /// Every number of a configuration is far below the end of its range here.
-    fn number(self, name: &str, value: usize) -> Self {
+    pub(super) fn number(self, name: &str, value: usize) -> Self {
         self.put(name, Said::Integer(i64::try_from(value).unwrap_or(i64::MAX)))
     }
 
-    fn seconds(self, name: &str, value: Duration) -> Self {
+    pub(super) fn seconds(self, name: &str, value: Duration) -> Self {
         self.put(name, Said::Integer(i64::try_from(value.as_secs()).unwrap_or(i64::MAX)))
     }
 
-    fn milliseconds(self, name: &str, value: Duration) -> Self {
+    pub(super) fn milliseconds(self, name: &str, value: Duration) -> Self {
         self.put(name, Said::Integer(i64::try_from(value.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    fn flag(self, name: &str, value: bool) -> Self {
+    pub(super) fn flag(self, name: &str, value: bool) -> Self {
         self.put(name, Said::Flag(value))
     }
 
-    fn secret_if(self, name: &str, secret: Option<&Secret>) -> Self {
+    pub(super) fn secret_if(self, name: &str, secret: Option<&Secret>) -> Self {
         match secret {
             Some(secret) => self.put(name, Said::Secret(secret.clone())),
             None => self,
         }
     }
 
-    fn table(self, name: &str, table: Self) -> Self {
+    pub(super) fn table(self, name: &str, table: Self) -> Self {
         self.put(name, Said::Table(table.0))
     }
 
-    fn table_if(self, name: &str, table: Option<Self>) -> Self {
+    pub(super) fn table_if(self, name: &str, table: Option<Self>) -> Self {
         match table {
             Some(table) => self.table(name, table),
             None => self,
         }
     }
 
-    fn tables(self, name: &str, tables: impl Iterator<Item = Self>) -> Self {
+    pub(super) fn tables(self, name: &str, tables: impl Iterator<Item = Self>) -> Self {
         self.list(name, tables.map(|table| Said::Table(table.0)))
     }
 }

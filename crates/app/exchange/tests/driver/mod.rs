@@ -1,11 +1,14 @@
 //! Whole workers in virtual time: SIP peers around them, ports that are always there, and nothing that is real.
 #![allow(dead_code, unused_imports, reason = "each file of tests uses another part")]
 
+mod countries;
 mod peer;
 mod seen;
 mod text;
 mod trunks;
+mod witness;
 
+pub use countries::database;
 pub use peer::{Manner, Peer, Scripted, credentials, sdp};
 pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
 pub use trunks::{FAILOVER, TRUNKS, with_east, with_reserve};
@@ -19,8 +22,8 @@ use sx_call::{CallRecord, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{
-    Directory, Input, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved, User, Worker,
-    WorkerSettings,
+    Directory, Input, LayerSettings, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved,
+    User, WitnessSettings, Worker, WorkerSettings,
 };
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 use sx_sip::agent::AgentConfig;
@@ -58,6 +61,8 @@ enum OnItsWay {
 /// An exchange, those who call it, and all that was said.
 pub struct Bench {
     pub now: Time,
+    /// The text of the configuration.
+    pub config: String,
     pub tables: Arc<Tables>,
     pub workers: Vec<Worker>,
     pub peers: Vec<Peer>,
@@ -86,6 +91,8 @@ pub struct Bench {
     pub no_name_server: bool,
     /// Answers about names are kept back until [`Bench::names_come`].
     pub names_wait: bool,
+    /// The witness log.
+    pub log: witness::Log,
     late: Vec<OnItsWay>,
     way: VecDeque<OnItsWay>,
     next_port: u16,
@@ -130,6 +137,8 @@ fn worker_with(
         transactions_max: 100_000,
         udp_request_bytes_max: 65_000,
         refusals: RefusalLimits::default(),
+        witness: WitnessSettings::default(),
+        layers: LayerSettings::default(),
     };
     change(&mut settings);
     let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
@@ -156,6 +165,7 @@ impl Bench {
         let tables = tables_of(config, None);
         Self {
             now: START,
+            config: config.to_owned(),
             workers: (0..workers).map(|number| worker(START, number, workers, &tables, 100)).collect(),
             tables,
             peers: Vec::new(),
@@ -176,6 +186,7 @@ impl Bench {
             names_asked_for: Vec::new(),
             no_name_server: false,
             names_wait: false,
+            log: witness::Log::default(),
             late: Vec::new(),
             way: VecDeque::new(),
             next_port: 30_000,
@@ -277,6 +288,10 @@ impl Bench {
 
     fn collect(&mut self) {
         for worker in 0..self.workers.len() {
+            while let Some(output) = self.workers[worker].poll_output() {
+                self.carry_out(worker, output);
+            }
+            self.take_records(worker);
             while let Some(output) = self.workers[worker].poll_output() {
                 self.carry_out(worker, output);
             }

@@ -192,6 +192,14 @@ impl Peer {
         self.events.iter().any(|(_, event)| wanted(event))
     }
 
+    /// How many of its own calls were answered.
+    pub fn answered(&self) -> usize {
+        let answered = |(id, event): &&(SessionId, SessionEvent)| {
+            self.dialled.contains(id) && matches!(event, SessionEvent::Answered { .. })
+        };
+        self.events.iter().filter(answered).count()
+    }
+
     /// The statuses that NOTIFYs have reported.
     pub fn reports(&self) -> Vec<u16> {
         let status = |(_, event): &(_, SessionEvent)| match event {

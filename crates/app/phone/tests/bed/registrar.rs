@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_engine::{Rng, Time};
-use sx_net::tls::{CertificateSource, ClientAuthentication, Pem, TlsSettings, TlsVersion, TrustAnchors};
+use sx_net::tls::{
+    CertificateSource, ClientAuthentication, DEPTH_MAX, Pem, Revocation, TlsSettings, TlsVersion, TrustAnchors,
+};
 use sx_net::{Listener, Net, NetConfig, NetEvent, TlsConfig, Waker};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::{Algorithm, DigestParams, Ha1, challenge};
@@ -64,6 +66,8 @@ impl Registrar {
             default,
             others: vec![],
             client_authentication: ClientAuthentication::None,
+            revocation: Revocation::default(),
+            depth_max: DEPTH_MAX,
             trust: TrustAnchors::InsecureAcceptAny,
             version_min: TlsVersion::V12,
         });

@@ -10,8 +10,11 @@ mod drain;
 pub mod ladder;
 mod output;
 mod password;
+mod policy;
+mod token;
 mod user;
 mod when;
+mod witness;
 
 pub use configuration::Wanted;
 pub(crate) use configuration::{environment, raise_log_level, report as report_errors};
@@ -66,9 +69,18 @@ pub enum Command {
     /// Add, change, list and remove the users who may register and call
     #[command(subcommand, after_help = user::HELP)]
     User(user::UserCommand),
+    /// Give and take the tokens that open the management API
+    #[command(subcommand, after_help = token::HELP)]
+    Token(token::TokenCommand),
     /// List, show, count and export call detail records
     #[command(subcommand, after_help = cdr::HELP)]
     Cdr(cdr::CdrCommand),
+    /// Verify, search and prove from the witness log, which records what was done and why
+    #[command(subcommand, after_help = witness::HELP)]
+    Witness(witness::WitnessCommand),
+    /// Check a policy, and try it out on requests
+    #[command(subcommand, after_help = policy::HELP)]
+    Policy(policy::PolicyCommand),
     /// Tell the running exchange to take no new calls, and wait until it has ended
     #[command(after_help = drain::HELP)]
     Drain(drain::DrainArgs),
@@ -144,6 +156,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
+        Command::Policy(command) => return policy::run_policy(command, json),
+        Command::Witness(command) => {
+            // These read it for themselves, and only when it must say where the log is.
+            let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose: 0 };
+            return witness::run_witness(command, &wanted, json);
+        }
         _ => {}
     }
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
@@ -156,6 +174,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => configuration::run_check(&config, wanted.path.as_deref(), json),
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
+        Command::Token(command) => token::run_token(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
         Command::Drain(args) => drain::run_drain(&config, args, json),
         _ => crate::serve::run(config, &wanted),
@@ -192,7 +211,8 @@ Examples:
   strowger user add alice                add a user; prints a password
   strowger serve                         run the exchange
   strowger check --config new.toml       is this configuration good?
-  strowger cdr list --limit 20           the latest calls";
+  strowger cdr list --limit 20           the latest calls
+  strowger witness verify                was anything in the audit log changed?";
 
 const SERVE_HELP: &str = "\
 Examples:

@@ -1,12 +1,15 @@
 //! `strowger demo`: the main job on embedded defaults, shown and checked.
 //!
 //! An exchange starts in a new data folder, two soft phones register with it, one of them over TLS, and one calls the
-//! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why.
+//! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why; four
+//! intruders are kept out, each by another layer; and the witness log tells it all, and is verified.
 
 mod capture;
+mod intruders;
 mod report;
 mod setup;
 mod stay;
+mod story;
 
 use crate::cli::ladder::Ladder;
 use crate::cli::{DemoOptions, report_errors};
@@ -98,9 +101,12 @@ fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTim
     }
     report.ladder(&ladder);
     refusals(setup, report, udp, &alice)?;
+    intruders::keep_out(setup, report, udp)?;
     alice.stop();
     bob.stop();
-    report.check("record", || Ok(((), record(setup, begun)?)))
+    report.check("record", || Ok(((), record(setup, begun)?)))?;
+    ensure!(exchange.sign_witness(), "the witness log could not be signed");
+    story::tell(setup, report)
 }
 
 fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Duration>) -> anyhow::Result<Phone> {

@@ -23,6 +23,14 @@ pub struct Setup {
     _folder: Option<TemporaryFolder>,
 }
 
+const POLICY_FILE: &str = "policy.toml";
+
+/// Who may do what: every telephone has one of these codecs, and one that has none of them is for the demonstration to refuse.
+const POLICY: &str = "\
+[gate.codec]
+allowed = [\"PCMA\", \"PCMU\", \"opus\"]
+";
+
 /// Who answers phones of your own with a tone.
 pub const TONE: &str = "tone";
 
@@ -65,6 +73,10 @@ impl Setup {
             }
         };
         let (certificate, key) = make_certificate(&data)?;
+        let policy = data.join(POLICY_FILE);
+        if !policy.exists() {
+            std::fs::write(&policy, POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
+        }
         let collector = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let own = configuration(&data, &certificate, &key, collector.local_addr()?, options.once)?;
         let mut config = overridden(&own, environment())?;
@@ -137,6 +149,8 @@ fn configuration(
     let sip = if once { free_port(0)? } else { free_port(5060)? };
     let tls = if once { free_port(0)? } else { free_port(5061)? };
     let http = if once { free_port(0)? } else { free_port(8080)? };
+    let policy = data.join(POLICY_FILE);
+    let api = if once { free_port(0)? } else { free_port(8081)? };
     let ip = if once { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     Ok(format!(
         r#"
@@ -159,12 +173,17 @@ algorithms = ["MD5"]
 interfaces = [{{ name = "default", bind = ["{ip}"] }}]
 [http]
 listen = "127.0.0.1:{http}"
+[policy]
+file = "{policy}"
+[api]
+listen = "127.0.0.1:{api}"
 [hep]
 address = "{collector}"
 [log]
 level = "warn"
 "#,
         data = data.display(),
+        policy = policy.display(),
         certificate = certificate.display(),
         key = key.display(),
     ))

@@ -26,7 +26,7 @@ pub fn stay(setup: &Setup, mut exchange: Exchange, report: Report<'_>) -> anyhow
     report.verdict(&Ok(()));
     invite(setup, &exchange, report);
     while report.signals.wait(Duration::from_secs(1)).is_none() {
-        exchange.watch_users();
+        exchange.watch();
     }
     called.stop();
     exchange.stop();

@@ -1,75 +1,87 @@
 //! The composition root of the process: every part, in the order they depend on each other.
 
 use super::admission::Admission;
+use super::anchor::Anchoring;
+use super::asking::Workers;
 use super::bindings;
-use super::clock::Clock;
+use super::clock::{Clock, Drift};
 use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
+use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::pace::Pace;
 use super::resolver;
 use super::settings::settings;
 use super::shell::Shell;
+use super::signals::Signal;
 use super::tls;
+use super::trust;
 use super::vitals::Vitals;
+use super::witness::WitnessShell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
 use sx_config::{Config, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Counts, Directory, Input, Tables, User, Worker};
-use sx_http::HttpServer;
+use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::Record;
-use sx_store::{CdrOptions, CdrStore, DataFolder, Users};
+use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 /// A running exchange.
 pub struct Exchange {
-    config: Config,
-    tables: Arc<Tables>,
-    clock: Clock,
-    mailboxes: Vec<Mailbox>,
+    pub(super) config: Config,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) mailboxes: Vec<Mailbox>,
     threads: Vec<JoinHandle<()>>,
     counts: Vec<Arc<Counts>>,
     listening: Vec<(Transport, SocketAddr)>,
     http: HttpServer,
+    api: ApiServer,
+    pub(super) live: Arc<Live>,
+    pub(super) drift: Drift,
     rtp: Arc<PacketThreads>,
-    users: Users,
-    users_version: u64,
-    outward: (Ipv4Addr, Ipv6Addr),
-    expiry: Arc<CertificateExpiry>,
+    pub(super) users: Users,
+    pub(super) users_version: u64,
+    pub(super) outward: (Ipv4Addr, Ipv6Addr),
+    pub(super) expiry: Arc<CertificateExpiry>,
+    pub(super) witness: WitnessLog,
+    anchoring: Anchoring,
     // Dropped last, after the writers on the workers' threads are gone.
-    records: CdrStore,
+    pub(super) records: CdrStore,
     _resolver: Arc<Resolver>,
     _data: DataFolder,
-}
-
-/// What a reload has changed: one line for each key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reloaded {
-    /// In force from now on.
-    pub changed: Vec<String>,
-    /// Between what is in force and what is wanted: waits for a restart, and is said again by every reload until then.
-    pub waiting: Vec<String>,
 }
 
 /// The exchange could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Parts of the configuration do not fit together.
-    #[error("the configuration does not fit together: {0}")]
-    Tables(String),
+    /// Parts of the configuration do not fit together: all that do not.
+    #[error("the configuration does not fit together: {}", .0.join("; "))]
+    Tables(Vec<String>),
+    /// The policy is wrong: all that is.
+    #[error("the policy is wrong: {}", .0.join("; "))]
+    Policy(Vec<String>),
+    /// The database of countries cannot be read.
+    #[error("the database of countries {0} cannot be read: {1}")]
+    Countries(String, String),
 }
 
+/// How long the last records of the witness log may take when the exchange ends.
+const WITNESS_FAREWELL: Duration = Duration::from_secs(5);
 /// Records are taken from the journal into the database so often: in larger lots they cost less.
 const FOLD: Duration = Duration::from_secs(1);
 
@@ -81,15 +93,27 @@ struct Parts {
 }
 
 impl Exchange {
-    /// Starts every part.
+    /// Starts every part. Nobody but who has it can have it read its configuration again.
     ///
     /// # Errors
     /// The first part that cannot be started, in words that say what to do.
     pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_for(config, None)
+    }
+
+    /// The same; `main` hears of operators who want the configuration read again.
+    ///
+    /// # Errors
+    /// The first part that cannot be started, in words that say what to do.
+    #[expect(clippy::too_many_lines, reason = "every part is a line, in the order they depend on each other")]
+    pub fn start_for(config: Config, main: Option<Sender<Signal>>) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
         let tables = Arc::new(build_tables(&config, outward, None)?);
         let data = DataFolder::open(&config.exchange.data)?;
+        let witness = open_witness(&config, &data, clock)?;
+        trust::witness_start(&witness, &config, &tables, clock.now())?;
+        let anchoring = Anchoring::start(&config, &data, &witness, clock)?;
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
@@ -102,24 +126,22 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let mut watch = Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone());
+        let mut watch =
+            Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
+        watch.set_anchoring(anchoring.counts());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
             let vitals = Arc::new(Vitals::new(clock.now()));
-            let mut worker = Worker::new(
-                clock.now(),
-                settings(&config, number as u16),
-                &tables,
-                directory.clone(),
-                locals(&config, &part.net, number as u16, outward),
-                Rng::new(seed()),
-            );
-            restore(&mut worker, clock.now(), kept);
+            let locals = locals(&config, &part.net, number as u16, outward);
+            let worker = open_worker(clock.now(), settings(&config, number as u16), &tables, &directory, locals, kept);
             let watched = bindings.counters().clone();
             watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
+            watch.add_layers(worker.layer_counts());
             counts.push(worker.counts());
+            let port = witness.port()?;
+            part.net.watch(port.event().as_fd())?;
             let shell = Shell {
                 hep: open_hep(&config, &part.net)?,
                 net: part.net,
@@ -130,6 +152,7 @@ impl Exchange {
                 resolver: resolver.clone(),
                 records: records.writer(&name)?,
                 bindings,
+                witness: WitnessShell::new(port),
                 clock,
                 pace: Pace::new(config.sip.coalesce),
                 admission: Admission::default(),
@@ -138,6 +161,9 @@ impl Exchange {
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
+        let live = Arc::new(Live::new(tables.clone()));
+        let workers = Workers::at(mailboxes.clone());
+        let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
         Ok(Self {
             config,
             tables,
@@ -147,11 +173,16 @@ impl Exchange {
             counts,
             listening,
             http,
+            api,
+            live,
+            drift: Drift::default(),
             rtp,
             users,
             users_version,
             outward,
             expiry,
+            witness,
+            anchoring,
             records,
             _resolver: resolver,
             _data: data,
@@ -174,9 +205,19 @@ impl Exchange {
         self.http.local_addr()
     }
 
+    /// The address of the server for management.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.local_addr()
+    }
+
     /// The address this host reaches others from.
     pub fn outward_ip(&self) -> IpAddr {
         self.outward.0.into()
+    }
+
+    /// Has the witness log sign what it has.
+    pub fn sign_witness(&self) -> bool {
+        self.witness.sign(self.clock.now(), WITNESS_FAREWELL)
     }
 
     /// How long a drain may take.
@@ -189,8 +230,9 @@ impl Exchange {
         self.counts.iter().map(|counts| counts.calls.load(Ordering::Relaxed)).sum()
     }
 
-    /// Takes no new calls from now on.
+    /// Takes no new calls from now on, whatever operators want: the exchange is about to end.
     pub fn drain(&self) {
+        self.live.stop();
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
@@ -202,50 +244,9 @@ impl Exchange {
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear)));
     }
 
-    /// Notices users that were added, changed or removed by another process.
-    pub fn watch_users(&mut self) {
-        match self.users.version() {
-            Ok(version) if version != self.users_version => match load_users(&self.users) {
-                Ok(directory) => {
-                    self.users_version = version;
-                    info!(users = directory.len(), "the users have changed");
-                    let directory = Arc::new(directory);
-                    self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
-                }
-                Err(error) => error!(%error, "the users could not be read; the old ones stay"),
-            },
-            Ok(_) => {}
-            Err(error) => warn!(%error, "the users could not be looked at"),
-        }
-    }
-
-    /// Takes over a new configuration as far as that needs no restart, and says what has changed and what waits.
-    ///
-    /// # Errors
-    /// When it does not fit together: nothing is changed then.
-    pub fn reload(&mut self, wanted: &Config) -> anyhow::Result<Reloaded> {
-        let config = self.config.reloaded(wanted);
-        let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
-        let tls = tls::build(&config, self.clock.now())?;
-        let reloaded =
-            Reloaded { changed: sx_config::diff(&self.config, &config), waiting: sx_config::diff(&config, wanted) };
-        for mailbox in &self.mailboxes {
-            mailbox.post(Mail::Tables(tables.clone()));
-            if let Some(tls) = &tls {
-                mailbox.post(Mail::Tls(tls.clone()));
-            }
-        }
-        if let Some(tls) = &tls {
-            self.expiry.set(tls);
-        }
-        self.records.keep(config.cdr.keep);
-        self.config = config;
-        self.tables = tables;
-        Ok(reloaded)
-    }
-
     /// Ends every part, in the order they depend on each other.
     pub fn stop(self) {
+        self.api.stop();
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Stop));
         for thread in self.threads {
             if thread.join().is_err() {
@@ -253,6 +254,10 @@ impl Exchange {
             }
         }
         self.http.stop();
+        drop(self.anchoring);
+        if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
+            error!("the last records of the witness log could not be written");
+        }
         if let Err(error) = self.records.fold() {
             error!(%error, "the last call detail records wait in their journal for the next start");
         }
@@ -267,7 +272,11 @@ fn open_records(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     Ok(records)
 }
 
-fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&Tables>) -> Result<Tables, StartError> {
+pub(super) fn build_tables(
+    config: &Config,
+    outward: (Ipv4Addr, Ipv6Addr),
+    before: Option<&Tables>,
+) -> Result<Tables, StartError> {
     let mut addresses: Vec<IpAddr> = config.sip.listen.iter().map(|listen| listen.address.ip()).collect();
     if addresses.iter().any(IpAddr::is_unspecified) {
         addresses.extend([outward.0, Ipv4Addr::LOCALHOST].map(IpAddr::from));
@@ -276,11 +285,23 @@ fn build_tables(config: &Config, outward: (Ipv4Addr, Ipv6Addr), before: Option<&
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    Tables::build(config, addresses, before)
-        .map_err(|errors| StartError::Tables(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    let in_words = |errors: Vec<_>| {
+        let words = errors.iter().map(|error: &sx_exchange::BuildError| error.to_string());
+        StartError::Tables(words.collect())
+    };
+    let tables = Tables::build(config, addresses, before).map_err(in_words)?;
+    Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
 }
 
-fn load_users(users: &Users) -> anyhow::Result<Directory> {
+fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Result<WitnessLog> {
+    let key = trust::witness_key(config, data, seed())?;
+    let options = trust::witness_options(config);
+    let (log, opened) = WitnessLog::open(data, key, options, clock.now())?;
+    info!(?opened, "the witness log is open");
+    Ok(log)
+}
+
+pub(super) fn load_users(users: &Users) -> anyhow::Result<Directory> {
     let users = users.load_all()?.into_iter().map(|user| User {
         name: user.name,
         domain: user.domain,
@@ -348,7 +369,16 @@ fn locals(config: &Config, net: &Net, worker: u16, outward: (Ipv4Addr, Ipv6Addr)
     Locals { worker, links: links.collect(), outward_v4: outward.0, outward_v6: outward.1 }
 }
 
-fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
+/// A worker with the bindings that were kept of its users.
+fn open_worker(
+    now: Time,
+    settings: WorkerSettings,
+    tables: &Arc<Tables>,
+    directory: &Arc<Directory>,
+    locals: Locals,
+    kept: Vec<(String, Record)>,
+) -> Worker {
+    let mut worker = Worker::new(now, settings, tables, directory.clone(), locals, Rng::new(seed()));
     if !kept.is_empty() {
         info!(bindings = kept.len(), "bindings are restored");
     }
@@ -357,6 +387,7 @@ fn restore(worker: &mut Worker, now: Time, kept: Vec<(String, Record)>) {
     }
     // What has expired meanwhile is forgotten before anybody asks.
     worker.handle_timeout(now);
+    worker
 }
 
 fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {

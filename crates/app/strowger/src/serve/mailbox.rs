@@ -5,11 +5,12 @@
 //! has come along connections, which nobody repeats, nor the answers to that. All else, of other workers as well, is as
 //! rare as calls and registrations are, and never dropped.
 
+use super::asking::Ask;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
-use sx_exchange::{Directory, PeerMessage, Tables};
+use sx_exchange::{Directory, Operation, PeerMessage, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
 use sx_net::resolve::Resolved;
@@ -29,8 +30,12 @@ pub enum Mail {
     Directory(Arc<Directory>),
     /// New certificates.
     Tls(Arc<sx_net::tls::TlsConfig>),
-    /// An operator.
+    /// An operator, about calls.
     Command(Command),
+    /// An operator, about something else.
+    Operation(Operation),
+    /// Somebody who waits for an answer.
+    Ask(Ask),
     /// The end.
     Stop,
 }
@@ -158,7 +163,8 @@ impl PassedOn {
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
-            | PeerMessage::TrunkHealth { .. } => None,
+            | PeerMessage::TrunkHealth { .. }
+            | PeerMessage::Banned { .. } => None,
         }
     }
 
@@ -210,6 +216,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use sx_engine::Time;
+    use sx_exchange::CertifiedUsers;
     use sx_net::{Net, NetConfig};
     use sx_sip::transaction::Transmit;
     use sx_types::{Destination, Flow, Ticket, Transport};
@@ -225,7 +232,13 @@ mod tests {
         let remote = "192.0.2.1:5060".parse().expect("an address");
         let flow = Flow { worker: 1, link, transport, remote };
         let socket = (!transport.is_reliable()).then_some(0);
-        Mail::Peer(PeerMessage::Message { flow, socket, others: 0, bytes: Bytes::new() })
+        Mail::Peer(PeerMessage::Message {
+            flow,
+            socket,
+            others: 0,
+            certified: CertifiedUsers::default(),
+            bytes: Bytes::new(),
+        })
     }
 
     fn passed_on() -> Mail {

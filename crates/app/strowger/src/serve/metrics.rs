@@ -1,18 +1,20 @@
 //! What probes and scrapers are told.
 
+use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
+use super::trust_metrics::{write_layers, write_witness};
 use super::vitals::Vitals;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use sx_engine::Time;
-use sx_exchange::{Counts, REFUSALS};
+use sx_exchange::{Counts, LayerCounts, REFUSALS};
 use sx_http::{Component, MetricsText, Status};
 use sx_io_rtp::{PacketThreads, Totals};
 use sx_net::NetCounters;
 use sx_net::tls::TlsConfig;
-use sx_store::{CdrCounters, JournalCounters, KeyedCounters};
+use sx_store::{CdrCounters, JournalCounters, KeyedCounters, WitnessLog};
 
 /// Reads what the threads count.
 pub struct Watch {
@@ -21,6 +23,9 @@ pub struct Watch {
     rtp: Arc<PacketThreads>,
     records: Arc<CdrCounters>,
     expiry: Arc<CertificateExpiry>,
+    witness: WitnessLog,
+    layers: Vec<Arc<LayerCounts>>,
+    anchoring: Option<Arc<AnchoringCounts>>,
     started: Instant,
     name: Arc<str>,
 }
@@ -74,8 +79,20 @@ impl Watch {
         rtp: Arc<PacketThreads>,
         records: Arc<CdrCounters>,
         expiry: Arc<CertificateExpiry>,
+        witness: WitnessLog,
     ) -> Self {
-        Self { clock, workers: Vec::new(), rtp, records, expiry, started: Instant::now(), name }
+        let (workers, layers) = (Vec::new(), Vec::new());
+        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring: None, started: Instant::now(), name }
+    }
+
+    /// What shows checkpoints elsewhere.
+    pub fn set_anchoring(&mut self, counts: Arc<AnchoringCounts>) {
+        self.anchoring = Some(counts);
+    }
+
+    /// The layers of a worker.
+    pub fn add_layers(&mut self, layers: Arc<LayerCounts>) {
+        self.layers.push(layers);
     }
 
     /// A worker to be watched.
@@ -206,6 +223,11 @@ impl Status for Watch {
         self.write_net(out);
         self.write_media(out);
         self.write_store(out);
+        write_layers(out, &self.layers);
+        write_witness(out, &self.witness);
+        if let Some(anchoring) = &self.anchoring {
+            write_anchoring(out, anchoring, &self.witness, self.clock.now());
+        }
     }
 }
 
@@ -275,17 +297,23 @@ fn write_journals(out: &mut MetricsText, cdr: &CdrCounters, bindings: &[&KeyedCo
 
 /// May calls come, as far as the workers and the ports for media are concerned?
 fn components<'a>(now: Time, workers: impl Iterator<Item = &'a Vitals>, ports_free: usize) -> Vec<Component> {
-    let (mut all, mut turning, mut storing, mut draining) = (0, 0, true, false);
+    let (mut all, mut turning, mut storing, mut witnessing, mut draining) = (0, 0, true, true, false);
     for worker in workers {
         all += 1;
         turning += usize::from(worker.turns(now));
         storing &= worker.storing();
+        witnessing &= worker.witnessing();
         draining |= worker.draining();
     }
     let component = |name: &str, ready, detail: &str| Component { name: name.into(), ready, detail: detail.into() };
     vec![
         component("sip", turning == all, &format!("{turning} of {all} workers take turns")),
         component("store", storing, if storing { "journals are written" } else { "journals cannot be written" }),
+        component(
+            "witness",
+            witnessing,
+            if witnessing { "the witness log is written" } else { "the witness log cannot be written" },
+        ),
         component("media", ports_free > 0, &format!("{ports_free} pairs of ports are free")),
         component("drain", !draining, if draining { "no new calls are taken" } else { "new calls are taken" }),
     ]
@@ -337,6 +365,7 @@ mod tests {
         assert!(unready(|_| {}, soon).is_empty());
         assert_eq!(unready(|_| {}, Duration::from_secs(60)), ["sip"]);
         assert_eq!(unready(|worker| worker.set_storing(false), soon), ["store"]);
+        assert_eq!(unready(|worker| worker.set_witnessing(false), soon), ["witness"]);
         assert_eq!(unready(|worker| worker.set_draining(true), soon), ["drain"]);
     }
 }

@@ -1,15 +1,20 @@
 //! The exchange as a process: builds every part in the order they depend on each other, waits for a signal, drains.
 
 mod admission;
+mod anchor;
+mod asking;
 mod bindings;
 mod build;
 mod clock;
+mod cosign;
 mod fate;
 mod hep;
 mod log;
 mod mailbox;
+mod management;
 mod metrics;
 mod pace;
+mod reload;
 mod resolver;
 mod settings;
 mod shell;
@@ -17,21 +22,27 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trust;
+mod trust_metrics;
 mod vitals;
+mod witness;
 
 pub use build::{Exchange, outward_ip};
-pub use clock::pause;
+pub use clock::{pause, wall as now};
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
 
 use crate::cli::Wanted;
-use build::Reloaded;
+use build::StartError;
+use management::{NotReloaded, ReloadRequest, Reloading};
+use reload::Reloaded;
 use signals::Signal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
 use tracing::{error, info, warn};
+use trust::Unwitnessed;
 
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
@@ -40,13 +51,21 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     // Before any thread begins, so that no signal is lost between the start and the loop below.
     let signals = Signals::listen()?;
     let name = config.exchange.name.clone();
-    let mut exchange = Exchange::start(config)?;
-    info!(%name, listening = %exchange.listening(), http = %exchange.http_address(), "the exchange is ready");
+    let mut exchange = Exchange::start_for(config, Some(signals.door()))?;
+    let (http, api) = (exchange.http_address(), exchange.api_address());
+    info!(%name, listening = %exchange.listening(), %http, %api, "the exchange is ready");
     loop {
         match signals.wait(Duration::from_secs(1)) {
-            Some(Signal::Reload) => reload(&mut exchange, wanted),
+            // Why it was not taken over stands in the log, and the old one stays.
+            Some(Signal::Reload) => drop(reload(&mut exchange, wanted, Reloading::Configuration, BY_SIGNAL)),
+            Some(Signal::Asked(ReloadRequest { what, by, answer, claim })) => {
+                if claim.take() {
+                    // Whoever has waited for too long hears no more of it.
+                    let _ = answer.try_send(reload(&mut exchange, wanted, what, &by));
+                }
+            }
             Some(Signal::Stop) => break,
-            None => exchange.watch_users(),
+            None => exchange.watch(),
         }
     }
     drain(&mut exchange, &signals);
@@ -55,24 +74,40 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the configuration again. A bad one changes nothing, and says why.
-fn reload(exchange: &mut Exchange, wanted: &Wanted) {
-    match wanted.load() {
-        Ok(config) => match exchange.reload(&config) {
-            Ok(Reloaded { changed, waiting }) => {
-                if changed.is_empty() && waiting.is_empty() {
-                    info!("the configuration was read again; nothing has changed");
-                }
-                changed.iter().for_each(|change| info!(change, "the configuration has changed"));
-                waiting.iter().for_each(|change| warn!(change, "this change of the configuration waits for a restart"));
-            }
-            Err(error) => error!(%error, "the configuration was not taken over; the old one stays"),
+/// Whoever sends a signal is somebody on this machine, and no more is known.
+const BY_SIGNAL: &str = "operator";
+
+/// Reads the configuration or the policy again. A bad one changes nothing, and says why.
+fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -> Result<Reloaded, NotReloaded> {
+    let done = match what {
+        Reloading::Configuration => match wanted.load() {
+            Ok(config) => exchange.reload(&config, by).map_err(|error| not_reloaded(&error)),
+            Err(errors) => Err(NotReloaded::Wrong(errors.iter().map(ToString::to_string).collect())),
         },
-        Err(errors) => {
-            for error in errors {
-                error!(%error, "the configuration is wrong; the old one stays");
+        Reloading::Policy => exchange.reload_policy(by).map_err(|error| not_reloaded(&error)),
+    };
+    match &done {
+        Ok(Reloaded { changed, waiting }) => {
+            if changed.is_empty() && waiting.is_empty() {
+                info!(?what, "it was read again; nothing has changed");
             }
+            changed.iter().for_each(|change| info!(change, "the configuration has changed"));
+            waiting.iter().for_each(|change| warn!(change, "this change of the configuration waits for a restart"));
         }
+        Err(NotReloaded::Wrong(lines)) => {
+            lines.iter().for_each(|error| error!(error, "the configuration is wrong; the old one stays"));
+        }
+        Err(why) => error!(error = %why, "the configuration was not taken over; the old one stays"),
+    }
+    done
+}
+
+/// What is wrong, line by line where it is told so.
+fn not_reloaded(error: &anyhow::Error) -> NotReloaded {
+    match error.downcast_ref() {
+        Some(StartError::Tables(lines) | StartError::Policy(lines)) => NotReloaded::Wrong(lines.clone()),
+        _ if error.is::<Unwitnessed>() => NotReloaded::Unwitnessed,
+        _ => NotReloaded::Failed(format!("{error:#}")),
     }
 }
 

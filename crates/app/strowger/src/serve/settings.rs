@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use sx_config::Config;
-use sx_exchange::{RefusalLimits, WorkerSettings};
+use sx_edge::{Prefixes, SourceLimits};
+use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
 use sx_sip::agent::AgentConfig;
 use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Timers;
@@ -56,6 +57,32 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
             per_source: config.log.refusals_per_minute,
             sources_max: config.log.refusal_sources_max,
         },
+        witness: WitnessSettings { node: config.exchange.name.as_ref().into(), patience: config.witness.patience },
+        layers: LayerSettings {
+            sources: sources(config),
+            records: RecordLimits {
+                per_second: config.witness.refusals_per_s,
+                per_source: config.witness.refusals_per_source,
+                ..RecordLimits::default()
+            },
+            nanos: super::clock::nanos,
+        },
+    }
+}
+
+fn sources(config: &Config) -> SourceLimits {
+    let edge = &config.edge;
+    SourceLimits {
+        window: edge.window,
+        unknown: edge.requests_max,
+        authenticated: edge.authenticated_requests_max,
+        ban: edge.ban,
+        // The one beyond is too many.
+        failures_max: edge.failures_max + 1,
+        failures_window: edge.failures_window,
+        score_max_milli: edge.score_max_milli,
+        sources_max: edge.sources_max,
+        prefixes: Prefixes { ipv4_bits: edge.ipv4_prefix, ipv6_bits: edge.ipv6_prefix },
     }
 }
 

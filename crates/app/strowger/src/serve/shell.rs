@@ -8,6 +8,7 @@ use super::log::{log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
 use super::pace::Pace;
 use super::vitals::Vitals;
+use super::witness::{Progress, WitnessShell};
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallRecord, Command, Note};
@@ -15,7 +16,7 @@ use sx_engine::{Engine, Time};
 use sx_exchange::{Input, Output, Unresolved, Worker};
 use sx_io_rtp::PacketThreads;
 use sx_net::resolve::{Question, ResolveError, Resolved, Resolver};
-use sx_net::{Net, NetEvent};
+use sx_net::{Net, NetEvent, PeerCertificate};
 use sx_sip::registrar::{Change, Record};
 use sx_store::{CdrWriter, KeyedLog};
 use sx_types::{CallId, Destination};
@@ -31,6 +32,7 @@ pub struct Shell {
     pub resolver: Arc<Resolver>,
     pub records: CdrWriter,
     pub bindings: KeyedLog<Record>,
+    pub witness: WitnessShell,
     pub hep: Option<HepExport>,
     pub clock: Clock,
     pub pace: Pace,
@@ -52,7 +54,8 @@ impl Shell {
                 self.vitals.turn(now);
                 publish_at = now + PUBLISH;
             }
-            let due = self.worker.poll_timeout().map_or(publish_at, |due| due.min(publish_at));
+            let due =
+                [self.worker.poll_timeout(), self.witness.due()].into_iter().flatten().fold(publish_at, Time::min);
             let now = match self.net.wait(now, Some(due.since(now))) {
                 Ok(now) => now,
                 Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
@@ -61,6 +64,7 @@ impl Shell {
                 self.worker.handle_timeout(now);
                 self.carry_out(now);
             }
+            self.write_witness(now);
             let messages = self.read_network(now);
             let told_to_stop = self.read_mail(now);
             self.end_turn();
@@ -76,14 +80,35 @@ impl Shell {
 
     /// What must survive a crash is written before anything that follows from it is sent, by this worker or another.
     fn end_turn(&mut self) {
+        let now = self.clock.now();
+        self.take_records(now);
+        self.write_witness(now);
+        self.take_records(now);
         self.commit();
         self.peers.post();
         self.net.end_turn();
     }
 
-    /// How many messages there were.
+    /// Hands the worker's records to the witness log.
+    fn take_records(&mut self, now: Time) {
+        let made = self.worker.records_made();
+        self.witness.take(now, self.worker.witnessed(), made);
+    }
+
+    /// Lets what waited for records go on when they are on the disk.
+    fn write_witness(&mut self, now: Time) {
+        if let Some(progress) = self.witness.step(now, self.worker.waits_for_records()) {
+            let Progress { durable, failing } = progress;
+            self.vitals.set_witnessing(!failing);
+            self.worker.handle_input(now, Input::Witnessed { durable, failing });
+            self.carry_out(now);
+        }
+    }
+
+    /// How many messages there were that meant something: to those of a flood nobody should wait for company.
     fn read_network(&mut self, now: Time) -> u32 {
-        let mut messages = 0;
+        let mut messages: u32 = 0;
+        let dropped = self.worker.dropped();
         while let Some(event) = self.net.poll_event() {
             match event {
                 NetEvent::Message { flow, bytes } => {
@@ -93,10 +118,16 @@ impl Shell {
                     messages += 1;
                     self.worker.handle_input(now, Input::Message { flow, bytes });
                 }
-                NetEvent::Opened { flow, .. } => {
+                NetEvent::Opened { flow, peer, accepted } => {
                     let local = self.net.local_address_towards(&Destination::Flow(flow));
                     if let (Some(hep), Some(local)) = (&mut self.hep, local) {
                         hep.opened(flow.link, local);
+                    }
+                    // What a server shows us was checked against others than those who vouch for clients.
+                    let identities: Vec<Box<str>> =
+                        peer.iter().filter(|_| accepted).flat_map(PeerCertificate::sip_users).map(Box::from).collect();
+                    if !identities.is_empty() {
+                        self.worker.handle_input(now, Input::Opened { link: flow.link, identities });
                     }
                 }
                 NetEvent::Closed { flow, reason } => {
@@ -113,7 +144,7 @@ impl Shell {
             }
             self.carry_out(now);
         }
-        messages
+        messages.saturating_sub(u32::try_from(self.worker.dropped() - dropped).unwrap_or(u32::MAX))
     }
 
     /// True when told to stop.
@@ -137,6 +168,11 @@ impl Shell {
                         Some(command) => Input::Command(command),
                         None => continue,
                     }
+                }
+                Mail::Operation(operation) => Input::Operation(operation),
+                Mail::Ask(ask) => {
+                    ask.answer(&self.worker, now);
+                    continue;
                 }
                 Mail::Tls(tls) => {
                     self.net.reload_tls(tls);
@@ -256,6 +292,7 @@ fn log_note(note: &Note) {
         Note::Dialled { call, leg, trunk, reason } => {
             debug!(%call, %leg, trunk = trunk.as_deref().unwrap_or("-"), %reason, "a target is tried");
         }
+        Note::Ringing { call, leg } => debug!(%call, %leg, "a target rings"),
         Note::AttemptFailed { call, cause, status, .. } => debug!(%call, %cause, status, "an attempt has failed"),
         Note::Answered { call, after, .. } => info!(%call, after_ms = after.as_millis() as u64, "a call was answered"),
         Note::Transferred { call, .. } => info!(%call, "a call was transferred"),

@@ -1,22 +1,26 @@
-//! Signals of the operating system.
+//! Signals of the operating system, and what else the main thread is asked.
 
+use super::management::ReloadRequest;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals as Iterator};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the main thread is asked for.
+#[derive(Debug)]
 pub enum Signal {
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT.
     Stop,
+    /// An operator wants something read again, and waits for what comes of it.
+    Asked(ReloadRequest),
 }
 
 /// The signals of this process, waited for on a thread of their own.
 pub struct Signals {
     received: Receiver<Signal>,
+    asked: Sender<Signal>,
     handle: Handle,
 }
 
@@ -29,6 +33,7 @@ impl Signals {
         let mut signals = Iterator::new([SIGHUP, SIGTERM, SIGINT])?;
         let handle = signals.handle();
         let (send, received) = channel();
+        let asked = send.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in &mut signals {
                 let meant = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
@@ -37,7 +42,12 @@ impl Signals {
                 }
             }
         })?;
-        Ok(Self { received, handle })
+        Ok(Self { received, asked, handle })
+    }
+
+    /// For those who ask as a signal does.
+    pub fn door(&self) -> Sender<Signal> {
+        self.asked.clone()
     }
 
     /// The next signal; `None` when none came in time.

@@ -9,7 +9,7 @@ use sx_config::Config;
 /// Two workers, so that what is counted by each is told from what there is.
 fn config(data: &Path, more: &str) -> Config {
     let text = format!(
-        "[exchange]\ndata = {data:?}\nworkers = 2\n[http]\nlisten = \"127.0.0.1:0\"\n\
+        "[exchange]\ndata = {data:?}\nworkers = 2\n[http]\nlisten = \"127.0.0.1:0\"\n[api]\nlisten = \"127.0.0.1:0\"\n\
          [sip]\nlisten = [{{ transport = \"udp\", address = \"127.0.0.1:0\" }}]\n{more}"
     );
     Config::from_text_with_env(&text, Vec::new()).expect("a good configuration")
@@ -66,13 +66,13 @@ fn a_reload_says_what_waits_for_a_restart_until_then() {
     let keys = |lines: &[String]| -> Vec<String> {
         lines.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key.to_owned()).collect()
     };
-    let first = exchange.reload(&wanted).expect("a good configuration");
+    let first = exchange.reload(&wanted, "operator").expect("a good configuration");
     assert_eq!(keys(&first.changed), ["exchange.drain_s"]);
     assert_eq!(keys(&first.waiting), ["media.interfaces", "sip.listen"]);
     assert_eq!(exchange.drain_time(), wanted.exchange.drain);
-    let again = exchange.reload(&wanted).expect("a good configuration");
+    let again = exchange.reload(&wanted, "operator").expect("a good configuration");
     assert_eq!((again.changed, again.waiting), (Vec::new(), first.waiting), "it waits still");
-    let back = exchange.reload(&running).expect("a good configuration");
+    let back = exchange.reload(&running, "operator").expect("a good configuration");
     assert_eq!((keys(&back.changed), back.waiting), (vec!["exchange.drain_s".to_owned()], Vec::new()));
     exchange.stop();
 }
@@ -99,7 +99,7 @@ fn the_expiry_of_the_certificate_is_that_of_the_one_in_use() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut exchange = Exchange::start(with_certificate(folder.path(), 2040)).expect("starts");
     assert_eq!(metric(&exchange, EXPIRY), IN_2040);
-    exchange.reload(&with_certificate(folder.path(), 2050)).expect("a good configuration");
+    exchange.reload(&with_certificate(folder.path(), 2050), "operator").expect("a good configuration");
     assert_eq!(metric(&exchange, EXPIRY), Some(2_524_608_000));
     exchange.stop();
 }
@@ -111,7 +111,7 @@ fn a_reload_takes_no_certificate_from_an_address_that_shows_it() {
     config_of_start.sip.listen[0].transport = sx_types::Transport::Tls;
     let mut exchange = Exchange::start(config_of_start).expect("starts");
     let trust = format!("[sip.tls]\ntrust = [{:?}]\n", folder.path().join("certificate.pem"));
-    exchange.reload(&config(&folder.path().join("data"), &trust)).expect("the rest is taken over");
+    exchange.reload(&config(&folder.path().join("data"), &trust), "operator").expect("the rest is taken over");
     assert_eq!(metric(&exchange, EXPIRY), IN_2040);
     exchange.stop();
 }
@@ -128,4 +128,20 @@ fn an_exchange_without_a_certificate_starts_and_can_call_over_tls() {
     assert!(!tls.has_identity());
     let missing = self::config(folder.path(), "[sip.tls]\ntrust = [\"/nowhere.pem\"]\n");
     assert!(super::tls::build(&missing, sx_engine::Time::ZERO).is_err(), "what is named must be there");
+}
+
+#[test]
+fn a_database_of_countries_that_is_broken_is_named_and_the_old_tables_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("countries.mmdb");
+    std::fs::write(&broken, b"no database").expect("a file");
+    let data = folder.path().join("data");
+    let mut exchange = Exchange::start(config(&data, "")).expect("starts");
+    let before = exchange.drain_time();
+    let mut wanted = config(&data, &format!("[edge]\ngeoip_database = {broken:?}\n"));
+    wanted.exchange.drain = std::time::Duration::from_secs(7);
+    let error = exchange.reload(&wanted, "operator").map(|_| ()).expect_err("it is no database").to_string();
+    assert!(error.contains(&broken.display().to_string()), "{error}");
+    assert_eq!(exchange.drain_time(), before, "nothing of it is taken over");
+    exchange.stop();
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use sx_config::{ClientCertificate, Config, Identity};
 use sx_engine::Time;
 use sx_net::tls::{
-    CertificateSource, ClientAuthentication, Pem, TlsConfig, TlsConfigError, TlsSettings, TlsVersion, TrustAnchors,
+    CertificateSource, ClientAuthentication, Pem, Revocation, TlsConfig, TlsConfigError, TlsSettings, TlsVersion,
+    TrustAnchors,
 };
 use tracing::info;
 
@@ -24,7 +25,7 @@ pub fn build(config: &Config, now: Time) -> Result<Option<Arc<TlsConfig>>, TlsCo
         TrustAnchors::Files(tls.trust.iter().cloned().map(Pem::File).collect())
     };
     let Some(identity) = &tls.identity else {
-        return match (TlsConfig::client_only(&trust, TlsVersion::V12), &trust) {
+        return match (TlsConfig::client_only(&trust, TlsVersion::V12, tls.depth_max), &trust) {
             (Ok(tls), _) => Ok(Some(Arc::new(tls))),
             // An exchange that never speaks TLS starts on a system without authorities too.
             (Err(error), TrustAnchors::System) => {
@@ -48,7 +49,12 @@ pub fn build(config: &Config, now: Time) -> Result<Option<Arc<TlsConfig>>, TlsCo
             ClientCertificate::Optional => ClientAuthentication::Optional(authorities()),
             ClientCertificate::Required => ClientAuthentication::Required(authorities()),
         },
+        revocation: Revocation {
+            lists: tls.client_crl.iter().cloned().map(Pem::File).collect(),
+            required: tls.crl_required,
+        },
         trust,
+        depth_max: tls.depth_max,
         version_min: TlsVersion::V12,
     };
     TlsConfig::build(&settings, now).map(|tls| Some(Arc::new(tls)))

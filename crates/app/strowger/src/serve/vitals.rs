@@ -10,6 +10,7 @@ pub struct Vitals {
     /// When it took a turn last, in nanoseconds of the process's time.
     turned: AtomicU64,
     storing: AtomicBool,
+    witnessing: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -22,6 +23,7 @@ impl Vitals {
         Self {
             turned: AtomicU64::new(now.as_nanos()),
             storing: AtomicBool::new(true),
+            witnessing: AtomicBool::new(true),
             draining: AtomicBool::new(false),
         }
     }
@@ -44,6 +46,16 @@ impl Vitals {
     /// Can its journals be written?
     pub fn storing(&self) -> bool {
         self.storing.load(Ordering::Relaxed)
+    }
+
+    /// The witness log can be written, or it cannot: no new call is taken then.
+    pub fn set_witnessing(&self, witnessing: bool) {
+        self.witnessing.store(witnessing, Ordering::Relaxed);
+    }
+
+    /// Can the witness log be written?
+    pub fn witnessing(&self) -> bool {
+        self.witnessing.load(Ordering::Relaxed)
     }
 
     /// An operator has told it to take no new calls, or to take them again.

@@ -183,6 +183,8 @@ impl World {
             on_behalf_of: None,
             headers: Vec::new(),
             hops_left: 70,
+            codecs: None,
+            talk_max: None,
         };
         change(&mut incoming);
         self.event(leg, LegEvent::Incoming(Box::new(incoming)))

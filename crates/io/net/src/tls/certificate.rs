@@ -129,6 +129,23 @@ impl PeerCertificate {
         Some(())
     }
 
+    /// The URIs that name a SIP user, `sip:user@domain` or `sips:`, as the certificate writes them. What else a URI may
+    /// carry, such as a port, is left to who reads it.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
+    // What has a user part names a person and not a domain.
+    pub fn sip_users(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| match name {
+            SubjectName::Uri(uri) => {
+                let (scheme, rest) = uri.split_once(':')?;
+                let is_sip = scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips");
+                let names_user =
+                    rest.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty());
+                (is_sip && names_user).then_some(uri.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// Does the certificate name this SIP domain, as `sip:` URI?
     //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
     pub fn has_sip_identity(&self, domain: &str) -> bool {
@@ -174,7 +191,7 @@ fn subject_name(tag: u8, content: &[u8]) -> Option<SubjectName> {
 
 /// UTCTime or GeneralizedTime, both of which RFC 5280 wants with seconds and `Z`.
 //= https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5
-fn time((tag, content): (u8, &[u8])) -> Option<Time> {
+pub(super) fn time((tag, content): (u8, &[u8])) -> Option<Time> {
     let digits = content.strip_suffix(b"Z")?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -206,15 +223,15 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
 }
 
 /// What is left of a run of DER elements.
-struct Der<'a>(&'a [u8]);
+pub(super) struct Der<'a>(pub(super) &'a [u8]);
 
 impl<'a> Der<'a> {
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
 
     /// The next element's tag and content.
-    fn element(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(super) fn element(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, first], rest) = self.0.split_first_chunk::<2>()?;
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
@@ -231,20 +248,20 @@ impl<'a> Der<'a> {
     }
 
     /// The next element's content, when it has this tag.
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.element().filter(|(found, _)| *found == tag).map(|(_, content)| content)
     }
 }
 
 const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
+pub(super) const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
+pub(super) const UTC_TIME: u8 = 0x17;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
+pub(super) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
-const CONTEXT_0: u8 = 0xa0;
+pub(super) const CONTEXT_0: u8 = 0xa0;
 const CONTEXT_3: u8 = 0xa3;
 const GENERAL_NAME_DNS: u8 = 0x82;
 const GENERAL_NAME_URI: u8 = 0x86;
@@ -265,6 +282,15 @@ mod tests {
     fn example() -> Vec<u8> {
         let mut params = CertificateParams::new(vec!["sip.example.com".into(), "192.0.2.7".into()]).expect("names");
         params.subject_alt_names.push(SanType::URI("sip:example.com".try_into().expect("ASCII")));
+        for uri in [
+            "sip:Alice@example.com",
+            "SIPS:bob@example.com",
+            "mailto:carol@example.com",
+            "sip:@example.com",
+            "sip:dave@",
+        ] {
+            params.subject_alt_names.push(SanType::URI(uri.try_into().expect("ASCII")));
+        }
         params.not_before = rcgen::date_time_ymd(2024, 2, 29);
         params.not_after = rcgen::date_time_ymd(2051, 1, 2);
         params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").der().to_vec()
@@ -275,6 +301,8 @@ mod tests {
         let facts = PeerCertificate::parse(&example()).expect("a certificate");
         assert_eq!(facts.names[0], SubjectName::Dns("sip.example.com".into()));
         assert_eq!(facts.names[1], SubjectName::Address([192, 0, 2, 7].into()));
+        let users: Vec<&str> = facts.sip_users().collect();
+        assert_eq!(users, ["sip:Alice@example.com", "SIPS:bob@example.com"]);
         assert!(facts.has_sip_identity("Example.com") && !facts.has_sip_identity("sip.example.com"));
         assert_eq!(facts.not_before.to_string(), "2024-02-29T00:00:00.000Z");
         assert_eq!(facts.not_after.to_string(), "2051-01-02T00:00:00.000Z");

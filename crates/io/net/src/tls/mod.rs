@@ -1,15 +1,19 @@
 //! Certificates, keys and trust: from PEM to what rustls wants.
 
 mod certificate;
+mod depth;
+mod revocation;
 mod settings;
 mod verify;
 
 pub use certificate::{Fingerprint, PeerCertificate, SubjectName};
 pub use settings::{
-    CertificateSource, ClientAuthentication, Pem, TlsConfigError, TlsSettings, TlsVersion, TrustAnchors,
+    CertificateSource, ClientAuthentication, DEPTH_MAX, Pem, Revocation, TlsConfigError, TlsSettings, TlsVersion,
+    TrustAnchors,
 };
 
 use crate::event::TlsFailure;
+use depth::TooDeep;
 use rustls::client::ClientConnection;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
@@ -22,7 +26,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use sx_engine::Time;
-use verify::{AuthorityAsPeer, ServerVerifier, Trusted};
+use verify::{AuthorityAsPeer, ClientRules, ServerVerifier, Trusted};
 
 /// Certificates, keys and trust, checked and ready. Cheap to share between workers.
 #[derive(Debug)]
@@ -54,10 +58,11 @@ impl TlsConfig {
         for name in default.names(&settings.default) {
             by_name.entry(name).or_insert_with(|| default.key.clone());
         }
-        let client = client_config(&settings.trust, settings.version_min, &provider, Some(&default.key))?;
+        let servers = Servers { trust: &settings.trust, depth_max: checked_depth(settings.depth_max)? };
+        let client = client_config(servers, settings.version_min, &provider, Some(&default.key))?;
         let resolver = Arc::new(ByServerName { default: default.key, by_name });
         Ok(Self {
-            server: Some(Arc::new(server_config(settings, &provider, resolver)?)),
+            server: Some(Arc::new(server_config(settings, &provider, resolver, now)?)),
             client: Arc::new(client),
             certificates,
             verifies_servers: settings.trust.verifies(),
@@ -65,9 +70,18 @@ impl TlsConfig {
     }
 
     /// For who only connects to others and has no certificate to show: nobody can connect to us with it.
-    pub fn client_only(trust: &TrustAnchors, version_min: TlsVersion) -> Result<Self, TlsConfigError> {
+    pub fn client_only(
+        trust: &TrustAnchors,
+        version_min: TlsVersion,
+        depth_max: usize,
+    ) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let client = Arc::new(client_config(trust, version_min, &provider, None)?);
+        let client = Arc::new(client_config(
+            Servers { trust, depth_max: checked_depth(depth_max)? },
+            version_min,
+            &provider,
+            None,
+        )?);
         Ok(Self { server: None, client, certificates: Vec::new(), verifies_servers: trust.verifies() })
     }
 
@@ -119,9 +133,16 @@ pub(crate) fn failure(error: &rustls::Error) -> TlsFailure {
                 TlsFailure::CertificateWrongName
             }
             CertificateError::UnknownIssuer => TlsFailure::CertificateUntrusted,
+            CertificateError::Revoked => TlsFailure::CertificateRevoked,
+            CertificateError::UnknownRevocationStatus
+            | CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. } => TlsFailure::CertificateUncovered,
+            CertificateError::Other(other) if other.0.is::<TooDeep>() => TlsFailure::CertificateTooDeep,
             CertificateError::Other(other) if other.0.is::<AuthorityAsPeer>() => TlsFailure::CertificateIsAuthority,
             _ => TlsFailure::CertificateBad,
         },
+        // A list that its authority has not signed covers nothing.
+        E::InvalidCertRevocationList(_) => TlsFailure::CertificateUncovered,
         E::InappropriateMessage { .. }
         | E::InappropriateHandshakeMessage { .. }
         | E::DecryptError
@@ -202,11 +223,13 @@ fn server_config(
     settings: &TlsSettings,
     provider: &Arc<CryptoProvider>,
     resolver: Arc<ByServerName>,
+    now: Time,
 ) -> Result<ServerConfig, TlsConfigError> {
+    let rules = |mandatory| ClientRules { mandatory, revocation: &settings.revocation, depth_max: settings.depth_max };
     let verifier = match &settings.client_authentication {
         ClientAuthentication::None => WebPkiClientVerifier::no_client_auth(),
-        ClientAuthentication::Optional(authorities) => trusted(authorities)?.clients(provider, false)?,
-        ClientAuthentication::Required(authorities) => trusted(authorities)?.clients(provider, true)?,
+        ClientAuthentication::Optional(authorities) => trusted(authorities)?.clients(provider, rules(false), now)?,
+        ClientAuthentication::Required(authorities) => trusted(authorities)?.clients(provider, rules(true), now)?,
     };
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions(settings.version_min))
@@ -214,8 +237,19 @@ fn server_config(
     Ok(builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver))
 }
 
+/// Which servers are believed.
+#[derive(Clone, Copy)]
+struct Servers<'a> {
+    trust: &'a TrustAnchors,
+    depth_max: usize,
+}
+
+fn checked_depth(value: usize) -> Result<usize, TlsConfigError> {
+    if settings::DEPTHS.contains(&value) { Ok(value) } else { Err(TlsConfigError::DepthOutOfRange { value }) }
+}
+
 fn client_config(
-    trust: &TrustAnchors,
+    servers: Servers<'_>,
     version_min: TlsVersion,
     provider: &Arc<CryptoProvider>,
     identity: Option<&Arc<CertifiedKey>>,
@@ -223,9 +257,11 @@ fn client_config(
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions(version_min))
         .map_err(|error| TlsConfigError::UnsupportedKey { what: "TLS".into(), reason: error.to_string() })?;
-    let verifier = match trust {
-        TrustAnchors::System => ServerVerifier::trusting(system()?, provider)?,
-        TrustAnchors::Files(authorities) => ServerVerifier::trusting(trusted(authorities)?, provider)?,
+    let verifier = match servers.trust {
+        TrustAnchors::System => ServerVerifier::trusting(system()?, provider, servers.depth_max)?,
+        TrustAnchors::Files(authorities) => {
+            ServerVerifier::trusting(trusted(authorities)?, provider, servers.depth_max)?
+        }
         TrustAnchors::InsecureAcceptAny => ServerVerifier::insecure(provider),
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));

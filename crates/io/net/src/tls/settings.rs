@@ -1,6 +1,7 @@
 //! What TLS is set up from, and what can be wrong with it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use sx_engine::Time;
 
@@ -13,10 +14,32 @@ pub struct TlsSettings {
     pub others: Vec<CertificateSource>,
     /// Whether those who connect to us must show a certificate.
     pub client_authentication: ClientAuthentication,
+    /// What the authorities of clients have taken back.
+    pub revocation: Revocation,
     /// Whose signature we accept on the certificates of those we connect to.
     pub trust: TrustAnchors,
+    /// So many certificates at most may lead from a trusted authority to a peer, the peer's own counted and the
+    /// authority's not: 1 takes only what the authority itself has signed, [`DEPTH_MAX`] allows two between. However many
+    /// more are allowed, the library goes no further than 7. A certificate that is itself trusted needs none.
+    pub depth_max: usize,
     /// The least version that is spoken.
     pub version_min: TlsVersion,
+}
+
+/// How many certificates may lead from an authority to a peer, unless something else is said.
+pub const DEPTH_MAX: usize = 3;
+
+/// Which certificates of clients no longer hold.
+//= https://www.rfc-editor.org/rfc/rfc5280#section-5
+#[derive(Clone, Debug, Default)]
+pub struct Revocation {
+    /// The lists that the authorities publish, PEM or DER. One of an authority that no certificate leads to is of no use
+    /// and does no harm.
+    pub lists: Vec<Pem>,
+    /// Every certificate between an authority and a client must be covered by a list that is in force, or the client is
+    /// refused. Otherwise only what a list names is refused, and what a list said that has run out while we serve holds
+    /// until there is a newer one.
+    pub required: bool,
 }
 
 /// A certificate with its chain, and its key.
@@ -137,6 +160,39 @@ pub enum TlsConfigError {
         /// Where it was looked for.
         what: String,
     },
+    /// A revocation list cannot be understood.
+    #[error(
+        "{what} holds no revocation list that can be used ({reason}): fetch the authority's present one, version 2 and \
+         complete, as PEM or DER"
+    )]
+    MalformedRevocationList {
+        /// The file.
+        what: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A revocation list has run out.
+    #[error(
+        "the revocation list in {what} has expired at {next_update}: fetch the authority's present one, or name this one \
+         no longer"
+    )]
+    RevocationListExpired {
+        /// The file.
+        what: String,
+        /// When there should have been another.
+        next_update: Time,
+    },
+    /// Certificates must be covered by revocation lists, and there are none.
+    #[error(
+        "certificates of clients must be covered by a revocation list, and none is named: name the authorities' lists"
+    )]
+    NoRevocationList,
+    /// A depth that lets nobody in or ends nowhere.
+    #[error("a chain of at most {value} certificates makes no sense: allowed are 1 to 10")]
+    DepthOutOfRange {
+        /// What was given.
+        value: usize,
+    },
     /// Two certificates for one server name.
     #[error("two certificates are configured for the server name {name}")]
     NameTwice {
@@ -144,6 +200,9 @@ pub enum TlsConfigError {
         name: String,
     },
 }
+
+/// How long a chain may be allowed to be.
+pub(super) const DEPTHS: RangeInclusive<usize> = 1..=10;
 
 impl TrustAnchors {
     /// Does a server have to prove who it is?

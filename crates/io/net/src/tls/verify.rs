@@ -1,5 +1,8 @@
 //! Is this the peer that we wanted? What rustls asks, answered with the configured trust, and why not in words that help.
 
+use super::depth::{TooDeep, within};
+use super::revocation::Lists;
+use super::settings::Revocation;
 use super::{Fingerprint, PeerCertificate, TlsConfigError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -25,6 +28,7 @@ pub(super) struct Trusted {
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     accepts: Accepts,
+    depth_max: usize,
     provider: Arc<CryptoProvider>,
 }
 
@@ -41,6 +45,18 @@ enum Accepts {
 struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
     pinned: HashSet<Fingerprint>,
+    depth_max: usize,
+    /// Not even a certificate that is itself trusted is accepted unless a revocation list covers it.
+    lists_required: bool,
+}
+
+/// Whom the certificates of clients must come from, beyond that they are signed by those who are trusted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientRules<'a> {
+    /// Whoever shows no certificate is refused.
+    pub mandatory: bool,
+    pub revocation: &'a Revocation,
+    pub depth_max: usize,
 }
 
 /// An authority's certificate was shown where a peer's own is wanted.
@@ -65,31 +81,43 @@ impl Trusted {
         Ok(Self { roots: Arc::new(roots), pinned })
     }
 
-    /// Checks the certificates of those who connect to us; whether they must show one, `mandatory` says.
+    /// Checks the certificates of those who connect to us.
     pub fn clients(
         self,
         provider: &Arc<CryptoProvider>,
-        mandatory: bool,
+        rules: ClientRules<'_>,
+        now: Time,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsConfigError> {
-        let builder = WebPkiClientVerifier::builder_with_provider(self.roots, provider.clone());
-        let builder = if mandatory { builder } else { builder.allow_unauthenticated() };
+        let Lists { lists, required } = Lists::read(rules.revocation, &self.roots, provider, now)?;
+        let builder = WebPkiClientVerifier::builder_with_provider(self.roots, provider.clone()).with_crls(lists);
+        let builder = if rules.mandatory { builder } else { builder.allow_unauthenticated() };
+        // A list that runs out while we serve says what was taken back still; only who wants to be sure goes without.
+        let builder = match required {
+            true => builder.enforce_revocation_expiration(),
+            false => builder.allow_unknown_revocation_status(),
+        };
         let webpki = builder.build().map_err(|error| TlsConfigError::NoAuthority { what: error.to_string() })?;
-        Ok(Arc::new(ClientVerifier { webpki, pinned: self.pinned }))
+        let ClientRules { depth_max, .. } = rules;
+        Ok(Arc::new(ClientVerifier { webpki, pinned: self.pinned, depth_max, lists_required: required }))
     }
 }
 
 impl ServerVerifier {
-    /// Accepts servers whose certificate leads to one of these, or is one of these.
-    pub fn trusting(trusted: Trusted, provider: &Arc<CryptoProvider>) -> Result<Self, TlsConfigError> {
+    /// Accepts servers whose certificate leads to one of these in so many steps at most, or is one of these.
+    pub fn trusting(
+        trusted: Trusted,
+        provider: &Arc<CryptoProvider>,
+        depth_max: usize,
+    ) -> Result<Self, TlsConfigError> {
         let webpki = WebPkiServerVerifier::builder_with_provider(trusted.roots, provider.clone())
             .build()
             .map_err(|error| TlsConfigError::NoAuthority { what: error.to_string() })?;
-        Ok(Self { accepts: Accepts::Trusted { webpki, pinned: trusted.pinned }, provider: provider.clone() })
+        Ok(Self { accepts: Accepts::Trusted { webpki, pinned: trusted.pinned }, depth_max, provider: provider.clone() })
     }
 
     /// Accepts any server.
     pub fn insecure(provider: &Arc<CryptoProvider>) -> Self {
-        Self { accepts: Accepts::Anybody, provider: provider.clone() }
+        Self { accepts: Accepts::Anybody, depth_max: usize::MAX, provider: provider.clone() }
     }
 }
 
@@ -103,22 +131,26 @@ impl ServerCertVerifier for ServerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Accepts::Trusted { webpki, pinned } = &self.accepts else { return Ok(ServerCertVerified::assertion()) };
-        let error = match webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Ok(verified) => return Ok(verified),
+        let facts = PeerCertificate::parse(end_entity);
+        let verify = |chain: &[CertificateDer<'_>]| {
+            match webpki.verify_server_cert(end_entity, chain, server_name, ocsp_response, now) {
+                // The chain was found good before the name was looked at.
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )) if facts.as_ref().is_some_and(|facts| has_sip_identity(facts, server_name)) => Ok(()),
+                verified => verified.map(|_| ()),
+            }
+        };
+        let error = match within(self.depth_max, end_entity, intermediates, verify) {
+            Ok(()) => return Ok(ServerCertVerified::assertion()),
             Err(error) => error,
         };
-        let Some(facts) = PeerCertificate::parse(end_entity) else { return Err(error) };
+        let Some(facts) = facts else { return Err(error) };
         let checked = if pinned.contains(&facts.fingerprint) {
             // The operator vouches for it, whoever has signed it and whatever else it may be used for.
             within_validity(&facts, now).and_then(|()| carries(&facts, end_entity, server_name))
         } else {
-            match error {
-                // The chain was found good before the name was looked at.
-                Error::InvalidCertificate(
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-                ) if has_sip_identity(&facts, server_name) => Ok(()),
-                error => Err(named(error, &facts)),
-            }
+            Err(named(error, &facts))
         };
         checked.map(|()| ServerCertVerified::assertion()).inspect_err(|error| {
             let server = server_name.to_str();
@@ -157,13 +189,19 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let error = match self.webpki.verify_client_cert(end_entity, intermediates, now) {
-            Ok(verified) => return Ok(verified),
+        let verify = |chain: &[CertificateDer<'_>]| self.webpki.verify_client_cert(end_entity, chain, now).map(|_| ());
+        let error = match within(self.depth_max, end_entity, intermediates, verify) {
+            Ok(()) => return Ok(ClientCertVerified::assertion()),
             Err(error) => error,
         };
         let Some(facts) = PeerCertificate::parse(end_entity) else { return Err(error) };
-        let pinned = self.pinned.contains(&facts.fingerprint);
-        let checked = if pinned { within_validity(&facts, now) } else { Err(named(error, &facts)) };
+        let checked = match self.pinned.contains(&facts.fingerprint) {
+            // What its authority has taken back is not made good by having been written down before.
+            true if matches!(error, Error::InvalidCertificate(CertificateError::Revoked)) => Err(error),
+            true if self.lists_required => Err(Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)),
+            true => within_validity(&facts, now),
+            false => Err(named(error, &facts)),
+        };
         checked.map(|()| ClientCertVerified::assertion()).inspect_err(|error| {
             // Anybody can connect with any certificate: that is no reason to warn.
             let why = complaint(&facts, "", error);
@@ -258,6 +296,21 @@ fn complaint(facts: &PeerCertificate, name: &str, error: &Error) -> String {
             let names = if names.is_empty() { format!("{subject} as common name only") } else { names.join(", ") };
             format!("the certificate carries {names} and not {name}: have {name} put among its alternative names")
         }
+        CertificateError::Revoked => {
+            format!("the certificate of {subject} was revoked by {issuer}: give the peer another")
+        }
+        CertificateError::UnknownRevocationStatus => format!(
+            "no revocation list covers the certificate of {subject} or one that leads to it: name the list of {issuer} \
+             and of whoever vouches for {issuer}, or do without their being required"
+        ),
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => format!(
+            "the revocation list that covers the certificate of {subject} has run out: fetch the present one of {issuer}, \
+             and of whoever vouches for {issuer}, and have it read anew"
+        ),
+        CertificateError::Other(other) if other.0.is::<TooDeep>() => format!(
+            "too many certificates lie between that of {subject} and a trusted one: name one of them among those that are \
+             trusted, or allow a longer chain"
+        ),
         CertificateError::Other(other) if other.0.is::<AuthorityAsPeer>() => format!(
             "the certificate of {subject} is an authority's (CA:TRUE) and cannot stand for a peer: name this very \
              certificate among those that are trusted, or give the peer one that is made with CA:FALSE"
@@ -301,7 +354,7 @@ mod tests {
 
     fn check(trusted: &CertificateDer<'static>, shown: &CertificateDer<'static>, name: &str) -> Result<(), String> {
         let trusted = Trusted::all(vec![trusted.clone()]).expect("can be used");
-        let verifier = ServerVerifier::trusting(trusted, &provider()).expect("a root");
+        let verifier = ServerVerifier::trusting(trusted, &provider(), 3).expect("a root");
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW));
         let asked = ServerName::try_from(name).expect("a name");
         let facts = PeerCertificate::parse(shown).expect("a certificate");

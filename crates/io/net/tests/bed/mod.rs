@@ -1,13 +1,17 @@
 //! A shell on the loopback interface and what a test does with it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod secure;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use sx_engine::Time;
-use sx_net::tls::{CertificateSource, ClientAuthentication, Pem, TlsSettings, TlsVersion, TrustAnchors};
+use sx_net::tls::{
+    CertificateSource, ClientAuthentication, DEPTH_MAX, Pem, Revocation, TlsSettings, TlsVersion, TrustAnchors,
+};
 use sx_net::{CloseReason, Listener, Net, NetConfig, NetEvent, NetLimits, SendFailure, TlsConfig};
 use sx_types::{Destination, Flow, Ticket, Transport};
 
@@ -54,7 +58,7 @@ impl Bed {
         while let Some(event) = self.net.poll_event() {
             self.seen.push(match event {
                 NetEvent::Message { flow, bytes } => Event::Message(flow, bytes.to_vec()),
-                NetEvent::Opened { flow, peer } => Event::Opened(flow, peer),
+                NetEvent::Opened { flow, peer, .. } => Event::Opened(flow, peer),
                 NetEvent::Closed { flow, reason } => Event::Closed(flow, reason),
                 NetEvent::SendFailed { ticket, to, reason } => Event::SendFailed(ticket, to, reason),
             });
@@ -158,12 +162,21 @@ pub fn message(method: &str, body: &str) -> String {
 
 /// An authority and the certificates it signs.
 pub struct Authority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pub issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     pub pem: Vec<u8>,
 }
 
 impl Authority {
     pub fn new() -> Self {
+        Self::signed_by(None)
+    }
+
+    /// An authority that this one vouches for.
+    pub fn authority(&self) -> Self {
+        Self::signed_by(Some(self))
+    }
+
+    fn signed_by(other: Option<&Self>) -> Self {
         let mut params = rcgen::CertificateParams::new(vec![]).expect("no names");
         // Authorities that differ in nothing but their key would be taken for each other.
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -171,7 +184,11 @@ impl Authority {
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("a certificate").pem().into_bytes();
+        let certificate = match other {
+            Some(other) => params.signed_by(&key, &other.issuer),
+            None => params.self_signed(&key),
+        };
+        let pem = certificate.expect("a certificate").pem().into_bytes();
         Self { issuer: rcgen::Issuer::new(params, key), pem }
     }
 
@@ -194,6 +211,8 @@ impl Authority {
             default,
             others: vec![],
             client_authentication: ClientAuthentication::None,
+            revocation: Revocation::default(),
+            depth_max: DEPTH_MAX,
             trust: TrustAnchors::Files(vec![Pem::Bytes(self.pem.clone())]),
             version_min: TlsVersion::V12,
         }

@@ -19,6 +19,16 @@ impl Registrar {
         bindings.into_iter().map(move |binding| view(moment, binding))
     }
 
+    /// Every user's places, in no order.
+    pub fn all(&self, now: Time) -> impl Iterator<Item = (&str, ContactView<'_>)> {
+        let moment = Moment::new(now);
+        let entries = (0..self.table.slots()).filter_map(|slot| self.table.get(slot));
+        entries.flat_map(move |entry| {
+            let live = entry.bindings.iter().filter(move |binding| binding.is_live(moment.at));
+            live.map(move |binding| (&*entry.aor, view(moment, binding)))
+        })
+    }
+
     /// Can the user be reached at all?
     pub fn knows(&self, now: Time, aor: &str) -> bool {
         let slot = self.table.find(self.keys.hash(USER, aor.as_bytes()), aor);

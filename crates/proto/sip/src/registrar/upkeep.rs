@@ -48,6 +48,16 @@ impl Registrar {
         }
     }
 
+    /// Removes all bindings of a user, because an operator says so. How many there were.
+    pub fn remove(&mut self, aor: &str) -> usize {
+        let hash = self.keys.hash(USER, aor.as_bytes());
+        let Some(slot) = self.table.find(hash, aor) else { return 0 };
+        let removed = self.table.unbind(slot, |_| false);
+        self.counters.removed += removed as u64;
+        self.settle(slot);
+        removed
+    }
+
     /// The next change to be kept. Drain it after every input: deletions are gathered until then.
     pub fn poll_change(&mut self) -> Option<Change> {
         if let Some(aor) = self.deleted.pop_front() {

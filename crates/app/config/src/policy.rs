@@ -1,0 +1,182 @@
+//! Policy files: from text to a [`Definition`] that fits together, or all that is wrong with it.
+
+mod facts;
+mod gates;
+mod reference;
+mod rules;
+
+pub use facts::{OwnedRequest, read_facts, read_facts_file};
+pub use reference::policy_reference;
+
+use crate::build::sorted;
+use crate::error::{ConfigError, Problem};
+use crate::keys;
+use crate::reader::{Reader, Run};
+use crate::said::{self, Node, Origin, Said, Table};
+use crate::source::{Machine, Memory, Outside, read_text};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use sx_guard::{Definition, Entry, Place, PolicyHash, Status};
+
+/// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'.
+///
+/// # Errors
+/// Everything that is wrong, sorted by file and line.
+pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigError>> {
+    let name = path.display().to_string();
+    let text = read_text(path).map_err(|error| vec![error])?;
+    let (mut table, mut errors) = said::parse(&name, &text);
+    let mut hash = PolicyHash::of(text.as_bytes());
+    if let Some(Node { said: Said::Text(registry), .. }) = table.get("registry") {
+        let registry = path.parent().unwrap_or(Path::new("")).join(registry);
+        match read_text(&registry) {
+            Ok(further) => {
+                hash = PolicyHash::of_files(&[text.as_bytes(), further.as_bytes()]);
+                errors.extend(add_registry(&mut table, &registry, &further));
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    definition(&name, table, &Machine { env: BTreeMap::new(), base }, errors).map(|definition| (definition, hash))
+}
+
+/// Reads a policy from a text, which may name no further file. Errors name it `text`.
+///
+/// # Errors
+/// Everything that is wrong, sorted by line.
+pub fn read_policy_text(text: &str) -> Result<(Definition, PolicyHash), Vec<ConfigError>> {
+    let (table, mut errors) = said::parse("text", text);
+    if let Some(node) = table.get("registry") {
+        let problem = Problem::Unreadable("a text in memory may not refer to files".into());
+        errors.push(node.origin.error("registry", node.shown(), problem));
+    }
+    let definition = definition("text", table, &Memory { env: BTreeMap::new() }, errors)?;
+    Ok((definition, PolicyHash::of(text.as_bytes())))
+}
+
+/// Adds the identities of a registry, which holds nothing else.
+fn add_registry(table: &mut Table, path: &Path, text: &str) -> Vec<ConfigError> {
+    let (mut further, mut errors) = said::parse(&path.display().to_string(), text);
+    for (key, node) in further.extract_if(.., |key, _| key != "identity") {
+        let problem = Problem::Conflict("a registry holds nothing but [[identity]]".into());
+        errors.push(node.origin.error(&key, String::new(), problem));
+    }
+    errors.extend(said::merge(table, further, |key| key == "identity"));
+    errors
+}
+
+/// What a tree means. `errors` were found before.
+fn definition(
+    file: &str,
+    mut table: Table,
+    outside: &dyn Outside,
+    errors: Vec<ConfigError>,
+) -> Result<Definition, Vec<ConfigError>> {
+    // What was recovered from a text that is no TOML would only draw errors that are not there.
+    if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
+        return Err(sorted(errors));
+    }
+    rules::bracket_single_values(&mut table);
+    let run = Run { keys: &keys::POLICY, outside, errors: RefCell::new(errors) };
+    let top = Reader::top(&run, &table, Origin::new(file, 1));
+    top.text_if_said("registry");
+    let gate = top.section("gate");
+    let (codec, rate) = (gate.section("codec"), gate.section("rate"));
+    let lists = Lists {
+        rules: good(top.entries("rule"), rules::rule),
+        registry: good(top.entries("identity"), entry),
+        codec_classes: good(codec.entries("class"), gates::codecs),
+        codec_trunks: good(codec.entries("trunk"), gates::codecs),
+        rate_classes: good(rate.entries("class"), gates::named_rate),
+        rate_trunks: good(rate.entries("trunk"), gates::named_rate),
+        rate_identities: good(rate.entries("identity"), gates::identity_rate),
+    };
+    let definition = Definition {
+        authenticity: gates::authenticity(&gate.section("authenticity")),
+        identity: gates::identity(&gate.section("identity")),
+        registry: values(&lists.registry),
+        rules: values(&lists.rules),
+        codec: gates::codec(&codec, values(&lists.codec_classes), values(&lists.codec_trunks)),
+        rate: gates::rate(
+            &rate,
+            values(&lists.rate_classes),
+            values(&lists.rate_trunks),
+            values(&lists.rate_identities),
+        ),
+    };
+    for error in definition.check() {
+        if let Some(reader) = lists.reader(error.place) {
+            reader.refuse(error.key, Problem::Conflict(error.problem.to_string()));
+        }
+    }
+    let errors = run.errors.into_inner();
+    if errors.is_empty() { Ok(definition) } else { Err(sorted(errors)) }
+}
+
+/// The entries of a list that are good in themselves, and where each stands: only these are held against each other.
+type Good<'a, T> = Vec<(Reader<'a>, T)>;
+
+struct Lists<'a> {
+    rules: Good<'a, sx_guard::Rule>,
+    registry: Good<'a, Entry>,
+    codec_classes: Good<'a, gates::Codecs>,
+    codec_trunks: Good<'a, gates::Codecs>,
+    rate_classes: Good<'a, gates::Named>,
+    rate_trunks: Good<'a, gates::Named>,
+    rate_identities: Good<'a, gates::Named>,
+}
+
+impl<'a> Lists<'a> {
+    fn reader(&self, place: Place) -> Option<&Reader<'a>> {
+        fn at<'l, 'a, T>(list: &'l Good<'a, T>, index: usize) -> Option<&'l Reader<'a>> {
+            list.get(index).map(|(reader, _)| reader)
+        }
+        match place {
+            Place::Rule(index) => at(&self.rules, index),
+            Place::Identity(index) => at(&self.registry, index),
+            Place::CodecClass(index) => at(&self.codec_classes, index),
+            Place::CodecTrunk(index) => at(&self.codec_trunks, index),
+            Place::RateClass(index) => at(&self.rate_classes, index),
+            Place::RateTrunk(index) => at(&self.rate_trunks, index),
+            Place::RateIdentity(index) => at(&self.rate_identities, index),
+        }
+    }
+}
+
+fn good<'a, T>(entries: Vec<Reader<'a>>, read: impl Fn(&Reader<'a>) -> T) -> Good<'a, T> {
+    let read_one = |entry: Reader<'a>| {
+        let before = entry.errors();
+        let value = read(&entry);
+        (entry.errors() == before).then_some((entry, value))
+    };
+    entries.into_iter().filter_map(read_one).collect()
+}
+
+fn values<T: Clone>(list: &Good<'_, T>) -> Vec<T> {
+    list.iter().map(|(_, value)| value.clone()).collect()
+}
+
+fn entry(entry: &Reader<'_>) -> Entry {
+    Entry {
+        identity: boxed(entry.tested("identity", is_identity)),
+        status: entry.choice("status", Status::Active),
+        key: entry.parsed("key"),
+        class: boxed(entry.text_if_said("class")),
+        organisation: boxed(entry.text_if_said("organisation")),
+    }
+}
+
+fn boxed(text: Option<Arc<str>>) -> Box<str> {
+    text.map_or_else(Box::default, |text| Box::from(&*text))
+}
+
+/// `user@domain` without a scheme and without anything that would spell it another way, or the name of a trunk.
+fn is_identity(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let scheme = ["sip:", "sips:", "tel:"].iter().any(|scheme| lower.starts_with(scheme));
+    let halves = text.rsplit_once('@').is_none_or(|(user, domain)| !user.is_empty() && crate::value::is_host(domain));
+    !scheme && halves && !text.ends_with('.') && !text.contains(['*', '<', '>', '"']) && text.trim() == text
+}

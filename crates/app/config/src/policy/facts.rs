@@ -1,0 +1,190 @@
+//! Facts to try a policy with, from TOML or JSON.
+
+use super::boxed;
+use crate::build::sorted;
+use crate::error::{ConfigError, Problem};
+use crate::keys;
+use crate::reader::{Reader, Run};
+use crate::said::{self, Node, Origin, Said, Table};
+use crate::source::{Memory, read_text};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use sx_guard::{Action, Authentication, AuthenticationKind, Country, Request, SignatureFacts, Source, SourceKind};
+use sx_types::{Codec, Transport};
+
+/// The facts of a request, not borrowed from anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedRequest {
+    /// What is asked for.
+    pub action: Action,
+    /// The kind of source.
+    pub source: SourceKind,
+    /// The trunk, when it comes from one.
+    pub trunk: Box<str>,
+    /// Who asks.
+    pub identity: Box<str>,
+    /// The address it came from.
+    pub address: IpAddr,
+    /// What it came over.
+    pub transport: Transport,
+    /// The country of the address.
+    pub country: Option<Country>,
+    /// The organisation of who asks; empty for that of the registry.
+    pub organisation: Box<str>,
+    /// How they have shown who they are.
+    pub authenticated: Authentication,
+    /// Whom or what it is for.
+    pub subject: Box<str>,
+    /// The codecs offered.
+    pub codecs: Vec<Codec>,
+    /// How suspicious the source is, from 0 to 1000.
+    pub score_milli: u32,
+    /// Requests within the window.
+    pub recent: u32,
+    /// Calls at the moment.
+    pub calls: u32,
+    /// The hour of the day in UTC.
+    pub hour_utc: u8,
+    /// The day of the week in UTC, from 0 for Monday.
+    pub weekday: u8,
+}
+
+impl OwnedRequest {
+    /// The same facts, as the guard takes them.
+    pub fn as_request(&self) -> Request<'_> {
+        Request {
+            action: self.action,
+            source: match self.source {
+                SourceKind::Trunk => Source::Trunk(&self.trunk),
+                SourceKind::User => Source::User,
+                SourceKind::Anonymous => Source::Anonymous,
+                SourceKind::Exchange => Source::Exchange,
+            },
+            identity: &self.identity,
+            address: self.address,
+            transport: self.transport,
+            country: self.country.map(|country| country.0),
+            organisation: &self.organisation,
+            authenticated: self.authenticated,
+            subject: &self.subject,
+            codecs: &self.codecs,
+            score_milli: self.score_milli,
+            recent: self.recent,
+            calls: self.calls,
+            hour_utc: self.hour_utc,
+            weekday: self.weekday,
+        }
+    }
+}
+
+/// Reads facts from a file, TOML or JSON.
+///
+/// # Errors
+/// Everything that is wrong, sorted by line.
+pub fn read_facts_file(path: &Path) -> Result<OwnedRequest, Vec<ConfigError>> {
+    let text = read_text(path).map_err(|error| vec![error])?;
+    read(&path.display().to_string(), &text)
+}
+
+/// Reads facts from a text: JSON when it begins with a brace, else TOML. Errors name it `text`.
+///
+/// # Errors
+/// Everything that is wrong, sorted by line; what is wrong in JSON has a line only when it is no JSON.
+pub fn read_facts(text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
+    read("text", text)
+}
+
+fn read(file: &str, text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
+    let (table, errors) = if text.trim_start().starts_with('{') { json(file, text)? } else { said::parse(file, text) };
+    if !errors.is_empty() {
+        return Err(sorted(errors));
+    }
+    let outside = Memory { env: BTreeMap::new() };
+    let run = Run { keys: &keys::FACTS, outside: &outside, errors: RefCell::default() };
+    let request = request(&Reader::top(&run, &table, Origin::new(file, 0)));
+    let errors = run.errors.into_inner();
+    if errors.is_empty() { Ok(request) } else { Err(sorted(errors)) }
+}
+
+fn request(top: &Reader<'_>) -> OwnedRequest {
+    let identity = boxed(top.text_if_said("identity"));
+    let source = top.choice("source", SourceKind::User);
+    if top.has("trunk") && source != SourceKind::Trunk {
+        top.conflict(&["trunk"], "needs source = \"trunk\"");
+    }
+    OwnedRequest {
+        action: top.choice("action", Action::Call),
+        source,
+        trunk: top.text_if_said("trunk").as_deref().map_or_else(|| identity.clone(), Into::into),
+        address: top.parsed("address").unwrap_or(Ipv4Addr::LOCALHOST.into()),
+        transport: top.choice("transport", Transport::Udp),
+        country: top.parsed("country"),
+        organisation: boxed(top.text_if_said("organisation")),
+        authenticated: authenticated(top, source),
+        subject: boxed(top.text_if_said("subject")),
+        codecs: top.choices("codecs"),
+        score_milli: top.number("score_milli"),
+        recent: top.number("recent"),
+        calls: top.number("calls"),
+        hour_utc: top.number("hour_utc"),
+        weekday: top.number("weekday"),
+        identity,
+    }
+}
+
+fn authenticated(top: &Reader<'_>, source: SourceKind) -> Authentication {
+    let usual = match source {
+        SourceKind::User => AuthenticationKind::DigestSha256,
+        SourceKind::Trunk => AuthenticationKind::Trunk,
+        SourceKind::Anonymous | SourceKind::Exchange => AuthenticationKind::Nothing,
+    };
+    let kind = top.choice("authenticated", usual);
+    if top.has("signature") && kind != AuthenticationKind::Signature {
+        top.conflict(&["signature"], "needs authenticated = \"signature\"");
+    }
+    let signature = top.section("signature");
+    match kind {
+        AuthenticationKind::Nothing => Authentication::Nothing,
+        AuthenticationKind::Trunk => Authentication::Trunk,
+        AuthenticationKind::DigestMd5 => Authentication::DigestMd5,
+        AuthenticationKind::DigestSha256 => Authentication::DigestSha256,
+        AuthenticationKind::Certificate => Authentication::Certificate,
+        AuthenticationKind::Signature => Authentication::Signature(SignatureFacts {
+            key_matches: signature.flag("key_matches"),
+            age_s: signature.number("age_s"),
+            nonce_seen: signature.flag("nonce_seen"),
+            verifies: signature.flag("verifies"),
+        }),
+    }
+}
+
+/// JSON as the same tree that TOML gives.
+fn json(file: &str, text: &str) -> Result<(Table, Vec<ConfigError>), Vec<ConfigError>> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        let origin = Origin::new(file, error.line());
+        vec![origin.error("", String::new(), Problem::Syntax(format!("nor JSON: {error}")))]
+    })?;
+    match said_in_json(file, value) {
+        Some(Said::Table(table)) => Ok((table, Vec::new())),
+        _ => Ok((Table::new(), Vec::new())),
+    }
+}
+
+/// `None` for `null`, which says nothing.
+fn said_in_json(file: &str, value: serde_json::Value) -> Option<Said> {
+    use serde_json::Value;
+    let node = |value: Value| said_in_json(file, value).map(|said| Node { origin: Origin::new(file, 0), said });
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(flag) => Said::Flag(flag),
+        Value::Number(number) => number.as_i64().map_or_else(|| Said::Other(number.to_string()), Said::Integer),
+        Value::String(text) => Said::Text(text),
+        Value::Array(items) => Said::List(items.into_iter().filter_map(node).collect()),
+        Value::Object(fields) => {
+            let field = |(name, value)| node(value).map(|node| (name, node));
+            Said::Table(fields.into_iter().filter_map(field).collect())
+        }
+    })
+}

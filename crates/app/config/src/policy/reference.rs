@@ -1,0 +1,88 @@
+//! The reference of policy files.
+
+use crate::keys;
+use crate::reference::all_keys;
+use sx_guard::BUILT_IN;
+
+const OPENING: &str = r#"# Policies
+
+<!-- Made by `cargo run -p sx-config --example policy_reference > docs/policy.md`. Change crates/app/config/src/keys/policy.rs instead. -->
+
+A policy says who may do what. One TOML file:
+
+```toml
+[gate.codec]
+allowed = ["opus", "PCMA", "PCMU"]
+
+[[gate.codec.trunk]]
+name = "carrier"
+allowed = ["PCMA"]
+
+[[identity]]
+identity = "mallory@example.com"
+status = "suspended"
+
+[[rule]]
+name = "no premium numbers by night"
+when = { dialled_prefix = ["0900", "+49900"], hours = "20-08" }
+then = "reject"
+status = 603
+reason = "premium numbers are not for the night"
+
+[[rule]]
+name = "abroad is recorded"
+when = { dialled_prefix = "00", source = "user" }
+then = "conditional"
+obligations = { record = true, limit_s = 3600 }
+```
+
+## How a request is decided
+
+A request is a set of facts: what is asked for, by whom, from where, how they have shown who they are, for whom, with which codecs, how often of late. The same facts and the same file always give the same answer. It is asked in this order:
+
+1. **Authenticity** (`[gate.authenticity]`): has whoever asks shown enough of who they are? A signature must be made with the registered key, be right, be no older than `signature_age_max_s` and no further ahead, and never have been used; the first of these that is not so is the reason.
+2. **Identity** (`[gate.identity]`, `[[identity]]`): is the identity in good standing?
+3. **Rules** (`[[rule]]`), in the order of the file.
+4. **Codecs** (`[gate.codec]`).
+5. **Rate** (`[gate.rate]`), last, so that only what passes everything else is counted.
+
+The answer is `approve`, `conditional` (approve, with obligations) or `reject` with a SIP status and a sentence. An approval by a rule ends the rules; the gates after them are asked all the same.
+
+| Gate | Refuses with | Status |
+| --- | --- | --- |
+| authenticity | `not-authenticated`, `key-mismatch`, `bad-signature`, `stale`, `replayed` | 403 |
+| identity | `suspended`, `revoked`, `unlisted` | 403 |
+| rules | `rule` | the rule's, or 403 |
+| codec | `codec-not-allowed` | 488 |
+| rate | `rate-exceeded` (Retry-After: the window), `too-many-calls` (Retry-After: 10 s) | 429 |
+
+A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A file longer than 16 MiB is not read.
+
+Records name a policy by its **version**: the first 16 hexadecimal digits of the SHA-256 of the file's bytes. With a `registry` it is the SHA-256 of both files' SHA-256, the policy's first.
+
+## Without a file
+
+Where no file is named this policy holds, whose gates let everything pass that the exchange's own configuration does:
+
+```toml
+"#;
+
+/// The text of `docs/policy.md`.
+pub fn policy_reference() -> String {
+    let mut text = OPENING.to_owned();
+    text.push_str(BUILT_IN);
+    text.push_str("```\n\n");
+    all_keys(&mut text, keys::POLICY.keys);
+    text.push_str(FACTS);
+    for key in keys::FACTS.keys {
+        crate::reference::item(&mut text, key, "");
+    }
+    text
+}
+
+const FACTS: &str = r#"
+## Facts to try a policy with
+
+A file of facts, TOML or JSON, has these keys:
+
+"#;

@@ -1,0 +1,87 @@
+//! `[[rule]]`.
+
+use super::boxed;
+use super::gates::refuse_empty;
+use crate::reader::Reader;
+use crate::said::{Said, Table};
+use std::sync::Arc;
+use sx_guard::{Conditions, Obligations, Rule, Then};
+
+/// The conditions that are lists.
+const LISTS: [&str; 14] = [
+    "action",
+    "source",
+    "trunk",
+    "identity",
+    "class",
+    "organisation",
+    "dialled",
+    "dialled_prefix",
+    "country",
+    "network",
+    "transport",
+    "authenticated",
+    "hours",
+    "weekdays",
+];
+
+/// Makes a list of each condition that is written as a single text.
+pub(super) fn bracket_single_values(table: &mut Table) {
+    let Some(Said::List(rules)) = table.get_mut("rule").map(|node| &mut node.said) else { return };
+    for rule in rules {
+        let Said::Table(rule) = &mut rule.said else { continue };
+        let Some(Said::Table(when)) = rule.get_mut("when").map(|node| &mut node.said) else { continue };
+        for (name, node) in when {
+            if matches!(node.said, Said::Text(_)) && LISTS.contains(&name.as_str()) {
+                node.said = Said::List(vec![node.clone()]);
+            }
+        }
+    }
+}
+
+pub(super) fn rule(entry: &Reader<'_>) -> Rule {
+    Rule {
+        name: boxed(entry.text_if_said("name")),
+        when: conditions(&entry.section("when")),
+        then: entry.choice("then", Then::Approve),
+        status: entry.number_if_said("status"),
+        reason: entry.text_if_said("reason").as_deref().map(Into::into),
+        obligations: obligations(&entry.section("obligations")),
+    }
+}
+
+fn conditions(when: &Reader<'_>) -> Conditions {
+    refuse_empty(when, &LISTS);
+    let texts = |name: &str| {
+        let texts: Vec<Arc<str>> = when.tested_list(name, |_| true);
+        texts.iter().map(|text| Box::from(&**text)).collect()
+    };
+    Conditions {
+        action: when.choices("action"),
+        source: when.choices("source"),
+        trunk: texts("trunk"),
+        identity: when.parsed_list("identity"),
+        class: texts("class"),
+        organisation: texts("organisation"),
+        dialled: texts("dialled"),
+        dialled_prefix: texts("dialled_prefix"),
+        country: when.parsed_list("country"),
+        network: when.parsed_list("network"),
+        transport: when.choices("transport"),
+        authenticated: when.choices("authenticated"),
+        hours: when.parsed_list("hours"),
+        weekdays: when.choices("weekdays"),
+        score_min: when.number_if_said("score_min"),
+    }
+}
+
+fn obligations(section: &Reader<'_>) -> Obligations {
+    refuse_empty(section, &["codecs"]);
+    Obligations {
+        codecs: section.has("codecs").then(|| section.choices("codecs").into()),
+        record: section.flag("record"),
+        announce: section.text_if_said("announce").as_deref().map(Into::into),
+        bandwidth_kbps: section.number_if_said("bandwidth_kbps"),
+        limit_s: section.number_if_said("limit_s"),
+    }
+}

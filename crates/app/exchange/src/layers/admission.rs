@@ -1,0 +1,241 @@
+//! The layers behind the source's rate, for a new request: network, transport, identity, rate of the identity, guard, witness.
+
+use super::refusal::RefusedBy;
+use crate::counts::Refusal;
+use crate::witnessing::{UNWITNESSED, name_of};
+use crate::worker::Worker;
+use std::net::IpAddr;
+use sx_edge::{Layer, Refused};
+use sx_engine::Time;
+use sx_guard::{Action, Authentication, Decision, Obligations, Outcome, ReasonKind, Request, Source as Asker};
+use sx_leg::Source;
+use sx_sip::message::Message;
+use sx_types::{Codec, Flow, LinkId};
+use sx_witness::{Facts, Value};
+
+/// Who asks, and how that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Identified {
+    pub(crate) source: Source,
+    pub(crate) authenticated: Authentication,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) action: Action,
+    /// Whom, or what.
+    pub(crate) subject: &'a str,
+    pub(crate) codecs: &'a [Codec],
+}
+
+/// What the guard has decided of a request that may go on.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted {
+    /// `approve` or `conditional`.
+    pub(crate) outcome: &'static str,
+    /// The rule or gate that has decided.
+    pub(crate) rule: Box<str>,
+    pub(crate) policy: Box<str>,
+    pub(crate) authenticated: &'static str,
+    pub(crate) obligations: Option<Obligations>,
+    pub(crate) address: IpAddr,
+}
+
+impl Worker {
+    /// The second and third layer: may anybody come from there, and over that?
+    pub(crate) fn may_come_from<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
+        if flow.link == LinkId::BETWEEN_WORKERS {
+            return true;
+        }
+        let begun = (self.layers.nanos)();
+        let address = flow.remote.ip();
+        let tables = self.tables.clone();
+        let is_trunk = tables.trunk_at(address).is_some();
+        let decided = tables.allowlist.decide(address, flow.transport, None);
+        match decided {
+            Ok(None) if tables.only_organisations && !is_trunk => {
+                self.refuse_network(now, flow, request, "", Refused::NotInNetwork);
+                return false;
+            }
+            Ok(_) => {}
+            Err(refused) => {
+                self.refuse_network(now, flow, request, "", refused);
+                return false;
+            }
+        }
+        let middle = (self.layers.nanos)();
+        self.layers.counts.pass(Layer::Network, middle.wrapping_sub(begun));
+        self.layers.counts.pass(Layer::Transport, (self.layers.nanos)().wrapping_sub(middle));
+        true
+    }
+
+    /// Is the user one of an organisation's, and in its place?
+    pub(crate) fn may_come_as<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        user: &str,
+    ) -> bool {
+        let tables = self.tables.clone();
+        let Some(organisation) = tables.organisation_of(user) else { return true };
+        match tables.allowlist.decide(flow.remote.ip(), flow.transport, Some(organisation)) {
+            Ok(_) => true,
+            Err(refused) => {
+                self.refuse_network(now, flow, request, user, refused);
+                false
+            }
+        }
+    }
+
+    fn refuse_network<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        actor: &str,
+        refused: Refused,
+    ) {
+        let (layer, reason, sentence) = match refused {
+            Refused::NotInNetwork => (Layer::Network, "not-in-network", "requests are not taken from this network"),
+            Refused::TlsRequired => (Layer::Transport, "tls-required", "TLS is required here"),
+        };
+        let refused = RefusedBy::new(layer, reason, 403, sentence, Refusal::Forbidden);
+        self.refuse_by(now, flow, request, RefusedBy { actor, ..refused });
+    }
+
+    /// Part of the fourth layer: is the country one that requests are taken from?
+    pub(crate) fn may_come_from_country<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+    ) -> bool {
+        let tables = self.tables.clone();
+        let Some(countries) = &tables.countries else { return true };
+        let country = countries.country_of(flow.remote.ip());
+        if countries.lets_in(country) || tables.trunk_at(flow.remote.ip()).is_some() {
+            return true;
+        }
+        let letters = country.map(|letters| String::from_utf8_lossy(&letters).into_owned()).unwrap_or_default();
+        let facts = Facts::new().with("country", letters);
+        let sentence = "requests are not taken from this country";
+        let refused = RefusedBy::new(Layer::Identity, "country", 403, sentence, Refusal::Forbidden);
+        self.refuse_by(now, flow, request, RefusedBy { facts, ..refused });
+        false
+    }
+
+    /// The fifth to the seventh layer: does the policy allow this, and can it be written down?
+    pub(crate) fn decide<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        asked: Asked<'_>,
+        identified: &Identified,
+    ) -> Option<Admitted> {
+        let Asked { action, subject, codecs } = asked;
+        let begun = (self.layers.nanos)();
+        let tables = self.tables.clone();
+        let address = flow.remote.ip();
+        let name = name_of_asker(&identified.source);
+        let mut asked = Request {
+            action,
+            source: asker_of(&identified.source),
+            identity: &name,
+            address,
+            transport: flow.transport,
+            country: tables.countries.as_ref().and_then(|countries| countries.country_of(address)),
+            organisation: tables.organisation_of(&name).unwrap_or_default(),
+            authenticated: identified.authenticated,
+            subject,
+            codecs,
+            score_milli: self.layers.sources.score_milli(now, self.layers_source(address)),
+            recent: 0,
+            calls: self.layers.calls.get(&*name).copied().unwrap_or_default(),
+            hour_utc: (now.as_secs() / 3600 % 24) as u8,
+            // The first of January 1970 was a Thursday.
+            weekday: ((now.as_secs() / 86_400 + 3) % 7) as u8,
+        };
+        let rate = tables.policy.rate_for(&asked);
+        asked.recent = self.layers.rates.count(now, &*name);
+        let decided = tables.policy.decide(&asked);
+        let middle = (self.layers.nanos)();
+        if let Outcome::Reject(reason) = &decided.outcome {
+            self.refuse_as_decided(now, flow, request, &asked, &decided, reason);
+            return None;
+        }
+        if rate.limit != u32::MAX {
+            self.layers.rates.consume(now, &name.as_ref().into(), rate.window);
+        }
+        self.layers.counts.pass(Layer::IdentityRate, 0);
+        self.layers.counts.pass(Layer::Guard, middle.wrapping_sub(begun));
+        if self.witness.is_failing() {
+            let refused = RefusedBy::new(Layer::Witness, "unwritable", 503, UNWITNESSED, Refusal::Unwitnessed);
+            self.refuse_by(now, flow, request, RefusedBy { retry_after_s: 10, actor: &name, ..refused });
+            return None;
+        }
+        self.layers.counts.pass(Layer::Witness, (self.layers.nanos)().wrapping_sub(middle));
+        Some(Admitted {
+            outcome: decided.outcome.word(),
+            rule: decided.rule.into(),
+            policy: tables.policy.version().into(),
+            authenticated: identified.authenticated.kind().word(),
+            obligations: decided.outcome.obligations().cloned(),
+            address,
+        })
+    }
+
+    fn layers_source(&self, address: IpAddr) -> sx_edge::Source {
+        sx_edge::Source::of(address, &self.layers.sources.limits().prefixes)
+    }
+
+    fn refuse_as_decided<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        asked: &Request<'_>,
+        decided: &Decision<'_>,
+        reason: &sx_guard::Reason<'_>,
+    ) {
+        let is_rate = matches!(reason.kind, ReasonKind::RateExceeded | ReasonKind::TooManyCalls);
+        let (layer, refusal) = match reason.kind {
+            _ if is_rate => (Layer::IdentityRate, Refusal::TooFast),
+            ReasonKind::CodecNotAllowed => (Layer::Guard, Refusal::NotAcceptable),
+            _ => (Layer::Guard, Refusal::Forbidden),
+        };
+        let mut facts = Facts::new()
+            .with("authenticated", asked.authenticated.kind().word())
+            .with("recent", i64::from(asked.recent))
+            .with("calls", i64::from(asked.calls))
+            .with("score_milli", i64::from(asked.score_milli));
+        if let Some(lists) = decided.codecs() {
+            facts.push("offered", names_of(&lists.offered));
+            facts.push("allowed", names_of(&lists.allowed));
+        }
+        let refused = RefusedBy::new(layer, reason.kind.word(), reason.status, &reason.sentence, refusal);
+        let (retry_after_s, actor, rule) = (reason.retry_after_s, asked.identity, decided.rule);
+        self.refuse_by(now, flow, request, RefusedBy { retry_after_s, actor, rule, facts, ..refused });
+    }
+}
+
+pub(crate) fn names_of(codecs: &[Codec]) -> Value<'static> {
+    Value::List(codecs.iter().map(|codec| Value::from(codec.name())).collect())
+}
+
+fn asker_of(source: &Source) -> Asker<'_> {
+    match source {
+        Source::Trunk(name) => Asker::Trunk(name),
+        Source::User(_) => Asker::User,
+        Source::Exchange => Asker::Exchange,
+    }
+}
+
+fn name_of_asker(source: &Source) -> std::borrow::Cow<'_, str> {
+    match source {
+        Source::Trunk(name) => (&**name).into(),
+        other => name_of(other).into(),
+    }
+}

@@ -1,0 +1,102 @@
+//! The seven layers a request passes before anything is done for it, always in this order.
+//!
+//! ```text
+//!  datagram ─► 1 source rate ─► parse ─► 2 network ─► 3 transport ─► 4 identity ─► 5 identity rate ─► 6 guard ─► 7 witness
+//!                                                     (sanity, country, digest)
+//! ```
+//!
+//! Each is a small decision that changes nothing but its own counters. Whoever is refused is named in a record of the
+//! witness log with the layer that refused, one by one up to a limit and summed up beyond it.
+
+mod admission;
+mod counts;
+mod refusal;
+mod source;
+mod tally;
+
+pub use counts::{LayerCounts, LayerSettings};
+pub use tally::RecordLimits;
+
+pub(crate) use admission::{Admitted, Asked, Identified, names_of};
+pub(crate) use refusal::RefusedBy;
+pub(crate) use tally::Tally;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use sx_edge::{Failures, Sources, Windows};
+use sx_engine::Rng;
+use sx_types::CallId;
+
+/// What the layers of one worker remember.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) sources: Sources,
+    /// Accounts whose password was wrong too often.
+    pub(crate) accounts: Failures<Box<str>>,
+    /// What each identity has asked for of late.
+    pub(crate) rates: Windows<Box<str>>,
+    /// The calls of each user.
+    pub(crate) calls: BTreeMap<Box<str>, u32>,
+    pub(crate) callers: BTreeMap<CallId, Box<str>>,
+    pub(crate) tally: Tally,
+    pub(crate) counts: Arc<LayerCounts>,
+    pub(crate) nanos: fn() -> u64,
+    /// Messages that were not even looked at.
+    pub(crate) dropped: u64,
+    /// The message that is looked at comes from a source that is suspicious.
+    pub(crate) suspicious: bool,
+    /// What was decided of the INVITE that is about to become a call.
+    pub(crate) admitted: Option<Admitted>,
+}
+
+impl Layers {
+    pub(crate) fn new(settings: &LayerSettings, rng: &mut Rng) -> Self {
+        let sources = settings.sources;
+        let mut key = || rng.u128().to_be_bytes();
+        Self {
+            accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
+            rates: Windows::new(IDENTITIES_MAX, key()),
+            sources: Sources::new(sources, key()),
+            calls: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            tally: Tally::new(settings.records),
+            counts: Arc::default(),
+            nanos: settings.nanos,
+            dropped: 0,
+            suspicious: false,
+            admitted: None,
+        }
+    }
+}
+
+impl Layers {
+    /// A call of this user begins: one more of those it has at a time.
+    pub(crate) fn call_begun(&mut self, call: CallId, caller: &str) {
+        *self.calls.entry(caller.into()).or_default() += 1;
+        self.callers.insert(call, caller.into());
+    }
+
+    /// It is over.
+    pub(crate) fn call_ended(&mut self, call: CallId) {
+        let Some(caller) = self.callers.remove(&call) else { return };
+        if let Entry::Occupied(mut calls) = self.calls.entry(caller) {
+            *calls.get_mut() -= 1;
+            if *calls.get() == 0 {
+                calls.remove();
+            }
+        }
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn publish(&self) {
+        self.counts.sources.store(self.sources.len() as u64, Ordering::Relaxed);
+        self.counts.sources_evicted.store(self.sources.evictions(), Ordering::Relaxed);
+    }
+}
+
+/// Accounts whose failures are remembered; the oldest are forgotten beyond.
+const ACCOUNTS_MAX: usize = 1 << 14;
+/// Identities whose rate is remembered.
+const IDENTITIES_MAX: usize = 1 << 16;

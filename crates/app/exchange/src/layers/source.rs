@@ -1,0 +1,166 @@
+//! The first layer: who sends too much, before anything is parsed.
+
+use super::counts::add;
+use super::refusal::RefusedBy;
+use crate::counts::Refusal;
+use crate::interface::{Output, PeerMessage};
+use crate::worker::Worker;
+use std::net::IpAddr;
+use sx_edge::{Arrival, Ban, Layer, MethodClass, Observation, Source, Why, scanner_among};
+use sx_engine::Time;
+use sx_sip::message::{HeaderName, Message, Method};
+use sx_types::Flow;
+use sx_witness::{Draft, Facts, Kind};
+
+/// One message in so many has its time taken: to ask the clock costs as much as the layer.
+const TIMED: u64 = 16;
+
+impl Worker {
+    /// May this message be looked at? Trunks have limits of their own; what answers us is not counted, for we have asked.
+    pub(crate) fn may_come(&mut self, now: Time, flow: Flow, bytes: &[u8]) -> bool {
+        self.layers.suspicious = false;
+        let address = flow.remote.ip();
+        if self.tables.trunk_at(address).is_some() {
+            return true;
+        }
+        let source = self.source_of(address);
+        if bytes.starts_with(b"SIP/2.0 ") {
+            return self.layers.sources.ban_of(now, source).is_none() || self.ignored(now);
+        }
+        let timed = self.layers.counts.passed(Layer::SourceRate).is_multiple_of(TIMED);
+        let begun = if timed { (self.layers.nanos)() } else { 0 };
+        match self.layers.sources.arrived(now, source) {
+            Arrival::Pass => {}
+            Arrival::Challenge => self.layers.suspicious = true,
+            Arrival::Refuse { retry_after_s } => {
+                self.too_many(now, flow, bytes, retry_after_s);
+                return false;
+            }
+            Arrival::Dropped(_) => return self.ignored(now),
+        }
+        let nanos = if timed { (self.layers.nanos)().wrapping_sub(begun) } else { 0 };
+        self.layers.counts.pass_timed(Layer::SourceRate, timed.then_some(nanos));
+        true
+    }
+
+    /// A response that answers nothing of ours counts as whatever else a source sends.
+    pub(crate) fn unasked<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, message: &Message<B>) {
+        let address = flow.remote.ip();
+        if message.status().is_none() || self.tables.trunk_at(address).is_some() {
+            return;
+        }
+        if let Arrival::Refuse { .. } = self.layers.sources.arrived(now, self.source_of(address)) {
+            self.ban_begun(now, address);
+            self.ignored(now);
+        }
+    }
+
+    fn source_of(&self, address: IpAddr) -> Source {
+        Source::of(address, &self.layers.sources.limits().prefixes)
+    }
+
+    /// A message of a banned source: nobody is told, and it is only counted.
+    fn ignored(&mut self, now: Time) -> bool {
+        self.layers.dropped += 1;
+        self.layers.counts.refuse(Layer::SourceRate);
+        self.counts.refuse(Refusal::Banned);
+        self.layers.tally.count(now, Layer::SourceRate);
+        false
+    }
+
+    /// The first message beyond the rate is answered, if it can be.
+    fn too_many(&mut self, now: Time, flow: Flow, bytes: &[u8], retry_after_s: u32) {
+        self.ban_begun(now, flow.remote.ip());
+        let request = Message::parse(bytes).ok().filter(|message| message.method().is_some_and(|m| m != Method::Ack));
+        let Some(request) = request else {
+            self.ignored(now);
+            return;
+        };
+        let sentence = "too many requests come from this address";
+        let refused = RefusedBy::new(Layer::SourceRate, "rate", 503, sentence, Refusal::TooFast);
+        self.refuse_by(now, flow, &request, RefusedBy { retry_after_s, ..refused });
+    }
+
+    /// What a new request tells of its source. `false`: it is not to be answered.
+    pub(crate) fn notice_request<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        let address = flow.remote.ip();
+        if self.tables.trunk_at(address).is_some() {
+            return true;
+        }
+        let tables = self.tables.clone();
+        let agent = request.value(HeaderName::UserAgent).unwrap_or_default();
+        if let Some(name) = scanner_among(&tables.scanners, agent) {
+            self.observe(now, address, Observation::Scanner);
+            let refused = RefusedBy::new(Layer::SourceRate, "scanner", 0, "", Refusal::Scanner);
+            let facts = Facts::new().with("scanner", &**name);
+            self.refuse_by(now, flow, request, RefusedBy { facts, ..refused });
+            return false;
+        }
+        self.observe(now, address, Observation::Request(class_of(method)));
+        if method == Method::Invite {
+            self.observe(now, address, Observation::Dialled(self.tables.hash_of(request.request_uri())));
+        }
+        true
+    }
+
+    /// Something was learnt of a source. A ban that begins is written down, and told to the other workers.
+    pub(crate) fn observe(&mut self, now: Time, address: IpAddr, observation: Observation) {
+        if self.tables.trunk_at(address).is_some() {
+            return;
+        }
+        let source = self.source_of(address);
+        if let Some(ban) = self.layers.sources.observe(now, source, observation) {
+            self.record_ban(now, ban);
+        }
+    }
+
+    /// Has somebody authenticated from there of late?
+    pub(crate) fn is_known_source(&self, now: Time, address: IpAddr) -> bool {
+        let report = self.layers.sources.explain(now, self.source_of(address));
+        report.is_some_and(|report| report.authenticated)
+    }
+
+    fn ban_begun(&mut self, now: Time, address: IpAddr) {
+        if let Some(ban) = self.layers.sources.ban_of(now, self.source_of(address)) {
+            self.record_ban(now, ban);
+        }
+    }
+
+    fn record_ban(&mut self, now: Time, ban: Ban) {
+        add(&self.layers.counts.bans);
+        let source = ban.source.to_string();
+        let seconds = i64::try_from(ban.until.since(now).as_secs()).unwrap_or(i64::MAX);
+        let facts = Facts::new().with("layer", Layer::SourceRate.as_str()).with("ban_s", seconds);
+        // So that a flood from everywhere writes no more than its share.
+        if self.layers.tally.records_ban(now, Layer::SourceRate) {
+            let reason = ban.why.as_str();
+            let draft = Draft { subject: &source, outcome: "banned", reason, facts, ..Draft::new(now, Kind::Source) };
+            self.witness.record(&draft);
+        }
+        let others = (0..self.settings.workers).filter(|worker| *worker != self.settings.worker);
+        for worker in others.collect::<Vec<_>>() {
+            self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Banned { ban } });
+        }
+    }
+
+    /// Another worker has banned a source.
+    pub(crate) fn banned_elsewhere(&mut self, now: Time, ban: &Ban) {
+        self.layers.sources.ban(now, ban.source, ban.until, Why::Elsewhere);
+    }
+}
+
+fn class_of(method: Method) -> MethodClass {
+    match method {
+        Method::Invite => MethodClass::Invite,
+        Method::Register => MethodClass::Register,
+        Method::Options => MethodClass::Options,
+        Method::Message => MethodClass::Message,
+        _ => MethodClass::Other,
+    }
+}

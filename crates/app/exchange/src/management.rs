@@ -1,0 +1,138 @@
+//! What operators may know of a worker, and what they may do to it besides ending calls.
+//!
+//! The answers are copies, each of at most so many entries as were asked for: whoever asks never holds the worker up for
+//! longer than it takes to make them.
+
+use crate::worker::Worker;
+use std::net::IpAddr;
+use std::sync::Arc;
+use sx_call::CallSummary;
+use sx_edge::{Source, SourceReport, Why};
+use sx_engine::Time;
+use sx_types::CallId;
+
+/// What an operator wants changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Take nothing from a source. A ban that stands already gets this end.
+    Ban {
+        /// One of its addresses.
+        address: IpAddr,
+        /// Until then.
+        until: Time,
+    },
+    /// Take traffic from a source again.
+    Unban {
+        /// One of its addresses.
+        address: IpAddr,
+    },
+    /// Forget where a user is registered. For the worker that keeps it ([`keeper_of`](crate::keeper_of)).
+    Unregister {
+        /// The address of record, `user@domain`.
+        aor: Box<str>,
+    },
+}
+
+/// How a trunk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Does it answer its probes, or is it not probed?
+    pub healthy: bool,
+    /// Calls on it, of all workers.
+    pub calls: u32,
+}
+
+/// A place where a user is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredContact {
+    /// The address of record, `user@domain`.
+    pub aor: Box<str>,
+    /// The contact.
+    pub uri: Box<str>,
+    /// What leads to it; empty for nothing.
+    pub path: Box<str>,
+    /// The instance id of the device; empty for none.
+    pub instance: Box<str>,
+    /// The priority in thousandths.
+    pub q_milli: u16,
+    /// Seconds it has left.
+    pub expires_s: u32,
+}
+
+impl Worker {
+    /// One call.
+    pub fn call(&self, call: CallId) -> Option<CallSummary> {
+        self.calls.list().find(|summary| summary.call == call)
+    }
+
+    /// The trunks, in the order of their configuration.
+    pub fn trunks(&self) -> impl Iterator<Item = TrunkReport> {
+        self.trunks.iter().map(|trunk| TrunkReport {
+            name: trunk.name().clone(),
+            healthy: trunk.is_healthy(),
+            calls: self.tables.routes.load(trunk.name()).map_or(0, |load| load.active()),
+        })
+    }
+
+    /// Sources that traffic came from: those that are banned first.
+    pub fn sources(&self, now: Time, banned_only: bool) -> impl Iterator<Item = SourceReport> {
+        let sources = &self.layers.sources;
+        let banned = sources.banned(now).filter_map(move |(source, ..)| sources.explain(now, source));
+        let others = (!banned_only).then(|| sources.known(now).filter(|report| report.ban.is_none()));
+        banned.chain(others.into_iter().flatten())
+    }
+
+    /// What is known of the source that an address belongs to.
+    pub fn source(&self, now: Time, address: IpAddr) -> Option<SourceReport> {
+        self.layers.sources.explain(now, self.source_at(address))
+    }
+
+    /// Everybody who is registered here, in no order.
+    pub fn registrations(&self, now: Time) -> impl Iterator<Item = RegisteredContact> {
+        self.registrar.all(now).map(|(aor, contact)| registered(aor, &contact))
+    }
+
+    /// The places where a user is registered.
+    pub fn registrations_of(&self, now: Time, aor: &str) -> impl Iterator<Item = RegisteredContact> {
+        self.registrar.contacts(now, aor).map(move |contact| registered(aor, &contact))
+    }
+
+    /// How many places are registered here.
+    pub fn bindings(&self) -> usize {
+        self.registrar.len()
+    }
+
+    /// Does what an operator wants. What was under way of a source that is banned is not ended.
+    pub(crate) fn operate(&mut self, now: Time, operation: &Operation) {
+        match operation {
+            Operation::Ban { address, until } => {
+                let source = self.source_at(*address);
+                self.layers.sources.ban(now, source, *until, Why::Operator);
+            }
+            Operation::Unban { address } => {
+                let source = self.source_at(*address);
+                self.layers.sources.unban(source);
+            }
+            Operation::Unregister { aor } => {
+                self.registrar.remove(aor);
+            }
+        }
+    }
+
+    fn source_at(&self, address: IpAddr) -> Source {
+        Source::of(address, &self.layers.sources.limits().prefixes)
+    }
+}
+
+fn registered(aor: &str, contact: &sx_sip::registrar::ContactView<'_>) -> RegisteredContact {
+    RegisteredContact {
+        aor: aor.into(),
+        uri: contact.uri.into(),
+        path: contact.path.into(),
+        instance: contact.instance.into(),
+        q_milli: contact.q,
+        expires_s: contact.expires_s,
+    }
+}

@@ -1,0 +1,223 @@
+//! `strowger witness trace` and `export`: records for people and for other programs.
+
+use super::super::output::{self, Table, shortened};
+use super::progress::watched;
+use super::{ExportFormat, Output, Setting, TraceFormat, wrong_usage};
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use sx_engine::Time;
+use sx_store::{RecordId, WitnessFolder, WitnessFound, WitnessSearch};
+use sx_types::{CallId, TraceId};
+use sx_witness::Line;
+
+/// The columns of records as CSV, in the order in which somebody reads them.
+const COLUMNS: [&str; 12] = [
+    "time",
+    "node",
+    "seq",
+    "kind",
+    "outcome",
+    "actor",
+    "subject",
+    "reason",
+    "call_id",
+    "trace_id",
+    "policy_version",
+    "facts",
+];
+/// One long address would move the columns of all; whole ones are in the other formats.
+const CELL_WIDTH: usize = 32;
+
+/// A record with what it is sorted by.
+struct Hit {
+    time: Time,
+    node: String,
+    seq: u64,
+    line: Vec<u8>,
+}
+
+/// `strowger witness trace`.
+pub(super) fn trace(setting: &Setting<'_>, what: &[String], format: Option<TraceFormat>) -> anyhow::Result<ExitCode> {
+    let (mut ids, mut folders) = (Vec::new(), Vec::new());
+    for text in what {
+        match ids_of(text) {
+            found if found.is_empty() => folders.push(setting.open(Some(PathBuf::from(text)))?),
+            found => ids.extend(found),
+        }
+    }
+    if ids.is_empty() {
+        return Err(wrong_usage("say which call or trace: 32 hexadecimal digits, or a UUID"));
+    }
+    if folders.is_empty() {
+        folders.push(setting.open(None)?);
+    }
+    let search = WitnessSearch { ids: Some(ids), ..WitnessSearch::default() };
+    let hits = search_all(&folders, &search)?;
+    if hits.is_empty() {
+        bail!("no record names {}", what.join(" or "));
+    }
+    match format.unwrap_or(if setting.json { TraceFormat::Json } else { TraceFormat::Text }) {
+        TraceFormat::Text => output::text(&table(&hits).to_string()),
+        TraceFormat::Json => {
+            let lines: Vec<u8> = hits.iter().flat_map(|hit| hit.line.iter().copied().chain([b'\n'])).collect();
+            output::text(&String::from_utf8_lossy(&lines))
+        }
+        TraceFormat::Csv => {
+            let mut text = headings()?;
+            for hit in &hits {
+                text.extend(csv_row(&hit.line)?);
+            }
+            output::text(&String::from_utf8_lossy(&text))
+        }
+    }
+}
+
+/// What a text may name: with hyphens a call, without them a trace, or a call.
+fn ids_of(text: &str) -> Vec<RecordId> {
+    let call = text.parse().map(|call: CallId| RecordId::Call(call));
+    let trace = text.parse().map(|trace: TraceId| RecordId::Trace(trace)).ok().filter(|_| !text.contains('-'));
+    call.ok().into_iter().chain(trace).collect()
+}
+
+/// The records of all nodes, by time.
+fn search_all(folders: &[WitnessFolder], search: &WitnessSearch) -> anyhow::Result<Vec<Hit>> {
+    let mut hits = Vec::new();
+    for folder in folders {
+        let found = watched("search", |progress| {
+            folder.search(search, progress, |lines| {
+                hits.extend(lines.split(|byte| *byte == b'\n').filter_map(hit));
+                true
+            })
+        })?;
+        tell_unreadable(folder, found);
+    }
+    hits.sort_by(|a, b| (a.time, &a.node, a.seq).cmp(&(b.time, &b.node, b.seq)));
+    Ok(hits)
+}
+
+fn hit(line: &[u8]) -> Option<Hit> {
+    let read = Line::parse(line).ok()?;
+    Some(Hit { time: read.time(), node: read.node().into_owned(), seq: read.seq(), line: line.to_vec() })
+}
+
+fn tell_unreadable(folder: &WitnessFolder, found: WitnessFound) {
+    if found.unreadable > 0 {
+        let folder = folder.path().display();
+        eprintln!("warning: {} lines of {folder} are no records; strowger witness verify says more", found.unreadable);
+    }
+}
+
+fn table(hits: &[Hit]) -> Table {
+    let mut table = Table::new(&["TIME", "NODE", "SEQ", "KIND", "OUTCOME", "ACTOR", "SUBJECT", "REASON"]);
+    for hit in hits {
+        let Ok(line) = Line::parse(&hit.line) else { continue };
+        let cell = |text: Option<std::borrow::Cow<'_, str>>| match text.as_deref() {
+            None | Some("") => "-".to_owned(),
+            Some(text) => shortened(text, CELL_WIDTH),
+        };
+        table.row([
+            line.time().to_string(),
+            shortened(&hit.node, CELL_WIDTH),
+            hit.seq.to_string(),
+            line.kind().to_string(),
+            cell(line.outcome()),
+            cell(line.actor()),
+            cell(line.subject()),
+            cell(line.reason()),
+        ]);
+    }
+    table
+}
+
+fn headings() -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    writer.into_inner().context("a line of CSV in memory")
+}
+
+/// A record as a line of CSV; nothing when it is none.
+fn csv_row(line: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let Ok(read) = Line::parse(line) else { return Ok(Vec::new()) };
+    let text = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned).unwrap_or_default();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([
+        read.time().to_string(),
+        read.node().into_owned(),
+        read.seq().to_string(),
+        read.kind().to_string(),
+        text(read.outcome()),
+        text(read.actor()),
+        text(read.subject()),
+        text(read.reason()),
+        read.call_id().map(|call| call.to_string()).unwrap_or_default(),
+        read.trace_id().map(|trace| trace.to_string()).unwrap_or_default(),
+        text(read.policy_version()),
+        read.facts_text().unwrap_or_default().to_owned(),
+    ])?;
+    writer.into_inner().context("a line of CSV in memory")
+}
+
+/// `strowger witness export`.
+pub(super) fn export(
+    folder: &WitnessFolder,
+    from: Option<u64>,
+    to: Option<u64>,
+    format: ExportFormat,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let search = WitnessSearch { ids: None, from: from.map(Time::from_nanos), to: to.map(Time::from_nanos) };
+    match &output.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            write_records(folder, &search, format, BufWriter::new(file))
+        }
+        None => write_records(folder, &search, format, BufWriter::new(std::io::stdout().lock())),
+    }
+}
+
+fn write_records(
+    folder: &WitnessFolder,
+    search: &WitnessSearch,
+    format: ExportFormat,
+    mut output: impl Write,
+) -> anyhow::Result<ExitCode> {
+    if format == ExportFormat::Csv {
+        output.write_all(&headings()?)?;
+    }
+    let mut written = Ok(());
+    let found = watched("export", |progress| {
+        folder.search(search, progress, |lines| {
+            written = write_lines(lines, format, &mut output);
+            written.is_ok()
+        })
+    })?;
+    written?;
+    output.flush()?;
+    tell_unreadable(folder, found);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_lines(lines: &[u8], format: ExportFormat, output: &mut impl Write) -> anyhow::Result<()> {
+    if format == ExportFormat::Jsonl {
+        return Ok(output.write_all(lines)?);
+    }
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        output.write_all(&csv_row(line)?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_names_a_call_and_digits_alone_either() {
+        assert_eq!(ids_of("019ab2c3-d4e5-7000-8000-0123456789ab").len(), 1);
+        assert_eq!(ids_of("019ab2c3d4e5700080000123456789ab").len(), 2);
+        assert!(ids_of("/logs/node-1").is_empty() && ids_of("019ab2c3").is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! Others' checkpoints are cosigned, and what speaks against their logs is written down in this one.
+
+use super::anchor::AnchoringCounts;
+use super::clock::Clock;
+use super::trust;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use sx_config::{Config, Identity};
+use sx_http::{Cosigner, CosigningConfig, CosigningServer, NotCosigned, api_tls};
+use sx_store::{CosignError, CosignedLogs, DataFolder, WitnessLog};
+use sx_witness::{Checkpoint, ConsistencyProof, CosignRefused, Draft, Facts, Kind};
+use tracing::{error, info, warn};
+
+/// Starts the server, when there is anybody to cosign for.
+///
+/// # Errors
+/// When what was cosigned cannot be read, or the address cannot be listened at.
+pub fn start(
+    config: &Config,
+    data: &DataFolder,
+    log: &WitnessLog,
+    clock: Clock,
+    counts: &Arc<AnchoringCounts>,
+) -> anyhow::Result<Option<CosigningServer>> {
+    let Some(cosigning) = &config.witness.cosigning else { return Ok(None) };
+    let key = trust::own_witness_key(config)?;
+    let logs = CosignedLogs::open(data, cosigning.logs.clone(), key)?;
+    let verified_with = logs.verifying_key();
+    let witness = Witness { logs, log: log.clone(), clock, counts: counts.clone(), said: Mutex::default() };
+    let mut serving = CosigningConfig::new(cosigning.listen);
+    serving.requests_per_minute = cosigning.requests_per_minute;
+    if let Some(Identity { certificate, key }) = &cosigning.identity {
+        serving.tls = Some(api_tls(&read(certificate)?, &read(key)?, None)?);
+    }
+    let server = CosigningServer::start(serving, Arc::new(witness))?;
+    info!(key = %verified_with, "checkpoints of others are cosigned with this key");
+    Ok(Some(server))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))
+}
+
+/// A witness of others' logs.
+struct Witness {
+    logs: CosignedLogs,
+    log: WitnessLog,
+    clock: Clock,
+    counts: Arc<AnchoringCounts>,
+    /// What was written down last of each log that is known: only what is new is.
+    said: Mutex<BTreeMap<String, Option<CosignRefused>>>,
+}
+
+/// How long a record about it may take; it is written later if the disk is slow.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Cosigner for Witness {
+    fn add_checkpoint(&self, request: &str) -> Result<String, NotCosigned> {
+        let outcome = self.cosign(request);
+        let count = if outcome.is_ok() { &self.counts.cosigned } else { &self.counts.cosign_refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+}
+
+impl Witness {
+    fn cosign(&self, request: &str) -> Result<String, NotCosigned> {
+        let request = ConsistencyProof::parse(request).map_err(CosignRefused::from)?;
+        match self.logs.add_checkpoint(&request, self.clock.now()) {
+            Ok(line) => {
+                self.say(&request, None);
+                Ok(line)
+            }
+            Err(CosignError::Refused(refused)) => {
+                // Its log has signed this, and is known: so there are no more of these than logs are configured.
+                if refused.is_accusation() {
+                    self.say(&request, Some(refused));
+                }
+                Err(refused.into())
+            }
+            Err(CosignError::File(error)) => {
+                error!(%error, "what was to be cosigned cannot be remembered, and is not cosigned");
+                Err(NotCosigned::Unavailable)
+            }
+        }
+    }
+
+    /// Writes down that a log is cosigned from now on, or that it has shown something else than before.
+    fn say(&self, request: &ConsistencyProof, refused: Option<CosignRefused>) {
+        let Checkpoint { origin, size, root, .. } = &request.checkpoint;
+        let before = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(origin.clone(), refused);
+        if before == Some(refused) {
+            return;
+        }
+        let now = self.clock.now();
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let facts = Facts::new()
+            .with("note", request.checkpoint.note.as_str())
+            .with("old", number(request.old))
+            .with("root", root.to_string())
+            .with("size", number(*size));
+        let draft = Draft { actor: origin, subject: origin, facts, ..Draft::new(now, Kind::Log) };
+        match refused {
+            None => {
+                info!(origin, size, "a log is cosigned");
+                self.log.record(&Draft { outcome: "cosigned", ..draft }, now, PATIENCE);
+            }
+            Some(refused) => {
+                warn!(origin, size, reason = %refused, "a log is not what it was when it was cosigned");
+                let reason = refused.to_string();
+                self.log.record(&Draft { outcome: "cosign_refused", reason: &reason, ..draft }, now, PATIENCE);
+            }
+        }
+    }
+}

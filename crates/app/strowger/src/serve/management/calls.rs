@@ -1,0 +1,127 @@
+//! Calls and trunks, and whether new calls are taken.
+
+use super::Operators;
+use super::change::Change;
+use crate::serve::asking::{Answered, Asked};
+use crate::serve::mailbox::Mail;
+use serde_json::{Value, json};
+use sx_call::{CallSummary, Command, Phase};
+use sx_engine::Time;
+use sx_exchange::TrunkReport;
+use sx_http::{ApiAnswer, ApiProblem, Caller};
+use sx_leg::Source;
+use sx_types::{CallId, Cause};
+
+impl Operators {
+    pub(super) fn calls(&self, limit: u32) -> Result<ApiAnswer, ApiProblem> {
+        let max = limit as usize;
+        let (mut total, mut calls) = (0, Vec::new());
+        for (worker, answer) in self.ask(Asked::Calls(max))? {
+            if let Answered::Calls(count, some) = answer {
+                total += count;
+                calls.extend(some.into_iter().map(|call| (worker, call)));
+            }
+        }
+        calls.sort_by_key(|(_, call)| call.call);
+        calls.truncate(max);
+        let calls: Vec<Value> = calls.iter().map(|(worker, call)| shown(*worker, call)).collect();
+        Ok(ApiAnswer::Json(json!({ "total": total, "calls": calls })))
+    }
+
+    pub(super) fn call(&self, id: &str) -> Result<ApiAnswer, ApiProblem> {
+        let (worker, call) = self.find(id)?;
+        Ok(ApiAnswer::Json(shown(worker, &call)))
+    }
+
+    /// Where a call is, and what it is.
+    fn find(&self, id: &str) -> Result<(u16, CallSummary), ApiProblem> {
+        let nowhere = || ApiProblem::not_found("there is no such call");
+        let call: CallId = id.parse().map_err(|_| nowhere())?;
+        let answers = self.ask(Asked::Call(call))?;
+        let found = answers.into_iter().find_map(|(worker, answer)| match answer {
+            Answered::Calls(_, calls) => calls.into_iter().next().map(|call| (worker, call)),
+            _ => None,
+        });
+        found.ok_or_else(nowhere)
+    }
+
+    pub(super) fn hang_up(&self, caller: &Caller, id: &str, cause: u8) -> Result<ApiAnswer, ApiProblem> {
+        let found = self.find(id);
+        let call = found.as_ref().ok().map(|(_, call)| (call.call, call.trace));
+        let change = Change { call, ..Change::new("hangup", id).with("cause", cause) };
+        self.change(caller, &change, || {
+            let (worker, call) = found?;
+            if call.phase == Phase::Ending {
+                return Err(ApiProblem::conflict("the call is ending already"));
+            }
+            let hangup = Command::Hangup { call: call.call, cause: Cause(cause) };
+            self.workers.tell(worker, Mail::Command(hangup));
+            self.told();
+            // Its parties have yet to answer.
+            Ok(ApiAnswer::Accepted)
+        })
+    }
+
+    pub(super) fn trunks(&self) -> Result<ApiAnswer, ApiProblem> {
+        let mut trunks: Vec<TrunkReport> = Vec::new();
+        for (_, answer) in self.ask(Asked::Trunks)? {
+            let Answered::Trunks(of_worker) = answer else { continue };
+            for trunk in of_worker {
+                match trunks.iter_mut().find(|known| known.name == trunk.name) {
+                    // News of a trunk is on its way from one worker to another for a moment: bad news counts first.
+                    Some(known) => known.healthy &= trunk.healthy,
+                    None => trunks.push(trunk),
+                }
+            }
+        }
+        let trunk =
+            |trunk: &TrunkReport| json!({ "name": &*trunk.name, "healthy": trunk.healthy, "calls": trunk.calls });
+        Ok(ApiAnswer::Json(json!({ "trunks": trunks.iter().map(trunk).collect::<Vec<_>>() })))
+    }
+
+    pub(super) fn drain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
+        self.change(caller, &Change::new("drain", "exchange"), || {
+            self.workers.tell_all(|| Mail::Command(Command::Drain));
+            Ok(self.told())
+        })
+    }
+
+    pub(super) fn undrain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
+        self.change(caller, &Change::new("undrain", "exchange"), || {
+            if self.live.is_stopping() {
+                return Err(ApiProblem::conflict("the exchange is about to end"));
+            }
+            self.workers.tell_all(|| Mail::Command(Command::Undrain));
+            Ok(self.told())
+        })
+    }
+}
+
+fn shown(worker: u16, call: &CallSummary) -> Value {
+    let time = |nanos: u64| Time::from_nanos(nanos).to_string();
+    let source = match &call.source {
+        Source::User(address) => json!({ "kind": "user", "name": address.to_string() }),
+        Source::Trunk(name) => json!({ "kind": "trunk", "name": &**name }),
+        Source::Exchange => json!({ "kind": "exchange" }),
+    };
+    json!({
+        "id": call.call.to_string(),
+        "trace_id": call.trace.to_string(),
+        "state": state(call.phase),
+        "source": source,
+        "caller": call.caller.to_string(),
+        "dialled": call.dialled.to_string(),
+        "started": time(call.start),
+        "answered": call.answer.map(time),
+        "worker": worker,
+    })
+}
+
+const fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Ringing => "ringing",
+        Phase::Talking => "talking",
+        Phase::Transferring => "transferring",
+        Phase::Ending => "ending",
+    }
+}

@@ -1,0 +1,147 @@
+//! Changes: each is written down before it is made, and so is what came of it.
+
+use super::Operators;
+use std::time::Duration;
+use sx_http::{ApiAnswer, ApiProblem, Caller};
+use sx_types::{CallId, TraceId};
+use sx_witness::{Draft, Facts, Kind};
+use tracing::error;
+
+/// How long a change waits for its record to be on the disk.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What somebody wants changed, as it is written down.
+pub struct Change<'a> {
+    /// Of what.
+    pub subject: &'a str,
+    /// Why, in the words of whoever wants it; empty when they say nothing.
+    pub reason: &'a str,
+    /// The call it is about, and its story.
+    pub call: Option<(CallId, TraceId)>,
+    /// The command's name, as `hangup`, and what else there is to say.
+    pub facts: Facts<'a>,
+}
+
+impl<'a> Change<'a> {
+    /// A change of the subject by this command.
+    pub fn new(command: &'static str, subject: &'a str) -> Self {
+        Self { subject, reason: "", call: None, facts: Facts::new().with("command", command) }
+    }
+
+    /// With one more fact.
+    pub fn with(mut self, name: &'static str, value: impl Into<sx_witness::Value<'a>>) -> Self {
+        self.facts.push(name, value);
+        self
+    }
+}
+
+impl Operators {
+    /// Makes a change that was asked for, once it is on the disk that it was, and writes down what has come of it.
+    ///
+    /// When the first cannot be written nothing is changed. When only the second cannot, the change stands, the log of
+    /// the process says so, and the witness log has at least that it was asked for.
+    pub fn change(
+        &self,
+        caller: &Caller,
+        change: &Change<'_>,
+        carry_out: impl FnOnce() -> Result<ApiAnswer, ApiProblem>,
+    ) -> Result<ApiAnswer, ApiProblem> {
+        let actor = actor(caller);
+        if !self.record_change(&actor, change, "requested", change.reason) {
+            let detail = "the witness log cannot be written; nothing is changed that cannot be accounted for";
+            return Err(ApiProblem::unavailable(detail));
+        }
+        let done = carry_out();
+        let (outcome, reason) = match &done {
+            Ok(_) => ("carried_out", change.reason),
+            Err(problem) => ("refused", problem.detail.as_str()),
+        };
+        if !self.record_change(&actor, change, outcome, reason) {
+            error!(outcome, "what has come of a command is not in the witness log");
+        }
+        done
+    }
+
+    fn record_change(&self, actor: &str, change: &Change<'_>, outcome: &str, reason: &str) -> bool {
+        let now = self.clock.now();
+        let tables = self.live.tables();
+        let draft = Draft {
+            actor,
+            subject: change.subject,
+            outcome,
+            reason,
+            call: change.call.map(|(call, _)| call),
+            trace: change.call.map(|(_, trace)| trace),
+            policy_version: tables.policy.version(),
+            facts: change.facts.clone(),
+            ..Draft::new(now, Kind::Command)
+        };
+        self.log.record(&draft, now, PATIENCE)
+    }
+}
+
+/// Whoever asks, as records name them.
+pub fn actor(caller: &Caller) -> String {
+    format!("token {} ({})", caller.name, caller.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Live, Refusals};
+    use super::*;
+    use crate::serve::asking::Workers;
+    use crate::serve::clock::Clock;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+    use sx_config::Config;
+    use sx_exchange::Tables;
+    use sx_http::Role;
+    use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
+
+    /// An exchange without workers, in whose log no record of a thousand bytes finds room.
+    fn operators(folder: &Path) -> Operators {
+        let data = DataFolder::open(folder).expect("a folder");
+        let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
+        let options = WitnessOptions { buffer_bytes_max: 1_000, ..WitnessOptions::default() };
+        let clock = Clock::start();
+        let (log, _) = WitnessLog::open(&data, key, options, clock.now()).expect("a log");
+        let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
+        Operators {
+            clock,
+            name: "test".into(),
+            workers: Workers::at(Vec::new()),
+            live: Arc::new(Live::new(Arc::new(tables))),
+            log,
+            witness_folder: folder.join("witness"),
+            tokens: Mutex::new(data.shared().tokens().expect("tokens")),
+            refusals: Mutex::new(Refusals::default()),
+            main: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_not_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let mut done = Vec::new();
+        for subject in ["short".to_owned(), "long".repeat(300)] {
+            let answer = operators.change(&caller, &Change::new("ban", &subject), || {
+                done.push(subject.len());
+                Ok(ApiAnswer::NoContent)
+            });
+            let expected = if subject == "short" { Ok(ApiAnswer::NoContent) } else { Err(503) };
+            assert_eq!(answer.map_err(|problem| problem.status), expected);
+        }
+        assert_eq!(done, ["short".len()], "what found no room in the log was not done");
+    }
+
+    #[test]
+    fn a_reload_that_nobody_can_carry_out_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Administrator, id: "0a1b2c3d4e5f".into() };
+        let answer = operators.reload(&caller, super::super::Reloading::Policy);
+        assert_eq!(answer.map_err(|problem| problem.status), Err(503));
+    }
+}

@@ -1,0 +1,61 @@
+//! The server for management, from the configuration.
+
+use super::{Live, Operators, Refusals};
+use crate::serve::asking::Workers;
+use crate::serve::clock::Clock;
+use crate::serve::signals::Signal;
+use anyhow::Context as _;
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use sx_config::{Api, Config};
+use sx_http::{ApiConfig, ApiServer, api_tls};
+use sx_store::{DataFolder, WitnessLog};
+
+/// Where the witness log is in the data folder.
+const WITNESS: &str = "witness";
+
+/// Starts the server. `main` is who reads the configuration again; without it nobody does.
+///
+/// # Errors
+/// When it cannot listen, its certificate cannot be used, or the tokens cannot be opened.
+pub fn start(
+    config: &Config,
+    data: &DataFolder,
+    clock: Clock,
+    workers: Workers,
+    live: Arc<Live>,
+    log: WitnessLog,
+    main: Option<Sender<Signal>>,
+) -> anyhow::Result<ApiServer> {
+    let operators = Operators {
+        clock,
+        name: config.exchange.name.clone(),
+        workers,
+        live,
+        log,
+        witness_folder: data.path().join(WITNESS),
+        tokens: Mutex::new(data.shared().tokens()?),
+        refusals: Mutex::new(Refusals::default()),
+        main,
+    };
+    Ok(ApiServer::start(server_config(&config.api)?, Arc::new(operators))?)
+}
+
+fn server_config(api: &Api) -> anyhow::Result<ApiConfig> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let authorities = api.client_ca.as_deref().map(read).transpose()?;
+    let tls = match &api.identity {
+        None if authorities.is_some() => {
+            anyhow::bail!("api.client_ca needs api.certificate: only over TLS can a client show one")
+        }
+        None => None,
+        Some(identity) => Some(api_tls(&read(&identity.certificate)?, &read(&identity.key)?, authorities.as_deref())?),
+    };
+    Ok(ApiConfig {
+        tls,
+        cors_origins: api.cors_origins.iter().map(ToString::to_string).collect(),
+        requests_per_minute: api.requests_per_minute,
+        ..ApiConfig::new(api.listen)
+    })
+}

@@ -1,0 +1,104 @@
+//! Tokens: whose they are, and giving and taking them.
+
+use super::change::Change;
+use super::{Operators, locked};
+use serde_json::{Value, json};
+use std::time::Duration;
+use sx_engine::Time;
+use sx_http::{ApiAnswer, ApiProblem, AuthenticationFailed, BASE, Caller, FieldProblem, Place, Role};
+use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokensError};
+use tracing::error;
+
+impl Operators {
+    pub(super) fn whose(&self, secret: &str) -> Result<Caller, AuthenticationFailed> {
+        let found = locked(&self.tokens).look_up(secret, self.clock.now());
+        match found {
+            Ok(token) => Ok(Caller { name: token.name.into(), role: role(token.role), id: token.id.into() }),
+            Err(TokenRefused::Unknown) => Err(AuthenticationFailed::Unknown),
+            Err(TokenRefused::Expired { id, .. }) => Err(AuthenticationFailed::Expired { id: id.into() }),
+            Err(TokenRefused::Revoked { id, .. }) => Err(AuthenticationFailed::Revoked { id: id.into() }),
+            Err(TokenRefused::Database(error)) => Err(AuthenticationFailed::Unavailable { reason: error.to_string() }),
+        }
+    }
+
+    pub(super) fn list_tokens(&self) -> Result<ApiAnswer, ApiProblem> {
+        let tokens = locked(&self.tokens).list().map_err(problem)?;
+        Ok(ApiAnswer::Json(json!({ "tokens": tokens.iter().map(shown).collect::<Vec<_>>() })))
+    }
+
+    pub(super) fn create_token(
+        &self,
+        caller: &Caller,
+        name: &str,
+        role: Role,
+        expires_s: Option<u64>,
+    ) -> Result<ApiAnswer, ApiProblem> {
+        let mut random = [0; TOKEN_RANDOM_BYTES];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| ApiProblem::internal())?;
+        let mut change = Change::new("create_token", name).with("role", role.as_str());
+        if let Some(seconds) = expires_s {
+            change = change.with("expires_s", seconds);
+        }
+        self.change(caller, &change, || {
+            let now = self.clock.now();
+            let expires = expires_s.map(|seconds| now + Duration::from_secs(seconds));
+            let new = NewToken { name, role: stored(role), expires };
+            let (token, secret) = locked(&self.tokens).create(new, now, &random).map_err(problem)?;
+            let mut body = shown(&token);
+            body["secret"] = secret.as_str().into();
+            Ok(ApiAnswer::Created { location: format!("{BASE}/tokens/{}", token.id), body })
+        })
+    }
+
+    pub(super) fn revoke_token(&self, caller: &Caller, id: &str) -> Result<ApiAnswer, ApiProblem> {
+        self.change(caller, &Change::new("revoke_token", id), || {
+            let revoked = locked(&self.tokens).revoke(id, self.clock.now());
+            revoked.map(|()| ApiAnswer::NoContent).map_err(problem)
+        })
+    }
+}
+
+fn shown(token: &TokenEntry) -> Value {
+    let time = |time: Option<Time>| time.map(|time| time.to_string());
+    json!({
+        "id": &*token.id,
+        "name": &*token.name,
+        "role": token.role.as_str(),
+        "created": token.created.to_string(),
+        "expires": time(token.expires),
+        "last_used": time(token.last_used),
+        "revoked": time(token.revoked),
+    })
+}
+
+fn problem(error: TokensError) -> ApiProblem {
+    match error {
+        TokensError::Name { .. } => ApiProblem::invalid(vec![FieldProblem {
+            field: "name".into(),
+            place: Place::Body,
+            detail: error.to_string(),
+        }]),
+        TokensError::ExpiresAtOnce | TokensError::TooMany => ApiProblem::conflict(error.to_string()),
+        TokensError::Unknown { .. } => ApiProblem::not_found(error.to_string()),
+        TokensError::Database(error) => {
+            error!(%error, "tokens could not be read or changed");
+            ApiProblem::unavailable("tokens cannot be read or changed at the moment")
+        }
+    }
+}
+
+const fn role(role: TokenRole) -> Role {
+    match role {
+        TokenRole::Viewer => Role::Viewer,
+        TokenRole::Operator => Role::Operator,
+        TokenRole::Administrator => Role::Administrator,
+    }
+}
+
+const fn stored(role: Role) -> TokenRole {
+    match role {
+        Role::Viewer => TokenRole::Viewer,
+        Role::Operator => TokenRole::Operator,
+        Role::Administrator => TokenRole::Administrator,
+    }
+}

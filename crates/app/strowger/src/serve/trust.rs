@@ -1,0 +1,114 @@
+//! Parts of the process that decide who is let in, and write down what was decided: policy, countries, witness log.
+
+use super::build::StartError;
+use super::clock::Jump;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use sx_config::Config;
+use sx_engine::Time;
+use sx_exchange::{Countries, Tables};
+use sx_guard::Policy;
+use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
+use sx_witness::{Draft, Facts, Kind, SigningKey};
+
+/// The policy that the configuration names, or the built-in one.
+pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
+    let Some(path) = &config.policy.file else { return Ok(Arc::default()) };
+    let (definition, hash) = sx_config::read_policy(path)
+        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+    let policy = Policy::build(definition, hash)
+        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+    Ok(Arc::new(policy))
+}
+
+/// The database of countries, when there is one.
+pub fn countries(config: &Config) -> Result<Option<Arc<Countries>>, StartError> {
+    let Some(path) = &config.edge.geoip_database else { return Ok(None) };
+    let countries = Countries::open(path, &config.edge.countries_blocked, &config.edge.countries_allowed)
+        .map_err(|error| StartError::Countries(path.display().to_string(), error.to_string()))?;
+    Ok(Some(Arc::new(countries)))
+}
+
+/// Where the key that signs the witness log is, when the configuration does not say.
+pub fn usual_key_path(config: &Config) -> PathBuf {
+    config.witness.key.clone().unwrap_or_else(|| config.exchange.data.join(KEY))
+}
+
+const KEY: &str = "witness.key";
+
+/// The key that signs the witness log. One in the data folder is made when there is none; one that the configuration
+/// names must be there.
+pub fn witness_key(config: &Config, data: &DataFolder, seed: [u8; 32]) -> anyhow::Result<SigningKey> {
+    Ok(match &config.witness.key {
+        Some(path) => read_signing_key(path)?,
+        None => read_or_make_key(&data.path().join(KEY), &config.witness.name, seed, true)?,
+    })
+}
+
+/// The same key once more, for cosignatures: it is there since the log was opened.
+pub fn own_witness_key(config: &Config) -> anyhow::Result<SigningKey> {
+    Ok(read_signing_key(&usual_key_path(config))?)
+}
+
+/// How the witness log behaves.
+pub fn witness_options(config: &Config) -> WitnessOptions {
+    let witness = &config.witness;
+    WitnessOptions {
+        node: config.exchange.name.as_ref().into(),
+        segment_bytes_max: witness.segment_bytes_max,
+        buffer_bytes_max: witness.buffer_bytes_max,
+        gather: witness.gather,
+        delay_max: witness.delay,
+        checkpoint_records: witness.checkpoint_records,
+        checkpoint_interval: witness.checkpoint_interval,
+        keep: witness.keep,
+        keep_bytes: witness.keep_bytes.unwrap_or(u64::MAX),
+        ..WitnessOptions::default()
+    }
+}
+
+/// Writes down what holds from the start.
+pub fn witness_start(log: &WitnessLog, config: &Config, tables: &Tables, now: Time) -> Result<(), Unwitnessed> {
+    let facts = Facts::new()
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("workers", config.exchange.workers as i64)
+        .with("trunks", tables.trunks.len() as i64)
+        .with("policy", tables.policy.full_hash());
+    write(log, &Draft { actor: "exchange", outcome: "started", facts, ..Draft::new(now, Kind::Config) }, now)
+}
+
+/// Writes down what a reload changes, before it changes it; `by` is who has asked for it.
+pub fn witness_reload(
+    log: &WitnessLog,
+    tables: &Tables,
+    changed: &[String],
+    by: &str,
+    now: Time,
+) -> Result<(), Unwitnessed> {
+    let keys: Vec<&str> = changed.iter().filter_map(|line| line.split([' ', ':', '=']).next()).collect();
+    let facts = Facts::new().with("changed", keys).with("policy", tables.policy.full_hash());
+    let version = tables.policy.version();
+    let draft =
+        Draft { actor: by, outcome: "reloaded", policy_version: version, facts, ..Draft::new(now, Kind::Config) };
+    write(log, &draft, now)
+}
+
+/// Writes down that the wall clock was set, which changes nothing of our own time.
+pub fn witness_jump(log: &WitnessLog, jump: Jump, now: Time) -> Result<(), Unwitnessed> {
+    let facts = Facts::new().with("from", jump.from_ms).with("to", jump.to_ms);
+    write(log, &Draft { outcome: "clock_jumped", facts, ..Draft::new(now, Kind::Log) }, now)
+}
+
+/// What was to be done cannot be accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the witness log cannot be written; nothing is changed that cannot be accounted for")]
+pub struct Unwitnessed;
+
+/// Writes one record, and waits until it is on the disk.
+pub fn write(log: &WitnessLog, draft: &Draft<'_>, now: Time) -> Result<(), Unwitnessed> {
+    if log.record(draft, now, PATIENCE) { Ok(()) } else { Err(Unwitnessed) }
+}
+
+/// How long a change waits for its record: less than those wait who have asked for it.
+const PATIENCE: Duration = Duration::from_secs(5);

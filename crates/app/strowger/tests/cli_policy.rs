@@ -1,0 +1,126 @@
+//! Policies on the command line: checked, tried and explained.
+
+mod bed;
+
+use bed::Bed;
+use serde_json::Value;
+
+const POLICY: &str = r#"
+[[identity]]
+identity = "mallory@example.com"
+status = "suspended"
+
+[[rule]]
+name = "no premium numbers"
+when = { dialled_prefix = ["0900"] }
+then = "reject"
+status = 603
+reason = "premium numbers are not for us"
+
+[[rule]]
+name = "abroad is recorded"
+when = { dialled_prefix = ["00"] }
+then = "conditional"
+obligations = { record = true, limit_s = 3600 }
+"#;
+
+/// A policy, and facts of three requests.
+fn bed() -> Bed {
+    let bed = Bed::new();
+    bed.write("policy.toml", POLICY);
+    let facts = |subject: &str, identity: &str| {
+        format!("identity = \"{identity}\"\nauthenticated = \"digest-sha256\"\nsubject = \"{subject}\"\n")
+    };
+    bed.write("home.toml", &facts("+49301234567", "alice@example.com"));
+    bed.write("abroad.toml", &facts("0044123", "alice@example.com"));
+    bed.write("premium.toml", &facts("0900123", "alice@example.com"));
+    bed.write(
+        "mallory.json",
+        "{\"identity\": \"mallory@example.com\", \"authenticated\": \"digest-sha256\", \"subject\": \"1\"}",
+    );
+    bed
+}
+
+#[test]
+fn a_good_policy_says_its_version() {
+    let bed = bed();
+    let out = bed.ok(&["policy", "check", "policy.toml"]);
+    assert!(
+        out.contains("policy.toml: good") && out.contains("rules       2") && out.contains("identities  1"),
+        "{out}"
+    );
+    let object: Value = serde_json::from_str(&bed.ok(&["policy", "check", "policy.toml", "--json"])).expect("JSON");
+    assert_eq!((&object["rules"], object["version"].as_str().map(str::len)), (&2.into(), Some(16)));
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let bed = bed();
+    bed.write(
+        "bad.toml",
+        "[[rule]]\nname = \"a\"\nthen = \"perhaps\"\n\n[[rule]]\nname = \"b\"\nthen = \"reject\"\nstatus = 99\n",
+    );
+    let run = bed.run(&["policy", "check", "bad.toml"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("bad.toml:3") && run.err.contains("bad.toml:8"), "{}", run.err);
+    let json = bed.run(&["policy", "check", "bad.toml", "--json"]);
+    let errors: Value = serde_json::from_str(&json.out).expect("JSON");
+    assert!(json.code == Some(2) && errors.as_array().is_some_and(|errors| errors.len() >= 2), "{json:?}");
+    bed.write("facts.toml", "sorce = \"user\"\n");
+    let both = bed.run(&["policy", "test", "bad.toml", "--facts", "facts.toml"]);
+    assert!(both.code == Some(2) && both.err.contains("bad.toml:3") && both.err.contains("facts.toml:1"), "{both:?}");
+    assert_eq!(bed.run(&["policy", "check", "nowhere.toml"]).code, Some(2));
+}
+
+#[test]
+fn the_exit_code_is_the_decision() {
+    let bed = bed();
+    for (facts, code, outcome, by) in [
+        ("home.toml", 0, "approve", ""),
+        ("abroad.toml", 0, "conditional", "abroad is recorded"),
+        ("premium.toml", 1, "reject", "no premium numbers"),
+        ("mallory.json", 1, "reject", "identity"),
+    ] {
+        let run = bed.run(&["policy", "test", "policy.toml", "--facts", facts]);
+        assert_eq!(run.code, Some(code), "{facts}: {run:?}");
+        assert!(
+            run.out.contains(outcome) && run.out.contains(by) && run.out.contains("version"),
+            "{facts}: {}",
+            run.out
+        );
+        let run = bed.run(&["policy", "test", "policy.toml", "--facts", facts, "--json"]);
+        let object: Value = serde_json::from_str(&run.out).expect("JSON");
+        assert_eq!((run.code, &object["outcome"]), (Some(code), &outcome.into()), "{facts}");
+        let explained = bed.run(&["policy", "explain", "policy.toml", "--facts", facts]);
+        assert_eq!(explained.code, Some(code), "{facts}: {explained:?}");
+    }
+}
+
+#[test]
+fn a_refusal_has_its_reason_and_a_condition_its_obligations() {
+    let bed = bed();
+    let json = |facts: &str| -> Value {
+        let run = bed.run(&["policy", "test", "policy.toml", "--facts", facts, "--json"]);
+        serde_json::from_str(&run.out).expect("JSON")
+    };
+    let premium = json("premium.toml");
+    assert_eq!((&premium["reason"]["status"], &premium["rule"]), (&603.into(), &"no premium numbers".into()));
+    assert_eq!(premium["reason"]["sentence"], "premium numbers are not for us");
+    assert_eq!(json("mallory.json")["reason"]["kind"], "suspended");
+    let abroad = json("abroad.toml");
+    assert_eq!((&abroad["obligations"]["record"], &abroad["obligations"]["limit_s"]), (&true.into(), &3600.into()));
+}
+
+#[test]
+fn an_explanation_names_every_gate_and_rule_in_order() {
+    let bed = bed();
+    let out = bed.ok(&["policy", "explain", "policy.toml", "--facts", "abroad.toml"]);
+    let parts = ["gate authenticity", "gate identity", "rule no premium", "rule abroad", "gate codec", "gate rate"];
+    let places: Vec<Option<usize>> = parts.iter().map(|part| out.find(part)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{out}");
+    let object: Value =
+        serde_json::from_str(&bed.ok(&["policy", "explain", "policy.toml", "--facts", "abroad.toml", "--json"]))
+            .expect("JSON");
+    assert_eq!(object["steps"].as_array().map(Vec::len), Some(6));
+    assert!(bed.ok(&["policy", "reference"]).starts_with("# Policies"));
+}

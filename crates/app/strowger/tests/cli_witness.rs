@@ -1,0 +1,299 @@
+//! The witness log on the command line: verified, proved from, searched; while an exchange writes it, and of a copy.
+
+mod bed;
+
+use bed::{Bed, Run};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use sx_engine::Time;
+use sx_store::{DataFolder, WitnessLog, WitnessOptions};
+use sx_types::{CallId, TraceId};
+use sx_witness::{Draft, Facts, Kind, SigningKey};
+
+/// 2026-11-20 at noon.
+const NOON: u64 = 1_795_176_000_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn time(second: u64) -> Time {
+    Time::from_nanos(NOON + second * SECOND)
+}
+
+fn call(number: u64) -> CallId {
+    CallId::new(NOON / 1_000_000, number.into())
+}
+
+fn key(number: u8) -> SigningKey {
+    SigningKey::from_seed("example.org/log", [number; 32]).expect("a key")
+}
+
+/// A log of small segments, with a record a second, three of each call.
+fn open_log(data: &Path, node: &str, count: u64) -> WitnessLog {
+    let folder = DataFolder::open(data).expect("nobody has it");
+    let options = WitnessOptions {
+        node: node.into(),
+        segment_bytes_max: 6_000,
+        checkpoint_records: 10,
+        gather: Duration::ZERO,
+        ..WitnessOptions::default()
+    };
+    let (log, _) = WitnessLog::open(&folder, key(7), options, time(0)).expect("a log");
+    for number in 0..count {
+        let draft = Draft {
+            actor: "user:alice",
+            subject: if number == 5 { "a\u{1b}[2J,\"b" } else { "+49301234567" },
+            outcome: "answered",
+            call: Some(call(number / 3)),
+            trace: Some(TraceId::from(call(number / 6))),
+            facts: Facts::new().with("number", number),
+            ..Draft::new(time(number), Kind::Connected)
+        };
+        assert!(log.record(&draft, time(number), PATIENCE));
+    }
+    log
+}
+
+/// A data folder whose log was closed in order, and where the log is.
+fn closed_log() -> (Bed, PathBuf) {
+    let bed = Bed::new();
+    let log = open_log(&bed.data(), "north", 60);
+    assert!(log.close(time(60), PATIENCE));
+    drop(log);
+    let folder = bed.data().join("witness");
+    (bed, folder)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let numbered = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 26);
+    let mut segments: Vec<PathBuf> =
+        entries.filter(numbered).filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
+    segments.sort();
+    segments
+}
+
+fn public(number: u8) -> String {
+    key(number).verifying_key().to_string()
+}
+
+fn verify(bed: &Bed, more: &[&str]) -> Run {
+    let key = public(7);
+    bed.run(&[&["witness", "verify", "--key", &key], more].concat())
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"))
+}
+
+#[test]
+fn an_honest_log_is_ok_while_it_is_written() {
+    let bed = Bed::new();
+    let log = open_log(&bed.data(), "north", 40);
+    let run = bed.run(&["witness", "verify"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.out.starts_with("verify: ok, ") && run.out.contains("the last covers records 0 to "), "{}", run.out);
+    assert!(run.err.contains("proves nothing against whoever can write there"), "{}", run.err);
+    assert!(log.close(time(50), PATIENCE));
+    let run = verify(&bed, &["--json"]);
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
+    let verdict = json(&run);
+    assert_eq!(
+        (&verdict["result"], &verdict["unsigned"], &verdict["problems"]),
+        (&"ok".into(), &0.into(), &Value::Array(vec![]))
+    );
+}
+
+#[test]
+fn a_byte_that_was_changed_names_its_record() {
+    let (bed, folder) = closed_log();
+    assert!(segments(&folder).len() > 2);
+    let total = json(&verify(&bed, &["--json"]))["records"].as_u64().expect("a number");
+    for path in segments(&folder) {
+        let good = fs::read(&path).expect("a segment");
+        let first: u64 =
+            path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
+        let used = good.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        for at in (3..used).step_by(509) {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            fs::write(&path, &bad).expect("changed");
+            let run = verify(&bed, &["--json"]);
+            let record = first + good[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+            if record + 1 < total {
+                assert_eq!(run.code, Some(1), "byte {at} of {}", path.display());
+                assert_eq!(json(&run)["problems"][0]["record"], record, "byte {at} of {}: {run:?}", path.display());
+            }
+        }
+        fs::write(&path, &good).expect("as it was");
+    }
+    assert_eq!(verify(&bed, &[]).code, Some(0));
+}
+
+#[test]
+fn a_log_of_another_key_is_not_ok() {
+    let (bed, _) = closed_log();
+    let run = bed.run(&["witness", "verify", "--key", &public(8)]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.out.contains("problem: ") && run.out.contains("verify: NOT ok, "), "{}", run.out);
+    let file = bed.write("log.pub", &format!("{}\n", public(7)));
+    assert_eq!(bed.run(&["witness", "verify", "--key", text(&file)]).code, Some(0));
+}
+
+#[test]
+fn a_log_that_was_cut_off_is_found_out_by_an_anchor() {
+    let (bed, folder) = closed_log();
+    let anchor = bed.path("anchor.note");
+    assert_eq!(verify(&bed, &["-o", text(&anchor)]).code, Some(0));
+    let records = json(&verify(&bed, &["--json"]))["records"].as_u64().expect("a number");
+    assert_eq!(verify(&bed, &["--anchor", text(&anchor), "--expect-size", &records.to_string()]).code, Some(0));
+    // The last segment goes, and whatever names it.
+    let last = segments(&folder).pop().expect("a segment");
+    fs::remove_file(&last).expect("gone");
+    let checkpoints = folder.join("checkpoints.jsonl");
+    let kept = fs::read_to_string(&checkpoints).expect("checkpoints");
+    let first: u64 =
+        last.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).expect("a number");
+    let older = kept.lines().filter(|line| {
+        let note: Value = serde_json::from_str(line).expect("JSON");
+        note["note"].as_str().and_then(|note| note.lines().nth(1)?.parse().ok()).is_some_and(|size: u64| size < first)
+    });
+    fs::write(&checkpoints, older.map(|line| format!("{line}\n")).collect::<String>()).expect("cut");
+    assert_eq!(verify(&bed, &[]).code, Some(0), "nothing in the folder says that there was more");
+    for more in [["--anchor", text(&anchor)], ["--expect-size", "61"]] {
+        let run = verify(&bed, &more);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.out.contains("problem: "), "{}", run.out);
+    }
+    fs::write(&checkpoints, kept).expect("as it was");
+    assert_eq!(verify(&bed, &[]).code, Some(1), "the checkpoints say so as well");
+}
+
+#[test]
+fn a_proof_holds_without_the_log_and_only_for_its_record() {
+    let (bed, folder) = closed_log();
+    let proof = bed.path("record.proof");
+    bed.ok(&["witness", "prove", "17", "-o", text(&proof)]);
+    let other = Bed::new();
+    let check = |file: &Path, key: &str| other.run(&["witness", "check-proof", text(file), "--key", key]);
+    let run = check(&proof, &public(7));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let record: Value = serde_json::from_str(&run.out).expect("the record");
+    assert_eq!(record["seq"], 17);
+    assert!(run.err.contains("the proof holds: record 17 of the log example.org/log"), "{}", run.err);
+    assert_eq!(check(&proof, &public(8)).code, Some(1));
+    let forged = fs::read_to_string(&proof).expect("a proof").replace("\nindex 17\n", "\nindex 18\n");
+    assert_eq!(check(&other.write("forged.proof", &forged), &public(7)).code, Some(1));
+    assert_eq!(check(&other.path("none.proof"), &public(7)).code, Some(3));
+    let object = json(&other.run(&["witness", "check-proof", text(&proof), "--key", &public(7), "--json"]));
+    assert_eq!((&object["result"], &object["record"]["seq"]), (&"ok".into(), &17.into()));
+    // A record that was changed is not proved.
+    let path = &segments(&folder)[0];
+    let changed = fs::read_to_string(path).expect("a segment").replacen("alice", "malle", 3);
+    fs::write(path, changed).expect("changed");
+    assert_eq!(bed.run(&["witness", "prove", "1"]).code, Some(1));
+    let missing = bed.run(&["witness", "prove", "100000"]);
+    assert!(missing.code == Some(1) && missing.err.contains("there is no record 100000"), "{missing:?}");
+}
+
+#[test]
+fn a_log_has_grown_from_what_was_kept() {
+    let (bed, _) = closed_log();
+    let sizes: Vec<u64> = fs::read_to_string(bed.data().join("witness/checkpoints.jsonl"))
+        .expect("checkpoints")
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            line["note"].as_str().and_then(|note| note.lines().nth(1)?.parse().ok()).expect("a size")
+        })
+        .collect();
+    let (old, new) = (sizes[1].to_string(), sizes[sizes.len() - 1].to_string());
+    let key = public(7);
+    let proof = bed.ok(&["witness", "consistency", &old, &new, "--key", &key]);
+    assert!(proof.starts_with(&format!("old {old}\n")), "{proof}");
+    let note = bed.path("new.note");
+    assert_eq!(verify(&bed, &["-o", text(&note)]).code, Some(0));
+    assert_eq!(bed.ok(&["witness", "consistency", &old, text(&note), "--key", &key]), proof);
+    let backwards = bed.run(&["witness", "consistency", &new, &old, "--key", &key]);
+    assert_eq!(backwards.code, Some(2), "{backwards:?}");
+    // What another log has signed is no beginning of this one.
+    let other = Bed::new();
+    let log = open_log(&other.data(), "south", 30);
+    assert!(log.close(time(60), PATIENCE));
+    let strange = bed.path("strange.note");
+    assert_eq!(verify(&other, &["-o", text(&strange)]).code, Some(0));
+    let run = bed.run(&["witness", "consistency", text(&strange), text(&note), "--key", &key]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+}
+
+#[test]
+fn a_trace_puts_nodes_together_by_time() {
+    let (bed, north) = closed_log();
+    let other = Bed::new();
+    let log = open_log(&other.data(), "south", 12);
+    drop(log);
+    let south = other.data().join("witness");
+    let id = call(1).to_string();
+    let table = bed.ok(&["witness", "trace", &id]);
+    assert!(table.starts_with("TIME") && table.lines().count() == 4, "{table}");
+    assert!(table.contains("a?[2J,\"b"), "a record cannot move the cursor: {table}");
+    let both = bed.ok(&["witness", "trace", &id, text(&north), text(&south), "--json"]);
+    let records: Vec<Value> = both.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let nodes: Vec<&str> = records.iter().filter_map(|record| record["node"].as_str()).collect();
+    assert_eq!(nodes, ["north", "south", "north", "south", "north", "south"]);
+    let story = TraceId::from(call(1)).to_string();
+    let csv = bed.ok(&["witness", "trace", &story, "--format", "csv"]);
+    assert!(csv.starts_with("time,node,seq,kind,"), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 6 + 3, "six of the story, and three of the call of that number: {csv}");
+    assert_eq!(bed.run(&["witness", "trace", &call(999).to_string()]).code, Some(1));
+    assert_eq!(bed.run(&["witness", "trace", text(&north)]).code, Some(2), "a folder is no identifier");
+}
+
+#[test]
+fn the_records_of_a_time_are_exported() {
+    let (bed, _) = closed_log();
+    let export = ["witness", "export", "--from", "2026-11-20T12:00:10", "--to", "2026-11-20T12:00:20"];
+    let lines = bed.ok(&export);
+    let of_calls = |lines: &str| lines.lines().filter(|line| line.contains("connected")).count();
+    assert_eq!(of_calls(&lines), 10, "{lines}");
+    let file = bed.path("ten.csv");
+    bed.ok(&[&export[..], &["--format", "csv", "-o", text(&file)]].concat());
+    let csv = fs::read_to_string(&file).expect("a file");
+    assert_eq!((of_calls(&csv), csv.starts_with("time,")), (10, true));
+    let all = bed.ok(&["witness", "export"]);
+    let status = json(&bed.run(&["witness", "status", "--json"]));
+    assert_eq!(status["records"], all.lines().count());
+}
+
+#[test]
+fn a_key_is_made_once_for_its_owner_alone() {
+    let bed = Bed::new();
+    let file = bed.path("witness.key");
+    let public = bed.ok(&["witness", "keygen", "example.org/log", "-o", text(&file)]);
+    let secret = fs::read_to_string(&file).expect("a key");
+    assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    let key = SigningKey::parse(secret.trim()).expect("a key");
+    assert_eq!(public, format!("{}\n", key.verifying_key()));
+    let again = bed.run(&["witness", "keygen", "example.org/log", "-o", text(&file)]);
+    assert!(again.code == Some(1) && again.err.contains("there already"), "{again:?}");
+    assert_eq!(fs::read_to_string(&file).expect("a key"), secret);
+    assert_eq!(bed.run(&["witness", "keygen", "a name", "-o", text(&bed.path("b.key"))]).code, Some(2));
+}
+
+#[test]
+fn what_cannot_be_read_is_no_verdict_and_a_folder_needs_no_configuration() {
+    let (bed, folder) = closed_log();
+    let run = bed.run(&["witness", "verify", text(&bed.path("nowhere"))]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert_eq!(verify(&bed, &["--anchor", "nowhere.note"]).code, Some(3));
+    bed.write("strowger.toml", "nonsense = 1\n");
+    assert_eq!(verify(&bed, &[]).code, Some(2));
+    assert_eq!(verify(&bed, &[text(&folder)]).code, Some(0));
+    assert_eq!(bed.run(&["witness", "status", "--data", "data"]).code, Some(0));
+}

@@ -1,0 +1,148 @@
+//! What the guard says.
+
+use crate::definition::Obligations;
+use crate::facts::worded;
+use std::borrow::Cow;
+use sx_types::Codec;
+
+/// What the guard says to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision<'p> {
+    /// Yes, yes but, or no.
+    pub outcome: Outcome<'p>,
+    /// Who decided: the rule, or the word of the gate, or [`Decision::NOBODY`].
+    pub rule: &'p str,
+    /// The gate, when it was one.
+    pub gate: Option<Gate>,
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
+    pub(crate) codecs: Option<Box<CodecLists>>,
+}
+
+/// Yes, yes but, or no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<'p> {
+    /// Yes. The caller then counts it for the rate.
+    Approve,
+    /// Yes, bound to something. The caller then counts it for the rate.
+    Conditional(Obligations),
+    /// No.
+    Reject(Reason<'p>),
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason<'p> {
+    /// For programs.
+    pub kind: ReasonKind,
+    /// For the SIP response.
+    pub status: u16,
+    /// For people.
+    pub sentence: Cow<'p, str>,
+    /// After how many seconds another try makes sense; 0 when none does.
+    pub retry_after_s: u32,
+}
+
+/// What the codec gate compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodecLists {
+    /// What was offered; empty when nothing was.
+    pub offered: Box<[Codec]>,
+    /// What the policy allows.
+    pub allowed: Box<[Codec]>,
+}
+
+worded! {
+    /// The gates, in the order in which they are passed. Rules are asked between identity and codec.
+    pub enum Gate {
+        /// Has whoever asks shown enough of who they are?
+        Authenticity = "authenticity",
+        /// Is the identity in good standing?
+        Identity = "identity",
+        /// Is any codec left that may be used?
+        Codec = "codec",
+        /// Are there not too many requests and calls? Last, so that only what passes everything else is counted.
+        Rate = "rate",
+    }
+}
+
+worded! {
+    /// Why not, for programs.
+    pub enum ReasonKind {
+        /// They have not shown who they are, or not in a way that is good enough here.
+        NotAuthenticated = "not-authenticated",
+        /// The signature is wrong.
+        BadSignature = "bad-signature",
+        /// The signature is too old, or from the future.
+        Stale = "stale",
+        /// The signature was used before.
+        Replayed = "replayed",
+        /// The signature was made with another key than the registered one.
+        KeyMismatch = "key-mismatch",
+        /// The registry does not have the identity.
+        Unlisted = "unlisted",
+        /// The identity is suspended.
+        Suspended = "suspended",
+        /// The identity is revoked.
+        Revoked = "revoked",
+        /// No codec is left.
+        CodecNotAllowed = "codec-not-allowed",
+        /// Too many requests.
+        RateExceeded = "rate-exceeded",
+        /// Too many calls at a time.
+        TooManyCalls = "too-many-calls",
+        /// A rule says so.
+        Rule = "rule",
+    }
+}
+
+impl Decision<'_> {
+    /// The name in [`rule`](Self::rule) of an approval that no rule and no gate has said anything to.
+    pub const NOBODY: &'static str = "default";
+
+    /// What the codec gate compared, when it refused or bound the approval to codecs.
+    pub fn codecs(&self) -> Option<&CodecLists> {
+        self.codecs.as_deref()
+    }
+
+    /// Is it yes, bound or not?
+    pub fn is_approved(&self) -> bool {
+        !matches!(self.outcome, Outcome::Reject(_))
+    }
+}
+
+impl Reason<'static> {
+    pub(crate) fn new(kind: ReasonKind, status: u16, sentence: &'static str) -> Self {
+        Self { kind, status, sentence: Cow::Borrowed(sentence), retry_after_s: 0 }
+    }
+
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX), ..self }
+    }
+}
+
+impl Outcome<'_> {
+    /// `approve`, `conditional` or `reject`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Conditional(_) => "conditional",
+            Self::Reject(_) => "reject",
+        }
+    }
+
+    /// Why not, when it is no.
+    pub fn reason(&self) -> Option<&Reason<'_>> {
+        match self {
+            Self::Reject(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What it is bound to, when it is bound.
+    pub fn obligations(&self) -> Option<&Obligations> {
+        match self {
+            Self::Conditional(obligations) => Some(obligations),
+            _ => None,
+        }
+    }
+}

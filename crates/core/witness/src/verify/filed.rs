@@ -1,0 +1,131 @@
+//! `checkpoints.jsonl`: the checkpoints once more, with the cosignatures that came later.
+
+use super::problem::{Cover, FiledFault, Notice, Problem};
+use super::{Options, Verification};
+use crate::checkpoint::{Checkpoint, SignatureError, is_signature_line, verify_cosignature};
+use crate::key::VerifyingKey;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// A line of the file whose checkpoint is compared with the log at the end.
+#[derive(Debug)]
+pub(super) struct Filed {
+    line: u64,
+    checkpoint: Checkpoint,
+}
+
+/// A checkpoint and the cosignatures that witnesses have given it: a line of `checkpoints.jsonl`, without its newline.
+pub fn checkpoint_line(note: &str, cosignatures: &[String]) -> String {
+    let mut line = "{\"cosignatures\":[".to_owned();
+    for (place, cosignature) in cosignatures.iter().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        let _infallible = write!(line, "{comma}{}", Value::from(cosignature.as_str()));
+    }
+    let _infallible = write!(line, "],\"note\":{}}}", Value::from(note));
+    line
+}
+
+/// The note and the cosignatures of a line of `checkpoints.jsonl`; `None` when it is not exactly of that form.
+pub fn parse_checkpoint_line(line: &str) -> Option<(String, Vec<String>)> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    let note = value.get("note")?.as_str()?.to_owned();
+    let texts = value.get("cosignatures")?.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
+    let cosignatures: Vec<String> = texts.collect::<Option<_>>()?;
+    let well_formed = cosignatures.iter().all(|line| is_signature_line(line));
+    // What is not written again as it stands there was not canonical.
+    (well_formed && checkpoint_line(&note, &cosignatures) == line).then_some((note, cosignatures))
+}
+
+impl Verification {
+    /// Reads `checkpoints.jsonl`. This comes before the first segment, since the roots that it names are compared on the way.
+    pub fn checkpoints_file(&mut self, bytes: &[u8]) {
+        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let mut rest = &bytes[..written];
+        let mut line = 0;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            line += 1;
+            match read_line(&rest[..end], &self.options) {
+                Ok(checkpoint) => {
+                    self.wanted.insert(checkpoint.size);
+                    self.filed.push(Filed { line, checkpoint });
+                }
+                Err((fault, size)) => self.push(Problem::Filed { line, size, fault }),
+            }
+            rest = &rest[end + 1..];
+        }
+        if !rest.is_empty() {
+            self.notices.push(Notice::TornCheckpoints { line: line + 1 });
+        }
+    }
+
+    /// Compares the file with the log, which was read to its end.
+    pub(super) fn judge_filed(&mut self) {
+        for filed in std::mem::take(&mut self.filed) {
+            let (line, size) = (filed.line, filed.checkpoint.size);
+            match self.judge_line(&filed.checkpoint) {
+                Ok(()) => {}
+                // What the log has signed and no longer has.
+                Err(None) if size >= self.next => {
+                    self.push(Problem::Truncated { cover: Cover::File(line), covers: size, there: self.next });
+                }
+                Err(None) => self.notices.push(Notice::RetiredKey { line }),
+                Err(Some(fault)) => self.push(Problem::Filed { line, size, fault }),
+            }
+        }
+    }
+
+    fn judge_line(&self, checkpoint: &Checkpoint) -> Result<(), Option<FiledFault>> {
+        let size = checkpoint.size;
+        if let Some(recorded) = self.recorded.get(&size) {
+            // The signature of this very text was checked in its record.
+            return if *recorded == note_hash(checkpoint) { Ok(()) } else { Err(Some(FiledFault::Differs)) };
+        }
+        let signed = signed_by_one_of(checkpoint, &self.keys);
+        if size >= self.next {
+            return Err(signed.err().map(FiledFault::Signature));
+        }
+        if !self.is_absent(size) {
+            // A record that was damaged is named already.
+            return if size >= self.sound { Ok(()) } else { Err(Some(FiledFault::NotRecorded)) };
+        }
+        if self.roots.get(&size).is_some_and(|root| *root != checkpoint.root) {
+            return Err(Some(if signed.is_ok() { FiledFault::RetiredRoot } else { FiledFault::Root }));
+        }
+        match signed {
+            Ok(()) => Ok(()),
+            Err(SignatureError::OtherKey) => Err(None),
+            Err(fault) => Err(Some(FiledFault::Signature(fault))),
+        }
+    }
+}
+
+/// A checkpoint's text as it is remembered.
+pub(super) fn note_hash(checkpoint: &Checkpoint) -> crate::Hash {
+    crate::Hash::of(checkpoint.note.as_bytes())
+}
+
+fn signed_by_one_of(checkpoint: &Checkpoint, keys: &[VerifyingKey]) -> Result<(), SignatureError> {
+    let mut outcome = Err(SignatureError::OtherKey);
+    for key in keys {
+        match checkpoint.verify(key) {
+            Err(SignatureError::OtherKey) => {}
+            other => outcome = other,
+        }
+    }
+    outcome
+}
+
+fn read_line(line: &[u8], options: &Options) -> Result<Checkpoint, (FiledFault, u64)> {
+    let text = std::str::from_utf8(line).map_err(|_| (FiledFault::Form, 0))?;
+    let (note, cosignatures) = parse_checkpoint_line(text).ok_or((FiledFault::Form, 0))?;
+    let checkpoint = Checkpoint::parse(&note).map_err(|error| (FiledFault::Note(error), 0))?;
+    for (cosignature, witness) in cosignatures.iter().flat_map(|line| options.witnesses.iter().map(move |w| (line, w)))
+    {
+        match verify_cosignature(&checkpoint, cosignature, witness) {
+            // Somebody else's, of which nothing is known here.
+            Ok(_) | Err(SignatureError::OtherKey) => {}
+            Err(_) => return Err((FiledFault::Cosignature, checkpoint.size)),
+        }
+    }
+    Ok(checkpoint)
+}

@@ -1,0 +1,168 @@
+//! What the links, the checkpoints and the other statements of a log come to.
+
+use super::Verification;
+use super::filed::note_hash;
+use super::problem::{Cover, Notice, Place, Problem};
+use super::segment::{Break, Said, SegmentReport, Statement};
+use crate::checkpoint::{Checkpoint, SignatureError};
+use crate::hash::Hash;
+use crate::key::{Purpose, VerifyingKey};
+use sx_engine::Time;
+
+impl Verification {
+    /// Finds out which records were changed from the links that do not hold.
+    pub(super) fn judge_links(&mut self, report: &SegmentReport, start: u64) {
+        let in_place = report.runs.first().is_some_and(|run| run.seq == Some(start));
+        if let (Some(link), Some(last), true) = (report.first_link, self.last, in_place)
+            && link != last
+        {
+            self.judge_break(Break { record: start, at: report.place(1), before: self.last_place });
+        }
+        report.breaks.iter().for_each(|broken| self.judge_break(*broken));
+        let end = report.runs.last().and_then(|run| Some(run.seq? + run.len));
+        // Whether the record behind the last one of the segment names it rightly, is not known yet.
+        if self.pending.is_some_and(|pending| Some(pending.record + 1) != end) {
+            self.settle_pending();
+        }
+    }
+
+    /// One link that does not hold accuses the record before it; two that follow each other accuse the one between.
+    fn judge_break(&mut self, broken: Break) {
+        self.sound = self.sound.min(broken.record.saturating_sub(1));
+        match self.pending.take() {
+            Some(pending) if pending.record + 1 == broken.record => {
+                self.push(Problem::ChangedWithLink { record: pending.record, at: pending.at });
+            }
+            earlier => {
+                self.pending = earlier;
+                self.settle_pending();
+                self.pending = Some(broken);
+            }
+        }
+    }
+
+    /// No link follows the last one that did not hold, so it stands alone.
+    pub(super) fn settle_pending(&mut self) {
+        match self.pending.take() {
+            // Nothing comes before record 0, so that it is itself what was changed.
+            Some(Break { record: 0, at, .. }) => self.push(Problem::ChangedWithLink { record: 0, at }),
+            Some(Break { record, before, .. }) => self.push(Problem::Changed { record: record - 1, at: before }),
+            None => {}
+        }
+    }
+
+    /// Lets the tree grow over a segment's records, and hears on the way what they say about the log.
+    pub(super) fn read_records(&mut self, report: &SegmentReport, start: u64) {
+        let mut grown = 0;
+        for said in &report.statements {
+            // The lines before the one that speaks.
+            let before = (said.at.line - 1) as usize;
+            report.hashes[grown..before].iter().for_each(|hash| self.grow(hash));
+            grown = before;
+            let in_its_place = start.checked_add(before as u64) == Some(said.record);
+            // What is retired is heard wherever it stands, lest what is gone be held against the log as well.
+            if in_its_place || matches!(said.what, Statement::Retired { .. }) {
+                self.hear(said);
+            }
+        }
+        report.hashes[grown..].iter().for_each(|hash| self.grow(hash));
+    }
+
+    fn hear(&mut self, said: &Said) {
+        let Said { record, at, what } = said;
+        let (record, at) = (*record, *at);
+        match what {
+            Statement::Begun { key } => match key.as_deref().map(VerifyingKey::parse) {
+                Some(Ok(key)) if key == self.key => {}
+                Some(Ok(_)) => self.push(Problem::OtherKey { at }),
+                _ => self.push(Problem::Begin { at }),
+            },
+            Statement::KeyChanged { key } => match VerifyingKey::parse(key) {
+                // The key of a witness, which has another purpose, signs no log.
+                Ok(key) if key.purpose() == Purpose::Note => {
+                    self.keys.push(key.clone());
+                    self.next_key = Some(key);
+                }
+                _ => self.push(Problem::Statement { record, at }),
+            },
+            Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
+            Statement::Checkpoint { note, time } => self.hear_checkpoint(record, at, note.as_deref(), *time),
+            Statement::Wrong => self.push(Problem::Statement { record, at }),
+        }
+    }
+
+    fn hear_checkpoint(&mut self, record: u64, at: Place, note: Option<&str>, time: Time) {
+        let parsed = note.and_then(|note| Checkpoint::parse(note).ok());
+        let Some(checkpoint) = parsed.filter(|checkpoint| checkpoint.is_of_a_record(time)) else {
+            return self.push(Problem::CheckpointForm { record, at });
+        };
+        self.recorded.insert(record, note_hash(&checkpoint));
+        let (outcome, key) = (checkpoint.verify(&self.key), self.key.short());
+        let origin_fits = checkpoint.origin == self.key.name();
+        if let Err(fault) = outcome {
+            return self.push(Problem::CheckpointSignature { record, at, fault, key });
+        }
+        // The key that was in force signs once more, for the record that names its successor.
+        if let Some(next) = self.next_key.take() {
+            self.key = next;
+        }
+        if !origin_fits {
+            let fault = SignatureError::OtherKey;
+            return self.push(Problem::CheckpointSignature { record, at, fault, key });
+        }
+        if checkpoint.size != record {
+            return self.push(Problem::CheckpointSize { record, at, says: checkpoint.size });
+        }
+        if self.sound < record {
+            return;
+        }
+        if self.tree.root() != checkpoint.root {
+            let since = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
+            return self.push(Problem::CheckpointRoot { record, at, since });
+        }
+        self.checkpoints += 1;
+        self.last_signed = Some(checkpoint);
+    }
+
+    pub(super) fn judge_anchors(&mut self) {
+        let there = self.next;
+        let short = |size: &u64| *size > there;
+        if let Some(covers) = self.options.expect_size.filter(short) {
+            self.push(Problem::Truncated { cover: Cover::ExpectedSize, covers, there });
+        }
+        let anchors: Vec<(u64, Hash)> = self.options.anchors.iter().map(|anchor| (anchor.size, anchor.root)).collect();
+        for (size, root) in anchors {
+            if short(&size) {
+                self.push(Problem::Truncated { cover: Cover::Anchor, covers: size, there });
+            } else if self.roots.get(&size).is_some_and(|found| *found != root) {
+                self.push(Problem::Anchor { size });
+            }
+        }
+    }
+
+    /// What is gone must have been retired, and what was retired should be gone.
+    pub(super) fn judge_retired(&mut self) {
+        let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
+        self.retired.sort_unstable();
+        for (first, last) in std::mem::take(&mut self.absent) {
+            let mut next = first;
+            for (from, to, _) in &self.retired {
+                if *from <= next && next <= *to {
+                    next = to.saturating_add(1);
+                }
+            }
+            if next <= last {
+                self.push(Problem::NotRetired { first: next, last });
+            }
+        }
+        let present = self.first_present.unwrap_or(self.next);
+        for (first, last, record) in std::mem::take(&mut self.retired) {
+            if last >= present {
+                self.notices.push(Notice::StillThere { first: first.max(present), last });
+            }
+            if record >= signed {
+                self.notices.push(Notice::RetiredUnsigned { record });
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Verifying a whole log.
+//!
+//! ```text
+//!  each segment, on any thread:  SegmentCheck::feed … finish ──► SegmentReport ─┐
+//!  in order of their numbers:    Verification::checkpoints_file, then  take, missing, index_file … finish ──► Verdict
+//! ```
+
+mod filed;
+mod judge;
+mod order;
+mod problem;
+mod segment;
+
+pub use filed::{checkpoint_line, parse_checkpoint_line};
+pub use problem::{Cover, FiledFault, Notice, Place, Problem};
+pub use segment::{SegmentCheck, SegmentReport};
+
+use crate::chain::{INDEX_ENTRY_BYTES, IndexEntry};
+use crate::checkpoint::Checkpoint;
+use crate::hash::Hash;
+use crate::key::VerifyingKey;
+use crate::tree::Frontier;
+use filed::Filed;
+use order::Order;
+use problem::PROBLEMS_MAX;
+use segment::Break;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an auditor knows besides the log's key.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Checkpoints that were seen before, which the log must still contain. Their roots are compared; whoever kept them has
+    /// checked their signatures then.
+    pub anchors: Vec<Checkpoint>,
+    /// How many records there are at least.
+    pub expect_size: Option<u64>,
+    /// The keys of witnesses whose cosignatures must hold where they stand.
+    pub witnesses: Vec<VerifyingKey>,
+}
+
+/// What has become of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How many records it has, those included that were retired.
+    pub records: u64,
+    /// How many checkpoints in it hold.
+    pub checkpoints: u64,
+    /// The number of the first record that is still there.
+    pub first: u64,
+    /// The last checkpoint that holds. Kept somewhere else, it is the anchor of the next verification.
+    pub last_signed: Option<Checkpoint>,
+    /// How many records stand behind the last checkpoint that holds: nothing vouches for these yet.
+    pub unsigned_tail: u64,
+    /// What is wrong, in the order of the records; empty for an honest log. At most 100.
+    pub problems: Vec<Problem>,
+    /// How many problems there are beyond these.
+    pub more_problems: u64,
+    /// What is worth knowing.
+    pub notices: Vec<Notice>,
+}
+
+impl Verdict {
+    /// Is nothing wrong?
+    pub fn is_honest(&self) -> bool {
+        self.problems.is_empty() && self.more_problems == 0
+    }
+}
+
+/// Puts the reports of a log's segments together. Its memory grows with the number of segments and of checkpoints, not of
+/// records.
+///
+/// The key is the one that the log was begun with; when the record that changed it has been retired, it is the key
+/// in force after that.
+#[derive(Debug)]
+pub struct Verification {
+    options: Options,
+    /// The key in force.
+    key: VerifyingKey,
+    /// What a record has named as the key from the next checkpoint on.
+    next_key: Option<VerifyingKey>,
+    /// All keys the log has had, as far as is known.
+    keys: Vec<VerifyingKey>,
+    /// The number of the next record.
+    next: u64,
+    first_present: Option<u64>,
+    /// The hash of the last record, if it was one.
+    last: Option<Hash>,
+    last_place: Place,
+    pending: Option<Break>,
+    tree: Frontier,
+    /// Records from here on cannot be what was signed, so that roots above are not compared.
+    sound: u64,
+    /// Sizes at which the root is to be remembered, and the roots.
+    wanted: BTreeSet<u64>,
+    roots: BTreeMap<u64, Hash>,
+    /// The hash of the note of each checkpoint that a record holds, by its size.
+    recorded: BTreeMap<u64, Hash>,
+    filed: Vec<Filed>,
+    absent: Vec<(u64, u64)>,
+    /// Ranges that records have retired, and the numbers of these records.
+    retired: Vec<(u64, u64, u64)>,
+    indexes: BTreeMap<u64, Indexed>,
+    /// The last segment taken, for an index that does not agree.
+    entries: Vec<IndexEntry>,
+    entries_of: u64,
+    /// Indexes that disagree, and the first record for which they do.
+    index_faults: Vec<(u64, u64)>,
+    checkpoints: u64,
+    last_signed: Option<Checkpoint>,
+    key_file: Option<String>,
+    problems: Vec<Problem>,
+    more: u64,
+    notices: Vec<Notice>,
+}
+
+/// What the index of a segment must be.
+#[derive(Debug)]
+struct Indexed {
+    hash: Hash,
+    /// Something is wrong with the segment itself, so that its index says nothing more.
+    in_doubt: bool,
+}
+
+impl Verification {
+    /// Of the log that this key signs for.
+    pub fn new(key: VerifyingKey, options: Options) -> Self {
+        let wanted: BTreeSet<u64> = options.anchors.iter().map(|anchor| anchor.size).collect();
+        Self {
+            keys: vec![key.clone()],
+            key,
+            next_key: None,
+            next: 0,
+            first_present: None,
+            last: Some(Hash::ZERO),
+            last_place: Place { segment: 0, line: 0 },
+            pending: None,
+            tree: Frontier::new(),
+            sound: u64::MAX,
+            roots: wanted.contains(&0).then(|| (0, Frontier::new().root())).into_iter().collect(),
+            wanted,
+            recorded: BTreeMap::new(),
+            filed: Vec::new(),
+            absent: Vec::new(),
+            retired: Vec::new(),
+            indexes: BTreeMap::new(),
+            entries: Vec::new(),
+            entries_of: u64::MAX,
+            index_faults: Vec::new(),
+            checkpoints: 0,
+            last_signed: None,
+            key_file: None,
+            problems: Vec::new(),
+            more: 0,
+            notices: Vec::new(),
+            options,
+        }
+    }
+
+    /// Takes the report of the next segment, in the order of their names.
+    pub fn take(&mut self, mut report: SegmentReport) {
+        self.more += report.more;
+        self.notices.extend(report.notice);
+        let renamed = self.find_place(&report);
+        let start = self.next;
+        let order = Order::judge(&report.runs, report.first, start);
+        let (ordered, next) = (order.problems.is_empty() && !renamed, order.next);
+        if !order.problems.is_empty() {
+            let in_order = report.runs.first().filter(|run| run.seq == Some(start)).map_or(0, |run| run.len);
+            self.sound = self.sound.min(start.saturating_add(in_order));
+        }
+        for problem in report.problems.drain(..).chain(order.problems) {
+            self.push(problem);
+        }
+        self.first_present.get_or_insert(start);
+        if !report.hashes.is_empty() {
+            self.judge_links(&report, start);
+            self.read_records(&report, start);
+            self.next = next;
+            let readable = report.runs.last().is_some_and(|run| run.seq.is_some());
+            self.last = report.hashes.last().copied().filter(|_| readable);
+            self.last_place = report.place(report.hashes.len() as u64);
+        }
+        self.expect_index(&report, ordered && self.sound >= self.next);
+    }
+
+    /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
+    /// when there is no index either.
+    pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
+        self.stand_at(first);
+        let last = first.saturating_add(count.max(1)) - 1;
+        match self.absent.last_mut() {
+            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+            _ => self.absent.push((first, last)),
+        }
+        if hashes.len() as u64 != count {
+            self.push(Problem::NoIndex { first, last });
+            self.last = None;
+        } else {
+            hashes.iter().for_each(|hash| self.grow(hash));
+            self.last = hashes.last().copied().or(self.last);
+        }
+        self.next = last.saturating_add(1);
+        self.last_place = Place { segment: first, line: count };
+        self.entries_of = u64::MAX;
+    }
+
+    /// Compares the index of a segment that was taken. What is wrong is named to the record when the segment is the one taken last.
+    pub fn index_file(&mut self, first: u64, bytes: &[u8]) {
+        let Some(indexed) = self.indexes.get(&first) else {
+            return self.push(Problem::IndexAlone { segment: first });
+        };
+        if indexed.hash == Hash::of(bytes) || indexed.in_doubt {
+            return;
+        }
+        let entries = if self.entries_of == first { self.entries.as_slice() } else { &[] };
+        let mut chunks = bytes.chunks(INDEX_ENTRY_BYTES);
+        let equal = entries.iter().take_while(|entry| chunks.next() == Some(entry.to_bytes().as_slice())).count();
+        self.index_faults.push((first, first.saturating_add(equal as u64)));
+    }
+
+    /// Compares `key.pub`, which holds one of the log's keys.
+    pub fn key_file(&mut self, text: &str) {
+        self.key_file = Some(text.trim_end_matches('\n').to_owned());
+    }
+
+    /// All was read: what has become of the log?
+    pub fn finish(mut self) -> Verdict {
+        self.settle_pending();
+        for (segment, record) in std::mem::take(&mut self.index_faults) {
+            // Where the record itself is accused, its index only confirms that.
+            if self.problems.iter().all(|problem| problem.record() != record) {
+                self.push(Problem::Index { segment, record });
+            }
+        }
+        self.judge_filed();
+        self.judge_anchors();
+        self.judge_retired();
+        let unknown = |text: &String| !text.parse().is_ok_and(|key| self.keys.contains(&key));
+        if self.key_file.as_ref().is_some_and(unknown) {
+            self.push(Problem::KeyFile);
+        }
+        // That records are gone may follow from what became of the record that retired them, so it is said last.
+        self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
+        let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
+        Verdict {
+            records: self.next,
+            checkpoints: self.checkpoints,
+            first: self.first_present.unwrap_or(self.next),
+            unsigned_tail: self.next.saturating_sub(signed),
+            last_signed: self.last_signed,
+            problems: self.problems,
+            more_problems: self.more,
+            notices: self.notices,
+        }
+    }
+
+    /// Does the segment begin where the last one ended? True when it was renamed.
+    fn find_place(&mut self, report: &SegmentReport) -> bool {
+        let begins = report.runs.first().and_then(|run| run.seq).unwrap_or(report.first);
+        let rest_follows = report.runs.len() == 1;
+        let renamed = begins != report.first && rest_follows && (begins == self.next || report.first != self.next);
+        if renamed {
+            self.push(Problem::Renamed { segment: report.first, first: begins });
+        }
+        self.stand_at(if renamed { begins } else { report.first });
+        renamed
+    }
+
+    /// What comes next says to begin with this record.
+    fn stand_at(&mut self, first: u64) {
+        if first > self.next {
+            self.push(Problem::SegmentMissing { first: self.next, last: first - 1 });
+            self.last = None;
+        } else if first < self.next {
+            self.push(Problem::Overlap { segment: first });
+            self.last = None;
+        }
+        self.next = first;
+    }
+
+    /// Adds a record to the tree as long as it is the one that was signed.
+    fn grow(&mut self, hash: &Hash) {
+        if self.tree.size() >= self.sound {
+            return;
+        }
+        self.tree.push_record(hash);
+        let size = self.tree.size();
+        if self.wanted.contains(&size) {
+            self.roots.insert(size, self.tree.root());
+        }
+    }
+
+    fn expect_index(&mut self, report: &SegmentReport, sound: bool) {
+        let entries = report.offsets.iter().zip(&report.hashes);
+        self.entries.clear();
+        self.entries.extend(entries.map(|(offset, hash)| IndexEntry { offset: *offset, hash: *hash }));
+        self.entries_of = report.first;
+        let mut hasher = Sha256::new();
+        self.entries.iter().for_each(|entry| hasher.update(entry.to_bytes()));
+        let indexed = Indexed { hash: Hash(hasher.finalize().into()), in_doubt: !sound };
+        self.indexes.insert(report.first, indexed);
+    }
+
+    fn is_absent(&self, record: u64) -> bool {
+        self.absent.iter().any(|(first, last)| (*first..=*last).contains(&record))
+    }
+
+    fn push(&mut self, problem: Problem) {
+        // A problem of a checkpoint or a file does not make the records before it others than they are.
+        let spoils = !matches!(
+            problem,
+            Problem::CheckpointForm { .. }
+                | Problem::CheckpointSize { .. }
+                | Problem::CheckpointSignature { .. }
+                | Problem::Filed { .. }
+                | Problem::Index { .. }
+                | Problem::IndexAlone { .. }
+                | Problem::Statement { .. }
+                | Problem::Begin { .. }
+                | Problem::OtherKey { .. }
+                | Problem::Truncated { .. }
+                | Problem::KeyFile
+        );
+        if spoils {
+            self.sound = self.sound.min(problem.record());
+        }
+        if self.problems.len() < PROBLEMS_MAX { self.problems.push(problem) } else { self.more += 1 }
+    }
+}

@@ -1,0 +1,382 @@
+//! What can be wrong with a log, each in one sentence that says where.
+
+use crate::checkpoint::{NoteError, SignatureError};
+use crate::line::Malformed;
+use std::fmt;
+
+/// So many problems are named; what is beyond is counted.
+pub(super) const PROBLEMS_MAX: usize = 100;
+
+/// A line of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segment, by the number in its name.
+    pub segment: u64,
+    /// The line in it, from 1.
+    pub line: u64,
+}
+
+/// What covers records that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// A line of `checkpoints.jsonl`, from 1.
+    File(u64),
+    /// A checkpoint that is known from elsewhere.
+    Anchor,
+    /// The number of records that is known from elsewhere.
+    ExpectedSize,
+}
+
+/// What is wrong with a line of `checkpoints.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FiledFault {
+    /// Not canonical JSON with a note and cosignatures.
+    #[error("it is not in its form")]
+    Form,
+    /// The note is none.
+    #[error("its note is no checkpoint: {0}")]
+    Note(NoteError),
+    /// The log has signed another one of the same size, or says so.
+    #[error("it is not the checkpoint that the log has recorded at this size")]
+    Differs,
+    /// The record that must hold it is another one.
+    #[error("the log has recorded no checkpoint at this size")]
+    NotRecorded,
+    /// The root is not that of the records.
+    #[error("its root is not that of the records")]
+    Root,
+    /// The log has signed it, and the indexes of the retired records give another root.
+    #[error("it is signed, but the indexes of the retired records have another root: they were changed")]
+    RetiredRoot,
+    /// The signature does not hold.
+    #[error("{0}")]
+    Signature(SignatureError),
+    /// A cosignature of a known witness does not hold.
+    #[error("the cosignature of a known witness on it is wrong")]
+    Cosignature,
+}
+
+/// Something that an honest log never has. `Display` is one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A record's hash is not the one that the next record names.
+    #[error("record {record} ({at}) was changed: its hash is not the one that record {} names", record + 1)]
+    Changed {
+        /// Its number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// A record names another hash than that of the one before, and the next one does not name its hash.
+    #[error(
+        "record {record} ({at}) was changed: it does not name the hash of the record before, nor does the next name its hash"
+    )]
+    ChangedWithLink {
+        /// Its number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// A line is no record.
+    #[error("record {record} ({at}) was damaged: {fault}")]
+    Unreadable {
+        /// The number that the record in this place must have.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// Why it is none.
+        fault: Malformed,
+    },
+    /// A record in its place has another number.
+    #[error("record {record} ({at}) was changed or replaced: it says that it is record {says}")]
+    Renumbered {
+        /// The number it must have.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// The number it has.
+        says: u64,
+    },
+    /// Records are not there.
+    #[error("{} missing: {at} does not begin with record {first}", records(*first, *last))]
+    Missing {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// What stands in their place.
+        at: Place,
+    },
+    /// No segment holds these records.
+    #[error("{} missing: no segment is left of that part of the log", records(*first, *last))]
+    SegmentMissing {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// Records stand there again.
+    #[error("{} there twice: {at} repeats what has been before", records(*first, *last))]
+    Doubled {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// Where they stand again.
+        at: Place,
+    },
+    /// Two records have changed places.
+    #[error("records {first} and {second} were swapped: record {second} stands in {at}")]
+    Swapped {
+        /// The one that must come first.
+        first: u64,
+        /// The one that stands in its place.
+        second: u64,
+        /// The place.
+        at: Place,
+    },
+    /// A record stands elsewhere than it must.
+    #[error("record {record} was moved: {at} is not its place or has another record in its place")]
+    Moved {
+        /// Its number.
+        record: u64,
+        /// Where that shows.
+        at: Place,
+    },
+    /// A segment does not begin with the record in its name.
+    #[error("segment {segment:020}.jsonl was renamed: it begins with record {first}")]
+    Renamed {
+        /// The number in its name.
+        segment: u64,
+        /// The record it begins with.
+        first: u64,
+    },
+    /// A segment says to hold records that another one has held.
+    #[error("segment {segment:020}.jsonl stands in the place of records that another segment holds")]
+    Overlap {
+        /// The number in its name.
+        segment: u64,
+    },
+    /// A segment that is not the last ends within a line.
+    #[error("record {record} ({at}) was cut off: its line does not end")]
+    Unfinished {
+        /// The number that the record must have.
+        record: u64,
+        /// Where.
+        at: Place,
+    },
+    /// The end of the log is not there.
+    #[error("the log was truncated: {cover} covers {covers} records, and there are {there}")]
+    Truncated {
+        /// What says so.
+        cover: Cover,
+        /// How many records there were at least.
+        covers: u64,
+        /// How many there are.
+        there: u64,
+    },
+    /// A record of kind `checkpoint` is none.
+    #[error("the checkpoint in record {record} ({at}) is not in its form")]
+    CheckpointForm {
+        /// The record's number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// A checkpoint covers another number of records than stand before it.
+    #[error("the checkpoint in record {record} ({at}) was forged: it covers {says} records")]
+    CheckpointSize {
+        /// The record's number, which it must cover all the records before.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// The size it names.
+        says: u64,
+    },
+    /// A checkpoint's root is not that of the records before it.
+    #[error(
+        "the root in the checkpoint in record {record} ({at}) is not that of the records before it: of them, one from record {since} on was changed"
+    )]
+    CheckpointRoot {
+        /// The record's number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// The number of records that were covered before.
+        since: u64,
+    },
+    /// A checkpoint is not signed by the key in force.
+    #[error("the checkpoint in record {record} ({at}) was forged: {fault}, and the key in force is {key}")]
+    CheckpointSignature {
+        /// The record's number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// What is wrong.
+        fault: SignatureError,
+        /// The key in force: its name and its id.
+        key: Box<str>,
+    },
+    /// A line of `checkpoints.jsonl` does not fit the log.
+    #[error("line {line} of checkpoints.jsonl (size {size}) does not hold: {fault}")]
+    Filed {
+        /// The line, from 1.
+        line: u64,
+        /// The size it names, or 0.
+        size: u64,
+        /// What is wrong.
+        fault: FiledFault,
+    },
+    /// The log is not the one whose checkpoint is known from elsewhere.
+    #[error("the first {size} records are not those of the checkpoint known from elsewhere: the log was rewritten")]
+    Anchor {
+        /// The anchor's size.
+        size: u64,
+    },
+    /// Record 0 does not begin a log of this format.
+    #[error("record 0 ({at}) does not begin a log of format 1")]
+    Begin {
+        /// Where it stands.
+        at: Place,
+    },
+    /// The log was begun with another key.
+    #[error("record 0 ({at}) names another key than the one the log is verified with")]
+    OtherKey {
+        /// Where it stands.
+        at: Place,
+    },
+    /// A record about the log itself lacks what it must say.
+    #[error("record {record} ({at}) about the log itself does not say what it must")]
+    Statement {
+        /// Its number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// Records are gone that no record has retired.
+    #[error("{} not there and no record has retired them", records(*first, *last))]
+    NotRetired {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// The index of retired records is missing or too short.
+    #[error("{} retired without the index that must remain", records(*first, *last))]
+    NoIndex {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// An index entry is not that of the record.
+    #[error("{segment:020}.index was changed: its entry for record {record} does not fit the segment")]
+    Index {
+        /// The number in its name.
+        segment: u64,
+        /// The first record whose entry is wrong.
+        record: u64,
+    },
+    /// An index is for no segment that was verified.
+    #[error("{segment:020}.index belongs to no segment")]
+    IndexAlone {
+        /// The number in its name.
+        segment: u64,
+    },
+    /// `key.pub` holds none of the log's keys.
+    #[error("key.pub holds none of the keys of the log")]
+    KeyFile,
+}
+
+/// Something worth knowing that an honest log may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Notice {
+    /// The last line was not finished when the power failed, or the process died.
+    #[error("the log ends in {bytes} bytes of an unfinished line ({at}): a write was cut short")]
+    TornTail {
+        /// Where.
+        at: Place,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// `checkpoints.jsonl` ends in an unfinished line.
+    #[error("checkpoints.jsonl ends in an unfinished line {line}")]
+    TornCheckpoints {
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A checkpoint of retired records is signed by a key that nothing present names.
+    #[error("line {line} of checkpoints.jsonl is signed by a key that only retired records name")]
+    RetiredKey {
+        /// The line, from 1.
+        line: u64,
+    },
+    /// Records that were retired are still there.
+    #[error("{} still there although a record has retired them", records(*first, *last))]
+    StillThere {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// What retires records is not signed yet.
+    #[error("record {record}, which retires others, is not covered by a checkpoint yet")]
+    RetiredUnsigned {
+        /// Its number.
+        record: u64,
+    },
+}
+
+impl Problem {
+    /// The number of the first record it is about; those about no record come last.
+    pub fn record(&self) -> u64 {
+        match self {
+            Self::Changed { record, .. }
+            | Self::ChangedWithLink { record, .. }
+            | Self::Unreadable { record, .. }
+            | Self::Renumbered { record, .. }
+            | Self::Moved { record, .. }
+            | Self::Unfinished { record, .. }
+            | Self::CheckpointForm { record, .. }
+            | Self::CheckpointSize { record, .. }
+            | Self::CheckpointRoot { record, .. }
+            | Self::CheckpointSignature { record, .. }
+            | Self::Statement { record, .. }
+            | Self::Index { record, .. } => *record,
+            Self::Missing { first, .. }
+            | Self::SegmentMissing { first, .. }
+            | Self::Doubled { first, .. }
+            | Self::Swapped { first, .. }
+            | Self::NotRetired { first, .. }
+            | Self::NoIndex { first, .. } => *first,
+            Self::Renamed { segment, .. } | Self::Overlap { segment } | Self::IndexAlone { segment } => *segment,
+            Self::Truncated { there, .. } => *there,
+            Self::Filed { size, .. } | Self::Anchor { size } => *size,
+            Self::Begin { .. } | Self::OtherKey { .. } => 0,
+            Self::KeyFile => u64::MAX,
+        }
+    }
+}
+
+/// "record 3 is" or "records 3 to 5 are".
+fn records(first: u64, last: u64) -> String {
+    if first >= last { format!("record {first} is") } else { format!("records {first} to {last} are") }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:020}.jsonl, line {}", self.segment, self.line)
+    }
+}
+
+impl fmt::Display for Cover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(line) => {
+                write!(f, "the checkpoint in line {line} of checkpoints.jsonl, with the record that holds it,")
+            }
+            Self::Anchor => f.write_str("a checkpoint known from elsewhere"),
+            Self::ExpectedSize => f.write_str("what is known from elsewhere"),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What is said about a log that was changed: the record, the segment and the line.
+
+use sx_engine::Time;
+use sx_witness::{
+    Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Notice, Options, Problem, Renderer, SegmentCheck,
+    SigningKey, Verdict, Verification, checkpoint_line,
+};
+
+/// A log of two segments: records 0 to 6, the last a checkpoint, and 7 to 13, the last but one a checkpoint.
+struct Log {
+    first: Vec<String>,
+    second: Vec<String>,
+    /// The second segment's bytes behind its last line.
+    tail: &'static [u8],
+    indexes: [Vec<u8>; 2],
+    checkpoints: Vec<Checkpoint>,
+}
+
+const TIME: Time = Time::from_secs(1_795_000_000);
+
+fn key(number: u8) -> SigningKey {
+    SigningKey::from_seed("exchange.example/log", [number; 32]).expect("a good name")
+}
+
+fn log_signed_by(signer: &SigningKey) -> Log {
+    let (mut renderer, mut chain) = (Renderer::new("node-1"), Chain::new());
+    let mut some = |chain: &mut Chain, drafts: Vec<Draft<'_>>, out: &mut Vec<u8>, index: &mut Vec<IndexEntry>| {
+        let mut batch = Batch::default();
+        drafts.iter().for_each(|draft| renderer.render(draft, &mut batch));
+        chain.append(&batch, out, index);
+    };
+    let facts = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    let begun = Draft { outcome: "begun", facts, ..Draft::new(TIME, Kind::Log) };
+    let plain = |actor| Draft { actor, ..Draft::new(TIME, Kind::Invite) };
+    let (mut checkpoints, mut segments) = (Vec::new(), Vec::new());
+    for drafts in [vec![begun, plain("a"), plain("b"), plain("c"), plain("d"), plain("e")], vec![plain("f"); 5]] {
+        let (mut out, mut index) = (Vec::new(), Vec::new());
+        some(&mut chain, drafts, &mut out, &mut index);
+        checkpoints.push(chain.checkpoint(TIME, "node-1", signer, &mut out, &mut index));
+        if checkpoints.len() == 2 {
+            some(&mut chain, vec![plain("g")], &mut out, &mut index);
+        }
+        let lines: Vec<String> = String::from_utf8(out).expect("JSON is UTF-8").lines().map(str::to_owned).collect();
+        segments.push((lines, index.into_iter().flat_map(IndexEntry::to_bytes).collect()));
+    }
+    let [(first, first_index), (second, second_index)] = segments.try_into().expect("two segments");
+    Log { first, second, tail: b"", indexes: [first_index, second_index], checkpoints }
+}
+
+fn log() -> Log {
+    log_signed_by(&key(1))
+}
+
+impl Log {
+    fn verify_with(&self, options: Options) -> Verdict {
+        let mut verification = Verification::new(key(1).verifying_key(), options);
+        let lines = self.checkpoints.iter().map(|checkpoint| checkpoint_line(&checkpoint.note, &[]) + "\n");
+        verification.checkpoints_file(lines.collect::<String>().as_bytes());
+        for (first, lines, tail) in [(0, &self.first, b"".as_slice()), (7, &self.second, self.tail)] {
+            let mut check = SegmentCheck::new(first, first == 7);
+            lines.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
+            check.feed(tail);
+            verification.take(check.finish());
+            if first == 0 {
+                verification.index_file(0, &self.indexes[0]);
+            }
+        }
+        verification.finish()
+    }
+
+    fn verify(&self) -> Verdict {
+        self.verify_with(Options::default())
+    }
+}
+
+#[track_caller]
+fn accused(change: impl FnOnce(&mut Log), sentences: &[&str]) {
+    let mut log = log();
+    change(&mut log);
+    let said: Vec<String> = log.verify().problems.iter().map(ToString::to_string).collect();
+    assert_eq!(said, sentences);
+}
+
+#[test]
+fn an_honest_log_has_no_problems() {
+    let verdict = log().verify();
+    assert!(verdict.is_honest(), "{:?}", verdict.problems);
+    assert_eq!((verdict.records, verdict.checkpoints, verdict.first, verdict.unsigned_tail), (14, 2, 0, 1));
+    assert_eq!(verdict.last_signed.map(|checkpoint| checkpoint.size), Some(12));
+}
+
+#[test]
+fn a_record_that_was_changed_is_named() {
+    accused(
+        |log| log.first[3] = log.first[3].replace("\"c\"", "\"x\""),
+        &["record 3 (00000000000000000000.jsonl, line 4) was changed: its hash is not the one that record 4 names"],
+    );
+    accused(
+        |log| {
+            let digits = log.second[1].find("prev_hash\":\"").expect("it is there") + 12;
+            let other = if log.second[1].as_bytes()[digits] == b'a' { "b" } else { "a" };
+            log.second[1].replace_range(digits..=digits, other);
+        },
+        &[
+            "record 8 (00000000000000000007.jsonl, line 2) was changed: it does not name the hash of the record before, nor does the next name its hash",
+        ],
+    );
+}
+
+#[test]
+fn a_change_at_the_end_of_a_segment_is_found_by_the_next_one() {
+    accused(
+        |log| log.first[6] = log.first[6].replace("node-1", "node-2"),
+        &["record 6 (00000000000000000000.jsonl, line 7) was changed: its hash is not the one that record 7 names"],
+    );
+}
+
+#[test]
+fn a_record_that_was_removed_is_named() {
+    accused(
+        |log| drop(log.first.remove(2)),
+        &["record 2 is missing: 00000000000000000000.jsonl, line 3 does not begin with record 2"],
+    );
+    accused(|log| drop(log.first.pop()), &["record 6 is missing: no segment is left of that part of the log"]);
+}
+
+#[test]
+fn a_record_that_was_doubled_is_named() {
+    accused(
+        |log| log.second.insert(2, log.second[1].clone()),
+        &["record 8 is there twice: 00000000000000000007.jsonl, line 3 repeats what has been before"],
+    );
+}
+
+#[test]
+fn records_that_were_swapped_are_named() {
+    accused(
+        |log| log.first.swap(1, 4),
+        &["records 1 and 4 were swapped: record 4 stands in 00000000000000000000.jsonl, line 2"],
+    );
+}
+
+#[test]
+fn a_line_that_is_no_record_is_named() {
+    accused(
+        |log| log.first[2] = log.first[2].replace("\"b\"", "\"b\" "),
+        &["record 2 (00000000000000000000.jsonl, line 3) was damaged: byte 12 is not what canonical JSON has there"],
+    );
+}
+
+#[test]
+fn a_truncated_log_is_named() {
+    accused(
+        |log| log.second.truncate(3),
+        &[
+            "the log was truncated: the checkpoint in line 2 of checkpoints.jsonl, with the record that holds it, covers 12 records, and there are 10",
+        ],
+    );
+    let mut log = log();
+    let anchors = vec![log.checkpoints.remove(1)];
+    log.second.truncate(3);
+    let said = log.verify_with(Options { anchors, expect_size: Some(13), ..Options::default() }).problems;
+    assert!(
+        matches!(said[..], [Problem::Truncated { there: 10, .. }, Problem::Truncated { there: 10, .. }]),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_log_of_another_key_is_named() {
+    let said: Vec<String> = log_signed_by(&key(2)).verify().problems.iter().map(ToString::to_string).collect();
+    let expected = "the checkpoint in record 6 (00000000000000000000.jsonl, line 7) was forged: it is not signed by this key, and the key in force is exchange.example/log+";
+    assert!(said.first().is_some_and(|sentence| sentence.starts_with(expected)), "{said:?}");
+}
+
+/// A log of three records: it is begun, says this of itself, and signs it.
+fn log_that_says(outcome: &str, facts: Facts<'_>) -> Verdict {
+    let (mut renderer, mut chain, mut batch) = (Renderer::new("node-1"), Chain::new(), Batch::default());
+    let begin = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    for (outcome, facts) in [("begun", begin), (outcome, facts)] {
+        renderer.render(&Draft { outcome, facts, ..Draft::new(TIME, Kind::Log) }, &mut batch);
+    }
+    let (mut out, mut index) = (Vec::new(), Vec::new());
+    chain.append(&batch, &mut out, &mut index);
+    chain.checkpoint(TIME, "node-1", &key(1), &mut out, &mut index);
+    let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+    let mut check = SegmentCheck::new(0, true);
+    check.feed(&out);
+    verification.take(check.finish());
+    verification.finish()
+}
+
+#[test]
+fn a_log_that_begins_twice_is_named() {
+    let again = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    let verdict = log_that_says("begun", again);
+    assert!(matches!(verdict.problems[..], [Problem::Statement { record: 1, .. }]), "{:?}", verdict.problems);
+    assert!(log_that_says("resumed", Facts::new().with("cut_bytes", 0)).is_honest());
+}
+
+#[test]
+fn the_key_of_a_witness_does_not_become_that_of_the_log() {
+    let witness = "witness.example/w1+24b5d9fe+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY";
+    let verdict = log_that_says("key_changed", Facts::new().with("key", witness));
+    assert!(matches!(verdict.problems[..], [Problem::Statement { record: 1, .. }]), "{:?}", verdict.problems);
+    assert!(log_that_says("key_changed", Facts::new().with("key", key(2).verifying_key().to_string())).is_honest());
+}
+
+#[test]
+fn an_index_that_disagrees_is_named() {
+    accused(
+        |log| log.indexes[0][3 * 40 + 20] ^= 1,
+        &["00000000000000000000.index was changed: its entry for record 3 does not fit the segment"],
+    );
+}
+
+#[test]
+fn an_anchor_of_another_log_is_found() {
+    let other = log_signed_by(&key(1));
+    let mut changed = log();
+    changed.second[6] = changed.second[6].clone();
+    let mut anchor = other.checkpoints[1].clone();
+    anchor.root = sx_witness::Hash::ZERO;
+    let said = changed.verify_with(Options { anchors: vec![anchor], ..Options::default() }).problems;
+    assert_eq!(said, [Problem::Anchor { size: 12 }]);
+}
+
+#[test]
+fn room_at_the_end_is_no_accusation_and_a_torn_line_is_a_notice() {
+    let (mut room, mut torn) = (log(), log());
+    room.tail = &[0; 70_000];
+    assert!(room.verify().is_honest() && room.verify().notices.is_empty());
+    torn.tail = b"{\"actor\":\"unfi\0\0\0";
+    let verdict = torn.verify();
+    assert!(verdict.is_honest());
+    assert!(matches!(verdict.notices[..], [Notice::TornTail { bytes: 14, .. }]), "{:?}", verdict.notices);
+}
+
+#[test]
+fn problems_beyond_a_hundred_are_counted() {
+    let mut log = log();
+    log.second.splice(1..1, vec!["{}".to_owned(); 5_000]);
+    let verdict = log.verify();
+    assert_eq!(verdict.problems.len(), 100);
+    assert!(verdict.more_problems >= 4_900, "{}", verdict.more_problems);
+}

@@ -1,0 +1,137 @@
+//! An honest log is never accused, and whatever is done to what was signed is found.
+
+mod logs;
+
+use logs::edit::{EDITS, tamper};
+use logs::forge::Records;
+use logs::{honest, verify};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sx_engine::Rng;
+use sx_witness::{FiledFault, Problem, SignatureError};
+
+/// As many cases as the environment says, or what takes a few seconds.
+fn cases() -> u32 {
+    let (given, usual) = (Config::default().cases, 256);
+    match given {
+        _ if given != usual => given,
+        _ if cfg!(debug_assertions) => 1_000,
+        _ => 10_000,
+    }
+}
+
+fn for_seeds(check: impl Fn(u64) -> Result<(), TestCaseError>) {
+    let config = Config { cases: cases(), failure_persistence: None, max_shrink_iters: 0, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&any::<u64>(), check);
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn an_honest_log_is_never_accused() {
+    for_seeds(|seed| {
+        let case = honest(seed);
+        let verdict = verify(&case, seed);
+        prop_assert!(verdict.is_honest(), "{:?}", verdict.problems);
+        prop_assert_eq!((verdict.records, verdict.first), (case.records, case.first));
+        prop_assert_eq!(verdict.last_signed.map(|checkpoint| checkpoint.size), Some(case.signed));
+        prop_assert_eq!(verdict.unsigned_tail, case.records - case.signed - 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn every_edit_of_what_was_signed_is_found() {
+    for_seeds(|seed| {
+        let mut case = honest(seed);
+        tamper(&mut case, &mut Rng::from_number(seed ^ 1));
+        let verdict = verify(&case, seed);
+        prop_assert!(!verdict.is_honest(), "{:?} was not found", case.edit);
+        Ok(())
+    });
+}
+
+#[test]
+fn every_kind_of_edit_is_tried_and_found() {
+    for (name, edit) in EDITS {
+        let mut found = 0;
+        for seed in 0..120 {
+            let mut case = honest(seed);
+            if edit(&mut case, &mut Rng::from_number(seed)) {
+                let verdict = verify(&case, seed);
+                assert!(!verdict.is_honest(), "{name}, seed {seed}");
+                assert!(is_fitting(name, &verdict.problems), "{name}, seed {seed}: {:?}", verdict.problems);
+                found += 1;
+            }
+        }
+        assert!(found > 5, "{name} could be done {found} times only");
+    }
+}
+
+/// Is the first accusation the one that this edit deserves? Forgeries must not be found by an accident of the forger's.
+fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
+    let Some(first) = problems.first() else { return false };
+    match edit {
+        "a record changed and all hashes made anew" => {
+            matches!(first, Problem::CheckpointRoot { .. } | Problem::CheckpointForm { .. })
+        }
+        "a checkpoint forged with another key" | "all checkpoints signed by another key" => {
+            matches!(first, Problem::CheckpointSignature { fault: SignatureError::OtherKey, .. })
+        }
+        "the key of record 0 swapped" => matches!(first, Problem::OtherKey { .. }),
+        "the log rewritten with its own key" => {
+            matches!(first, Problem::Anchor { .. } | Problem::CheckpointForm { .. })
+        }
+        "two neighbours swapped" => {
+            matches!(first, Problem::Swapped { .. } | Problem::Renumbered { .. } | Problem::Missing { .. })
+        }
+        "a cosignature changed" => matches!(first, Problem::Filed { fault: FiledFault::Cosignature, .. }),
+        "an index changed" => matches!(
+            first,
+            Problem::Index { .. }
+                | Problem::Changed { .. }
+                | Problem::CheckpointRoot { .. }
+                | Problem::Filed { fault: FiledFault::RetiredRoot | FiledFault::Root, .. }
+        ),
+        "key.pub swapped" => matches!(first, Problem::KeyFile),
+        _ => true,
+    }
+}
+
+#[test]
+fn a_forger_without_a_change_writes_the_same_log() {
+    for seed in 0..40 {
+        let case = honest(seed);
+        let mut folder = case.folder.clone();
+        Records::read(&folder).write(&mut folder, 0, |_| None);
+        assert!(folder == case.folder, "seed {seed}");
+    }
+}
+
+#[test]
+fn no_folder_makes_the_verifier_panic() {
+    for_seeds(|seed| {
+        let mut case = honest(seed);
+        let mut rng = Rng::from_number(seed ^ 2);
+        for _ in 0..4 {
+            let names: Vec<String> = case.folder.keys().cloned().collect();
+            let name = &names[rng.below(names.len() as u64) as usize];
+            let mut bytes = case.folder.remove(name).unwrap_or_default();
+            let start = rng.below(1 + bytes.len() as u64) as usize;
+            let end = start + rng.below(1 + (bytes.len() - start) as u64) as usize;
+            let moved: Vec<u8> = bytes.drain(start..end).collect();
+            let at = rng.below(1 + bytes.len() as u64) as usize;
+            bytes.splice(at..at, moved);
+            let first = [0, u64::MAX, rng.below(100), rng.u64()][rng.below(4) as usize];
+            let extension = ["jsonl", "index"][rng.below(2) as usize];
+            let name = if rng.below(3) == 0 { logs::name(first, extension) } else { name.clone() };
+            case.folder.insert(name, bytes);
+        }
+        let verdict = verify(&case, seed);
+        prop_assert!(verdict.problems.len() <= 100);
+        let said: Vec<String> = verdict.problems.iter().map(ToString::to_string).collect();
+        prop_assert!(said.iter().all(|sentence| sentence.len() < 1000));
+        Ok(())
+    });
+}

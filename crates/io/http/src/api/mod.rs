@@ -1,0 +1,168 @@
+//! The server for management: everything under `/api/v1`.
+//!
+//! A second server beside the one for probes: it asks who somebody is, and it changes things. It knows the shape of
+//! every request (path, query, body), who may make it, and what each refusal looks like; it deliberately does not know
+//! what a call, a ban or a policy is, where tokens are kept, or how a change is witnessed. All that is behind
+//! [`Management`], whose answers it passes on.
+//!
+//! ```text
+//!  connection ─► origin ─► address ─► token ─► rate ─► path ─► method ─► role ─► body ─► fields ─► Management
+//!     64 max      403       429        401      429     404      405      403   413 415  400 422
+//! ```
+//!
+//! Whoever has no valid token learns nothing but where the description is: `GET /api/v1/openapi.json`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use sx_http::{ApiAnswer, ApiConfig, ApiProblem, ApiRequest, ApiServer, AuthenticationFailed, Caller, Management, Role};
+//!
+//! struct Exchange;
+//! impl Management for Exchange {
+//!     fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed> {
+//!         let caller = || Caller { name: "anna".into(), role: Role::Viewer, id: "0a1b2c3d4e5f".into() };
+//!         (token == "sxt_only-an-example").then(caller).ok_or(AuthenticationFailed::Unknown)
+//!     }
+//!     fn carry_out(&self, _: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {
+//!         match request {
+//!             ApiRequest::Version => Ok(ApiAnswer::Json(serde_json::json!({ "version": "1.0.0" }))),
+//!             _ => Err(ApiProblem::not_found("there is nothing else here")),
+//!         }
+//!     }
+//! }
+//!
+//! let config = ApiConfig::new("127.0.0.1:0".parse().expect("an address"));
+//! let server = ApiServer::start(config, Arc::new(Exchange)).expect("a free port");
+//! assert_ne!(server.local_addr().port(), 0);
+//! server.stop();
+//! ```
+
+pub(crate) mod answer;
+pub(crate) mod body;
+mod bounds;
+mod cors;
+mod fields;
+mod parse;
+pub(crate) mod problem;
+pub(crate) mod rate;
+mod request;
+mod routes;
+mod server;
+pub(crate) mod tls_config;
+
+pub use bounds::{
+    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, REASON_BYTES_MAX,
+    TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX,
+};
+pub use parse::{ApiBody, parse_body};
+pub use problem::{ApiProblem, FieldProblem, Place};
+pub use request::ApiRequest;
+pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
+pub use server::{ApiConfig, ApiServer};
+pub use tls_config::{ApiTlsError, api_tls};
+
+use std::net::IpAddr;
+
+/// What the API asks of the exchange. All methods are called on threads that may wait, several at a time; each returns
+/// soon or fails.
+pub trait Management: Send + Sync + 'static {
+    /// Whose token is it?
+    ///
+    /// # Errors
+    /// Why it opens nothing. The client hears the same whatever the reason; the log has it.
+    fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed>;
+
+    /// A token that opens nothing was shown from this address, to be written down for those who look for guessers. An
+    /// address is told no more often than it may be wrong; the client does not wait for it.
+    fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed) {}
+
+    /// Does what is asked, for a caller whose role allows it. A change is witnessed before it takes effect.
+    ///
+    /// # Errors
+    /// The problem that the client is told.
+    fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem>;
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The name that was given to the token.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The public name of the token, which logs may bear.
+    pub id: String,
+}
+
+/// What somebody may do; each role may do what the one before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Also ends calls, bans, drains and removes registrations.
+    Operator,
+    /// Also reloads, and gives and takes tokens.
+    Administrator,
+}
+
+impl Role {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Administrator];
+
+    /// As it is written in bodies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// The role of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// Why a token opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthenticationFailed {
+    /// Nobody was given it.
+    #[error("no such token")]
+    Unknown,
+    /// Its time is over.
+    #[error("the token {id} has expired")]
+    Expired {
+        /// The public name of the token.
+        id: String,
+    },
+    /// It was taken back.
+    #[error("the token {id} was revoked")]
+    Revoked {
+        /// The public name of the token.
+        id: String,
+    },
+    /// The fault is ours: nobody can be asked at the moment. It does not count against the client.
+    #[error("tokens cannot be looked up: {reason}")]
+    Unavailable {
+        /// What is the matter, for the log.
+        reason: String,
+    },
+}
+
+/// What the client is told when all went well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiAnswer {
+    /// 200 and a document.
+    Json(serde_json::Value),
+    /// 202: it was begun and is not done.
+    Accepted,
+    /// 204: it is done and there is nothing to say.
+    NoContent,
+    /// 201: something new is at `location`.
+    Created {
+        /// Its path.
+        location: String,
+        /// What it is.
+        body: serde_json::Value,
+    },
+}

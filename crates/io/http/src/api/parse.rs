@@ -1,0 +1,185 @@
+//! From path, query and body to a request, or to everything that is wrong with them.
+
+use super::Role;
+use super::bounds::{
+    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, CAUSE_DEFAULT, CAUSE_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
+    REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX,
+};
+use super::fields::Fields;
+use super::problem::{ApiProblem, FieldProblem, Place};
+use super::request::ApiRequest;
+use super::routes::Route;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What a body says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiBody {
+    /// Nothing, and nothing may be said.
+    Nothing,
+    /// How long and why.
+    Ban {
+        /// For so long.
+        seconds: u64,
+        /// Why.
+        reason: String,
+    },
+    /// What the policy is to be told, an object.
+    Facts(serde_json::Value),
+    /// A token to be made.
+    Token {
+        /// Whose or what for.
+        name: String,
+        /// What it may do.
+        role: Role,
+        /// Valid for so long; `None` until it is revoked.
+        expires_s: Option<u64>,
+    },
+}
+
+/// Reads the body of a request for this route.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with all fields that are at fault when it does not say what the route wants.
+pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
+    let mut fields = with_body(route, bytes)?;
+    let body = match route {
+        Route::Ban => {
+            let (seconds, reason) = ban(&mut fields);
+            ApiBody::Ban { seconds, reason }
+        }
+        Route::PolicyExplain => ApiBody::Facts(facts(&mut fields)),
+        Route::CreateToken => {
+            let (name, role, expires_s) = token(&mut fields);
+            ApiBody::Token { name, role, expires_s }
+        }
+        _ => ApiBody::Nothing,
+    };
+    fields.finish().map(|()| body)
+}
+
+/// Does a request for this route have a body?
+pub(crate) const fn wants_body(route: Route) -> bool {
+    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken)
+}
+
+/// Reads a whole request.
+pub(crate) fn parse_request(
+    route: Route,
+    params: &[(&'static str, &str)],
+    query: &str,
+    bytes: &[u8],
+) -> Result<ApiRequest, ApiProblem> {
+    let mut fields = with_body(route, bytes)?;
+    fields.add_path(params);
+    fields.add_query(query);
+    let request = request(route, &mut fields);
+    fields.finish().map(|()| request)
+}
+
+fn with_body(route: Route, bytes: &[u8]) -> Result<Fields, ApiProblem> {
+    let mut fields = Fields::default();
+    if wants_body(route) {
+        fields.add_body(bytes)?;
+    } else if !bytes.is_empty() {
+        let detail = "must be empty for this request".to_owned();
+        return Err(ApiProblem::invalid(vec![FieldProblem { field: "body".into(), place: Place::Body, detail }]));
+    }
+    Ok(fields)
+}
+
+fn request(route: Route, fields: &mut Fields) -> ApiRequest {
+    match route {
+        Route::Calls => ApiRequest::Calls { limit: limit(fields) },
+        Route::Call => ApiRequest::Call { id: identifier(fields, "id") },
+        Route::Hangup => ApiRequest::Hangup { id: identifier(fields, "id"), cause: cause(fields) },
+        Route::Trunks => ApiRequest::Trunks,
+        Route::Sources => {
+            ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
+        }
+        Route::Source => ApiRequest::Source { address: address(fields) },
+        Route::Ban => {
+            let (seconds, reason) = ban(fields);
+            ApiRequest::Ban { address: address(fields), seconds, reason }
+        }
+        Route::Unban => ApiRequest::Unban { address: address(fields) },
+        Route::Policy => ApiRequest::Policy,
+        Route::PolicyExplain => ApiRequest::PolicyExplain { facts: facts(fields) },
+        Route::ReloadConfig => ApiRequest::ReloadConfig,
+        Route::ReloadPolicy => ApiRequest::ReloadPolicy,
+        Route::Drain => ApiRequest::Drain,
+        Route::Undrain => ApiRequest::Undrain,
+        Route::Registrations => {
+            let user = fields.text(Place::Query, "user", ADDRESS_BYTES_MAX);
+            ApiRequest::Registrations { user, limit: limit(fields) }
+        }
+        Route::Unregister => {
+            let aor = fields.text(Place::Path, "aor", ADDRESS_BYTES_MAX);
+            ApiRequest::Unregister { aor: fields.required(Place::Path, "aor", aor) }
+        }
+        Route::WitnessStatus => ApiRequest::WitnessStatus,
+        Route::WitnessTrace => {
+            ApiRequest::WitnessTrace { trace_id: identifier(fields, "trace_id"), limit: limit(fields) }
+        }
+        Route::Tokens => ApiRequest::Tokens,
+        Route::CreateToken => {
+            let (name, role, expires_s) = token(fields);
+            ApiRequest::CreateToken { name, role, expires_s }
+        }
+        Route::RevokeToken => ApiRequest::RevokeToken { id: identifier(fields, "id") },
+        Route::Version => ApiRequest::Version,
+    }
+}
+
+fn limit(fields: &mut Fields) -> u32 {
+    let limit = fields.integer(Place::Query, "limit", 1..=LIMIT_MAX.into());
+    limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT)
+}
+
+fn cause(fields: &mut Fields) -> u8 {
+    let cause = fields.integer(Place::Query, "cause", 1..=CAUSE_MAX.into());
+    cause.and_then(|cause| u8::try_from(cause).ok()).unwrap_or(CAUSE_DEFAULT)
+}
+
+fn identifier(fields: &mut Fields, name: &str) -> String {
+    let text = fields.text(Place::Path, name, IDENTIFIER_BYTES_MAX);
+    fields.required(Place::Path, name, text)
+}
+
+fn address(fields: &mut Fields) -> IpAddr {
+    let text = fields.value(Place::Path, "address");
+    match text.as_ref().and_then(|text| text.as_str()?.parse::<IpAddr>().ok()) {
+        // One host has one name: the IPv4 address within an IPv6 one is that address.
+        Some(address) => address.to_canonical(),
+        None => {
+            fields.fault("address", Place::Path, "must be an IPv4 or IPv6 address");
+            Ipv4Addr::UNSPECIFIED.into()
+        }
+    }
+}
+
+fn ban(fields: &mut Fields) -> (u64, String) {
+    let seconds = fields.integer(Place::Body, "seconds", 1..=BAN_SECONDS_MAX);
+    let seconds = fields.required(Place::Body, "seconds", seconds);
+    let reason = fields.text(Place::Body, "reason", REASON_BYTES_MAX);
+    (seconds, fields.required(Place::Body, "reason", reason))
+}
+
+fn facts(fields: &mut Fields) -> serde_json::Value {
+    let facts = fields.value(Place::Body, "facts");
+    if facts.as_ref().is_some_and(|facts| !facts.is_object()) {
+        fields.fault("facts", Place::Body, "must be an object");
+    }
+    fields.required(Place::Body, "facts", facts)
+}
+
+fn token(fields: &mut Fields) -> (String, Role, Option<u64>) {
+    let name = fields.text(Place::Body, "name", TOKEN_NAME_BYTES_MAX);
+    let name = fields.required(Place::Body, "name", name);
+    let role = fields.value(Place::Body, "role");
+    let known = role.as_ref().and_then(|role| Role::from_name(role.as_str()?));
+    if known.is_none() {
+        fields.fault("role", Place::Body, "must be viewer, operator or administrator");
+    }
+    let expires_s = fields.integer(Place::Body, "expires_s", 1..=TOKEN_EXPIRES_SECONDS_MAX);
+    (name, known.unwrap_or(Role::Viewer), expires_s)
+}

@@ -1,0 +1,144 @@
+//! What can be asked.
+
+use super::routes::Route;
+use super::{Role, routes};
+use std::net::IpAddr;
+
+/// A request whose fields are all in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApiRequest {
+    /// The calls there are.
+    Calls {
+        /// At most so many.
+        limit: u32,
+    },
+    /// One call.
+    Call {
+        /// Its id.
+        id: String,
+    },
+    /// End a call.
+    Hangup {
+        /// Its id.
+        id: String,
+        /// A cause of Q.850, 1 to 127.
+        cause: u8,
+    },
+    /// The trunks and how they are.
+    Trunks,
+    /// The sources that traffic came from.
+    Sources {
+        /// Only those that are banned.
+        banned_only: bool,
+        /// At most so many.
+        limit: u32,
+    },
+    /// One source.
+    Source {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Take nothing from a source for a while. Said twice it is one ban, with the later end and reason.
+    Ban {
+        /// Its address.
+        address: IpAddr,
+        /// For so long.
+        seconds: u64,
+        /// Why, for those who read it later.
+        reason: String,
+    },
+    /// Take traffic from a source again.
+    Unban {
+        /// Its address.
+        address: IpAddr,
+    },
+    /// The policy in force.
+    Policy,
+    /// What the policy would decide, and why.
+    PolicyExplain {
+        /// What it is to be told, an object.
+        facts: serde_json::Value,
+    },
+    /// Read the configuration again.
+    ReloadConfig,
+    /// Read the policy again.
+    ReloadPolicy,
+    /// Take no new calls.
+    Drain,
+    /// Take new calls again.
+    Undrain,
+    /// Who is registered.
+    Registrations {
+        /// Only of this user.
+        user: Option<String>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Remove the bindings of an address of record.
+    Unregister {
+        /// The address of record.
+        aor: String,
+    },
+    /// How the witness is.
+    WitnessStatus,
+    /// What the witness has of one trace.
+    WitnessTrace {
+        /// Its id.
+        trace_id: String,
+        /// At most so many records.
+        limit: u32,
+    },
+    /// The tokens there are, without their secrets.
+    Tokens,
+    /// Make a token.
+    CreateToken {
+        /// Whose or what for.
+        name: String,
+        /// What it may do.
+        role: Role,
+        /// Valid for so long; `None` until it is revoked.
+        expires_s: Option<u64>,
+    },
+    /// Take a token back.
+    RevokeToken {
+        /// The public name of the token.
+        id: String,
+    },
+    /// Which version this is.
+    Version,
+}
+
+impl ApiRequest {
+    /// Where it is asked.
+    pub const fn route(&self) -> Route {
+        match self {
+            Self::Calls { .. } => Route::Calls,
+            Self::Call { .. } => Route::Call,
+            Self::Hangup { .. } => Route::Hangup,
+            Self::Trunks => Route::Trunks,
+            Self::Sources { .. } => Route::Sources,
+            Self::Source { .. } => Route::Source,
+            Self::Ban { .. } => Route::Ban,
+            Self::Unban { .. } => Route::Unban,
+            Self::Policy => Route::Policy,
+            Self::PolicyExplain { .. } => Route::PolicyExplain,
+            Self::ReloadConfig => Route::ReloadConfig,
+            Self::ReloadPolicy => Route::ReloadPolicy,
+            Self::Drain => Route::Drain,
+            Self::Undrain => Route::Undrain,
+            Self::Registrations { .. } => Route::Registrations,
+            Self::Unregister { .. } => Route::Unregister,
+            Self::WitnessStatus => Route::WitnessStatus,
+            Self::WitnessTrace { .. } => Route::WitnessTrace,
+            Self::Tokens => Route::Tokens,
+            Self::CreateToken { .. } => Route::CreateToken,
+            Self::RevokeToken { .. } => Route::RevokeToken,
+            Self::Version => Route::Version,
+        }
+    }
+
+    /// The lowest role that may ask it.
+    pub fn role(&self) -> Role {
+        routes::row(self.route()).role
+    }
+}

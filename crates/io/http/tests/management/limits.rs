@@ -1,0 +1,193 @@
+//! How often, how many, how long.
+
+use crate::exchange::{Answer, ask, asked, connected, say, started, started_with};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use sx_http::Role;
+
+#[test]
+fn after_ten_wrong_tokens_an_address_is_not_heard() {
+    let (server, exchange) = started();
+    for attempt in 0..100 {
+        let answer = ask(&server, &format!("sxt_{attempt}"), "GET", "/version", "", "");
+        if attempt < 10 {
+            answer.is_problem(401, "invalid-token");
+        } else {
+            answer.is_problem(429, "too-many-failures");
+            let seconds: u64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+            assert!((1..=6).contains(&seconds), "{seconds}");
+        }
+    }
+    // A bucket fills by one in six seconds, which a slow machine may take for a hundred requests.
+    let authenticated = exchange.authenticated.load(Ordering::Relaxed);
+    assert!((10..=12).contains(&authenticated), "{authenticated}");
+    // Otherwise the right one could be found by trying on.
+    asked(&server, Role::Viewer, "GET", "/version", "").is_problem(429, "too-many-failures");
+    // The description needs no token.
+    assert_eq!(ask(&server, "", "GET", "/openapi.json", "", "").status, 200);
+}
+
+#[test]
+fn wrong_tokens_and_right_ones_are_counted_apart() {
+    let (server, _exchange) = started_with(|config| config.requests_per_minute = 1000);
+    for attempt in 0..50 {
+        assert_eq!(asked(&server, Role::Viewer, "GET", "/version", "").status, 200, "{attempt}");
+    }
+    for _ in 0..9 {
+        ask(&server, "sxt_expired", "GET", "/version", "", "").is_problem(401, "invalid-token");
+    }
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/version", "").status, 200);
+}
+
+#[test]
+fn a_token_that_asks_too_often_waits_and_no_other_does() {
+    let (server, exchange) = started_with(|config| config.requests_per_minute = 5);
+    let statuses: Vec<u16> = (0..8).map(|_| asked(&server, Role::Viewer, "GET", "/version", "").status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
+    let answer = asked(&server, Role::Viewer, "GET", "/version", "");
+    answer.is_problem(429, "too-many-requests");
+    let seconds: u64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+    assert!((1..=12).contains(&seconds), "{seconds}");
+    assert_eq!(asked(&server, Role::Operator, "GET", "/version", "").status, 200);
+    assert_eq!(exchange.asked().len(), 6);
+}
+
+#[test]
+fn an_exchange_that_does_not_answer_is_not_waited_for_long() {
+    let (server, exchange) = started_with(|config| config.timeout_s = 1);
+    let answer = asked(&server, Role::Viewer, "GET", "/calls/stuck", "");
+    answer.is_problem(503, "unavailable");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    // The others go on meanwhile.
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/calls", "").status, 200);
+    exchange.let_go();
+}
+
+#[test]
+fn what_had_to_wait_too_long_to_begin_never_begins() {
+    const WAITING_THREADS_MAX: usize = 8;
+    let (server, exchange) = started_with(|config| config.timeout_s = 1);
+    let mut stuck: Vec<_> = (0..WAITING_THREADS_MAX).map(|_| connected(&server)).collect();
+    for stream in &mut stuck {
+        write_call(stream, "stuck");
+    }
+    for stream in &mut stuck {
+        Answer::read(stream).is_problem(503, "unavailable");
+    }
+    // All threads wait, so that not even the token can be looked up.
+    asked(&server, Role::Operator, "PUT", "/drain", "").is_problem(503, "unavailable");
+    exchange.let_go();
+    // What waits is begun in the order in which it came, so this would come second.
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/calls", "").status, 200);
+    assert_eq!(exchange.authenticated.load(Ordering::Relaxed), WAITING_THREADS_MAX + 1);
+    assert_eq!(exchange.asked().len(), WAITING_THREADS_MAX + 1);
+}
+
+#[test]
+fn a_request_that_waits_does_not_hold_up_others() {
+    let (server, exchange) = started();
+    let mut waiting = connected(&server);
+    write_call(&mut waiting, "stuck");
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/calls", "").status, 200);
+    exchange.let_go();
+    assert_eq!(Answer::read(&mut waiting).status, 200);
+}
+
+fn write_call(stream: &mut TcpStream, id: &str) {
+    let text = format!(
+        "GET /api/v1/calls/{id} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer sxt_viewer\r\n\r\n"
+    );
+    stream.write_all(text.as_bytes()).expect("sent");
+}
+
+#[test]
+fn headers_are_bounded_in_number_and_length() {
+    let (server, _exchange) = started();
+    let with = |lines: &str| ask(&server, "sxt_viewer", "GET", "/version", lines, "").status;
+    // Three more are there already.
+    let many = |count: usize| (0..count).map(|index| format!("X-{index}: a\r\n")).collect::<String>();
+    assert_eq!(with(&many(61)), 200);
+    assert_eq!(with(&many(62)), 431);
+    assert_eq!(with(&format!("X: {}\r\n", "a".repeat(15_000))), 200);
+    assert_eq!(with(&format!("X: {}\r\n", "a".repeat(20_000))), 431);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(20_000));
+    let status = say(&server, long.as_bytes()).status;
+    assert!(status == 431 || status == 414, "{status}");
+}
+
+#[test]
+fn what_is_not_http_is_answered_and_closed() {
+    let (server, _exchange) = started();
+    for text in ["\x16\x03\x01\x02\x00\x01", "INVITE sip:a@b SIP/2.0\r\n\r\n", "GET /\r\n\r\n", "\r\n\r\n \r\n"] {
+        let mut stream = connected(&server);
+        stream.write_all(text.as_bytes()).expect("sent");
+        let mut heard = String::new();
+        let _ = stream.read_to_string(&mut heard);
+        assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 400"), "{heard}");
+    }
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let (server, _exchange) = started_with(|config| config.timeout_s = 1);
+    for text in ["", "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nX: "] {
+        let mut stream = connected(&server);
+        stream.write_all(text.as_bytes()).expect("sent");
+        let mut heard = String::new();
+        // The time-out of the stream would be an error that is not an end.
+        if let Err(error) = stream.read_to_string(&mut heard) {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408"), "{heard}");
+    }
+}
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let (server, exchange) = started();
+    let mut stream = connected(&server);
+    let request = "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sxt_viewer\r\n\r\n";
+    let last = request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    stream.write_all(format!("{request}{request}{last}").as_bytes()).expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("answers");
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 3, "{text}");
+    assert_eq!(exchange.asked().len(), 3);
+}
+
+#[test]
+fn the_connection_beyond_the_limit_waits_for_another_to_end() {
+    const CONNECTIONS_MAX: usize = 64;
+    let (server, _exchange) = started();
+    let ask = || {
+        let mut stream = connected(&server);
+        let text = "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sxt_viewer\r\n\r\n";
+        stream.write_all(text.as_bytes()).expect("sent");
+        stream
+    };
+    let mut streams: Vec<_> = (0..=CONNECTIONS_MAX).map(|_| ask()).collect();
+    let mut last = streams.pop().expect("the last");
+    let mut byte = [0];
+    for stream in &mut streams {
+        stream.read_exact(&mut byte).expect("an answer");
+    }
+    last.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    assert_eq!(last.read(&mut byte).expect_err("no answer yet").kind(), ErrorKind::WouldBlock);
+    streams.pop();
+    last.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    last.read_exact(&mut byte).expect("an answer");
+}
+
+#[test]
+fn a_stopped_server_frees_its_port_even_with_a_silent_connection() {
+    let (server, exchange) = started();
+    let address = server.local_addr();
+    let _silent = connected(&server);
+    let mut waiting = connected(&server);
+    write_call(&mut waiting, "stuck");
+    server.stop();
+    assert!(TcpStream::connect(address).is_err());
+    exchange.let_go();
+}

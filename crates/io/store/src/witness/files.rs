@@ -1,0 +1,109 @@
+//! The files of a log: segments and their indexes, named by the number of their first record.
+
+use crate::FileError;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use sx_witness::{Hash, IndexEntry};
+
+/// The extension of a segment.
+pub(crate) const SEGMENT: &str = "jsonl";
+/// The extension of its index.
+pub(crate) const INDEX: &str = "index";
+/// The file of checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints.jsonl";
+/// The file of the key that verifies.
+pub(crate) const PUBLIC_KEY: &str = "key.pub";
+/// Bytes of an entry of an index.
+pub(crate) const INDEX_ENTRY_BYTES: usize = 40;
+
+/// One file of the log that is named by a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The number of its first record.
+    pub first: u64,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// The file with this extension whose first record is `first`.
+pub(crate) fn path_of(folder: &Path, first: u64, extension: &str) -> PathBuf {
+    folder.join(format!("{first:020}.{extension}"))
+}
+
+/// The files with this extension, in the order of their records.
+pub(crate) fn list(folder: &Path, extension: &str) -> Result<Vec<Numbered>, FileError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(FileError::at("read the folder", folder))? {
+        let path = entry.map_err(FileError::at("read the folder", folder))?.path();
+        if path.extension().is_some_and(|given| given == extension)
+            && let Some(first) = first_of(&path)
+        {
+            files.push(Numbered { first, path });
+        }
+    }
+    files.sort_by_key(|file| file.first);
+    Ok(files)
+}
+
+fn first_of(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    (stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit())).then(|| stem.parse().ok())?
+}
+
+/// Writes the index of a segment that is closed: whole and on the disk, or not there.
+pub(crate) fn write_index(folder: &Path, first: u64, entries: &[IndexEntry]) -> Result<(), FileError> {
+    let path = path_of(folder, first, INDEX);
+    let mut bytes = Vec::with_capacity(entries.len() * INDEX_ENTRY_BYTES);
+    for entry in entries {
+        bytes.extend_from_slice(&entry.offset.to_le_bytes());
+        bytes.extend_from_slice(&entry.hash.0);
+    }
+    write_whole(&path, &bytes)
+}
+
+/// The entries of an index; what is not a whole entry is left out.
+pub(crate) fn read_index(path: &Path) -> Result<Vec<IndexEntry>, FileError> {
+    let bytes = fs::read(path).map_err(FileError::at("read", path))?;
+    Ok(bytes.chunks_exact(INDEX_ENTRY_BYTES).filter_map(entry_of).collect())
+}
+
+pub(crate) fn entry_of(bytes: &[u8]) -> Option<IndexEntry> {
+    let (offset, hash) = bytes.split_at_checked(8)?;
+    Some(IndexEntry { offset: u64::from_le_bytes(offset.try_into().ok()?), hash: Hash(hash.try_into().ok()?) })
+}
+
+/// Writes a file under another name, syncs it, and gives it its own: nobody ever sees half of it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let unfinished = path.with_extension("tmp");
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(FileError::at("write", &unfinished))?;
+    fs::rename(&unfinished, path).map_err(FileError::at("rename", &unfinished))?;
+    sync_folder(path.parent().unwrap_or(path))
+}
+
+/// Makes the names in a folder survive a power failure.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::at("sync the folder", folder))
+}
+
+/// A line of the file of checkpoints.
+pub(crate) fn checkpoint_line(note: &str, cosignatures: &[&str]) -> Vec<u8> {
+    // Members in order and texts as serde_json writes them: this is canonical.
+    let mut line = serde_json::json!({ "cosignatures": cosignatures, "note": note }).to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
+
+/// The note in a line of the file of checkpoints.
+pub(crate) fn note_of_checkpoint_line(line: &[u8]) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+    line.get("note")?.as_str().map(str::to_owned)
+}

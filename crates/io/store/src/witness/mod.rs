@@ -1,0 +1,36 @@
+//! The witness log on the disk: written before the effect of what it records, in group commits, and read by auditors.
+//!
+//! ```text
+//!  worker ──append──► waiting ──step: one write──► segment, in room made ahead ──► durable ──► whoever waits goes on
+//!                        ▲                             │
+//!                        └── stays there, and is written again, when the disk refuses
+//! ```
+//!
+//! No thread waits for the disk: a worker begins the write, goes on with its turn, and is woken by an event when the
+//! write is done. While one write is under way, what comes meanwhile gathers for the next.
+
+mod aio;
+mod anchors;
+mod blocks;
+mod chores;
+mod disk;
+pub(crate) mod files;
+mod grown;
+mod keys;
+mod log;
+mod ports;
+mod read;
+mod recover;
+mod room;
+mod segment;
+mod sequencer;
+#[cfg(test)]
+mod tests;
+
+pub use anchors::{AnchorStates, Anchored};
+pub use disk::Event;
+pub use grown::{GrownLog, ProveError};
+pub use keys::{KeyError, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key};
+pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessPort, WitnessStatus};
+pub use read::{FiledCheckpoint, Found, Leaves, LogPart, ReadError, ReadProgress, RecordId, Search, WitnessFolder};
+pub use recover::WitnessError;

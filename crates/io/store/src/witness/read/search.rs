@@ -1,0 +1,190 @@
+//! Finding records: of a call, of a story, of a time.
+
+use super::lines::{first_line, lines_of, whole_lines};
+use super::order::in_order;
+use super::{LogPart, ReadError, ReadProgress, WitnessFolder, has_gone};
+use crate::FileError;
+use memchr::memmem::Finder;
+use std::path::Path;
+use std::time::Duration;
+use sx_engine::Time;
+use sx_types::{CallId, TraceId};
+use sx_witness::Line;
+
+/// What names a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordId {
+    /// The call it belongs to.
+    Call(CallId),
+    /// The story it belongs to.
+    Trace(TraceId),
+}
+
+/// Which records; those that meet all that is said.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// They have one of these; `None`: any.
+    pub ids: Option<Vec<RecordId>>,
+    /// They are of this time or later.
+    pub from: Option<Time>,
+    /// They are of before this time.
+    pub to: Option<Time>,
+}
+
+/// What a search has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// So many records.
+    pub records: u64,
+    /// So many lines that would have been looked at are no records.
+    pub unreadable: u64,
+}
+
+/// What was found in one segment.
+#[derive(Default)]
+struct Hits {
+    /// Whole lines.
+    lines: Vec<u8>,
+    found: Found,
+}
+
+/// Records of several workers, and of calls that wait, are not exactly in the order of their times.
+const DISORDER_MAX: Duration = Duration::from_secs(60);
+
+impl WitnessFolder {
+    /// Finds records, in the order of their numbers, and hands over the lines of each segment as they stand there, each with its
+    /// newline. `each` says whether to go on. Segments are searched on as many threads as there are cores; those of another
+    /// time are passed over.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn search(
+        &self,
+        search: &Search,
+        progress: &ReadProgress,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Found, ReadError> {
+        let parts: Vec<LogPart> = self.parts()?.into_iter().filter(|part| part.segment.is_some()).collect();
+        let segments = search.of_its_time(&parts)?;
+        progress.begin(segments.iter().map(|(_, bytes)| bytes).sum());
+        let needles = search.needles();
+        let (mut found, mut outcome) = (Found::default(), Ok(()));
+        let work = |at: usize| search.in_segment(segments[at].0, &needles, progress);
+        in_order(segments.len(), work, |_, hits| match hits {
+            Ok(hits) => {
+                found.records += hits.found.records;
+                found.unreadable += hits.found.unreadable;
+                hits.lines.is_empty() || each(&hits.lines)
+            }
+            Err(error) => {
+                outcome = Err(error);
+                false
+            }
+        });
+        outcome?;
+        Ok(found)
+    }
+}
+
+impl RecordId {
+    /// Its text in a record.
+    fn member(self) -> String {
+        match self {
+            Self::Call(call) => format!("\"call_id\":\"{call}\""),
+            Self::Trace(trace) => format!("\"trace_id\":\"{trace}\""),
+        }
+    }
+
+    fn names(self, line: &Line<'_>) -> bool {
+        match self {
+            Self::Call(call) => line.call_id() == Some(call),
+            Self::Trace(trace) => line.trace_id() == Some(trace),
+        }
+    }
+}
+
+impl Search {
+    fn needles(&self) -> Option<Vec<Finder<'static>>> {
+        let finder = |id: &RecordId| Finder::new(id.member().as_bytes()).into_owned();
+        self.ids.as_ref().map(|ids| ids.iter().map(finder).collect())
+    }
+
+    /// The segments that may have records of the time, with their lengths. A segment lies between the times of its first record
+    /// and of the next segment's; a clock that was set back makes no difference to that.
+    fn of_its_time<'a>(&self, parts: &'a [LogPart]) -> Result<Vec<(&'a Path, u64)>, ReadError> {
+        let mut times = Vec::with_capacity(parts.len() + 1);
+        for path in parts.iter().filter_map(|part| part.segment.as_deref()) {
+            times.push(if self.from.or(self.to).is_some() { time_of_first(path)? } else { None });
+        }
+        times.push(None);
+        let is_of_it = |at: usize| {
+            let (first, next) = (times[at].or(times[at + 1]), times[at + 1]);
+            let (Some(first), last) = (first, next) else { return true };
+            let begins = last.map_or(first, |last| last.min(first));
+            let ends = last.map(|last| last.max(first) + DISORDER_MAX);
+            // The time before: what cannot be told from the first record is searched.
+            let too_late = self.to.is_some_and(|to| begins >= to + DISORDER_MAX);
+            let too_early = self.from.zip(ends).is_some_and(|(from, ends)| ends < from);
+            !too_late && !too_early
+        };
+        let chosen = parts.iter().enumerate().filter(|(at, _)| is_of_it(*at));
+        Ok(chosen.filter_map(|(_, part)| Some((part.segment.as_deref()?, part.bytes))).collect())
+    }
+
+    fn in_segment(
+        &self,
+        path: &Path,
+        needles: &Option<Vec<Finder<'static>>>,
+        progress: &ReadProgress,
+    ) -> Result<Hits, ReadError> {
+        let mut hits = Hits::default();
+        let searched = whole_lines(path, progress, |_, lines| {
+            match needles {
+                Some(needles) => self.with_needles(lines, needles, &mut hits),
+                None => lines_of(lines).for_each(|(_, line)| self.judge(line, &mut hits)),
+            }
+            true
+        });
+        match searched {
+            Err(error) if !has_gone(&error) => Err(error.into()),
+            // One that was retired since it was listed holds nothing any more.
+            _ => Ok(hits),
+        }
+    }
+
+    fn with_needles(&self, lines: &[u8], needles: &[Finder<'static>], hits: &mut Hits) {
+        let mut places: Vec<usize> = needles.iter().flat_map(|needle| needle.find_iter(lines)).collect();
+        places.sort_unstable();
+        let mut behind = 0;
+        for place in places {
+            if place < behind {
+                continue;
+            }
+            let start = memchr::memrchr(b'\n', &lines[..place]).map_or(0, |at| at + 1);
+            behind = memchr::memchr(b'\n', &lines[place..]).map_or(lines.len(), |at| place + at);
+            self.judge(&lines[start..behind], hits);
+        }
+    }
+
+    fn judge(&self, line: &[u8], hits: &mut Hits) {
+        let Ok(read) = Line::parse(line) else {
+            hits.found.unreadable += 1;
+            return;
+        };
+        let named = self.ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id.names(&read)));
+        let timely = self.from.is_none_or(|from| read.time() >= from) && self.to.is_none_or(|to| read.time() < to);
+        if named && timely {
+            hits.found.records += 1;
+            hits.lines.extend_from_slice(line);
+            hits.lines.push(b'\n');
+        }
+    }
+}
+
+fn time_of_first(path: &Path) -> Result<Option<Time>, FileError> {
+    match first_line(path) {
+        Ok(line) => Ok(line.and_then(|line| Line::parse(&line).map(|line| line.time()).ok())),
+        Err(error) if has_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

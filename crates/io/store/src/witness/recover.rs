@@ -1,0 +1,315 @@
+//! Opening a log: where did it end, and is what is there its own?
+
+use super::blocks::BLOCK_BYTES;
+use super::chores::Chores;
+use super::disk::{Disk, disk_for};
+use super::files::{self, Numbered};
+use super::keys::{KeyError, read_verifying_key};
+use super::log::{Opened, WitnessLog, WitnessOptions};
+use super::ports::Ports;
+use super::segment::Segment;
+use super::sequencer::{Closed, Parts};
+use crate::folder::create_folder;
+use crate::{DataFolder, FileError};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use sx_engine::Time;
+use sx_witness::{Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line, SigningKey};
+
+/// Why a log cannot be opened. The exchange does not start then: a call that nobody could account for is not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A key cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The log was signed with another key.
+    #[error(
+        "the witness log in {} is signed by the key {theirs}, and this exchange has the key {ours}; restore the key of the \
+         log, or move the log's folder away to begin another",
+        folder.display()
+    )]
+    OtherKey {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The name and hash of the log's key.
+        theirs: String,
+        /// The name and hash of the key that was given.
+        ours: String,
+    },
+    /// A record that was acknowledged is not as it was written.
+    #[error(
+        "the witness log is damaged: record {record} in {} is missing or changed, and a checkpoint of {signed} records was \
+         signed; `strowger witness verify` says more. Move the log's folder away to begin another",
+        path.display()
+    )]
+    Damaged {
+        /// The first record that is not as it was.
+        record: u64,
+        /// How many records the latest checkpoint covers.
+        signed: u64,
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A record's hash is not the one that the next one names.
+    #[error("the witness log is damaged: record {record} in {} was changed; `strowger witness verify` says more", path.display())]
+    Broken {
+        /// The record.
+        record: u64,
+        /// The segment.
+        path: PathBuf,
+    },
+    /// No thread, or no event, can be had.
+    #[error("the witness log cannot be opened: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// The name of the log's folder in the data folder.
+pub(crate) const FOLDER: &str = "witness";
+
+impl WitnessLog {
+    /// Opens the log in the data folder, or begins one.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, belongs to another key, or has lost a record that was acknowledged.
+    pub fn open(
+        data: &DataFolder,
+        key: SigningKey,
+        options: WitnessOptions,
+        now: Time,
+    ) -> Result<(Self, Opened), WitnessError> {
+        let folder = data.path().join(FOLDER);
+        create_folder(&folder)?;
+        let disk = disk_for(&folder)?;
+        Self::open_on(&folder, disk, key, options, now)
+    }
+
+    /// The same in any folder and on any disk.
+    pub(crate) fn open_on(
+        folder: &Path,
+        mut disk: Box<dyn Disk>,
+        key: SigningKey,
+        options: WitnessOptions,
+        now: Time,
+    ) -> Result<(Self, Opened), WitnessError> {
+        take_key(folder, &key)?;
+        let segments = files::list(folder, files::SEGMENT)?;
+        let mut found = Found::read(folder, &segments)?;
+        let indexed = index_missing(folder, &segments)?;
+        let entries = std::mem::take(&mut found.index);
+        let tree = found.tree(folder, &entries)?;
+        let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
+        let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
+        let closed = closed_of(folder, &segments)?;
+        let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed };
+        let ports = Arc::new(Ports::default());
+        let chores = Chores::start(folder, ports.clone())?;
+        let public = key.verifying_key().to_string();
+        let parts =
+            Parts { options, folder: folder.to_owned(), key, chain, disk, segment, closed, covered: found.covered };
+        let log = Self::over(parts, now, ports, chores);
+        let draft = match found.size {
+            0 => Draft {
+                outcome: "begun",
+                facts: Facts::new().with("format", 1).with("key", public.as_str()),
+                ..Draft::new(now, Kind::Log)
+            },
+            _ => Draft {
+                outcome: "resumed",
+                reason: if found.closed { "started" } else { "started after a crash" },
+                facts: Facts::new().with("cut_bytes", opened.cut_bytes as i64),
+                ..Draft::new(now, Kind::Log)
+            },
+        };
+        if !log.record(&draft, now, PATIENCE) {
+            let path = files::path_of(folder, found.first, files::SEGMENT);
+            return Err(FileError::at("write", &path)(std::io::ErrorKind::TimedOut.into()).into());
+        }
+        Ok((log, opened))
+    }
+}
+
+/// How long the first record may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Is the log signed with this key? A new one is from now on.
+fn take_key(folder: &Path, key: &SigningKey) -> Result<(), WitnessError> {
+    let path = folder.join(files::PUBLIC_KEY);
+    let ours = key.verifying_key();
+    if !path.try_exists().map_err(FileError::at("read", &path))? {
+        files::write_whole(&path, format!("{ours}\n").as_bytes())?;
+        return Ok(());
+    }
+    let theirs = read_verifying_key(&path)?;
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(WitnessError::OtherKey { folder: folder.to_owned(), theirs: theirs.to_string(), ours: ours.to_string() })
+}
+
+/// What stands in the last segment.
+#[derive(Default)]
+struct Found {
+    first: u64,
+    /// Records in the log.
+    size: u64,
+    last: Hash,
+    end: u64,
+    tail: Vec<u8>,
+    index: Vec<IndexEntry>,
+    cut_bytes: u64,
+    /// Records that checkpoints of this segment cover.
+    covered: u64,
+    /// It was ended in order.
+    closed: bool,
+}
+
+impl Found {
+    fn read(folder: &Path, segments: &[Numbered]) -> Result<Self, WitnessError> {
+        let Some(segment) = segments.last() else { return Ok(Self::default()) };
+        let bytes = fs::read(&segment.path).map_err(FileError::at("read", &segment.path))?;
+        let mut found = Self { first: segment.first, size: segment.first, covered: segment.first, ..Self::default() };
+        let mut previous = None;
+        let mut at = 0;
+        while let Some(length) = memchr_newline(&bytes[at..]) {
+            let text = &bytes[at..at + length];
+            let Ok(line) = Line::parse(text) else { break };
+            if line.seq() != found.size {
+                break;
+            }
+            if previous.is_some_and(|hash| hash != line.prev_hash()) {
+                return Err(WitnessError::Broken { record: found.size - 1, path: segment.path.clone() });
+            }
+            let hash = Hash::of(text);
+            if line.kind() == Kind::Checkpoint {
+                found.covered = found.size + 1;
+            }
+            found.closed =
+                line.kind() == Kind::Checkpoint && found.closed || line.outcome().as_deref() == Some("closed");
+            found.index.push(IndexEntry { offset: at as u64, hash });
+            found.size += 1;
+            previous = Some(hash);
+            at += length + 1;
+        }
+        found.end = at as u64;
+        found.tail = bytes[at - at % BLOCK_BYTES..at].to_vec();
+        found.last = match (previous, segment.first) {
+            (Some(hash), _) => hash,
+            (None, 0) => Hash::ZERO,
+            (None, _) => last_before(folder, segment)?,
+        };
+        found.cut(folder, segment, &bytes[at..])?;
+        Ok(found)
+    }
+
+    /// What is behind the last record: nothing but room, or the rest of a write that power has cut short. What a
+    /// checkpoint has covered cannot be missing.
+    fn cut(&mut self, folder: &Path, segment: &Numbered, rest: &[u8]) -> Result<(), WitnessError> {
+        let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let signed = signed(folder)?;
+        if signed > self.size {
+            return Err(WitnessError::Damaged { record: self.size, signed, path: segment.path.clone() });
+        }
+        if used > 0 {
+            // Nobody was told that these were written; somebody may want to look at them nevertheless.
+            let aside = segment.path.with_extension("cut");
+            files::write_whole(&aside, &rest[..used])?;
+            tracing::warn!(path = %aside.display(), bytes = used, "the witness log ended in an unfinished write, which was cut");
+            self.cut_bytes = used as u64;
+        }
+        Ok(())
+    }
+
+    /// The right edge of the tree over all records.
+    fn tree(&self, folder: &Path, entries: &[IndexEntry]) -> Result<Frontier, WitnessError> {
+        let mut tree = Frontier::default();
+        for index in files::list(folder, files::INDEX)?.iter().filter(|index| index.first < self.first) {
+            if index.first != tree.size() {
+                return Err(WitnessError::Damaged {
+                    record: tree.size(),
+                    signed: self.covered,
+                    path: index.path.clone(),
+                });
+            }
+            files::read_index(&index.path)?.iter().for_each(|entry| tree.push_record(&entry.hash));
+        }
+        for entry in entries {
+            tree.push_record(&entry.hash);
+        }
+        match tree.size() == self.size {
+            true => Ok(tree),
+            false => {
+                let path = files::path_of(folder, tree.size(), files::INDEX);
+                Err(WitnessError::Damaged { record: tree.size(), signed: self.covered, path })
+            }
+        }
+    }
+}
+
+fn memchr_newline(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
+}
+
+/// How many records the latest checkpoint that readers were told of covers.
+fn signed(folder: &Path) -> Result<u64, FileError> {
+    let path = folder.join(files::CHECKPOINTS);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(FileError::at("read", &path)(error)),
+    };
+    let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
+    // The last line may be half a line.
+    let notes = last.filter_map(files::note_of_checkpoint_line).take(2);
+    Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).map(|checkpoint| checkpoint.size).max().unwrap_or(0))
+}
+
+/// The hash of the last record before a segment that has none.
+fn last_before(folder: &Path, segment: &Numbered) -> Result<Hash, WitnessError> {
+    let indexes = files::list(folder, files::INDEX)?;
+    let before = indexes.iter().rev().find(|index| index.first < segment.first);
+    let entries = before.map(|index| files::read_index(&index.path)).transpose()?.unwrap_or_default();
+    let damaged = || WitnessError::Damaged { record: segment.first, signed: segment.first, path: segment.path.clone() };
+    entries.last().map(|entry| entry.hash).ok_or_else(damaged)
+}
+
+/// Writes the indexes of closed segments that have none: the process died before it came to that.
+fn index_missing(folder: &Path, segments: &[Numbered]) -> Result<u64, WitnessError> {
+    let mut written = 0;
+    for segment in segments.iter().rev().skip(1) {
+        if files::path_of(folder, segment.first, files::INDEX).exists() {
+            continue;
+        }
+        let bytes = fs::read(&segment.path).map_err(FileError::at("read", &segment.path))?;
+        let (mut entries, mut at) = (Vec::new(), 0);
+        while let Some(length) = memchr_newline(&bytes[at..]) {
+            entries.push(IndexEntry { offset: at as u64, hash: Hash::of(&bytes[at..at + length]) });
+            at += length + 1;
+        }
+        files::write_index(folder, segment.first, &entries)?;
+        let file =
+            fs::OpenOptions::new().write(true).open(&segment.path).map_err(FileError::at("open", &segment.path))?;
+        file.set_len(at as u64).and_then(|()| file.sync_all()).map_err(FileError::at("cut", &segment.path))?;
+        written += 1;
+    }
+    Ok(written)
+}
+
+fn closed_of(folder: &Path, segments: &[Numbered]) -> Result<Vec<Closed>, FileError> {
+    let all_but_last = segments.split_last().map_or(&[][..], |(_, closed)| closed);
+    let closed = |segment: &Numbered| {
+        let about = fs::metadata(&segment.path).map_err(FileError::at("read", &segment.path))?;
+        let index = files::path_of(folder, segment.first, files::INDEX);
+        let entries =
+            fs::metadata(&index).map_err(FileError::at("read", &index))?.len() / files::INDEX_ENTRY_BYTES as u64;
+        let modified = about.modified().map_err(FileError::at("read", &segment.path))?;
+        let nanos = modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let at = Time::from_nanos(nanos);
+        Ok(Closed { first: segment.first, records: entries, bytes: about.len(), at, path: segment.path.clone() })
+    };
+    all_but_last.iter().map(closed).collect()
+}

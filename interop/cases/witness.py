@@ -1,0 +1,153 @@
+"""The witness log, read by a verifier that somebody else could have written: it knows the page on the format and nothing else."""
+
+import base64
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import witness_compare
+import witness_hostile
+import witness_verify
+from cases.calls import CALLEE, CALLER, call, two_trunks
+from cases.crash import ended, told_by
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from harness import Skipped, case, check, wait_for
+from sipp import Sipp
+from witness_format import SIGNS, Checkpoint, key_text
+
+RATE = 200
+SECONDS = 2
+# How many logs the verifiers are compared on; `interop/run --logs N` says otherwise.
+LOGS = 300
+# Others build and test on the same disk, and a call that must wait for it is not what these cases are about.
+PATIENT = "[witness]\npatience_ms = 30000\ncheckpoint_records = 100\n"
+
+
+@case("two verifiers agree on logs that were tampered with", slow=True)
+def compared(bench):
+    can_ask()
+    edits, disagreements = witness_compare.compare(LOGS)
+    check(edits.total() == LOGS, f"{LOGS} logs were judged: {edits.total()}")
+    check(len(edits) > 20 or LOGS < 300, f"there is a log of every kind: {len(edits)} kinds")
+    check(not disagreements, "\n".join(disagreements[:10]))
+
+
+@case("two verifiers agree on logs whose signer has lied")
+def hostile(bench):
+    can_ask()
+    edits, disagreements = witness_hostile.compare(bench.path("logs"))
+    check(edits.total() > 80, f"there is a log of each lie: {edits.total()}")
+    check(not disagreements, "\n".join(disagreements[:10]))
+
+
+@case("the witness log of an exchange that was stopped")
+def stopped(bench):
+    exchange, port = two_trunks(bench, extra=PATIENT)
+    for _ in range(3):
+        call(bench, exchange, port)
+    exchange.stop()
+    key = auditors_key(exchange)
+    records = well(exchange, key)
+    kinds = collections.Counter(record["kind"] for record in records)
+    for kind in ("invite", "admission", "connected", "terminated"):
+        check(kinds[kind] == 3, f"each of 3 calls has its record of kind {kind}: {kinds[kind]}")
+    check(records[-1]["kind"] == "checkpoint", "a log that was closed ends with a checkpoint")
+    by_hand(bench, exchange, key)
+    # The log goes on from what was signed, and who changes it is found out.
+    anchor = Checkpoint(records[-1]["facts"]["note"])
+    exchange.start()
+    call(bench, exchange, port)
+    exchange.stop()
+    check(len(well(exchange, key, anchor)) > len(records), "the log has grown")
+    changed(bench, exchange, key, records)
+
+
+@case("the witness log of an exchange that was killed", alone=True)
+def killed(bench):
+    exchange, port = two_trunks(bench, extra=PATIENT, level="warn", media='mode = "direct"')
+    many = {"calls": 1_000_000, "rate": RATE, "trace": False, "seconds": 60}
+    server = Sipp(bench, "uas", CALLEE, port=port, RING=0, **many).listening()
+    options = ("-trace_logs", "-log_file", "calls.log")
+    client = Sipp(bench, "uac_logged", CALLER, to=exchange.to, CALLER="c[call_number]", TALK=300, options=options, **many)
+    time.sleep(SECONDS)
+    exchange.alive()
+    exchange.kill()
+    time.sleep(0.2)
+    for process in (client.process, server.process):
+        wait_for(lambda process=process: ended(process), "sipp ends when it is told to")
+    answered = {f"c{number}" for what, number in told_by(bench.path("calls.log")) if what == "answered"}
+    check(len(answered) > RATE / 2, f"the exchange carried the load: {len(answered)} calls were answered")
+    key = auditors_key(exchange)
+    before = well(exchange, key)
+    admitted = {record["actor"].partition("@")[0] for record in before if record["kind"] == "admission"}
+    missing = sorted(answered - admitted)
+    shown = f"{len(missing)} of {len(answered)} are missing, as {missing[:5]}"
+    check(not missing, f"each call that was answered is in the log: {shown}")
+    exchange.start()
+    call(bench, exchange, port)
+    exchange.stop()
+    after = well(exchange, key)
+    check(after[: len(before)] == before, "what was in the log is in the log")
+    said = [record["outcome"] for record in after[len(before) :] if record["kind"] == "log"]
+    check("resumed" in said, f"the log says that it was resumed: {said}")
+
+
+def can_ask():
+    if not (shutil.which("cargo") or os.environ.get("EDITED_LOGS")):
+        raise Skipped("the other verifier is built with cargo")
+
+
+def auditors_key(exchange):
+    """The verifier key as an auditor has it, from elsewhere than the log."""
+    name, _, secret = key_text(os.path.join(exchange.data, "witness.key")).removeprefix("PRIVATE+KEY+").split("+", 2)
+    public = Ed25519PrivateKey.from_private_bytes(base64.b64decode(secret)[1:]).public_key()
+    return witness_hostile.key_of(name, SIGNS + witness_hostile.raw(public))
+
+
+def folder_of(exchange):
+    return os.path.join(exchange.data, "witness")
+
+
+def well(exchange, key, *anchors):
+    """The records of the log, which the verifier has nothing against."""
+    found = witness_verify.verify(folder_of(exchange), key, anchors)
+    check(not found.problems, f"the log is honest: {found.problems[:5]}")
+    check(found.checkpoints > 0, "the log has checkpoints")
+    records = []
+    for name in sorted(os.listdir(folder_of(exchange))):
+        if name[0].isdigit() and name.endswith(".jsonl"):
+            with open(os.path.join(folder_of(exchange), name), "rb") as file:
+                lines = file.read().rstrip(b"\0").split(b"\n")
+            # Behind the last newline stands nothing, or what was not finished.
+            records += [json.loads(line) for line in lines[:-1]]
+    check(len(records) == found.next, f"as many records as lines: {found.next} and {len(records)}")
+    return records
+
+
+def by_hand(bench, exchange, key):
+    """The same as an auditor does it."""
+    key_file = bench.write("auditors.key", key + "\n")
+    command = [sys.executable, witness_verify.__file__, folder_of(exchange), "--key", key_file]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    well_said = done.returncode == 0 and done.stdout.startswith("ok: ")
+    check(well_said, f"the command says that it is well: {done.stdout}{done.stderr}")
+
+
+def changed(bench, exchange, key, records):
+    """One letter of a signed record is changed in a copy."""
+    number = next(record["seq"] for record in records if record["kind"] == "admission")
+    copy = bench.path("changed")
+    shutil.copytree(folder_of(exchange), copy)
+    path = os.path.join(copy, f"{0:020}.jsonl")
+    with open(path, "rb") as file:
+        lines = file.read().split(b"\n")
+    lines[number] = lines[number].replace(b'"approve"', b'"Approve"')
+    with open(path, "wb") as file:
+        file.write(b"\n".join(lines))
+    problems = witness_verify.verify(copy, key).problems
+    named = [problem for problem in problems if problem.startswith(f"record {number}:")]
+    check(named, f"the verifier names record {number}: {problems}")

@@ -1,0 +1,373 @@
+#!/usr/bin/env python3
+"""Verifies a witness log. Written from docs/witness-format.md alone: it shares no line with the exchange.
+
+    interop/witness_verify.py DIR --key KEYFILE|VKEY [--anchor FILE] [--witness KEYFILE|VKEY] [--records N]
+
+Prints `ok: N records, M checkpoints`, or the problems; notices go to stderr. Exit code 1 when there is a problem, 2 when
+there is nothing to verify. It needs Python 3.11, `cryptography` and witness_format.py. It holds one record at a time; what it
+keeps grows with the number of checkpoints, not of records.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+from witness_format import (
+    CHECKPOINT_LINE_MAX,
+    COSIGNS,
+    ENTRY,
+    LINE_MAX,
+    ZEROS,
+    Checkpoint,
+    Key,
+    Malformed,
+    Tree,
+    cosignature_holds,
+    is_number,
+    key_text,
+    parse_record,
+    sha256,
+    stored_checkpoint,
+)
+
+PROBLEMS_MAX = 20
+ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
+FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
+
+
+class Stopped(Exception):
+    """The log cannot be followed any further."""
+
+
+class Lines:
+    """The finished lines of a file. When they are through, `unfinished` is the length of what stands behind them."""
+
+    def __init__(self, file, longest):
+        self.file, self.longest, self.unfinished = file, longest, 0
+
+    def __iter__(self):
+        begin = 0
+        while (chunk := self.file.readline(self.longest + 1)).endswith(b"\n"):
+            yield begin, chunk[:-1]
+            begin += len(chunk)
+        length = 0
+        while chunk:
+            if b"\n" in chunk:
+                raise Malformed(f"the line at byte {begin} is too long")
+            if kept := len(chunk.rstrip(b"\0")):
+                self.unfinished = length + kept
+            length += len(chunk)
+            chunk = self.file.read(1 << 16)
+
+
+class Verifier:
+    """One verification. The numbers of the steps are those of the page."""
+
+    def __init__(self, folder, key, anchors=(), witnesses=(), records_min=0):
+        self.folder, self.given, self.anchors, self.witnesses, self.records_min = folder, key, anchors, witnesses, records_min
+        self.key, self.new_key, self.keys = key, None, {key.text: key}
+        self.next, self.last, self.tree = 0, ZEROS, Tree()
+        self.problems, self.notices = [], []
+        self.notes, self.roots = {}, {anchor.size: None for anchor in anchors}
+        self.gone, self.retired = [], []
+        self.checkpoints, self.covered = 0, 0
+        # The record that does not name the hash of the one before, and the last one that has been blamed.
+        self.doubt, self.blamed = None, None
+        self.whole = True
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def accuse(self, text):
+        self.problems.append(text)
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise Stopped
+
+    def blame(self, number, why):
+        self.whole, self.blamed = False, number
+        self.accuse(f"record {number}: {why}")
+
+    def run(self):
+        try:
+            for _, note, _ in self.stored_checkpoints(None):
+                self.roots[note.size] = None
+            self.walk()
+            self.check_retirement()
+            self.check_stored()
+            self.check_anchors()
+            self.check_key_file()
+        except Stopped:
+            self.notices.append("the verification stopped here")
+        return self
+
+    def walk(self):
+        """Steps 1 to 3."""
+        names = [match for match in map(FILE.fullmatch, os.listdir(self.folder)) if match]
+        kinds = {}
+        for match in names:
+            kinds.setdefault(int(match[1]), set()).add(match[2])
+        if not kinds:
+            self.accuse("there is no log")
+        last = max((number for number in kinds if "jsonl" in kinds[number]), default=None)
+        for number in sorted(kinds):
+            if number != self.next:
+                what = "are missing, or a file was renamed" if number > self.next else "are there twice"
+                self.accuse(f"records {min(number, self.next)} to {max(number, self.next) - 1} {what}")
+                raise Stopped
+            if "jsonl" in kinds[number]:
+                self.segment(number, "index" in kinds[number], number == last)
+            else:
+                self.index_alone(number)
+        if self.doubt is not None:
+            self.blame(self.doubt - 1, "it was changed: the record behind it, the last one, does not name its hash")
+        self.remember_root()
+
+    def remember_root(self):
+        if self.next in self.roots:
+            self.roots[self.next] = self.tree.root()
+
+    def add(self, record_hash):
+        self.tree.add(record_hash)
+        self.last = record_hash.hex()
+        self.next += 1
+
+    def index_alone(self, number):
+        """Step 2."""
+        name = f"{number:020}.index"
+        if os.path.getsize(self.path(name)) == 0:
+            self.accuse(f"{name} is empty, and its segment is gone")
+        with open(self.path(name), "rb") as file:
+            while entry := file.read(ENTRY):
+                if len(entry) != ENTRY:
+                    self.accuse(f"{name} ends within an entry")
+                    raise Stopped
+                self.remember_root()
+                self.add(entry[8:])
+        self.gone.append((number, self.next - 1))
+
+    def segment(self, number, indexed, is_last):
+        """Steps 3 and 4."""
+        name = f"{number:020}"
+        index_path = self.path(f"{name}.index") if indexed else os.devnull
+        with open(self.path(f"{name}.jsonl"), "rb") as file, open(index_path, "rb") as index:
+            lines, agrees = Lines(file, LINE_MAX), True
+            try:
+                for begin, line in lines:
+                    record_hash = sha256(line)
+                    self.line(line)
+                    agrees = agrees and index.read(ENTRY) == begin.to_bytes(8, "little") + record_hash
+                    self.add(record_hash)
+            except Malformed as error:
+                self.accuse(f"{name}.jsonl: {error}")
+                raise Stopped from error
+            if indexed and not (agrees and not index.read(1)):
+                self.accuse(f"{name}.index does not agree with {name}.jsonl")
+        if lines.unfinished and is_last and lines.unfinished <= LINE_MAX:
+            self.notices.append(f"an unfinished line of {lines.unfinished} bytes stands behind record {self.next - 1}")
+        elif lines.unfinished:
+            self.accuse(f"{name}.jsonl: behind record {self.next - 1} stands an unfinished line")
+
+    def line(self, line):
+        """Step 3, for one line."""
+        self.remember_root()
+        try:
+            record = parse_record(line)
+        except Malformed as error:
+            self.blame(self.next, f"no record: {error}")
+            self.doubt = None
+            return
+        if record["seq"] != self.next:
+            self.accuse(f"record {record['seq']} stands in the place of record {self.next}")
+            raise Stopped
+        self.link(record["prev_hash"])
+        try:
+            if self.next == 0:
+                self.check_begun(record)
+            elif record["kind"] == "log":
+                self.check_log(record)
+            elif record["kind"] == "checkpoint":
+                self.check_checkpoint(record)
+        except Malformed as error:
+            self.blame(self.next, str(error))
+
+    def link(self, named):
+        """Tells a record that was changed from one that only stands behind it."""
+        if self.doubt is not None:
+            changed = self.doubt - 1 if named == self.last else self.doubt
+            self.doubt = None
+            self.blame(changed, "it was changed: the records around it do not agree with its hash")
+        elif named != self.last and self.blamed != self.next - 1:
+            self.whole = False
+            if self.next == 0:
+                self.blame(0, "it names a record before it")
+            else:
+                self.doubt = self.next
+
+    def check_begun(self, record):
+        facts = record.get("facts", {})
+        if (record["kind"], record.get("outcome")) != ("log", "begun"):
+            raise Malformed("the log does not begin with `begun`")
+        # In Python `True` equals 1.
+        if type(facts.get("format")) is not int or facts["format"] != 1:
+            raise Malformed("the format of the log is not 1")
+        if facts.get("key") != self.given.text:
+            raise Malformed("the log was begun with another key")
+
+    def check_log(self, record):
+        outcome, facts = record.get("outcome"), record.get("facts", {})
+        if outcome == "begun":
+            raise Malformed("the log begins twice")
+        if outcome == "key_changed":
+            if type(facts.get("key")) is not str:
+                raise Malformed("`key_changed` is not in its form")
+            self.new_key = Key(facts["key"])
+            self.keys[self.new_key.text] = self.new_key
+        if outcome == "retired":
+            if not (is_number(facts.get("first")) and is_number(facts.get("last"))):
+                raise Malformed("`retired` is not in its form")
+            if not facts["first"] <= facts["last"] < self.next:
+                raise Malformed("it retires what is not before it")
+            self.retired.append((facts["first"], facts["last"], self.next))
+
+    def check_checkpoint(self, record):
+        facts = record.get("facts", {})
+        if record.keys() != ALWAYS | {"facts"} or facts.keys() != {"note"} or type(facts["note"]) is not str:
+            raise Malformed("the checkpoint has not the members of one")
+        note = Checkpoint.of_record(facts["note"])
+        if note.size != self.next or note.time != record["time"]:
+            raise Malformed("the checkpoint is of another record")
+        if not note.signed_by(self.key):
+            raise Malformed(f"the checkpoint is not signed by the key in force, {self.key.text}")
+        self.notes[note.size] = sha256(note.text.encode())
+        self.checkpoints += 1
+        if self.new_key:
+            self.key, self.new_key = self.new_key, None
+        # Once a record has been found changed no root can hold; that is no second accusation.
+        if self.whole and note.root != self.tree.root():
+            self.whole = False
+            self.accuse(f"one of the records {self.covered} to {self.next - 1} was changed, and the hashes behind it made anew")
+        self.covered = note.size
+
+    def check_retirement(self):
+        """Step 5."""
+        for first, last in self.gone:
+            wanted = first
+            for begin, end, _ in sorted(self.retired):
+                if begin <= wanted:
+                    wanted = max(wanted, end + 1)
+            if wanted <= last:
+                self.accuse(f"records {wanted} to {last} are gone, and no record retires them")
+        for first, last, number in self.retired:
+            if number >= self.covered:
+                self.notices.append(f"record {number} retires records {first} to {last}, and no checkpoint covers it yet")
+            if not all(any(begin <= end <= stop for begin, stop in self.gone) for end in (first, last)):
+                self.notices.append(f"records {first} to {last} are retired, and not all of them are gone")
+
+    def stored_checkpoints(self, accuse):
+        """The lines of `checkpoints.jsonl` that are in their form: number, checkpoint, cosignatures."""
+        try:
+            file = open(self.path("checkpoints.jsonl"), "rb")
+        except FileNotFoundError:
+            return
+        with file:
+            lines = Lines(file, CHECKPOINT_LINE_MAX)
+            number = 0
+            try:
+                for number, (_, line) in enumerate(lines, 1):
+                    try:
+                        yield number, *stored_checkpoint(line)
+                    except Malformed as error:
+                        if accuse:
+                            accuse(f"checkpoints.jsonl, line {number}: {error}")
+            except Malformed as error:
+                if accuse:
+                    accuse(f"checkpoints.jsonl, line {number + 1}: {error}")
+            if accuse and lines.unfinished:
+                self.notices.append("the last line of checkpoints.jsonl is unfinished")
+
+    def check_stored(self):
+        """Step 6."""
+        for number, note, cosignatures in self.stored_checkpoints(self.accuse):
+            where = f"checkpoints.jsonl, line {number}"
+            known = [key for key in self.keys.values() if note.names(key)]
+            if note.size >= self.next:
+                signed = any(note.signed_by(key) for key in known)
+                what = f"the log was truncated, for it had record {note.size}" if signed else "it is forged"
+                self.accuse(f"{where}: {what}")
+            elif any(first <= note.size <= last for first, last in self.gone):
+                if self.whole and self.roots[note.size] != note.root:
+                    self.accuse(f"{where}: its root is not that of the log")
+                if not all(note.signed_by(key) for key in known):
+                    self.accuse(f"{where}: its key has not signed it")
+                if not known:
+                    self.notices.append(f"{where}: it names a key that only records that are gone may have named")
+            elif self.notes.get(note.size) != sha256(note.text.encode()):
+                self.accuse(f"{where}: record {note.size} is not this checkpoint")
+            for line in cosignatures:
+                if not cosignature_holds(line, note, self.witnesses):
+                    self.accuse(f"{where}: the cosignature {line!r} does not hold")
+
+    def check_anchors(self):
+        """Step 7."""
+        if self.next < self.records_min:
+            self.accuse(f"there are {self.next} records, not {self.records_min}: the log was truncated")
+        for anchor in self.anchors:
+            known = [key for key in self.keys.values() if anchor.names(key)]
+            # Whoever kept it has looked at its signature then; what counts is that the log has its root.
+            if not any(anchor.signed_by(key) for key in known):
+                self.notices.append(f"the anchor of {anchor.size} records is not signed by a key that this log names")
+            if anchor.size > self.next:
+                self.accuse(f"the log was truncated: it had {anchor.size} records")
+            elif self.whole and self.roots[anchor.size] != anchor.root:
+                self.accuse(f"the first {anchor.size} records are not those of the anchor")
+
+    def check_key_file(self):
+        """Step 8."""
+        try:
+            text = key_text(self.path("key.pub"))
+        except FileNotFoundError:
+            return
+        if text not in self.keys:
+            self.accuse("key.pub is no key of this log")
+
+
+def verify(folder, key, anchors=(), witnesses=(), records_min=0):
+    """Verifies the log in a folder with a key's text. What it finds is in `problems`, `notices`, `next` and `checkpoints`."""
+    return Verifier(folder, Key(key), anchors, witnesses, records_min).run()
+
+
+def argument(text):
+    """A key that stands in a file, or is given as it is."""
+    return key_text(text) if os.path.exists(text) else text
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Verifies a witness log.")
+    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("--key", required=True, metavar="KEYFILE|VKEY", help="the verifier key of the log")
+    parser.add_argument("--anchor", action="append", default=[], metavar="FILE", help="a checkpoint that was kept elsewhere")
+    parser.add_argument("--witness", action="append", default=[], metavar="KEYFILE|VKEY", help="the key of a witness")
+    parser.add_argument("--records", type=int, default=0, metavar="N", help="how many records must be there at least")
+    options = parser.parse_args()
+    try:
+        anchors = []
+        for path in options.anchor:
+            with open(path, encoding="utf-8", newline="") as file:
+                anchors.append(Checkpoint(file.read(CHECKPOINT_LINE_MAX)))
+        witnesses = [Key(argument(text), COSIGNS) for text in options.witness]
+        found = verify(options.folder, argument(options.key), anchors, witnesses, options.records)
+    except (Malformed, OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for notice in found.notices:
+        print(f"notice: {notice}", file=sys.stderr)
+    for problem in found.problems:
+        print(problem)
+    if not found.problems:
+        print(f"ok: {found.next} records, {found.checkpoints} checkpoints")
+    return 1 if found.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
