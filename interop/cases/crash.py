@@ -40,6 +40,13 @@ def crash(bench):
         exchange.gone()
     exchange.stop()
     compare(records(exchange), answered, finished)
+    # What was answered was in the witness log first, and the log is whole after every crash.
+    from cases.witness import auditors_key, well  # noqa: PLC0415  (it takes parts of this file)
+
+    log = well(exchange, auditors_key(exchange))
+    admitted = {record["actor"].partition("@")[0] for record in log if record["kind"] == "admission"}
+    missing = sorted(answered - admitted)
+    check(not missing, f"each call that was answered is in the witness log: {len(missing)} of {len(answered)} are missing")
 
 
 def one_round(bench, exchange, number):
