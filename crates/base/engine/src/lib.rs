@@ -20,7 +20,7 @@ mod wheel;
 
 pub use arena::{Arena, Key};
 pub use rng::Rng;
-pub use time::Time;
+pub use time::{Time, civil_from_days};
 pub use wheel::{TimerId, Wheel};
 
 /// Inputs carry the time. Drain [`poll_output`](Engine::poll_output) before the next input.

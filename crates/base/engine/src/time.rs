@@ -75,7 +75,7 @@ impl fmt::Display for Time {
 }
 
 /// Year, month and day of a number of days since 1970-01-01, after Howard Hinnant's `civil_from_days`.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;

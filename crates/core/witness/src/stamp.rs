@@ -1,6 +1,6 @@
 //! The time of a record as text: RFC 3339 in UTC with microseconds, 27 characters.
 
-use sx_engine::Time;
+use sx_engine::{Time, civil_from_days};
 
 /// `2026-11-21T23:22:03.123456Z`
 pub(crate) const STAMP_BYTES: usize = 27;
@@ -85,20 +85,7 @@ fn days_of_month(year: u64, month: u64) -> u64 {
     }
 }
 
-/// Year, month and day of a number of days since 1970-01-01, after Howard Hinnant's `civil_from_days`.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_shifted + 2) / 5 + 1;
-    let month = if month_shifted < 10 { month_shifted + 3 } else { month_shifted - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
-/// The other way round, for a year from 1970 on.
+/// The number of days since 1970-01-01 of a year from then on, a month and a day: `civil_from_days` the other way round.
 fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month_shifted = if month > 2 { month - 3 } else { month + 9 };

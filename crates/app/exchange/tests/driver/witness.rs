@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sx_engine::Engine as _;
 use sx_exchange::Input;
 use sx_sip::message::HeaderName;
-use sx_witness::{Chain, Hash};
+use sx_witness::Chain;
 
 /// What has become of the records, and what the disk does.
 #[derive(Default)]
@@ -131,10 +131,5 @@ impl Bench {
     /// The last record of this kind.
     pub fn last_recorded(&self, kind: &str) -> Value {
         self.recorded(kind).last().map(|record| (*record).clone()).unwrap_or(Value::Null)
-    }
-
-    /// The hash of the last record.
-    pub fn last_hash(&self) -> Hash {
-        self.log.chain.last()
     }
 }

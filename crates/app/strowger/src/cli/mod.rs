@@ -11,7 +11,7 @@ pub mod ladder;
 mod output;
 mod password;
 mod policy;
-mod token;
+pub mod token;
 mod user;
 mod when;
 mod witness;

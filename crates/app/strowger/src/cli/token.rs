@@ -173,7 +173,8 @@ fn list(tokens: &[TokenEntry], json: bool) -> anyhow::Result<ExitCode> {
     output::text(&table.to_string())
 }
 
-fn object(token: &TokenEntry) -> Value {
+/// A token as programs are told of it, here and by the API.
+pub fn object(token: &TokenEntry) -> Value {
     let time = |time: Option<Time>| time.map(|time| time.to_string());
     json!({
         "id": &*token.id,

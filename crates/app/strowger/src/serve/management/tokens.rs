@@ -2,11 +2,11 @@
 
 use super::change::Change;
 use super::{Operators, locked};
-use serde_json::{Value, json};
+use crate::cli::token::object as token_object;
+use serde_json::json;
 use std::time::Duration;
-use sx_engine::Time;
 use sx_http::{ApiAnswer, ApiProblem, AuthenticationFailed, BASE, Caller, FieldProblem, Place, Role};
-use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenRole, TokensError};
+use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenRefused, TokenRole, TokensError};
 use tracing::error;
 
 impl Operators {
@@ -23,7 +23,7 @@ impl Operators {
 
     pub(super) fn list_tokens(&self) -> Result<ApiAnswer, ApiProblem> {
         let tokens = locked(&self.tokens).list().map_err(problem)?;
-        Ok(ApiAnswer::Json(json!({ "tokens": tokens.iter().map(shown).collect::<Vec<_>>() })))
+        Ok(ApiAnswer::Json(json!({ "tokens": tokens.iter().map(token_object).collect::<Vec<_>>() })))
     }
 
     pub(super) fn create_token(
@@ -44,7 +44,7 @@ impl Operators {
             let expires = expires_s.map(|seconds| now + Duration::from_secs(seconds));
             let new = NewToken { name, role: stored(role), expires };
             let (token, secret) = locked(&self.tokens).create(new, now, &random).map_err(problem)?;
-            let mut body = shown(&token);
+            let mut body = token_object(&token);
             body["secret"] = secret.as_str().into();
             Ok(ApiAnswer::Created { location: format!("{BASE}/tokens/{}", token.id), body })
         })
@@ -56,19 +56,6 @@ impl Operators {
             revoked.map(|()| ApiAnswer::NoContent).map_err(problem)
         })
     }
-}
-
-fn shown(token: &TokenEntry) -> Value {
-    let time = |time: Option<Time>| time.map(|time| time.to_string());
-    json!({
-        "id": &*token.id,
-        "name": &*token.name,
-        "role": token.role.as_str(),
-        "created": token.created.to_string(),
-        "expires": time(token.expires),
-        "last_used": time(token.last_used),
-        "revoked": time(token.revoked),
-    })
 }
 
 fn problem(error: TokensError) -> ApiProblem {

@@ -2,12 +2,10 @@
 
 use super::Operators;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use sx_http::{ApiAnswer, ApiProblem};
+use sx_store::{ReadProgress, RecordId, WitnessFolder, WitnessReadError, WitnessSearch};
 use sx_types::TraceId;
-use sx_witness::Line;
 use tracing::error;
 
 impl Operators {
@@ -38,51 +36,16 @@ impl Operators {
     }
 }
 
-/// The longest line of a log, with its newline.
-const LINE_BYTES_MAX: usize = 65_537;
-
-/// The records of a story that are on the disk, oldest first and at most `max`: every segment in this folder is gone
-/// through, from the first.
-fn trace_of(folder: &Path, trace: TraceId, max: usize) -> std::io::Result<Vec<Value>> {
-    let mut found = Vec::new();
-    for path in segments(folder)? {
-        // It may have been removed since, its time being over.
-        let Ok(file) = File::open(&path) else { continue };
-        of_segment(&mut BufReader::with_capacity(LINE_BYTES_MAX, file), trace, max, &mut found)?;
-    }
+/// The records of a story that are on the disk, oldest first and at most `max`.
+fn trace_of(folder: &Path, trace: TraceId, max: usize) -> Result<Vec<Value>, WitnessReadError> {
+    let mut found: Vec<Value> = Vec::new();
+    let search = WitnessSearch { ids: Some(vec![RecordId::Trace(trace)]), ..WitnessSearch::default() };
+    WitnessFolder::open(folder)?.search(&search, &ReadProgress::default(), |lines| {
+        let records = lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        found.extend(records.take(max - found.len()));
+        found.len() < max
+    })?;
     Ok(found)
-}
-
-/// Segments are named by 20 digits, so that their names are in the order of their records.
-fn segments(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let numbered = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
-        if numbered && path.extension().is_some_and(|extension| extension == "jsonl") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn of_segment(segment: &mut impl BufRead, trace: TraceId, max: usize, found: &mut Vec<Value>) -> std::io::Result<()> {
-    let mut line = Vec::new();
-    while found.len() < max {
-        line.clear();
-        segment.read_until(b'\n', &mut line)?;
-        // Behind the last record there is room for what is to come, in zeros, or a line that is being written.
-        let Some(record) = line.strip_suffix(b"\n") else { break };
-        let Ok(parsed) = Line::parse(record) else { continue };
-        if parsed.trace_id() == Some(trace)
-            && let Ok(value) = serde_json::from_slice(record)
-        {
-            found.push(value);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
