@@ -2,7 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::digest_auth::{NOT_ACCEPTED, Verdict};
-use crate::layers::{Admitted, Asked, Identified, RefusedBy};
+use crate::layers::{Admitted, Asked, Identified, RefusedBy, shown};
 use crate::peers::asker_of;
 use crate::worker::Worker;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use sx_sip::agent::AcceptError;
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::{Flow, LinkId};
+use sx_witness::Facts;
 
 impl Worker {
     /// A new request outside of any dialog.
@@ -28,7 +29,7 @@ impl Worker {
         match method {
             Method::Register => self.register(now, flow, request),
             Method::Invite => self.invite(now, flow, request),
-            Method::Options | Method::Message if self.refuses_extension(flow, request) => {}
+            Method::Options | Method::Message if self.refuses_extension(now, flow, request) => {}
             // Whoever is suspicious is told nothing before it has said who it is.
             Method::Options if self.layers.suspicious => self.challenge(now, flow, request, false, false),
             Method::Options => self.options(flow, request),
@@ -80,11 +81,9 @@ impl Worker {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
     fn passes_checks<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
         if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
-            let headers = |writer: &mut Writer| {
-                writer.header(HeaderName::RetryAfter, format_args!("{}", 10));
-            };
-            self.counts.refuse(Refusal::Overload);
-            self.legs.agent().reply(flow, request, Reply { status: 503, headers: Some(&headers), ..Reply::default() });
+            let sentence = "too many requests are being answered";
+            let refused = RefusedBy::new(Layer::Identity, "overload", 503, sentence, Refusal::Overload);
+            self.refuse_by(now, flow, request, RefusedBy { retry_after_s: 10, ..refused });
             return false;
         }
         let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
@@ -101,12 +100,7 @@ impl Worker {
             return false;
         }
         if let Some(required) = request.value(HeaderName::ProxyRequire) {
-            let required = required.to_vec();
-            let headers = move |writer: &mut Writer| {
-                writer.header_bytes(HeaderName::Unsupported, &required);
-            };
-            self.counts.refuse(Refusal::BadExtension);
-            self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
+            self.refuse_by(now, flow, request, bad_extension(required));
             return false;
         }
         true
@@ -115,7 +109,7 @@ impl Worker {
     /// Refuses what requires an extension that is not done here. An INVITE's are looked at by the agent, a REGISTER's by
     /// the registrar.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
-    fn refuses_extension<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) -> bool {
+    fn refuses_extension<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
         let known = |token: &[u8]| {
             let named = |list: &str| list.split(", ").any(|name| token.eq_ignore_ascii_case(name.as_bytes()));
             named(sx_sip::agent::SUPPORTED) || named(SUPPORTED_OUTSIDE_CALLS)
@@ -125,11 +119,7 @@ impl Worker {
             return false;
         }
         let unknown = unknown.join(&b", "[..]);
-        let headers = move |writer: &mut Writer| {
-            writer.header_bytes(HeaderName::Unsupported, &unknown);
-        };
-        self.counts.refuse(Refusal::BadExtension);
-        self.legs.agent().reply(flow, request, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
+        self.refuse_by(now, flow, request, bad_extension(&unknown));
         true
     }
 
@@ -259,6 +249,13 @@ impl Worker {
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
+}
+
+/// These extensions are required, and not known.
+fn bad_extension(unsupported: &[u8]) -> RefusedBy<'_> {
+    let refused = RefusedBy::new(Layer::Identity, "bad-extension", 420, "", Refusal::BadExtension);
+    let facts = Facts::new().with("unsupported", shown(unsupported).into_owned());
+    RefusedBy { unsupported, facts, ..refused }
 }
 
 /// What nothing here does yet, so that nobody is let in who must be bound to it.

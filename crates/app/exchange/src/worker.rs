@@ -189,7 +189,10 @@ impl Worker {
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
-            Disposition::Malformed(_) => self.malformed(now, flow, bytes.len()),
+            Disposition::Malformed(defect) => match defect.answered_with(&message) {
+                Some(status) => self.defective(now, flow, &message, defect, status),
+                None => self.malformed(now, flow, bytes.len()),
+            },
             Disposition::Stray => {
                 self.counts.refuse(Refusal::Stray);
                 self.unasked(now, flow, &message);

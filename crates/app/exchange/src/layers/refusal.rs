@@ -5,7 +5,7 @@ use crate::worker::Worker;
 use std::borrow::Cow;
 use sx_edge::{Layer, Observation};
 use sx_engine::Time;
-use sx_sip::message::{HeaderName, Message, Writer};
+use sx_sip::message::{Defect, HeaderName, Message, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
 use sx_witness::{Draft, Facts, Kind};
@@ -28,6 +28,8 @@ pub(crate) struct RefusedBy<'a> {
     pub(crate) actor: &'a str,
     /// The rule or gate of the policy that has decided.
     pub(crate) rule: &'a str,
+    /// Extensions that are required and not known, for the answer's Unsupported.
+    pub(crate) unsupported: &'a [u8],
     /// What else was known.
     pub(crate) facts: Facts<'a>,
 }
@@ -35,7 +37,8 @@ pub(crate) struct RefusedBy<'a> {
 impl<'a> RefusedBy<'a> {
     /// Without more than this.
     pub(crate) fn new(layer: Layer, reason: &'a str, status: u16, sentence: &'a str, refusal: Refusal) -> Self {
-        Self { layer, reason, status, sentence, retry_after_s: 0, refusal, actor: "", rule: "", facts: Facts::new() }
+        let (facts, retry_after_s) = (Facts::new(), 0);
+        Self { layer, reason, status, sentence, retry_after_s, refusal, actor: "", rule: "", unsupported: b"", facts }
     }
 }
 
@@ -51,6 +54,7 @@ impl Worker {
         self.layers.counts.refuse(refused.layer);
         self.counts.refuse(refused.refusal);
         let (status, sentence, retry_after_s) = (refused.status, refused.sentence, refused.retry_after_s);
+        let unsupported = refused.unsupported;
         self.record_refusal(now, flow, request, refused);
         if status == 0 {
             return;
@@ -58,6 +62,9 @@ impl Worker {
         let headers = |writer: &mut Writer| {
             if retry_after_s > 0 {
                 writer.header(HeaderName::RetryAfter, format_args!("{retry_after_s}"));
+            }
+            if !unsupported.is_empty() {
+                writer.header_bytes(HeaderName::Unsupported, unsupported);
             }
             if !sentence.is_empty() {
                 let sentence = sentence.replace(['"', '\\'], "'");
@@ -120,11 +127,30 @@ impl Worker {
         });
     }
 
-    /// Counts, and has written down, what was no message at all.
-    pub(crate) fn malformed(&mut self, now: Time, flow: Flow, bytes: usize) {
+    /// Counts, and has written down, a request that could be read and is malformed, and what it was answered with.
+    pub(crate) fn defective<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        defect: Defect,
+        status: u16,
+    ) {
+        self.count_malformed(now, flow);
+        let refused = RefusedBy::new(Layer::Identity, "malformed", status, "", Refusal::Malformed);
+        let facts = Facts::new().with("defect", defect.to_string());
+        self.record_refusal(now, flow, request, RefusedBy { facts, ..refused });
+    }
+
+    fn count_malformed(&mut self, now: Time, flow: Flow) {
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
         self.observe(now, flow.remote.ip(), Observation::Malformed);
+    }
+
+    /// Counts, and has written down, what was no message at all, or one that nobody could be answered.
+    pub(crate) fn malformed(&mut self, now: Time, flow: Flow, bytes: usize) {
+        self.count_malformed(now, flow);
         if !self.layers.tally.records(now, flow.remote.ip(), Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;

@@ -224,15 +224,12 @@ impl Agent {
     }
 
     fn refuse_malformed<B: AsRef<[u8]>>(&mut self, flow: Flow, message: &Message<B>, defect: Defect) -> Disposition {
-        //= https://www.rfc-editor.org/rfc/rfc4475#section-3.3.1
-        // Without a Via nobody waits for the answer; whatever else is missing, a 400 helps to find out what.
-        let answerable = message.value(HeaderName::Via).is_some();
-        if matches!(message.method(), Some(method) if method != Method::Ack) && answerable {
+        if let Some(status) = defect.answered_with(message) {
             let text = defect.to_string();
             let headers = |writer: &mut Writer| {
                 writer.header(HeaderName::Warning, format_args!("399 strowger \"{}\"", text.replace('"', "'")));
             };
-            self.reply(flow, message, Reply { status: defect.status(), headers: Some(&headers), ..Reply::default() });
+            self.reply(flow, message, Reply { status, headers: Some(&headers), ..Reply::default() });
         }
         Disposition::Malformed(defect)
     }

@@ -40,6 +40,14 @@ impl Defect {
             _ => 400,
         }
     }
+
+    /// What this message, which has the defect, is answered with; `None`: it is dropped.
+    //= https://www.rfc-editor.org/rfc/rfc4475#section-3.3.1
+    // Without a Via nobody waits for the answer; whatever else is missing, a 400 helps to find out what.
+    pub fn answered_with<B: AsRef<[u8]>>(self, message: &Message<B>) -> Option<u16> {
+        let waits = message.method().is_some_and(|method| method != Method::Ack);
+        (waits && message.value(HeaderName::Via).is_some()).then(|| self.status())
+    }
 }
 
 /// Headers that stand at most once, a bit for each.

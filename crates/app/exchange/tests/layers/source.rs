@@ -1,0 +1,52 @@
+//! The first layer: who sends too much, and who calls itself a scanner.
+
+use crate::driver::{START, USERS_ONLY};
+use crate::said::{banned, bench_with, refusal, rejected, request, status, with};
+use serde_json::json;
+use sx_config::Config;
+
+#[test]
+fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() {
+    let mut bench = bench_with("");
+    let answers: Vec<_> = (0..40).map(|_| status(&bench.send_raw("alice", &request("OPTIONS", "")))).collect();
+    // Whoever asks nothing but what a scanner asks has to say who it is after a while.
+    assert!(answers[..20].iter().all(|answer| *answer == Some(200)), "{answers:?}");
+    assert!(answers[20..30].iter().all(|answer| matches!(answer, Some(200 | 401))), "{answers:?}");
+    assert_eq!((answers[30], &answers[31..]), (Some(503), &[None; 9][..]));
+    assert_eq!(bench.recorded("source"), [&banned("192.0.2.11", "banned", "rate", "source_rate", 300)]);
+    let refused = rejected("rate", &refusal("source_rate", "OPTIONS", 503));
+    assert_eq!(bench.recorded("security_rejected"), [&refused]);
+    bench.pass_s(11);
+    let since_ms = START.as_millis();
+    let summed = json!({ "kind": "summary", "outcome": "reject", "facts": { "source_rate": 9, "since_ms": since_ms } });
+    assert_eq!(bench.recorded("summary"), [&summed]);
+    bench.pass_s(300);
+    assert_eq!(status(&bench.send_raw("alice", &request("OPTIONS", ""))), Some(200));
+}
+
+#[test]
+fn a_scanner_is_never_answered() {
+    let mut bench = bench_with("");
+    let scan = request("REGISTER", "User-Agent: friendly-scanner\r\n");
+    assert!(bench.send_raw("alice", &scan).is_empty());
+    let facts = with(refusal("source_rate", "REGISTER", 0), &json!({ "scanner": "friendly-scanner" }));
+    assert_eq!(bench.recorded("security_rejected"), [&rejected("scanner", &facts)]);
+    assert_eq!(bench.recorded("source"), [&banned("192.0.2.11", "banned", "scanner", "source_rate", 300)]);
+    assert!(bench.send_raw("alice", &request("OPTIONS", "")).is_empty(), "it is banned");
+}
+
+#[test]
+fn a_source_of_junk_is_banned_for_its_score() {
+    let mut bench = bench_with("");
+    for _ in 0..10 {
+        assert!(bench.send_raw("alice", "INVITE\r\n\r\n").is_empty());
+    }
+    assert_eq!(bench.recorded("source"), [&banned("192.0.2.11", "banned", "score", "source_rate", 60)]);
+}
+
+#[test]
+fn the_configuration_of_the_layers_is_read() {
+    let config =
+        Config::from_text(&format!("{USERS_ONLY}[edge]\nrequests_max = 7\nscore_max_percent = 55\n")).expect("good");
+    assert_eq!((config.edge.requests_max, config.edge.score_max_milli), (7, 550));
+}
