@@ -203,6 +203,8 @@ Exit codes:
   0  done
   1  failed; standard error says why
   2  wrong usage, or a wrong configuration
+  3  the log or the proof cannot be read, so that nothing can be said of it (`strowger witness`)
+  70 a thread of the exchange has failed: it has to be started again
 
 Each key of the configuration can be set by an environment variable: sip.t1_ms by STROWGER_SIP__T1_MS.
 
