@@ -9,7 +9,7 @@ use sx_guard::Policy;
 const REQUESTS: [&str; 3] = [
     "identity = \"alice@example.com\"\nsubject = \"+49900123\"\ncodecs = [\"opus\", \"PCMA\"]\n",
     "source = \"trunk\"\nidentity = \"carrier\"\nsubject = \"0900\"\ncodecs = [\"PCMU\"]\nrecent = 100\ncalls = 100\n",
-    "source = \"anonymous\"\nscore_milli = 900\n",
+    "source = \"anonymous\"\nidentity = \"anybody@example.com\"\nscore_milli = 900\n",
 ];
 
 fuzz_target!(|text: &str| {
