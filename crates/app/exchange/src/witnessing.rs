@@ -1,22 +1,22 @@
-//! What a worker has written down in the witness log, and what waits until that is on the disk.
+//! What a worker has written down in the witness log, and which legs wait until that is on the disk.
 //!
 //! ```text
 //!  Note, decision ──► record ──► batch ──(driver)──► log ──durable──► Input::Witnessed
 //!                                                                         │
-//!  Answer ──► waits behind the records before it ─────────────────────────┴──► leg
+//!  a leg that was let in ──► may be answered ◄────────────────────────────┘
 //! ```
 //!
-//! Whatever a worker does is in its batch before it is done. An answer is more: it lets a call begin, so it waits until
-//! the record that admits the call is durable, and what else its leg is told waits behind it. Nothing else waits. That
-//! record is written while the call rings, so that an answer seldom has to.
+//! Whatever a worker does is in its batch before it is done. An answer is more: it lets a call begin, so it waits, in the call
+//! itself, until the record that admits the leg is durable. Nothing else waits. That record is written while the call
+//! rings, so that an answer seldom has to. A leg whose record was lost is never answered.
 
 use crate::layers::names_of;
 use crate::worker::Worker;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
-use sx_call::{Ender, NotAdmitted, Note};
-use sx_engine::Time;
-use sx_leg::{Address, LegCommand, Rejection, Source};
+use sx_call::{Ender, Input as CallInput, NotAdmitted, Note};
+use sx_engine::{Engine as _, Time};
+use sx_leg::{Address, Source};
 use sx_types::{CallId, Cause, LegId, TraceId};
 use sx_witness::{Batch, Draft, Facts, Kind, Renderer};
 
@@ -40,7 +40,6 @@ impl Default for WitnessSettings {
 pub(crate) struct Witnessing {
     renderer: Renderer,
     batch: Batch,
-    patience: Duration,
     /// How many records this worker has made.
     made: u64,
     /// How many of them are durable.
@@ -48,21 +47,9 @@ pub(crate) struct Witnessing {
     failing: bool,
     /// Records that were given up because nothing could be written for so long.
     lost: u64,
-    /// For each call that is not answered yet: how many records there were with the one that admits it.
-    admissions: BTreeMap<CallId, u64>,
-    /// The last of these.
-    last_admission: u64,
-    parked: VecDeque<Parked>,
-}
-
-/// A command that waits.
-#[derive(Debug)]
-struct Parked {
-    leg: LegId,
-    command: LegCommand,
-    /// It goes when so many records are durable.
-    after: u64,
-    since: Time,
+    /// Legs that may be answered when so many records are durable: in the order of the records. No more than there are
+    /// records that no disk has taken.
+    awaiting: VecDeque<(u64, LegId)>,
 }
 
 impl Witnessing {
@@ -70,43 +57,38 @@ impl Witnessing {
         Self {
             renderer: Renderer::new(&settings.node),
             batch: Batch::default(),
-            patience: settings.patience,
             made: 0,
             durable: 0,
             failing: false,
             lost: 0,
-            admissions: BTreeMap::new(),
-            last_admission: 0,
-            parked: VecDeque::new(),
+            awaiting: VecDeque::new(),
         }
     }
 
-    /// Has a record written down.
-    pub(crate) fn record(&mut self, draft: &Draft<'_>) {
-        if self.batch.bytes() > BATCH_BYTES_MAX {
+    /// Has a record written down. `false`: it is lost, and what it was to account for must not be done.
+    #[must_use = "what a lost record was to account for must not be done"]
+    pub(crate) fn record_or_lose(&mut self, draft: &Draft<'_>) -> bool {
+        if self.is_full() {
             self.lost += 1;
-            return;
+            return false;
         }
         self.renderer.render(draft, &mut self.batch);
         self.made += 1;
+        true
+    }
+
+    /// Has written down what happens all the same. When it is lost, that is said as soon as anything can be written.
+    pub(crate) fn record(&mut self, draft: &Draft<'_>) {
+        let _ = self.record_or_lose(draft);
     }
 
     /// Can nothing be written down, so that nothing new may begin?
     pub(crate) fn is_failing(&self) -> bool {
-        self.failing
+        self.failing || self.is_full()
     }
 
-    /// How many records must be durable before this leg may be told this; 0: none.
-    fn waits_for(&self, leg: LegId, command: &LegCommand, call: Option<CallId>) -> u64 {
-        let behind = self.parked.iter().rev().find(|parked| parked.leg == leg).map(|parked| parked.after);
-        let admitted = || self.admissions.get(&call?).copied();
-        let answers = matches!(command, LegCommand::Answer { .. });
-        behind.or_else(|| admitted().filter(|after| answers && *after > self.durable)).unwrap_or_default()
-    }
-
-    /// When the first command has waited for too long.
-    pub(crate) fn timeout(&self) -> Option<Time> {
-        self.parked.front().map(|parked| parked.since + self.patience)
+    fn is_full(&self) -> bool {
+        self.batch.bytes() > BATCH_BYTES_MAX
     }
 }
 
@@ -123,16 +105,7 @@ impl Worker {
 
     /// Does anything wait for records to be durable, or will it soon?
     pub fn waits_for_records(&self) -> bool {
-        !self.witness.parked.is_empty() || self.witness.last_admission > self.witness.durable
-    }
-
-    /// Tells a leg what its call wants of it, now or when what was recorded before is durable.
-    pub(crate) fn command_leg(&mut self, now: Time, leg: LegId, command: LegCommand) {
-        let call = if self.witness.admissions.is_empty() { None } else { self.calls.call_of(leg) };
-        match self.witness.waits_for(leg, &command, call) {
-            0 => self.carry_out_on_leg(now, leg, command),
-            after => self.witness.parked.push_back(Parked { leg, command, after, since: now }),
-        }
+        !self.witness.awaiting.is_empty()
     }
 
     /// So many of this worker's records are durable; `failing`: no more can be written for now.
@@ -146,28 +119,15 @@ impl Worker {
             self.witness.record(&Draft { outcome: "lost", reason, facts, ..Draft::new(now, Kind::Summary) });
         }
         let durable = self.witness.durable;
-        // A later call's answer never waits for an earlier one's: its record may be older.
-        while let Some(place) = self.witness.parked.iter().position(|parked| parked.after <= durable) {
-            let Some(parked) = self.witness.parked.remove(place) else { return };
-            self.carry_out_on_leg(now, parked.leg, parked.command);
-        }
-    }
-
-    /// Refuses the calls whose answer has waited for too long: nobody could account for them.
-    pub(crate) fn records_late(&mut self, now: Time) {
-        while self.witness.timeout().is_some_and(|due| due <= now) {
-            let Some(Parked { leg, .. }) = self.witness.parked.pop_front() else { return };
-            self.witness.parked.retain(|parked| parked.leg != leg);
-            let warning = UNWITNESSED.into();
-            let rejection = Rejection { cause: Cause::TEMPORARY_FAILURE, status: 503, warning, retry_after_s: 10 };
-            self.carry_out_on_leg(now, leg, LegCommand::Reject(rejection));
+        while let Some((_, leg)) = self.witness.awaiting.pop_front_if(|(after, _)| *after <= durable) {
+            self.calls.handle_input(now, CallInput::Written { leg });
         }
     }
 
     /// Writes down what has happened to a call.
     pub(crate) fn witness_note(&mut self, now: Time, note: &Note) {
         match note {
-            Note::Begun { call, trace, source, caller, dialled, .. } => {
+            Note::Begun { call, trace, leg, source, caller, dialled } => {
                 let (actor, subject) = (actor_of(source, caller), dialled.to_string());
                 let facts = Facts::new().with("source", name_of(source)).with("caller", caller.to_string());
                 let draft = Draft {
@@ -181,7 +141,7 @@ impl Worker {
                 if let Source::User(user) = source {
                     self.layers.call_begun(*call, &user.to_string());
                 }
-                self.witness_admission(now, *call, *trace, &actor, &subject);
+                self.witness_admission(now, *leg, *call, *trace, &actor, &subject);
             }
             Note::NotAdmitted { source, dialled, why, .. } => {
                 let (actor, subject) = (name_of(source), dialled.to_string());
@@ -224,7 +184,6 @@ impl Worker {
                 let kind = if *status == 200 { Kind::Terminated } else { Kind::Rejected };
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
                 self.layers.call_ended(*call);
-                self.witness.admissions.remove(call);
                 self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
             }
             Note::Unexpected { .. } => {}
@@ -233,8 +192,8 @@ impl Worker {
 }
 
 impl Worker {
-    /// Writes down why a call was let in.
-    fn witness_admission(&mut self, now: Time, call: CallId, trace: TraceId, actor: &str, subject: &str) {
+    /// Writes down why a leg was let in, which may be answered when that is on the disk.
+    fn witness_admission(&mut self, now: Time, leg: LegId, call: CallId, trace: TraceId, actor: &str, subject: &str) {
         let Some(admitted) = self.layers.admitted.take() else { return };
         let source = admitted.address.to_string();
         let mut facts = Facts::new()
@@ -249,7 +208,7 @@ impl Worker {
                 facts.push("limit_s", i64::from(limit_s));
             }
         }
-        self.witness.record(&Draft {
+        let is_taken = self.witness.record_or_lose(&Draft {
             actor,
             subject,
             outcome: admitted.outcome,
@@ -259,14 +218,15 @@ impl Worker {
             facts,
             ..Draft::new(now, Kind::Admission)
         });
-        self.witness.last_admission = self.witness.made;
-        self.witness.admissions.insert(call, self.witness.made);
+        if is_taken {
+            self.witness.awaiting.push_back((self.witness.made, leg));
+        }
     }
 
     /// An INVITE was let in that has not begun a call of its own: it takes somebody's place.
     pub(crate) fn witness_joining(&mut self, now: Time, leg: LegId, caller: &str, dialled: &str) {
         match self.calls.call_of(leg) {
-            Some(call) => self.witness_admission(now, call, TraceId::from(call), caller, dialled),
+            Some(call) => self.witness_admission(now, leg, call, TraceId::from(call), caller, dialled),
             None => self.layers.admitted = None,
         }
     }

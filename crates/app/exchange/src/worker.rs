@@ -102,6 +102,7 @@ impl Worker {
         let calls = sx_call::Settings {
             first_outgoing_leg: LegId(1 << 63 | outgoing),
             host_in: crate::dialing::numeric_host,
+            answer_wait: Some(settings.witness.patience),
             ..settings.calls.clone()
         };
         let mut worker = Self {
@@ -253,7 +254,7 @@ impl Worker {
             moved = true;
             match output {
                 CallOutput::Leg { leg, command: LegCommand::Dial(dial) } => self.dial(now, leg, *dial),
-                CallOutput::Leg { leg, command } => self.command_leg(now, leg, command),
+                CallOutput::Leg { leg, command } => self.carry_out_on_leg(now, leg, command),
                 CallOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
                 CallOutput::Locate { query, address } => self.locate(now, query, address),
                 CallOutput::Record(record) => self.outputs.push_back(Output::Record(record)),
@@ -398,7 +399,6 @@ impl Engine for Worker {
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
         self.refusals_due(now);
-        self.records_late(now);
         self.sum_refusals(now);
         self.settle(now);
     }
@@ -413,9 +413,6 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
-        all.into_iter()
-            .chain([agent, self.refusal_log.timeout(), self.witness.timeout(), self.layers.tally.timeout()])
-            .flatten()
-            .min()
+        all.into_iter().chain([agent, self.refusal_log.timeout(), self.layers.tally.timeout()]).flatten().min()
     }
 }

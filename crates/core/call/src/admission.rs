@@ -120,6 +120,7 @@ impl Calls {
             talk_max: incoming.talk_max,
             ports: SmallVec::new(),
             leaving: SmallVec::new(),
+            unwritten: self.unwritten(leg).into_iter().collect(),
         };
         Box::new(Call {
             key,

@@ -18,6 +18,8 @@ pub(crate) enum Alarm {
     Locate,
     /// The packet threads have not opened the ports.
     Ports,
+    /// What must be written down before an answer is not.
+    Record,
     /// A party has not answered an offer.
     Offer,
     /// An offer that met one from the other side is to be repeated.

@@ -23,6 +23,7 @@ impl Calls {
         self.say(party.leg, command);
         call.body.leaving.push(Leaving { leg: party.leg, trunk: party.trunk.clone() });
         call.waiting.retain(|(leg, _)| *leg != party.leg);
+        call.body.unwritten.retain(|leg| *leg != party.leg);
         self.close_ports(&mut call.body, party.leg);
         self.end_attempt(call, party, cause, 0);
     }
@@ -30,6 +31,7 @@ impl Calls {
     /// A party's leg has ended by itself.
     pub(crate) fn gone(&mut self, call: &mut Call, party: &Party, ended: &Ended) {
         self.legs.remove(&party.leg);
+        call.body.unwritten.retain(|leg| *leg != party.leg);
         if let Some(trunk) = &party.trunk {
             trunks::give_back(&self.tables, trunk);
         }

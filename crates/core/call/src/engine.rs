@@ -238,6 +238,7 @@ impl Calls {
             Alarm::Close => call.body.ports.clear(),
             Alarm::Legs => self.forget_legs(call),
             Alarm::Ports => self.port_late(call),
+            Alarm::Record => self.record_late(call),
             Alarm::Talk => self.talked_enough(call),
             Alarm::Ring | Alarm::Locate => self.hunt_alarm(call, alarm),
             Alarm::Offer | Alarm::Retry => self.offer_alarm(call, alarm),
@@ -302,6 +303,11 @@ impl Engine for Calls {
                 self.tables = tables;
             }
             Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),
+            Input::Written { leg } => {
+                if let Some(key) = self.legs.get(&leg).copied() {
+                    self.with_call(key, |calls, call| calls.written(call, leg));
+                }
+            }
             Input::Command(command) => self.command(command),
         }
     }
@@ -374,7 +380,7 @@ fn waits_behind(blocked: Option<Block>, event: &LegEvent) -> bool {
     );
     match blocked {
         None => false,
-        Some(Block::Ports) => true,
+        Some(Block::Ports | Block::Record) => true,
         Some(Block::Negotiation) => !ends_negotiation,
     }
 }

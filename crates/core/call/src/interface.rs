@@ -48,6 +48,12 @@ pub enum Input<'a> {
         /// Does it answer?
         healthy: bool,
     },
+    /// What must be written down before this leg is answered is on the disk. Each incoming leg of which something is to be
+    /// answered waits for it where [`Settings::answer_wait`] says so.
+    Written {
+        /// The incoming leg.
+        leg: LegId,
+    },
     /// Somebody who operates the exchange wants something.
     Command(Command),
 }
@@ -256,6 +262,9 @@ pub struct Settings {
     pub talk_max: Duration,
     /// How long to wait for a packet thread to open ports.
     pub port_wait: Duration,
+    /// No incoming leg is answered before [`Input::Written`] has come for it, and an answer waits so long for that; then it
+    /// is refused. `None`: an answer waits for nothing.
+    pub answer_wait: Option<Duration>,
     /// How long to wait for an answer to [`Output::Locate`].
     pub locate_wait: Duration,
     /// How long a party may take to answer an offer.
@@ -284,6 +293,7 @@ impl Default for Settings {
             waiting_max: 16,
             talk_max: Duration::from_secs(4 * 3600),
             port_wait: Duration::from_secs(2),
+            answer_wait: None,
             locate_wait: Duration::from_secs(5),
             offer_wait: Duration::from_secs(40),
             close_wait: Duration::from_secs(1),

@@ -136,6 +136,7 @@ impl Calls {
             // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
             trunks::occupy(&self.tables, name);
         }
+        self.may_not_answer_yet(&mut call, leg);
         let joins = Party { role: leaves.role, ..self.caller(leg, &incoming) };
         let step = match incoming.offer {
             Some(offer) => JoinStep::Opening { offer },
@@ -209,6 +210,10 @@ impl Calls {
 
     fn join_accepted(&mut self, call: &mut Call, mut joining: Box<Joining>, leg: LegId, media: Option<Media>) -> State {
         let stays = leg == joining.remaining.leg;
+        if !call.body.may_answer(joining.joins.leg) {
+            self.defer_for_record(call, leg, LegEvent::OfferAccepted { media });
+            return State::Joining(joining);
+        }
         match (&joining.step, media) {
             (JoinStep::AskingJoins, Some(Media::Offer(offer))) if leg == joining.joins.leg => {
                 self.clear_alarm(call, Alarm::Offer);

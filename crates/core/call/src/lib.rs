@@ -69,6 +69,7 @@ mod state;
 mod talking;
 mod transfer;
 mod trunks;
+mod written;
 
 pub use cdr::{Attempt, CallRecord, Cdr, Ender};
 pub use engine::{CallSummary, Calls, Phase};

@@ -61,6 +61,7 @@ impl Calls {
             // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
             trunks::occupy(&self.tables, name);
         }
+        self.may_not_answer_yet(call, leg);
         let from = &incoming.from.address;
         let attempt = call.body.begin_attempt(self.now, format!("taken by:{from}").into(), from.clone());
         let party = Party { role: Role::Called, attempt, ..self.caller(leg, incoming) };
@@ -81,9 +82,9 @@ impl Calls {
     pub(crate) fn pick_up_ready(&mut self, call: &mut Call, mut ringing: Box<Ringing>) -> State {
         let Ringing { caller, hunt } = &mut *ringing;
         let is_ready = |branch: &Branch| {
+            let both = [branch.party.leg, caller.leg];
             matches!(branch.state, BranchState::Taking)
-                && all_open(&call.body, branch.party.leg)
-                && all_open(&call.body, caller.leg)
+                && both.iter().all(|leg| all_open(&call.body, *leg) && call.body.may_answer(*leg))
         };
         let Some(index) = hunt.branches.iter().position(is_ready) else { return State::Ringing(ringing) };
         let party = &mut hunt.branches[index].party;

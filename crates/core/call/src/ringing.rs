@@ -134,6 +134,11 @@ impl Calls {
     pub(crate) fn answered(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, answer: Answer) -> State {
         let Ringing { caller, hunt } = &mut *ringing;
         let Some(index) = hunt.branch(leg) else { return State::Ringing(ringing) };
+        if !call.body.may_answer(caller.leg) {
+            // It counts when the caller can be told: who was never connected has not been answered.
+            self.defer_for_record(call, leg, LegEvent::Answered(answer));
+            return State::Ringing(ringing);
+        }
         let callee = &mut hunt.branches[index].party;
         let was_early = callee.said.clone().filter(|_| hunt.early == Some(leg));
         let told = match (&answer.media, &caller.said) {
@@ -178,7 +183,7 @@ impl Calls {
         } else {
             self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
         }
-        // What is said of an answer stands before the answer: it may have to be on the disk first.
+        // What is said of an answer stands before the answer, so that it is on the disk first.
         self.record_answer(call, &callee);
         self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
         State::Talking(Box::new(Talking { parties: [caller, callee], negotiation, transfer: None }))

@@ -80,10 +80,11 @@ impl CallSnapshot {
 
 impl Calls {
     /// The call as it stands. `None` when there is no such call, when it is being cleared, and for the moment in
-    /// which it waits for a port to open or for a change of its session to end: then it is worth another try.
+    /// which it waits for a port to open, for what must be written down or for a change of its session to end: then it is worth another try.
     pub fn export(&self, call: CallId) -> Option<CallSnapshot> {
         let call = self.slots.iter().find(|found| found.body.cdr.call == call)?;
-        if !call.waiting.is_empty() || any_opening(&call.body) || matches!(call.state, State::Ending) {
+        let waits = !call.waiting.is_empty() || !call.body.unwritten.is_empty() || any_opening(&call.body);
+        if waits || matches!(call.state, State::Ending) {
             return None;
         }
         let alarms = call.alarms.iter().map(|set| (set.alarm, set.at.as_nanos())).collect();

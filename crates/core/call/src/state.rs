@@ -34,6 +34,8 @@ pub(crate) struct Call {
 pub(crate) enum Block {
     /// Ports that are being opened.
     Ports,
+    /// What must be written down before it.
+    Record,
     /// The end of a change of the session.
     Negotiation,
 }
@@ -55,6 +57,10 @@ pub(crate) struct Body {
     pub ports: SmallVec<[Port; 4]>,
     /// Legs that were told to end and have not said they did.
     pub leaving: SmallVec<[Leaving; 2]>,
+    /// Incoming legs that may not be answered yet, since that they were let in is not written down. A call that has any
+    /// is not taken elsewhere.
+    #[serde(skip)]
+    pub unwritten: SmallVec<[LegId; 1]>,
 }
 
 /// A media port of the call.

@@ -2,9 +2,10 @@
 
 mod driver;
 
-use driver::{World, answer, offer, sdp};
+use driver::{World, answer, definition, offer, sdp};
 use std::collections::HashSet;
 use std::time::Duration;
+use sx_call::{Input, Settings};
 use sx_engine::Rng;
 use sx_leg::{LegEvent, Source};
 use sx_route::MediaMode;
@@ -74,13 +75,20 @@ fn every_leg_ends_once_and_every_record_is_written_once() {
     let (mut answered, mut transferred, mut failed) = (0, 0, 0);
     for seed in 0..1800 {
         let mut rng = Rng::from_number(seed);
-        let mut world = World::new(if seed % 3 == 0 { MediaMode::Direct } else { MediaMode::Relay });
+        let mode = if seed % 3 == 0 { MediaMode::Direct } else { MediaMode::Relay };
+        // In some of them nobody is answered before it is written down.
+        let waits = seed % 5 == 0;
+        let answer_wait = waits.then_some(Duration::from_secs(2));
+        let mut world = World::with(definition(mode), Settings { answer_wait, ..Settings::default() });
         let mut told = HashSet::new();
         let mut incoming = 2;
         world.incoming(LegId(1), "100", Some(&sdp("192.0.2.1", 4000, "sendrecv")));
         world.incoming(LegId(2), "300", Some(&sdp("192.0.2.1", 4002, "sendrecv")));
         for _ in 0..60 {
             stir(&mut world, &mut rng, &mut incoming);
+            if waits && rng.below(3) == 0 {
+                world.input(Input::Written { leg: LegId(1 + rng.below(incoming)) });
+            }
             assert_no_word_after_the_end(&mut world, &mut told, seed);
         }
         let calls: Vec<_> = world.calls.list().map(|summary| summary.call).collect();
