@@ -137,6 +137,7 @@ impl Bed {
         let disposition = self.agent.receive(self.now, flow, &message);
         assert_eq!(matches!(disposition, Disposition::Malformed(_)), message.check().is_err());
         if disposition != Disposition::Request {
+            self.agent.refuse(flow, &message, disposition);
             return;
         }
         if message.method() == Some(Method::Invite) && !self.manner.refuses_calls() {

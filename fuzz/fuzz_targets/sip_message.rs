@@ -57,6 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (mut agent, now) = (agent(), Time::from_secs(1_000));
     let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Udp, remote: *OWN };
     let disposition = agent.receive(now, flow, &message);
+    agent.refuse(flow, &message, disposition);
     assert_eq!(matches!(disposition, Disposition::Malformed(_)), message.check().is_err());
     if disposition == Disposition::Request && message.method() == Some(Method::Invite) {
         if let Ok(session) = agent.accept(now, flow, &message, 1) {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Refusal {
     Malformed,
     Stray,
+    Merged,
     Challenged,
     WrongCredentials,
     Replayed,
@@ -29,9 +30,10 @@ pub enum Refusal {
 }
 
 /// Every refusal with its metric label.
-pub const REFUSALS: [(Refusal, &str); 20] = [
+pub const REFUSALS: [(Refusal, &str); 21] = [
     (Refusal::Malformed, "malformed"),
     (Refusal::Stray, "stray"),
+    (Refusal::Merged, "merged"),
     (Refusal::Challenged, "challenged"),
     (Refusal::WrongCredentials, "wrong_credentials"),
     (Refusal::Replayed, "replayed"),

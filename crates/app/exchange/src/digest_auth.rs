@@ -26,7 +26,7 @@ pub(crate) enum Verdict {
         /// They were right but for the nonce.
         stale: bool,
     },
-    /// They are wrong. Nothing says whether the user or the password was.
+    /// They are wrong, and the request was refused. Nothing says whether the user or the password was.
     Wrong,
     /// They were right, and were used before.
     Replayed,
@@ -167,6 +167,3 @@ impl Worker {
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }
-
-/// What everybody is told whose credentials are not accepted, whatever is wrong with them.
-pub(crate) const NOT_ACCEPTED: &str = "these credentials are not accepted";

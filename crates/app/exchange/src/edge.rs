@@ -1,19 +1,20 @@
 //! Who is asking: every new request outside of a dialog passes here first.
 
 use crate::counts::Refusal;
-use crate::digest_auth::{NOT_ACCEPTED, Verdict};
-use crate::layers::{Admitted, Asked, Identified, RefusedBy, shown};
+use crate::digest_auth::Verdict;
+use crate::layers::{Admitted, Answer, Asked, Identified, RefusedBy, shown};
 use crate::peers::asker_of;
+use crate::witnessing::name_of;
 use crate::worker::Worker;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_sip::{IncomingError, Rules};
 use sx_call::Input as CallInput;
-use sx_edge::Layer;
+use sx_edge::{Layer, Observation};
 use sx_engine::{Engine, Time};
 use sx_guard::{Action, Authentication, Obligations};
 use sx_leg::{Address, LegEvent, Source};
-use sx_sip::agent::AcceptError;
+use sx_sip::agent::{AcceptError, Disposition};
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::{Flow, LinkId};
@@ -39,34 +40,94 @@ impl Worker {
                 let headers = |writer: &mut Writer| {
                     writer.header(HeaderName::AllowEvents, format_args!("refer"));
                 };
-                self.counts.refuse(Refusal::NotAllowed);
-                self.legs.agent().reply(
-                    flow,
-                    request,
-                    Reply { status: 489, headers: Some(&headers), ..Reply::default() },
-                );
+                let answer = Answer::with(489, &headers);
+                self.refuse_as(now, flow, request, "unknown-event", answer, Refusal::NotAllowed);
             }
             Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
-                self.counts.refuse(Refusal::Stray);
-                self.legs.agent().reply(flow, request, Reply { status: 481, ..Reply::default() });
+                self.refuse_as(now, flow, request, "no-dialog", Answer::status(481, ""), Refusal::Stray);
             }
             Method::Other => {
-                self.counts.refuse(Refusal::NotAllowed);
                 let headers = |writer: &mut Writer| {
                     writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
                 };
-                self.legs.agent().reply(
-                    flow,
-                    request,
-                    Reply { status: 405, headers: Some(&headers), ..Reply::default() },
-                );
+                let answer = Answer::with(405, &headers);
+                self.refuse_as(now, flow, request, "method-not-allowed", answer, Refusal::NotAllowed);
             }
         }
     }
 
+    /// What the agent has done nothing with: malformed, come by two ways, or of a dialog that is not here. Its sender is
+    /// told so when it may talk to us at all.
+    pub(crate) fn receive_unwanted<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        message: &Message<B>,
+        disposition: Disposition,
+    ) {
+        let Some(status) = disposition.status(message) else {
+            match disposition {
+                Disposition::Malformed(defect) => {
+                    self.drop_malformed(now, flow, message.bytes().len(), Some(&defect.to_string()));
+                }
+                Disposition::Stray => {
+                    self.counts.refuse(Refusal::Stray);
+                    self.unasked(now, flow, message);
+                }
+                Disposition::Handled | Disposition::Request | Disposition::Merged => {}
+            }
+            return;
+        };
+        let method = message.method().unwrap_or(Method::Other);
+        if !self.passes_outer_layers(now, flow, method, message) {
+            return;
+        }
+        match disposition {
+            Disposition::Malformed(defect) => {
+                self.observe(now, flow.remote.ip(), Observation::Malformed);
+                let defect = defect.to_string();
+                let answer = Answer::status(status, &defect);
+                let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
+                let facts = Facts::new().with("defect", &*defect);
+                self.refuse(now, flow, message, RefusedBy { facts, ..refused });
+            }
+            Disposition::Merged => {
+                self.refuse_as(now, flow, message, "merged", Answer::status(status, ""), Refusal::Merged);
+            }
+            Disposition::Stray | Disposition::Handled | Disposition::Request => {
+                self.refuse_as(now, flow, message, "no-dialog", Answer::status(status, ""), Refusal::Stray);
+            }
+        }
+    }
+
+    /// The fourth layer refuses: what is asked for is not sensible.
+    fn refuse_as<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        reason: &str,
+        answer: Answer<'_>,
+        refusal: Refusal,
+    ) {
+        self.refuse(now, flow, request, RefusedBy::new(Layer::Identity, reason, answer, refusal));
+    }
+
+    /// The layers that look at where a request comes from and how, and not at what it says but for what scanners call
+    /// themselves.
+    fn passes_outer_layers<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        self.notice_request(now, flow, method, request) && self.may_come_from(now, flow, request)
+    }
+
     /// The layers that need not know who asks.
     fn passes_layers<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
-        if !self.notice_request(now, flow, method, request) || !self.may_come_from(now, flow, request) {
+        if !self.passes_outer_layers(now, flow, method, request) {
             return false;
         }
         let begun = (self.layers.nanos)();
@@ -81,26 +142,23 @@ impl Worker {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
     fn passes_checks<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
         if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
-            let sentence = "too many requests are being answered";
-            let refused = RefusedBy::new(Layer::Identity, "overload", 503, sentence, Refusal::Overload);
-            self.refuse_by(now, flow, request, RefusedBy { retry_after_s: 10, ..refused });
+            let answer = Answer::later(503, "too many requests are being answered", 10);
+            self.refuse_as(now, flow, request, "overload", answer, Refusal::Overload);
             return false;
         }
         let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
         if matches!(scheme, Ok(Scheme::Other(_))) {
-            let sentence = "only sip, sips and tel are understood";
-            let refused = RefusedBy::new(Layer::Identity, "scheme", 416, sentence, Refusal::UnsupportedScheme);
-            self.refuse_by(now, flow, request, refused);
+            let answer = Answer::status(416, "only sip, sips and tel are understood");
+            self.refuse_as(now, flow, request, "scheme", answer, Refusal::UnsupportedScheme);
             return false;
         }
         if method != Method::Register && request.number(HeaderName::MaxForwards) == Some(0) {
-            let sentence = "Max-Forwards is used up";
-            let refused = RefusedBy::new(Layer::Identity, "too-many-hops", 483, sentence, Refusal::TooManyHops);
-            self.refuse_by(now, flow, request, refused);
+            let answer = Answer::status(483, "Max-Forwards is used up");
+            self.refuse_as(now, flow, request, "too-many-hops", answer, Refusal::TooManyHops);
             return false;
         }
         if let Some(required) = request.value(HeaderName::ProxyRequire) {
-            self.refuse_by(now, flow, request, bad_extension(required));
+            self.refuse_extensions(now, flow, request, required);
             return false;
         }
         true
@@ -119,16 +177,33 @@ impl Worker {
             return false;
         }
         let unknown = unknown.join(&b", "[..]);
-        self.refuse_by(now, flow, request, bad_extension(&unknown));
+        self.refuse_extensions(now, flow, request, &unknown);
         true
+    }
+
+    /// These extensions are required, and not known.
+    fn refuse_extensions<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, unknown: &[u8]) {
+        let headers = |writer: &mut Writer| {
+            writer.header_bytes(HeaderName::Unsupported, unknown);
+        };
+        let answer = Answer::with(420, &headers);
+        let refused = RefusedBy::new(Layer::Identity, "bad-extension", answer, Refusal::BadExtension);
+        let facts = Facts::new().with("unsupported", shown(unknown));
+        self.refuse(now, flow, request, RefusedBy { facts, ..refused });
     }
 
     fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
         let Some((identified, rules)) = self.identify(now, flow, invite) else { return };
         let Some(admitted) = self.admit_call(now, flow, invite, &identified) else { return };
+        let actor = name_of(&identified.source);
         let mut accepted = match self.legs.incoming(now, flow, invite, identified.source, &rules) {
             Ok(accepted) => accepted,
-            Err(error) => return self.counts.refuse(refusal_of(error)),
+            Err(error) => {
+                let (reason, refusal) = refusal_of(error);
+                let answer = Answer::Told { status: error.status() };
+                let refused = RefusedBy::new(Layer::Identity, reason, answer, refusal);
+                return self.refuse(now, flow, invite, RefusedBy { actor: Some(&actor), ..refused });
+            }
         };
         let obligations = admitted.obligations.as_ref();
         accepted.incoming.codecs = obligations.and_then(|obliged| obliged.codecs.as_deref().map(Arc::from));
@@ -182,9 +257,10 @@ impl Worker {
         let admitted = self.decide(now, flow, invite, asked, identified)?;
         if admitted.obligations.as_ref().is_some_and(cannot_be_met) {
             let sentence = "the policy asks for what this exchange cannot do";
-            let refused = RefusedBy::new(Layer::Guard, "obligation", 403, sentence, Refusal::Forbidden);
-            let actor = crate::witnessing::name_of(&identified.source);
-            self.refuse_by(now, flow, invite, RefusedBy { actor: &actor, rule: &admitted.rule, ..refused });
+            let refused = RefusedBy::new(Layer::Guard, "obligation", Answer::status(403, sentence), Refusal::Forbidden);
+            let actor = name_of(&identified.source);
+            let (actor, rule) = (Some(&*actor), Some(&*admitted.rule));
+            self.refuse(now, flow, invite, RefusedBy { actor, rule, ..refused });
             return None;
         }
         Some(admitted)
@@ -218,24 +294,10 @@ impl Worker {
                 return known(Source::User(Address::new(name, domain)), authenticated, users);
             }
             Verdict::Challenge { stale } => self.challenge(now, flow, request, true, stale),
-            Verdict::Wrong => {
-                self.refuse_with(flow, request, 403, Refusal::WrongCredentials, NOT_ACCEPTED);
-            }
-            Verdict::Replayed => self.challenge_replayed(now, flow, request, true),
+            Verdict::Wrong => {}
+            Verdict::Replayed => self.challenge(now, flow, request, true, true),
         }
         None
-    }
-
-    /// Credentials that were used before: counted, and challenged anew, for a request may have been repeated on the way.
-    pub(crate) fn challenge_replayed<B: AsRef<[u8]>>(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        request: &Message<B>,
-        proxy: bool,
-    ) {
-        self.counts.refuse(Refusal::Replayed);
-        self.challenge(now, flow, request, proxy, true);
     }
 
     fn options<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) {
@@ -251,13 +313,6 @@ impl Worker {
     }
 }
 
-/// These extensions are required, and not known.
-fn bad_extension(unsupported: &[u8]) -> RefusedBy<'_> {
-    let refused = RefusedBy::new(Layer::Identity, "bad-extension", 420, "", Refusal::BadExtension);
-    let facts = Facts::new().with("unsupported", shown(unsupported).into_owned());
-    RefusedBy { unsupported, facts, ..refused }
-}
-
 /// What nothing here does yet, so that nobody is let in who must be bound to it.
 fn cannot_be_met(obligations: &Obligations) -> bool {
     obligations.record || obligations.announce.is_some() || obligations.bandwidth_kbps.is_some()
@@ -266,14 +321,14 @@ fn cannot_be_met(obligations: &Obligations) -> bool {
 /// The extensions that concern registrations, beside those of calls.
 const SUPPORTED_OUTSIDE_CALLS: &str = "path, outbound, gruu";
 
-/// What an INVITE that the agent has answered itself is counted as.
-fn refusal_of(error: IncomingError) -> Refusal {
+/// What an INVITE that the agent has answered itself is counted as, and the reason in its record.
+fn refusal_of(error: IncomingError) -> (&'static str, Refusal) {
     match error {
-        IncomingError::NothingToReplace => Refusal::Stray,
-        IncomingError::Refused(AcceptError::TooMany) => Refusal::Overload,
-        IncomingError::Refused(AcceptError::IntervalTooSmall) => Refusal::IntervalTooSmall,
-        IncomingError::Refused(AcceptError::BadExtension) => Refusal::BadExtension,
-        IncomingError::Refused(AcceptError::UnsupportedBody) => Refusal::UnsupportedMedia,
-        IncomingError::Refused(AcceptError::NotAcceptable) => Refusal::NotAcceptable,
+        IncomingError::NothingToReplace { .. } => ("nothing-to-replace", Refusal::Stray),
+        IncomingError::Refused(AcceptError::TooMany) => ("overload", Refusal::Overload),
+        IncomingError::Refused(AcceptError::IntervalTooSmall) => ("session-interval", Refusal::IntervalTooSmall),
+        IncomingError::Refused(AcceptError::BadExtension) => ("bad-extension", Refusal::BadExtension),
+        IncomingError::Refused(AcceptError::UnsupportedBody) => ("body", Refusal::UnsupportedMedia),
+        IncomingError::Refused(AcceptError::NotAcceptable) => ("not-acceptable", Refusal::NotAcceptable),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::counts::Refusal;
 use crate::interface::Output;
-use crate::layers::RefusedBy;
+use crate::layers::{Answer, RefusedBy};
 use crate::worker::Worker;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use sx_edge::Layer;
 use sx_engine::Time;
-use sx_sip::message::{HeaderName, Message};
+use sx_sip::message::{HeaderName, Message, Method};
 use sx_types::{Flow, Transport};
 
 /// A request that was refused for its credentials. What the peer has written is cut, and has no control characters.
@@ -168,7 +168,8 @@ fn network_of(address: IpAddr) -> IpAddr {
 }
 
 impl Worker {
-    /// Tells the operator of a request that was refused for its credentials, unless its source has had its share.
+    /// Refuses a request for its credentials, and tells the operator, unless its source has had its share. One whose
+    /// credentials were used before is not refused but challenged anew: its sender may know nothing of it.
     pub(crate) fn tell_refused<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
@@ -177,11 +178,16 @@ impl Worker {
         user: &str,
         why: WhyRefused,
     ) {
-        self.layers.counts.refuse(Layer::Identity);
         let actor = shown(user.as_bytes());
-        let status = if why == WhyRefused::UsedBefore { 401 } else { 403 };
-        let refused = RefusedBy::new(Layer::Identity, why.word(), status, "", Refusal::WrongCredentials);
-        self.record_refusal(now, flow, request, RefusedBy { actor: &actor, ..refused });
+        let (answer, refusal) = match why {
+            WhyRefused::UsedBefore => (Answer::Told { status: challenge_status(request) }, Refusal::Replayed),
+            WhyRefused::OtherUser => {
+                (Answer::status(403, "a user may register for itself only"), Refusal::Forbidden)
+            }
+            _ => (Answer::status(403, NOT_ACCEPTED), Refusal::WrongCredentials),
+        };
+        let refused = RefusedBy::new(Layer::Identity, why.word(), answer, refusal);
+        self.refuse(now, flow, request, RefusedBy { actor: Some(&actor), ..refused });
         if !self.refusal_log.tells(now, flow.remote.ip()) {
             return;
         }
@@ -201,6 +207,14 @@ impl Worker {
             self.outputs.push_back(Output::RefusalsSuppressed { source, suppressed });
         }
     }
+}
+
+/// What everybody is told whose credentials are not accepted, whatever is wrong with them.
+const NOT_ACCEPTED: &str = "these credentials are not accepted";
+
+/// A registrar challenges with another status than whoever passes requests on.
+fn challenge_status<B: AsRef<[u8]>>(request: &Message<B>) -> u16 {
+    if request.method() == Some(Method::Register) { 401 } else { 407 }
 }
 
 /// As it may stand in a log: one line, and not long.

@@ -1,8 +1,8 @@
 //! REGISTER: authenticated here, carried out by the registrar, answered without a transaction.
 
 use crate::counts::{Counts, Refusal};
-use crate::digest_auth::{NOT_ACCEPTED, Verdict};
-use crate::layers::{Asked, Identified, RefusedBy};
+use crate::digest_auth::Verdict;
+use crate::layers::{Answer, Asked, Identified, RefusedBy};
 use crate::refused::WhyRefused;
 use crate::tables::Tables;
 use crate::worker::Worker;
@@ -31,23 +31,20 @@ impl Worker {
     pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
         let Some(aor) = self.address_of_record(request) else {
             let sentence = "not a domain of this registrar";
-            let refused = RefusedBy::new(Layer::Identity, "unknown-domain", 404, sentence, Refusal::UnknownUser);
-            return self.refuse_by(now, flow, request, refused);
+            let answer = Answer::status(404, sentence);
+            let refused = RefusedBy::new(Layer::Identity, "unknown-domain", answer, Refusal::UnknownUser);
+            return self.refuse(now, flow, request, refused);
         };
         let authenticated = match self.authenticate(now, flow, request, HeaderName::Authorization) {
             Verdict::User { address, authenticated } if address == aor => authenticated,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             // Nobody registers for another.
             Verdict::User { address, .. } => {
-                self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
-                let sentence = "a user may register for itself only";
-                return self.refuse_with(flow, request, 403, Refusal::Forbidden, sentence);
+                return self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
             }
             Verdict::Challenge { stale } => return self.challenge(now, flow, request, false, stale),
-            Verdict::Wrong => {
-                return self.refuse_with(flow, request, 403, Refusal::WrongCredentials, NOT_ACCEPTED);
-            }
-            Verdict::Replayed => return self.challenge_replayed(now, flow, request, false),
+            Verdict::Wrong => return,
+            Verdict::Replayed => return self.challenge(now, flow, request, false, true),
         };
         if !self.may_come_as(now, flow, request, &aor) {
             return;

@@ -2,8 +2,9 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
-use crate::layers::{Asked, RefusedBy};
+use crate::layers::{Answer, Asked, RefusedBy};
 use crate::trunks;
+use crate::witnessing::name_of;
 use crate::worker::Worker;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -41,19 +42,19 @@ impl Worker {
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let aor = format!("{}@{}", to.user, to.domain);
         if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
-            self.refuse_with(flow, request, 404, Refusal::UnknownUser, "no such user here");
-            return;
+            let answer = Answer::status(404, "no such user here");
+            return self.refuse_message(now, flow, request, &source, "unknown-user", answer);
         }
         let Some(Target::Contact { uri, path, flow: way }) = self.contacts(now, &aor).into_iter().next() else {
-            self.refuse_with(flow, request, 480, Refusal::UnknownUser, "the user is not registered");
-            return;
+            let answer = Answer::status(480, "the user is not registered");
+            return self.refuse_message(now, flow, request, &source, "not-registered", answer);
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         // What is in a body must be said.
         if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
-            let refused =
-                RefusedBy::new(Layer::Identity, "malformed", 400, "the body has no Content-Type", Refusal::Malformed);
-            return self.refuse_by(now, flow, request, refused);
+            let answer = Answer::status(400, "the body has no Content-Type");
+            let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
+            return self.refuse(now, flow, request, refused);
         }
         let server = self.legs.agent().open(now, flow, request);
         let owner = RELAYED | self.next_owner();
@@ -64,6 +65,21 @@ impl Worker {
             Some(way) => self.proceed(now, vec![sx_types::Destination::Flow(way).into()], then),
             None => self.look_up_uri(now, path.first().unwrap_or(&uri), then),
         }
+    }
+
+    /// Nobody can be given the message.
+    fn refuse_message<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        source: &Source,
+        reason: &str,
+        answer: Answer<'_>,
+    ) {
+        let actor = name_of(source);
+        let refused = RefusedBy::new(Layer::Identity, reason, answer, Refusal::UnknownUser);
+        self.refuse(now, flow, request, RefusedBy { actor: Some(&actor), ..refused });
     }
 
     fn passed_on<B: AsRef<[u8]>>(

@@ -173,7 +173,7 @@ impl Worker {
             }
         }
         let Ok(message) = Message::parse(bytes) else {
-            self.malformed(now, flow, bytes.len());
+            self.drop_malformed(now, flow, bytes.len(), None);
             return;
         };
         if let Some((worker, others)) = self.passed_on_to(&message, arrival) {
@@ -190,13 +190,8 @@ impl Worker {
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
             Disposition::Request => self.receive_new(now, flow, &message),
-            Disposition::Malformed(defect) => match defect.answered_with(&message) {
-                Some(status) => self.defective(now, flow, &message, defect, status),
-                None => self.malformed(now, flow, bytes.len()),
-            },
-            Disposition::Stray => {
-                self.counts.refuse(Refusal::Stray);
-                self.unasked(now, flow, &message);
+            unwanted @ (Disposition::Malformed(_) | Disposition::Merged | Disposition::Stray) => {
+                self.receive_unwanted(now, flow, &message, unwanted);
             }
         }
     }

@@ -262,8 +262,9 @@ impl Run {
                 self.trace(false, flow.transport, flow.remote, &bytes);
                 let Ok(message) = Message::parse(bytes) else { return };
                 self.overhear(&message);
-                if self.agent.receive(self.now, flow, &message) == Disposition::Request {
-                    self.take_request(flow, &message);
+                match self.agent.receive(self.now, flow, &message) {
+                    Disposition::Request => self.take_request(flow, &message),
+                    disposition => self.agent.refuse(flow, &message, disposition),
                 }
             }
             Arrival::Closed(flow) if flow.remote == self.config.server.address => self.connection_lost(),

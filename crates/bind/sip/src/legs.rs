@@ -66,7 +66,20 @@ pub enum IncomingError {
     Refused(#[from] AcceptError),
     /// It is to replace a dialog that cannot be; answered with 400, 481, 486 or 603.
     #[error("there is no dialog that it can replace")]
-    NothingToReplace,
+    NothingToReplace {
+        /// The answer.
+        status: u16,
+    },
+}
+
+impl IncomingError {
+    /// The status that it was answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Refused(error) => error.status(),
+            Self::NothingToReplace { status } => status,
+        }
+    }
 }
 
 /// A leg as a value that another process can go on with.
@@ -160,7 +173,7 @@ impl SipLegs {
             Ok(replaces) => replaces,
             Err(status) => {
                 self.agent.reply(flow, invite, Reply { status, ..Reply::default() });
-                return Err(IncomingError::NothingToReplace);
+                return Err(IncomingError::NothingToReplace { status });
             }
         };
         let leg = LegId(self.next);

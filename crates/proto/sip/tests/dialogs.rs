@@ -66,7 +66,7 @@ fn a_request_that_comes_by_two_ways_is_one_call_and_a_482() {
     let session = alone.invited(BOB, &request("INVITE", "one", 1, "", ""));
     alone.sent();
     let by_another_way = request("INVITE", "two", 1, "", "");
-    assert_eq!(alone.receive(&by_another_way), Disposition::Handled);
+    assert_eq!(alone.receive(&by_another_way), Disposition::Merged);
     assert_eq!(labels(&alone.sent()), ["482"]);
     // The first way is none the worse for it, and another request of the same caller is another one.
     assert_eq!(alone.receive(&request("INVITE", "three", 2, "", "")), Disposition::Request);

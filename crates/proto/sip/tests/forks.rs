@@ -112,7 +112,7 @@ fn a_fork_to_two_users_of_ours_is_two_calls() {
     assert!(alone.sent().is_empty());
     // Each of them by another way is one too many.
     for again in [to_alice.replacen("one", "three", 1), to_bob.replacen("two", "four", 1)] {
-        assert_eq!(alone.receive(&again), Disposition::Handled);
+        assert_eq!(alone.receive(&again), Disposition::Merged);
         assert_eq!(labels(&alone.sent()), ["482"]);
     }
 }

@@ -118,6 +118,8 @@ fn bytes(name: &str) -> Vec<u8> {
 /// Hands the message to an agent, and an INVITE that is new to `accept`; gives what was sent.
 fn handle(alone: &mut Alone, message: &Message<&[u8]>) -> (Disposition, Option<AcceptError>) {
     let disposition = alone.agent.receive(alone.now, flow(BOB), message);
+    assert!(alone.sent().is_empty(), "nothing is answered that its owner does not want answered");
+    alone.agent.refuse(flow(BOB), message, disposition);
     let invite = disposition == Disposition::Request && message.method() == Some(Method::Invite);
     let error = invite.then(|| alone.agent.accept(alone.now, flow(BOB), message, 1).err()).flatten();
     (disposition, error)

@@ -1,6 +1,6 @@
 //! The layers behind the source's rate, for a new request: network, transport, identity, rate of the identity, guard, witness.
 
-use super::refusal::RefusedBy;
+use super::refusal::{Answer, RefusedBy};
 use crate::counts::Refusal;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
@@ -55,12 +55,12 @@ impl Worker {
         let decided = tables.allowlist.decide(address, flow.transport, None);
         match decided {
             Ok(None) if tables.only_organisations && !is_trunk => {
-                self.refuse_network(now, flow, request, "", Refused::NotInNetwork);
+                self.refuse_network(now, flow, request, None, Refused::NotInNetwork);
                 return false;
             }
             Ok(_) => {}
             Err(refused) => {
-                self.refuse_network(now, flow, request, "", refused);
+                self.refuse_network(now, flow, request, None, refused);
                 return false;
             }
         }
@@ -83,7 +83,7 @@ impl Worker {
         match tables.allowlist.decide(flow.remote.ip(), flow.transport, Some(organisation)) {
             Ok(_) => true,
             Err(refused) => {
-                self.refuse_network(now, flow, request, user, refused);
+                self.refuse_network(now, flow, request, Some(user), refused);
                 false
             }
         }
@@ -94,15 +94,15 @@ impl Worker {
         now: Time,
         flow: Flow,
         request: &Message<B>,
-        actor: &str,
+        actor: Option<&str>,
         refused: Refused,
     ) {
         let (layer, reason, sentence) = match refused {
             Refused::NotInNetwork => (Layer::Network, "not-in-network", "requests are not taken from this network"),
             Refused::TlsRequired => (Layer::Transport, "tls-required", "TLS is required here"),
         };
-        let refused = RefusedBy::new(layer, reason, 403, sentence, Refusal::Forbidden);
-        self.refuse_by(now, flow, request, RefusedBy { actor, ..refused });
+        let refused = RefusedBy::new(layer, reason, Answer::status(403, sentence), Refusal::Forbidden);
+        self.refuse(now, flow, request, RefusedBy { actor, ..refused });
     }
 
     /// Part of the fourth layer: is the country one that requests are taken from?
@@ -120,9 +120,9 @@ impl Worker {
         }
         let letters = country.map(|letters| String::from_utf8_lossy(&letters).into_owned()).unwrap_or_default();
         let facts = Facts::new().with("country", letters);
-        let sentence = "requests are not taken from this country";
-        let refused = RefusedBy::new(Layer::Identity, "country", 403, sentence, Refusal::Forbidden);
-        self.refuse_by(now, flow, request, RefusedBy { facts, ..refused });
+        let answer = Answer::status(403, "requests are not taken from this country");
+        let refused = RefusedBy::new(Layer::Identity, "country", answer, Refusal::Forbidden);
+        self.refuse(now, flow, request, RefusedBy { facts, ..refused });
         false
     }
 
@@ -172,8 +172,9 @@ impl Worker {
         self.layers.counts.pass(Layer::IdentityRate, 0);
         self.layers.counts.pass(Layer::Guard, middle.wrapping_sub(begun));
         if self.witness.is_failing() {
-            let refused = RefusedBy::new(Layer::Witness, "unwritable", 503, UNWITNESSED, Refusal::Unwitnessed);
-            self.refuse_by(now, flow, request, RefusedBy { retry_after_s: 10, actor: &name, ..refused });
+            let answer = Answer::later(503, UNWITNESSED, 10);
+            let refused = RefusedBy::new(Layer::Witness, "unwritable", answer, Refusal::Unwitnessed);
+            self.refuse(now, flow, request, RefusedBy { actor: Some(&name), ..refused });
             return None;
         }
         self.layers.counts.pass(Layer::Witness, (self.layers.nanos)().wrapping_sub(middle));
@@ -215,9 +216,13 @@ impl Worker {
             facts.push("offered", names_of(&lists.offered));
             facts.push("allowed", names_of(&lists.allowed));
         }
-        let refused = RefusedBy::new(layer, reason.kind.word(), reason.status, &reason.sentence, refusal);
-        let (retry_after_s, actor, rule) = (reason.retry_after_s, asked.identity, decided.rule);
-        self.refuse_by(now, flow, request, RefusedBy { retry_after_s, actor, rule, facts, ..refused });
+        let answer = match reason.retry_after_s {
+            0 => Answer::status(reason.status, &reason.sentence),
+            seconds => Answer::later(reason.status, &reason.sentence, seconds),
+        };
+        let (actor, rule) = (Some(asked.identity), Some(decided.rule).filter(|rule| !rule.is_empty()));
+        let refused = RefusedBy::new(layer, reason.kind.word(), answer, refusal);
+        self.refuse(now, flow, request, RefusedBy { actor, rule, facts, ..refused });
     }
 }
 

@@ -18,7 +18,7 @@ pub use counts::{LayerCounts, LayerSettings};
 pub use tally::RecordLimits;
 
 pub(crate) use admission::{Admitted, Asked, Identified, names_of};
-pub(crate) use refusal::{RefusedBy, shown};
+pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::Tally;
 
 use std::collections::BTreeMap;

@@ -5,10 +5,53 @@ use crate::worker::Worker;
 use std::borrow::Cow;
 use sx_edge::{Layer, Observation};
 use sx_engine::Time;
-use sx_sip::message::{Defect, HeaderName, Message, Writer};
+use sx_sip::message::{HeaderName, Message, Writer};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
 use sx_witness::{Draft, Facts, Kind};
+
+/// What the sender of a request that is refused is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Answer<'a> {
+    /// Nothing.
+    Silence,
+    /// It is told here.
+    Status {
+        status: u16,
+        /// Why; empty when the status says it all.
+        sentence: &'a str,
+        /// After how many seconds it may try again.
+        retry_after_s: Option<u32>,
+        /// What else the answer must have.
+        headers: Option<&'a dyn Fn(&mut Writer)>,
+    },
+    /// Whoever noticed has told it this.
+    Told { status: u16 },
+}
+
+impl<'a> Answer<'a> {
+    /// A status and a sentence.
+    pub(crate) fn status(status: u16, sentence: &'a str) -> Self {
+        Self::Status { status, sentence, retry_after_s: None, headers: None }
+    }
+
+    /// A status, a sentence, and when to try again.
+    pub(crate) fn later(status: u16, sentence: &'a str, retry_after_s: u32) -> Self {
+        Self::Status { status, sentence, retry_after_s: Some(retry_after_s), headers: None }
+    }
+
+    /// A status with headers that say what would do instead.
+    pub(crate) fn with(status: u16, headers: &'a dyn Fn(&mut Writer)) -> Self {
+        Self::Status { status, sentence: "", retry_after_s: None, headers: Some(headers) }
+    }
+
+    fn code(&self) -> u16 {
+        match self {
+            Self::Silence => 0,
+            Self::Status { status, .. } | Self::Told { status } => *status,
+        }
+    }
+}
 
 /// Why a request is refused, and what its sender is told.
 pub(crate) struct RefusedBy<'a> {
@@ -16,35 +59,29 @@ pub(crate) struct RefusedBy<'a> {
     pub(crate) layer: Layer,
     /// For programs: the reason in a record.
     pub(crate) reason: &'a str,
-    /// What the sender is told; 0 is nothing.
-    pub(crate) status: u16,
-    /// And in a sentence.
-    pub(crate) sentence: &'a str,
-    /// After how many seconds it may try again; 0: nothing is said.
-    pub(crate) retry_after_s: u32,
+    /// What the sender is told.
+    pub(crate) answer: Answer<'a>,
     /// The metric.
     pub(crate) refusal: Refusal,
     /// Who asks, as far as that is known.
-    pub(crate) actor: &'a str,
+    pub(crate) actor: Option<&'a str>,
     /// The rule or gate of the policy that has decided.
-    pub(crate) rule: &'a str,
-    /// Extensions that are required and not known, for the answer's Unsupported.
-    pub(crate) unsupported: &'a [u8],
+    pub(crate) rule: Option<&'a str>,
     /// What else was known.
     pub(crate) facts: Facts<'a>,
 }
 
 impl<'a> RefusedBy<'a> {
     /// Without more than this.
-    pub(crate) fn new(layer: Layer, reason: &'a str, status: u16, sentence: &'a str, refusal: Refusal) -> Self {
-        let (facts, retry_after_s) = (Facts::new(), 0);
-        Self { layer, reason, status, sentence, retry_after_s, refusal, actor: "", rule: "", unsupported: b"", facts }
+    pub(crate) fn new(layer: Layer, reason: &'a str, answer: Answer<'a>, refusal: Refusal) -> Self {
+        Self { layer, reason, answer, refusal, actor: None, rule: None, facts: Facts::new() }
     }
 }
 
 impl Worker {
-    /// Refuses a request as a layer says.
-    pub(crate) fn refuse_by<B: AsRef<[u8]>>(
+    /// Refuses a request: counts it, has it written down, and tells its sender. Every refusal of a request that has begun
+    /// no call goes through here.
+    pub(crate) fn refuse<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
         flow: Flow,
@@ -53,45 +90,26 @@ impl Worker {
     ) {
         self.layers.counts.refuse(refused.layer);
         self.counts.refuse(refused.refusal);
-        let (status, sentence, retry_after_s) = (refused.status, refused.sentence, refused.retry_after_s);
-        let unsupported = refused.unsupported;
+        let answer = refused.answer;
         self.record_refusal(now, flow, request, refused);
-        if status == 0 {
-            return;
-        }
+        let Answer::Status { status, sentence, retry_after_s, headers: more } = answer else { return };
         let headers = |writer: &mut Writer| {
-            if retry_after_s > 0 {
-                writer.header(HeaderName::RetryAfter, format_args!("{retry_after_s}"));
-            }
-            if !unsupported.is_empty() {
-                writer.header_bytes(HeaderName::Unsupported, unsupported);
+            if let Some(seconds) = retry_after_s {
+                writer.header(HeaderName::RetryAfter, format_args!("{seconds}"));
             }
             if !sentence.is_empty() {
                 let sentence = sentence.replace(['"', '\\'], "'");
                 writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
             }
-        };
-        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
-    }
-
-    /// Refuses, and says why in a sentence; what is to be recorded was recorded.
-    pub(crate) fn refuse_with<B: AsRef<[u8]>>(
-        &mut self,
-        flow: Flow,
-        request: &Message<B>,
-        status: u16,
-        refusal: Refusal,
-        sentence: &str,
-    ) {
-        self.counts.refuse(refusal);
-        let headers = |writer: &mut Writer| {
-            writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
+            if let Some(more) = more {
+                more(writer);
+            }
         };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 
     /// Has the refusal written down, or counted when there are too many.
-    pub(crate) fn record_refusal<B: AsRef<[u8]>>(
+    fn record_refusal<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
         flow: Flow,
@@ -105,19 +123,23 @@ impl Worker {
         let by_guard = refused.layer == Layer::Guard;
         let kind = if by_guard { Kind::Admission } else { Kind::SecurityRejected };
         let source = flow.remote.to_string();
-        let facts = refused
+        let mut facts = refused
             .facts
             .with("layer", refused.layer.as_str())
             .with("source", source.as_str())
             .with("transport", flow.transport.to_string())
             .with("method", shown(request.method_text()))
-            .with("sip_call_id", shown(request.value(HeaderName::CallId).unwrap_or_default()))
-            .with("status", i64::from(refused.status));
-        let facts = if refused.rule.is_empty() { facts } else { facts.with("rule", refused.rule) };
+            .with("status", i64::from(refused.answer.code()));
+        if let Some(sip_call_id) = sip_call_id(request) {
+            facts.push("sip_call_id", sip_call_id.into_string());
+        }
+        if let Some(rule) = refused.rule {
+            facts.push("rule", rule);
+        }
         let subject = shown(request.request_uri());
         let tables = self.tables.clone();
         self.witness.record(&Draft {
-            actor: refused.actor,
+            actor: refused.actor.unwrap_or_default(),
             subject: &subject,
             outcome: "reject",
             reason: refused.reason,
@@ -127,40 +149,25 @@ impl Worker {
         });
     }
 
-    /// Counts, and has written down, a request that could be read and is malformed, and what it was answered with.
-    pub(crate) fn defective<B: AsRef<[u8]>>(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        request: &Message<B>,
-        defect: Defect,
-        status: u16,
-    ) {
-        self.count_malformed(now, flow);
-        let refused = RefusedBy::new(Layer::Identity, "malformed", status, "", Refusal::Malformed);
-        let facts = Facts::new().with("defect", defect.to_string());
-        self.record_refusal(now, flow, request, RefusedBy { facts, ..refused });
-    }
-
-    fn count_malformed(&mut self, now: Time, flow: Flow) {
+    /// Counts, and has written down, what was malformed and is not answered: bytes that are no message, or a message that
+    /// nobody waits for an answer to, with what is wrong with it.
+    pub(crate) fn drop_malformed(&mut self, now: Time, flow: Flow, bytes: usize, defect: Option<&str>) {
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
         self.observe(now, flow.remote.ip(), Observation::Malformed);
-    }
-
-    /// Counts, and has written down, what was no message at all, or one that nobody could be answered.
-    pub(crate) fn malformed(&mut self, now: Time, flow: Flow, bytes: usize) {
-        self.count_malformed(now, flow);
         if !self.layers.tally.records(now, flow.remote.ip(), Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
         let source = flow.remote.to_string();
-        let facts = Facts::new()
+        let mut facts = Facts::new()
             .with("layer", Layer::Identity.as_str())
             .with("source", source.as_str())
             .with("transport", flow.transport.to_string())
             .with("bytes", bytes as i64);
+        if let Some(defect) = defect {
+            facts.push("defect", defect);
+        }
         let draft = Draft { outcome: "dropped", reason: "malformed", facts, ..Draft::new(now, Kind::SecurityRejected) };
         self.witness.record(&draft);
     }
@@ -185,6 +192,15 @@ impl Worker {
         self.witness.record(&Draft { outcome: "reject", facts, ..Draft::new(now, Kind::Summary) });
     }
 }
+
+/// The Call-ID of a message, by which it is found in copies of signalling.
+pub(crate) fn sip_call_id<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Box<str>> {
+    let text = String::from_utf8_lossy(message.value(HeaderName::CallId)?);
+    Some(text.chars().take(SIP_CALL_ID_CHARS_MAX).collect())
+}
+
+/// A Call-ID in a record has so many characters at most.
+const SIP_CALL_ID_CHARS_MAX: usize = 128;
 
 /// What a peer has written, in so many characters at most.
 pub(crate) fn shown(text: &[u8]) -> Cow<'_, str> {

@@ -1,7 +1,7 @@
 //! The first layer: who sends too much, before anything is parsed.
 
 use super::counts::add;
-use super::refusal::RefusedBy;
+use super::refusal::{Answer, RefusedBy};
 use crate::counts::Refusal;
 use crate::interface::{Output, PeerMessage};
 use crate::worker::Worker;
@@ -77,8 +77,8 @@ impl Worker {
             return;
         };
         let sentence = "too many requests come from this address";
-        let refused = RefusedBy::new(Layer::SourceRate, "rate", 503, sentence, Refusal::TooFast);
-        self.refuse_by(now, flow, &request, RefusedBy { retry_after_s, ..refused });
+        let answer = Answer::later(503, sentence, retry_after_s);
+        self.refuse(now, flow, &request, RefusedBy::new(Layer::SourceRate, "rate", answer, Refusal::TooFast));
     }
 
     /// What a new request tells of its source. `false`: it is not to be answered.
@@ -97,9 +97,9 @@ impl Worker {
         let agent = request.value(HeaderName::UserAgent).unwrap_or_default();
         if let Some(name) = scanner_among(&tables.scanners, agent) {
             self.observe(now, address, Observation::Scanner);
-            let refused = RefusedBy::new(Layer::SourceRate, "scanner", 0, "", Refusal::Scanner);
+            let refused = RefusedBy::new(Layer::SourceRate, "scanner", Answer::Silence, Refusal::Scanner);
             let facts = Facts::new().with("scanner", &**name);
-            self.refuse_by(now, flow, request, RefusedBy { facts, ..refused });
+            self.refuse(now, flow, request, RefusedBy { facts, ..refused });
             return false;
         }
         self.observe(now, address, Observation::Request(class_of(method)));

@@ -215,8 +215,9 @@ impl Peer {
         }
         let message = Message::parse(bytes.clone()).expect("it parses");
         let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Udp, remote: from };
-        if self.agent.receive(now, flow, &message) != Disposition::Request {
-            return;
+        let disposition = self.agent.receive(now, flow, &message);
+        if disposition != Disposition::Request {
+            return self.agent.refuse(flow, &message, disposition);
         }
         if message.method() != Some(Method::Invite) {
             let Scripted { status, headers } =

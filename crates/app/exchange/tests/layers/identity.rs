@@ -20,7 +20,8 @@ fn a_malformed_message_that_nobody_can_be_answered_is_dropped() {
     let from_nowhere = request("OPTIONS", "").replace("Via: SIP/2.0/UDP 192.0.2.11;branch=z9hG4bKx\r\n", "");
     assert!(bench.send_raw("alice", &from_nowhere).is_empty());
     let refused = json!({ "kind": "security_rejected", "outcome": "dropped", "reason": "malformed",
-        "facts": { "layer": "identity", "source": ALICE, "transport": "udp", "bytes": from_nowhere.len() } });
+        "facts": { "layer": "identity", "source": ALICE, "transport": "udp", "bytes": from_nowhere.len(),
+            "defect": "Via is missing" } });
     assert_eq!(bench.recorded("security_rejected"), [&refused]);
 }
 

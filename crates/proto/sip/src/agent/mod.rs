@@ -1,22 +1,25 @@
 //! The user agent core of one worker: every session and every request outside of one.
 //!
 //! [`Agent`] is driven by its owner: [`receive`](Agent::receive) takes each message and deals with all that belongs to a
-//! transaction or a dialog; a new request outside of a dialog is handed back, for the owner to admit, refuse or answer.
+//! transaction or a dialog; a new request outside of a dialog is handed back, for the owner to admit, refuse or answer, and so is
+//! what is malformed or belongs to nothing, for not everybody may be told so.
 //! It deliberately does not know who may call whom, what a call is or where a user is registered.
 //!
 //! The loop: `receive` or `handle_timeout` or any verb, then drain [`poll_transmit`](Agent::poll_transmit) and
 //! [`poll_event`](Agent::poll_event); call `handle_timeout` when [`poll_timeout`](Agent::poll_timeout) says so.
 
+mod disposition;
 mod request;
 mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub use disposition::Disposition;
 pub use request::{OutgoingRequest, RequestId};
 pub use sessions::{AcceptError, DialError, ReplaceError};
 
 use crate::local::Locals;
-use crate::message::{Defect, HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
+use crate::message::{HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
 use crate::session::{Session, SessionEvent, SessionId, SessionTimer};
 use crate::transaction::{
     Failure, Reply, RequestMatch, ServerId, Timers, TransactionCounts, TransactionEvent, Transactions, Transmit,
@@ -93,19 +96,6 @@ pub enum AgentEvent {
         /// own.
         seq: u32,
     },
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// It was dealt with.
-    Handled,
-    /// It is a new request outside of any dialog: admit, refuse or answer it.
-    Request,
-    /// It was dropped, or refused, because it is malformed.
-    Malformed(Defect),
-    /// It belongs to nothing here and was dropped, or refused with 481.
-    Stray,
 }
 
 /// All of the agent but its sessions, so that a session can use it.
@@ -213,7 +203,7 @@ impl Agent {
     /// Takes one message. The bytes are those of one datagram or one framed message.
     pub fn receive<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, message: &Message<B>) -> Disposition {
         if let Err(defect) = message.check() {
-            return self.refuse_malformed(flow, message, defect);
+            return Disposition::Malformed(defect);
         }
         let disposition = match message.method() {
             None => self.receive_response(now, message),
@@ -223,15 +213,17 @@ impl Agent {
         disposition
     }
 
-    fn refuse_malformed<B: AsRef<[u8]>>(&mut self, flow: Flow, message: &Message<B>, defect: Defect) -> Disposition {
-        if let Some(status) = defect.answered_with(message) {
-            let text = defect.to_string();
-            let headers = |writer: &mut Writer| {
-                writer.header(HeaderName::Warning, format_args!("399 strowger \"{}\"", text.replace('"', "'")));
-            };
-            self.reply(flow, message, Reply { status, headers: Some(&headers), ..Reply::default() });
-        }
-        Disposition::Malformed(defect)
+    /// Refuses a message that [`receive`](Self::receive) has done nothing with, as far as anybody waits for an answer. For
+    /// an owner who answers everybody.
+    pub fn refuse<B: AsRef<[u8]>>(&mut self, flow: Flow, message: &Message<B>, disposition: Disposition) {
+        let Some(status) = disposition.status(message) else { return };
+        let headers = |writer: &mut Writer| {
+            if let Disposition::Malformed(defect) = disposition {
+                let text = defect.to_string().replace('"', "'");
+                writer.header(HeaderName::Warning, format_args!("399 strowger \"{text}\""));
+            }
+        };
+        self.reply(flow, message, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 
     fn receive_response<B: AsRef<[u8]>>(&mut self, now: Time, response: &Message<B>) -> Disposition {
@@ -269,10 +261,7 @@ impl Agent {
                 Disposition::Handled
             }
             RequestMatch::New if to_tag(request).is_some() => self.receive_in_dialog(now, flow, method, request),
-            RequestMatch::New if self.core.transactions.is_merged(request) => {
-                self.reply(flow, request, Reply { status: 482, ..Reply::default() });
-                Disposition::Handled
-            }
+            RequestMatch::New if self.core.transactions.is_merged(request) => Disposition::Merged,
             RequestMatch::New => Disposition::Request,
         }
     }
@@ -284,10 +273,7 @@ impl Agent {
         method: Method,
         request: &Message<B>,
     ) -> Disposition {
-        let Some(id) = self.session_of(request) else {
-            self.core.transactions.reply_stateless(flow, request, Reply { status: 481, ..Reply::default() });
-            return Disposition::Stray;
-        };
+        let Some(id) = self.session_of(request) else { return Disposition::Stray };
         let server = self.core.transactions.open(flow, request, id.0.as_u64(), now);
         self.with(id, |session, core| session.receive_request(core, now, server, method, request));
         Disposition::Handled

@@ -30,6 +30,19 @@ pub enum AcceptError {
     NotAcceptable,
 }
 
+impl AcceptError {
+    /// The status that it was answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::TooMany => 503,
+            Self::IntervalTooSmall => 422,
+            Self::BadExtension => 420,
+            Self::UnsupportedBody => 415,
+            Self::NotAcceptable => 406,
+        }
+    }
+}
+
 /// An INVITE was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
@@ -100,12 +113,12 @@ impl Agent {
             self.reply(flow, invite, Reply { status: 420, headers: Some(&headers), ..Reply::default() });
             return Err(AcceptError::BadExtension);
         }
-        if let Some((status, error)) = unreadable(invite) {
+        if let Some(error) = unreadable(invite) {
             let headers = |writer: &mut Writer| {
                 writer.header(HeaderName::Accept, format_args!("{SDP}"));
                 writer.raw_header(b"Accept-Encoding", b"identity");
             };
-            self.reply(flow, invite, Reply { status, headers: Some(&headers), ..Reply::default() });
+            self.reply(flow, invite, Reply { status: error.status(), headers: Some(&headers), ..Reply::default() });
             return Err(error);
         }
         let server = self.core.transactions.open(flow, invite, 0, now);
@@ -330,14 +343,14 @@ fn unsupported<B: AsRef<[u8]>>(request: &Message<B>) -> Option<Vec<u8>> {
 }
 
 /// Why we cannot make an offer and an answer of an INVITE's body, or of what its sender accepts.
-fn unreadable<B: AsRef<[u8]>>(invite: &Message<B>) -> Option<(u16, AcceptError)> {
+fn unreadable<B: AsRef<[u8]>>(invite: &Message<B>) -> Option<AcceptError> {
     let optional = |value: &[u8]| Params(value).value("handling").is_some_and(|v| v.eq_ignore_ascii_case("optional"));
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
     // A body that is not optional must be understood.
     let encoded = invite.elements(HeaderName::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
     let foreign = encoded || description(invite).is_none();
     if foreign && !invite.body().is_empty() && !invite.value(HeaderName::ContentDisposition).is_some_and(optional) {
-        return Some((415, AcceptError::UnsupportedBody));
+        return Some(AcceptError::UnsupportedBody);
     }
     //= https://www.rfc-editor.org/rfc/rfc3261#section-20.1
     // Without Accept, session descriptions are accepted.
@@ -347,5 +360,5 @@ fn unreadable<B: AsRef<[u8]>>(invite: &Message<B>) -> Option<(u16, AcceptError)>
             || range.get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/"))
     };
     let says = invite.value(HeaderName::Accept).is_some();
-    (says && !invite.elements(HeaderName::Accept).any(sdp)).then_some((406, AcceptError::NotAcceptable))
+    (says && !invite.elements(HeaderName::Accept).any(sdp)).then_some(AcceptError::NotAcceptable)
 }

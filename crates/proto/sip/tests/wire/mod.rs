@@ -108,6 +108,7 @@ impl Peer {
 
     fn receive(&mut self, now: Time, flow: Flow, message: &Message<&[u8]>) {
         let disposition = self.agent.receive(now, flow, message);
+        self.agent.refuse(flow, message, disposition);
         if disposition != Disposition::Request || message.method() != Some(Method::Invite) {
             return;
         }
@@ -256,7 +257,9 @@ impl Alone {
 
     pub fn receive_from(&mut self, remote: &str, bytes: &[u8]) -> Disposition {
         let message = Message::parse(bytes).expect("it parses");
-        self.agent.receive(self.now, flow(remote), &message)
+        let disposition = self.agent.receive(self.now, flow(remote), &message);
+        self.agent.refuse(flow(remote), &message, disposition);
+        disposition
     }
 
     /// Takes an INVITE and makes a session of it.
