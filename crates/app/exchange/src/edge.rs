@@ -2,7 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
-use crate::layers::{Admitted, Answer, Asked, Identified, RefusedBy, shown};
+use crate::layers::{Admitted, Answer, Asked, Identified, RefusedBy, Timing, shown};
 use crate::peers::asker_of;
 use crate::witnessing::name_of;
 use crate::worker::Worker;
@@ -24,27 +24,48 @@ impl Worker {
     /// A new request outside of any dialog.
     pub(crate) fn receive_new<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
         let method = request.method().unwrap_or(Method::Other);
-        if method == Method::Ack || !self.passes_layers(now, flow, method, request) {
+        if method == Method::Ack {
             return;
         }
+        let Some(timing) = self.passes_layers(now, flow, method, request) else { return };
         match method {
-            Method::Register => self.register(now, flow, request),
-            Method::Invite => self.invite(now, flow, request),
-            Method::Options | Method::Message if self.refuses_extension(now, flow, request) => {}
+            Method::Register => self.register(now, flow, request, timing),
+            Method::Invite => self.invite(now, flow, request, timing),
+            Method::Message => self.message(now, flow, request, timing),
+            _ => {
+                let passes = self.answer_unidentified(now, flow, method, request);
+                self.layers.end_with(timing, passes);
+            }
+        }
+    }
+
+    /// A request whose sender need not say who it is. `false`: it was refused.
+    fn answer_unidentified<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        match method {
+            Method::Options if self.refuses_extension(now, flow, request) => return false,
             // Whoever is suspicious is told nothing before it has said who it is.
-            Method::Options if self.layers.suspicious => self.challenge(now, flow, request, false, false),
+            Method::Options if self.layers.suspicious => {
+                self.challenge(now, flow, request, false, false);
+                return false;
+            }
             Method::Options => self.options(flow, request),
-            Method::Message => self.relay_message(now, flow, request),
-            Method::Ack | Method::Cancel => {}
             Method::Subscribe | Method::Publish => {
                 let headers = |writer: &mut Writer| {
                     writer.header(HeaderName::AllowEvents, format_args!("refer"));
                 };
                 let answer = Answer::with(489, &headers);
                 self.refuse_as(now, flow, request, "unknown-event", answer, Refusal::NotAllowed);
+                return false;
             }
             Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
                 self.refuse_as(now, flow, request, "no-dialog", Answer::status(481, ""), Refusal::Stray);
+                return false;
             }
             Method::Other => {
                 let headers = |writer: &mut Writer| {
@@ -52,8 +73,19 @@ impl Worker {
                 };
                 let answer = Answer::with(405, &headers);
                 self.refuse_as(now, flow, request, "method-not-allowed", answer, Refusal::NotAllowed);
+                return false;
             }
+            Method::Ack | Method::Cancel | Method::Register | Method::Invite | Method::Message => {}
         }
+        true
+    }
+
+    fn message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, timing: Timing) {
+        if self.refuses_extension(now, flow, request) {
+            self.layers.end(timing);
+            return;
+        }
+        self.relay_message(now, flow, request, timing);
     }
 
     /// What the agent has done nothing with: malformed, come by two ways, or of a dialog that is not here. Its sender is
@@ -125,17 +157,23 @@ impl Worker {
         self.notice_request(now, flow, method, request) && self.may_come_from(now, flow, request)
     }
 
-    /// The layers that need not know who asks.
-    fn passes_layers<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
+    /// The layers that need not know who asks. The fourth has begun, and goes on with who it is.
+    fn passes_layers<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        method: Method,
+        request: &Message<B>,
+    ) -> Option<Timing> {
         if !self.passes_outer_layers(now, flow, method, request) {
-            return false;
+            return None;
         }
-        let begun = (self.layers.nanos)();
-        let passes = self.may_come_from_country(now, flow, request) && self.passes_checks(now, flow, method, request);
-        if passes {
-            self.layers.counts.pass(Layer::Identity, (self.layers.nanos)().wrapping_sub(begun));
+        let timing = self.layers.begin(Layer::Identity);
+        if self.may_come_from_country(now, flow, request) && self.passes_checks(now, flow, method, request) {
+            return Some(timing);
         }
-        passes
+        self.layers.end(timing);
+        None
     }
 
     /// What holds for every request.
@@ -192,8 +230,8 @@ impl Worker {
         self.refuse(now, flow, request, RefusedBy { facts, ..refused });
     }
 
-    fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>) {
-        let Some((identified, rules)) = self.identify(now, flow, invite) else { return };
+    fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>, timing: Timing) {
+        let Some((identified, rules)) = self.identify(now, flow, invite, timing) else { return };
         let Some(admitted) = self.admit_call(now, flow, invite, &identified) else { return };
         let actor = name_of(&identified.source);
         let mut accepted = match self.legs.incoming(now, flow, invite, identified.source, &rules) {
@@ -266,8 +304,21 @@ impl Worker {
         Some(admitted)
     }
 
-    /// The trunk or the user a request comes from. `None` when it was challenged or refused.
+    /// The trunk or the user a request comes from. `None` when it was challenged or refused. With that the fourth layer
+    /// ends.
     pub(crate) fn identify<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        timing: Timing,
+    ) -> Option<(Identified, Arc<Rules>)> {
+        let identified = self.asker(now, flow, request);
+        self.layers.end_with(timing, identified.is_some());
+        identified
+    }
+
+    fn asker<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
         flow: Flow,

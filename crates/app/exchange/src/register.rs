@@ -2,14 +2,14 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
-use crate::layers::{Answer, Asked, Identified, RefusedBy};
+use crate::layers::{Answer, Asked, Identified, RefusedBy, Timing};
 use crate::refused::WhyRefused;
 use crate::tables::Tables;
 use crate::worker::Worker;
 use std::net::IpAddr;
 use sx_edge::Layer;
 use sx_engine::Time;
-use sx_guard::Action;
+use sx_guard::{Action, Authentication};
 use sx_leg::{Address, Source};
 use sx_sip::message::{HeaderName, Message, NameAddr};
 use sx_sip::registrar::{RegistrarConfig, RegistrarCounters};
@@ -28,24 +28,10 @@ pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> R
 }
 
 impl Worker {
-    pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
-        let Some(aor) = self.address_of_record(request) else {
-            let sentence = "not a domain of this registrar";
-            let answer = Answer::status(404, sentence);
-            let refused = RefusedBy::new(Layer::Identity, "unknown-domain", answer, Refusal::UnknownUser);
-            return self.refuse(now, flow, request, refused);
-        };
-        let authenticated = match self.authenticate(now, flow, request, HeaderName::Authorization) {
-            Verdict::User { address, authenticated } if address == aor => authenticated,
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-            // Nobody registers for another.
-            Verdict::User { address, .. } => {
-                return self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
-            }
-            Verdict::Challenge { stale } => return self.challenge(now, flow, request, false, stale),
-            Verdict::Wrong => return,
-            Verdict::Replayed => return self.challenge(now, flow, request, false, true),
-        };
+    pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, timing: Timing) {
+        let registrant = self.registrant(now, flow, request);
+        self.layers.end_with(timing, registrant.is_some());
+        let Some((aor, authenticated)) = registrant else { return };
         if !self.may_come_as(now, flow, request, &aor) {
             return;
         }
@@ -64,6 +50,33 @@ impl Worker {
         let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };
         self.legs.agent().reply(flow, request, reply);
         Counts::add(&self.counts.registrations);
+    }
+
+    /// Whose bindings a REGISTER is about, who has authenticated. `None` when it was challenged or refused.
+    fn registrant<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+    ) -> Option<(Box<str>, Authentication)> {
+        let Some(aor) = self.address_of_record(request) else {
+            let answer = Answer::status(404, "not a domain of this registrar");
+            let refused = RefusedBy::new(Layer::Identity, "unknown-domain", answer, Refusal::UnknownUser);
+            self.refuse(now, flow, request, refused);
+            return None;
+        };
+        match self.authenticate(now, flow, request, HeaderName::Authorization) {
+            Verdict::User { address, authenticated } if address == aor => return Some((aor, authenticated)),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            // Nobody registers for another.
+            Verdict::User { address, .. } => {
+                self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
+            }
+            Verdict::Challenge { stale } => self.challenge(now, flow, request, false, stale),
+            Verdict::Wrong => {}
+            Verdict::Replayed => self.challenge(now, flow, request, false, true),
+        }
+        None
     }
 
     /// Writes down where a user can be reached from now on, and no more. To be reached there longer is no change.

@@ -2,7 +2,7 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
-use crate::layers::{Answer, Asked, RefusedBy};
+use crate::layers::{Answer, Asked, RefusedBy, Timing};
 use crate::trunks;
 use crate::witnessing::name_of;
 use crate::worker::Worker;
@@ -30,8 +30,14 @@ pub(crate) const RELAYED: u64 = 1 << 60;
 impl Worker {
     /// Passes a MESSAGE on to where its user is registered.
     //= https://www.rfc-editor.org/rfc/rfc3428#section-7
-    pub(crate) fn relay_message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
-        let Some((identified, rules)) = self.identify(now, flow, request) else { return };
+    pub(crate) fn relay_message<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Message<B>,
+        timing: Timing,
+    ) {
+        let Some((identified, rules)) = self.identify(now, flow, request, timing) else { return };
         let subject = String::from_utf8_lossy(request.request_uri()).into_owned();
         let asked = Asked { action: Action::Message, subject: &subject, codecs: &[] };
         if self.decide(now, flow, request, asked, &identified).is_none() {

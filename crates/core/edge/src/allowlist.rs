@@ -17,6 +17,13 @@ pub struct Organisation {
     pub tls_required: bool,
 }
 
+impl Organisation {
+    /// May its members come over this transport?
+    pub fn is_heard_over(&self, transport: Transport) -> bool {
+        !self.tls_required || transport.is_secure()
+    }
+}
+
 /// Who is refused by an [`Allowlist`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -73,6 +80,11 @@ impl Allowlist {
         Ok(list)
     }
 
+    /// Whose network the address is in; before anybody has authenticated, that is who it could be.
+    pub fn at(&self, address: IpAddr) -> Option<&Organisation> {
+        self.by_network.find(address).map(|place| &self.organisations[*place])
+    }
+
     /// Which organisation is this, and may it come so?
     ///
     /// `identity` is the organisation of whoever has authenticated; then the address must be one of its own. Before
@@ -86,9 +98,9 @@ impl Allowlist {
     ) -> Result<Option<&Organisation>, Refused> {
         let organisation = match identity {
             Some(name) => Some(self.at_home(name, address)?),
-            None => self.by_network.find(address).map(|place| &self.organisations[*place]),
+            None => self.at(address),
         };
-        if organisation.is_some_and(|organisation| organisation.tls_required) && !transport.is_secure() {
+        if organisation.is_some_and(|organisation| !organisation.is_heard_over(transport)) {
             return Err(Refused::TlsRequired);
         }
         Ok(organisation)

@@ -48,26 +48,24 @@ impl Worker {
         if flow.link == LinkId::BETWEEN_WORKERS {
             return true;
         }
-        let begun = (self.layers.nanos)();
-        let address = flow.remote.ip();
-        let tables = self.tables.clone();
-        let is_trunk = tables.trunk_at(address).is_some();
-        let decided = tables.allowlist.decide(address, flow.transport, None);
-        match decided {
-            Ok(None) if tables.only_organisations && !is_trunk => {
-                self.refuse_network(now, flow, request, None, Refused::NotInNetwork);
-                return false;
-            }
-            Ok(_) => {}
-            Err(refused) => {
-                self.refuse_network(now, flow, request, None, refused);
-                return false;
-            }
+        let (address, tables) = (flow.remote.ip(), self.tables.clone());
+        let timing = self.layers.begin(Layer::Network);
+        let organisation = tables.allowlist.at(address);
+        let is_known = organisation.is_some() || !tables.only_organisations || tables.trunk_at(address).is_some();
+        if !is_known {
+            self.refuse_network(now, flow, request, None, Refused::NotInNetwork);
         }
-        let middle = (self.layers.nanos)();
-        self.layers.counts.pass(Layer::Network, middle.wrapping_sub(begun));
-        self.layers.counts.pass(Layer::Transport, (self.layers.nanos)().wrapping_sub(middle));
-        true
+        self.layers.end_with(timing, is_known);
+        if !is_known {
+            return false;
+        }
+        let timing = self.layers.begin(Layer::Transport);
+        let is_heard = organisation.is_none_or(|organisation| organisation.is_heard_over(flow.transport));
+        if !is_heard {
+            self.refuse_network(now, flow, request, None, Refused::TlsRequired);
+        }
+        self.layers.end_with(timing, is_heard);
+        is_heard
     }
 
     /// Is the user one of an organisation's, and in its place?
@@ -136,7 +134,6 @@ impl Worker {
         identified: &Identified,
     ) -> Option<Admitted> {
         let Asked { action, subject, codecs } = asked;
-        let begun = (self.layers.nanos)();
         let tables = self.tables.clone();
         let address = flow.remote.ip();
         let name = name_of_asker(&identified.source);
@@ -158,10 +155,13 @@ impl Worker {
             // The first of January 1970 was a Thursday.
             weekday: ((now.as_secs() / 86_400 + 3) % 7) as u8,
         };
+        let timing = self.layers.begin(Layer::IdentityRate);
         let rate = tables.policy.rate_for(&asked);
         asked.recent = self.layers.rates.count(now, &*name);
+        self.layers.end(timing);
+        let timing = self.layers.begin(Layer::Guard);
         let decided = tables.policy.decide(&asked);
-        let middle = (self.layers.nanos)();
+        self.layers.end(timing);
         if let Outcome::Reject(reason) = &decided.outcome {
             self.refuse_as_decided(now, flow, request, &asked, &decided, reason);
             return None;
@@ -169,15 +169,19 @@ impl Worker {
         if rate.limit != u32::MAX {
             self.layers.rates.consume(now, &name.as_ref().into(), rate.window);
         }
-        self.layers.counts.pass(Layer::IdentityRate, 0);
-        self.layers.counts.pass(Layer::Guard, middle.wrapping_sub(begun));
-        if self.witness.is_failing() {
+        self.layers.counts.pass(Layer::IdentityRate);
+        self.layers.counts.pass(Layer::Guard);
+        let timing = self.layers.begin(Layer::Witness);
+        let is_failing = self.witness.is_failing();
+        if is_failing {
             let answer = Answer::later(503, UNWITNESSED, 10);
             let refused = RefusedBy::new(Layer::Witness, "unwritable", answer, Refusal::Unwitnessed);
             self.refuse(now, flow, request, RefusedBy { actor: Some(&name), ..refused });
+        }
+        self.layers.end_with(timing, !is_failing);
+        if is_failing {
             return None;
         }
-        self.layers.counts.pass(Layer::Witness, (self.layers.nanos)().wrapping_sub(middle));
         Some(Admitted {
             outcome: decided.outcome.word(),
             rule: decided.rule.into(),
@@ -207,6 +211,9 @@ impl Worker {
             ReasonKind::CodecNotAllowed => (Layer::Guard, Refusal::NotAcceptable),
             _ => (Layer::Guard, Refusal::Forbidden),
         };
+        if !is_rate {
+            self.layers.counts.pass(Layer::IdentityRate);
+        }
         let mut facts = Facts::new()
             .with("authenticated", asked.authenticated.kind().word())
             .with("recent", i64::from(asked.recent))

@@ -11,8 +11,9 @@ pub struct LayerSettings {
     pub sources: SourceLimits,
     /// How many refusals are recorded one by one.
     pub records: RecordLimits,
-    /// A clock for the latency of each layer, in nanoseconds from anywhere. An engine has none of its own; one that stands
-    /// still measures nothing.
+    /// A clock for the latency of each layer, in nanoseconds from anywhere. An engine has none of its own, and its `Time`
+    /// stands still while it looks at a message; nothing but these measurements may depend on what this one says. One that
+    /// stands still measures nothing.
     pub nanos: fn() -> u64,
 }
 
@@ -23,6 +24,9 @@ impl Default for LayerSettings {
         Self { sources, records: RecordLimits::default(), nanos: || 0 }
     }
 }
+
+/// Of one request in so many each layer has its time taken: to ask the clock costs as much as most layers do.
+pub const TIMED: u64 = 16;
 
 /// One worker's counters of the layers.
 #[derive(Debug, Default)]
@@ -40,6 +44,7 @@ pub struct LayerCounts {
 
 #[derive(Debug, Default)]
 struct OneLayer {
+    begun: AtomicU64,
     passed: AtomicU64,
     refused: AtomicU64,
     latency: LatencyHistogram,
@@ -56,28 +61,29 @@ impl LayerCounts {
         self.of(layer).refused.load(Ordering::Relaxed)
     }
 
-    /// How long it takes.
+    /// How long it takes, of one request in [`TIMED`], whether it passes or is refused.
     pub fn latency(&self, layer: Layer) -> &LatencyHistogram {
         &self.of(layer).latency
     }
 
     fn of(&self, layer: Layer) -> &OneLayer {
-        &self.layers[layer as usize - 1]
+        &self.layers[layer.index()]
     }
 
-    pub(crate) fn pass(&self, layer: Layer, nanos: u64) {
-        let of = self.of(layer);
-        add(&of.passed);
-        of.latency.observe(nanos);
+    pub(crate) fn pass(&self, layer: Layer) {
+        add(&self.of(layer).passed);
     }
 
-    /// Lets pass, and takes a time only when there is one.
-    pub(crate) fn pass_timed(&self, layer: Layer, nanos: Option<u64>) {
+    /// Is the time taken that the layer needs for the next request?
+    pub(crate) fn times_next(&self, layer: Layer) -> bool {
         let of = self.of(layer);
-        add(&of.passed);
-        if let Some(nanos) = nanos {
-            of.latency.observe(nanos);
-        }
+        let begun = of.begun.load(Ordering::Relaxed);
+        add(&of.begun);
+        begun.is_multiple_of(TIMED)
+    }
+
+    pub(crate) fn observe(&self, layer: Layer, nanos: u64) {
+        self.of(layer).latency.observe(nanos);
     }
 
     pub(crate) fn refuse(&self, layer: Layer) {

@@ -14,7 +14,7 @@ mod refusal;
 mod source;
 mod tally;
 
-pub use counts::{LayerCounts, LayerSettings};
+pub use counts::{LayerCounts, LayerSettings, TIMED};
 pub use tally::RecordLimits;
 
 pub(crate) use admission::{Admitted, Asked, Identified, names_of};
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use sx_edge::{Failures, Sources, Windows};
+use sx_edge::{Failures, Layer, Sources, Windows};
 use sx_engine::Rng;
 use sx_types::CallId;
 
@@ -89,11 +89,40 @@ impl Layers {
         }
     }
 
+    /// A layer begins to look at a request. [`end`](Self::end) belongs to it, whatever comes of the request.
+    pub(crate) fn begin(&self, layer: Layer) -> Timing {
+        Timing { layer, begun: self.counts.times_next(layer).then(self.nanos) }
+    }
+
+    /// It has seen enough.
+    #[expect(clippy::needless_pass_by_value, reason = "what has begun ends once")]
+    pub(crate) fn end(&self, timing: Timing) {
+        if let Some(begun) = timing.begun {
+            self.counts.observe(timing.layer, (self.nanos)().wrapping_sub(begun));
+        }
+    }
+
+    /// It has seen enough, and lets the request pass or has refused it.
+    pub(crate) fn end_with(&self, timing: Timing, passes: bool) {
+        if passes {
+            self.counts.pass(timing.layer);
+        }
+        self.end(timing);
+    }
+
     /// Brings the gauges up to date.
     pub(crate) fn publish(&self) {
         self.counts.sources.store(self.sources.len() as u64, Ordering::Relaxed);
         self.counts.sources_evicted.store(self.sources.evictions(), Ordering::Relaxed);
     }
+}
+
+/// A layer looks at a request.
+#[must_use = "what has begun must end"]
+pub(crate) struct Timing {
+    layer: Layer,
+    /// When it began, if its time is taken.
+    begun: Option<u64>,
 }
 
 /// Accounts whose failures are remembered; the oldest are forgotten beyond.

@@ -12,9 +12,6 @@ use sx_sip::message::{HeaderName, Message, Method};
 use sx_types::Flow;
 use sx_witness::{Draft, Facts, Kind};
 
-/// One message in so many has its time taken: to ask the clock costs as much as the layer.
-const TIMED: u64 = 16;
-
 impl Worker {
     /// May this message be looked at? Trunks have limits of their own; what answers us is not counted, for we have asked.
     pub(crate) fn may_come(&mut self, now: Time, flow: Flow, bytes: &[u8]) -> bool {
@@ -27,9 +24,10 @@ impl Worker {
         if bytes.starts_with(b"SIP/2.0 ") {
             return self.layers.sources.ban_of(now, source).is_none() || self.ignored(now);
         }
-        let timed = self.layers.counts.passed(Layer::SourceRate).is_multiple_of(TIMED);
-        let begun = if timed { (self.layers.nanos)() } else { 0 };
-        match self.layers.sources.arrived(now, source) {
+        let timing = self.layers.begin(Layer::SourceRate);
+        let arrival = self.layers.sources.arrived(now, source);
+        self.layers.end(timing);
+        match arrival {
             Arrival::Pass => {}
             Arrival::Challenge => self.layers.suspicious = true,
             Arrival::Refuse { retry_after_s } => {
@@ -38,8 +36,7 @@ impl Worker {
             }
             Arrival::Dropped(_) => return self.ignored(now),
         }
-        let nanos = if timed { (self.layers.nanos)().wrapping_sub(begun) } else { 0 };
-        self.layers.counts.pass_timed(Layer::SourceRate, timed.then_some(nanos));
+        self.layers.counts.pass(Layer::SourceRate);
         true
     }
 

@@ -69,7 +69,7 @@ impl Tally {
     /// Counts one that nobody asks about.
     pub(crate) fn count(&mut self, now: Time, layer: Layer) {
         let (_, sums) = self.summed.get_or_insert((now, [0; Layer::ALL.len()]));
-        sums[layer as usize - 1] += 1;
+        sums[layer.index()] += 1;
     }
 
     fn has_room(&mut self, now: Time, source: IpAddr) -> bool {
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(tally.sum(now), None);
         let (since, sums) = tally.sum(now + SUM).expect("a sum");
         assert_eq!(
-            (since, sums[Layer::Identity as usize - 1] as usize + recorded),
+            (since, sums[Layer::Identity.index()] as usize + recorded),
             (now, 10_000),
             "each is one or the other"
         );

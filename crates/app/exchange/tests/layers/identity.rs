@@ -21,7 +21,7 @@ fn a_malformed_message_that_nobody_can_be_answered_is_dropped() {
     assert!(bench.send_raw("alice", &from_nowhere).is_empty());
     let refused = json!({ "kind": "security_rejected", "outcome": "dropped", "reason": "malformed",
         "facts": { "layer": "identity", "source": ALICE, "transport": "udp", "bytes": from_nowhere.len(),
-            "defect": "Via is missing" } });
+            "defect": "no Via header" } });
     assert_eq!(bench.recorded("security_rejected"), [&refused]);
 }
 

@@ -20,7 +20,11 @@ pub fn write_layers(out: &mut MetricsText, workers: &[Arc<LayerCounts>]) {
         refused.sample(&[("layer", layer.as_str())], sum(&|counts| counts.refused(layer)));
     }
     let bounds = LatencyHistogram::BOUNDS_NS.map(|nanos| nanos as f64 / 1e9);
-    let mut latency = out.histogram("strowger_edge_latency_seconds", "seconds", "What a layer takes for a request.");
+    let mut latency = out.histogram(
+        "strowger_edge_latency_seconds",
+        "seconds",
+        "What a layer takes for a request, passed or refused; one in 16 is timed.",
+    );
     for layer in Layer::ALL {
         let mut counts = [0; LatencyHistogram::BOUNDS_NS.len() + 1];
         let mut nanos = 0;
