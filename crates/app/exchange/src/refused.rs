@@ -181,9 +181,7 @@ impl Worker {
         let actor = shown(user.as_bytes());
         let (answer, refusal) = match why {
             WhyRefused::UsedBefore => (Answer::Told { status: challenge_status(request) }, Refusal::Replayed),
-            WhyRefused::OtherUser => {
-                (Answer::status(403, "a user may register for itself only"), Refusal::Forbidden)
-            }
+            WhyRefused::OtherUser => (Answer::status(403, "a user may register for itself only"), Refusal::Forbidden),
             _ => (Answer::status(403, NOT_ACCEPTED), Refusal::WrongCredentials),
         };
         let refused = RefusedBy::new(Layer::Identity, why.word(), answer, refusal);

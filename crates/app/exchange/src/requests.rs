@@ -4,7 +4,7 @@ use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
 use crate::layers::{Answer, Asked, RefusedBy, Timing};
 use crate::trunks;
-use crate::witnessing::name_of;
+use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -40,9 +40,7 @@ impl Worker {
         let Some((identified, rules)) = self.identify(now, flow, request, timing) else { return };
         let subject = String::from_utf8_lossy(request.request_uri()).into_owned();
         let asked = Asked { action: Action::Message, subject: &subject, codecs: &[] };
-        if self.decide(now, flow, request, asked, &identified).is_none() {
-            return;
-        }
+        let Some(admitted) = self.decide(now, flow, request, asked, &identified) else { return };
         let source = identified.source;
         let uri = String::from_utf8_lossy(request.request_uri());
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
@@ -60,6 +58,11 @@ impl Worker {
         if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
             let answer = Answer::status(400, "the body has no Content-Type");
             let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
+            return self.refuse(now, flow, request, refused);
+        }
+        if !self.witness_message(now, &admitted, &name_of(&source), &subject) {
+            let answer = Answer::later(503, UNWITNESSED, 10);
+            let refused = RefusedBy::new(Layer::Witness, "unwritable", answer, Refusal::Unwitnessed);
             return self.refuse(now, flow, request, refused);
         }
         let server = self.legs.agent().open(now, flow, request);

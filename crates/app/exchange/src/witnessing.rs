@@ -10,11 +10,12 @@
 //! itself, until the record that admits the leg is durable. Nothing else waits. That record is written while the call
 //! rings, so that an answer seldom has to. A leg whose record was lost is never answered.
 
-use crate::layers::names_of;
+use crate::layers::Admitted;
 use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::time::Duration;
 use sx_call::{Ender, Input as CallInput, NotAdmitted, Note};
+use sx_edge::Layer;
 use sx_engine::{Engine as _, Time};
 use sx_leg::{Address, Source};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -129,7 +130,11 @@ impl Worker {
         match note {
             Note::Begun { call, trace, leg, source, caller, dialled } => {
                 let (actor, subject) = (actor_of(source, caller), dialled.to_string());
-                let facts = Facts::new().with("source", name_of(source)).with("caller", caller.to_string());
+                let mut facts = Facts::new().with("source", name_of(source)).with("caller", caller.to_string());
+                let asked = self.layers.admitted.as_ref();
+                if let Some(sip_call_id) = asked.and_then(|admitted| admitted.sip_call_id.clone()) {
+                    facts.push("sip_call_id", sip_call_id.into_string());
+                }
                 let draft = Draft {
                     actor: &actor,
                     subject: &subject,
@@ -143,13 +148,7 @@ impl Worker {
                 }
                 self.witness_admission(now, *leg, *call, *trace, &actor, &subject);
             }
-            Note::NotAdmitted { source, dialled, why, .. } => {
-                let (actor, subject) = (name_of(source), dialled.to_string());
-                let facts = Facts::new().with("layer", "admission").with("status", 503);
-                let draft =
-                    Draft { outcome: "reject", reason: reason_of(*why), facts, ..Draft::new(now, Kind::Rejected) };
-                self.witness.record(&Draft { actor: &actor, subject: &subject, ..draft });
-            }
+            Note::NotAdmitted { source, dialled, why, .. } => self.witness_refusal(now, source, dialled, *why),
             Note::Dialled { call, leg, trunk, reason } => {
                 let reason = reason.to_string();
                 let facts =
@@ -195,19 +194,6 @@ impl Worker {
     /// Writes down why a leg was let in, which may be answered when that is on the disk.
     fn witness_admission(&mut self, now: Time, leg: LegId, call: CallId, trace: TraceId, actor: &str, subject: &str) {
         let Some(admitted) = self.layers.admitted.take() else { return };
-        let source = admitted.address.to_string();
-        let mut facts = Facts::new()
-            .with("rule", &*admitted.rule)
-            .with("source", source.as_str())
-            .with("authenticated", admitted.authenticated);
-        if let Some(obliged) = &admitted.obligations {
-            if let Some(codecs) = &obliged.codecs {
-                facts.push("codecs", names_of(codecs));
-            }
-            if let Some(limit_s) = obliged.limit_s {
-                facts.push("limit_s", i64::from(limit_s));
-            }
-        }
         let is_taken = self.witness.record_or_lose(&Draft {
             actor,
             subject,
@@ -215,12 +201,43 @@ impl Worker {
             call: Some(call),
             trace: Some(trace),
             policy_version: &admitted.policy,
-            facts,
+            facts: admitted.facts(),
             ..Draft::new(now, Kind::Admission)
         });
         if is_taken {
             self.witness.awaiting.push_back((self.witness.made, leg));
         }
+    }
+
+    /// The layers have let a call in that the calls refuse: for them it never was.
+    fn witness_refusal(&mut self, now: Time, source: &Source, dialled: &Address, why: NotAdmitted) {
+        let mut facts =
+            Facts::new().with("layer", "admission").with("method", "INVITE").with("status", i64::from(why.status()));
+        if let Some(asked) = &self.layers.admitted {
+            if !self.layers.tally.records(now, asked.address, Layer::Guard) {
+                return crate::layers::add(&self.layers.counts.summed);
+            }
+            facts.push("source", asked.address.to_string());
+            facts.push("transport", asked.transport.to_string());
+            if let Some(sip_call_id) = asked.sip_call_id.clone() {
+                facts.push("sip_call_id", sip_call_id.into_string());
+            }
+        }
+        let (actor, subject) = (name_of(source), dialled.to_string());
+        let draft = Draft { outcome: "reject", reason: reason_of(why), facts, ..Draft::new(now, Kind::Rejected) };
+        self.witness.record(&Draft { actor: &actor, subject: &subject, ..draft });
+    }
+
+    /// Writes down that a message is passed on, as one writes down that a call is. `false`: that is lost.
+    pub(crate) fn witness_message(&mut self, now: Time, admitted: &Admitted, actor: &str, subject: &str) -> bool {
+        self.witness.record_or_lose(&Draft {
+            actor,
+            subject,
+            outcome: admitted.outcome,
+            policy_version: &admitted.policy,
+            facts: admitted.facts().with("method", "MESSAGE"),
+            ..Draft::new(now, Kind::Admission)
+        })
     }
 
     /// An INVITE was let in that has not begun a call of its own: it takes somebody's place.
@@ -269,6 +286,8 @@ fn reason_of(why: NotAdmitted) -> &'static str {
         NotAdmitted::Draining => "the exchange takes no new calls",
         NotAdmitted::TrunkFull => "the trunk has all its channels in use",
         NotAdmitted::TrunkTooFast => "the trunk has had its calls for this second",
+        NotAdmitted::NoCodec => "no codec is offered that is allowed",
+        NotAdmitted::NoPlace { .. } => "the place is not to be taken",
     }
 }
 

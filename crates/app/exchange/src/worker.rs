@@ -309,6 +309,10 @@ impl Worker {
             } => {
                 self.counts.refuse(Refusal::Overload);
             }
+            Note::NotAdmitted { why: NotAdmitted::NoCodec, .. } => self.counts.refuse(Refusal::NotAcceptable),
+            Note::NotAdmitted { why: NotAdmitted::NoPlace { status }, .. } => {
+                self.counts.refuse(if *status == 403 { Refusal::Forbidden } else { Refusal::Stray });
+            }
             _ => {}
         }
     }

@@ -28,8 +28,7 @@ impl Calls {
             return;
         }
         if let Err(why) = self.take_room(&incoming.source) {
-            let Incoming { source, to: dialled, .. } = incoming;
-            self.note(Note::NotAdmitted { leg, source, dialled, why });
+            self.not_admitted(leg, &incoming, why);
             self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
             return;
         }
@@ -74,6 +73,12 @@ impl Calls {
             Source::Trunk(name) => trunks::admit(&self.tables, name, self.now),
             Source::User(_) | Source::Exchange => Ok(()),
         }
+    }
+
+    /// Says that a leg is refused of which there will be no record.
+    pub(crate) fn not_admitted(&mut self, leg: LegId, incoming: &Incoming, why: NotAdmitted) {
+        let (source, dialled) = (incoming.source.clone(), incoming.to.clone());
+        self.note(Note::NotAdmitted { leg, source, dialled, why });
     }
 
     /// Makes the call and its record.
@@ -177,7 +182,9 @@ impl NotAdmitted {
             Self::Draining => (Cause::TEMPORARY_FAILURE, "the exchange takes no new calls"),
             Self::TrunkFull => (Cause::CONGESTION, "the trunk has all its channels in use"),
             Self::TrunkTooFast => (Cause::CONGESTION, "the trunk has had its calls for this second"),
+            Self::NoCodec => (Cause::NOT_IMPLEMENTED, "no codec is offered that is allowed"),
+            Self::NoPlace { .. } => (Cause(81), "there is no such place to take"),
         };
-        Rejection { cause, status: 503, warning: warning.into(), retry_after_s }
+        Rejection { cause, status: self.status(), warning: warning.into(), retry_after_s }
     }
 }

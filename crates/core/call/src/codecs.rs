@@ -3,6 +3,7 @@
 
 use crate::engine::Calls;
 use crate::failure::Failure;
+use crate::interface::NotAdmitted;
 use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
@@ -44,6 +45,7 @@ impl Calls {
             Some(Err(MediaError::Description(_))) => true,
             Some(Err(error)) => {
                 let failure = Failure::new(Cause::NOT_IMPLEMENTED, &error.to_string());
+                self.not_admitted(leg, incoming, NotAdmitted::NoCodec);
                 self.say(leg, LegCommand::Reject(failure.rejection()));
                 false
             }

@@ -303,11 +303,7 @@ impl Engine for Calls {
                 self.tables = tables;
             }
             Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),
-            Input::Written { leg } => {
-                if let Some(key) = self.legs.get(&leg).copied() {
-                    self.with_call(key, |calls, call| calls.written(call, leg));
-                }
-            }
+            Input::Written { leg } => self.leg_written(leg),
             Input::Command(command) => self.command(command),
         }
     }

@@ -237,6 +237,24 @@ pub enum NotAdmitted {
     TrunkFull,
     /// The trunk it came from has had its calls for this second.
     TrunkTooFast,
+    /// It offers no codec that is allowed where it comes from.
+    NoCodec,
+    /// It was to take a place that it may not have, or cannot; refused with this status.
+    NoPlace {
+        /// The status.
+        status: u16,
+    },
+}
+
+impl NotAdmitted {
+    /// The status that the caller is told.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Full | Self::Draining | Self::TrunkFull | Self::TrunkTooFast => 503,
+            Self::NoCodec => 488,
+            Self::NoPlace { status } => status,
+        }
+    }
 }
 
 /// What the engine is set to, for its whole life.

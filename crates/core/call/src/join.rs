@@ -124,7 +124,7 @@ impl Calls {
         let (mut call, talking) = match taken {
             Ok(taken) => taken,
             Err(failure) => {
-                self.say(leg, LegCommand::Reject(failure.rejection()));
+                self.no_place(leg, &incoming, &failure);
                 return;
             }
         };

@@ -9,6 +9,7 @@
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
+use crate::interface::NotAdmitted;
 use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
 use crate::trunks;
@@ -37,6 +38,12 @@ impl Calls {
         });
     }
 
+    /// Refuses a leg that has come to take a place.
+    pub(crate) fn no_place(&mut self, leg: LegId, incoming: &Incoming, failure: &Failure) {
+        self.not_admitted(leg, incoming, NotAdmitted::NoPlace { status: failure.status_or_mapped() });
+        self.say(leg, LegCommand::Reject(failure.rejection()));
+    }
+
     fn pick_up_ringing(
         &mut self,
         call: &mut Call,
@@ -47,12 +54,12 @@ impl Calls {
         let Ringing { caller, hunt } = &mut *ringing;
         let (Some(_), Some(offer)) = (&caller.said, &incoming.offer) else {
             let failure = Failure::new(Cause::INCOMPATIBLE, "who takes a call must make an offer, as its caller must");
-            self.say(leg, LegCommand::Reject(failure.rejection()));
+            self.no_place(leg, incoming, &failure);
             return State::Ringing(ringing);
         };
         if hunt.tried >= self.settings.targets_max {
             let failure = Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed");
-            self.say(leg, LegCommand::Reject(failure.rejection()));
+            self.no_place(leg, incoming, &failure);
             return State::Ringing(ringing);
         }
         hunt.tried += 1;

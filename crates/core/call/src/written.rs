@@ -49,8 +49,15 @@ impl Calls {
         }
     }
 
-    /// What lets this leg in is on the disk. What has waited for that goes on when the call settles.
-    pub(crate) fn written(&mut self, call: &mut Call, leg: LegId) {
+    /// What lets this leg in is on the disk.
+    pub(crate) fn leg_written(&mut self, leg: LegId) {
+        if let Some(key) = self.legs.get(&leg).copied() {
+            self.with_call(key, |calls, call| calls.written(call, leg));
+        }
+    }
+
+    /// What has waited for that goes on when the call settles.
+    fn written(&mut self, call: &mut Call, leg: LegId) {
         call.body.unwritten.retain(|waiting| *waiting != leg);
         if call.body.unwritten.is_empty() {
             self.clear_alarm(call, Alarm::Record);

@@ -1,16 +1,17 @@
 //! The layers behind the source's rate, for a new request: network, transport, identity, rate of the identity, guard, witness.
 
-use super::refusal::{Answer, RefusedBy};
+use super::refusal::{Answer, RefusedBy, sip_call_id};
 use crate::counts::Refusal;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
 use std::net::IpAddr;
+use std::sync::Arc;
 use sx_edge::{Layer, Refused};
 use sx_engine::Time;
 use sx_guard::{Action, Authentication, Decision, Obligations, Outcome, ReasonKind, Request, Source as Asker};
 use sx_leg::Source;
 use sx_sip::message::Message;
-use sx_types::{Codec, Flow, LinkId};
+use sx_types::{Codec, Flow, LinkId, Transport};
 use sx_witness::{Facts, Value};
 
 /// Who asks, and how that is known.
@@ -39,7 +40,47 @@ pub(crate) struct Admitted {
     pub(crate) policy: Box<str>,
     pub(crate) authenticated: &'static str,
     pub(crate) obligations: Option<Obligations>,
+    /// What was known of whoever asks, and decided about.
     pub(crate) address: IpAddr,
+    pub(crate) transport: Transport,
+    pub(crate) country: Option<[u8; 2]>,
+    pub(crate) organisation: Box<str>,
+    /// The trunk it came by.
+    pub(crate) trunk: Option<Arc<str>>,
+    /// The request's Call-ID.
+    pub(crate) sip_call_id: Option<Box<str>>,
+}
+
+impl Admitted {
+    /// Why it was let in, for a record.
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        let mut facts = Facts::new()
+            .with("rule", &*self.rule)
+            .with("source", self.address.to_string())
+            .with("transport", self.transport.to_string())
+            .with("authenticated", self.authenticated);
+        if let Some(country) = &self.country {
+            facts.push("country", String::from_utf8_lossy(country));
+        }
+        if !self.organisation.is_empty() {
+            facts.push("organisation", &*self.organisation);
+        }
+        if let Some(trunk) = &self.trunk {
+            facts.push("trunk", &**trunk);
+        }
+        if let Some(sip_call_id) = &self.sip_call_id {
+            facts.push("sip_call_id", &**sip_call_id);
+        }
+        if let Some(obliged) = &self.obligations {
+            if let Some(codecs) = &obliged.codecs {
+                facts.push("codecs", names_of(codecs));
+            }
+            if let Some(limit_s) = obliged.limit_s {
+                facts.push("limit_s", i64::from(limit_s));
+            }
+        }
+        facts
+    }
 }
 
 impl Worker {
@@ -189,6 +230,14 @@ impl Worker {
             authenticated: identified.authenticated.kind().word(),
             obligations: decided.outcome.obligations().cloned(),
             address,
+            transport: flow.transport,
+            country: asked.country,
+            organisation: asked.organisation.into(),
+            trunk: match &identified.source {
+                Source::Trunk(name) => Some(name.clone()),
+                Source::User(_) | Source::Exchange => None,
+            },
+            sip_call_id: sip_call_id(request),
         })
     }
 
@@ -233,7 +282,7 @@ impl Worker {
     }
 }
 
-pub(crate) fn names_of(codecs: &[Codec]) -> Value<'static> {
+fn names_of(codecs: &[Codec]) -> Value<'static> {
     Value::List(codecs.iter().map(|codec| Value::from(codec.name())).collect())
 }
 

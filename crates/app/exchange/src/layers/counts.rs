@@ -26,7 +26,7 @@ impl Default for LayerSettings {
 }
 
 /// Of one request in so many each layer has its time taken: to ask the clock costs as much as most layers do.
-pub const TIMED: u64 = 16;
+const TIMED: u64 = 16;
 
 /// One worker's counters of the layers.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl LayerCounts {
         self.of(layer).refused.load(Ordering::Relaxed)
     }
 
-    /// How long it takes, of one request in [`TIMED`], whether it passes or is refused.
+    /// How long it takes, of one request in 16, whether it passes or is refused.
     pub fn latency(&self, layer: Layer) -> &LatencyHistogram {
         &self.of(layer).latency
     }

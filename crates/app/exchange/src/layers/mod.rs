@@ -14,10 +14,11 @@ mod refusal;
 mod source;
 mod tally;
 
-pub use counts::{LayerCounts, LayerSettings, TIMED};
+pub use counts::{LayerCounts, LayerSettings};
 pub use tally::RecordLimits;
 
-pub(crate) use admission::{Admitted, Asked, Identified, names_of};
+pub(crate) use admission::{Admitted, Asked, Identified};
+pub(crate) use counts::add;
 pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::Tally;
 

@@ -109,13 +109,7 @@ impl Worker {
     }
 
     /// Has the refusal written down, or counted when there are too many.
-    fn record_refusal<B: AsRef<[u8]>>(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        request: &Message<B>,
-        refused: RefusedBy<'_>,
-    ) {
+    fn record_refusal<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, refused: RefusedBy<'_>) {
         if !self.layers.tally.records(now, flow.remote.ip(), refused.layer) {
             super::counts::add(&self.layers.counts.summed);
             return;
