@@ -147,8 +147,21 @@ fn a_bad_policy_is_refused_with_all_that_is_wrong_and_the_old_one_stays() {
     let reason = &commands(&served, "reload_policy")[1].2;
     assert!(reason.contains("perhaps"), "{reason}");
     let actor = format!("token root ({})", served.token_id);
-    let loaded = served.records().into_iter().filter(|record| record["kind"] == "config" && record["actor"] == *actor);
-    assert_eq!(loaded.count(), 1, "what holds from then on is in the log too");
+    let records = served.records();
+    let said = |kind: &str| -> Vec<(Value, Value)> {
+        let of = records.iter().filter(|record| record["kind"] == kind && record["actor"] == *actor);
+        of.map(|record| (record["outcome"].clone(), record["facts"]["hash"].clone())).collect()
+    };
+    let [started] =
+        records.iter().filter(|r| r["kind"] == "policy" && r["outcome"] == "started").collect::<Vec<_>>()[..]
+    else {
+        panic!("what holds from the start is in the log once: {records:?}");
+    };
+    let old = &started["facts"]["hash"];
+    assert!(old.is_string() && said("config") == [(json!("refused"), old.clone())], "{:?}", said("config"));
+    let policies = said("policy");
+    assert_eq!(policies[0], (json!("refused"), old.clone()), "and so is what was refused, and what stays");
+    assert!(policies.len() == 2 && policies[1].0 == "reloaded" && policies[1].1 != *old, "{policies:?}");
     served.stop();
 }
 
@@ -174,6 +187,15 @@ fn a_signal_and_an_operator_have_the_configuration_read_in_the_same_way() {
     let refused = served.post("/config/reload", "");
     refused.is(422, "wrong-configuration");
     assert!(refused.body.contains("nonsense"), "{refused:?}");
+    served.signal(Signal::HUP);
+    told("a record that it was refused", || {
+        let refused = |record: &Value| {
+            record["kind"] == "config" && record["outcome"] == "refused" && record["actor"] == "operator"
+        };
+        let record = served.records().into_iter().find(refused)?;
+        assert!(record["reason"].as_str().is_some_and(|why| !why.is_empty()), "{record}");
+        Some(())
+    });
     served.stop();
 }
 

@@ -72,7 +72,7 @@ kinds! {
     Registered = "registered",
     /// A registration has ended.
     Unregistered = "unregistered",
-    /// What became of a call, in one record.
+    /// How many there were of what is not recorded one by one: refusals beyond a limit, records that were lost.
     Summary = "summary",
     /// Somebody told the exchange to do something.
     Command = "command",

@@ -41,6 +41,7 @@ use signals::Signal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
+use sx_witness::Kind;
 use tracing::{error, info, warn};
 use trust::Unwitnessed;
 
@@ -98,6 +99,18 @@ fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -
             lines.iter().for_each(|error| error!(error, "the configuration is wrong; the old one stays"));
         }
         Err(why) => error!(error = %why, "the configuration was not taken over; the old one stays"),
+    }
+    let kind = match what {
+        Reloading::Configuration => Kind::Config,
+        Reloading::Policy => Kind::Policy,
+    };
+    match &done {
+        // Nothing can be written.
+        Ok(_) | Err(NotReloaded::Unwitnessed) => {}
+        Err(NotReloaded::Wrong(lines)) => {
+            exchange.reload_refused(kind, lines.first().map(String::as_str).unwrap_or_default(), by);
+        }
+        Err(why) => exchange.reload_refused(kind, &why.to_string(), by),
     }
     done
 }

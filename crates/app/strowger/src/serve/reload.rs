@@ -8,6 +8,7 @@ use super::trust;
 use std::sync::Arc;
 use sx_config::Config;
 use sx_exchange::Tables;
+use sx_witness::Kind;
 use tracing::{error, info, warn};
 
 /// What a reload has changed: one line for each key.
@@ -60,6 +61,9 @@ impl Exchange {
         let tls = tls::build(&config, self.clock.now())?;
         let changed = self.changes(&config, &tables);
         trust::witness_reload(&self.witness, &tables, &changed, by, self.clock.now())?;
+        if tables.policy.version() != self.tables.policy.version() {
+            trust::write_policy(&self.witness, &tables.policy, "reloaded", by, self.clock.now())?;
+        }
         let reloaded = Reloaded { changed, waiting: sx_config::diff(&config, wanted) };
         if let Some(tls) = &tls {
             self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Tls(tls.clone())));
@@ -78,9 +82,17 @@ impl Exchange {
     pub fn reload_policy(&mut self, by: &str) -> anyhow::Result<Reloaded> {
         let tables = Arc::new(build_tables(&self.config, self.outward, Some(&self.tables))?);
         let changed = self.changes(&self.config, &tables);
-        trust::witness_reload(&self.witness, &tables, &changed, by, self.clock.now())?;
+        trust::write_policy(&self.witness, &tables.policy, "reloaded", by, self.clock.now())?;
         self.take(tables);
         Ok(Reloaded { changed, waiting: Vec::new() })
+    }
+
+    /// Writes down that a reload was refused, and why.
+    pub fn reload_refused(&self, kind: Kind, why: &str, by: &str) {
+        let now = self.clock.now();
+        if let Err(error) = trust::witness_refused(&self.witness, &self.tables.policy, kind, why, by, now) {
+            error!(%error, "that a reload was refused is not in the witness log");
+        }
     }
 
     /// What is another: keys of the configuration, and the policy, whose file may have changed while its name has not.

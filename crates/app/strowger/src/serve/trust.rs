@@ -75,7 +75,31 @@ pub fn witness_start(log: &WitnessLog, config: &Config, tables: &Tables, now: Ti
         .with("workers", config.exchange.workers as i64)
         .with("trunks", tables.trunks.len() as i64)
         .with("policy", tables.policy.full_hash());
-    write(log, &Draft { actor: "exchange", outcome: "started", facts, ..Draft::new(now, Kind::Config) }, now)
+    write(log, &Draft { actor: "exchange", outcome: "started", facts, ..Draft::new(now, Kind::Config) }, now)?;
+    write_policy(log, &tables.policy, "started", "exchange", now)
+}
+
+/// Writes down which policy is in force from now on.
+pub fn write_policy(log: &WitnessLog, policy: &Policy, outcome: &str, by: &str, now: Time) -> Result<(), Unwitnessed> {
+    let facts = Facts::new().with("hash", policy.full_hash());
+    let draft = Draft { actor: by, outcome, policy_version: policy.version(), facts, ..Draft::new(now, Kind::Policy) };
+    write(log, &draft, now)
+}
+
+/// Writes down that what was read again is wrong, so that what was in force stays: `kind` is what was to change, `why` the
+/// first thing that is wrong.
+pub fn witness_refused(
+    log: &WitnessLog,
+    policy: &Policy,
+    kind: Kind,
+    why: &str,
+    by: &str,
+    now: Time,
+) -> Result<(), Unwitnessed> {
+    let facts = Facts::new().with("hash", policy.full_hash());
+    let version = policy.version();
+    let draft = Draft { reason: why, policy_version: version, facts, ..Draft::new(now, kind) };
+    write(log, &Draft { actor: by, outcome: "refused", ..draft }, now)
 }
 
 /// Writes down what a reload changes, before it changes it; `by` is who has asked for it.
