@@ -42,19 +42,24 @@ fn open_log(data: &Path, node: &str, count: u64) -> WitnessLog {
     };
     let (log, _) = WitnessLog::open(&folder, key(7), options, time(0)).expect("a log");
     for number in 0..count {
+        let facts = Facts::new().with("number", number);
+        let facts = if number == 3 { facts.with("sip_call_id", SIP_CALL_ID).with("rule", "no bob") } else { facts };
         let draft = Draft {
             actor: "user:alice",
             subject: if number == 5 { "a\u{1b}[2J,\"b" } else { "+49301234567" },
             outcome: "answered",
             call: Some(call(number / 3)),
             trace: Some(TraceId::from(call(number / 6))),
-            facts: Facts::new().with("number", number),
+            facts,
             ..Draft::new(time(number), Kind::Connected)
         };
         assert!(log.record(&draft, time(number), PATIENCE));
     }
     log
 }
+
+/// The caller's Call-ID in the first record of the second call.
+const SIP_CALL_ID: &str = "a-call@\"host\"";
 
 /// A data folder whose log was closed in order, and where the log is.
 fn closed_log() -> (Bed, PathBuf) {
@@ -251,6 +256,10 @@ fn a_trace_puts_nodes_together_by_time() {
     let csv = bed.ok(&["witness", "trace", &story, "--format", "csv"]);
     assert!(csv.starts_with("time,node,seq,kind,"), "{csv}");
     assert_eq!(csv.lines().count(), 1 + 6 + 3, "six of the story, and three of the call of that number: {csv}");
+    assert!(table.contains("number=3 rule=\"no bob\"") && table.contains("number=4\n"), "{table}");
+    assert_eq!(bed.ok(&["witness", "trace", "--sip-call-id", SIP_CALL_ID]), table, "all of its call");
+    assert_eq!(bed.run(&["witness", "trace", "--sip-call-id", "a-call@host"]).code, Some(1));
+    assert_eq!(bed.run(&["witness", "trace"]).code, Some(2), "something is to be looked for");
     assert_eq!(bed.run(&["witness", "trace", &call(999).to_string()]).code, Some(1));
     assert_eq!(bed.run(&["witness", "trace", text(&north)]).code, Some(2), "a folder is no identifier");
 }

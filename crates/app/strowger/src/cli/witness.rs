@@ -70,6 +70,7 @@ What is an identifier is looked for, what is none is a folder of a log: those of
 
 Examples:
   strowger witness trace 019ab2c3-d4e5-7000-8000-0123456789ab
+  strowger witness trace --sip-call-id 843817637684230@998sdasdh09
   strowger witness trace 019ab2c3d4e5700080000123456789ab /logs/node-1 /logs/node-2 --format csv";
 
 const EXPORT_HELP: &str = "\
@@ -141,8 +142,11 @@ pub(crate) enum WitnessCommand {
     #[command(after_help = TRACE_HELP)]
     Trace {
         /// Identifiers of traces or calls, and folders of logs
-        #[arg(value_name = "TRACE_OR_CALL_ID|DIR", required = true)]
+        #[arg(value_name = "TRACE_OR_CALL_ID|DIR", required_unless_present = "sip_call_id")]
         what: Vec<String>,
+        /// All records of the calls whose caller's SIP requests have this Call-ID, and of such requests that were refused
+        #[arg(long, value_name = "ID")]
+        sip_call_id: Option<String>,
         /// How [default: text; json with --json]
         #[arg(long, value_enum)]
         format: Option<TraceFormat>,
@@ -289,7 +293,9 @@ fn run(command: WitnessCommand, setting: &Setting<'_>) -> anyhow::Result<ExitCod
         WitnessCommand::Consistency { old, new, dir, key, output } => {
             proofs::consistency(&setting.open(dir)?, &old, &new, &key, &output)
         }
-        WitnessCommand::Trace { what, format } => records::trace(setting, &what, format),
+        WitnessCommand::Trace { what, sip_call_id, format } => {
+            records::trace(setting, &what, sip_call_id.as_deref(), format)
+        }
         WitnessCommand::Export { dir, from, to, format, output } => {
             records::export(&setting.open(dir)?, from, to, format, &output)
         }

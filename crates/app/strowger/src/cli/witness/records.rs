@@ -31,6 +31,11 @@ const COLUMNS: [&str; 12] = [
 /// One long address would move the columns of all; whole ones are in the other formats.
 const CELL_WIDTH: usize = 32;
 
+/// Nor would a long list be read.
+const FACT_WIDTH: usize = 64;
+/// A Call-ID in a record has so many characters at most.
+const SIP_CALL_ID_CHARS_MAX: usize = 128;
+
 /// A record with what it is sorted by.
 struct Hit {
     time: Time,
@@ -40,8 +45,15 @@ struct Hit {
 }
 
 /// `strowger witness trace`.
-pub(super) fn trace(setting: &Setting<'_>, what: &[String], format: Option<TraceFormat>) -> anyhow::Result<ExitCode> {
-    let (mut ids, mut folders) = (Vec::new(), Vec::new());
+pub(super) fn trace(
+    setting: &Setting<'_>,
+    what: &[String],
+    sip_call_id: Option<&str>,
+    format: Option<TraceFormat>,
+) -> anyhow::Result<ExitCode> {
+    // A record has no more of it.
+    let named = sip_call_id.map(|id| RecordId::Sip(id.chars().take(SIP_CALL_ID_CHARS_MAX).collect()));
+    let (mut ids, mut folders): (Vec<RecordId>, Vec<_>) = (named.into_iter().collect(), Vec::new());
     for text in what {
         match ids_of(text) {
             found if found.is_empty() => folders.push(setting.open(Some(PathBuf::from(text)))?),
@@ -54,10 +66,17 @@ pub(super) fn trace(setting: &Setting<'_>, what: &[String], format: Option<Trace
     if folders.is_empty() {
         folders.push(setting.open(None)?);
     }
-    let search = WitnessSearch { ids: Some(ids), ..WitnessSearch::default() };
-    let hits = search_all(&folders, &search)?;
+    let mut search = WitnessSearch { ids: Some(ids.clone()), ..WitnessSearch::default() };
+    let mut hits = search_all(&folders, &search)?;
+    if sip_call_id.is_some() {
+        ids.extend(hits.iter().filter_map(|hit| Line::parse(&hit.line).ok()?.call_id()).map(RecordId::Call));
+        ids.dedup();
+        search.ids = Some(ids);
+        hits = search_all(&folders, &search)?;
+    }
     if hits.is_empty() {
-        bail!("no record names {}", what.join(" or "));
+        let wanted: Vec<&str> = what.iter().map(String::as_str).chain(sip_call_id).collect();
+        bail!("no record names {}", wanted.join(" or "));
     }
     match format.unwrap_or(if setting.json { TraceFormat::Json } else { TraceFormat::Text }) {
         TraceFormat::Text => output::text(&table(&hits).to_string()),
@@ -111,7 +130,7 @@ fn tell_unreadable(folder: &WitnessFolder, found: WitnessFound) {
 }
 
 fn table(hits: &[Hit]) -> Table {
-    let mut table = Table::new(&["TIME", "NODE", "SEQ", "KIND", "OUTCOME", "ACTOR", "SUBJECT", "REASON"]);
+    let mut table = Table::new(&["TIME", "NODE", "SEQ", "KIND", "OUTCOME", "ACTOR", "SUBJECT", "REASON", "FACTS"]);
     for hit in hits {
         let Ok(line) = Line::parse(&hit.line) else { continue };
         let cell = |text: Option<std::borrow::Cow<'_, str>>| match text.as_deref() {
@@ -127,9 +146,23 @@ fn table(hits: &[Hit]) -> Table {
             cell(line.actor()),
             cell(line.subject()),
             cell(line.reason()),
+            facts(&line),
         ]);
     }
     table
+}
+
+/// What else a record says, as `name=value`.
+fn facts(line: &Line<'_>) -> String {
+    let facts = line.facts();
+    let each = facts.as_object().into_iter().flatten().map(|(name, value)| match value.as_str() {
+        Some(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+            format!("{name}={}", shortened(&output::printable(text), FACT_WIDTH))
+        }
+        _ => format!("{name}={}", shortened(&value.to_string(), FACT_WIDTH)),
+    });
+    let facts: Vec<String> = each.collect();
+    if facts.is_empty() { "-".to_owned() } else { facts.join(" ") }
 }
 
 fn headings() -> anyhow::Result<Vec<u8>> {

@@ -12,12 +12,14 @@ use sx_types::{CallId, TraceId};
 use sx_witness::Line;
 
 /// What names a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordId {
     /// The call it belongs to.
     Call(CallId),
     /// The story it belongs to.
     Trace(TraceId),
+    /// The Call-ID of the SIP request that it is about, as its facts have it.
+    Sip(Box<str>),
 }
 
 /// Which records; those that meet all that is said.
@@ -88,17 +90,20 @@ impl WitnessFolder {
 
 impl RecordId {
     /// Its text in a record.
-    fn member(self) -> String {
+    fn member(&self) -> String {
         match self {
+            // Written as the canonical form has it, in which a text is escaped as little as can be.
+            Self::Sip(id) => format!("\"sip_call_id\":{}", serde_json::Value::from(&**id)),
             Self::Call(call) => format!("\"call_id\":\"{call}\""),
             Self::Trace(trace) => format!("\"trace_id\":\"{trace}\""),
         }
     }
 
-    fn names(self, line: &Line<'_>) -> bool {
+    fn names(&self, line: &Line<'_>) -> bool {
         match self {
-            Self::Call(call) => line.call_id() == Some(call),
-            Self::Trace(trace) => line.trace_id() == Some(trace),
+            Self::Call(call) => line.call_id() == Some(*call),
+            Self::Trace(trace) => line.trace_id() == Some(*trace),
+            Self::Sip(id) => line.facts().get("sip_call_id").is_some_and(|named| named == &**id),
         }
     }
 }
