@@ -10,9 +10,10 @@
 //! the record that admits the call is durable, and what else its leg is told waits behind it. Nothing else waits. That
 //! record is written while the call rings, so that an answer seldom has to.
 
-use crate::layers::names_of;
+use crate::layers::{LayerCounts, names_of};
 use crate::worker::Worker;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use sx_call::{Ender, NotAdmitted, Note};
 use sx_engine::Time;
@@ -46,13 +47,16 @@ pub(crate) struct Witnessing {
     /// How many of them are durable.
     durable: u64,
     failing: bool,
-    /// Records that were given up because nothing could be written for so long.
+    /// Records that were given up because nothing could be written for so long, and no record says so yet,
     lost: u64,
+    /// and all there ever were.
+    lost_ever: u64,
     /// For each call that is not answered yet: how many records there were with the one that admits it.
     admissions: BTreeMap<CallId, u64>,
     /// The last of these.
     last_admission: u64,
     parked: VecDeque<Parked>,
+    parked_ever: u64,
 }
 
 /// A command that waits.
@@ -75,9 +79,11 @@ impl Witnessing {
             durable: 0,
             failing: false,
             lost: 0,
+            lost_ever: 0,
             admissions: BTreeMap::new(),
             last_admission: 0,
             parked: VecDeque::new(),
+            parked_ever: 0,
         }
     }
 
@@ -85,10 +91,18 @@ impl Witnessing {
     pub(crate) fn record(&mut self, draft: &Draft<'_>) {
         if self.batch.bytes() > BATCH_BYTES_MAX {
             self.lost += 1;
+            self.lost_ever += 1;
             return;
         }
         self.renderer.render(draft, &mut self.batch);
         self.made += 1;
+    }
+
+    /// Shows what is counted.
+    pub(crate) fn publish(&self, counts: &LayerCounts) {
+        counts.records_lost.store(self.lost_ever, Ordering::Relaxed);
+        counts.parked.store(self.parked_ever, Ordering::Relaxed);
+        counts.parked_now.store(self.parked.len() as u64, Ordering::Relaxed);
     }
 
     /// Can nothing be written down, so that nothing new may begin?
@@ -131,7 +145,10 @@ impl Worker {
         let call = if self.witness.admissions.is_empty() { None } else { self.calls.call_of(leg) };
         match self.witness.waits_for(leg, &command, call) {
             0 => self.carry_out_on_leg(now, leg, command),
-            after => self.witness.parked.push_back(Parked { leg, command, after, since: now }),
+            after => {
+                self.witness.parked_ever += 1;
+                self.witness.parked.push_back(Parked { leg, command, after, since: now });
+            }
         }
     }
 

@@ -36,6 +36,12 @@ pub struct LayerCounts {
     pub bans: AtomicU64,
     /// Refusals that were summed up instead of being recorded one by one.
     pub summed: AtomicU64,
+    /// Records that were given up because nothing could be written for so long.
+    pub records_lost: AtomicU64,
+    /// Commands that had to wait for a record to be on the disk,
+    pub parked: AtomicU64,
+    /// and those of them that wait.
+    pub parked_now: AtomicU64,
 }
 
 #[derive(Debug, Default)]
