@@ -10,9 +10,10 @@
 //! itself, until the record that admits the leg is durable. Nothing else waits. That record is written while the call
 //! rings, so that an answer seldom has to. A leg whose record was lost is never answered.
 
-use crate::layers::Admitted;
+use crate::layers::{Admitted, LayerCounts};
 use crate::worker::Worker;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use sx_call::{Ender, Input as CallInput, NotAdmitted, Note};
 use sx_edge::Layer;
@@ -46,8 +47,10 @@ pub(crate) struct Witnessing {
     /// How many of them are durable.
     durable: u64,
     failing: bool,
-    /// Records that were given up because nothing could be written for so long.
+    /// Records that were given up because nothing could be written for so long, and no record says so yet,
     lost: u64,
+    /// and all there ever were.
+    lost_ever: u64,
     /// Legs that may be answered when so many records are durable: in the order of the records. No more than there are
     /// records that no disk has taken.
     awaiting: VecDeque<(u64, LegId)>,
@@ -62,6 +65,7 @@ impl Witnessing {
             durable: 0,
             failing: false,
             lost: 0,
+            lost_ever: 0,
             awaiting: VecDeque::new(),
         }
     }
@@ -71,6 +75,7 @@ impl Witnessing {
     pub(crate) fn record_or_lose(&mut self, draft: &Draft<'_>) -> bool {
         if self.is_full() {
             self.lost += 1;
+            self.lost_ever += 1;
             return false;
         }
         self.renderer.render(draft, &mut self.batch);
@@ -81,6 +86,12 @@ impl Witnessing {
     /// Has written down what happens all the same. When it is lost, that is said as soon as anything can be written.
     pub(crate) fn record(&mut self, draft: &Draft<'_>) {
         let _ = self.record_or_lose(draft);
+    }
+
+    /// Shows what is counted.
+    pub(crate) fn publish(&self, counts: &LayerCounts) {
+        counts.records_lost.store(self.lost_ever, Ordering::Relaxed);
+        counts.legs_unwritten.store(self.awaiting.len() as u64, Ordering::Relaxed);
     }
 
     /// Can nothing be written down, so that nothing new may begin?

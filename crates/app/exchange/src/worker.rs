@@ -322,6 +322,7 @@ impl Worker {
         let agent = self.legs.agent_ref();
         let (clients, servers) = agent.transactions();
         self.layers.publish();
+        self.witness.publish(&self.layers.counts);
         Counts::set(&self.counts.calls, self.calls.len());
         Counts::set(&self.counts.legs, self.legs.len());
         Counts::set(&self.counts.bindings, self.registrar.len());

@@ -40,6 +40,10 @@ pub struct LayerCounts {
     pub bans: AtomicU64,
     /// Refusals that were summed up instead of being recorded one by one.
     pub summed: AtomicU64,
+    /// Records that were given up because nothing could be written for so long.
+    pub records_lost: AtomicU64,
+    /// Legs that may not be answered yet: the record that lets them in is not on the disk.
+    pub legs_unwritten: AtomicU64,
 }
 
 #[derive(Debug, Default)]

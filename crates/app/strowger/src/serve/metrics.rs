@@ -215,7 +215,10 @@ impl Status for Watch {
     fn ready(&self) -> Vec<Component> {
         let free =
             self.rtp.totals().pools.iter().map(|pool| pool.pairs.saturating_sub(pool.in_use + pool.resting)).sum();
-        components(self.clock.now(), self.workers.iter().map(|worker| &*worker.vitals), free)
+        let now = self.clock.now();
+        // A worker that the disk holds cannot say so itself.
+        let witnessing = !self.witness.look(now);
+        components(now, self.workers.iter().map(|worker| &*worker.vitals), free, witnessing)
     }
 
     fn metrics(&self, out: &mut MetricsText) {
@@ -224,7 +227,7 @@ impl Status for Watch {
         self.write_media(out);
         self.write_store(out);
         write_layers(out, &self.layers);
-        write_witness(out, &self.witness);
+        write_witness(out, &self.witness, self.clock.now());
         if let Some(anchoring) = &self.anchoring {
             write_anchoring(out, anchoring, &self.witness, self.clock.now());
         }
@@ -296,8 +299,13 @@ fn write_journals(out: &mut MetricsText, cdr: &CdrCounters, bindings: &[&KeyedCo
 }
 
 /// May calls come, as far as the workers and the ports for media are concerned?
-fn components<'a>(now: Time, workers: impl Iterator<Item = &'a Vitals>, ports_free: usize) -> Vec<Component> {
-    let (mut all, mut turning, mut storing, mut witnessing, mut draining) = (0, 0, true, true, false);
+fn components<'a>(
+    now: Time,
+    workers: impl Iterator<Item = &'a Vitals>,
+    ports_free: usize,
+    mut witnessing: bool,
+) -> Vec<Component> {
+    let (mut all, mut turning, mut storing, mut draining) = (0, 0, true, false);
     for worker in workers {
         all += 1;
         turning += usize::from(worker.turns(now));
@@ -330,7 +338,7 @@ mod tests {
         let workers = [Vitals::new(now), Vitals::new(now)];
         workers[0].turn(now + later);
         change(&workers[1]);
-        let components = components(now + later, workers.iter(), 1);
+        let components = components(now + later, workers.iter(), 1, true);
         components.into_iter().filter(|component| !component.ready).map(|component| component.name).collect()
     }
 

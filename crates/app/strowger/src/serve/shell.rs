@@ -60,11 +60,12 @@ impl Shell {
                 Ok(now) => now,
                 Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
             };
+            // First, for what is on the disk by now is not too late.
+            self.write_witness(now);
             if self.worker.poll_timeout().is_some_and(|due| due <= now) {
                 self.worker.handle_timeout(now);
                 self.carry_out(now);
             }
-            self.write_witness(now);
             let messages = self.read_network(now);
             let told_to_stop = self.read_mail(now);
             self.end_turn();

@@ -64,6 +64,7 @@ pub fn witness_options(config: &Config) -> WitnessOptions {
         checkpoint_interval: witness.checkpoint_interval,
         keep: witness.keep,
         keep_bytes: witness.keep_bytes.unwrap_or(u64::MAX),
+        stall: witness.patience,
         ..WitnessOptions::default()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use sx_edge::{LatencyHistogram, Layer};
+use sx_engine::Time;
 use sx_exchange::LayerCounts;
 use sx_http::MetricsText;
 use sx_store::{WitnessCounters, WitnessLog};
@@ -45,20 +46,28 @@ pub fn write_layers(out: &mut MetricsText, workers: &[Arc<LayerCounts>]) {
     out.counter("strowger_edge_bans", "", "Sources that were banned.").sample(&[], sum(&|counts| read(&counts.bans)));
     out.counter("strowger_witness_refusals_summed", "", "Refusals that were counted in a record of their sum.")
         .sample(&[], sum(&|counts| read(&counts.summed)));
+    let help = "Records that workers gave up because nothing could be written for so long.";
+    out.counter("strowger_witness_records_lost", "", help).sample(&[], sum(&|counts| read(&counts.records_lost)));
+    let help = "Legs that may not be answered yet, because the record that lets them in is not on the disk.";
+    out.gauge("strowger_witness_legs_unwritten", "", help).sample(&[], sum(&|counts| read(&counts.legs_unwritten)));
 }
 
-/// Writes the counters of the witness log.
-pub fn write_witness(out: &mut MetricsText, log: &WitnessLog) {
+/// Writes the counters of the witness log. Whether it fails is found out here, too: the disk may hold whoever writes.
+pub fn write_witness(out: &mut MetricsText, log: &WitnessLog, now: Time) {
     let counters = log.counters();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     type Read = fn(&WitnessCounters) -> &AtomicU64;
-    let families: [(&str, &str, Read); 9] = [
+    let families: [(&str, &str, Read); 11] = [
         ("strowger_witness_records", "Records taken.", |c| &c.records),
         ("strowger_witness_bytes", "Bytes of records on the disk.", |c| &c.bytes),
         ("strowger_witness_commits", "Writes that have reached the disk.", |c| &c.commits),
         ("strowger_witness_commit_failures", "Writes that the disk refused.", |c| &c.commit_failures),
         ("strowger_witness_checkpoints", "Checkpoints signed.", |c| &c.checkpoints),
         ("strowger_witness_records_refused", "Records that found no room while the disk took nothing.", |c| &c.refused),
+        ("strowger_witness_batches_refused", "Times that records found no room: a worker tries again.", |c| {
+            &c.batches_refused
+        }),
+        ("strowger_witness_stalls", "Writes that took so long that the log counted as failing.", |c| &c.stalls),
         ("strowger_witness_room_misses", "Writes that waited for room to be made.", |c| &c.room_misses),
         ("strowger_witness_segments_closed", "Segments that were closed.", |c| &c.segments),
         (
@@ -77,5 +86,5 @@ pub fn write_witness(out: &mut MetricsText, log: &WitnessLog) {
     out.gauge("strowger_witness_durable_records", "", "Records in the log that are on the disk.")
         .sample(&[], log.durable());
     out.gauge("strowger_witness_failing", "", "1 while the log cannot be written and new calls are refused.")
-        .sample(&[], u64::from(log.is_failing()));
+        .sample(&[], u64::from(log.look(now)));
 }

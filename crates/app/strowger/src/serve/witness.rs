@@ -14,6 +14,8 @@ pub struct WitnessShell {
     marks: VecDeque<Mark>,
     durable: u64,
     failing: bool,
+    /// The log has not taken the last records.
+    refused: bool,
     /// When to look again, if nothing happens before.
     due: Option<Time>,
 }
@@ -34,7 +36,7 @@ pub struct Progress {
 
 impl WitnessShell {
     pub fn new(port: WitnessPort) -> Self {
-        Self { port, marks: VecDeque::new(), durable: 0, failing: false, due: None }
+        Self { port, marks: VecDeque::new(), durable: 0, failing: false, refused: false, due: None }
     }
 
     /// Hands the records of a turn over, the worker having made so many by now.
@@ -43,12 +45,16 @@ impl WitnessShell {
             return;
         }
         match self.port.append(now, batch) {
-            Ok(size) => self.marks.push_back(Mark { made, size }),
-            // They stay in the batch, which is bounded by the calls there are: nothing new begins meanwhile.
+            Ok(size) => {
+                self.marks.push_back(Mark { made, size });
+                self.refused = false;
+            }
+            // They stay in the batch, which is bounded, and are offered again with those of the next turn.
             Err(error) => {
-                if !self.failing {
+                if !self.failing && !self.refused {
                     error!(%error, "records wait outside of the witness log");
                 }
+                self.refused = true;
             }
         }
     }

@@ -1,29 +1,37 @@
-//! What a log has done behind its back, so that no worker waits for it: indexes, room ahead, checkpoints for readers, the
-//! end of old segments. Each may fail without harm to what is in the log; it is said, and the log goes on.
+//! What a log has done behind its back, so that no worker waits for it: room ahead, the next segment, indexes, checkpoints
+//! for readers, the end of old segments. What fails is said, tried again where nobody else does, and the log goes on.
 
+use super::disk::Opener;
 use super::files;
+use super::index::{close, remove};
+use super::lines::Lines;
+use super::next::Next;
 use super::ports::Ports;
 use super::room::Room;
 use crate::FileError;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use sx_witness::IndexEntry;
 
 /// One of them.
 pub(crate) enum Chore {
-    /// Write the index of a closed segment, whose file ends here.
-    Close { file: Arc<File>, path: PathBuf, first: u64, bytes: u64, entries: Vec<IndexEntry> },
+    /// Give the next segment its name. Writes wait for it, so it comes before all others.
+    Name { next: Arc<Next>, path: PathBuf },
     /// Fill a segment's file with zeros up to here, so that writes find room and never change the file's length.
-    MakeRoom { file: Arc<File>, to: u64, room: Arc<Room> },
+    MakeRoom { opener: Opener, path: PathBuf, to: u64, room: Arc<Room> },
+    /// Make the file of the next segment.
+    Make { next: Arc<Next>, opener: Opener },
+    /// Write the index of a closed segment, whose file ends here.
+    Close { path: PathBuf, first: u64, bytes: u64, entries: Vec<IndexEntry> },
     /// Append a line to the file of checkpoints.
     Checkpoint { line: Vec<u8> },
     /// Remove a segment that has been kept for long enough.
-    Remove { path: PathBuf },
+    Remove { path: PathBuf, first: u64, records: u64 },
 }
 
 /// The thread that does them.
@@ -35,9 +43,9 @@ pub(crate) struct Chores {
 impl Chores {
     pub(crate) fn start(folder: &Path, ports: Arc<Ports>) -> io::Result<Self> {
         let (jobs, inbox) = channel();
-        let folder = folder.to_owned();
-        let thread =
-            std::thread::Builder::new().name("witness-chores".into()).spawn(move || work(&folder, &inbox, &ports))?;
+        let lines = Lines::of(folder.join(files::CHECKPOINTS));
+        let round = Round { folder: folder.to_owned(), ports, lines, queue: VecDeque::new(), failed: Vec::new() };
+        let thread = std::thread::Builder::new().name("witness-chores".into()).spawn(move || round.run(&inbox))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -61,43 +69,130 @@ impl Drop for Chores {
     }
 }
 
-fn work(folder: &Path, inbox: &Receiver<Chore>, ports: &Ports) {
-    if let Err(error) = rustix::process::nice(STEP_BACK) {
-        tracing::debug!(%error, "a background thread keeps the priority of the others");
-    }
-    for chore in inbox {
-        let done = match chore {
-            Chore::Close { file, path, first, bytes, entries } => close(folder, &file, &path, first, bytes, &entries),
-            Chore::MakeRoom { file, to, room } => {
-                let made = room.grow(&file, to);
-                ports.raise_all();
-                made.map_err(FileError::at("extend a segment in", folder))
-            }
-            Chore::Checkpoint { line } => append(&folder.join(files::CHECKPOINTS), &line),
-            Chore::Remove { path } => fs::remove_file(&path).map_err(FileError::at("remove", &path)),
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, "the witness log goes on without this");
+/// What the thread has to do.
+struct Round {
+    folder: PathBuf,
+    ports: Arc<Ports>,
+    lines: Lines,
+    queue: VecDeque<Chore>,
+    failed: Vec<Failed>,
+}
+
+/// A chore that is to be tried again.
+struct Failed {
+    chore: Chore,
+    at: Instant,
+    pause: Duration,
+}
+
+/// After so long a chore is tried again that has failed,
+const PAUSE: Duration = Duration::from_secs(1);
+/// and after twice as long each time, up to this.
+const PAUSE_MAX: Duration = Duration::from_secs(600);
+
+impl Round {
+    fn run(mut self, inbox: &Receiver<Chore>) {
+        if let Err(error) = rustix::process::nice(STEP_BACK) {
+            tracing::debug!(%error, "a background thread keeps the priority of the others");
         }
+        while self.wait(inbox) {
+            self.queue.extend(inbox.try_iter());
+            let now = Instant::now();
+            let due = self.failed.extract_if(.., |failed| failed.at <= now).collect::<Vec<_>>();
+            due.into_iter().for_each(|Failed { chore, pause, .. }| self.take(chore, (pause * 2).min(PAUSE_MAX)));
+            if let Some(chore) = self.next() {
+                self.take(chore, PAUSE);
+            }
+        }
+        // The log ends: what has failed before gets its last chance.
+        for Failed { chore, .. } in std::mem::take(&mut self.failed) {
+            self.take(chore, PAUSE_MAX);
+        }
+    }
+
+    /// Waits until there is something to do; false when the log has ended and all is done.
+    fn wait(&mut self, inbox: &Receiver<Chore>) -> bool {
+        if !self.queue.is_empty() {
+            return true;
+        }
+        let due = self.failed.iter().map(|failed| failed.at).min();
+        let came = match due {
+            Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match came {
+            Ok(chore) => self.queue.push_back(chore),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+
+    /// The first, but for what writes wait for.
+    fn next(&mut self) -> Option<Chore> {
+        let urgent = self.queue.iter().position(|chore| matches!(chore, Chore::Name { .. }));
+        self.queue.remove(urgent.unwrap_or(0))
+    }
+
+    /// Does one; what fails and is nobody else's to try again is kept for later.
+    fn take(&mut self, chore: Chore, pause: Duration) {
+        let (done, again) = match chore {
+            Chore::Name { next, path } => {
+                next.name(&self.folder, path);
+                self.ports.raise_all();
+                (Ok(()), None)
+            }
+            Chore::Make { next, opener } => {
+                next.make(&self.folder, &opener);
+                self.ports.raise_all();
+                (Ok(()), None)
+            }
+            Chore::MakeRoom { opener, path, to, room } => (self.make_room(opener, path, to, room), None),
+            Chore::Checkpoint { line } => (self.append(line), None),
+            Chore::Close { path, first, bytes, entries } => {
+                let closed = close(&self.folder, &path, first, bytes, &entries);
+                (closed, Some(Chore::Close { path, first, bytes, entries }))
+            }
+            Chore::Remove { path, first, records } => {
+                let removed = remove(&self.folder, &path, first, records);
+                (removed, Some(Chore::Remove { path, first, records }))
+            }
+        };
+        let Err(error) = done else { return };
+        let again_s = again.is_some().then_some(pause.as_secs());
+        tracing::warn!(%error, again_s, "the witness log goes on without this");
+        if let Some(chore) = again {
+            self.failed.push(Failed { chore, at: Instant::now() + pause, pause });
+        }
+    }
+
+    /// A step of it; the others come behind that.
+    fn make_room(&mut self, opener: Opener, path: PathBuf, to: u64, room: Arc<Room>) -> Result<(), FileError> {
+        if room.is_given_up() {
+            return Ok(());
+        }
+        let made = opener(&path).and_then(|file| room.grow_a_step(&file, to)).inspect_err(|_| room.fail());
+        self.ports.raise_all();
+        match made {
+            Ok(true) => self.queue.push_front(Chore::MakeRoom { opener, path, to, room }),
+            Ok(false) => {}
+            Err(error) => return Err(FileError::at("extend", &path)(error)),
+        }
+        Ok(())
+    }
+
+    /// All lines that wait, with one sync.
+    fn append(&mut self, mut lines: Vec<u8>) -> Result<(), FileError> {
+        self.queue.retain_mut(|chore| match chore {
+            Chore::Checkpoint { line } => {
+                lines.append(line);
+                false
+            }
+            _ => true,
+        });
+        self.lines.append(&lines)
     }
 }
 
 /// A ninth of the processor where all of it is wanted.
 const STEP_BACK: i32 = 10;
-
-fn close(
-    folder: &Path,
-    file: &File,
-    path: &Path,
-    first: u64,
-    bytes: u64,
-    entries: &[IndexEntry],
-) -> Result<(), FileError> {
-    file.set_len(bytes).and_then(|()| file.sync_all()).map_err(FileError::at("cut", path))?;
-    files::write_index(folder, first, entries)
-}
-
-pub(crate) fn append(path: &Path, line: &[u8]) -> Result<(), FileError> {
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.and_then(|mut file| file.write_all(line)).map_err(FileError::at("write", path))
-}

@@ -55,10 +55,19 @@ impl AsFd for Event {
     }
 }
 
+/// Opens a segment's file as the disk that it is of does.
+pub(crate) type Opener = Arc<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
+
 /// Carries out one write at a time.
 pub(crate) trait Disk: Send {
     /// Opens a segment's file for writing, creating it if need be.
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>>;
+
+    /// The same for other threads, which need a descriptor of their own: what the system says of a write that it could not
+    /// carry out later it says once to each.
+    fn opener(&self) -> Opener {
+        Arc::new(open_cached)
+    }
 
     /// Begins to write blocks; `event` is raised when they have reached the disk, or cannot.
     fn begin(
@@ -80,16 +89,11 @@ struct Direct {
 
 impl Disk for Direct {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
-        let flags = libc::O_DIRECT;
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(flags)
-            .open(path)?;
-        Ok(Arc::new(options))
+        open_direct(path).map(Arc::new)
+    }
+
+    fn opener(&self) -> Opener {
+        Arc::new(open_direct)
     }
 
     fn begin(
@@ -142,8 +146,7 @@ impl Threaded {
 
 impl Disk for Threaded {
     fn open(&mut self, path: &Path) -> io::Result<Arc<File>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        Ok(Arc::new(file))
+        open_cached(path).map(Arc::new)
     }
 
     fn begin(
@@ -175,6 +178,15 @@ impl Drop for Threaded {
             tracing::error!("the thread that writes the witness log had panicked");
         }
     }
+}
+
+fn open_direct(path: &Path) -> io::Result<File> {
+    let flags = libc::O_DIRECT;
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+}
+
+fn open_cached(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 /// The best way to write into a folder: tried out with a file of one block.

@@ -2,17 +2,16 @@
 
 use super::anchors::AnchorStates;
 use super::chores::{Chore, Chores};
-use super::disk::Event;
 use super::files;
 use super::grown::GrownLog;
-use super::ports::{PortState, Ports};
-use super::sequencer::{Parts, Sequencer};
+use super::ports::{PortState, Ports, WitnessPort};
+use super::sequencer::{Parts, Sequencer, Step};
 use crate::FileError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_witness::{Batch, Checkpoint, Draft, Kind};
+use sx_witness::Checkpoint;
 
 /// How a log behaves.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ pub struct WitnessOptions {
     pub node: Box<str>,
     /// A segment that has reached so many bytes is closed and another begun.
     pub segment_bytes_max: u64,
-    /// How many bytes may wait to be written; records beyond are refused.
+    /// How many bytes may wait to be written; records beyond are refused, unless nothing else waits.
     pub buffer_bytes_max: usize,
     /// How long after a write began the next may begin for somebody who waits: what comes meanwhile shares it.
     pub gather: Duration,
@@ -37,6 +36,8 @@ pub struct WitnessOptions {
     pub keep_bytes: u64,
     /// After how long a write that was refused is tried again.
     pub retry: Duration,
+    /// The log counts as failing when a write takes so long, until it is done.
+    pub stall: Duration,
 }
 
 impl Default for WitnessOptions {
@@ -54,6 +55,7 @@ impl Default for WitnessOptions {
             keep: None,
             keep_bytes: u64::MAX,
             retry: Duration::from_millis(250),
+            stall: Duration::from_secs(2),
         }
     }
 }
@@ -67,8 +69,10 @@ pub struct WitnessCounters {
     pub commits: AtomicU64,
     pub commit_failures: AtomicU64,
     pub commit_nanos: AtomicU64,
+    pub stalls: AtomicU64,
     pub checkpoints: AtomicU64,
     pub refused: AtomicU64,
+    pub batches_refused: AtomicU64,
     pub waiting_bytes: AtomicU64,
     pub room_misses: AtomicU64,
     pub segments: AtomicU64,
@@ -88,6 +92,9 @@ pub enum AppendError {
         /// The limit.
         bytes_max: usize,
     },
+    /// The log was closed.
+    #[error("the witness log is closed")]
+    Closed,
 }
 
 /// What opening a log has found.
@@ -122,12 +129,6 @@ pub struct WitnessLog {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// A worker's way to the log: with an event that says when something has become durable.
-pub struct WitnessPort {
-    shared: Arc<Shared>,
-    state: Arc<PortState>,
-}
-
 pub(crate) struct Shared {
     sequencer: Mutex<Sequencer>,
     /// How many records are durable.
@@ -156,7 +157,7 @@ impl WitnessLog {
     /// # Errors
     /// When the system has no event left.
     pub fn port(&self) -> std::io::Result<WitnessPort> {
-        Ok(WitnessPort { shared: self.shared.clone(), state: self.shared.ports.open()? })
+        WitnessPort::open(&self.shared)
     }
 
     /// What has been counted.
@@ -169,9 +170,15 @@ impl WitnessLog {
         self.shared.durable.load(Ordering::Acquire)
     }
 
-    /// Does the disk refuse to be written to?
+    /// Does the disk refuse to be written to, or does it not answer?
     pub fn is_failing(&self) -> bool {
         self.shared.failing.load(Ordering::Acquire)
+    }
+
+    /// The same, asked by somebody who does not write: also when every thread that writes is held by the disk.
+    pub fn look(&self, now: Time) -> bool {
+        self.shared.lock().watch(now, &self.shared);
+        self.is_failing()
     }
 
     /// How far it is.
@@ -201,7 +208,8 @@ impl WitnessLog {
 
     /// The log's tree as its files have it, for proofs.
     pub fn grown(&self) -> GrownLog {
-        GrownLog::of(self.shared.lock().folder.clone())
+        let folder = self.shared.lock().folder.clone();
+        GrownLog::of(folder)
     }
 
     /// What is known of the places where its checkpoints are shown.
@@ -209,113 +217,25 @@ impl WitnessLog {
     /// # Errors
     /// When the file of it is there and cannot be read.
     pub fn anchor_states(&self) -> Result<AnchorStates, FileError> {
-        AnchorStates::open(&self.shared.lock().folder)
-    }
-
-    /// Writes one record of a thread that has no port, and waits until it is durable, but no longer than `patience`.
-    /// False: it is not durable yet; it may become so.
-    pub fn record(&self, draft: &Draft<'_>, now: Time, patience: Duration) -> bool {
-        let Ok(port) = self.port_for_one() else { return false };
-        let mut sequencer = self.shared.lock();
-        let mut batch = Batch::default();
-        sequencer.renderer.render(draft, &mut batch);
-        let Ok(size) = sequencer.append(now, &mut batch, &self.shared) else { return false };
-        let begun = std::time::Instant::now();
-        loop {
-            let at = now + begun.elapsed();
-            sequencer.step(at, true, &self.shared, &port);
-            if self.durable() >= size {
-                return true;
-            }
-            let left = patience.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return false;
-            }
-            drop(sequencer);
-            port.event.wait_for(Some(left.min(ROUND))).ok();
-            sequencer = self.shared.lock();
-        }
-    }
-
-    fn port_for_one(&self) -> std::io::Result<Arc<PortState>> {
-        Ok(Arc::new(PortState { event: Event::open()?, waiting: AtomicBool::new(true) }))
-    }
-
-    /// Signs all there is, and waits until that is durable, but no longer than `patience`.
-    pub fn sign(&self, now: Time, patience: Duration) -> bool {
-        self.shared.lock().checkpoint_now(now, &self.shared.counters);
-        self.drain(now, patience)
-    }
-
-    /// Writes what waits and a last checkpoint, and waits until all is durable, but no longer than `patience`.
-    pub fn close(&self, now: Time, patience: Duration) -> bool {
-        let draft = Draft { outcome: "closed", ..Draft::new(now, Kind::Log) };
-        let closed = self.record(&draft, now, patience);
-        self.shared.lock().checkpoint_now(now, &self.shared.counters);
-        let durable = closed && self.drain(now, patience);
-        // What was room for more is given back.
-        self.shared.lock().segment.give_room_back();
-        durable
-    }
-
-    fn drain(&self, now: Time, patience: Duration) -> bool {
-        let Ok(port) = self.port_for_one() else { return false };
-        let begun = std::time::Instant::now();
-        loop {
-            let size = {
-                let mut sequencer = self.shared.lock();
-                sequencer.step(now + begun.elapsed(), true, &self.shared, &port);
-                sequencer.chain.size()
-            };
-            if self.durable() >= size {
-                return true;
-            }
-            if begun.elapsed() > patience {
-                return false;
-            }
-            port.event.wait_for(Some(ROUND)).ok();
-        }
-    }
-}
-
-/// Another thread's write may be the one that is waited for, and only that thread hears of its end.
-const ROUND: Duration = Duration::from_millis(1);
-
-impl WitnessPort {
-    /// Raised when something may have become durable; to be waited for as a socket is, by edges.
-    pub fn event(&self) -> &Event {
-        &self.state.event
-    }
-
-    /// Appends records, which leaves the batch empty. They are durable when [`durable`](Self::durable) has reached the
-    /// number that comes back.
-    ///
-    /// # Errors
-    /// When too much waits already; nothing is appended then, and the batch keeps its records.
-    pub fn append(&self, now: Time, batch: &mut Batch) -> Result<u64, AppendError> {
-        self.shared.lock().append(now, batch, &self.shared)
-    }
-
-    /// Finishes what is done and begins what is due; `waits` when something of this worker's waits to be durable. Says
-    /// when to come again, if nothing happens before.
-    pub fn step(&self, now: Time, waits: bool) -> Option<Time> {
-        self.state.waiting.store(waits, Ordering::Relaxed);
-        self.shared.lock().step(now, waits, &self.shared, &self.state)
-    }
-
-    /// How many records are durable.
-    pub fn durable(&self) -> u64 {
-        self.shared.durable.load(Ordering::Acquire)
-    }
-
-    /// Does the disk refuse to be written to?
-    pub fn is_failing(&self) -> bool {
-        self.shared.failing.load(Ordering::Acquire)
+        let folder = self.shared.lock().folder.clone();
+        AnchorStates::open(&folder)
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Sequencer> {
+    /// Finishes what is done and begins what is due. The disk is asked without the lock, for it may take its time.
+    pub(crate) fn step(&self, now: Time, waits: bool, port: &Arc<PortState>) -> Option<Time> {
+        let step = self.lock().step(now, waits, self, port);
+        match step {
+            Step::Wait(due) => due,
+            Step::HandOver(ready) => {
+                let over = ready.hand_over();
+                self.lock().handed_over(now, over, self)
+            }
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Sequencer> {
         // A thread that panics ends the process; what it leaves behind is never written.
         self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
     }

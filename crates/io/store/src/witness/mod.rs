@@ -10,18 +10,25 @@
 //! write is done. While one write is under way, what comes meanwhile gathers for the next.
 
 mod aio;
+mod alone;
 mod anchors;
 mod blocks;
 mod chores;
 mod disk;
+mod failing;
 pub(crate) mod files;
+mod flight;
 mod grown;
+mod index;
 mod keys;
+mod lines;
 mod log;
+mod next;
 mod ports;
 mod read;
 mod recover;
 mod room;
+mod rotation;
 mod segment;
 mod sequencer;
 #[cfg(test)]
@@ -31,6 +38,7 @@ pub use anchors::{AnchorStates, Anchored};
 pub use disk::Event;
 pub use grown::{GrownLog, ProveError};
 pub use keys::{KeyError, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key};
-pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessPort, WitnessStatus};
+pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessStatus};
+pub use ports::WitnessPort;
 pub use read::{FiledCheckpoint, Found, Leaves, LogPart, ReadError, ReadProgress, RecordId, Search, WitnessFolder};
 pub use recover::WitnessError;

@@ -98,8 +98,9 @@ impl WitnessLog {
     ) -> Result<(Self, Opened), WitnessError> {
         take_key(folder, &key)?;
         let segments = files::list(folder, files::SEGMENT)?;
-        let mut found = Found::read(folder, &segments)?;
+        // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
+        let mut found = Found::read(folder, &segments)?;
         let entries = std::mem::take(&mut found.index);
         let tree = found.tree(folder, &entries)?;
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };

@@ -14,11 +14,21 @@ pub(crate) struct Room {
     growing: AtomicBool,
     /// The last attempt to make more has failed.
     failed: AtomicBool,
+    /// Nobody writes here any more.
+    given_up: AtomicBool,
 }
+
+/// So much is made and synced at a time: a write that comes meanwhile does not wait for more.
+const STEP_BYTES: u64 = 1 << 20;
 
 impl Room {
     pub(crate) fn up_to(end: u64) -> Self {
-        Self { end: AtomicU64::new(end), growing: AtomicBool::new(false), failed: AtomicBool::new(false) }
+        Self {
+            end: AtomicU64::new(end),
+            growing: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
+        }
     }
 
     /// Where it ends, in bytes from the beginning of the segment.
@@ -36,26 +46,68 @@ impl Room {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Makes more.
-    pub(crate) fn grow(&self, file: &File, to: u64) -> io::Result<()> {
-        let made = fill(file, self.end(), to);
-        if made.is_ok() {
-            self.end.store(to, Ordering::Release);
-        }
-        self.failed.store(made.is_err(), Ordering::Release);
+    /// No more is wanted: the segment is closed.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// More could not be made.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
         self.growing.store(false, Ordering::Release);
-        made
+    }
+
+    /// Makes more, in steps.
+    pub(crate) fn grow(&self, file: &File, to: u64) -> io::Result<()> {
+        while self.grow_a_step(file, to)? {}
+        Ok(())
+    }
+
+    /// Makes a step of it; true while there is more to make.
+    pub(crate) fn grow_a_step(&self, file: &File, to: u64) -> io::Result<bool> {
+        let from = self.end();
+        let until = to.min(from + STEP_BYTES);
+        if from < until && !self.is_given_up() {
+            fill(file, from, until).inspect_err(|_| self.fail())?;
+            self.failed.store(false, Ordering::Release);
+            self.end.store(until, Ordering::Release);
+            if until < to {
+                return Ok(true);
+            }
+        }
+        self.growing.store(false, Ordering::Release);
+        Ok(false)
     }
 }
 
 fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
-    const AT_ONCE: u64 = 1 << 20;
-    let zeros = Blocks::zeros(AT_ONCE as usize / BLOCK_BYTES);
-    let mut at = from;
-    while at < to {
-        let bytes = AT_ONCE.min(to - at);
-        file.write_all_at(&zeros.bytes()[..bytes as usize], at)?;
-        at += bytes;
+    let zeros = Blocks::zeros((to - from).div_ceil(BLOCK_BYTES as u64) as usize);
+    file.write_all_at(&zeros.bytes()[..(to - from) as usize], from)?;
+    // The file's new length is among the data without which they cannot be read.
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_in_steps_that_count_at_once_and_ends_when_it_is_given_up() {
+        let file = tempfile::tempfile().expect("a file");
+        let room = Room::up_to(4096);
+        let to = 4096 + 5 * STEP_BYTES / 2;
+        assert!(room.claim_growth() && !room.claim_growth());
+        assert!(room.grow_a_step(&file, to).expect("a step"));
+        assert_eq!(room.end(), 4096 + STEP_BYTES, "the first step can be written into");
+        room.grow(&file, to).expect("the others");
+        assert_eq!((room.end(), file.metadata().expect("a length").len()), (to, to));
+        assert!(room.claim_growth(), "and more can be asked for");
+        room.give_up();
+        assert!(!room.grow_a_step(&file, 2 * to).expect("nothing is made"));
+        assert_eq!(room.end(), to);
     }
-    file.sync_all()
 }

@@ -3,12 +3,15 @@
 use super::blocks::{BLOCK_BYTES, Blocks};
 use super::disk::{Disk, write_now};
 use super::files;
+use super::next::Blank;
 use super::room::Room;
 use crate::FileError;
 use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sx_witness::IndexEntry;
+use sx_engine::Time;
+use sx_witness::{IndexEntry, Line};
 
 pub(crate) struct Segment {
     pub(crate) file: Arc<File>,
@@ -22,6 +25,8 @@ pub(crate) struct Segment {
     /// Of the records that are durable.
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) room: Arc<Room>,
+    /// When its first record was written; `None` while there is none.
+    pub(crate) begun: Option<Time>,
 }
 
 /// The room a segment begins with.
@@ -52,7 +57,19 @@ impl Segment {
         let room = Room::up_to(whole);
         room.grow(&file, whole + FIRST_ROOM).map_err(FileError::at("extend", &path))?;
         files::sync_folder(folder)?;
-        Ok(Self { file, path, first, end, tail, index, room: Arc::new(room) })
+        let begun = first_time(&path).map_err(FileError::at("read", &path))?.filter(|_| !index.is_empty());
+        Ok(Self { file, path, first, end, tail, index, room: Arc::new(room), begun })
+    }
+
+    /// Begins with this file, which has its name on the disk.
+    pub(crate) fn begin(blank: Blank, path: PathBuf, first: u64) -> Self {
+        let Blank { file, room } = blank;
+        Self { file, path, first, end: 0, tail: Vec::new(), index: Vec::new(), room, begun: None }
+    }
+
+    /// The number of the record behind its last.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + self.index.len() as u64
     }
 
     /// Where a write that appends begins.
@@ -78,10 +95,20 @@ impl Segment {
         }
     }
 
-    /// Cuts the room behind the last record off: nothing more is written.
-    pub(crate) fn give_room_back(&self) {
-        if let Err(error) = self.file.set_len(self.end) {
-            tracing::warn!(%error, path = %self.path.display(), "the end of a segment could not be cut");
-        }
+    /// Nothing more is written: the file, its name, and where it ends.
+    pub(crate) fn cut_at(&self) -> (Arc<File>, PathBuf, u64) {
+        self.room.give_up();
+        (self.file.clone(), self.path.clone(), self.end)
     }
 }
+
+/// What the first record of a segment says about when it was written.
+fn first_time(path: &Path) -> io::Result<Option<Time>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(RECORD_BYTES_MAX).read_to_end(&mut bytes)?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(Line::parse(line).ok().map(|line| line.time()))
+}
+
+/// No record is longer.
+const RECORD_BYTES_MAX: u64 = 65_537;

@@ -1,44 +1,53 @@
 //! The sequence of records and of writes: what waits, the write that is under way, what is durable.
 //!
 //! ```text
-//!            due                     done
-//!   Idle ──────────► Writing ──────────────► Idle        (what has come meanwhile is due next)
-//!    │                  │ the disk refuses
-//!    └── no room ───────┴─────► Refused ──after a while──► Writing, with the same bytes
+//!            due                  the disk has it          done
+//!   Idle ──────────► HandingOver ────────────────► Writing ──────► Idle    (what has come meanwhile is due next)
+//!    │                    │ the disk refuses          │
+//!    ├── no room ─────────┴───────────────────────────┴──► Refused ──after a while──► HandingOver, the same bytes
+//!    └── room, or the next segment, is being made ──► Held ──► as from Idle
 //! ```
+//!
+//! A write that takes too long, or takes too long to be handed over, is as good as one that was refused, until it is done.
+//! Nothing here touches a file: whoever holds the lock never waits for a disk.
 
 use super::blocks::Blocks;
 use super::chores::{Chore, Chores};
 use super::disk::Disk;
 use super::files;
+use super::flight::{Flight, HandedOver, Ready};
 use super::log::{AppendError, Shared, WitnessCounters, WitnessOptions, add};
+use super::next::Next;
 use super::ports::PortState;
 use super::segment::Segment;
 use crate::FileError;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use sx_engine::Time;
-use sx_witness::{Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Renderer, SigningKey};
-
-/// A write that is under way.
-struct Flight {
-    /// How many records are durable when it is done.
-    size: u64,
-    /// What it appends, in the blocks behind the tail.
-    bytes: usize,
-    index: Vec<IndexEntry>,
-    begun: Time,
-}
+use sx_witness::{Batch, Chain, Checkpoint, Draft, IndexEntry, Renderer, SigningKey};
 
 /// Where the writing stands.
-enum State {
+pub(super) enum State {
     /// Nothing is under way.
     Idle,
+    /// A thread hands a write to the disk, and has the disk with it.
+    HandingOver,
     /// The disk is at it.
     Writing(Flight),
-    /// The disk has refused this, or there is no room yet to try; it is tried again at that time.
+    /// There is no room to write into yet, or the next segment has no name yet: the thread of chores is at it.
+    Held { since: Time },
+    /// The disk has refused this, or more room; it is tried again at that time.
     Refused { again: Option<(Blocks, Flight)>, at: Time },
+}
+
+/// What a thread that has come by is to do.
+pub(crate) enum Step {
+    /// To come again then, if nothing happens before.
+    Wait(Option<Time>),
+    /// To hand this over, and to say what has become of it with [`Sequencer::handed_over`].
+    HandOver(Ready),
 }
 
 pub(crate) struct Sequencer {
@@ -47,16 +56,17 @@ pub(crate) struct Sequencer {
     pub(crate) key: SigningKey,
     pub(crate) chain: Chain,
     pub(crate) renderer: Renderer,
-    pub(crate) disk: Box<dyn Disk>,
+    /// Not here while a write is handed over.
+    pub(super) disk: Option<Box<dyn Disk>>,
     pub(crate) segment: Segment,
     pub(crate) closed: Vec<Closed>,
     pub(crate) chores: Chores,
-    state: State,
+    pub(super) state: State,
     /// Lines that no write has taken yet, and where they begin.
     out: Vec<u8>,
     out_index: Vec<IndexEntry>,
     waiting_since: Time,
-    last_begun: Time,
+    pub(super) last_begun: Time,
     spare: Blocks,
     /// Checkpoints: how many records the last one covers, when it was, and those to be told once they are durable.
     pub(crate) covered: u64,
@@ -65,9 +75,18 @@ pub(crate) struct Sequencer {
     /// The last that is durable.
     pub(crate) last_checkpoint: Option<Checkpoint>,
     /// Segments to be removed when so many records are durable.
-    retiring: Vec<(u64, PathBuf)>,
-    growth: u64,
-    failing_since: Option<Time>,
+    pub(super) retiring: Vec<(u64, Closed)>,
+    pub(super) growth: u64,
+    pub(super) next: Arc<Next>,
+    /// The next segment could not be made: not before this once more.
+    pub(super) next_again: Option<Time>,
+    /// When to see next whether a segment was kept for long enough.
+    pub(super) house_at: Time,
+    /// The last record is in the log.
+    sealed: bool,
+    pub(super) failing_since: Option<Time>,
+    /// The write that is under way takes too long.
+    pub(super) stalled: bool,
 }
 
 /// A segment that is closed.
@@ -82,6 +101,8 @@ pub(crate) struct Closed {
 
 /// The room that is made at a time at most.
 const GROWTH_MAX: u64 = 64 << 20;
+/// How soon to look at a write whose end nobody is woken for.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// A buffer that a large commit has left is given back beyond this.
 const BUFFER_BYTES_KEPT: usize = 4 << 20;
 
@@ -106,7 +127,7 @@ impl Sequencer {
             folder,
             key,
             chain,
-            disk,
+            disk: Some(disk),
             segment,
             closed,
             chores,
@@ -121,8 +142,13 @@ impl Sequencer {
             checkpoint_told: Vec::new(),
             last_checkpoint: None,
             retiring: Vec::new(),
+            next: Arc::default(),
+            next_again: None,
+            house_at: now,
+            sealed: false,
             growth: super::segment::FIRST_ROOM,
             failing_since: None,
+            stalled: false,
             options,
         }
     }
@@ -131,9 +157,14 @@ impl Sequencer {
         if batch.is_empty() {
             return Ok(self.chain.size());
         }
+        if self.sealed {
+            return Err(AppendError::Closed);
+        }
         let bytes_max = self.options.buffer_bytes_max;
-        if self.out.len() + batch.bytes() > bytes_max {
+        // Where nothing waits any batch is taken: one that is too large would never be.
+        if !self.out.is_empty() && self.out.len() + batch.bytes() > bytes_max {
             add(&shared.counters.refused, batch.len() as u64);
+            add(&shared.counters.batches_refused, 1);
             return Err(AppendError::Full { bytes_max });
         }
         if self.out.is_empty() {
@@ -146,18 +177,57 @@ impl Sequencer {
         Ok(self.chain.size())
     }
 
-    pub(crate) fn step(&mut self, now: Time, waits: bool, shared: &Shared, port: &Arc<PortState>) -> Option<Time> {
+    /// The last record and the last checkpoint: nothing is taken behind them. Says how many records there are then.
+    pub(crate) fn close(&mut self, now: Time, draft: &Draft<'_>, shared: &Shared) -> u64 {
+        let mut batch = Batch::default();
+        self.renderer.render(draft, &mut batch);
+        // While the disk takes nothing there may be no room for it: the log has not ended in order then.
+        if self.append(now, &mut batch, shared).is_ok() {
+            self.checkpoint_now(now, &shared.counters);
+        }
+        self.sealed = true;
+        self.chain.size()
+    }
+
+    pub(crate) fn step(&mut self, now: Time, waits: bool, shared: &Shared, port: &Arc<PortState>) -> Step {
+        self.finish(now, shared, port);
+        match &self.state {
+            State::HandingOver | State::Writing(_) => {
+                let orphaned = matches!(self.state, State::Writing(Flight { port: None, .. }));
+                let look = orphaned.then_some(now + LOOK_AGAIN);
+                Step::Wait(self.watch(now, shared).into_iter().chain(look).min())
+            }
+            State::Refused { at, .. } if *at > now => Step::Wait(Some(*at)),
+            State::Refused { .. } => self.try_again(now, shared, port),
+            State::Held { .. } => self.begin(now, shared, port),
+            State::Idle => {
+                self.keep_house(now, shared);
+                if self.out.is_empty() && self.is_old(now) {
+                    return self.begin(now, shared, port);
+                }
+                self.begin_if_due(now, waits, shared, port)
+            }
+        }
+    }
+
+    /// Ends the write that is under way if it is done, and begins none.
+    pub(crate) fn finish(&mut self, now: Time, shared: &Shared, port: &Arc<PortState>) {
         if matches!(self.state, State::Writing(_))
-            && let Some((result, blocks)) = self.disk.poll()
+            && let Some((result, blocks)) = self.disk.as_mut().and_then(|disk| disk.poll())
         {
             self.finished(now, result, blocks, shared, port);
         }
-        match &self.state {
-            State::Writing(_) => None,
-            State::Refused { at, .. } if *at > now => Some(*at),
-            State::Refused { .. } => self.try_again(now, shared, port),
-            State::Idle => self.begin_if_due(now, waits, shared, port),
+    }
+
+    /// A thread goes that may have begun what is under way, or have meant to go on with what waits. True when the others
+    /// are to be woken for it.
+    pub(crate) fn left_by(&mut self, port: &Arc<PortState>) -> bool {
+        if let State::Writing(flight) = &mut self.state
+            && flight.port.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, port))
+        {
+            flight.port = None;
         }
+        !matches!(self.state, State::Idle) || !self.out.is_empty()
     }
 
     /// When the next write is due at the latest, if none is under way.
@@ -172,10 +242,10 @@ impl Sequencer {
         [checkpoint, write, full].into_iter().flatten().min()
     }
 
-    fn begin_if_due(&mut self, now: Time, waits: bool, shared: &Shared, port: &Arc<PortState>) -> Option<Time> {
-        let due = self.due(now, waits)?;
-        if due > now {
-            return Some(due);
+    fn begin_if_due(&mut self, now: Time, waits: bool, shared: &Shared, port: &Arc<PortState>) -> Step {
+        let due = self.due(now, waits);
+        if due.is_none_or(|due| due > now) {
+            return Step::Wait(due);
         }
         if self.chain.size() - self.covered >= self.options.checkpoint_records
             || now >= self.checkpoint_at + self.options.checkpoint_interval
@@ -185,50 +255,75 @@ impl Sequencer {
         self.begin(now, shared, port)
     }
 
-    fn begin(&mut self, now: Time, shared: &Shared, port: &Arc<PortState>) -> Option<Time> {
-        if self.segment.end >= self.options.segment_bytes_max
-            && let Err(error) = self.rotate(now, shared)
-        {
-            return Some(self.refused(now, &error, None, shared));
+    fn begin(&mut self, now: Time, shared: &Shared, port: &Arc<PortState>) -> Step {
+        match self.rotate_if_due(now, shared) {
+            Ok(true) => {}
+            Ok(false) => return self.hold(now, shared),
+            Err(error) => return Step::Wait(Some(self.refused(now, &error, None, shared))),
+        }
+        if self.out.is_empty() {
+            // There was nothing but the segment to be seen to.
+            self.state = State::Idle;
+            self.resumed(now, shared);
+            return Step::Wait(self.due(now, false));
         }
         if !self.segment.has_room(self.out.len()) {
-            add(&shared.counters.room_misses, 1);
             let failed = self.segment.room.has_failed();
             self.make_room();
             if failed {
-                let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
-                return Some(self.refused(now, &FileError::at("extend", &self.segment.path)(error), None, shared));
+                let error = FileError::at("extend", &self.segment.path)(std::io::ErrorKind::StorageFull.into());
+                return Step::Wait(Some(self.refused(now, &error, None, shared)));
             }
-            // The event comes when there is room.
-            return Some(now + self.options.retry);
+            if !matches!(self.state, State::Held { .. }) {
+                add(&shared.counters.room_misses, 1);
+            }
+            return self.hold(now, shared);
         }
         if self.segment.room.end() - self.segment.write_at() < self.growth / 2 {
             self.make_room();
         }
+        self.segment.begun.get_or_insert(now);
         let mut blocks = std::mem::take(&mut self.spare);
         blocks.fill(&[&self.segment.tail, &self.out]);
         let mut index = std::mem::take(&mut self.out_index);
         index.iter_mut().for_each(|entry| entry.offset += self.segment.end);
-        let flight = Flight { size: self.chain.size(), bytes: self.out.len(), index, begun: now };
+        let (size, bytes) = (self.chain.size(), self.out.len());
+        let flight = Flight { size, bytes, index, begun: now, port: None };
         self.out.clear();
         self.out.shrink_to(BUFFER_BYTES_KEPT);
         shared.counters.waiting_bytes.store(0, Ordering::Relaxed);
-        self.submit(now, blocks, flight, shared, port)
+        self.submit(now, blocks, flight, port)
     }
 
-    fn submit(
-        &mut self,
-        now: Time,
-        blocks: Blocks,
-        flight: Flight,
-        shared: &Shared,
-        port: &Arc<PortState>,
-    ) -> Option<Time> {
+    /// Nothing can be written until a chore is done. The event comes then.
+    fn hold(&mut self, now: Time, shared: &Shared) -> Step {
+        if !matches!(self.state, State::Held { .. }) {
+            self.state = State::Held { since: now };
+            self.stalled = false;
+        }
+        let again = now + self.options.retry;
+        Step::Wait(Some(self.watch(now, shared).map_or(again, |limit| limit.min(again))))
+    }
+
+    fn submit(&mut self, now: Time, blocks: Blocks, mut flight: Flight, port: &Arc<PortState>) -> Step {
+        // The disk is away only while something is handed over, and nothing is begun then.
+        let Some(disk) = self.disk.take() else { return Step::Wait(None) };
+        flight.port = Some(port.clone());
         self.last_begun = now;
-        match self.disk.begin(&self.segment.file, blocks, self.segment.write_at(), &port.event) {
+        self.stalled = false;
+        self.state = State::HandingOver;
+        let (file, offset) = (self.segment.file.clone(), self.segment.write_at());
+        Step::HandOver(Ready { disk, file, blocks, offset, event: port.event.clone(), flight })
+    }
+
+    /// The disk has been asked.
+    pub(crate) fn handed_over(&mut self, now: Time, over: HandedOver, shared: &Shared) -> Option<Time> {
+        let HandedOver { disk, flight, result } = over;
+        self.disk = Some(disk);
+        match result {
             Ok(()) => {
                 self.state = State::Writing(flight);
-                None
+                self.watch(now, shared)
             }
             Err((error, blocks)) => {
                 let error = FileError::at("write", &self.segment.path)(error);
@@ -262,9 +357,7 @@ impl Sequencer {
         add(&counters.commit_nanos, u64::try_from(now.since(flight.begun).as_nanos()).unwrap_or(u64::MAX));
         shared.durable.store(flight.size, Ordering::Release);
         self.tell_durable(flight.size);
-        if self.failing_since.is_some() {
-            self.resumed(now, shared);
-        }
+        self.resumed(now, shared);
         shared.ports.raise_waiting(port);
     }
 
@@ -275,51 +368,26 @@ impl Sequencer {
             self.chores.push(Chore::Checkpoint { line: files::checkpoint_line(&checkpoint.note, &[]) });
             self.last_checkpoint = Some(checkpoint);
         }
-        while self.retiring.first().is_some_and(|(of, _)| *of <= size) {
-            let (_, path) = self.retiring.remove(0);
-            self.chores.push(Chore::Remove { path });
+        for (_, closed) in self.retiring.extract_if(.., |(of, _)| *of <= size) {
+            let Closed { path, first, records, .. } = closed;
+            self.chores.push(Chore::Remove { path, first, records });
         }
     }
 
-    /// The disk takes nothing: all is kept, and tried again.
-    fn refused(&mut self, now: Time, error: &FileError, again: Option<(Blocks, Flight)>, shared: &Shared) -> Time {
-        add(&shared.counters.commit_failures, 1);
-        if self.failing_since.is_none() {
-            tracing::error!(%error, "the witness log cannot be written; new calls are refused until it can");
-            self.failing_since = Some(now);
-            shared.failing.store(true, Ordering::Release);
-            shared.ports.raise_all();
-        }
-        let at = now + self.options.retry;
-        self.state = State::Refused { again, at };
-        at
-    }
-
-    fn try_again(&mut self, now: Time, shared: &Shared, port: &Arc<PortState>) -> Option<Time> {
-        let State::Refused { again, .. } = std::mem::replace(&mut self.state, State::Idle) else { return None };
+    fn try_again(&mut self, now: Time, shared: &Shared, port: &Arc<PortState>) -> Step {
+        let State::Refused { again, .. } = std::mem::replace(&mut self.state, State::Idle) else {
+            return Step::Wait(None);
+        };
         match again {
-            Some((blocks, flight)) => self.submit(now, blocks, flight, shared, port),
+            Some((blocks, flight)) => self.submit(now, blocks, flight, port),
             None => self.begin(now, shared, port),
         }
     }
 
-    fn resumed(&mut self, now: Time, shared: &Shared) {
-        let Some(since) = self.failing_since.take() else { return };
-        let refused = shared.counters.refused.load(Ordering::Relaxed);
-        tracing::info!("the witness log is written again");
-        let silent_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);
-        let facts = Facts::new().with("silent_ms", silent_ms).with("refused", refused as i64);
-        let draft =
-            Draft { outcome: "resumed", reason: "the disk could not be written", facts, ..Draft::new(now, Kind::Log) };
-        let mut batch = Batch::default();
-        self.renderer.render(&draft, &mut batch);
-        // It finds room: what was refused before has just been written.
-        let _ = self.append(now, &mut batch, shared);
-        shared.failing.store(false, Ordering::Release);
-        shared.ports.raise_all();
-    }
-
     pub(crate) fn checkpoint_now(&mut self, now: Time, counters: &WitnessCounters) {
+        if self.sealed {
+            return;
+        }
         if self.out.is_empty() {
             self.waiting_since = now;
         }
@@ -332,53 +400,13 @@ impl Sequencer {
 
     fn make_room(&mut self) {
         let room = &self.segment.room;
-        if room.claim_growth() {
-            let to = room.end() + self.growth;
-            let file = self.segment.file.clone();
-            self.chores.push(Chore::MakeRoom { file, to, room: room.clone() });
+        if let Some(disk) = &self.disk
+            && room.claim_growth()
+        {
+            let (to, path) = (room.end() + self.growth, self.segment.path.clone());
+            self.chores.push(Chore::MakeRoom { opener: disk.opener(), path, to, room: room.clone() });
             // A log that needs much is given more at a time.
             self.growth = (self.growth * 2).min(GROWTH_MAX);
         }
-    }
-
-    /// Closes the segment and begins the next, with the first record that waits.
-    fn rotate(&mut self, now: Time, shared: &Shared) -> Result<(), FileError> {
-        let first = self.segment.first + self.segment.index.len() as u64;
-        let next = Segment::open(&mut *self.disk, &self.folder, first, 0, Vec::new(), Vec::new())?;
-        let Segment { file, path, first, end, index, .. } = std::mem::replace(&mut self.segment, next);
-        self.closed.push(Closed { first, records: index.len() as u64, bytes: end, at: now, path: path.clone() });
-        self.chores.push(Chore::Close { file, path, first, bytes: end, entries: index });
-        add(&shared.counters.segments, 1);
-        self.growth = (self.growth / 2).max(super::segment::FIRST_ROOM);
-        self.retire(now, shared);
-        Ok(())
-    }
-
-    /// Lets segments go that were kept for long enough: a record says so first.
-    fn retire(&mut self, now: Time, shared: &Shared) {
-        let mut bytes: u64 = self.closed.iter().map(|closed| closed.bytes).sum();
-        let too_old = |at: Time| self.options.keep.is_some_and(|keep| at + keep <= now);
-        let mut last = 0;
-        // The one that was closed just now may not have its index yet.
-        while last + 1 < self.closed.len() && (bytes > self.options.keep_bytes || too_old(self.closed[last].at)) {
-            bytes -= self.closed[last].bytes;
-            last += 1;
-        }
-        let gone: Vec<Closed> = self.closed.drain(..last).collect();
-        let Some(to) = gone.last() else { return };
-        // All that is gone, for the record that said so of the earlier ones may be gone as well.
-        let facts = Facts::new().with("first", 0).with("last", (to.first + to.records - 1) as i64);
-        let draft = Draft { outcome: "retired", facts, ..Draft::new(now, Kind::Log) };
-        let mut batch = Batch::default();
-        self.renderer.render(&draft, &mut batch);
-        if self.append(now, &mut batch, shared).is_err() {
-            self.closed.splice(..0, gone);
-            return;
-        }
-        // Signed before anything goes: nobody else could have written that it may.
-        self.checkpoint_now(now, &shared.counters);
-        add(&shared.counters.retired, gone.iter().map(|closed| closed.records).sum());
-        let size = self.chain.size();
-        self.retiring.extend(gone.into_iter().map(|closed| (size, closed.path)));
     }
 }

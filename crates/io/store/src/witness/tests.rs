@@ -3,7 +3,8 @@
 use super::blocks::Blocks;
 use super::disk::{Disk, Event, disk_for, threaded};
 use super::files;
-use super::log::{WitnessLog, WitnessOptions, WitnessPort};
+use super::log::{AppendError, WitnessLog, WitnessOptions};
+use super::ports::WitnessPort;
 use super::recover::WitnessError;
 use std::fs::{self, File};
 use std::io;
@@ -15,6 +16,9 @@ use std::time::Duration;
 use sx_engine::Time;
 use sx_witness::{Batch, Draft, Facts, Hash, Kind, Line, Renderer, SigningKey};
 use tempfile::tempdir;
+
+mod held;
+mod rotation;
 
 const NOW: Time = Time::from_secs(1_800_000_000);
 const LATER: Time = Time::from_secs(1_800_000_001);
@@ -227,19 +231,21 @@ fn a_disk_that_refuses_loses_nothing_and_is_written_again_by_itself() {
 }
 
 #[test]
-fn a_buffer_that_is_full_refuses_and_keeps_the_batch() {
+fn a_buffer_that_is_full_refuses_and_keeps_the_batch_until_nothing_else_waits() {
     let dir = tempdir().expect("a folder");
-    let log = open_on(
-        dir.path(),
-        disk_for(dir.path()).expect("a disk"),
-        WitnessOptions { buffer_bytes_max: 4_000, ..options() },
-    )
-    .expect("a log");
+    let disk = disk_for(dir.path()).expect("a disk");
+    let log = open_on(dir.path(), disk, WitnessOptions { buffer_bytes_max: 4_000, ..options() }).expect("a log");
     let port = log.port().expect("a port");
-    let mut batch = batch_of(100, "too many");
-    assert!(port.append(NOW, &mut batch).is_err());
+    let first = port.append(NOW, &mut batch_of(1, "first")).expect("room");
+    let mut batch = batch_of(100, "many");
+    assert!(batch.bytes() > 8_000);
+    assert_eq!(port.append(NOW, &mut batch), Err(AppendError::Full { bytes_max: 4_000 }));
     assert_eq!(batch.len(), 100);
-    write(&port, 3);
+    assert_eq!(log.counters().batches_refused.load(Ordering::Relaxed), 1);
+    wait_for(&port, first);
+    // However large it is, it need not wait for ever.
+    let size = port.append(NOW, &mut batch).expect("room, since nothing else waits");
+    wait_for(&port, size);
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! The file of checkpoints, to which whole lines are appended: what could not be written whole is taken back.
+
+use crate::FileError;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+/// A file of lines, written by one thread.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    path: PathBuf,
+    /// What is behind this is part of a line, and could not be taken back yet.
+    whole_up_to: Option<u64>,
+}
+
+impl Lines {
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self { path, whole_up_to: None }
+    }
+
+    /// Appends lines, and has them on the disk.
+    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<(), FileError> {
+        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        let done = opened.and_then(|mut file| self.append_to(&mut file, lines));
+        done.map_err(FileError::at("write", &self.path))
+    }
+
+    fn append_to(&mut self, file: &mut impl Appended, lines: &[u8]) -> io::Result<()> {
+        if let Some(whole) = self.whole_up_to {
+            file.cut(whole)?;
+            self.whole_up_to = None;
+        }
+        let before = file.length()?;
+        let written = file.add(lines);
+        if written.is_err() && file.cut(before).is_err() {
+            self.whole_up_to = Some(before);
+        }
+        written.and_then(|()| file.sync())
+    }
+}
+
+/// What is done to the file.
+trait Appended {
+    fn length(&self) -> io::Result<u64>;
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Appended for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file on a disk that has room for so many bytes, and may be cut or not.
+    struct Small {
+        bytes: Vec<u8>,
+        room: usize,
+        may_cut: bool,
+        synced: usize,
+    }
+
+    impl Appended for Small {
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.bytes.len() as u64)
+        }
+        fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+            let fits = bytes.len().min(self.room - self.bytes.len());
+            self.bytes.extend_from_slice(&bytes[..fits]);
+            if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            if !self.may_cut {
+                return Err(io::ErrorKind::Other.into());
+            }
+            self.bytes.truncate(length as usize);
+            Ok(())
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            self.synced = self.bytes.len();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn half_a_line_is_taken_back_before_another_is_appended() {
+        for may_cut in [true, false] {
+            let mut lines = Lines::of("checkpoints".into());
+            let mut file = Small { bytes: Vec::new(), room: 10, may_cut, synced: 0 };
+            lines.append_to(&mut file, b"first\n").expect("room");
+            assert_eq!(file.synced, 6, "it is on the disk");
+            assert!(lines.append_to(&mut file, b"second\n").is_err());
+            assert_eq!(file.bytes.as_slice(), if may_cut { &b"first\n"[..] } else { b"first\nseco" });
+            file.room = 100;
+            assert_eq!(lines.append_to(&mut file, b"third\n").is_ok(), may_cut);
+            file.may_cut = true;
+            lines.append_to(&mut file, b"fourth\n").expect("room");
+            let expected: &[u8] = if may_cut { b"first\nthird\nfourth\n" } else { b"first\nfourth\n" };
+            assert_eq!(file.bytes, expected, "no two lines are one");
+        }
+    }
+}
