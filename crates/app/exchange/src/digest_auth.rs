@@ -2,6 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::directory::User;
+use crate::interface::Came;
 use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_edge::Observation;
@@ -38,12 +39,13 @@ impl Worker {
     pub(crate) fn authenticate<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         header: HeaderName,
     ) -> Verdict {
-        if let Some(address) = self.certified_user(request) {
-            self.authentication_succeeded(now, flow, &address);
+        let flow = came.flow;
+        if let Some(address) = self.certified_user(&came.certified, request) {
+            self.authentication_succeeded(now, came, &address);
             return Verdict::User { address, authenticated: Authentication::Certificate };
         }
         let tables = self.tables.clone();
@@ -86,12 +88,12 @@ impl Worker {
         };
         if let Some(why) = why {
             self.tell_refused(now, flow, request, given.username, why);
-            self.authentication_failed(now, flow, &address, why);
+            self.authentication_failed(now, came, &address, why);
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now) {
             NonceVerdict::Fresh => {
-                self.authentication_succeeded(now, flow, &address);
+                self.authentication_succeeded(now, came, &address);
                 let authenticated = match algorithm {
                     Algorithm::Md5 => Authentication::DigestMd5,
                     Algorithm::Sha256 => Authentication::DigestSha256,
@@ -111,19 +113,19 @@ impl Worker {
         self.layers.accounts.is_blocked(now, address) && !self.is_known_source(now, flow.remote.ip())
     }
 
-    fn authentication_failed(&mut self, now: Time, flow: Flow, address: &str, why: WhyRefused) {
+    fn authentication_failed(&mut self, now: Time, came: &Came, address: &str, why: WhyRefused) {
         // The network repeats requests, and a phone does not know it; a block is not renewed by who is blocked.
         if matches!(why, WhyRefused::UsedBefore | WhyRefused::Blocked) {
             return;
         }
-        self.observe(now, flow.remote.ip(), Observation::Failed);
+        self.observe(now, came, Observation::Failed);
         if self.layers.accounts.failed(now, &address.into()) {
             self.record_block(now, address);
         }
     }
 
-    fn authentication_succeeded(&mut self, now: Time, flow: Flow, address: &str) {
-        self.observe(now, flow.remote.ip(), Observation::Authenticated);
+    fn authentication_succeeded(&mut self, now: Time, came: &Came, address: &str) {
+        self.observe(now, came, Observation::Authenticated);
         self.layers.accounts.succeeded(address);
     }
 
@@ -147,13 +149,13 @@ impl Worker {
     pub(crate) fn challenge<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         proxy: bool,
         stale: bool,
     ) {
         self.counts.refuse(Refusal::Challenged);
-        self.observe(now, flow.remote.ip(), Observation::Challenged);
+        self.observe(now, came, Observation::Challenged);
         let (status, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
         let nonce = self.nonces.issue(now);
@@ -164,6 +166,6 @@ impl Worker {
                 writer.header(name, format_args!("{value}"));
             }
         };
-        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+        self.legs.agent().reply(came.flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }

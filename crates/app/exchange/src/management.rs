@@ -7,7 +7,7 @@ use crate::worker::Worker;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_call::CallSummary;
-use sx_edge::{Source, SourceReport, Why};
+use sx_edge::{SourceReport, Why};
 use sx_engine::Time;
 use sx_types::CallId;
 
@@ -86,7 +86,7 @@ impl Worker {
 
     /// What is known of the source that an address belongs to.
     pub fn source(&self, now: Time, address: IpAddr) -> Option<SourceReport> {
-        self.layers.sources.explain(now, self.source_at(address))
+        self.layers.sources.explain(now, self.source_of(address))
     }
 
     /// Everybody who is registered here, in no order.
@@ -108,21 +108,17 @@ impl Worker {
     pub(crate) fn operate(&mut self, now: Time, operation: &Operation) {
         match operation {
             Operation::Ban { address, until } => {
-                let source = self.source_at(*address);
+                let source = self.source_of(*address);
                 self.layers.sources.ban(now, source, *until, Why::Operator);
             }
             Operation::Unban { address } => {
-                let source = self.source_at(*address);
+                let source = self.source_of(*address);
                 self.layers.sources.unban(source);
             }
             Operation::Unregister { aor } => {
                 self.registrar.remove(aor);
             }
         }
-    }
-
-    fn source_at(&self, address: IpAddr) -> Source {
-        Source::of(address, &self.layers.sources.limits().prefixes)
     }
 }
 

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use sx_edge::{Failures, Layer, Sources, Windows};
+use sx_edge::{Failures, Layer, Observation, Source, Sources, Windows};
 use sx_engine::Rng;
 use sx_types::CallId;
 
@@ -46,8 +46,8 @@ pub(crate) struct Layers {
     pub(crate) nanos: fn() -> u64,
     /// Messages that were not even looked at.
     pub(crate) dropped: u64,
-    /// The message that is looked at comes from a source that is suspicious.
-    pub(crate) suspicious: bool,
+    /// What messages of other workers have taught, to be told to those that keep account of it.
+    pub(crate) observed: BTreeMap<(u16, Source), Vec<Observation>>,
     /// What was decided of the INVITE that is about to become a call.
     pub(crate) admitted: Option<Admitted>,
 }
@@ -66,7 +66,7 @@ impl Layers {
             counts: Arc::default(),
             nanos: settings.nanos,
             dropped: 0,
-            suspicious: false,
+            observed: BTreeMap::new(),
             admitted: None,
         }
     }

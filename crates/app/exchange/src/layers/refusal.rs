@@ -1,6 +1,7 @@
 //! A request is refused: counted, recorded with the layer, answered.
 
 use crate::counts::Refusal;
+use crate::interface::Came;
 use crate::worker::Worker;
 use std::borrow::Cow;
 use sx_edge::{Layer, Observation};
@@ -145,10 +146,11 @@ impl Worker {
 
     /// Counts, and has written down, what was malformed and is not answered: bytes that are no message, or a message that
     /// nobody waits for an answer to, with what is wrong with it.
-    pub(crate) fn drop_malformed(&mut self, now: Time, flow: Flow, bytes: usize, defect: Option<&str>) {
+    pub(crate) fn drop_malformed(&mut self, now: Time, came: &Came, bytes: usize, defect: Option<&str>) {
+        let flow = came.flow;
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
-        self.observe(now, flow.remote.ip(), Observation::Malformed);
+        self.observe(now, came, Observation::Malformed);
         if !self.layers.tally.records(now, flow.remote.ip(), Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;

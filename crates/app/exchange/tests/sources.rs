@@ -1,0 +1,141 @@
+//! What one worker learns of a source, and where its messages land.
+
+mod driver;
+
+use driver::{Bench, Manner, PASSWORD, USERS, USERS_ONLY};
+use serde_json::json;
+use sx_exchange::keeper_of;
+use sx_sip::message::OwnedMessage;
+
+const WORKERS: u16 = 3;
+
+fn bench() -> Bench {
+    Bench::with_workers(USERS_ONLY, WORKERS)
+}
+
+/// A request that needs no credentials.
+fn options(more: &str) -> String {
+    format!(
+        "OPTIONS sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.11;branch=z9hG4bKx;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:alice@example.org>;tag=a\r\nTo: <sip:bob@example.org>\r\nCall-ID: one\r\nCSeq: 1 OPTIONS\r\n{more}\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// What each of so many requests is answered.
+fn ask(bench: &mut Bench, name: &str, times: usize) -> Vec<Option<u16>> {
+    let status = |answers: Vec<OwnedMessage>| answers.last().and_then(OwnedMessage::status);
+    (0..times).map(|_| status(bench.send_raw(name, &options("")))).collect()
+}
+
+/// A worker that is not the one which keeps the user's bindings.
+fn not_keeper_of(user: &str) -> usize {
+    usize::from((keeper_of(&format!("{user}@example.org"), WORKERS) + 1) % WORKERS)
+}
+
+#[test]
+fn whoever_has_registered_is_known_where_its_messages_land() {
+    for user in USERS {
+        let mut bench = bench();
+        bench.lands_on = not_keeper_of(user);
+        bench.phone(user, "192.0.2.11:5060", Manner::Answers);
+        let answers = ask(&mut bench, user, 100);
+        assert!(answers.iter().all(|status| *status == Some(200)), "{user}: {answers:?}");
+    }
+}
+
+#[test]
+fn telephones_behind_one_address_share_the_limit_of_those_who_are_known() {
+    let mut bench = bench();
+    for (at, user) in USERS.into_iter().enumerate() {
+        bench.lands_on = at % usize::from(WORKERS);
+        bench.phone(user, &format!("192.0.2.11:{}", 5060 + at), Manner::Answers);
+    }
+    for (at, user) in USERS.into_iter().enumerate() {
+        bench.lands_on = at % usize::from(WORKERS);
+        let answers = ask(&mut bench, user, 100);
+        assert!(answers.iter().all(|status| *status == Some(200)), "{user}: {answers:?}");
+    }
+}
+
+#[test]
+fn what_is_sent_in_the_name_of_a_telephone_to_another_worker_does_not_silence_it() {
+    for forged in [options(""), options("User-Agent: friendly-scanner\r\n"), "INVITE\r\n\r\n".to_owned()] {
+        let mut bench = bench();
+        let (lands_on, keeper) = (not_keeper_of("alice"), keeper_of("alice@example.org", WORKERS));
+        bench.lands_on = lands_on;
+        bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+        bench.lands_on = (0..usize::from(WORKERS))
+            .find(|worker| *worker != lands_on && *worker != usize::from(keeper))
+            .expect("a third");
+        (0..50).for_each(|_| drop(bench.send_raw("alice", &forged)));
+        assert!(bench.recorded("source").iter().any(|record| record["outcome"] == "banned"), "{forged}");
+        bench.lands_on = lands_on;
+        assert_eq!(ask(&mut bench, "alice", 1), [Some(200)], "{forged}");
+        assert_eq!(bench.register("alice", "alice", PASSWORD), 200, "{forged}");
+    }
+}
+
+/// How many of so many guesses are heard, which land anywhere and are for anybody.
+fn guesses_heard(bench: &mut Bench, name: &'static str, guesses: usize) -> usize {
+    for guess in 0..guesses {
+        bench.lands_on = guess % usize::from(WORKERS);
+        let user = USERS[guess / usize::from(WORKERS) % USERS.len()];
+        bench.act(name, |peer, now| peer.register(now, user, "guessed", 3_600));
+    }
+    bench.statuses(name, "REGISTER").into_iter().filter(|status| *status == 403).count()
+}
+
+#[test]
+fn wrong_passwords_of_a_source_are_counted_over_all_workers() {
+    let mut bench = bench();
+    bench.peer("guesser", "192.0.2.66:5060", Manner::Answers);
+    assert_eq!(guesses_heard(&mut bench, "guesser", 20), 6);
+    let bans = bench.recorded("source");
+    assert_eq!(bans.len(), 1, "{bans:?}");
+    assert_eq!((&bans[0]["subject"], &bans[0]["reason"]), (&json!("192.0.2.66"), &json!("failures")));
+    for worker in 0..usize::from(WORKERS) {
+        bench.lands_on = worker;
+        assert_eq!(ask(&mut bench, "guesser", 1), [None], "worker {worker}");
+    }
+}
+
+/// What is wrong was computed for a challenge that the source itself was given.
+#[test]
+fn whoever_is_known_guesses_no_more_often() {
+    let mut bench = bench();
+    bench.phone("alice", "192.0.2.66:5060", Manner::Answers);
+    assert_eq!(guesses_heard(&mut bench, "alice", 20), 6);
+    assert_eq!(ask(&mut bench, "alice", 1), [None]);
+}
+
+#[test]
+fn a_message_that_is_passed_on_is_judged_by_what_is_known_where_it_landed() {
+    let mut bench = bench();
+    let rule = "[[rule]]\nname = \"suspicious\"\nwhen = { score_min = 500 }\nthen = \"reject\"\n";
+    let (definition, hash) = sx_config::read_policy_text(rule).expect("a policy");
+    bench.follow_policy(std::sync::Arc::new(sx_guard::Policy::build(definition, hash).expect("a policy")));
+    let lands_on = not_keeper_of("alice");
+    bench.lands_on = lands_on;
+    bench.peer("stranger", "192.0.2.66:5060", Manner::Answers);
+    ask(&mut bench, "stranger", 15);
+    bench.peer("alice", "192.0.2.66:5061", Manner::Answers);
+    assert_eq!(bench.register("alice", "alice", PASSWORD), 403);
+    let refused = bench.last_recorded("admission");
+    assert_eq!((&refused["facts"]["rule"], &refused["facts"]["method"]), (&json!("suspicious"), &json!("REGISTER")));
+    // Whoever comes after it is not.
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+}
+
+#[test]
+fn what_is_malformed_counts_where_it_landed_wherever_that_is_found_out() {
+    let mut bench = bench();
+    bench.lands_on = not_keeper_of("alice");
+    bench.peer("junk", "192.0.2.66:5060", Manner::Silent);
+    // It can be read as far as the user, and no further.
+    let torn = "REGISTER sip:example.org SIP/2.0\r\nTo: <sip:alice@example.org>\r\nContent-Length: 0\r\n\r\n";
+    (0..12).for_each(|_| drop(bench.send_raw("junk", torn)));
+    let banned = bench.last_recorded("source");
+    assert_eq!((&banned["subject"], &banned["reason"]), (&json!("192.0.2.66"), &json!("score")));
+    assert_eq!(ask(&mut bench, "junk", 1), [None]);
+}
