@@ -22,9 +22,9 @@ pub(crate) enum Verdict {
         /// How.
         authenticated: Authentication,
     },
-    /// There are none, or their nonce is too old: challenge.
+    /// There are none, or their nonce is too old or another's: challenge.
     Challenge {
-        /// They were right but for the nonce.
+        /// It is the nonce.
         stale: bool,
     },
     /// They are wrong, and the request was refused. Nothing says whether the user or the password was.
@@ -56,7 +56,9 @@ impl Worker {
         let Some(algorithm) = given.algorithm().filter(|algorithm| tables.algorithms.contains(algorithm)) else {
             return Verdict::Challenge { stale: false };
         };
-        if !self.nonces.is_ours(given.nonce) {
+        // One that is too old, or was given to somebody else, makes nothing wrong, whatever came with it.
+        let source = self.source_of(flow.remote.ip()).address();
+        if !self.nonces.is_usable(given.nonce, now, source) {
             return Verdict::Challenge { stale: true };
         }
         //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
@@ -91,7 +93,7 @@ impl Worker {
             self.authentication_failed(now, came, &address, why);
             return Verdict::Wrong;
         }
-        match self.nonces.judge(given.nonce, nc, now) {
+        match self.nonces.judge(given.nonce, nc, now, source) {
             NonceVerdict::Fresh => {
                 self.authentication_succeeded(now, came, &address);
                 let authenticated = match algorithm {
@@ -158,7 +160,7 @@ impl Worker {
         self.observe(now, came, Observation::Challenged);
         let (status, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
-        let nonce = self.nonces.issue(now);
+        let nonce = self.nonces.issue(now, self.source_of(came.flow.remote.ip()).address());
         let tables = self.tables.clone();
         let headers = |writer: &mut Writer| {
             for algorithm in &tables.algorithms {

@@ -5,7 +5,7 @@ mod driver;
 use driver::{Bench, Manner, PASSWORD, USERS, USERS_ONLY};
 use serde_json::json;
 use sx_exchange::keeper_of;
-use sx_sip::message::OwnedMessage;
+use sx_sip::message::{HeaderName, OwnedMessage};
 
 const WORKERS: u16 = 3;
 
@@ -138,4 +138,58 @@ fn what_is_malformed_counts_where_it_landed_wherever_that_is_found_out() {
     let banned = bench.last_recorded("source");
     assert_eq!((&banned["subject"], &banned["reason"]), (&json!("192.0.2.66"), &json!("score")));
     assert_eq!(ask(&mut bench, "junk", 1), [None]);
+}
+
+/// A REGISTER of bob's.
+fn register(authorization: &str) -> String {
+    format!(
+        "REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.12;branch=z9hG4bKr;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:bob@example.org>;tag=b\r\nTo: <sip:bob@example.org>\r\nCall-ID: two\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:bob@192.0.2.12>\r\n{authorization}Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// Bob's credentials for another method than REGISTER, or for that; in answer to a challenge of this peer's.
+fn credentials_of(bench: &mut Bench, name: &str, method: &str) -> String {
+    let challenge = bench.send_raw(name, &register("")).pop().expect("a challenge");
+    let value = driver::authorization(&challenge, "bob", method, "sip:example.org");
+    format!("Authorization: {value}\r\n")
+}
+
+#[test]
+fn nobody_guesses_in_another_s_name() {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.peer("guesser", "192.0.2.66:5060", Manner::Silent);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    let wrong = register(&credentials_of(&mut bench, "guesser", "INVITE"));
+    for _ in 0..20 {
+        let answers = bench.send_raw("alice", &wrong);
+        assert_eq!(answers[0].status(), Some(401));
+        assert!(driver::value(&answers[0], HeaderName::WwwAuthenticate).contains("stale=true"));
+    }
+    assert!(bench.recorded("source").is_empty() && bench.recorded("security_rejected").is_empty());
+    assert_eq!(bench.register("alice", "alice", PASSWORD), 200);
+    let statuses: Vec<_> = (0..7).map(|_| bench.send_raw("guesser", &wrong).pop().and_then(|a| a.status())).collect();
+    assert_eq!(statuses, [Some(403), Some(403), Some(403), Some(403), Some(403), Some(403), None], "in its own");
+}
+
+#[test]
+fn a_challenge_may_be_answered_from_another_port() {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.peer("before", "192.0.2.12:5060", Manner::Silent);
+    bench.peer("after", "192.0.2.12:40000", Manner::Silent);
+    let right = register(&credentials_of(&mut bench, "before", "REGISTER"));
+    assert_eq!(bench.send_raw("after", &right)[0].status(), Some(200));
+}
+
+#[test]
+fn credentials_for_an_old_challenge_are_never_wrong() {
+    let mut bench = Bench::new(&format!("{USERS_ONLY}[registrar]\nnonce_lifetime_s = 60\n"));
+    bench.peer("bob", "192.0.2.12:5060", Manner::Silent);
+    let wrong = register(&credentials_of(&mut bench, "bob", "INVITE"));
+    assert_eq!(bench.send_raw("bob", &wrong)[0].status(), Some(403));
+    bench.pass_s(61);
+    for _ in 0..7 {
+        assert_eq!(bench.send_raw("bob", &wrong)[0].status(), Some(401));
+    }
 }
