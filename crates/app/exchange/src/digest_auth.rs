@@ -67,6 +67,12 @@ impl Worker {
             self.tell_refused(now, flow, request, given.username, WhyRefused::Unprotected);
             return Verdict::Wrong;
         };
+        // No user has such a name, and nothing is kept of one: whoever writes it chooses how long it is.
+        if given.username.len() > USERNAME_BYTES_MAX {
+            self.tell_refused(now, flow, request, given.username, WhyRefused::UnknownUser);
+            self.observe(now, came, Observation::Failed);
+            return Verdict::Wrong;
+        }
         let address = match given.username.split_once('@') {
             Some((name, domain)) => format!("{name}@{}", domain.to_ascii_lowercase()),
             None => format!("{}@{}", given.username, self.domain_of(request)),
@@ -112,7 +118,8 @@ impl Worker {
 
     /// Was its password wrong too often? Whoever has authenticated from this source before is not kept out by others.
     fn is_account_blocked(&self, now: Time, flow: Flow, address: &str) -> bool {
-        self.layers.accounts.is_blocked(now, address) && !self.is_known_source(now, flow.remote.ip())
+        self.layers.accounts.is_blocked(now, &self.layers.account_of(address))
+            && !self.is_known_source(now, flow.remote.ip())
     }
 
     fn authentication_failed(&mut self, now: Time, came: &Came, address: &str, why: WhyRefused) {
@@ -121,14 +128,16 @@ impl Worker {
             return;
         }
         self.observe(now, came, Observation::Failed);
-        if self.layers.accounts.failed(now, &address.into()) {
+        let account = self.layers.account_of(address);
+        if self.layers.accounts.failed(now, &account) {
             self.record_block(now, address);
         }
     }
 
     fn authentication_succeeded(&mut self, now: Time, came: &Came, address: &str) {
         self.observe(now, came, Observation::Authenticated);
-        self.layers.accounts.succeeded(address);
+        let account = self.layers.account_of(address);
+        self.layers.accounts.succeeded(&account);
     }
 
     /// Is this our own URI, and nobody's with us? Some clients, sipp for one, compute every digest for the host they talk
@@ -171,3 +180,6 @@ impl Worker {
         self.legs.agent().reply(came.flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }
+
+/// The longest name of a user, with its domain where that is given.
+const USERNAME_BYTES_MAX: usize = 255;

@@ -193,3 +193,21 @@ fn credentials_for_an_old_challenge_are_never_wrong() {
         assert_eq!(bench.send_raw("bob", &wrong)[0].status(), Some(401));
     }
 }
+
+#[test]
+fn a_name_that_nobody_has_is_refused_and_not_remembered() {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.peer("guesser", "192.0.2.66:5060", Manner::Silent);
+    let named = |length: usize| "x".repeat(length);
+    let mut guess = |length: usize| {
+        let right = credentials_of(&mut bench, "guesser", "REGISTER");
+        let wrong = right.replace("username=\"bob\"", &format!("username=\"{}\"", named(length)));
+        let status = bench.send_raw("guesser", &register(&wrong))[0].status();
+        (status, bench.workers[0].accounts_that_failed())
+    };
+    assert_eq!(guess(255), (Some(403), 1));
+    assert_eq!(guess(256), (Some(403), 1));
+    assert_eq!(guess(60_000), (Some(403), 1));
+    let refused = bench.recorded("security_rejected");
+    assert!(refused.iter().all(|record| record["reason"] == "unknown-user"), "{refused:?}");
+}

@@ -22,6 +22,7 @@ pub(crate) use counts::add;
 pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::Tally;
 
+use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -34,8 +35,10 @@ use sx_types::CallId;
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) sources: Sources,
-    /// Accounts whose password was wrong too often.
-    pub(crate) accounts: Failures<Box<str>>,
+    /// Accounts whose password was wrong too often, each by a keyed hash of its address: strangers name them, and as long as
+    /// they like.
+    pub(crate) accounts: Failures<u128>,
+    account_key: [u8; 16],
     /// What each identity has asked for of late.
     pub(crate) rates: Windows<Box<str>>,
     /// The calls of each user.
@@ -58,6 +61,7 @@ impl Layers {
         let mut key = || rng.u128().to_be_bytes();
         Self {
             accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
+            account_key: key(),
             rates: Windows::new(IDENTITIES_MAX, key()),
             sources: Sources::new(sources, key()),
             calls: BTreeMap::new(),
@@ -73,6 +77,11 @@ impl Layers {
 }
 
 impl Layers {
+    /// By what the failures of an account, `name@domain`, are remembered.
+    pub(crate) fn account_of(&self, address: &str) -> u128 {
+        SipHasher13::new_with_key(&self.account_key).hash(address.as_bytes()).as_u128()
+    }
+
     /// A call of this user begins: one more of those it has at a time.
     pub(crate) fn call_begun(&mut self, call: CallId, caller: &str) {
         *self.calls.entry(caller.into()).or_default() += 1;
