@@ -45,7 +45,7 @@ impl Worker {
     ) -> Verdict {
         let flow = came.flow;
         if let Some(address) = self.certified_user(&came.certified, request) {
-            self.authentication_succeeded(now, came, &address);
+            self.authentication_succeeded(now, came);
             return Verdict::User { address, authenticated: Authentication::Certificate };
         }
         let tables = self.tables.clone();
@@ -101,7 +101,7 @@ impl Worker {
         }
         match self.nonces.judge(given.nonce, nc, now, source) {
             NonceVerdict::Fresh => {
-                self.authentication_succeeded(now, came, &address);
+                self.authentication_succeeded(now, came);
                 let authenticated = match algorithm {
                     Algorithm::Md5 => Authentication::DigestMd5,
                     Algorithm::Sha256 => Authentication::DigestSha256,
@@ -134,10 +134,10 @@ impl Worker {
         }
     }
 
-    fn authentication_succeeded(&mut self, now: Time, came: &Came, address: &str) {
+    /// Its source is known from now on, which a block of the account does not keep out. What others have failed is not
+    /// forgiven: they would have tries anew whenever the owner's telephone registers.
+    fn authentication_succeeded(&mut self, now: Time, came: &Came) {
         self.observe(now, came, Observation::Authenticated);
-        let account = self.layers.account_of(address);
-        self.layers.accounts.succeeded(&account);
     }
 
     /// Is this our own URI, and nobody's with us? Some clients, sipp for one, compute every digest for the host they talk

@@ -211,3 +211,34 @@ fn a_name_that_nobody_has_is_refused_and_not_remembered() {
     let refused = bench.recorded("security_rejected");
     assert!(refused.iter().all(|record| record["reason"] == "unknown-user"), "{refused:?}");
 }
+
+/// Wrong passwords for bob, each from another address.
+fn guesses_for_bob(bench: &mut Bench, first: u8, guesses: u8) {
+    for number in first..first + guesses {
+        let name: &'static str = Box::leak(format!("guesser-{number}").into_boxed_str());
+        bench.peer(name, &format!("198.51.100.{number}:5060"), Manner::Silent);
+        assert_eq!(bench.register(name, "bob", "guessed"), 403);
+    }
+}
+
+fn last_reason(bench: &Bench) -> String {
+    bench.last_recorded("security_rejected")["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_owner_s_telephone_gives_a_guesser_no_more_tries() {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    bench.peer("abroad", "203.0.113.9:5060", Manner::Answers);
+    for part in 0..3 {
+        guesses_for_bob(&mut bench, 10 + 2 * part, 2);
+        assert_eq!(bench.register("bob", "bob", PASSWORD), 200);
+    }
+    assert_eq!(bench.last_recorded("source")["outcome"], "blocked");
+    assert_eq!(bench.register("bob", "bob", PASSWORD), 200, "where it is known, its owner is not kept out");
+    guesses_for_bob(&mut bench, 30, 1);
+    assert_eq!(bench.register("abroad", "bob", PASSWORD), 403, "the block stands");
+    assert_eq!(last_reason(&bench), "account-blocked");
+    bench.pass_s(301);
+    assert_eq!(bench.register("abroad", "bob", PASSWORD), 200);
+}
