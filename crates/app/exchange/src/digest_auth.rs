@@ -81,7 +81,7 @@ impl Worker {
         let directory = self.directory.clone();
         let user = directory.find(&address);
         // An unknown user takes the time of a wrong password.
-        let nobody = Ha1::from_sha256([0; 32]);
+        let nobody = Ha1::of_nobody(algorithm);
         let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
         // Credentials that were computed for another request URI let nobody call where its owner did not.
         let is_for = given.is_for(request.request_uri()) || self.names_us(given.uri);

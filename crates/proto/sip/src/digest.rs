@@ -144,6 +144,11 @@ impl Ha1 {
         Self { algorithm: Algorithm::Sha256, bytes }
     }
 
+    /// What no password has, for users that do not exist: to compare with it is as much work as with a user's.
+    pub fn of_nobody(algorithm: Algorithm) -> Self {
+        Self { algorithm, bytes: [0; 32] }
+    }
+
     /// The hash: 16 or 32 bytes.
     pub fn bytes(&self) -> &[u8] {
         match self.algorithm {
@@ -444,6 +449,19 @@ mod tests {
             assert!(
                 !Ha1::new(algorithm, "Mufasa", "http-auth@example.org", "circle of life").verifies(&params, b"GET")
             );
+        }
+    }
+
+    /// The algorithm is all that the time depends on.
+    #[test]
+    fn an_unknown_user_is_as_much_work_as_a_known_one() {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            let (nobody, user) = (Ha1::of_nobody(algorithm), Ha1::new(algorithm, "alice", "example.org", "wonder"));
+            assert_eq!((nobody.algorithm, nobody.bytes().len()), (algorithm, user.bytes().len()));
+            let mut response = [0; 64];
+            let params = DigestParams { uri: "sip:example.org", nonce: "n", qop: "auth", ..DigestParams::default() };
+            let lengths = [&nobody, &user].map(|ha1| ha1.response(&params, b"REGISTER", &mut response));
+            assert_eq!(lengths[0], lengths[1]);
         }
     }
 
