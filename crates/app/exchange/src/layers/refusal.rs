@@ -111,7 +111,7 @@ impl Worker {
 
     /// Has the refusal written down, or counted when there are too many.
     fn record_refusal<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, refused: RefusedBy<'_>) {
-        if !self.layers.tally.records(now, flow.remote.ip(), refused.layer) {
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), refused.layer) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
@@ -151,7 +151,7 @@ impl Worker {
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
         self.observe(now, came, Observation::Malformed);
-        if !self.layers.tally.records(now, flow.remote.ip(), Layer::Identity) {
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }

@@ -2,9 +2,8 @@
 //! are counted, by layer, and one record says how many there were.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
-use sx_edge::Layer;
+use sx_edge::{Layer, Source};
 use sx_engine::Time;
 
 /// How many refusals are recorded one by one.
@@ -31,7 +30,7 @@ pub(crate) struct Tally {
     second: Time,
     in_second: u32,
     minute: Time,
-    sources: BTreeMap<IpAddr, u32>,
+    sources: BTreeMap<Source, u32>,
     /// Since when refusals are counted, and how many each layer has had.
     summed: Option<(Time, [u64; Layer::ALL.len()])>,
 }
@@ -47,7 +46,7 @@ impl Tally {
     }
 
     /// Is this refusal recorded by itself? If not, it is counted.
-    pub(crate) fn records(&mut self, now: Time, source: IpAddr, layer: Layer) -> bool {
+    pub(crate) fn records(&mut self, now: Time, source: Source, layer: Layer) -> bool {
         if self.has_room(now, source) {
             return true;
         }
@@ -72,7 +71,7 @@ impl Tally {
         sums[layer.index()] += 1;
     }
 
-    fn has_room(&mut self, now: Time, source: IpAddr) -> bool {
+    fn has_room(&mut self, now: Time, source: Source) -> bool {
         if !self.has_room_now(now) {
             return false;
         }
@@ -113,13 +112,19 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+    use sx_edge::Prefixes;
+
+    fn source(address: impl Into<IpAddr>) -> Source {
+        Source::of(address.into(), &Prefixes::default())
+    }
 
     #[test]
     fn a_flood_is_recorded_within_bounds_and_counted_beyond() {
         let limits = RecordLimits::default();
         let mut tally = Tally::new(limits);
         let now = Time::from_secs(1_800_000_000);
-        let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        let address = |number: u32| source(Ipv4Addr::from_bits(number));
         let recorded = (0..10_000).filter(|number| tally.records(now, address(number % 50), Layer::Identity)).count();
         assert_eq!(recorded, limits.per_second as usize);
         assert_eq!(tally.sum(now), None);
@@ -132,5 +137,16 @@ mod tests {
         let later = now + SUM;
         let of_one = (0..20).filter(|_| tally.records(later, address(77), Layer::Guard)).count();
         assert_eq!(of_one, limits.per_source as usize);
+    }
+
+    #[test]
+    fn a_subscriber_s_ipv6_network_takes_one_place() {
+        let limits = RecordLimits { sources_max: 2, ..RecordLimits::default() };
+        let mut tally = Tally::new(limits);
+        let now = Time::from_secs(1_800_000_000);
+        let within = |number: u128| source(std::net::Ipv6Addr::from_bits(0x2001_0db8 << 96 | number));
+        let recorded = (0..50).filter(|number| tally.records(now, within(*number), Layer::Identity)).count();
+        assert_eq!(recorded, limits.per_source as usize);
+        assert!(tally.records(now, within(1 << 64), Layer::Identity), "there is room for another");
     }
 }
