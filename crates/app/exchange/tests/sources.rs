@@ -242,3 +242,30 @@ fn the_owner_s_telephone_gives_a_guesser_no_more_tries() {
     bench.pass_s(301);
     assert_eq!(bench.register("abroad", "bob", PASSWORD), 200);
 }
+
+#[test]
+fn a_flood_of_names_writes_no_more_records_than_refusals_may() {
+    let mut bench = Bench::new(USERS_ONLY);
+    // Each from two addresses, which are not banned for three failures.
+    for name in 0..60u8 {
+        for half in 1..=2u8 {
+            let guesser: &'static str = Box::leak(format!("guesser-{name}-{half}").into_boxed_str());
+            bench.peer(guesser, &format!("198.51.{half}.{name}:5060"), Manner::Silent);
+            for _ in 0..3 {
+                let right = credentials_of(&mut bench, guesser, "REGISTER");
+                let long = "x".repeat(250);
+                let wrong = right.replace("username=\"bob\"", &format!("username=\"{name:03}{long}\""));
+                assert_eq!(bench.send_raw(guesser, &register(&wrong))[0].status(), Some(403));
+            }
+        }
+    }
+    let blocked = bench.recorded("source");
+    assert!(blocked.iter().all(|record| record["subject"].as_str().is_some_and(|subject| subject.len() <= 256)));
+    assert!(
+        !blocked.is_empty() && blocked.len() + bench.recorded("security_rejected").len() <= 100,
+        "{}",
+        blocked.len()
+    );
+    bench.pass_s(11);
+    assert!(bench.last_recorded("summary")["facts"]["identity"].as_u64().is_some_and(|sum| sum >= 260));
+}

@@ -170,6 +170,11 @@ impl Worker {
 
     /// An account is blocked from now on.
     pub(crate) fn record_block(&mut self, now: Time, account: &str) {
+        if !self.layers.tally.records_ban(now, Layer::Identity) {
+            super::counts::add(&self.layers.counts.summed);
+            return;
+        }
+        let account = &shown(account.as_bytes());
         let ban = self.layers.sources.limits().ban;
         let seconds = i64::try_from(ban.as_secs()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("layer", Layer::Identity.as_str()).with("ban_s", seconds);

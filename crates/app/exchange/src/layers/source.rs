@@ -166,6 +166,8 @@ impl Worker {
             let reason = ban.why.as_str();
             let draft = Draft { subject: &source, outcome: "banned", reason, facts, ..Draft::new(now, Kind::Source) };
             self.witness.record(&draft);
+        } else {
+            add(&self.layers.counts.summed);
         }
         let others = (0..self.settings.workers).filter(|worker| *worker != self.settings.worker);
         for worker in others.collect::<Vec<_>>() {
