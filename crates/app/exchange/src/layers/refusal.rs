@@ -1,5 +1,6 @@
 //! A request is refused: counted, recorded with the layer, answered.
 
+use super::tally::Asker;
 use crate::counts::Refusal;
 use crate::interface::Came;
 use crate::worker::Worker;
@@ -111,7 +112,10 @@ impl Worker {
 
     /// Has the refusal written down, or counted when there are too many.
     fn record_refusal<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, refused: RefusedBy<'_>) {
-        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), refused.layer) {
+        // Behind the layer of identity everybody is known, unless nobody is asked.
+        let is_known = refused.layer > Layer::Identity && !self.tables.unauthenticated_calls;
+        let asker = if is_known { Asker::Known } else { Asker::Stranger };
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), asker, refused.layer) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
@@ -151,7 +155,7 @@ impl Worker {
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
         self.observe(now, came, Observation::Malformed);
-        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), Layer::Identity) {
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), Asker::Stranger, Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
