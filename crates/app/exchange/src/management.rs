@@ -64,7 +64,7 @@ pub struct RegisteredContact {
 impl Worker {
     /// One call.
     pub fn call(&self, call: CallId) -> Option<CallSummary> {
-        self.calls.list().find(|summary| summary.call == call)
+        self.calls.summary(call)
     }
 
     /// The trunks, in the order of their configuration.
@@ -76,12 +76,11 @@ impl Worker {
         })
     }
 
-    /// Sources that traffic came from: those that are banned first.
-    pub fn sources(&self, now: Time, banned_only: bool) -> impl Iterator<Item = SourceReport> {
-        let sources = &self.layers.sources;
-        let banned = sources.banned(now).filter_map(move |(source, ..)| sources.explain(now, source));
-        let others = (!banned_only).then(|| sources.known(now).filter(|report| report.ban.is_none()));
-        banned.chain(others.into_iter().flatten())
+    /// Sources that traffic came from, a part of them: asked for from place 0 on, it also says where the next part begins.
+    pub fn sources(&self, now: Time, from: usize) -> (impl Iterator<Item = SourceReport>, Option<usize>) {
+        let next = from.saturating_add(PLACES_PER_TURN);
+        let more = (next < self.layers.sources.capacity()).then_some(next);
+        (self.layers.sources.known_among(now, from..next), more)
     }
 
     /// What is known of the source that an address belongs to.
@@ -126,6 +125,9 @@ impl Worker {
         }
     }
 }
+
+/// So many places of the table of sources are looked at for one answer: calls do not wait for more.
+const PLACES_PER_TURN: usize = 4_096;
 
 fn registered(aor: &str, contact: &sx_sip::registrar::ContactView<'_>) -> RegisteredContact {
     RegisteredContact {

@@ -269,3 +269,22 @@ fn a_flood_of_names_writes_no_more_records_than_refusals_may() {
     bench.pass_s(11);
     assert!(bench.last_recorded("summary")["facts"]["identity"].as_u64().is_some_and(|sum| sum >= 260));
 }
+
+#[test]
+fn what_is_known_of_sources_is_told_part_by_part() {
+    let mut bench = Bench::new(USERS_ONLY);
+    for number in 1..=100u8 {
+        let name: &'static str = Box::leak(format!("peer-{number}").into_boxed_str());
+        bench.peer(name, &format!("198.51.100.{number}:5060"), Manner::Silent);
+        ask(&mut bench, name, 1);
+    }
+    let (mut told, mut parts, mut from) = (Vec::new(), 0, Some(0));
+    while let Some(at) = from {
+        let (reports, next) = bench.workers[0].sources(bench.now, at);
+        told.extend(reports.map(|report| report.source));
+        (parts, from) = (parts + 1, next);
+    }
+    told.sort();
+    told.dedup();
+    assert_eq!((told.len(), parts), (100, 64));
+}

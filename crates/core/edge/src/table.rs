@@ -10,6 +10,7 @@
 use siphasher::sip::SipHasher13;
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// Slots of a set, as many as a word has bytes.
 const WAYS: usize = 8;
@@ -67,6 +68,12 @@ impl<K: Hash + Eq + Clone, V> Table<K, V> {
     /// All that is remembered. Looks at every slot: for people, not for messages.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
         self.slots.iter().filter_map(|slot| slot.0.as_ref())
+    }
+
+    /// What is remembered in these slots, of those that there are.
+    pub(crate) fn among(&self, slots: Range<usize>) -> impl Iterator<Item = &(K, V)> {
+        let end = slots.end.min(self.slots.len());
+        self.slots[slots.start.min(end)..end].iter().filter_map(|slot| slot.0.as_ref())
     }
 
     /// What is remembered of the key.
@@ -167,6 +174,8 @@ mod tests {
         assert_eq!(kept.len(), table.len());
         assert!(kept.iter().all(|key| table.find(key) == Some(&(u64::from(*key) + 100))));
         assert_eq!((table.find(&99), table.iter().count()), (None, kept.len()));
+        assert_eq!(table.among(0..40).chain(table.among(40..1_000)).count(), kept.len());
+        assert_eq!(table.among(64..128).count(), 0);
     }
 
     #[test]

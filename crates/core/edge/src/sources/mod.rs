@@ -29,6 +29,7 @@ use crate::source::Masked;
 use crate::table::Table;
 use crate::{Prefixes, Source};
 use record::{At, Record};
+use std::ops::Range;
 use std::time::Duration;
 use sx_engine::Time;
 
@@ -299,8 +300,14 @@ impl Sources {
     /// What is known about every source, in no order. Looks at as much of the table as is taken: for people, not for
     /// messages.
     pub fn known(&self, now: Time) -> impl Iterator<Item = SourceReport> {
+        self.known_among(now, 0..self.capacity())
+    }
+
+    /// What is known about the sources in these places of [`capacity`](Self::capacity). A source keeps its place for as
+    /// long as it is remembered.
+    pub fn known_among(&self, now: Time, places: Range<usize>) -> impl Iterator<Item = SourceReport> {
         let at = self.at(now);
-        self.table.iter().map(move |(address, record)| {
+        self.table.among(places).map(move |(address, record)| {
             let mut record = *record;
             record.age(&at);
             report::of(&record, &at, &self.limits, address.source(&self.limits.prefixes))
