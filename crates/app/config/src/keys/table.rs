@@ -174,11 +174,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("cdr.keep_days", number(0, 36_500, "days"), Is("0"), "Records of calls that came longer ago are removed; 0 keeps them for ever. Their room in the database is used again; the file does not shrink."),
 
     key("edge", Section, NOTHING, "What stands between the network and a request. Trunks have limits of their own and are not counted here."),
-    key("edge.window_s", number(1, 3_600, "s"), Is("10"), "The window in which the requests of a source are counted."),
+    key("edge.window_s", number(1, 600, "s"), Is("10"), "The window in which the requests of a source are counted."),
     limit("edge.requests_max", number(1, 1_000_000, "requests"), Is("30"), "Requests in a window from a source that has not authenticated in the last hour, of each worker. The first beyond is answered 503, then nothing is for `edge.ban_s`.", "strowger_edge_refused_total{layer=\"source_rate\"}"),
     limit("edge.authenticated_requests_max", number(1, 1_000_000, "requests"), Is("600"), "The same for a source that has authenticated.", "strowger_edge_refused_total{layer=\"source_rate\"}"),
     key("edge.ban_s", number(1, 86_400, "s"), Is("300"), "How long a source or an account is banned."),
-    key("edge.failures_max", number(1, 1_000, "failures"), Is("5"), "How many times credentials may be wrong, of a source or of an account, before it is banned."),
+    key("edge.failures_max", number(1, 254, "failures"), Is("5"), "How many times credentials may be wrong, of a source or of an account, before it is banned."),
     key("edge.failures_window_s", number(1, 86_400, "s"), Is("300"), "In what time they count."),
     key("edge.score_max_percent", number(1, 100, "percent"), Is("80"), "A source that is more suspicious than this is only challenged, or banned for a minute: by its rate, what it sends that is malformed, its failures, the mix of its methods, and the numbers it dials."),
     limit("edge.sources_max", number(1_024, 16_777_216, "sources"), Is("262144"), "Sources that are remembered, of each worker; beyond, the least remarkable are forgotten. Each takes 64 bytes once that many have come.", "strowger_edge_sources"),

@@ -39,6 +39,7 @@ pub(crate) struct Layers {
     /// they like.
     pub(crate) accounts: Failures<u128>,
     account_key: [u8; 16],
+    dialled_key: [u8; 16],
     /// What each identity has asked for of late.
     pub(crate) rates: Windows<Box<str>>,
     /// The calls of each user.
@@ -62,6 +63,7 @@ impl Layers {
         Self {
             accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
             account_key: key(),
+            dialled_key: key(),
             rates: Windows::new(IDENTITIES_MAX, key()),
             sources: Sources::new(sources, key()),
             calls: BTreeMap::new(),
@@ -80,6 +82,12 @@ impl Layers {
     /// By what the failures of an account, `name@domain`, are remembered.
     pub(crate) fn account_of(&self, address: &str) -> u128 {
         SipHasher13::new_with_key(&self.account_key).hash(address.as_bytes()).as_u128()
+    }
+
+    /// A number that says whether two request URIs are the same. Who does not know the key cannot choose URIs that seem
+    /// to be one.
+    pub(crate) fn number_of(&self, uri: &[u8]) -> u64 {
+        siphasher::sip::SipHasher13::new_with_key(&self.dialled_key).hash(uri)
     }
 
     /// A call of this user begins: one more of those it has at a time.
@@ -139,3 +147,18 @@ pub(crate) struct Timing {
 const ACCOUNTS_MAX: usize = 1 << 14;
 /// Identities whose rate is remembered.
 const IDENTITIES_MAX: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_is_remembered_by_hashes_of_which_they_do_not_know_the_key() {
+        let sources = sx_edge::SourceLimits { sources_max: 8, ..sx_edge::SourceLimits::default() };
+        let settings = LayerSettings { sources, ..LayerSettings::default() };
+        let [first, second] = [1, 2].map(|seed| Layers::new(&settings, &mut Rng::from_number(seed)));
+        assert_eq!(first.number_of(b"sip:1@example.org"), first.number_of(b"sip:1@example.org"));
+        assert_ne!(first.number_of(b"sip:1@example.org"), second.number_of(b"sip:1@example.org"));
+        assert_ne!(first.account_of("alice@example.org"), second.account_of("alice@example.org"));
+    }
+}

@@ -99,7 +99,7 @@ impl Worker {
         }
         self.observe(now, came, Observation::Request(class_of(method)));
         if method == Method::Invite {
-            self.observe(now, came, Observation::Dialled(self.tables.hash_of(request.request_uri())));
+            self.observe(now, came, Observation::Dialled(self.layers.number_of(request.request_uri())));
         }
         true
     }
