@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(params) = DigestParams::parse(bytes) else { return };
     assert!(!params.realm.is_empty() && !params.nonce.is_empty());
     let mut nonces = Nonces::new(Duration::from_secs(60), 16, &mut Rng::from_number(1));
-    assert_eq!(nonces.judge(params.nonce, 1, Time::ZERO), NonceVerdict::Forged);
+    assert_eq!(nonces.judge(params.nonce, 1, Time::ZERO, [192, 0, 2, 1].into()), NonceVerdict::Forged);
     let credentials = Credentials { username: "alice".into(), password: "wonder".into() };
     let Some(answer) = credentials.answer(&params, "INVITE", "sip:bob@example.org", 1, "cnonce") else { return };
     let algorithm = params.algorithm().expect("it was answered");

@@ -119,6 +119,14 @@ fn a_message_longer_than_the_sockets_take_is_not_promised() {
 #[test]
 fn an_error_at_a_key_is_not_followed_by_a_conflict_about_it() {
     check("[sip]\nt2_ms = 1\nt1_ms = 9000", &["text:2: sip.t2_ms = 1: out of range; allowed: 100 to 60000 ms"]);
+    // What is beyond would be held to less than was said.
+    check(
+        "[edge]\nwindow_s = 601\nfailures_max = 255",
+        &[
+            "text:2: edge.window_s = 601: out of range; allowed: 1 to 600 s",
+            "text:3: edge.failures_max = 255: out of range; allowed: 1 to 254 failures",
+        ],
+    );
 }
 
 #[test]

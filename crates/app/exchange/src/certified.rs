@@ -42,8 +42,12 @@ fn user_of(uri: &str) -> Option<Address> {
 impl Worker {
     /// The user, `name@domain`, whom a request claims to come from, when the certificate of its connection names it: the
     /// one in From, of a REGISTER the one in To. Whom the directory does not know no certificate makes a user.
-    pub(crate) fn certified_user<B: AsRef<[u8]>>(&self, request: &Message<B>) -> Option<Box<str>> {
-        if self.certified.is_nobody() {
+    pub(crate) fn certified_user<B: AsRef<[u8]>>(
+        &self,
+        certified: &CertifiedUsers,
+        request: &Message<B>,
+    ) -> Option<Box<str>> {
+        if certified.is_nobody() {
             return None;
         }
         let name = if request.method() == Some(Method::Register) { HeaderName::To } else { HeaderName::From };
@@ -52,7 +56,7 @@ impl Worker {
         let domain = self.tables.domain_of_host(claimed.uri.host.as_str()).filter(|_| is_sip)?;
         let user = claimed.user();
         let address = format!("{user}@{domain}");
-        let is_user = self.certified.include(&user, domain) && self.directory.find(&address).is_some();
+        let is_user = certified.include(&user, domain) && self.directory.find(&address).is_some();
         is_user.then(|| address.into())
     }
 }

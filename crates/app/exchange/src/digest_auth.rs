@@ -2,6 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::directory::User;
+use crate::interface::Came;
 use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_edge::Observation;
@@ -21,9 +22,9 @@ pub(crate) enum Verdict {
         /// How.
         authenticated: Authentication,
     },
-    /// There are none, or their nonce is too old: challenge.
+    /// There are none, or their nonce is too old or another's: challenge.
     Challenge {
-        /// They were right but for the nonce.
+        /// It is the nonce.
         stale: bool,
     },
     /// They are wrong, and the request was refused. Nothing says whether the user or the password was.
@@ -38,12 +39,13 @@ impl Worker {
     pub(crate) fn authenticate<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         header: HeaderName,
     ) -> Verdict {
-        if let Some(address) = self.certified_user(request) {
-            self.authentication_succeeded(now, flow, &address);
+        let flow = came.flow;
+        if let Some(address) = self.certified_user(&came.certified, request) {
+            self.authentication_succeeded(now, came);
             return Verdict::User { address, authenticated: Authentication::Certificate };
         }
         let tables = self.tables.clone();
@@ -54,7 +56,9 @@ impl Worker {
         let Some(algorithm) = given.algorithm().filter(|algorithm| tables.algorithms.contains(algorithm)) else {
             return Verdict::Challenge { stale: false };
         };
-        if !self.nonces.is_ours(given.nonce) {
+        // One that is too old, or was given to somebody else, makes nothing wrong, whatever came with it.
+        let source = self.source_of(flow.remote.ip()).address();
+        if !self.nonces.is_usable(given.nonce, now, source) {
             return Verdict::Challenge { stale: true };
         }
         //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
@@ -63,6 +67,12 @@ impl Worker {
             self.tell_refused(now, flow, request, given.username, WhyRefused::Unprotected);
             return Verdict::Wrong;
         };
+        // No user has such a name, and nothing is kept of one: whoever writes it chooses how long it is.
+        if given.username.len() > USERNAME_BYTES_MAX {
+            self.tell_refused(now, flow, request, given.username, WhyRefused::UnknownUser);
+            self.observe(now, came, Observation::Failed);
+            return Verdict::Wrong;
+        }
         let address = match given.username.split_once('@') {
             Some((name, domain)) => format!("{name}@{}", domain.to_ascii_lowercase()),
             None => format!("{}@{}", given.username, self.domain_of(request)),
@@ -71,7 +81,7 @@ impl Worker {
         let directory = self.directory.clone();
         let user = directory.find(&address);
         // An unknown user takes the time of a wrong password.
-        let nobody = Ha1::from_sha256([0; 32]);
+        let nobody = Ha1::of_nobody(algorithm);
         let ha1 = user.map_or(&nobody, |user: &User| user.ha1(algorithm));
         // Credentials that were computed for another request URI let nobody call where its owner did not.
         let is_for = given.is_for(request.request_uri()) || self.names_us(given.uri);
@@ -86,12 +96,12 @@ impl Worker {
         };
         if let Some(why) = why {
             self.tell_refused(now, flow, request, given.username, why);
-            self.authentication_failed(now, flow, &address, why);
+            self.authentication_failed(now, came, &address, why);
             return Verdict::Wrong;
         }
-        match self.nonces.judge(given.nonce, nc, now) {
+        match self.nonces.judge(given.nonce, nc, now, source) {
             NonceVerdict::Fresh => {
-                self.authentication_succeeded(now, flow, &address);
+                self.authentication_succeeded(now, came);
                 let authenticated = match algorithm {
                     Algorithm::Md5 => Authentication::DigestMd5,
                     Algorithm::Sha256 => Authentication::DigestSha256,
@@ -108,23 +118,26 @@ impl Worker {
 
     /// Was its password wrong too often? Whoever has authenticated from this source before is not kept out by others.
     fn is_account_blocked(&self, now: Time, flow: Flow, address: &str) -> bool {
-        self.layers.accounts.is_blocked(now, address) && !self.is_known_source(now, flow.remote.ip())
+        self.layers.accounts.is_blocked(now, &self.layers.account_of(address))
+            && !self.is_known_source(now, flow.remote.ip())
     }
 
-    fn authentication_failed(&mut self, now: Time, flow: Flow, address: &str, why: WhyRefused) {
+    fn authentication_failed(&mut self, now: Time, came: &Came, address: &str, why: WhyRefused) {
         // The network repeats requests, and a phone does not know it; a block is not renewed by who is blocked.
         if matches!(why, WhyRefused::UsedBefore | WhyRefused::Blocked) {
             return;
         }
-        self.observe(now, flow.remote.ip(), Observation::Failed);
-        if self.layers.accounts.failed(now, &address.into()) {
+        self.observe(now, came, Observation::Failed);
+        let account = self.layers.account_of(address);
+        if self.layers.accounts.failed(now, &account) {
             self.record_block(now, address);
         }
     }
 
-    fn authentication_succeeded(&mut self, now: Time, flow: Flow, address: &str) {
-        self.observe(now, flow.remote.ip(), Observation::Authenticated);
-        self.layers.accounts.succeeded(address);
+    /// Its source is known from now on, which a block of the account does not keep out. What others have failed is not
+    /// forgiven: they would have tries anew whenever the owner's telephone registers.
+    fn authentication_succeeded(&mut self, now: Time, came: &Came) {
+        self.observe(now, came, Observation::Authenticated);
     }
 
     /// Is this our own URI, and nobody's with us? Some clients, sipp for one, compute every digest for the host they talk
@@ -147,16 +160,16 @@ impl Worker {
     pub(crate) fn challenge<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         proxy: bool,
         stale: bool,
     ) {
         self.counts.refuse(Refusal::Challenged);
-        self.observe(now, flow.remote.ip(), Observation::Challenged);
+        self.observe(now, came, Observation::Challenged);
         let (status, name) =
             if proxy { (407, HeaderName::ProxyAuthenticate) } else { (401, HeaderName::WwwAuthenticate) };
-        let nonce = self.nonces.issue(now);
+        let nonce = self.nonces.issue(now, self.source_of(came.flow.remote.ip()).address());
         let tables = self.tables.clone();
         let headers = |writer: &mut Writer| {
             for algorithm in &tables.algorithms {
@@ -164,6 +177,9 @@ impl Worker {
                 writer.header(name, format_args!("{value}"));
             }
         };
-        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+        self.legs.agent().reply(came.flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
 }
+
+/// The longest name of a user, with its domain where that is given.
+const USERNAME_BYTES_MAX: usize = 255;

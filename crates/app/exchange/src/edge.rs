@@ -2,6 +2,7 @@
 
 use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
+use crate::interface::Came;
 use crate::layers::{Admitted, Answer, Asked, Identified, RefusedBy, Timing, shown};
 use crate::peers::asker_of;
 use crate::witnessing::name_of;
@@ -22,18 +23,18 @@ use sx_witness::Facts;
 
 impl Worker {
     /// A new request outside of any dialog.
-    pub(crate) fn receive_new<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) {
+    pub(crate) fn receive_new<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, request: &Message<B>) {
         let method = request.method().unwrap_or(Method::Other);
         if method == Method::Ack {
             return;
         }
-        let Some(timing) = self.passes_layers(now, flow, method, request) else { return };
+        let Some(timing) = self.passes_layers(now, came, method, request) else { return };
         match method {
-            Method::Register => self.register(now, flow, request, timing),
-            Method::Invite => self.invite(now, flow, request, timing),
-            Method::Message => self.message(now, flow, request, timing),
+            Method::Register => self.register(now, came, request, timing),
+            Method::Invite => self.invite(now, came, request, timing),
+            Method::Message => self.message(now, came, request, timing),
             _ => {
-                let passes = self.answer_unidentified(now, flow, method, request);
+                let passes = self.answer_unidentified(now, came, method, request);
                 self.layers.end_with(timing, passes);
             }
         }
@@ -43,15 +44,16 @@ impl Worker {
     fn answer_unidentified<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         method: Method,
         request: &Message<B>,
     ) -> bool {
+        let flow = came.flow;
         match method {
             Method::Options if self.refuses_extension(now, flow, request) => return false,
             // Whoever is suspicious is told nothing before it has said who it is.
-            Method::Options if self.layers.suspicious => {
-                self.challenge(now, flow, request, false, false);
+            Method::Options if came.suspicious => {
+                self.challenge(now, came, request, false, false);
                 return false;
             }
             Method::Options => self.options(flow, request),
@@ -80,12 +82,12 @@ impl Worker {
         true
     }
 
-    fn message<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, timing: Timing) {
-        if self.refuses_extension(now, flow, request) {
+    fn message<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, request: &Message<B>, timing: Timing) {
+        if self.refuses_extension(now, came.flow, request) {
             self.layers.end(timing);
             return;
         }
-        self.relay_message(now, flow, request, timing);
+        self.relay_message(now, came, request, timing);
     }
 
     /// What the agent has done nothing with: malformed, come by two ways, or of a dialog that is not here. Its sender is
@@ -93,30 +95,31 @@ impl Worker {
     pub(crate) fn receive_unwanted<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         message: &Message<B>,
         disposition: Disposition,
     ) {
+        let flow = came.flow;
         let Some(status) = disposition.status(message) else {
             match disposition {
                 Disposition::Malformed(defect) => {
-                    self.drop_malformed(now, flow, message.bytes().len(), Some(&defect.to_string()));
+                    self.drop_malformed(now, came, message.bytes().len(), Some(&defect.to_string()));
                 }
                 Disposition::Stray => {
                     self.counts.refuse(Refusal::Stray);
-                    self.unasked(now, flow, message);
+                    self.unasked(now, came, message);
                 }
                 Disposition::Handled | Disposition::Request | Disposition::Merged => {}
             }
             return;
         };
         let method = message.method().unwrap_or(Method::Other);
-        if !self.passes_outer_layers(now, flow, method, message) {
+        if !self.passes_outer_layers(now, came, method, message) {
             return;
         }
         match disposition {
             Disposition::Malformed(defect) => {
-                self.observe(now, flow.remote.ip(), Observation::Malformed);
+                self.observe(now, came, Observation::Malformed);
                 let defect = defect.to_string();
                 let answer = Answer::status(status, &defect);
                 let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
@@ -150,22 +153,24 @@ impl Worker {
     fn passes_outer_layers<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         method: Method,
         request: &Message<B>,
     ) -> bool {
-        self.notice_request(now, flow, method, request) && self.may_come_from(now, flow, request)
+        let flow = came.flow;
+        self.notice_request(now, came, method, request) && self.may_come_from(now, flow, request)
     }
 
     /// The layers that need not know who asks. The fourth has begun, and goes on with who it is.
     fn passes_layers<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         method: Method,
         request: &Message<B>,
     ) -> Option<Timing> {
-        if !self.passes_outer_layers(now, flow, method, request) {
+        let flow = came.flow;
+        if !self.passes_outer_layers(now, came, method, request) {
             return None;
         }
         let timing = self.layers.begin(Layer::Identity);
@@ -230,9 +235,10 @@ impl Worker {
         self.refuse(now, flow, request, RefusedBy { facts, ..refused });
     }
 
-    fn invite<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, invite: &Message<B>, timing: Timing) {
-        let Some((identified, rules)) = self.identify(now, flow, invite, timing) else { return };
-        let Some(admitted) = self.admit_call(now, flow, invite, &identified) else { return };
+    fn invite<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, invite: &Message<B>, timing: Timing) {
+        let flow = came.flow;
+        let Some((identified, rules)) = self.identify(now, came, invite, timing) else { return };
+        let Some(admitted) = self.admit_call(now, came, invite, &identified) else { return };
         let actor = name_of(&identified.source);
         let mut accepted = match self.legs.incoming(now, flow, invite, identified.source, &rules) {
             Ok(accepted) => accepted,
@@ -280,7 +286,7 @@ impl Worker {
     fn admit_call<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         invite: &Message<B>,
         identified: &Identified,
     ) -> Option<Admitted> {
@@ -292,13 +298,13 @@ impl Worker {
         let dialled = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let subject = dialled.to_string();
         let asked = Asked { action: Action::Call, subject: &subject, codecs: codecs.as_deref().unwrap_or_default() };
-        let admitted = self.decide(now, flow, invite, asked, identified)?;
+        let admitted = self.decide(now, came, invite, asked, identified)?;
         if admitted.obligations.as_ref().is_some_and(cannot_be_met) {
             let sentence = "the policy asks for what this exchange cannot do";
             let refused = RefusedBy::new(Layer::Guard, "obligation", Answer::status(403, sentence), Refusal::Forbidden);
             let actor = name_of(&identified.source);
             let (actor, rule) = (Some(&*actor), Some(&*admitted.rule));
-            self.refuse(now, flow, invite, RefusedBy { actor, rule, ..refused });
+            self.refuse(now, came.flow, invite, RefusedBy { actor, rule, ..refused });
             return None;
         }
         Some(admitted)
@@ -309,11 +315,11 @@ impl Worker {
     pub(crate) fn identify<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         timing: Timing,
     ) -> Option<(Identified, Arc<Rules>)> {
-        let identified = self.asker(now, flow, request);
+        let identified = self.asker(now, came, request);
         self.layers.end_with(timing, identified.is_some());
         identified
     }
@@ -321,9 +327,10 @@ impl Worker {
     fn asker<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
     ) -> Option<(Identified, Arc<Rules>)> {
+        let flow = came.flow;
         let known = |source, authenticated, rules| Some((Identified { source, authenticated }, rules));
         if flow.link == LinkId::BETWEEN_WORKERS {
             return known(Source::Exchange, Authentication::Trunk, self.tables.users.clone());
@@ -338,15 +345,15 @@ impl Worker {
             let name = from.map(|from| from.user().into_owned()).unwrap_or_default();
             return known(Source::User(Address::new(&name, &self.domain_of(request))), Authentication::Nothing, users);
         }
-        match self.authenticate(now, flow, request, HeaderName::ProxyAuthorization) {
+        match self.authenticate(now, came, request, HeaderName::ProxyAuthorization) {
             Verdict::User { address, .. } if !self.may_come_as(now, flow, request, &address) => {}
             Verdict::User { address, authenticated } => {
                 let (name, domain) = address.split_once('@').unwrap_or((&address, ""));
                 return known(Source::User(Address::new(name, domain)), authenticated, users);
             }
-            Verdict::Challenge { stale } => self.challenge(now, flow, request, true, stale),
+            Verdict::Challenge { stale } => self.challenge(now, came, request, true, stale),
             Verdict::Wrong => {}
-            Verdict::Replayed => self.challenge(now, flow, request, true, true),
+            Verdict::Replayed => self.challenge(now, came, request, true, true),
         }
         None
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use sx_call::{CallRecord, Command, Found, Note, QueryId};
-use sx_edge::Ban;
+use sx_edge::{Ban, Observation, Source};
 use sx_leg::Address;
 use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::registrar::Change;
@@ -93,15 +93,13 @@ pub enum Unresolved {
 pub enum PeerMessage {
     /// A message that landed on the wrong worker, or that one worker sends another.
     Message {
-        /// Where it came from.
-        flow: Flow,
+        /// Where it came from, and what is known of that.
+        came: Came,
         /// The place of the listening socket it came to, when it was a datagram.
         socket: Option<usize>,
         /// How many workers are left to be asked when this one does not know what the message is about either; 0 for a
         /// message that belongs here.
         others: u16,
-        /// The users that the certificate of its connection names.
-        certified: CertifiedUsers,
         /// The bytes.
         bytes: Bytes,
     },
@@ -140,6 +138,35 @@ pub enum PeerMessage {
         /// Which, until when and why.
         ban: Ban,
     },
+    /// What a message has taught about its source, for the worker that keeps account of that.
+    Observed {
+        /// Who sent it.
+        source: Source,
+        /// What was learnt, in this order.
+        observed: Vec<Observation>,
+    },
+}
+
+/// Where a message came from, and what is known of that. It goes with the message, also to another worker.
+#[derive(Clone, Debug)]
+pub struct Came {
+    /// Along which flow, and so where an answer goes.
+    pub flow: Flow,
+    /// The worker that it landed on, which counts what its source sends.
+    pub landed: u16,
+    /// The users that the certificate of its connection names.
+    pub certified: CertifiedUsers,
+    /// Is its source so suspicious that it is told nothing before it has said who it is?
+    pub suspicious: bool,
+    /// The score of its source where it landed, when it was passed on from there.
+    pub score_milli: Option<u32>,
+}
+
+impl Came {
+    /// Nothing more is known than that it landed on this worker.
+    pub fn on(worker: u16, flow: Flow) -> Self {
+        Self { flow, landed: worker, certified: CertifiedUsers::default(), suspicious: false, score_milli: None }
+    }
 }
 
 /// What the driver must carry out, in the order given.

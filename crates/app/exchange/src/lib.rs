@@ -55,7 +55,7 @@ pub use countries::Countries;
 pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
-pub use interface::{Input, Output, PeerMessage, Unresolved};
+pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
 pub use layers::{LayerCounts, LayerSettings, RecordLimits};
 pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use peers::keeper_of;

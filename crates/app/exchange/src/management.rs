@@ -7,7 +7,7 @@ use crate::worker::Worker;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_call::CallSummary;
-use sx_edge::{Source, SourceReport, Why};
+use sx_edge::{SourceReport, Why};
 use sx_engine::Time;
 use sx_types::CallId;
 
@@ -64,7 +64,7 @@ pub struct RegisteredContact {
 impl Worker {
     /// One call.
     pub fn call(&self, call: CallId) -> Option<CallSummary> {
-        self.calls.list().find(|summary| summary.call == call)
+        self.calls.summary(call)
     }
 
     /// The trunks, in the order of their configuration.
@@ -76,17 +76,21 @@ impl Worker {
         })
     }
 
-    /// Sources that traffic came from: those that are banned first.
-    pub fn sources(&self, now: Time, banned_only: bool) -> impl Iterator<Item = SourceReport> {
-        let sources = &self.layers.sources;
-        let banned = sources.banned(now).filter_map(move |(source, ..)| sources.explain(now, source));
-        let others = (!banned_only).then(|| sources.known(now).filter(|report| report.ban.is_none()));
-        banned.chain(others.into_iter().flatten())
+    /// Sources that traffic came from, a part of them: asked for from place 0 on, it also says where the next part begins.
+    pub fn sources(&self, now: Time, from: usize) -> (impl Iterator<Item = SourceReport>, Option<usize>) {
+        let next = from.saturating_add(PLACES_PER_TURN);
+        let more = (next < self.layers.sources.capacity()).then_some(next);
+        (self.layers.sources.known_among(now, from..next), more)
     }
 
     /// What is known of the source that an address belongs to.
     pub fn source(&self, now: Time, address: IpAddr) -> Option<SourceReport> {
-        self.layers.sources.explain(now, self.source_at(address))
+        self.layers.sources.explain(now, self.source_of(address))
+    }
+
+    /// How many accounts have had wrong passwords of late.
+    pub fn accounts_that_failed(&self) -> usize {
+        self.layers.accounts.len()
     }
 
     /// Everybody who is registered here, in no order.
@@ -108,11 +112,11 @@ impl Worker {
     pub(crate) fn operate(&mut self, now: Time, operation: &Operation) {
         match operation {
             Operation::Ban { address, until } => {
-                let source = self.source_at(*address);
+                let source = self.source_of(*address);
                 self.layers.sources.ban(now, source, *until, Why::Operator);
             }
             Operation::Unban { address } => {
-                let source = self.source_at(*address);
+                let source = self.source_of(*address);
                 self.layers.sources.unban(source);
             }
             Operation::Unregister { aor } => {
@@ -120,11 +124,10 @@ impl Worker {
             }
         }
     }
-
-    fn source_at(&self, address: IpAddr) -> Source {
-        Source::of(address, &self.layers.sources.limits().prefixes)
-    }
 }
+
+/// So many places of the table of sources are looked at for one answer: calls do not wait for more.
+const PLACES_PER_TURN: usize = 4_096;
 
 fn registered(aor: &str, contact: &sx_sip::registrar::ContactView<'_>) -> RegisteredContact {
     RegisteredContact {

@@ -3,7 +3,7 @@
 use crate::interface::{Output, PeerMessage};
 use crate::worker::Worker;
 use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, Source};
@@ -27,6 +27,13 @@ pub(crate) enum Arrival {
 pub fn keeper_of(aor: &str, workers: u16) -> u16 {
     let mut hasher = SipHasher13::new();
     hasher.write(aor.as_bytes());
+    (hasher.finish() % u64::from(workers.max(1))) as u16
+}
+
+/// The worker, of so many, that counts how often credentials from this source were wrong, wherever its messages land.
+pub(crate) fn accountant_of(source: sx_edge::Source, workers: u16) -> u16 {
+    let mut hasher = SipHasher13::new();
+    source.hash(&mut hasher);
     (hasher.finish() % u64::from(workers.max(1))) as u16
 }
 
@@ -94,14 +101,14 @@ impl Worker {
 
     pub(crate) fn receive_peer(&mut self, now: Time, message: PeerMessage) {
         match message {
-            PeerMessage::Message { flow, socket, others, certified, bytes } => {
-                self.certified = certified;
+            PeerMessage::Message { mut came, socket, others, bytes } => {
+                let flow = came.flow;
                 // All workers listen on the same addresses. Answered from our own socket, the answer cannot be overtaken by
                 // what we send next in the dialog, as it could on its way through the other worker's thread.
-                let flow = socket
+                came.flow = socket
                     .and_then(|place| self.legs.agent_ref().locals().flow_from(place, flow.remote))
                     .unwrap_or(flow);
-                self.receive(now, flow, &bytes, Arrival::Passed { others });
+                self.receive(now, &came, &bytes, Arrival::Passed { others });
             }
             PeerMessage::Closed { link } => self.registrar.handle_flow_closed(link),
             PeerMessage::Send(transmit) => self.outputs.push_back(Output::Send(transmit)),
@@ -114,6 +121,9 @@ impl Worker {
             }
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
             PeerMessage::Banned { ban } => self.banned_elsewhere(now, &ban),
+            PeerMessage::Observed { source, observed } => {
+                observed.into_iter().for_each(|observation| self.learn(now, source, observation));
+            }
         }
     }
 

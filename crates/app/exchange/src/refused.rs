@@ -9,7 +9,7 @@ use crate::layers::{Answer, RefusedBy};
 use crate::worker::Worker;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use sx_edge::Layer;
 use sx_engine::Time;
@@ -106,7 +106,7 @@ pub(crate) struct RefusalLog {
 #[derive(Debug)]
 struct Minute {
     ends: Time,
-    sources: BTreeMap<IpAddr, Source>,
+    sources: BTreeMap<sx_edge::Source, Source>,
     /// Of sources for which there was no room.
     others: u64,
 }
@@ -128,10 +128,9 @@ impl RefusalLog {
     }
 
     /// Is this one of those that are told?
-    fn tells(&mut self, now: Time, source: IpAddr) -> bool {
+    fn tells(&mut self, now: Time, source: sx_edge::Source) -> bool {
         let minute =
             self.minute.get_or_insert_with(|| Minute { ends: now + MINUTE, sources: BTreeMap::new(), others: 0 });
-        let source = network_of(source);
         if !minute.sources.contains_key(&source) && minute.sources.len() >= self.limits.sources_max {
             minute.others += 1;
             return false;
@@ -154,16 +153,9 @@ impl RefusalLog {
     /// The sums of a minute that is over.
     fn sums(&mut self, now: Time) -> Vec<(Option<IpAddr>, u64)> {
         let Some(minute) = self.minute.take_if(|minute| minute.ends <= now) else { return Vec::new() };
-        let sources = minute.sources.into_iter().map(|(source, Source { suppressed, .. })| (Some(source), suppressed));
+        let told_apart = minute.sources.into_iter();
+        let sources = told_apart.map(|(source, Source { suppressed, .. })| (Some(source.address()), suppressed));
         sources.chain([(None, minute.others)]).filter(|(_, suppressed)| *suppressed > 0).collect()
-    }
-}
-
-/// Whoever has an IPv6 network has all its addresses, 2^64 of them: they are one source.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -186,7 +178,7 @@ impl Worker {
         };
         let refused = RefusedBy::new(Layer::Identity, why.word(), answer, refusal);
         self.refuse(now, flow, request, RefusedBy { actor: Some(&actor), ..refused });
-        if !self.refusal_log.tells(now, flow.remote.ip()) {
+        if !self.refusal_log.tells(now, self.source_of(flow.remote.ip())) {
             return;
         }
         self.outputs.push_back(Output::AuthenticationRefused(Box::new(RefusedAuthentication {
@@ -227,8 +219,12 @@ mod tests {
 
     const NOW: Time = Time::from_secs(1_800_000_000);
 
-    fn v4(number: u32) -> IpAddr {
-        std::net::Ipv4Addr::from_bits(number).into()
+    fn source_of(address: IpAddr) -> sx_edge::Source {
+        sx_edge::Source::of(address, &sx_edge::Prefixes::default())
+    }
+
+    fn v4(number: u32) -> sx_edge::Source {
+        source_of(std::net::Ipv4Addr::from_bits(number).into())
     }
 
     #[test]
@@ -249,11 +245,11 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_source() {
         let mut log = RefusalLog::new(RefusalLimits { per_source: 1, sources_max: 64 });
-        let source = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let source = |text: &str| source_of(text.parse().expect("an address"));
         assert!(log.tells(NOW, source("2001:db8::1")));
         assert!(!log.tells(NOW, source("2001:db8::ffff:2")));
         assert!(log.tells(NOW, source("2001:db8:0:1::1")));
-        assert_eq!(log.sums(NOW + MINUTE), [(Some(source("2001:db8::")), 1)]);
+        assert_eq!(log.sums(NOW + MINUTE), [(Some(source("2001:db8::").address()), 1)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
+use crate::interface::Came;
 use crate::layers::{Answer, Asked, Identified, RefusedBy, Timing};
 use crate::refused::WhyRefused;
 use crate::tables::Tables;
@@ -28,8 +29,9 @@ pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> R
 }
 
 impl Worker {
-    pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, timing: Timing) {
-        let registrant = self.registrant(now, flow, request);
+    pub(crate) fn register<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, request: &Message<B>, timing: Timing) {
+        let flow = came.flow;
+        let registrant = self.registrant(now, came, request);
         self.layers.end_with(timing, registrant.is_some());
         let Some((aor, authenticated)) = registrant else { return };
         if !self.may_come_as(now, flow, request, &aor) {
@@ -38,7 +40,7 @@ impl Worker {
         let (name, domain) = aor.split_once('@').unwrap_or((&aor, ""));
         let identified = Identified { source: Source::User(Address::new(name, domain)), authenticated };
         if self
-            .decide(now, flow, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified)
+            .decide(now, came, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified)
             .is_none()
         {
             return;
@@ -56,25 +58,26 @@ impl Worker {
     fn registrant<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
     ) -> Option<(Box<str>, Authentication)> {
+        let flow = came.flow;
         let Some(aor) = self.address_of_record(request) else {
             let answer = Answer::status(404, "not a domain of this registrar");
             let refused = RefusedBy::new(Layer::Identity, "unknown-domain", answer, Refusal::UnknownUser);
             self.refuse(now, flow, request, refused);
             return None;
         };
-        match self.authenticate(now, flow, request, HeaderName::Authorization) {
+        match self.authenticate(now, came, request, HeaderName::Authorization) {
             Verdict::User { address, authenticated } if address == aor => return Some((aor, authenticated)),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             // Nobody registers for another.
             Verdict::User { address, .. } => {
                 self.tell_refused(now, flow, request, &address, WhyRefused::OtherUser);
             }
-            Verdict::Challenge { stale } => self.challenge(now, flow, request, false, stale),
+            Verdict::Challenge { stale } => self.challenge(now, came, request, false, stale),
             Verdict::Wrong => {}
-            Verdict::Replayed => self.challenge(now, flow, request, false, true),
+            Verdict::Replayed => self.challenge(now, came, request, false, true),
         }
         None
     }

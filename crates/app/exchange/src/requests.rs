@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
+use crate::interface::Came;
 use crate::layers::{Answer, Asked, RefusedBy, Timing};
 use crate::trunks;
 use crate::witnessing::{UNWITNESSED, name_of};
@@ -33,14 +34,15 @@ impl Worker {
     pub(crate) fn relay_message<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         timing: Timing,
     ) {
-        let Some((identified, rules)) = self.identify(now, flow, request, timing) else { return };
+        let flow = came.flow;
+        let Some((identified, rules)) = self.identify(now, came, request, timing) else { return };
         let subject = String::from_utf8_lossy(request.request_uri()).into_owned();
         let asked = Asked { action: Action::Message, subject: &subject, codecs: &[] };
-        let Some(admitted) = self.decide(now, flow, request, asked, &identified) else { return };
+        let Some(admitted) = self.decide(now, came, request, asked, &identified) else { return };
         let source = identified.source;
         let uri = String::from_utf8_lossy(request.request_uri());
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();

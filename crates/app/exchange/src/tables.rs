@@ -2,7 +2,6 @@
 
 use crate::countries::Countries;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,14 +191,6 @@ impl Tables {
         }
         let of_domain = || self.members.get(format!("*@{}", user.split_once('@')?.1).as_str());
         self.members.get(user).or_else(of_domain).map(|name| &**name)
-    }
-
-    /// A number that says whether two request URIs are the same.
-    pub(crate) fn hash_of(&self, uri: &[u8]) -> u64 {
-        // Not keyed: who aims for a collision seems to dial one number, as does who dials one.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(uri);
-        hasher.finish()
     }
 
     /// The trunk with this name.

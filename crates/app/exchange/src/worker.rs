@@ -4,7 +4,7 @@ use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
-use crate::interface::{Input, Output, PeerMessage};
+use crate::interface::{Came, Input, Output, PeerMessage};
 use crate::layers::{LayerCounts, LayerSettings, Layers};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
@@ -75,8 +75,6 @@ pub struct Worker {
     pub(crate) registered_through: BTreeSet<(LinkId, u16)>,
     /// The users that are known by the certificate of a connection. As many entries at most as there are connections.
     pub(crate) certificates: BTreeMap<LinkId, CertifiedUsers>,
-    /// Those of the connection that the message which is looked at came along.
-    pub(crate) certified: CertifiedUsers,
     pub(crate) next_query: u64,
     pub(crate) last_owner: u64,
     pub(crate) rng: Rng,
@@ -118,7 +116,6 @@ impl Worker {
             relayed: BTreeMap::new(),
             registered_through: BTreeSet::new(),
             certificates: BTreeMap::new(),
-            certified: CertifiedUsers::default(),
             next_query: 0,
             last_owner: 0,
             rng,
@@ -163,17 +160,21 @@ impl Worker {
         self.calls.list()
     }
 
-    pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: &[u8], arrival: Arrival) {
-        if matches!(arrival, Arrival::Landed) {
-            self.certified = self.certificates.get(&flow.link).cloned().unwrap_or_default();
-            // Each once, where it came in.
-            Counts::add(&self.counts.messages_received);
-            if !self.may_come(now, flow, bytes) {
-                return;
-            }
+    /// A message from the network.
+    fn landed(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        // Each once, where it came in.
+        Counts::add(&self.counts.messages_received);
+        let mut came = Came::on(self.settings.worker, flow);
+        if self.may_come(now, &mut came, bytes) {
+            came.certified = self.certificates.get(&flow.link).cloned().unwrap_or_default();
+            self.receive(now, &came, bytes, Arrival::Landed);
         }
+    }
+
+    pub(crate) fn receive(&mut self, now: Time, came: &Came, bytes: &[u8], arrival: Arrival) {
+        let flow = came.flow;
         let Ok(message) = Message::parse(bytes) else {
-            self.drop_malformed(now, flow, bytes.len(), None);
+            self.drop_malformed(now, came, bytes.len(), None);
             return;
         };
         if let Some((worker, others)) = self.passed_on_to(&message, arrival) {
@@ -182,16 +183,17 @@ impl Worker {
                 self.registered_through.insert((flow.link, worker));
             }
             let socket = self.legs.agent_ref().locals().socket_of(flow);
-            let (certified, bytes) = (self.certified.clone(), Bytes::copy_from_slice(bytes));
-            let message = PeerMessage::Message { flow, socket, others, certified, bytes };
+            let score_milli = Some(self.score_of(now, came));
+            let (came, bytes) = (Came { score_milli, ..came.clone() }, Bytes::copy_from_slice(bytes));
+            let message = PeerMessage::Message { came, socket, others, bytes };
             self.outputs.push_back(Output::Peer { worker, message });
             return;
         }
         match self.legs.agent().receive(now, flow, &message) {
             Disposition::Handled => {}
-            Disposition::Request => self.receive_new(now, flow, &message),
+            Disposition::Request => self.receive_new(now, came, &message),
             unwanted @ (Disposition::Malformed(_) | Disposition::Merged | Disposition::Stray) => {
-                self.receive_unwanted(now, flow, &message, unwanted);
+                self.receive_unwanted(now, came, &message, unwanted);
             }
         }
     }
@@ -282,8 +284,8 @@ impl Worker {
         match &transmit.to {
             Destination::Flow(flow) if flow.link == LinkId::BETWEEN_WORKERS => {
                 let (worker, flow) = (flow.worker, Flow { worker: self.settings.worker, ..*flow });
-                let (certified, bytes) = (CertifiedUsers::default(), transmit.bytes);
-                let message = PeerMessage::Message { flow, socket: None, others: 0, certified, bytes };
+                let (came, bytes) = (Came::on(worker, flow), transmit.bytes);
+                let message = PeerMessage::Message { came, socket: None, others: 0, bytes };
                 self.outputs.push_back(Output::Peer { worker, message });
             }
             Destination::Flow(flow) if flow.worker != self.settings.worker => {
@@ -359,7 +361,7 @@ impl Engine for Worker {
 
     fn handle_input(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Message { flow, bytes } => self.receive(now, flow, bytes, Arrival::Landed),
+            Input::Message { flow, bytes } => self.landed(now, flow, bytes),
             Input::Opened { link, identities } => {
                 let users = CertifiedUsers::named(&identities);
                 if !users.is_nobody() {
@@ -390,6 +392,7 @@ impl Engine for Worker {
             Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
             Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
         }
+        self.tell_observed();
         self.settle(now);
     }
 

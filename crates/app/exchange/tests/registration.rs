@@ -228,6 +228,6 @@ fn of_a_flood_of_wrong_passwords_some_are_told_and_the_rest_is_summed_up() {
     assert_eq!(bench.suppressed, [(Some(driver::address("192.0.2.11:5060").ip()), 996)]);
     bench.pass_s(600);
     assert_eq!(bench.suppressed.len(), 1, "quiet minutes have no sum");
-    bench.send_raw("alice", &again(&guess, 1_001));
+    bench.register("alice", "alice", "guessed");
     assert_eq!(bench.refused.len(), 6, "another minute, another share");
 }

@@ -112,19 +112,12 @@ impl Calls {
 
     /// All calls, in no order.
     pub fn list(&self) -> impl Iterator<Item = CallSummary> {
-        self.slots.iter().map(|call| {
-            let cdr = &call.body.cdr;
-            CallSummary {
-                call: cdr.call,
-                trace: cdr.trace,
-                source: cdr.source.clone(),
-                caller: cdr.caller.clone(),
-                dialled: cdr.dialled.clone(),
-                start: cdr.start,
-                answer: cdr.answer,
-                phase: call.state.phase(),
-            }
-        })
+        self.slots.iter().map(summary_of)
+    }
+
+    /// One call.
+    pub fn summary(&self, call: CallId) -> Option<CallSummary> {
+        self.slots.iter().find(|found| found.body.cdr.call == call).map(summary_of)
     }
 
     /// The call that a leg belongs to, until the leg has ended.
@@ -267,6 +260,20 @@ impl Calls {
 
     pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
         self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
+    }
+}
+
+fn summary_of(call: &Call) -> CallSummary {
+    let cdr = &call.body.cdr;
+    CallSummary {
+        call: cdr.call,
+        trace: cdr.trace,
+        source: cdr.source.clone(),
+        caller: cdr.caller.clone(),
+        dialled: cdr.dialled.clone(),
+        start: cdr.start,
+        answer: cdr.answer,
+        phase: call.state.phase(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Digest authentication (RFC 7616 as RFC 8760 brings it to SIP): both sides, MD5 and SHA-256, `qop=auth`.
 //!
-//! The server side keeps no nonce: each one carries its serial number, its time and a keyed hash over both. What is kept
-//! is a ring with the highest `nc` seen for each of the latest serial numbers, so that memory is fixed; a nonce that has
-//! fallen out of the ring is stale and its client is challenged again.
+//! The server side keeps no nonce: each one carries its serial number, its time and a keyed hash over both and over the
+//! source that it was given to: nobody can show wrong credentials in the name of a source whose challenges he does not
+//! read. What is kept is a ring with the highest `nc` seen for each of the latest serial numbers, so that memory is
+//! fixed; a nonce that has fallen out of the ring is stale and its client is challenged again.
 
 use crate::message::{Scheme, Uri, elements, is_space, quotes_are_whole, trim, unquote};
 use md5::{Digest as _, Md5};
@@ -10,6 +11,7 @@ use sha2::Sha256;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt::Write as _;
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::time::Duration;
 use sx_engine::{Rng, Time};
 
@@ -140,6 +142,11 @@ impl Ha1 {
     /// The SHA-256 hash that was kept.
     pub fn from_sha256(bytes: [u8; 32]) -> Self {
         Self { algorithm: Algorithm::Sha256, bytes }
+    }
+
+    /// What no password has, for users that do not exist: to compare with it is as much work as with a user's.
+    pub fn of_nobody(algorithm: Algorithm) -> Self {
+        Self { algorithm, bytes: [0; 32] }
     }
 
     /// The hash: 16 or 32 bytes.
@@ -335,7 +342,7 @@ pub enum NonceVerdict {
     Stale,
     /// Ours, and this `nc` was seen before.
     Replayed,
-    /// Not ours.
+    /// Not ours, or not given to this source.
     Forged,
 }
 
@@ -355,48 +362,56 @@ impl Nonces {
         Self { key: (rng.u64(), rng.u64()), lifetime, serial: 0, ring: vec![(0, 0); remembered.max(1)] }
     }
 
-    /// A nonce nobody has seen.
-    pub fn issue(&mut self, now: Time) -> String {
+    /// A nonce nobody has seen, for the source with this address. Where a source is a network, the address is its first one.
+    pub fn issue(&mut self, now: Time, source: IpAddr) -> String {
         self.serial += 1;
         let slot = (self.serial % self.ring.len() as u64) as usize;
         self.ring[slot] = (self.serial as u32, 0);
         let millis = now.as_millis();
-        format!("{:x}.{millis:x}.{:032x}", self.serial, self.seal(self.serial, millis))
+        format!("{:x}.{millis:x}.{:032x}", self.serial, self.seal(self.serial, millis, source))
     }
 
     /// Judges a nonce that came with `nc`, which is remembered when the verdict is fresh. Call it only for credentials that
     /// verify, so that nobody else can use a nonce up.
-    pub fn judge(&mut self, nonce: &str, nc: u32, now: Time) -> NonceVerdict {
-        let Some((serial, millis)) = self.open(nonce) else { return NonceVerdict::Forged };
-        let slot = (serial % self.ring.len() as u64) as usize;
-        let (held, highest) = self.ring[slot];
-        if now.since(Time::from_millis(millis)) > self.lifetime || held != serial as u32 {
-            return NonceVerdict::Stale;
-        }
-        if nc <= highest {
+    pub fn judge(&mut self, nonce: &str, nc: u32, now: Time, source: IpAddr) -> NonceVerdict {
+        let Some((serial, millis)) = self.open(nonce, source) else { return NonceVerdict::Forged };
+        let Some(slot) = self.slot_of(serial, millis, now) else { return NonceVerdict::Stale };
+        if nc <= self.ring[slot].1 {
             return NonceVerdict::Replayed;
         }
         self.ring[slot].1 = nc;
         NonceVerdict::Fresh
     }
 
-    /// Is the nonce one of ours, of whatever age?
-    pub fn is_ours(&self, nonce: &str) -> bool {
-        self.open(nonce).is_some()
+    /// May credentials for this nonce be judged: is it ours, given to this source, and not too old? Whatever is wrong with
+    /// them otherwise, they are to be challenged again.
+    pub fn is_usable(&self, nonce: &str, now: Time, source: IpAddr) -> bool {
+        self.open(nonce, source).is_some_and(|(serial, millis)| self.slot_of(serial, millis, now).is_some())
     }
 
-    fn open(&self, nonce: &str) -> Option<(u64, u64)> {
+    /// Where the use of a nonce is remembered; `None` when it is too old or fell out of the ring.
+    fn slot_of(&self, serial: u64, millis: u64, now: Time) -> Option<usize> {
+        let slot = (serial % self.ring.len() as u64) as usize;
+        let is_young = now.since(Time::from_millis(millis)) <= self.lifetime;
+        (is_young && self.ring[slot].0 == serial as u32).then_some(slot)
+    }
+
+    fn open(&self, nonce: &str, source: IpAddr) -> Option<(u64, u64)> {
         let mut parts = nonce.split('.');
         let serial = u64::from_str_radix(parts.next()?, 16).ok()?;
         let millis = u64::from_str_radix(parts.next()?, 16).ok()?;
         let seal = u128::from_str_radix(parts.next()?, 16).ok()?;
-        (parts.next().is_none() && seal == self.seal(serial, millis)).then_some((serial, millis))
+        (parts.next().is_none() && seal == self.seal(serial, millis, source)).then_some((serial, millis))
     }
 
-    fn seal(&self, serial: u64, millis: u64) -> u128 {
+    fn seal(&self, serial: u64, millis: u64, source: IpAddr) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
         hasher.write_u64(serial);
         hasher.write_u64(millis);
+        hasher.write(&match source {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        });
         hasher.finish128().as_u128()
     }
 }
@@ -410,6 +425,8 @@ pub fn challenge(realm: &str, nonce: &str, algorithm: Algorithm, stale: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     /// The example of RFC 7616, section 3.9.1, with both algorithms.
     #[test]
@@ -435,11 +452,24 @@ mod tests {
         }
     }
 
+    /// The algorithm is all that the time depends on.
+    #[test]
+    fn an_unknown_user_is_as_much_work_as_a_known_one() {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            let (nobody, user) = (Ha1::of_nobody(algorithm), Ha1::new(algorithm, "alice", "example.org", "wonder"));
+            assert_eq!((nobody.algorithm, nobody.bytes().len()), (algorithm, user.bytes().len()));
+            let mut response = [0; 64];
+            let params = DigestParams { uri: "sip:example.org", nonce: "n", qop: "auth", ..DigestParams::default() };
+            let lengths = [&nobody, &user].map(|ha1| ha1.response(&params, b"REGISTER", &mut response));
+            assert_eq!(lengths[0], lengths[1]);
+        }
+    }
+
     #[test]
     fn what_a_client_answers_a_server_accepts_once() {
         let mut nonces = Nonces::new(Duration::from_secs(300), 1 << 10, &mut Rng::from_number(1));
         let now = Time::from_secs(1_000_000);
-        let nonce = nonces.issue(now);
+        let nonce = nonces.issue(now, SOURCE);
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
             let offered = challenge("example.org", &nonce, algorithm, true);
             let offered = DigestParams::parse(offered.as_bytes()).expect("ours");
@@ -450,11 +480,11 @@ mod tests {
             let given = DigestParams::parse(answer.as_bytes()).expect("ours");
             assert!(Ha1::new(algorithm, "alice", "example.org", "wonder").verifies(&given, b"REGISTER"));
         }
-        assert_eq!(nonces.judge(&nonce, 1, now), NonceVerdict::Fresh);
-        assert_eq!(nonces.judge(&nonce, 1, now), NonceVerdict::Replayed);
-        assert_eq!(nonces.judge(&nonce, 2, now), NonceVerdict::Fresh);
-        assert_eq!(nonces.judge(&nonce, 3, now + Duration::from_secs(301)), NonceVerdict::Stale);
-        assert_eq!(nonces.judge(&nonce.replace('.', "0."), 3, now), NonceVerdict::Forged);
+        assert_eq!(nonces.judge(&nonce, 1, now, SOURCE), NonceVerdict::Fresh);
+        assert_eq!(nonces.judge(&nonce, 1, now, SOURCE), NonceVerdict::Replayed);
+        assert_eq!(nonces.judge(&nonce, 2, now, SOURCE), NonceVerdict::Fresh);
+        assert_eq!(nonces.judge(&nonce, 3, now + Duration::from_secs(301), SOURCE), NonceVerdict::Stale);
+        assert_eq!(nonces.judge(&nonce.replace('.', "0."), 3, now, SOURCE), NonceVerdict::Forged);
     }
 
     #[test]
@@ -479,9 +509,24 @@ mod tests {
     #[test]
     fn a_nonce_that_fell_out_of_the_ring_is_stale() {
         let mut nonces = Nonces::new(Duration::from_secs(300), 4, &mut Rng::from_number(1));
-        let first = nonces.issue(Time::ZERO);
-        (0..4).for_each(|_| drop(nonces.issue(Time::ZERO)));
-        assert_eq!(nonces.judge(&first, 1, Time::ZERO), NonceVerdict::Stale);
+        let first = nonces.issue(Time::ZERO, SOURCE);
+        (0..4).for_each(|_| drop(nonces.issue(Time::ZERO, SOURCE)));
+        assert_eq!(nonces.judge(&first, 1, Time::ZERO, SOURCE), NonceVerdict::Stale);
+    }
+
+    #[test]
+    fn a_nonce_is_good_for_the_source_it_was_given_to_and_not_for_ever() {
+        let mut nonces = Nonces::new(Duration::from_secs(300), 4, &mut Rng::from_number(1));
+        let now = Time::from_secs(1_000_000);
+        let nonce = nonces.issue(now, SOURCE);
+        let other: IpAddr = [192, 0, 2, 2].into();
+        assert!(nonces.is_usable(&nonce, now, SOURCE) && !nonces.is_usable(&nonce, now, other));
+        assert_eq!(nonces.judge(&nonce, 1, now, other), NonceVerdict::Forged);
+        assert_eq!(nonces.judge(&nonce, 1, now, SOURCE), NonceVerdict::Fresh);
+        assert!(nonces.is_usable(&nonce, now, SOURCE), "whoever uses it twice is told so");
+        assert!(!nonces.is_usable(&nonce, now + Duration::from_secs(301), SOURCE));
+        (0..4).for_each(|_| drop(nonces.issue(now, other)));
+        assert!(!nonces.is_usable(&nonce, now, SOURCE));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::refusal::{Answer, RefusedBy, sip_call_id};
 use crate::counts::Refusal;
+use crate::interface::Came;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
 use std::net::IpAddr;
@@ -169,11 +170,12 @@ impl Worker {
     pub(crate) fn decide<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         request: &Message<B>,
         asked: Asked<'_>,
         identified: &Identified,
     ) -> Option<Admitted> {
+        let flow = came.flow;
         let Asked { action, subject, codecs } = asked;
         let tables = self.tables.clone();
         let address = flow.remote.ip();
@@ -189,7 +191,7 @@ impl Worker {
             authenticated: identified.authenticated,
             subject,
             codecs,
-            score_milli: self.layers.sources.score_milli(now, self.layers_source(address)),
+            score_milli: self.score_of(now, came),
             recent: 0,
             calls: self.layers.calls.get(&*name).copied().unwrap_or_default(),
             hour_utc: (now.as_secs() / 3600 % 24) as u8,
@@ -239,10 +241,6 @@ impl Worker {
             },
             sip_call_id: sip_call_id(request),
         })
-    }
-
-    fn layers_source(&self, address: IpAddr) -> sx_edge::Source {
-        sx_edge::Source::of(address, &self.layers.sources.limits().prefixes)
     }
 
     fn refuse_as_decided<B: AsRef<[u8]>>(

@@ -22,11 +22,12 @@ pub(crate) use counts::add;
 pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::Tally;
 
+use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use sx_edge::{Failures, Layer, Sources, Windows};
+use sx_edge::{Failures, Layer, Observation, Source, Sources, Windows};
 use sx_engine::Rng;
 use sx_types::CallId;
 
@@ -34,8 +35,11 @@ use sx_types::CallId;
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) sources: Sources,
-    /// Accounts whose password was wrong too often.
-    pub(crate) accounts: Failures<Box<str>>,
+    /// Accounts whose password was wrong too often, each by a keyed hash of its address: strangers name them, and as long as
+    /// they like.
+    pub(crate) accounts: Failures<u128>,
+    account_key: [u8; 16],
+    dialled_key: [u8; 16],
     /// What each identity has asked for of late.
     pub(crate) rates: Windows<Box<str>>,
     /// The calls of each user.
@@ -46,8 +50,8 @@ pub(crate) struct Layers {
     pub(crate) nanos: fn() -> u64,
     /// Messages that were not even looked at.
     pub(crate) dropped: u64,
-    /// The message that is looked at comes from a source that is suspicious.
-    pub(crate) suspicious: bool,
+    /// What messages of other workers have taught, to be told to those that keep account of it.
+    pub(crate) observed: BTreeMap<(u16, Source), Vec<Observation>>,
     /// What was decided of the INVITE that is about to become a call.
     pub(crate) admitted: Option<Admitted>,
 }
@@ -58,6 +62,8 @@ impl Layers {
         let mut key = || rng.u128().to_be_bytes();
         Self {
             accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
+            account_key: key(),
+            dialled_key: key(),
             rates: Windows::new(IDENTITIES_MAX, key()),
             sources: Sources::new(sources, key()),
             calls: BTreeMap::new(),
@@ -66,13 +72,24 @@ impl Layers {
             counts: Arc::default(),
             nanos: settings.nanos,
             dropped: 0,
-            suspicious: false,
+            observed: BTreeMap::new(),
             admitted: None,
         }
     }
 }
 
 impl Layers {
+    /// By what the failures of an account, `name@domain`, are remembered.
+    pub(crate) fn account_of(&self, address: &str) -> u128 {
+        SipHasher13::new_with_key(&self.account_key).hash(address.as_bytes()).as_u128()
+    }
+
+    /// A number that says whether two request URIs are the same. Who does not know the key cannot choose URIs that seem
+    /// to be one.
+    pub(crate) fn number_of(&self, uri: &[u8]) -> u64 {
+        siphasher::sip::SipHasher13::new_with_key(&self.dialled_key).hash(uri)
+    }
+
     /// A call of this user begins: one more of those it has at a time.
     pub(crate) fn call_begun(&mut self, call: CallId, caller: &str) {
         *self.calls.entry(caller.into()).or_default() += 1;
@@ -130,3 +147,18 @@ pub(crate) struct Timing {
 const ACCOUNTS_MAX: usize = 1 << 14;
 /// Identities whose rate is remembered.
 const IDENTITIES_MAX: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_is_remembered_by_hashes_of_which_they_do_not_know_the_key() {
+        let sources = sx_edge::SourceLimits { sources_max: 8, ..sx_edge::SourceLimits::default() };
+        let settings = LayerSettings { sources, ..LayerSettings::default() };
+        let [first, second] = [1, 2].map(|seed| Layers::new(&settings, &mut Rng::from_number(seed)));
+        assert_eq!(first.number_of(b"sip:1@example.org"), first.number_of(b"sip:1@example.org"));
+        assert_ne!(first.number_of(b"sip:1@example.org"), second.number_of(b"sip:1@example.org"));
+        assert_ne!(first.account_of("alice@example.org"), second.account_of("alice@example.org"));
+    }
+}

@@ -1,6 +1,8 @@
 //! A request is refused: counted, recorded with the layer, answered.
 
+use super::tally::Asker;
 use crate::counts::Refusal;
+use crate::interface::Came;
 use crate::worker::Worker;
 use std::borrow::Cow;
 use sx_edge::{Layer, Observation};
@@ -110,7 +112,10 @@ impl Worker {
 
     /// Has the refusal written down, or counted when there are too many.
     fn record_refusal<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, refused: RefusedBy<'_>) {
-        if !self.layers.tally.records(now, flow.remote.ip(), refused.layer) {
+        // Behind the layer of identity everybody is known, unless nobody is asked.
+        let is_known = refused.layer > Layer::Identity && !self.tables.unauthenticated_calls;
+        let asker = if is_known { Asker::Known } else { Asker::Stranger };
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), asker, refused.layer) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
@@ -145,11 +150,12 @@ impl Worker {
 
     /// Counts, and has written down, what was malformed and is not answered: bytes that are no message, or a message that
     /// nobody waits for an answer to, with what is wrong with it.
-    pub(crate) fn drop_malformed(&mut self, now: Time, flow: Flow, bytes: usize, defect: Option<&str>) {
+    pub(crate) fn drop_malformed(&mut self, now: Time, came: &Came, bytes: usize, defect: Option<&str>) {
+        let flow = came.flow;
         self.counts.refuse(Refusal::Malformed);
         self.layers.counts.refuse(Layer::Identity);
-        self.observe(now, flow.remote.ip(), Observation::Malformed);
-        if !self.layers.tally.records(now, flow.remote.ip(), Layer::Identity) {
+        self.observe(now, came, Observation::Malformed);
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), Asker::Stranger, Layer::Identity) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }
@@ -168,6 +174,11 @@ impl Worker {
 
     /// An account is blocked from now on.
     pub(crate) fn record_block(&mut self, now: Time, account: &str) {
+        if !self.layers.tally.records_ban(now, Layer::Identity) {
+            super::counts::add(&self.layers.counts.summed);
+            return;
+        }
+        let account = &shown(account.as_bytes());
         let ban = self.layers.sources.limits().ban;
         let seconds = i64::try_from(ban.as_secs()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("layer", Layer::Identity.as_str()).with("ban_s", seconds);

@@ -3,19 +3,20 @@
 use super::counts::add;
 use super::refusal::{Answer, RefusedBy};
 use crate::counts::Refusal;
-use crate::interface::{Output, PeerMessage};
+use crate::interface::{Came, Output, PeerMessage};
+use crate::peers::accountant_of;
 use crate::worker::Worker;
 use std::net::IpAddr;
 use sx_edge::{Arrival, Ban, Layer, MethodClass, Observation, Source, Why, scanner_among};
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, Method};
-use sx_types::Flow;
+use sx_types::{Flow, LinkId};
 use sx_witness::{Draft, Facts, Kind};
 
 impl Worker {
     /// May this message be looked at? Trunks have limits of their own; what answers us is not counted, for we have asked.
-    pub(crate) fn may_come(&mut self, now: Time, flow: Flow, bytes: &[u8]) -> bool {
-        self.layers.suspicious = false;
+    pub(crate) fn may_come(&mut self, now: Time, came: &mut Came, bytes: &[u8]) -> bool {
+        let flow = came.flow;
         let address = flow.remote.ip();
         if self.tables.trunk_at(address).is_some() {
             return true;
@@ -29,7 +30,7 @@ impl Worker {
         self.layers.end(timing);
         match arrival {
             Arrival::Pass => {}
-            Arrival::Challenge => self.layers.suspicious = true,
+            Arrival::Challenge => came.suspicious = true,
             Arrival::Refuse { retry_after_s } => {
                 self.too_many(now, flow, bytes, retry_after_s);
                 return false;
@@ -41,18 +42,14 @@ impl Worker {
     }
 
     /// A response that answers nothing of ours counts as whatever else a source sends.
-    pub(crate) fn unasked<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, message: &Message<B>) {
-        let address = flow.remote.ip();
-        if message.status().is_none() || self.tables.trunk_at(address).is_some() {
-            return;
-        }
-        if let Arrival::Refuse { .. } = self.layers.sources.arrived(now, self.source_of(address)) {
-            self.ban_begun(now, address);
-            self.ignored(now);
+    pub(crate) fn unasked<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, message: &Message<B>) {
+        if message.status().is_some() {
+            self.observe(now, came, Observation::Unasked);
         }
     }
 
-    fn source_of(&self, address: IpAddr) -> Source {
+    /// The source that an address belongs to.
+    pub(crate) fn source_of(&self, address: IpAddr) -> Source {
         Source::of(address, &self.layers.sources.limits().prefixes)
     }
 
@@ -82,10 +79,11 @@ impl Worker {
     pub(crate) fn notice_request<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
-        flow: Flow,
+        came: &Came,
         method: Method,
         request: &Message<B>,
     ) -> bool {
+        let flow = came.flow;
         let address = flow.remote.ip();
         if self.tables.trunk_at(address).is_some() {
             return true;
@@ -93,28 +91,57 @@ impl Worker {
         let tables = self.tables.clone();
         let agent = request.value(HeaderName::UserAgent).unwrap_or_default();
         if let Some(name) = scanner_among(&tables.scanners, agent) {
-            self.observe(now, address, Observation::Scanner);
+            self.observe(now, came, Observation::Scanner);
             let refused = RefusedBy::new(Layer::SourceRate, "scanner", Answer::Silence, Refusal::Scanner);
             let facts = Facts::new().with("scanner", &**name);
             self.refuse(now, flow, request, RefusedBy { facts, ..refused });
             return false;
         }
-        self.observe(now, address, Observation::Request(class_of(method)));
+        self.observe(now, came, Observation::Request(class_of(method)));
         if method == Method::Invite {
-            self.observe(now, address, Observation::Dialled(self.tables.hash_of(request.request_uri())));
+            self.observe(now, came, Observation::Dialled(self.layers.number_of(request.request_uri())));
         }
         true
     }
 
-    /// Something was learnt of a source. A ban that begins is written down, and told to the other workers.
-    pub(crate) fn observe(&mut self, now: Time, address: IpAddr, observation: Observation) {
-        if self.tables.trunk_at(address).is_some() {
+    /// Something was learnt of who sent a message. The worker that it landed on, and that counts what comes from there,
+    /// keeps account of it; of wrong credentials, which may land anywhere, one worker for each source. Whose credentials
+    /// are right is known here as well, where it may ask again.
+    pub(crate) fn observe(&mut self, now: Time, came: &Came, observation: Observation) {
+        let address = came.flow.remote.ip();
+        if came.flow.link == LinkId::BETWEEN_WORKERS || self.tables.trunk_at(address).is_some() {
             return;
         }
-        let source = self.source_of(address);
+        let (source, here) = (self.source_of(address), self.settings.worker);
+        let accountant = match observation {
+            Observation::Failed => accountant_of(source, self.settings.workers),
+            _ => came.landed,
+        };
+        if accountant != here {
+            self.layers.observed.entry((accountant, source)).or_default().push(observation);
+        }
+        if accountant == here || observation == Observation::Authenticated {
+            self.learn(now, source, observation);
+        }
+    }
+
+    /// This worker has learnt something of a source. A ban that begins is written down, and told to the other workers.
+    pub(crate) fn learn(&mut self, now: Time, source: Source, observation: Observation) {
         if let Some(ban) = self.layers.sources.observe(now, source, observation) {
             self.record_ban(now, ban);
         }
+    }
+
+    /// Tells other workers what the message at hand has taught about its source.
+    pub(crate) fn tell_observed(&mut self) {
+        for ((worker, source), observed) in std::mem::take(&mut self.layers.observed) {
+            self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Observed { source, observed } });
+        }
+    }
+
+    /// How suspicious the source of a message is, from 0 to 1000: as it is known where the message landed.
+    pub(crate) fn score_of(&self, now: Time, came: &Came) -> u32 {
+        came.score_milli.unwrap_or_else(|| self.layers.sources.score_milli(now, self.source_of(came.flow.remote.ip())))
     }
 
     /// Has somebody authenticated from there of late?
@@ -139,6 +166,8 @@ impl Worker {
             let reason = ban.why.as_str();
             let draft = Draft { subject: &source, outcome: "banned", reason, facts, ..Draft::new(now, Kind::Source) };
             self.witness.record(&draft);
+        } else {
+            add(&self.layers.counts.summed);
         }
         let others = (0..self.settings.workers).filter(|worker| *worker != self.settings.worker);
         for worker in others.collect::<Vec<_>>() {
@@ -146,9 +175,11 @@ impl Worker {
         }
     }
 
-    /// Another worker has banned a source.
+    /// Another worker has banned a source. Wrong credentials hold against whoever has authenticated here as well: what
+    /// they answer was given to the source itself, so that nobody has forged them.
     pub(crate) fn banned_elsewhere(&mut self, now: Time, ban: &Ban) {
-        self.layers.sources.ban(now, ban.source, ban.until, Why::Elsewhere);
+        let why = if ban.why == Why::Failures { Why::Failures } else { Why::Elsewhere };
+        self.layers.sources.ban(now, ban.source, ban.until, why);
     }
 }
 

@@ -21,12 +21,12 @@ pub enum Asked {
     Call(CallId),
     /// The trunks.
     Trunks,
-    /// The sources it remembers.
+    /// A part of the sources it remembers.
     Sources {
         /// Only those that are banned.
         banned_only: bool,
-        /// At most so many.
-        max: usize,
+        /// Where it begins; 0 for the first.
+        from: usize,
     },
     /// The source that an address belongs to.
     Source(IpAddr),
@@ -48,8 +48,8 @@ pub enum Answered {
     Calls(usize, Vec<CallSummary>),
     /// The trunks.
     Trunks(Vec<TrunkReport>),
-    /// Sources.
-    Sources(Vec<SourceReport>),
+    /// Sources, and where the next part of them begins.
+    Sources(Vec<SourceReport>, Option<usize>),
     /// How many places are registered with it, and as many of them as were asked for.
     Registrations(usize, Vec<RegisteredContact>),
     /// It has done what it was told before.
@@ -75,10 +75,11 @@ fn answer(worker: &Worker, now: Time, asked: &Asked) -> Answered {
         Asked::Calls(max) => Answered::Calls(worker.calls(), worker.list().take(*max).collect()),
         Asked::Call(call) => Answered::Calls(worker.calls(), worker.call(*call).into_iter().collect()),
         Asked::Trunks => Answered::Trunks(worker.trunks().collect()),
-        Asked::Sources { banned_only, max } => {
-            Answered::Sources(worker.sources(now, *banned_only).take(*max).collect())
+        Asked::Sources { banned_only, from } => {
+            let (reports, next) = worker.sources(now, *from);
+            Answered::Sources(reports.filter(|report| !banned_only || report.ban.is_some()).collect(), next)
         }
-        Asked::Source(address) => Answered::Sources(worker.source(now, *address).into_iter().collect()),
+        Asked::Source(address) => Answered::Sources(worker.source(now, *address).into_iter().collect(), None),
         Asked::Registrations { aors: None, max } => {
             Answered::Registrations(worker.bindings(), worker.registrations(now).take(*max).collect())
         }

@@ -74,6 +74,8 @@ struct PassedOn {
     stream_messages: AtomicUsize,
     /// What is to be sent along connections of the other worker: answers, mostly, to what strangers have sent.
     sends: AtomicUsize,
+    /// What was learnt from messages that were passed on, of which each teaches little.
+    observed: AtomicUsize,
 }
 
 /// Messages of each kind that may wait, passed on by other workers: those of about half a second at full load.
@@ -156,10 +158,11 @@ impl PassedOn {
     /// Those that wait of this kind of message. `None`: it has no limit.
     fn of(&self, message: &PeerMessage) -> Option<&AtomicUsize> {
         match message {
-            PeerMessage::Message { flow, .. } if flow.link == LinkId::BETWEEN_WORKERS => None,
+            PeerMessage::Message { came, .. } if came.flow.link == LinkId::BETWEEN_WORKERS => None,
             PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
             PeerMessage::Send(_) => Some(&self.sends),
+            PeerMessage::Observed { .. } => Some(&self.observed),
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
@@ -216,7 +219,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use sx_engine::Time;
-    use sx_exchange::CertifiedUsers;
+    use sx_exchange::Came;
     use sx_net::{Net, NetConfig};
     use sx_sip::transaction::Transmit;
     use sx_types::{Destination, Flow, Ticket, Transport};
@@ -232,13 +235,7 @@ mod tests {
         let remote = "192.0.2.1:5060".parse().expect("an address");
         let flow = Flow { worker: 1, link, transport, remote };
         let socket = (!transport.is_reliable()).then_some(0);
-        Mail::Peer(PeerMessage::Message {
-            flow,
-            socket,
-            others: 0,
-            certified: CertifiedUsers::default(),
-            bytes: Bytes::new(),
-        })
+        Mail::Peer(PeerMessage::Message { came: Came::on(1, flow), socket, others: 0, bytes: Bytes::new() })
     }
 
     fn passed_on() -> Mail {
@@ -295,6 +292,16 @@ mod tests {
         let answer = || Transmit { to: Destination::Flow(to), bytes: Bytes::new(), ticket: Ticket::default() };
         (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(PeerMessage::Send(answer()))));
         mailbox.post(message(LinkId(2), Transport::Tcp));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
+    }
+
+    #[test]
+    fn what_strangers_teach_is_bounded_and_crowds_out_nothing() {
+        let (_net, mailbox, mut inbox) = open();
+        let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
+        let taught = || PeerMessage::Observed { source, observed: vec![sx_edge::Observation::Challenged] };
+        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(taught())));
+        mailbox.post(passed_on());
         assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
     }
 

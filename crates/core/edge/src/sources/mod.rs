@@ -11,8 +11,8 @@
 //! such things make it be challenged at most, which an honest telephone answers. What can still silence it: more than
 //! `authenticated` messages in a window, which takes sixty forged datagrams a second, for the table cannot tell them
 //! apart before they are parsed; and `failures_max` wrong credentials, which take a challenge that was given to the
-//! forger or to the source itself. A ban that another worker tells of is taken only where the source has not
-//! authenticated. A source that has not authenticated can be silenced by whoever forges its address: it loses its
+//! forger or to the source itself. A ban that another worker tells of, but for wrong credentials, is taken only where the
+//! source has not authenticated. A source that has not authenticated can be silenced by whoever forges its address: it loses its
 //! service for `ban`, and nothing but a transport that cannot be forged (TCP, TLS) helps it.
 //!
 //! **Many behind one address.** Telephones behind a NAT are one source. They share its limits, and one that is
@@ -29,6 +29,7 @@ use crate::source::Masked;
 use crate::table::Table;
 use crate::{Prefixes, Source};
 use record::{At, Record};
+use std::ops::Range;
 use std::time::Duration;
 use sx_engine::Time;
 
@@ -134,6 +135,8 @@ pub enum Observation {
     Authenticated,
     /// It bears the name of a scanner.
     Scanner,
+    /// It answers nothing that was asked: as a message that has [arrived](Sources::arrived).
+    Unasked,
 }
 
 /// Kinds of requests that are told apart.
@@ -297,8 +300,14 @@ impl Sources {
     /// What is known about every source, in no order. Looks at as much of the table as is taken: for people, not for
     /// messages.
     pub fn known(&self, now: Time) -> impl Iterator<Item = SourceReport> {
+        self.known_among(now, 0..self.capacity())
+    }
+
+    /// What is known about the sources in these places of [`capacity`](Self::capacity). A source keeps its place for as
+    /// long as it is remembered.
+    pub fn known_among(&self, now: Time, places: Range<usize>) -> impl Iterator<Item = SourceReport> {
         let at = self.at(now);
-        self.table.iter().map(move |(address, record)| {
+        self.table.among(places).map(move |(address, record)| {
             let mut record = *record;
             record.age(&at);
             report::of(&record, &at, &self.limits, address.source(&self.limits.prefixes))
@@ -352,6 +361,9 @@ fn entry<'a>(table: &'a mut Table<Masked, Record>, at: &At, source: Source) -> &
 fn verdict(record: &Record, at: &At, limits: &SourceLimits, observation: Observation) -> Option<(Why, Duration)> {
     if observation == Observation::Failed && record.failures(at) >= limits.failures_max {
         return Some((Why::Failures, limits.ban));
+    }
+    if observation == Observation::Unasked && record.rate(at) > record.limit(at, limits) {
+        return Some((Why::Rate, limits.ban));
     }
     if record.is_authenticated(at) {
         return None;

@@ -187,6 +187,7 @@ impl Record {
 
     pub(super) fn observed(&mut self, at: &At, observation: Observation) {
         match observation {
+            Observation::Unasked => self.arrived(),
             Observation::Malformed => more(&mut self.malformed),
             Observation::Request(method) => {
                 more(&mut self.requests);

@@ -1,8 +1,9 @@
 //! How often somebody may ask: a bucket a token, and one an address for tokens that open nothing.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use sx_edge::{Prefixes, Source};
 
 /// Buckets in a table. Beyond them those make room that little was taken from, which matter least.
 const BUCKETS_MAX: usize = 4096;
@@ -76,13 +77,7 @@ impl<K: std::hash::Hash + Eq + Clone> Buckets<K> {
 
 /// Whom an address counts as: an IPv6 host has a whole /64 to choose from.
 pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address => address,
-    }
+    Source::of(address, &Prefixes::default()).address()
 }
 
 #[cfg(test)]

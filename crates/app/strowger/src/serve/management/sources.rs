@@ -7,6 +7,7 @@ use super::change::Change;
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,33 +15,46 @@ use sx_edge::{Ban, Source, SourceReport, Why};
 use sx_exchange::Operation;
 use sx_http::{ApiAnswer, ApiProblem, Caller};
 
+/// What all workers together know.
+type Known = BTreeMap<Source, SourceReport>;
+
+/// So many sources are kept while parts of what workers know come in; those that are shown last are left out.
+const KNOWN_MAX: usize = 65_536;
+
 impl Operators {
     pub(super) fn sources(&self, banned_only: bool, limit: u32) -> Result<ApiAnswer, ApiProblem> {
         let max = limit as usize;
-        let known = self.known(Asked::Sources { banned_only, max })?;
+        let (mut known, mut from) = (BTreeMap::new(), Some(0));
+        // Part by part, so that no worker is held up.
+        while let Some(at) = from {
+            from = self.learn(Asked::Sources { banned_only, from: at }, &mut known)?;
+            forget_least(&mut known, KNOWN_MAX);
+        }
         let mut known: Vec<&SourceReport> = known.values().collect();
-        known.sort_by_key(|report| (report.ban.is_none(), std::cmp::Reverse(report.messages)));
+        known.sort_by_key(|report| place_of(report));
         let shown: Vec<Value> = known.into_iter().take(max).map(shown).collect();
         Ok(ApiAnswer::Json(json!({ "sources": shown })))
     }
 
     pub(super) fn source(&self, address: IpAddr) -> Result<ApiAnswer, ApiProblem> {
-        let known = self.known(Asked::Source(address))?;
+        let mut known = BTreeMap::new();
+        self.learn(Asked::Source(address), &mut known)?;
         let report = known.values().next();
         let report = report.ok_or_else(|| ApiProblem::not_found("nothing is known of this source"))?;
         Ok(ApiAnswer::Json(shown(report)))
     }
 
-    /// What all workers together know.
-    fn known(&self, asked: Asked) -> Result<BTreeMap<Source, SourceReport>, ApiProblem> {
-        let mut known = BTreeMap::new();
+    /// Adds what all workers together know, and says where the next part of it begins.
+    fn learn(&self, asked: Asked, known: &mut Known) -> Result<Option<usize>, ApiProblem> {
+        let mut from = None;
         for (_, answer) in self.ask(asked)? {
-            let Answered::Sources(reports) = answer else { continue };
+            let Answered::Sources(reports, next) = answer else { continue };
+            from = from.max(next);
             for report in reports {
                 known.entry(report.source).and_modify(|there| *there = together(there, &report)).or_insert(report);
             }
         }
-        Ok(known)
+        Ok(from)
     }
 
     pub(super) fn ban(
@@ -91,6 +105,22 @@ fn together(one: &SourceReport, other: &SourceReport) -> SourceReport {
         ban: one.ban.into_iter().chain(other.ban).max_by_key(|ban| (tells(ban), ban.until)),
         score: worse.score,
     }
+}
+
+/// In what order sources are shown.
+fn place_of(report: &SourceReport) -> (bool, Reverse<u32>) {
+    (report.ban.is_none(), Reverse(report.messages))
+}
+
+/// Keeps half of so many, those that are shown first, when there are more.
+fn forget_least(known: &mut Known, max: usize) {
+    if known.len() <= max {
+        return;
+    }
+    let mut kept: Vec<SourceReport> = std::mem::take(known).into_values().collect();
+    kept.sort_by_key(place_of);
+    kept.truncate(max / 2);
+    known.extend(kept.into_iter().map(|report| (report.source, report)));
 }
 
 /// Of several reasons for one ban, the one that says most: not that another worker has banned it.
@@ -155,6 +185,21 @@ mod tests {
             ban: ban.map(|(until, why)| Ban { source, until: Time::from_secs(until), why }),
             score: ScoreParts { rate: messages, ..ScoreParts::default() },
         }
+    }
+
+    #[test]
+    fn of_more_sources_than_are_kept_those_that_are_shown_last_are_left_out() {
+        let mut known = Known::new();
+        for number in 0..10u8 {
+            let source = Source::of([192, 0, 2, number].into(), &Prefixes::default());
+            let ban = (number == 3).then_some((100, Why::Rate));
+            known.insert(source, SourceReport { source, ..report(number.into(), ban) });
+        }
+        forget_least(&mut known, 10);
+        assert_eq!(known.len(), 10);
+        forget_least(&mut known, 8);
+        let kept: Vec<u32> = known.values().map(|report| report.messages).collect();
+        assert_eq!(kept, [3, 7, 8, 9]);
     }
 
     #[test]
