@@ -1,13 +1,15 @@
 //! What a configuration means, and that it comes back the same when printed.
 
 use std::time::Duration;
-use sx_config::{AnchorKind, AnchorMethod, Callers, Config, MediaPriority, NumberMatch, TargetKind, Trunk, diff};
+use sx_config::{
+    AnchorKind, AnchorMethod, Callers, Config, MediaPriority, NumberMatch, Retention, TargetKind, Trunk, diff,
+};
 use sx_types::{Cause, Codec, Transport};
 
 const FULL: &str = include_str!("fixtures/full.toml");
 
-fn secrets() -> [(String, String); 3] {
-    [("CARRIER", "hunter2"), ("HEP", "hunter3"), ("KEEPER", "hunter5")]
+fn secrets() -> [(String, String); 4] {
+    [("CARRIER", "hunter2"), ("HEP", "hunter3"), ("KEEPER", "hunter5"), ("STORE", "hunter6")]
         .map(|(name, secret)| (name.into(), secret.into()))
 }
 
@@ -25,7 +27,7 @@ fn readable(printed: &str) -> String {
     let refer = |text: &str, key: &str| {
         text.replace(&format!("{key} = \"<secret>\""), &format!("{key} = {{ env = \"SAME\" }}"))
     };
-    refer(&refer(printed, "password"), "token")
+    refer(&refer(&refer(printed, "password"), "token"), "secret_access_key")
 }
 
 #[test]
@@ -62,12 +64,17 @@ fn anchors_and_who_is_cosigned_are_read_with_their_keys() {
     assert_eq!(cosigning.logs.iter().map(sx_witness::VerifyingKey::name).collect::<Vec<_>>(), ["south.example/south"]);
     assert_eq!((cosigning.listen.port(), cosigning.requests_per_minute), (8443, 30));
     assert!(cosigning.identity.is_some_and(|identity| identity.key.ends_with("witness-tls.key")));
-    let [peer, service] = witness.anchors.as_slice() else { panic!("two anchors") };
+    let [peer, service, store] = witness.anchors.as_slice() else { panic!("three anchors") };
     assert!(matches!(&peer.kind, AnchorKind::Peer(key) if !key.is_of_log()));
     assert_eq!((&*peer.url, peer.every), ("https://south.example/witness", Duration::from_secs(30)));
     let AnchorKind::Https { method, token } = &service.kind else { panic!("a service") };
     assert_eq!((*method, token.as_ref().map(sx_config::Secret::expose)), (AnchorMethod::Post, Some("hunter5")));
     assert_eq!((&service.trust, service.every), (&None, Duration::from_secs(60)));
+    let AnchorKind::S3(place) = &store.kind else { panic!("an object store") };
+    assert_eq!(&*store.url, "https://s3.eu-central-1.amazonaws.com/strowger-witness/anchors");
+    assert_eq!((&*place.bucket, &*place.prefix, place.path_style), ("strowger-witness", "anchors", true));
+    assert_eq!((place.retention, place.keep), (Retention::Governance, Duration::from_secs(3_650 * 86_400)));
+    assert_eq!(place.secret_access_key.expose(), "hunter6");
     assert_eq!(Config::default().witness.cosigning, None);
 }
 

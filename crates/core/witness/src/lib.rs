@@ -48,6 +48,7 @@ mod stamp;
 mod tree;
 mod verify;
 
+pub use base64::encode as base64;
 pub use chain::{Chain, INDEX_ENTRY_BYTES, IndexEntry};
 pub use checkpoint::{
     Checkpoint, NOTE_BYTES_MAX, NoteError, SIGNATURES_MAX, SignatureError, cosign, verify_cosignature,

@@ -57,7 +57,7 @@ pub use api::{
 };
 pub use client::{
     ANSWER_BYTES_MAX, ClientAnswer, ClientError, ClientLimits, ClientRequest, ClientTls, ClientTlsError, HttpClient,
-    HttpUrl, Interrupt, UrlError, client_tls,
+    HttpUrl, Interrupt, ObjectStore, Retention, RetentionMode, UrlError, client_tls,
 };
 pub use cosigning::{ADD_CHECKPOINT_PATH, Cosigner, CosigningConfig, CosigningServer, NotCosigned};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText, Number};

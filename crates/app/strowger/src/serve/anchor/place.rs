@@ -1,5 +1,7 @@
 //! One place that checkpoints are shown at: what is sent there, and what the answer means.
 
+use super::objects::Objects;
+use crate::serve::clock;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sx_config::{Anchor, AnchorKind, AnchorMethod, Secret};
@@ -27,6 +29,7 @@ enum Shown {
     Peer { url: HttpUrl, key: Box<VerifyingKey> },
     Service { verb: Verb, token: Option<Secret> },
 }
+    Objects(Box<Objects>),
 
 /// Why a checkpoint is not anchored.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,9 @@ pub enum AnchorFault {
     #[error("it answers with the status {0}")]
     Status(u16),
     /// It answers something that the protocol does not have.
+    /// A store refuses, and names the reason.
+    #[error("it answers with the status {0}, {1}")]
+    Refused(u16, String),
     #[error("its answer cannot be understood: {0}")]
     Answer(&'static str),
     /// What it has cosigned is not the checkpoint, or not with its key.
@@ -56,8 +62,8 @@ pub enum AnchorFault {
         /// What the log has.
         size: u64,
     },
-    /// It has cosigned another log of this name: the history was rewritten.
-    #[error("it has cosigned another history of the log ({0})")]
+    /// It has seen another log of this name and key: the history was rewritten.
+    #[error("it has another history of the log ({0})")]
     OtherHistory(u16),
     /// The files of the log are not what it has signed.
     #[error(transparent)]
@@ -102,17 +108,22 @@ const NOTE_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 const REDIRECTIONS_MAX: usize = 1;
 
 impl Place {
-    /// The place that the configuration names.
+    /// The place that the configuration names; `own` is the key of the log.
     ///
     /// # Errors
     /// When the URL is none, or its authorities cannot be read.
     pub fn new(
         anchor: &Anchor,
         log: WitnessLog,
+        own: &VerifyingKey,
         grown: Arc<Mutex<GrownLog>>,
         states: Arc<Mutex<AnchorStates>>,
     ) -> anyhow::Result<Self> {
-        let url = anchor.url.replace("{size}", "0").parse::<HttpUrl>();
+        let url = match &anchor.kind {
+            AnchorKind::S3(place) => &place.endpoint,
+            AnchorKind::Peer(_) | AnchorKind::Https { .. } => &anchor.url,
+        };
+        let url = url.replace("{size}", "0").parse::<HttpUrl>();
         let url = url.map_err(|error| anyhow::anyhow!("witness.anchor: {}: {error}", anchor.url))?;
         let tls = if url.is_secure() { Some(trusted(anchor)?) } else { None };
         let kind = match &anchor.kind {
@@ -125,6 +136,7 @@ impl Place {
                 Shown::Service { verb, token: token.clone() }
             }
         };
+            AnchorKind::S3(place) => Shown::Objects(Box::new(Objects::new(place, own)?)),
         let client = HttpClient::new(tls, ClientLimits::default())?;
         Ok(Self { url: anchor.url.clone(), kind, client, log, grown, states, shown: None })
     }
@@ -167,6 +179,8 @@ impl Place {
             }
             Shown::Service { verb, token } => self.keep(&checkpoint, *verb, token.as_ref())?,
         }
+            // Signatures hold for a quarter of an hour around what the wall clock of the store shows.
+            Shown::Objects(objects) => objects.keep(&self.client, &checkpoint, clock::wall())?,
         if let Err(error) = locked(&self.states).set(&self.url, anchored) {
             // The place itself remembers; after a restart it says where to go on.
             warn!(%error, "where the witness log is anchored could not be written down");
