@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sx_config::{Anchor, AnchorKind, AnchorMethod, Secret};
 use sx_engine::Time;
 use sx_http::{
-    ClientAnswer, ClientError, ClientLimits, ClientRequest, HttpClient, HttpUrl, Interrupt, UrlError, Verb, client_tls,
+    ClientAnswer, ClientError, ClientLimits, ClientRequest, HttpClient, HttpUrl, Interrupt, SIZE_MEDIA_TYPE, UrlError,
+    Verb, client_tls,
 };
 use sx_store::{AnchorStates, Anchored, GrownLog, ProveError, WitnessLog};
-use sx_witness::{Checkpoint, SIGNATURES_MAX, SIZE_MEDIA_TYPE, SignatureError, VerifyingKey, verify_cosignature};
+use sx_witness::{Checkpoint, SIGNATURES_MAX, SignatureError, VerifyingKey, verify_cosignature};
 use tracing::warn;
 
 /// A place, and what is sent there.
@@ -28,8 +29,8 @@ pub struct Place {
 enum Shown {
     Peer { url: HttpUrl, key: Box<VerifyingKey> },
     Service { verb: Verb, token: Option<Secret> },
-}
     Objects(Box<Objects>),
+}
 
 /// Why a checkpoint is not anchored.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +44,10 @@ pub enum AnchorFault {
     /// It answers with a status that says nothing more.
     #[error("it answers with the status {0}")]
     Status(u16),
-    /// It answers something that the protocol does not have.
     /// A store refuses, and names the reason.
     #[error("it answers with the status {0}, {1}")]
     Refused(u16, String),
+    /// It answers something that the protocol does not have.
     #[error("its answer cannot be understood: {0}")]
     Answer(&'static str),
     /// What it has cosigned is not the checkpoint, or not with its key.
@@ -114,8 +115,8 @@ impl Place {
     /// When the URL is none, or its authorities cannot be read.
     pub fn new(
         anchor: &Anchor,
-        log: WitnessLog,
         own: &VerifyingKey,
+        log: WitnessLog,
         grown: Arc<Mutex<GrownLog>>,
         states: Arc<Mutex<AnchorStates>>,
     ) -> anyhow::Result<Self> {
@@ -135,8 +136,8 @@ impl Place {
                 };
                 Shown::Service { verb, token: token.clone() }
             }
-        };
             AnchorKind::S3(place) => Shown::Objects(Box::new(Objects::new(place, own)?)),
+        };
         let client = HttpClient::new(tls, ClientLimits::default())?;
         Ok(Self { url: anchor.url.clone(), kind, client, log, grown, states, shown: None })
     }
@@ -178,9 +179,9 @@ impl Place {
                 self.log.note_cosignatures(&checkpoint, &lines.iter().map(String::as_str).collect::<Vec<_>>());
             }
             Shown::Service { verb, token } => self.keep(&checkpoint, *verb, token.as_ref())?,
-        }
             // Signatures hold for a quarter of an hour around what the wall clock of the store shows.
             Shown::Objects(objects) => objects.keep(&self.client, &checkpoint, clock::wall())?,
+        }
         if let Err(error) = locked(&self.states).set(&self.url, anchored) {
             // The place itself remembers; after a restart it says where to go on.
             warn!(%error, "where the witness log is anchored could not be written down");

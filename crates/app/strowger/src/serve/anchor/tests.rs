@@ -275,8 +275,41 @@ fn a_log_that_was_rewritten_is_refused_and_both_write_it_down() {
     assert_eq!(forged.records().matches("\"outcome\":\"anchor_failed\"").count(), 1, "it is said once");
     drop(showing);
     assert!(!forged.text("checkpoints.jsonl").contains(&format!("— {} ", witness.name)));
-    until("the witness's record", || witness.grow("more").size > 0 && witness.records().contains("cosign_refused"));
-    assert!(witness.audit(Vec::new()).is_honest(), "the proof is a record like any other");
+    until("the witness's record", || witness.grow("more").size > 0 && witness.records().contains("cosign_unproved"));
+    assert!(!witness.records().contains("cosign_refused"), "hashes that lead nowhere prove nothing");
+    assert_eq!(witness.records().matches("cosign_unproved").count(), 1, "nor is that written down each time");
+    assert!(witness.audit(Vec::new()).is_honest());
+}
+
+#[test]
+fn a_stranger_with_a_public_checkpoint_accuses_nobody() {
+    let (log, witness) = (Log::open("n.example/log"), Log::open("w.example/log"));
+    let served = witness.cosigning(&[&log], "");
+    let address = served.address().expect("it listens");
+    let mut place = log.peer(address, witness.name);
+    let seen = log.grow("anna");
+    log.show(&mut place).expect("cosigned");
+    let newer = log.grow("bert");
+    let client = sx_http::HttpClient::new(None, sx_http::ClientLimits::default()).expect("a client");
+    let url: sx_http::HttpUrl = format!("http://{address}/witness/add-checkpoint").parse().expect("a URL");
+    let garbage = sx_witness::base64(&[9; 32]);
+    let body = format!("old {}\n{garbage}\n\n{}", seen.size, newer.note);
+    let request = sx_http::ClientRequest {
+        verb: sx_http::Verb::Post,
+        url: &url,
+        media_type: "text/plain",
+        bearer: None,
+        body: &body,
+    };
+    for _ in 0..3 {
+        assert_eq!(client.send(&request).expect("an answer").status, 422);
+    }
+    assert_eq!(log.show(&mut place).expect("cosigned"), Some(newer.size), "the log itself is as before");
+    witness.grow("more");
+    let records = witness.records();
+    assert!(!records.contains("cosign_refused"), "{records}");
+    assert_eq!(records.matches("\"outcome\":\"cosign_unproved\"").count(), 1);
+    assert_eq!(records.matches("\"outcome\":\"cosigned\"").count(), 1, "nor is it news that it is cosigned");
 }
 
 #[test]
@@ -293,6 +326,12 @@ fn another_root_for_one_size_and_an_end_that_is_missing_are_found() {
     let mut place = forged.peer(address, witness.name);
     let fault = forged.show(&mut place).expect_err("another root");
     assert!(matches!(fault, AnchorFault::OtherHistory(409)) && fault.kind() == FaultKind::Log, "{fault}");
+    witness.grow("more");
+    let records = witness.records();
+    let accusation = records.lines().find(|line| line.contains("\"outcome\":\"cosign_refused\"")).expect("a record");
+    for root in [seen.root, forged.log.last_checkpoint().expect("signed").root] {
+        assert!(accusation.contains(&sx_witness::base64(&root.0)), "both roots, signed: {accusation}");
+    }
 
     let later = forged.grow("carl");
     // The note says nothing of it; the witness does.
