@@ -51,6 +51,7 @@ pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, re
 pub use secret::Secret;
 pub use sx_types::Network;
 pub use value::{HostPort, NotAllowed, PortRange, SipUri};
+pub use write::Change;
 
 use source::{Machine, Memory};
 use std::collections::BTreeMap;
@@ -112,8 +113,8 @@ impl Default for Config {
     }
 }
 
-/// One line for each key whose value differs: `sip.t1_ms: 500 -> 400`. Secrets are not shown.
-pub fn diff(old: &Config, new: &Config) -> Vec<String> {
+/// Each key whose value differs.
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     write::diff(old, new)
 }
 

@@ -26,9 +26,10 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
-use sx_config::{Config, MediaPriority};
+use sx_config::{Config, ConfigError, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_exchange::{BuildError, Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_guard::PolicyError;
 use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
@@ -70,11 +71,11 @@ pub struct Exchange {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Parts of the configuration do not fit together: all that do not.
-    #[error("the configuration does not fit together: {}", .0.join("; "))]
-    Tables(Vec<String>),
+    #[error("the configuration does not fit together: {}", in_one_line(.0))]
+    Tables(Vec<Fault>),
     /// The policy is wrong: all that is.
-    #[error("the policy is wrong: {}", .0.join("; "))]
-    Policy(Vec<String>),
+    #[error("the policy is wrong: {}", in_one_line(.0))]
+    Policy(Vec<Fault>),
     /// The database of countries cannot be read.
     #[error("the database of countries {0} cannot be read: {1}")]
     Countries(String, String),
@@ -83,6 +84,25 @@ pub enum StartError {
 /// How long the last records of the witness log may take when the exchange ends.
 const WITNESS_FAREWELL: Duration = Duration::from_secs(5);
 /// Records are taken from the journal into the database so often: in larger lots they cost less.
+/// One thing that is wrong with what somebody wants the exchange to be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Something in a file.
+    #[error(transparent)]
+    Said(ConfigError),
+    /// A part of the policy does not go with another.
+    #[error(transparent)]
+    Policy(PolicyError),
+    /// A part of the configuration does not go with another.
+    #[error(transparent)]
+    Tables(BuildError),
+}
+
+/// Everything that is wrong, for one line.
+pub(super) fn in_one_line(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 const FOLD: Duration = Duration::from_secs(1);
 
 /// What a worker's thread is made of before it starts.
@@ -285,11 +305,8 @@ pub(super) fn build_tables(
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    let in_words = |errors: Vec<_>| {
-        let words = errors.iter().map(|error: &sx_exchange::BuildError| error.to_string());
-        StartError::Tables(words.collect())
-    };
-    let tables = Tables::build(config, addresses, before).map_err(in_words)?;
+    let faults = |errors: Vec<BuildError>| StartError::Tables(errors.into_iter().map(Fault::Tables).collect());
+    let tables = Tables::build(config, addresses, before).map_err(faults)?;
     Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
 }
 

@@ -6,18 +6,18 @@ use super::mailbox::Mail;
 use super::tls;
 use super::trust;
 use std::sync::Arc;
-use sx_config::Config;
+use sx_config::{Change, Config};
 use sx_exchange::Tables;
 use sx_witness::Kind;
 use tracing::{error, info, warn};
 
-/// What a reload has changed: one line for each key.
+/// What a reload has changed, key by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reloaded {
     /// In force from now on.
-    pub changed: Vec<String>,
+    pub changed: Vec<Change>,
     /// Between what is in force and what is wanted: waits for a restart, and is said again by every reload until then.
-    pub waiting: Vec<String>,
+    pub waiting: Vec<Change>,
 }
 
 impl Exchange {
@@ -96,11 +96,11 @@ impl Exchange {
     }
 
     /// What is another: keys of the configuration, and the policy, whose file may have changed while its name has not.
-    fn changes(&self, config: &Config, tables: &Tables) -> Vec<String> {
+    fn changes(&self, config: &Config, tables: &Tables) -> Vec<Change> {
         let mut changed = sx_config::diff(&self.config, config);
         let (old, new) = (self.tables.policy.version(), tables.policy.version());
         if old != new {
-            changed.push(format!("policy: version {old} -> {new}"));
+            changed.push(Change { key: "policy".to_owned(), what: format!("version {old} -> {new}") });
         }
         changed
     }

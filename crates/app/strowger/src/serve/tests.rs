@@ -63,9 +63,8 @@ fn a_reload_says_what_waits_for_a_restart_until_then() {
     wanted.sip.listen[0].address.set_port(5_999);
     wanted.media.interfaces[0].name = "another".into();
     wanted.exchange.drain = std::time::Duration::from_secs(7);
-    let keys = |lines: &[String]| -> Vec<String> {
-        lines.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key.to_owned()).collect()
-    };
+    let keys =
+        |changes: &[sx_config::Change]| -> Vec<String> { changes.iter().map(|change| change.key.clone()).collect() };
     let first = exchange.reload(&wanted, "operator").expect("a good configuration");
     assert_eq!(keys(&first.changed), ["exchange.drain_s"]);
     assert_eq!(keys(&first.waiting), ["media.interfaces", "sip.listen"]);

@@ -1,11 +1,11 @@
 //! Parts of the process that decide who is let in, and write down what was decided: policy, countries, witness log.
 
-use super::build::StartError;
+use super::build::{Fault, StartError};
 use super::clock::Jump;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_config::Config;
+use sx_config::{Change, Config};
 use sx_engine::Time;
 use sx_exchange::{Countries, Tables};
 use sx_guard::Policy;
@@ -16,9 +16,9 @@ use sx_witness::{Draft, Facts, Kind, SigningKey};
 pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
     let Some(path) = &config.policy.file else { return Ok(Arc::default()) };
     let (definition, hash) = sx_config::read_policy(path)
-        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Said).collect()))?;
     let policy = Policy::build(definition, hash)
-        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Policy).collect()))?;
     Ok(Arc::new(policy))
 }
 
@@ -107,11 +107,11 @@ pub fn witness_refused(
 pub fn witness_reload(
     log: &WitnessLog,
     tables: &Tables,
-    changed: &[String],
+    changed: &[Change],
     by: &str,
     now: Time,
 ) -> Result<(), Unwitnessed> {
-    let keys: Vec<&str> = changed.iter().filter_map(|line| line.split([' ', ':', '=']).next()).collect();
+    let keys: Vec<&str> = changed.iter().map(|change| change.key.as_str()).collect();
     let facts = Facts::new().with("changed", keys).with("policy", tables.policy.full_hash());
     let version = tables.policy.version();
     let draft =
