@@ -117,6 +117,7 @@ mod tests {
             main: None,
         }
     }
+            searches: super::super::Searches::default(),
 
     #[test]
     fn what_cannot_be_written_down_is_not_done() {

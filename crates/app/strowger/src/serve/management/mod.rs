@@ -36,6 +36,7 @@ use std::time::Duration;
 use sx_exchange::Tables;
 use sx_http::{ApiAnswer, ApiProblem, ApiRequest, AuthenticationFailed, Caller, Management};
 use sx_store::{Tokens, WitnessLog};
+use witness::Searches;
 use tracing::warn;
 
 /// How long workers have to answer: far longer than a turn takes, and short enough that the API can still say so.
@@ -59,6 +60,7 @@ pub struct Operators {
     /// Where the witness log's files are.
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
+    searches: Searches,
     refusals: Mutex<Refusals>,
     /// The main thread; `None` where nobody reads the configuration again.
     pub main: Option<Sender<Signal>>,
