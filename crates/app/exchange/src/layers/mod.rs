@@ -44,6 +44,8 @@ pub(crate) struct Layers {
     pub(crate) tally: Tally,
     pub(crate) counts: Arc<LayerCounts>,
     pub(crate) nanos: fn() -> u64,
+    /// How many milliseconds the wall clock is ahead of our time.
+    pub(crate) wall_ahead_ms: i64,
     /// Messages that were not even looked at.
     pub(crate) dropped: u64,
     /// The message that is looked at comes from a source that is suspicious.
@@ -62,6 +64,7 @@ impl Layers {
             sources: Sources::new(sources, key()),
             calls: BTreeMap::new(),
             callers: BTreeMap::new(),
+            wall_ahead_ms: 0,
             tally: Tally::new(settings.records),
             counts: Arc::default(),
             nanos: settings.nanos,

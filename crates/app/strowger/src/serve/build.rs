@@ -9,6 +9,7 @@ use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
+use super::notice::{self, Noticed};
 use super::pace::Pace;
 use super::resolver;
 use super::settings::settings;
@@ -39,7 +40,7 @@ use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::Record;
 use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// A running exchange.
 pub struct Exchange {
@@ -54,9 +55,11 @@ pub struct Exchange {
     api: ApiServer,
     pub(super) live: Arc<Live>,
     pub(super) drift: Drift,
+    pub(super) noticed: Option<Noticed>,
     rtp: Arc<PacketThreads>,
     pub(super) users: Users,
     pub(super) users_version: u64,
+    pub(super) directory: Arc<Directory>,
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
     pub(super) witness: WitnessLog,
@@ -81,9 +84,6 @@ pub enum StartError {
     Countries(String, String),
 }
 
-/// How long the last records of the witness log may take when the exchange ends.
-const WITNESS_FAREWELL: Duration = Duration::from_secs(5);
-/// Records are taken from the journal into the database so often: in larger lots they cost less.
 /// One thing that is wrong with what somebody wants the exchange to be.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -103,6 +103,9 @@ pub(super) fn in_one_line(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// How long the last records of the witness log may take when the exchange ends.
+const WITNESS_FAREWELL: Duration = Duration::from_secs(5);
+/// Records are taken from the journal into the database so often: in larger lots they cost less.
 const FOLD: Duration = Duration::from_secs(1);
 
 /// What a worker's thread is made of before it starts.
@@ -196,9 +199,11 @@ impl Exchange {
             api,
             live,
             drift: Drift::default(),
+            noticed: None,
             rtp,
             users,
             users_version,
+            directory,
             outward,
             expiry,
             witness,
@@ -315,6 +320,10 @@ fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     let options = trust::witness_options(config);
     let (log, opened) = WitnessLog::open(data, key, options, clock.now())?;
     info!(?opened, "the witness log is open");
+    if let Some(jump) = notice::set_back(opened.last, clock.now()) {
+        warn!(from_ms = jump.from_ms, to_ms = jump.to_ms, "the wall clock was set back since the last record");
+        trust::witness_jump(&log, jump, clock.now())?;
+    }
     Ok(log)
 }
 

@@ -13,6 +13,7 @@ mod log;
 mod mailbox;
 mod management;
 mod metrics;
+mod notice;
 mod pace;
 mod reload;
 mod resolver;

@@ -86,7 +86,7 @@ pub fn actor(caller: &Caller) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Live, Refusals};
     use super::*;
     use crate::serve::asking::Workers;
@@ -99,7 +99,7 @@ mod tests {
     use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
 
     /// An exchange without workers.
-    fn operators(folder: &Path) -> Operators {
+    pub fn operators(folder: &Path) -> Operators {
         let data = DataFolder::open(folder).expect("a folder");
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
         let clock = Clock::start();

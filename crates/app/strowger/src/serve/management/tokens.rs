@@ -77,13 +77,11 @@ fn problem(error: TokensError) -> ApiProblem {
     }
 }
 
-const fn role(role: TokenRole) -> Role {
-    match role {
-        TokenRole::Viewer => Role::Viewer,
-        TokenRole::Operator => Role::Operator,
-        TokenRole::Administrator => Role::Administrator,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::change::tests::operators;
+    use super::*;
+    use crate::serve::clock::Clock;
 
     #[test]
     fn a_token_expires_by_the_wall_clock_whatever_the_time_of_the_process() {
