@@ -257,8 +257,8 @@ impl Exchange {
 
     /// Takes no new calls from now on, whatever operators want: the exchange is about to end.
     pub fn drain(&self) {
-        self.live.stop();
-        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
+        let drain = |mailbox: &Mailbox| mailbox.post(Mail::Command(Command::Drain));
+        self.live.stop(|| self.mailboxes.iter().for_each(drain));
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
     }
