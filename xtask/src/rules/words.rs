@@ -18,8 +18,8 @@ const ANYWHERE: [(&str, &str); 5] = [
 const HEADS: &str = "ECMGWXKPBRNLTAVSO";
 
 /// What looks like an identifier of a requirement and is a name of this trade: timers of RFC 3261, the halves of a
-/// digest (RFC 7616), linear samples (RFC 3551, RFC 3190), fax (T.38, T.30), digital trunks.
-const NAMES: [&str; 13] = ["T1", "T2", "T4", "A1", "A2", "L8", "L16", "L20", "L24", "T38", "T30", "E1", "T3"];
+/// digest (RFC 7616), linear samples (RFC 3551, RFC 3190), fax (T.38, T.30), digital trunks, stores of objects.
+const NAMES: [&str; 14] = ["T1", "T2", "T4", "A1", "A2", "L8", "L16", "L20", "L24", "T38", "T30", "E1", "T3", "S3"];
 
 pub(crate) fn check(text: &Text) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -74,21 +74,26 @@ fn suggestion(did_you_mean: &Option<String>) -> String {
     did_you_mean.as_ref().map_or_else(String::new, |key| format!("; did you mean \"{key}\"?"))
 }
 
+impl ConfigError {
+    /// Where it is: `strowger.toml:12`.
+    pub fn place(&self) -> String {
+        if self.line > 0 { format!("{}:{}", self.file, self.line) } else { self.file.clone() }
+    }
+
+    /// What is wrong there: `sip.t1_ms = 0: out of range; allowed: 50 to 10000 ms`.
+    pub fn fault(&self) -> String {
+        let Self { key, value, problem, .. } = self;
+        match (key.is_empty(), value.is_empty()) {
+            (true, _) => problem.to_string(),
+            (false, true) => format!("{key}: {problem}"),
+            (false, false) => format!("{key} = {value}: {problem}"),
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
-        }
-        f.write_str(": ")?;
-        if !self.key.is_empty() {
-            f.write_str(&self.key)?;
-            if !self.value.is_empty() {
-                write!(f, " = {}", self.value)?;
-            }
-            f.write_str(": ")?;
-        }
-        write!(f, "{}", self.problem)
+        write!(f, "{}: {}", self.place(), self.fault())
     }
 }
 

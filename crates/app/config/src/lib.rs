@@ -44,13 +44,14 @@ pub use meant::{
     Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
     Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
     Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity,
-    NumberMatch, Organisation, Policy, Privacy, Registrar, ReliableProvisional, Route, Sip, Target, TargetKind, Tls,
-    Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
+    NumberMatch, ObjectPlace, Organisation, Policy, Privacy, Registrar, ReliableProvisional, Retention, Route, Sip,
+    Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
 };
 pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;
 pub use sx_types::Network;
 pub use value::{HostPort, NotAllowed, PortRange, SipUri};
+pub use write::Change;
 
 use source::{Machine, Memory};
 use std::collections::BTreeMap;
@@ -112,8 +113,8 @@ impl Default for Config {
     }
 }
 
-/// One line for each key whose value differs: `sip.t1_ms: 500 -> 400`. Secrets are not shown.
-pub fn diff(old: &Config, new: &Config) -> Vec<String> {
+/// Each key whose value differs.
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     write::diff(old, new)
 }
 

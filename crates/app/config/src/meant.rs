@@ -8,7 +8,9 @@ pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
-pub use trust::{Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Organisation, Policy, Witness};
+pub use trust::{
+    Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, ObjectPlace, Organisation, Policy, Retention, Witness,
+};
 
 use crate::secret::Secret;
 use crate::value::{HostPort, PortRange};

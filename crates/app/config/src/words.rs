@@ -2,7 +2,7 @@
 
 use crate::meant::{
     AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
-    MediaPriority, Privacy, ReliableProvisional,
+    MediaPriority, Privacy, ReliableProvisional, Retention,
 };
 use crate::reader::Word;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
@@ -31,6 +31,7 @@ pub(crate) enum Switch {
 pub(crate) enum AnchorWord {
     Peer,
     Https,
+    S3,
 }
 
 impl Word for Switch {
@@ -99,7 +100,12 @@ impl Word for AnchorMethod {
 }
 
 impl Word for AnchorWord {
-    const WORDS: &'static [(&'static str, Self)] = &[("peer", Self::Peer), ("https", Self::Https)];
+    const WORDS: &'static [(&'static str, Self)] = &[("peer", Self::Peer), ("https", Self::Https), ("s3", Self::S3)];
+}
+
+impl Word for Retention {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("compliance", Self::Compliance), ("governance", Self::Governance)];
 }
 
 impl Word for Action {

@@ -18,20 +18,42 @@ pub(crate) fn print(config: &Config) -> String {
 }
 
 /// One line for each key whose value differs: `sip.t1_ms: 500 -> 400`. Secrets are not shown.
-pub(crate) fn diff(old: &Config, new: &Config) -> Vec<String> {
+pub(crate) fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let (old, new) = (tree::config(old), tree::config(new));
     let (mut before, mut after) = (Flat::new(), Flat::new());
     flatten("", "", &old, &mut before);
     flatten("", "", &new, &mut after);
-    let mut lines: Vec<String> = before.iter().filter_map(|(key, value)| changed(key, value, after.get(key))).collect();
-    lines.extend(
-        before.iter().filter(|(key, _)| is_gone(key, &before, &after)).map(|(key, value)| value.line(key, "removed")),
+    let mut changes: Vec<Change> =
+        before.iter().filter_map(|(key, value)| changed(key, value, after.get(key))).collect();
+    changes.extend(
+        before.iter().filter(|(key, _)| is_gone(key, &before, &after)).map(|(key, value)| value.change(key, "removed")),
     );
-    lines.extend(
-        after.iter().filter(|(key, _)| is_gone(key, &after, &before)).map(|(key, value)| value.line(key, "added")),
+    changes.extend(
+        after.iter().filter(|(key, _)| is_gone(key, &after, &before)).map(|(key, value)| value.change(key, "added")),
     );
-    lines.sort();
-    lines
+    changes.sort();
+    changes
+}
+
+/// A key at which two configurations differ. `Display` gives a line: `sip.t1_ms: 500 -> 400`. Secrets are not shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// What is different there, in words.
+    pub what: String,
+}
+
+impl Change {
+    fn of(key: &str, what: String) -> Self {
+        Self { key: key.to_owned(), what }
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
 }
 
 /// Keys and what stands at them.
@@ -48,27 +70,31 @@ enum Value<'t> {
 }
 
 impl Value<'_> {
-    fn line(&self, key: &str, what: &str) -> String {
+    fn change(&self, key: &str, what: &str) -> Change {
         match self {
-            Self::Leaf(said) if !matches!(said, Said::Secret(_)) => format!("{key}: {what} ({})", inline(said)),
-            _ => format!("{key}: {what}"),
+            Self::Leaf(said) if !matches!(said, Said::Secret(_)) => {
+                Change::of(key, format!("{what} ({})", inline(said)))
+            }
+            _ => Change::of(key, what.to_owned()),
         }
     }
 }
 
 /// What to say about a key that both have.
-fn changed(key: &str, before: &Value<'_>, after: Option<&Value<'_>>) -> Option<String> {
+fn changed(key: &str, before: &Value<'_>, after: Option<&Value<'_>>) -> Option<Change> {
     match (before, after?) {
         (before, after) if before == after => None,
-        (Value::Leaf(Said::Secret(_)), _) => Some(format!("{key}: changed")),
-        (Value::Leaf(before), Value::Leaf(after)) => Some(format!("{key}: {} -> {}", inline(before), inline(after))),
+        (Value::Leaf(Said::Secret(_)), _) => Some(Change::of(key, "changed".to_owned())),
+        (Value::Leaf(before), Value::Leaf(after)) => {
+            Some(Change::of(key, format!("{} -> {}", inline(before), inline(after))))
+        }
         (Value::Names(before), Value::Names(after)) => {
             let kept = |names: &[String], others: &[String]| -> Vec<String> {
                 names.iter().filter(|name| others.contains(name)).cloned().collect()
             };
             let (kept_before, kept_after) = (kept(before, after), kept(after, before));
             let moved = kept_before != kept_after;
-            moved.then(|| format!("{key}: order [{}] -> [{}]", kept_before.join(", "), kept_after.join(", ")))
+            moved.then(|| Change::of(key, format!("order [{}] -> [{}]", kept_before.join(", "), kept_after.join(", "))))
         }
         _ => None,
     }

@@ -296,6 +296,18 @@ fn an_anchor_or_a_witness_that_cannot_be_is_refused_with_the_reason() {
     let peer = anchor(&format!("kind = \"peer\"\nurl = \"http://a.example\"\nkey = \"{COSIGNER}\""));
     check(&peer.repeat(2), "this URL stands there twice");
     check(&format!("{peer}method = \"put\"\n"), "as its protocol says");
+    let store = |url: &str, more: &str| {
+        anchor(&format!("kind = \"s3\"\nurl = \"{url}\"\nregion = \"r\"\naccess_key_id = \"a\"\n{more}"))
+    };
+    let whole = "bucket = \"abc\"\nsecret_access_key = { env = \"HOME\" }\nretain_days = 1\n";
+    check(&store("https://s.example", ""), "an object store needs the key `bucket`");
+    check(&store("https://s.example", ""), "an object store needs the key `retain_days`");
+    check(&store("https://s.example", "bucket = \"A_B\""), "3 to 63 of a-z");
+    check(&store("https://s.example", "secret_access_key = \"hunter2\""), "{ file = ");
+    check(&store("https://s.example/path", whole), "has no path");
+    check(&store("https://s.example", "token = { env = \"HOME\" }"), "no token");
+    check(&store("http://127.0.0.1.example", whole), "over https, except on this machine");
+    check(&format!("{peer}bucket = \"abc\"\n"), "only an object store");
     let cosigns = |key: &str| format!("[[witness.cosigns]]\nkey = \"{key}\"\n");
     check(&cosigns(LOG), "go together");
     check("[witness]\nlisten = \"127.0.0.1:1\"", "go together");

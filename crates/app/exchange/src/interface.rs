@@ -57,6 +57,11 @@ pub enum Input<'a> {
     Tables(Arc<Tables>),
     /// The users have changed.
     Directory(Arc<Directory>),
+    /// The wall clock was set, which our time does not follow; the hours of a policy do.
+    WallClock {
+        /// How many milliseconds it is ahead of our time.
+        ahead_ms: i64,
+    },
     /// Another worker has something for us.
     Peer(PeerMessage),
     /// An operator wants something.

@@ -10,7 +10,7 @@
 //! itself, until the record that admits the leg is durable. Nothing else waits. That record is written while the call
 //! rings, so that an answer seldom has to. A leg whose record was lost is never answered.
 
-use crate::layers::{Admitted, LayerCounts};
+use crate::layers::{Admitted, Asker, LayerCounts};
 use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -225,7 +225,9 @@ impl Worker {
         let mut facts =
             Facts::new().with("layer", "admission").with("method", "INVITE").with("status", i64::from(why.status()));
         if let Some(asked) = &self.layers.admitted {
-            if !self.layers.tally.records(now, asked.address, Layer::Guard) {
+            let from = self.source_of(asked.address);
+            let asker = if self.tables.unauthenticated_calls { Asker::Stranger } else { Asker::Known };
+            if !self.layers.tally.records(now, from, asker, Layer::Guard) {
                 return crate::layers::add(&self.layers.counts.summed);
             }
             facts.push("source", asked.address.to_string());

@@ -379,6 +379,7 @@ impl Engine for Worker {
                 self.tables = tables;
             }
             Input::Directory(directory) => self.directory = directory,
+            Input::WallClock { ahead_ms } => self.layers.wall_ahead_ms = ahead_ms,
             Input::Peer(message) => self.receive_peer(now, message),
             Input::Command(command) => {
                 self.draining = match command {

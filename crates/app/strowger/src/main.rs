@@ -9,6 +9,8 @@
 mod cli;
 mod demo;
 mod serve;
+mod tokens;
+mod wanted;
 
 use clap::Parser as _;
 

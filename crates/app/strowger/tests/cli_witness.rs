@@ -292,6 +292,9 @@ fn a_key_is_made_once_for_its_owner_alone() {
     let again = bed.run(&["witness", "keygen", "example.org/log", "-o", text(&file)]);
     assert!(again.code == Some(1) && again.err.contains("there already"), "{again:?}");
     assert_eq!(fs::read_to_string(&file).expect("a key"), secret);
+    // A bare name is a file of the folder one is in, as in the example of the help.
+    bed.ok(&["witness", "keygen", "exchange.example/log", "-o", "bare.key"]);
+    assert!(SigningKey::parse(fs::read_to_string(bed.path("bare.key")).expect("a key").trim()).is_ok());
     assert_eq!(bed.run(&["witness", "keygen", "a name", "-o", text(&bed.path("b.key"))]).code, Some(2));
 }
 

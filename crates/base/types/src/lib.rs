@@ -15,6 +15,7 @@ mod enumerated;
 mod id;
 mod net;
 mod network;
+mod role;
 mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
@@ -22,4 +23,5 @@ pub use codec::{Codec, Kind, PayloadType};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};
+pub use role::{Role, TOKEN_NAME_BYTES_MAX};
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

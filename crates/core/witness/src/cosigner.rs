@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!  body ─► parse ─► its log is known? ─► signed? ─► old ≤ new? ─► old is what was seen? ─► same root ─► hashes lead there ─► cosign
-//!           400          404               403         400          409 and the size         409            422
 //! ```
 //!
 //! It knows no file and no lock: whoever asks must hold what was seen still from before the question until the new
@@ -55,10 +54,6 @@ pub enum CosignRefused {
 /// The longest body of an `add-checkpoint` request: the old size, as many hashes as there may be, the longest checkpoint.
 pub const ADD_CHECKPOINT_BYTES_MAX: usize = 36 * 1024;
 
-/// The media type of the body that goes with [`CosignRefused::OtherSize`].
-//= https://c2sp.org/tlog-witness#add-checkpoint
-pub const SIZE_MEDIA_TYPE: &str = "text/x.tlog.size";
-
 impl Seen {
     /// What a witness has seen of a log it has never cosigned.
     pub fn nothing() -> Self {
@@ -100,21 +95,10 @@ impl Seen {
 }
 
 impl CosignRefused {
-    /// The status of the answer.
-    //= https://c2sp.org/tlog-witness#add-checkpoint
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Malformed(_) | Self::OldBeyondNew => 400,
-            Self::NotSigned => 403,
-            Self::UnknownLog => 404,
-            Self::OtherSize { .. } | Self::OtherRoot => 409,
-            Self::Inconsistent => 422,
-        }
-    }
-
-    /// Does it accuse the log, whose key has signed what was refused?
+    /// Does it accuse the log? Two checkpoints of one size that it has signed do, with different roots. Hashes that lead
+    /// nowhere do not: whoever has seen a checkpoint of the log can send it with hashes of their own.
     pub const fn is_accusation(&self) -> bool {
-        matches!(self, Self::OtherRoot | Self::Inconsistent)
+        matches!(self, Self::OtherRoot)
     }
 }
 
@@ -177,30 +161,30 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_the_status_of_the_protocol() {
+    fn the_first_fault_in_the_order_of_the_protocol_is_told_and_only_another_root_accuses() {
         let keys = [key("a.example/log").verifying_key()];
-        let check = |seen: Seen, request: &ConsistencyProof, keys: &[VerifyingKey], expected: CosignRefused, status| {
+        let check = |seen: Seen, request: &ConsistencyProof, keys: &[VerifyingKey], expected: CosignRefused| {
             assert_eq!(seen.admit(request, keys), Err(expected));
-            assert_eq!(expected.status(), status);
+            assert_eq!(expected.is_accusation(), expected == CosignRefused::OtherRoot);
         };
         let good = request(5, 9, leaf);
-        check(seen(5), &good, &[key("b.example/log").verifying_key()], CosignRefused::UnknownLog, 404);
+        check(seen(5), &good, &[key("b.example/log").verifying_key()], CosignRefused::UnknownLog);
         let another = SigningKey::from_seed("a.example/log", [4; 32]).expect("a good name").verifying_key();
-        check(seen(5), &good, &[another], CosignRefused::NotSigned, 403);
+        check(seen(5), &good, &[another], CosignRefused::NotSigned);
         let backwards = ConsistencyProof { old: 10, ..good.clone() };
-        check(seen(10), &backwards, &keys, CosignRefused::OldBeyondNew, 400);
-        check(seen(4), &good, &keys, CosignRefused::OtherSize { seen: 4 }, 409);
-        check(seen(9), &request(9, 9, other_leaf), &keys, CosignRefused::OtherRoot, 409);
-        check(seen(5), &request(5, 9, other_leaf), &keys, CosignRefused::Inconsistent, 422);
+        check(seen(10), &backwards, &keys, CosignRefused::OldBeyondNew);
+        check(seen(4), &good, &keys, CosignRefused::OtherSize { seen: 4 });
+        check(seen(9), &request(9, 9, other_leaf), &keys, CosignRefused::OtherRoot);
+        check(seen(5), &request(5, 9, other_leaf), &keys, CosignRefused::Inconsistent);
         let needless = ConsistencyProof { path: vec![leaf(1)], ..request(0, 9, leaf) };
-        check(Seen::nothing(), &needless, &keys, CosignRefused::Inconsistent, 422);
+        check(Seen::nothing(), &needless, &keys, CosignRefused::Inconsistent);
         let empty = request(0, 0, leaf);
         let lie = ConsistencyProof {
             checkpoint: Checkpoint::sign(0, leaf(1), Time::ZERO, &key("a.example/log")),
             ..empty.clone()
         };
         assert_eq!(Seen::nothing().admit(&empty, &keys), Ok(()));
-        check(Seen::nothing(), &lie, &keys, CosignRefused::OtherRoot, 409);
+        check(Seen::nothing(), &lie, &keys, CosignRefused::OtherRoot);
     }
 
     #[test]

@@ -48,11 +48,12 @@ mod stamp;
 mod tree;
 mod verify;
 
+pub use base64::encode as base64;
 pub use chain::{Chain, INDEX_ENTRY_BYTES, IndexEntry};
 pub use checkpoint::{
     Checkpoint, NOTE_BYTES_MAX, NoteError, SIGNATURES_MAX, SignatureError, cosign, verify_cosignature,
 };
-pub use cosigner::{ADD_CHECKPOINT_BYTES_MAX, CosignRefused, SIZE_MEDIA_TYPE, Seen};
+pub use cosigner::{ADD_CHECKPOINT_BYTES_MAX, CosignRefused, Seen};
 pub use hash::{Hash, NoHash};
 pub use key::{KeyError, SigningKey, VerifyingKey};
 pub use kind::{Kind, UnknownKind};

@@ -1,11 +1,9 @@
 //! Connections of a server that hyper is asked for directly, with bounds on headers and on every wait, within TLS or not.
 
 use crate::listener::{LimitedListener, LimitedStream};
-use crate::server::STOP_GRACE;
 use crate::tls;
 use axum::http::Request;
 use axum::response::Response;
-use axum::serve::Listener as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +26,9 @@ const HEADERS_MAX: usize = 64;
 /// How long a connection may take to say its headers, or nothing, and to agree on its encryption; less when bodies may
 /// take less.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long answers that are under way may take after the server is asked to stop.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// What answers the requests of a server.
 pub(crate) trait Answering: Send + Sync + 'static {

@@ -12,16 +12,20 @@ use crate::api::rate::{Buckets, counted_as};
 use crate::connections::{Answering, serve};
 use crate::running::{Running, StartError};
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, Request, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use sx_witness::{ADD_CHECKPOINT_BYTES_MAX, CosignRefused, SIZE_MEDIA_TYPE};
+use sx_witness::{ADD_CHECKPOINT_BYTES_MAX, CosignRefused};
 
 /// Where checkpoints are to be sent.
 pub const ADD_CHECKPOINT_PATH: &str = "/witness/add-checkpoint";
+
+/// The media type of a body that is the size to go on from.
+//= https://c2sp.org/tlog-witness#add-checkpoint
+pub const SIZE_MEDIA_TYPE: &str = "text/x.tlog.size";
 
 /// Decides what is cosigned. It is asked on threads that may wait, several at a time.
 pub trait Cosigner: Send + Sync + 'static {
@@ -159,22 +163,22 @@ fn bad_request(detail: String) -> Refusal {
 
 /// What is answered to a request that is refused: the size to go on from, where that is all that is wrong.
 fn refusal(refused: CosignRefused) -> Result<Response, Refusal> {
-    let (kind, title) = match refused {
+    let (status, kind, title) = match refused {
         //= https://c2sp.org/tlog-witness#add-checkpoint
         // The body is the size and a newline, and the type says so.
         CosignRefused::OtherSize { seen } => {
             let mut response = plain(format!("{seen}\n"));
-            *response.status_mut() = axum::http::StatusCode::CONFLICT;
+            *response.status_mut() = StatusCode::CONFLICT;
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(SIZE_MEDIA_TYPE));
             return Ok(response);
         }
         CosignRefused::Malformed(_) | CosignRefused::OldBeyondNew => return Err(bad_request(refused.to_string())),
-        CosignRefused::UnknownLog => ("unknown-log", "The log is not known"),
-        CosignRefused::NotSigned => ("not-signed", "The checkpoint is not signed"),
-        CosignRefused::OtherRoot => ("other-root", "Another root was cosigned"),
-        CosignRefused::Inconsistent => ("inconsistent", "The log is not the one that was cosigned"),
+        CosignRefused::UnknownLog => (404, "unknown-log", "The log is not known"),
+        CosignRefused::NotSigned => (403, "not-signed", "The checkpoint is not signed"),
+        CosignRefused::OtherRoot => (409, "other-root", "Another root was cosigned"),
+        CosignRefused::Inconsistent => (422, "inconsistent", "The log is not the one that was cosigned"),
     };
-    Err(ApiProblem::new(refused.status(), kind, title, refused.to_string()).into())
+    Err(ApiProblem::new(status, kind, title, refused.to_string()).into())
 }
 
 fn plain(text: String) -> Response {

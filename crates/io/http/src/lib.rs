@@ -57,9 +57,9 @@ pub use api::{
 };
 pub use client::{
     ANSWER_BYTES_MAX, ClientAnswer, ClientError, ClientLimits, ClientRequest, ClientTls, ClientTlsError, HttpClient,
-    HttpUrl, Interrupt, UrlError, client_tls,
+    HttpUrl, Interrupt, ObjectStore, Retention, RetentionMode, UrlError, client_tls,
 };
-pub use cosigning::{ADD_CHECKPOINT_PATH, Cosigner, CosigningConfig, CosigningServer, NotCosigned};
+pub use cosigning::{ADD_CHECKPOINT_PATH, Cosigner, CosigningConfig, CosigningServer, NotCosigned, SIZE_MEDIA_TYPE};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText, Number};
 pub use running::StartError;
 pub use server::HttpServer;

@@ -1,10 +1,13 @@
-//! A listener with limits: so many connections at a time, and none that is silent for long.
+//! A listener with limits: so many connections at a time, so many of them of one address, and none that is silent for long.
 
+use crate::api::rate::counted_as;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,6 +17,8 @@ use tokio::time::{Instant, Sleep};
 
 /// Connections at a time; further ones wait in the backlog of the operating system.
 pub(crate) const CONNECTIONS_MAX: usize = 64;
+/// Of these, so many of one address or IPv6 network of 64 bits; further ones are closed, so that nobody alone can hold all.
+pub(crate) const CONNECTIONS_PER_SOURCE_MAX: usize = 8;
 /// A connection on which nothing moves for this long is closed. Longer than the usual minute between scrapes.
 const IDLE: Duration = Duration::from_secs(75);
 /// How long to wait when the operating system has no more file descriptors.
@@ -23,6 +28,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct LimitedListener {
     listener: TcpListener,
     permits: Arc<Semaphore>,
+    sources: Sources,
+}
+
+/// How many connections each source has.
+#[derive(Clone, Default)]
+struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection's place among those of its source, until it is dropped.
+struct Place {
+    sources: Sources,
+    source: IpAddr,
 }
 
 /// A connection that counts against the limit until it is dropped.
@@ -30,26 +46,27 @@ pub(crate) struct LimitedStream {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
+    _place: Place,
 }
 
 impl LimitedListener {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        Self { listener, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+        Self { listener, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)), sources: Sources::default() }
     }
-}
 
-impl axum::serve::Listener for LimitedListener {
-    type Io = LimitedStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (LimitedStream, SocketAddr) {
+    /// The next connection that is within the limits.
+    pub(crate) async fn accept(&mut self) -> (LimitedStream, SocketAddr) {
         // The semaphore is never closed, so a permit is always given.
         let permit = self.permits.clone().acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Some(place) = self.sources.enter(counted_as(peer.ip())) else {
+                        tracing::debug!(%peer, "an address has too many connections");
+                        continue;
+                    };
                     let idle = Box::pin(tokio::time::sleep(IDLE));
-                    return (LimitedStream { stream, idle, _permit: permit }, peer);
+                    return (LimitedStream { stream, idle, _permit: permit, _place: place }, peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -58,9 +75,34 @@ impl axum::serve::Listener for LimitedListener {
             }
         }
     }
+}
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+impl Sources {
+    /// A place for one more connection of this source, when it may have one.
+    fn enter(&self, source: IpAddr) -> Option<Place> {
+        let mut counts = self.counts();
+        let count = counts.entry(source).or_default();
+        if *count >= CONNECTIONS_PER_SOURCE_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Place { sources: self.clone(), source })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut count) = self.sources.counts().entry(self.source) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 

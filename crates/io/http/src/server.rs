@@ -1,14 +1,15 @@
-//! The thread that serves.
+//! The server for probes and metrics.
 
-use crate::listener::LimitedListener;
+use crate::Status;
+use crate::connections::{Answering, serve};
+use crate::routes::Source;
 use crate::running::{Running, StartError};
-use crate::{Status, routes};
-use std::future::IntoFuture;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 /// A running server. It stops when it is dropped.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub struct HttpServer {
     running: Running,
 }
 
-/// How long answers that are under way may take after the server is asked to stop.
-pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a body may take to come, of which no request has any.
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 impl HttpServer {
     /// Listens and serves on a thread of its own.
@@ -25,8 +26,9 @@ impl HttpServer {
     /// # Errors
     /// When the address cannot be listened at, or the operating system gives no thread.
     pub fn start(address: SocketAddr, status: Arc<dyn Status>) -> Result<Self, StartError> {
-        let serve = move |listener, stopped| serve(listener, status, stopped);
-        Ok(Self { running: Running::start("status server", "http", address, serve)? })
+        let source = Arc::new(Source::of(status));
+        let serving = move |listener, stopped| serve(listener, source, stopped);
+        Ok(Self { running: Running::start(Source::NAME, "http", address, serving)? })
     }
 
     /// Where it listens; the port that was given when port 0 was asked for.
@@ -40,24 +42,18 @@ impl HttpServer {
     }
 }
 
-async fn serve(listener: TcpListener, status: Arc<dyn Status>, stopped: oneshot::Receiver<()>) {
-    let (closing, close) = oneshot::channel();
-    let listener = LimitedListener::new(listener);
-    let serving = axum::serve(listener, routes::router(status)).with_graceful_shutdown(async {
-        // An error means that the sender is gone, which is a reason to stop as well.
-        let _ = stopped.await;
-        let _ = closing.send(());
-    });
-    let grace = async {
-        let _ = close.await;
-        tokio::time::sleep(STOP_GRACE).await;
-    };
-    tokio::select! {
-        result = serving.into_future() => {
-            if let Err(error) = result {
-                tracing::error!(%error, "the status server ended");
-            }
-        }
-        () = grace => {}
+impl Answering for Source {
+    const NAME: &'static str = "status server";
+
+    fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        None
+    }
+
+    fn time_max(&self) -> Duration {
+        TIME_MAX
+    }
+
+    async fn answer(self: Arc<Self>, _peer: SocketAddr, request: Request<Incoming>) -> Response {
+        Source::answer(&self, request.method(), request.uri())
     }
 }

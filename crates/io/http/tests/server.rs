@@ -1,10 +1,11 @@
 //! The server, asked over loopback.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sx_http::{Component, HttpServer, MetricsText, StartError, Status};
 
 /// An exchange whose store may be made ready or not.
@@ -146,16 +147,32 @@ fn a_stopped_server_frees_its_port_even_with_a_silent_connection() {
     assert!(TcpStream::connect(address).is_err());
 }
 
+/// A connection of the loopback address 127.0.0.`host`.
+fn connect_from(server: &HttpServer, host: u8) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let own = SocketAddr::from(([127, 0, 0, host], 0));
+    socket.bind(&own.into()).expect("a loopback address");
+    socket.connect(&server.local_addr().into()).expect("a connection");
+    socket.into()
+}
+
+fn connect_and_ask(server: &HttpServer, host: u8) -> TcpStream {
+    let mut stream = connect_from(server, host);
+    // Whoever has too many is closed, which may be noticed here already.
+    let _ = write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream
+}
+
 #[test]
 fn the_connection_beyond_the_limit_waits_for_another_to_end() {
-    const CONNECTIONS_MAX: usize = 64;
     let (server, _exchange) = started();
-    let mut connections: Vec<TcpStream> = (0..=CONNECTIONS_MAX).map(|_| connect_and_ask(&server)).collect();
-    let mut last = connections.pop().expect("the last");
+    let hosts = (1..=8).flat_map(|host| [host; 8]);
+    let mut connections: Vec<TcpStream> = hosts.map(|host| connect_and_ask(&server, host)).collect();
     let mut byte = [0];
     for stream in &mut connections {
         stream.read_exact(&mut byte).expect("an answer");
     }
+    let mut last = connect_and_ask(&server, 9);
     last.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     assert_eq!(last.read(&mut byte).expect_err("no answer yet").kind(), ErrorKind::WouldBlock);
     connections.pop();
@@ -163,10 +180,39 @@ fn the_connection_beyond_the_limit_waits_for_another_to_end() {
     last.read_exact(&mut byte).expect("an answer");
 }
 
-fn connect_and_ask(server: &HttpServer) -> TcpStream {
-    let mut stream = TcpStream::connect(server.local_addr()).expect("a connection");
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
-    stream
+#[test]
+fn one_address_that_says_nothing_does_not_keep_others_out() {
+    let (server, _exchange) = started();
+    let silent: Vec<TcpStream> = (0..64).map(|_| connect_from(&server, 1)).collect();
+    let mut other = connect_and_ask(&server, 2);
+    other.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let mut byte = [0];
+    other.read_exact(&mut byte).expect("an answer");
+    // The silent ones are told at once that there are too many of them, except for those that have a place.
+    let open = |mut stream: &TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    assert_eq!(silent.iter().filter(|stream| open(stream)).count(), 8);
+    // A place that is left is another's.
+    drop(silent);
+    let answered = |_: &u8| {
+        let mut stream = connect_and_ask(&server, 1);
+        stream.read_exact(&mut [0]).is_ok()
+    };
+    assert!((0..100).any(|attempt| answered(&attempt)));
+}
+
+#[test]
+fn half_a_request_is_closed_after_ten_seconds() {
+    let (server, _exchange) = started();
+    let begun = Instant::now();
+    let mut stream = connect_from(&server, 1);
+    write!(stream, "GET /healthz HTTP/1.1\r\nHo").expect("sent");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).expect("it is closed");
+    assert!((9..20).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 /// A status whose counting fails.

@@ -81,6 +81,11 @@ impl CosignedLogs {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(origin).copied()
     }
 
+    /// The checkpoint of this log that was cosigned last, with its signatures, as the disk has it.
+    pub fn last_note(&self, origin: &str) -> Option<String> {
+        fs::read_to_string(path_of(&self.folder, origin)).ok()
+    }
+
     /// Cosigns a checkpoint, when its log has only grown: the signature line, without a newline.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use super::{NO_ADDRESS, days_or_forever, refuse_same_names};
 use crate::meant::{
-    Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Exchange, Identity, Organisation, Policy, Witness,
+    Anchor, AnchorKind, AnchorMethod, Api, Cosigning, Edge, Exchange, Identity, ObjectPlace, Organisation, Policy,
+    Retention, Witness,
 };
 use crate::reader::Reader;
 use crate::words::AnchorWord;
@@ -133,29 +134,109 @@ fn anchor(entry: &Reader<'_>) -> Option<Anchor> {
         rest.is_some_and(good)
     };
     let url = entry.tested("url", with_host);
-    let token = entry.secret("token");
-    let kind = match entry.choice_if_said::<AnchorWord>("kind")? {
+    let word = entry.choice_if_said::<AnchorWord>("kind")?;
+    let (kind, url) = match word {
         AnchorWord::Peer => {
-            if ["token", "method"].iter().any(|name| entry.has(name)) {
-                entry
-                    .conflict(&["token", "method"], "a peer is sent checkpoints as its protocol says, without a token");
-            }
+            refuse_keys(
+                entry,
+                &["token", "method"],
+                "a peer is sent checkpoints as its protocol says, without a token",
+            );
             if !entry.has("key") {
                 entry.conflict(&["key"], "a peer needs the `key` that it cosigns with");
             }
-            AnchorKind::Peer(entry.parsed("key")?)
+            (AnchorKind::Peer(entry.parsed("key")?), url?)
         }
         AnchorWord::Https => {
-            if entry.has("key") {
-                entry.conflict(&["key"], "a service cosigns nothing; only a peer has a key");
-            }
+            refuse_keys(entry, &["key"], "a service cosigns nothing; only a peer has a key");
             if url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
                 entry.conflict(&["url"], "a service is spoken to over https");
             }
-            AnchorKind::Https { method: entry.choice("method", AnchorMethod::Put), token }
+            let token = entry.secret("token");
+            (AnchorKind::Https { method: entry.choice("method", AnchorMethod::Put), token }, url?)
+        }
+        AnchorWord::S3 => {
+            refuse_keys(
+                entry,
+                &["key", "token", "method"],
+                "an object store has no key of a peer, no token and no method",
+            );
+            let place = object_place(entry, url)?;
+            let url = [&*place.endpoint, &*place.bucket, &*place.prefix].join("/");
+            (AnchorKind::S3(place), url.trim_end_matches('/').into())
         }
     };
-    Some(Anchor { kind, url: url?, trust: entry.file_if_said("trust"), every: entry.seconds("every_s") })
+    if word != AnchorWord::S3 {
+        refuse_keys(entry, &OBJECT_KEYS, "only an object store (kind = \"s3\") has these keys");
+    }
+    Some(Anchor { kind, url, trust: entry.file_if_said("trust"), every: entry.seconds("every_s") })
+}
+
+const OBJECT_KEYS: [&str; 8] =
+    ["bucket", "prefix", "region", "path_style", "access_key_id", "secret_access_key", "retention", "retain_days"];
+
+fn refuse_keys(entry: &Reader<'_>, keys: &[&str], why: &str) {
+    let said: Vec<&str> = keys.iter().copied().filter(|key| entry.has(key)).collect();
+    if !said.is_empty() {
+        entry.conflict(&said, why);
+    }
+}
+
+fn object_place(entry: &Reader<'_>, endpoint: Option<Arc<str>>) -> Option<ObjectPlace> {
+    let bucket_like = |text: &str| {
+        (3..=63).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
+    };
+    let region_like =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let id_like = |text: &str| {
+        (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/,".contains(&byte))
+    };
+    let path_like = |text: &str| text.len() <= 255 && !text.contains(char::is_control);
+    for needed in ["bucket", "region", "access_key_id", "secret_access_key", "retain_days"] {
+        if !entry.has(needed) {
+            entry.conflict(&[needed], &format!("an object store needs the key `{needed}`"));
+        }
+    }
+    let bucket = entry.tested("bucket", bucket_like);
+    let region = entry.tested("region", region_like);
+    let access_key_id = entry.tested("access_key_id", id_like);
+    let secret_access_key = entry.secret("secret_access_key");
+    let prefix = entry.tested("prefix", path_like).unwrap_or_default();
+    let days: Option<u64> = entry.number_if_said("retain_days");
+    let endpoint = endpoint?;
+    let host = endpoint.split_once("://").map_or("", |(_, rest)| rest.trim_end_matches('/'));
+    if host.contains(['/', '?']) {
+        entry.conflict(
+            &["url"],
+            "the endpoint of an object store has no path; the bucket and the prefix have keys of their own",
+        );
+    }
+    // Its answers are not signed: only TLS shows that they are its own.
+    if endpoint.starts_with("http://") && !is_loopback(host) {
+        entry.conflict(&["url"], "an object store is spoken to over https, except on this machine");
+    }
+    Some(ObjectPlace {
+        endpoint: endpoint.trim_end_matches('/').into(),
+        bucket: bucket?,
+        prefix: prefix.trim_matches('/').into(),
+        region: region?,
+        path_style: entry.flag("path_style"),
+        access_key_id: access_key_id?,
+        secret_access_key: secret_access_key?,
+        retention: entry.choice("retention", Retention::Compliance),
+        keep: Duration::from_secs(days? * 86_400),
+    })
+}
+
+/// Is this host, with or without a port, this machine?
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn identity(section: &Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {

@@ -116,7 +116,7 @@ pub struct Cosigning {
 pub struct Anchor {
     /// What it is.
     pub kind: AnchorKind,
-    /// Where it is.
+    /// Where it is; of an object store with the bucket and the prefix, so that each place has its own.
     pub url: Arc<str>,
     /// The authorities of its certificate; `None`: those of the system.
     pub trust: Option<PathBuf>,
@@ -136,6 +136,40 @@ pub enum AnchorKind {
         /// What is shown to the service.
         token: Option<Secret>,
     },
+    /// A store of objects that speaks as S3 does.
+    S3(ObjectPlace),
+}
+
+/// Where in a store of objects checkpoints are kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectPlace {
+    /// The server.
+    pub endpoint: Arc<str>,
+    /// The bucket.
+    pub bucket: Arc<str>,
+    /// What the keys of objects begin with, without slashes at its ends; may be empty.
+    pub prefix: Arc<str>,
+    /// The region that signatures are for.
+    pub region: Arc<str>,
+    /// Is the bucket named in the path and not in the host?
+    pub path_style: bool,
+    /// The public name of the key.
+    pub access_key_id: Arc<str>,
+    /// The key itself.
+    pub secret_access_key: Secret,
+    /// Who may remove an object before its time.
+    pub retention: Retention,
+    /// How long an object must be kept.
+    pub keep: Duration,
+}
+
+/// Who may remove an object before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Nobody.
+    Compliance,
+    /// Users with a right of their own.
+    Governance,
 }
 
 /// How a checkpoint is sent to a service.

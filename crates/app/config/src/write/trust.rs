@@ -1,7 +1,7 @@
 //! The tree of what decides who is let in.
 
 use super::tree::Builder;
-use crate::meant::{Anchor, AnchorKind, Api, Cosigning, Edge, Organisation, Policy, Witness};
+use crate::meant::{Anchor, AnchorKind, Api, Cosigning, Edge, ObjectPlace, Organisation, Policy, Witness};
 use crate::words::AnchorWord;
 
 pub(super) fn edge(edge: &Edge) -> Builder {
@@ -83,7 +83,11 @@ fn cosigned(builder: Builder, cosigning: &Cosigning) -> Builder {
 }
 
 fn anchor(anchor: &Anchor) -> Builder {
-    let builder = Builder::default().text("url", &anchor.url).seconds("every_s", anchor.every);
+    let url = match &anchor.kind {
+        AnchorKind::S3(place) => &place.endpoint,
+        AnchorKind::Peer(_) | AnchorKind::Https { .. } => &anchor.url,
+    };
+    let builder = Builder::default().text("url", url).seconds("every_s", anchor.every);
     let builder = match &anchor.trust {
         Some(path) => builder.path("trust", path),
         None => builder,
@@ -93,7 +97,20 @@ fn anchor(anchor: &Anchor) -> Builder {
         AnchorKind::Https { method, token } => {
             builder.word("kind", AnchorWord::Https).word("method", *method).secret_if("token", token.as_ref())
         }
+        AnchorKind::S3(place) => objects(builder.word("kind", AnchorWord::S3), place),
     }
+}
+
+fn objects(builder: Builder, place: &ObjectPlace) -> Builder {
+    let builder = builder
+        .text("bucket", &place.bucket)
+        .text("region", &place.region)
+        .flag("path_style", place.path_style)
+        .text("access_key_id", &place.access_key_id)
+        .secret_if("secret_access_key", Some(&place.secret_access_key))
+        .word("retention", place.retention)
+        .number("retain_days", (place.keep.as_secs() / 86_400) as usize);
+    if place.prefix.is_empty() { builder } else { builder.text("prefix", &place.prefix) }
 }
 
 pub(super) fn api(api: &Api) -> Builder {

@@ -180,6 +180,7 @@ impl Worker {
         let tables = self.tables.clone();
         let address = flow.remote.ip();
         let name = name_of_asker(&identified.source);
+        let wall_s = now.as_millis().saturating_add_signed(self.layers.wall_ahead_ms) / 1000;
         let mut asked = Request {
             action,
             source: asker_of(&identified.source),
@@ -194,9 +195,9 @@ impl Worker {
             score_milli: self.score_of(now, came),
             recent: 0,
             calls: self.layers.calls.get(&*name).copied().unwrap_or_default(),
-            hour_utc: (now.as_secs() / 3600 % 24) as u8,
+            hour_utc: (wall_s / 3600 % 24) as u8,
             // The first of January 1970 was a Thursday.
-            weekday: ((now.as_secs() / 86_400 + 3) % 7) as u8,
+            weekday: ((wall_s / 86_400 + 3) % 7) as u8,
         };
         let timing = self.layers.begin(Layer::IdentityRate);
         let rate = tables.policy.rate_for(&asked);

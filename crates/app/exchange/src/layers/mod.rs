@@ -20,7 +20,7 @@ pub use tally::RecordLimits;
 pub(crate) use admission::{Admitted, Asked, Identified};
 pub(crate) use counts::add;
 pub(crate) use refusal::{Answer, RefusedBy, shown};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Asker, Tally};
 
 use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
@@ -48,6 +48,8 @@ pub(crate) struct Layers {
     pub(crate) tally: Tally,
     pub(crate) counts: Arc<LayerCounts>,
     pub(crate) nanos: fn() -> u64,
+    /// How many milliseconds the wall clock is ahead of our time.
+    pub(crate) wall_ahead_ms: i64,
     /// Messages that were not even looked at.
     pub(crate) dropped: u64,
     /// What messages of other workers have taught, to be told to those that keep account of it.
@@ -68,6 +70,7 @@ impl Layers {
             sources: Sources::new(sources, key()),
             calls: BTreeMap::new(),
             callers: BTreeMap::new(),
+            wall_ahead_ms: 0,
             tally: Tally::new(settings.records),
             counts: Arc::default(),
             nanos: settings.nanos,

@@ -3,6 +3,7 @@
 use crate::driver::Bench;
 use crate::said::{ALICE, bench_under, policy, with};
 use serde_json::{Value, json};
+use sx_exchange::Input;
 use sx_guard::ReasonKind;
 
 /// The whole record of the last refusal of a call of alice's; her Call-ID and the policy's version are left out.
@@ -107,6 +108,29 @@ fn an_identity_that_calls_too_often_is_told_when_to_try_again() {
     bench.dial("alice", "sip:bob@example.org");
     bench.pass_s(1);
     assert_eq!(bench.recorded("connected").len(), 3);
+}
+
+#[test]
+fn the_hours_of_a_policy_follow_a_wall_clock_that_was_set() {
+    let mut bench = bench_under("");
+    let hour = bench.now.as_secs() / 3600 % 24;
+    let (from, to) = ((hour + 2) % 24, (hour + 3) % 24);
+    // An hour from now is neither; two hours are, wherever in the hour the test begins.
+    bench.follow_policy(policy(&format!(
+        "[[rule]]\nname = \"closed\"\nwhen = {{ hours = [\"{from:02}-{to:02}\"] }}\nthen = \"reject\"\n"
+    )));
+    bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    assert_eq!(bench.recorded("invite").len(), 1);
+    bench.tell(0, Input::WallClock { ahead_ms: 2 * 3_600_000 });
+    bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    assert_eq!(bench.recorded("invite").len(), 1, "it is closed by the clock on the wall");
+    assert_eq!(bench.last_recorded("admission")["facts"]["rule"], "closed");
+    bench.tell(0, Input::WallClock { ahead_ms: -24 * 3_600_000 });
+    bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    assert_eq!(bench.recorded("invite").len(), 2, "and open at the same hour of the day before");
 }
 
 #[test]

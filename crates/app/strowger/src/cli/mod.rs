@@ -16,10 +16,10 @@ mod user;
 mod when;
 mod witness;
 
-pub use configuration::Wanted;
-pub(crate) use configuration::{environment, raise_log_level, report as report_errors};
+pub(crate) use configuration::report as report_errors;
 pub use password::random as random_password;
 
+use crate::wanted::Wanted;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;

@@ -2,14 +2,17 @@
 
 use super::{WrongUsage, output};
 use crate::serve::now;
+use crate::tokens::object;
 use anyhow::{Context as _, ensure};
-use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
 use sx_config::Config;
 use sx_engine::Time;
-use sx_store::{NewToken, SharedFolder, TOKEN_RANDOM_BYTES, TokenEntry, TokenRole, Tokens, TokensError};
+use sx_store::{NewToken, SharedFolder, TOKEN_RANDOM_BYTES, TokenEntry, Tokens, TokensError};
+use sx_types::Role;
 
 /// Shown below the help of `strowger token`.
 pub(crate) const HELP: &str = "\
@@ -49,8 +52,8 @@ pub(crate) enum TokenCommand {
         /// Whose it is, or what for
         name: String,
         /// What its bearer may do
-        #[arg(long, value_enum)]
-        role: RoleArgument,
+        #[arg(long, value_parser = roles())]
+        role: Role,
         /// After so many days it opens nothing any more [default: it holds until it is revoked]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=DAYS_MAX))]
         expires: Option<u64>,
@@ -70,17 +73,6 @@ pub(crate) enum TokenCommand {
 const DAYS_MAX: u64 = 3_650;
 const DAY_S: u64 = 86_400;
 
-/// What the bearer of a token may do.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum RoleArgument {
-    /// Read
-    Viewer,
-    /// Also end calls, ban, drain and remove registrations
-    Operator,
-    /// Also have the configuration read again, and give and take tokens
-    Administrator,
-}
-
 /// Carries out `strowger token`.
 ///
 /// # Errors
@@ -99,18 +91,12 @@ pub(crate) fn run_token(config: &Config, command: TokenCommand, json: bool) -> a
     }
 }
 
-fn create(
-    config: &Config,
-    name: &str,
-    role: RoleArgument,
-    expires: Option<u64>,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+fn create(config: &Config, name: &str, role: Role, expires: Option<u64>, json: bool) -> anyhow::Result<ExitCode> {
     let mut random = [0; TOKEN_RANDOM_BYTES];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| anyhow::anyhow!("the operating system gives no randomness"))?;
     let now = now();
     let expires = expires.map(|days| now + Duration::from_secs(days * DAY_S));
-    let new = NewToken { name, role: role.stored(), expires };
+    let new = NewToken { name, role, expires };
     let (token, secret) = tokens(config)?.create(new, now, &random).map_err(blamed)?;
     if json {
         let mut object = object(&token);
@@ -123,7 +109,7 @@ fn create(
         "created {} ({}, {}{until})\nsecret {}\n",
         token.id,
         token.name,
-        token.role.as_str(),
+        role.as_str(),
         secret.as_str()
     ))
 }
@@ -163,7 +149,7 @@ fn list(tokens: &[TokenEntry], json: bool) -> anyhow::Result<ExitCode> {
         table.row([
             token.id.to_string(),
             token.name.to_string(),
-            token.role.as_str().to_owned(),
+            token.role.map_or("unknown", Role::as_str).to_owned(),
             token.created.to_string(),
             time(token.expires),
             time(token.last_used),
@@ -173,26 +159,15 @@ fn list(tokens: &[TokenEntry], json: bool) -> anyhow::Result<ExitCode> {
     output::text(&table.to_string())
 }
 
-/// A token as programs are told of it, here and by the API.
-pub fn object(token: &TokenEntry) -> Value {
-    let time = |time: Option<Time>| time.map(|time| time.to_string());
-    json!({
-        "id": &*token.id,
-        "name": &*token.name,
-        "role": token.role.as_str(),
-        "created": token.created.to_string(),
-        "expires": time(token.expires),
-        "last_used": time(token.last_used),
-        "revoked": time(token.revoked),
-    })
-}
-
-impl RoleArgument {
-    const fn stored(self) -> TokenRole {
-        match self {
-            Self::Viewer => TokenRole::Viewer,
-            Self::Operator => TokenRole::Operator,
-            Self::Administrator => TokenRole::Administrator,
-        }
-    }
+/// The roles as an argument takes them, each with what it lets its bearer do.
+fn roles() -> impl TypedValueParser<Value = Role> {
+    let possible = |role: Role| {
+        let may = match role {
+            Role::Viewer => "Read",
+            Role::Operator => "Also end calls, ban, drain and remove registrations",
+            Role::Administrator => "Also have the configuration read again, and give and take tokens",
+        };
+        PossibleValue::new(role.as_str()).help(may)
+    };
+    PossibleValuesParser::new(Role::ALL.map(possible)).try_map(|word| Role::from_name(&word).ok_or("no role"))
 }

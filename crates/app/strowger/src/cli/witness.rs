@@ -6,9 +6,10 @@ mod progress;
 mod proofs;
 mod records;
 
-use super::configuration::{self, Wanted};
+use super::configuration;
 use super::when::parse_time;
 use super::{WrongUsage, output};
+use crate::wanted::Wanted;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fs;
 use std::path::{Path, PathBuf};

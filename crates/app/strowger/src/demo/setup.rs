@@ -1,6 +1,7 @@
 //! What the demonstration needs before it starts: a folder, users, a certificate, a configuration on free ports.
 
-use crate::cli::{DemoOptions, WrongUsage, environment, raise_log_level};
+use crate::cli::{DemoOptions, WrongUsage};
+use crate::wanted::{environment, raise_log_level};
 use anyhow::Context as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -202,7 +203,7 @@ fn overridden(own: &str, environment: impl IntoIterator<Item = (String, String)>
     let prepared = Config::from_text(own).map_err(WrongConfig)?;
     let config = Config::from_text_with_env(own, environment).map_err(WrongConfig)?;
     for change in sx_config::diff(&prepared, &config) {
-        let key = change.split(':').next().unwrap_or_default();
+        let key = change.key;
         let is_own = |own: &&&str| key.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         if let Some(own) = OWN.iter().find(is_own) {
             return Err(WrongUsage(format!(

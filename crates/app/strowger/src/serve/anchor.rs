@@ -8,7 +8,10 @@
 //! ```
 
 mod counts;
+mod objects;
 mod place;
+#[cfg(test)]
+mod store_tests;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +19,7 @@ pub use counts::{AnchoringCounts, write_anchoring};
 
 use super::clock::Clock;
 use super::cosign;
+use super::trust;
 use counts::PlaceCounts;
 use place::{AnchorFault, FaultKind, Place};
 use std::sync::atomic::Ordering;
@@ -53,9 +57,10 @@ impl Anchoring {
         let counts = Arc::new(AnchoringCounts::new(anchors.iter().map(|anchor| &*anchor.url)));
         let states = Arc::new(Mutex::new(log.anchor_states()?));
         let grown = Arc::new(Mutex::new(log.grown()));
+        let own = trust::own_witness_key(config)?.verifying_key();
         let mut places = Vec::new();
         for (anchor, counts) in anchors.iter().zip(&counts.places) {
-            let place = Place::new(anchor, log.clone(), grown.clone(), states.clone())?;
+            let place = Place::new(anchor, &own, log.clone(), grown.clone(), states.clone())?;
             counts.taken(place.known());
             let showing = Showing { place, counts: counts.clone(), clock, every: anchor.every, said: None };
             places.push(showing.start()?);

@@ -9,6 +9,7 @@ use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
+use super::notice::{self, Noticed};
 use super::pace::Pace;
 use super::resolver;
 use super::settings::settings;
@@ -26,9 +27,10 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
-use sx_config::{Config, MediaPriority};
+use sx_config::{Config, ConfigError, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_exchange::{BuildError, Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_guard::PolicyError;
 use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
@@ -38,7 +40,7 @@ use sx_sip::local::{LocalLink, Locals};
 use sx_sip::registrar::Record;
 use sx_store::{CdrOptions, CdrStore, DataFolder, Users, WitnessLog};
 use sx_types::{Cause, Transport};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// A running exchange.
 pub struct Exchange {
@@ -53,9 +55,11 @@ pub struct Exchange {
     api: ApiServer,
     pub(super) live: Arc<Live>,
     pub(super) drift: Drift,
+    pub(super) noticed: Option<Noticed>,
     rtp: Arc<PacketThreads>,
     pub(super) users: Users,
     pub(super) users_version: u64,
+    pub(super) directory: Arc<Directory>,
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
     pub(super) witness: WitnessLog,
@@ -70,14 +74,33 @@ pub struct Exchange {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Parts of the configuration do not fit together: all that do not.
-    #[error("the configuration does not fit together: {}", .0.join("; "))]
-    Tables(Vec<String>),
+    #[error("the configuration does not fit together: {}", in_one_line(.0))]
+    Tables(Vec<Fault>),
     /// The policy is wrong: all that is.
-    #[error("the policy is wrong: {}", .0.join("; "))]
-    Policy(Vec<String>),
+    #[error("the policy is wrong: {}", in_one_line(.0))]
+    Policy(Vec<Fault>),
     /// The database of countries cannot be read.
     #[error("the database of countries {0} cannot be read: {1}")]
     Countries(String, String),
+}
+
+/// One thing that is wrong with what somebody wants the exchange to be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Something in a file.
+    #[error(transparent)]
+    Said(ConfigError),
+    /// A part of the policy does not go with another.
+    #[error(transparent)]
+    Policy(PolicyError),
+    /// A part of the configuration does not go with another.
+    #[error(transparent)]
+    Tables(BuildError),
+}
+
+/// Everything that is wrong, for one line.
+pub(super) fn in_one_line(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// How long the last records of the witness log may take when the exchange ends.
@@ -176,9 +199,11 @@ impl Exchange {
             api,
             live,
             drift: Drift::default(),
+            noticed: None,
             rtp,
             users,
             users_version,
+            directory,
             outward,
             expiry,
             witness,
@@ -232,8 +257,8 @@ impl Exchange {
 
     /// Takes no new calls from now on, whatever operators want: the exchange is about to end.
     pub fn drain(&self) {
-        self.live.stop();
-        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(Command::Drain)));
+        let drain = |mailbox: &Mailbox| mailbox.post(Mail::Command(Command::Drain));
+        self.live.stop(|| self.mailboxes.iter().for_each(drain));
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
     }
@@ -285,11 +310,8 @@ pub(super) fn build_tables(
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    let in_words = |errors: Vec<_>| {
-        let words = errors.iter().map(|error: &sx_exchange::BuildError| error.to_string());
-        StartError::Tables(words.collect())
-    };
-    let tables = Tables::build(config, addresses, before).map_err(in_words)?;
+    let faults = |errors: Vec<BuildError>| StartError::Tables(errors.into_iter().map(Fault::Tables).collect());
+    let tables = Tables::build(config, addresses, before).map_err(faults)?;
     Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
 }
 
@@ -298,6 +320,10 @@ fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Res
     let options = trust::witness_options(config);
     let (log, opened) = WitnessLog::open(data, key, options, clock.now())?;
     info!(?opened, "the witness log is open");
+    if let Some(jump) = notice::set_back(opened.last, clock.now()) {
+        warn!(from_ms = jump.from_ms, to_ms = jump.to_ms, "the wall clock was set back since the last record");
+        trust::witness_jump(&log, jump, clock.now())?;
+    }
     Ok(log)
 }
 

@@ -4,12 +4,14 @@ use super::anchor::AnchoringCounts;
 use super::clock::Clock;
 use super::trust;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use sx_config::{Config, Identity};
+use sx_engine::Time;
 use sx_http::{Cosigner, CosigningConfig, CosigningServer, NotCosigned, api_tls};
 use sx_store::{CosignError, CosignedLogs, DataFolder, WitnessLog};
 use sx_witness::{Checkpoint, ConsistencyProof, CosignRefused, Draft, Facts, Kind};
@@ -30,7 +32,14 @@ pub fn start(
     let key = trust::own_witness_key(config)?;
     let logs = CosignedLogs::open(data, cosigning.logs.clone(), key)?;
     let verified_with = logs.verifying_key();
-    let witness = Witness { logs, log: log.clone(), clock, counts: counts.clone(), said: Mutex::default() };
+    let witness = Witness {
+        logs,
+        log: log.clone(),
+        clock,
+        counts: counts.clone(),
+        said: Mutex::default(),
+        unproved: Mutex::default(),
+    };
     let mut serving = CosigningConfig::new(cosigning.listen);
     serving.requests_per_minute = cosigning.requests_per_minute;
     if let Some(Identity { certificate, key }) = &cosigning.identity {
@@ -53,7 +62,12 @@ struct Witness {
     counts: Arc<AnchoringCounts>,
     /// What was written down last of each log that is known: only what is new is.
     said: Mutex<BTreeMap<String, Option<CosignRefused>>>,
+    /// When it was written down last of each log that somebody has asked without a proof, and how many have since.
+    unproved: Mutex<BTreeMap<String, (Time, u64)>>,
 }
+
+/// That somebody asks without a proof is written down so often of a log; others in between are counted. Anybody can ask.
+const UNPROVED: Duration = Duration::from_secs(600);
 
 /// How long a record about it may take; it is written later if the disk is slow.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,6 +93,8 @@ impl Witness {
                 // Its log has signed this, and is known: so there are no more of these than logs are configured.
                 if refused.is_accusation() {
                     self.say(&request, Some(refused));
+                } else if refused == CosignRefused::Inconsistent {
+                    self.say_unproved(&request, refused);
                 }
                 Err(refused.into())
             }
@@ -91,18 +107,19 @@ impl Witness {
 
     /// Writes down that a log is cosigned from now on, or that it has shown something else than before.
     fn say(&self, request: &ConsistencyProof, refused: Option<CosignRefused>) {
-        let Checkpoint { origin, size, root, .. } = &request.checkpoint;
+        let Checkpoint { origin, size, .. } = &request.checkpoint;
         let before = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(origin.clone(), refused);
         if before == Some(refused) {
             return;
         }
         let now = self.clock.now();
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let facts = Facts::new()
-            .with("note", request.checkpoint.note.as_str())
-            .with("old", number(request.old))
-            .with("root", root.to_string())
-            .with("size", number(*size));
+        // Only with what it contradicts is it a proof, wherever the record is read.
+        let of_this_size = |note: &String| Checkpoint::parse(note).is_ok_and(|cosigned| cosigned.size == *size);
+        let cosigned = refused.and_then(|_| self.logs.last_note(origin)).filter(of_this_size);
+        let mut facts = facts_of(request);
+        if let Some(cosigned) = &cosigned {
+            facts.push("cosigned", cosigned.as_str());
+        }
         let draft = Draft { actor: origin, subject: origin, facts, ..Draft::new(now, Kind::Log) };
         match refused {
             None => {
@@ -116,4 +133,37 @@ impl Witness {
             }
         }
     }
+
+    /// Writes down that somebody has asked for a log without showing that it only grew, which says nothing of the log.
+    fn say_unproved(&self, request: &ConsistencyProof, refused: CosignRefused) {
+        let Checkpoint { origin, size, .. } = &request.checkpoint;
+        let now = self.clock.now();
+        let others = {
+            let mut unproved = self.unproved.lock().unwrap_or_else(PoisonError::into_inner);
+            let entry = unproved.entry(origin.clone());
+            match entry {
+                Entry::Occupied(mut said) if now.since(said.get().0) < UNPROVED => {
+                    said.get_mut().1 += 1;
+                    return;
+                }
+                Entry::Occupied(mut said) => said.insert((now, 0)).1,
+                Entry::Vacant(place) => place.insert((now, 0)).1,
+            }
+        };
+        warn!(origin, size, others, "a cosignature was asked for without a proof that the log only grew");
+        let facts = facts_of(request).with("others", others);
+        let reason = refused.to_string();
+        let draft = Draft { subject: origin, facts, ..Draft::new(now, Kind::Log) };
+        self.log.record(&Draft { outcome: "cosign_unproved", reason: &reason, ..draft }, now, PATIENCE);
+    }
+}
+
+/// What a request has said.
+fn facts_of(request: &ConsistencyProof) -> Facts<'_> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    Facts::new()
+        .with("note", request.checkpoint.note.as_str())
+        .with("old", number(request.old))
+        .with("root", request.checkpoint.root.to_string())
+        .with("size", number(request.checkpoint.size))
 }

@@ -28,6 +28,11 @@ pub enum Mail {
     Tables(Arc<Tables>),
     /// New users.
     Directory(Arc<Directory>),
+    /// The wall clock was set, and is so far ahead of the process's own time.
+    WallClock {
+        /// Milliseconds.
+        ahead_ms: i64,
+    },
     /// New certificates.
     Tls(Arc<sx_net::tls::TlsConfig>),
     /// An operator, about calls.

@@ -13,6 +13,7 @@ mod log;
 mod mailbox;
 mod management;
 mod metrics;
+mod notice;
 mod pace;
 mod reload;
 mod resolver;
@@ -33,8 +34,8 @@ pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
 
-use crate::cli::Wanted;
-use build::StartError;
+use crate::wanted::Wanted;
+use build::{Fault, StartError};
 use management::{NotReloaded, ReloadRequest, Reloading};
 use reload::Reloaded;
 use signals::Signal;
@@ -82,21 +83,21 @@ const BY_SIGNAL: &str = "operator";
 fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -> Result<Reloaded, NotReloaded> {
     let done = match what {
         Reloading::Configuration => match wanted.load() {
-            Ok(config) => exchange.reload(&config, by).map_err(|error| not_reloaded(&error)),
-            Err(errors) => Err(NotReloaded::Wrong(errors.iter().map(ToString::to_string).collect())),
+            Ok(config) => exchange.reload(&config, by).map_err(not_reloaded),
+            Err(errors) => Err(NotReloaded::Wrong(errors.into_iter().map(Fault::Said).collect())),
         },
-        Reloading::Policy => exchange.reload_policy(by).map_err(|error| not_reloaded(&error)),
+        Reloading::Policy => exchange.reload_policy(by).map_err(not_reloaded),
     };
     match &done {
         Ok(Reloaded { changed, waiting }) => {
             if changed.is_empty() && waiting.is_empty() {
                 info!(?what, "it was read again; nothing has changed");
             }
-            changed.iter().for_each(|change| info!(change, "the configuration has changed"));
-            waiting.iter().for_each(|change| warn!(change, "this change of the configuration waits for a restart"));
+            changed.iter().for_each(|change| info!(%change, "the configuration has changed"));
+            waiting.iter().for_each(|change| warn!(%change, "this change of the configuration waits for a restart"));
         }
-        Err(NotReloaded::Wrong(lines)) => {
-            lines.iter().for_each(|error| error!(error, "the configuration is wrong; the old one stays"));
+        Err(NotReloaded::Wrong(faults)) => {
+            faults.iter().for_each(|error| error!(%error, "the configuration is wrong; the old one stays"));
         }
         Err(why) => error!(error = %why, "the configuration was not taken over; the old one stays"),
     }
@@ -107,20 +108,22 @@ fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -
     match &done {
         // Nothing can be written.
         Ok(_) | Err(NotReloaded::Unwitnessed) => {}
-        Err(NotReloaded::Wrong(lines)) => {
-            exchange.reload_refused(kind, lines.first().map(String::as_str).unwrap_or_default(), by);
+        Err(NotReloaded::Wrong(faults)) => {
+            let first = faults.first().map(ToString::to_string).unwrap_or_default();
+            exchange.reload_refused(kind, &first, by);
         }
         Err(why) => exchange.reload_refused(kind, &why.to_string(), by),
     }
     done
 }
 
-/// What is wrong, line by line where it is told so.
-fn not_reloaded(error: &anyhow::Error) -> NotReloaded {
-    match error.downcast_ref() {
-        Some(StartError::Tables(lines) | StartError::Policy(lines)) => NotReloaded::Wrong(lines.clone()),
-        _ if error.is::<Unwitnessed>() => NotReloaded::Unwitnessed,
-        _ => NotReloaded::Failed(format!("{error:#}")),
+/// What is wrong, one by one where it is told so.
+fn not_reloaded(error: anyhow::Error) -> NotReloaded {
+    match error.downcast() {
+        Ok(StartError::Tables(faults) | StartError::Policy(faults)) => NotReloaded::Wrong(faults),
+        Ok(other) => NotReloaded::Failed(other.to_string()),
+        Err(error) if error.is::<Unwitnessed>() => NotReloaded::Unwitnessed,
+        Err(error) => NotReloaded::Failed(format!("{error:#}")),
     }
 }
 

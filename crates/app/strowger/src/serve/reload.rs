@@ -1,55 +1,25 @@
-//! What a running exchange takes over from outside: another configuration, another policy, other users.
+//! What a running exchange takes over when somebody says so: another configuration, another policy.
 
-use super::build::{Exchange, build_tables, load_users};
-use super::clock;
+use super::build::{Exchange, build_tables};
 use super::mailbox::Mail;
 use super::tls;
 use super::trust;
 use std::sync::Arc;
-use sx_config::Config;
+use sx_config::{Change, Config};
 use sx_exchange::Tables;
 use sx_witness::Kind;
-use tracing::{error, info, warn};
+use tracing::error;
 
-/// What a reload has changed: one line for each key.
+/// What a reload has changed, key by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reloaded {
     /// In force from now on.
-    pub changed: Vec<String>,
+    pub changed: Vec<Change>,
     /// Between what is in force and what is wanted: waits for a restart, and is said again by every reload until then.
-    pub waiting: Vec<String>,
+    pub waiting: Vec<Change>,
 }
 
 impl Exchange {
-    /// Notices what has changed beside us: users, the wall clock. To be called about once a second.
-    pub fn watch(&mut self) {
-        self.watch_users();
-        let now = self.clock.now();
-        if let Some(jump) = self.drift.look(now, clock::wall()) {
-            warn!(from_ms = jump.from_ms, to_ms = jump.to_ms, "the wall clock was set; our own time goes on as before");
-            if let Err(error) = trust::witness_jump(&self.witness, jump, now) {
-                error!(%error, "that the wall clock was set is not in the witness log");
-            }
-        }
-    }
-
-    /// Notices users that were added, changed or removed by another process.
-    fn watch_users(&mut self) {
-        match self.users.version() {
-            Ok(version) if version != self.users_version => match load_users(&self.users) {
-                Ok(directory) => {
-                    self.users_version = version;
-                    info!(users = directory.len(), "the users have changed");
-                    let directory = Arc::new(directory);
-                    self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
-                }
-                Err(error) => error!(%error, "the users could not be read; the old ones stay"),
-            },
-            Ok(_) => {}
-            Err(error) => warn!(%error, "the users could not be looked at"),
-        }
-    }
-
     /// Takes over a new configuration as far as that needs no restart, and says what has changed and what waits. `by` is
     /// who wants it.
     ///
@@ -96,11 +66,11 @@ impl Exchange {
     }
 
     /// What is another: keys of the configuration, and the policy, whose file may have changed while its name has not.
-    fn changes(&self, config: &Config, tables: &Tables) -> Vec<String> {
+    fn changes(&self, config: &Config, tables: &Tables) -> Vec<Change> {
         let mut changed = sx_config::diff(&self.config, config);
         let (old, new) = (self.tables.policy.version(), tables.policy.version());
         if old != new {
-            changed.push(format!("policy: version {old} -> {new}"));
+            changed.push(Change { key: "policy".to_owned(), what: format!("version {old} -> {new}") });
         }
         changed
     }

@@ -159,6 +159,7 @@ impl Shell {
                 Mail::Peer(message) => Input::Peer(message),
                 Mail::Tables(tables) => Input::Tables(tables),
                 Mail::Directory(directory) => Input::Directory(directory),
+                Mail::WallClock { ahead_ms } => Input::WallClock { ahead_ms },
                 Mail::Command(command) => {
                     match command {
                         Command::Drain => self.vitals.set_draining(true),

@@ -63,9 +63,8 @@ fn a_reload_says_what_waits_for_a_restart_until_then() {
     wanted.sip.listen[0].address.set_port(5_999);
     wanted.media.interfaces[0].name = "another".into();
     wanted.exchange.drain = std::time::Duration::from_secs(7);
-    let keys = |lines: &[String]| -> Vec<String> {
-        lines.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key.to_owned()).collect()
-    };
+    let keys =
+        |changes: &[sx_config::Change]| -> Vec<String> { changes.iter().map(|change| change.key.clone()).collect() };
     let first = exchange.reload(&wanted, "operator").expect("a good configuration");
     assert_eq!(keys(&first.changed), ["exchange.drain_s"]);
     assert_eq!(keys(&first.waiting), ["media.interfaces", "sip.listen"]);
@@ -144,4 +143,64 @@ fn a_database_of_countries_that_is_broken_is_named_and_the_old_tables_stay() {
     assert!(error.contains(&broken.display().to_string()), "{error}");
     assert_eq!(exchange.drain_time(), before, "nothing of it is taken over");
     exchange.stop();
+}
+
+/// The records of the witness log.
+fn records(data: &Path) -> String {
+    let text = std::fs::read_to_string(data.join("witness/00000000000000000000.jsonl")).expect("a segment");
+    text.trim_end_matches('\0').to_owned()
+}
+
+#[test]
+fn users_that_another_process_changes_are_written_down_before_they_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut exchange = Exchange::start(config(folder.path(), "")).expect("starts");
+    let mut users = sx_store::SharedFolder::attach(folder.path()).expect("a folder").users().expect("users");
+    let user = |name: &str, byte| sx_store::UserRecord {
+        name: name.into(),
+        domain: "example.org".into(),
+        ha1_md5: [byte; 16],
+        ha1_sha256: [byte; 32],
+    };
+    let mut until = |what: &str| {
+        for _ in 0..600 {
+            exchange.watch();
+            if records(folder.path()).contains(what) && exchange.noticed.is_none() {
+                return;
+            }
+            super::pause(std::time::Duration::from_millis(20));
+        }
+        panic!("no record has {what}: {}", records(folder.path()));
+    };
+    users.add(&user("anna", 1)).expect("added");
+    users.add(&user("bert", 2)).expect("added");
+    until("\"facts\":{\"added\":[\"anna@example.org\",\"bert@example.org\"]}");
+    users.passwd("anna", "example.org", sx_store::Ha1 { md5: [3; 16], sha256: [3; 32] }).expect("changed");
+    until("\"facts\":{\"changed\":[\"anna@example.org\"]}");
+    users.set_enabled("bert", "example.org", false).expect("disabled");
+    until("\"facts\":{\"disabled\":[\"bert@example.org\"]}");
+    let records = records(folder.path());
+    assert_eq!(records.matches("\"users_changed\"").count(), 3, "{records}");
+    assert!(!records.contains("03030303") && !records.contains("ha1"), "nothing of a password");
+    assert!(exchange.directory.find("anna@example.org").is_some());
+    assert!(exchange.directory.find("bert@example.org").is_none());
+    exchange.stop();
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_nobody_ran_is_written_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path(), "");
+    Exchange::start(config.clone()).expect("starts").stop();
+    assert!(!records(folder.path()).contains("clock_jumped"));
+    let tomorrow = super::now() + std::time::Duration::from_secs(86_400);
+    {
+        let data = sx_store::DataFolder::open(folder.path()).expect("a folder");
+        let key = super::trust::own_witness_key(&config).expect("a key");
+        let options = super::trust::witness_options(&config);
+        let (log, _) = sx_store::WitnessLog::open(&data, key, options, tomorrow).expect("a log");
+        assert!(log.close(tomorrow, std::time::Duration::from_secs(10)));
+    }
+    Exchange::start(config).expect("starts").stop();
+    assert_eq!(records(folder.path()).matches("\"outcome\":\"clock_jumped\"").count(), 1);
 }

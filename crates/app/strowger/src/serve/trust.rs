@@ -1,24 +1,24 @@
 //! Parts of the process that decide who is let in, and write down what was decided: policy, countries, witness log.
 
-use super::build::StartError;
+use super::build::{Fault, StartError};
 use super::clock::Jump;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_config::Config;
+use sx_config::{Change, Config};
 use sx_engine::Time;
-use sx_exchange::{Countries, Tables};
+use sx_exchange::{Countries, Directory, Tables};
 use sx_guard::Policy;
-use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
+use sx_store::{DataFolder, UserChanges, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
 use sx_witness::{Draft, Facts, Kind, SigningKey};
 
 /// The policy that the configuration names, or the built-in one.
 pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
     let Some(path) = &config.policy.file else { return Ok(Arc::default()) };
     let (definition, hash) = sx_config::read_policy(path)
-        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Said).collect()))?;
     let policy = Policy::build(definition, hash)
-        .map_err(|errors| StartError::Policy(errors.iter().map(ToString::to_string).collect()))?;
+        .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Policy).collect()))?;
     Ok(Arc::new(policy))
 }
 
@@ -107,11 +107,11 @@ pub fn witness_refused(
 pub fn witness_reload(
     log: &WitnessLog,
     tables: &Tables,
-    changed: &[String],
+    changed: &[Change],
     by: &str,
     now: Time,
 ) -> Result<(), Unwitnessed> {
-    let keys: Vec<&str> = changed.iter().filter_map(|line| line.split([' ', ':', '=']).next()).collect();
+    let keys: Vec<&str> = changed.iter().map(|change| change.key.as_str()).collect();
     let facts = Facts::new().with("changed", keys).with("policy", tables.policy.full_hash());
     let version = tables.policy.version();
     let draft =
@@ -123,6 +123,48 @@ pub fn witness_reload(
 pub fn witness_jump(log: &WitnessLog, jump: Jump, now: Time) -> Result<(), Unwitnessed> {
     let facts = Facts::new().with("from", jump.from_ms).with("to", jump.to_ms);
     write(log, &Draft { outcome: "clock_jumped", facts, ..Draft::new(now, Kind::Log) }, now)
+}
+
+/// The users that another process has changed, by their addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserNames {
+    added: Vec<String>,
+    changed: Vec<String>,
+    /// Removed as well.
+    disabled: Vec<String>,
+}
+
+impl UserNames {
+    /// Those of these changes, `before` having been in force.
+    pub fn of(changes: &UserChanges, before: &Directory) -> Self {
+        let address = |name: &str, domain: &str| format!("{name}@{domain}");
+        let given = changes.changed.iter().map(|user| address(&user.name, &user.domain));
+        let (changed, added) = given.partition(|user| before.find(user).is_some());
+        let disabled = changes.removed.iter().map(|(name, domain)| address(name, domain)).collect();
+        Self { added, changed, disabled }
+    }
+}
+
+/// Names in one record.
+const NAMES_MAX: usize = 50;
+
+/// Writes down which users were changed by another process, and nothing of their passwords.
+pub fn witness_users(log: &WitnessLog, names: &UserNames, now: Time) -> Result<(), Unwitnessed> {
+    for (what, names) in [("added", &names.added), ("changed", &names.changed), ("disabled", &names.disabled)] {
+        for names in names.chunks(NAMES_MAX) {
+            let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+            let facts = Facts::new().with(what, listed);
+            let draft = Draft {
+                actor: "operator",
+                subject: "users",
+                outcome: "users_changed",
+                facts,
+                ..Draft::new(now, Kind::Config)
+            };
+            write(log, &draft, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// What was to be done cannot be accounted for.

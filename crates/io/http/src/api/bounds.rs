@@ -8,8 +8,6 @@ pub const LIMIT_MAX: u32 = 1_000;
 pub const BAN_SECONDS_MAX: u64 = 31_536_000;
 /// The longest reason of a ban.
 pub const REASON_BYTES_MAX: usize = 256;
-/// The longest name of a token.
-pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 /// The longest time a token may be valid that expires at all: ten years.
 pub const TOKEN_EXPIRES_SECONDS_MAX: u64 = 315_360_000;
 /// The longest id of a call, a trace or a token.

@@ -51,7 +51,7 @@ pub(crate) mod tls_config;
 
 pub use bounds::{
     ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, REASON_BYTES_MAX,
-    TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX,
+    TOKEN_EXPIRES_SECONDS_MAX,
 };
 pub use parse::{ApiBody, parse_body};
 pub use problem::{ApiProblem, FieldProblem, Place};
@@ -61,6 +61,7 @@ pub use server::{ApiConfig, ApiServer};
 pub use tls_config::{ApiTlsError, api_tls};
 
 use std::net::IpAddr;
+pub use sx_types::{Role, TOKEN_NAME_BYTES_MAX};
 
 /// What the API asks of the exchange. All methods are called on threads that may wait, several at a time; each returns
 /// soon or fails.
@@ -93,36 +94,6 @@ pub struct Caller {
     pub id: String,
 }
 
-/// What somebody may do; each role may do what the one before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also ends calls, bans, drains and removes registrations.
-    Operator,
-    /// Also reloads, and gives and takes tokens.
-    Administrator,
-}
-
-impl Role {
-    /// All of them, the lowest first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Administrator];
-
-    /// As it is written in bodies.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Administrator => "administrator",
-        }
-    }
-
-    /// The role of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
-    }
-}
-
 /// Why a token opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationFailed {
@@ -138,6 +109,12 @@ pub enum AuthenticationFailed {
     /// It was taken back.
     #[error("the token {id} was revoked")]
     Revoked {
+        /// The public name of the token.
+        id: String,
+    },
+    /// What it may do is said in a word that this program does not know.
+    #[error("the role of the token {id} is not known")]
+    Role {
         /// The public name of the token.
         id: String,
     },

@@ -1,14 +1,14 @@
 //! From path, query and body to a request, or to everything that is wrong with them.
 
-use super::Role;
 use super::bounds::{
     ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, CAUSE_DEFAULT, CAUSE_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
-    REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX,
+    REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX,
 };
 use super::fields::Fields;
 use super::problem::{ApiProblem, FieldProblem, Place};
 use super::request::ApiRequest;
 use super::routes::Route;
+use super::{Role, TOKEN_NAME_BYTES_MAX};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What a body says.

@@ -8,9 +8,12 @@
 //! It follows no redirection, keeps no connection and decodes nothing: it is for saying something to a service that
 //! is known. What the answer means is for whoever asks. `send` waits, so it is called on a thread that may.
 
+mod objects;
+mod signature;
 mod trust;
 mod url;
 
+pub use objects::{ObjectStore, Retention, RetentionMode};
 pub use trust::{ClientTls, ClientTlsError, client_tls};
 pub use url::{HttpUrl, UrlError};
 
@@ -111,6 +114,9 @@ pub enum ClientError {
     /// What should show who we are cannot stand in a header.
     #[error("the token has characters that no header may have")]
     Token,
+    /// The URL cannot be made.
+    #[error(transparent)]
+    Url(#[from] UrlError),
     /// What came is no answer of HTTP, or broke off.
     #[error("the answer cannot be read: {0}")]
     Answer(#[from] hyper::Error),
@@ -176,19 +182,21 @@ impl HttpClient {
     /// # Errors
     /// When there is none. Any status is an answer.
     pub fn send(&self, request: &ClientRequest<'_>) -> Result<ClientAnswer, ClientError> {
+        self.ask(request.url, wanted(request)?)
+    }
+
+    fn ask(&self, url: &HttpUrl, wanted: Request<Body>) -> Result<ClientAnswer, ClientError> {
         let Some(runtime) = &self.runtime else { return Err(ClientError::Interrupted) };
         let mut interrupted = self.interrupted.subscribe();
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupted.wait_for(|interrupted| *interrupted) => Err(ClientError::Interrupted),
-                answer = timeout(self.limits.whole, self.exchange(request)) => answer.unwrap_or(Err(ClientError::TimedOut)),
+                answer = timeout(self.limits.whole, self.exchange(url, wanted)) => answer.unwrap_or(Err(ClientError::TimedOut)),
             }
         })
     }
 
-    async fn exchange(&self, request: &ClientRequest<'_>) -> Result<ClientAnswer, ClientError> {
-        let url = request.url;
-        let wanted = wanted(request)?;
+    async fn exchange(&self, url: &HttpUrl, wanted: Request<Body>) -> Result<ClientAnswer, ClientError> {
         let stream = self.connect(url).await?;
         let Some(name) = url.server_name() else { return converse(stream, wanted).await };
         let tls_error = |error| ClientError::Tls { host: url.host().to_owned(), error };

@@ -1,5 +1,6 @@
 //! An exchange that notes what it is asked, and a client that says exactly what it is told to.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -171,6 +172,14 @@ pub fn connected(server: &ApiServer) -> TcpStream {
     let stream = TcpStream::connect(server.local_addr()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     stream
+}
+
+/// A connection of the loopback address 127.0.0.`host`.
+pub fn connected_from(server: &ApiServer, host: u8) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).expect("a loopback address");
+    socket.connect(&server.local_addr().into()).expect("a connection");
+    socket.into()
 }
 
 /// Says this and hears the answer.

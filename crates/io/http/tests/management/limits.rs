@@ -1,6 +1,6 @@
 //! How often, how many, how long.
 
-use crate::exchange::{Answer, ask, asked, connected, say, started, started_with};
+use crate::exchange::{Answer, ask, asked, connected, connected_from, say, started, started_with};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
@@ -159,20 +159,19 @@ fn a_connection_serves_many_requests() {
 
 #[test]
 fn the_connection_beyond_the_limit_waits_for_another_to_end() {
-    const CONNECTIONS_MAX: usize = 64;
     let (server, _exchange) = started();
-    let ask = || {
-        let mut stream = connected(&server);
+    let ask = |host| {
+        let mut stream = connected_from(&server, host);
         let text = "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sxt_viewer\r\n\r\n";
         stream.write_all(text.as_bytes()).expect("sent");
         stream
     };
-    let mut streams: Vec<_> = (0..=CONNECTIONS_MAX).map(|_| ask()).collect();
-    let mut last = streams.pop().expect("the last");
+    let mut streams: Vec<_> = (1..=8).flat_map(|host| [host; 8]).map(ask).collect();
     let mut byte = [0];
     for stream in &mut streams {
         stream.read_exact(&mut byte).expect("an answer");
     }
+    let mut last = ask(9);
     last.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     assert_eq!(last.read(&mut byte).expect_err("no answer yet").kind(), ErrorKind::WouldBlock);
     streams.pop();

@@ -14,12 +14,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use secret::{Hash, hash_of, is_secret, same};
 use std::path::PathBuf;
 use sx_engine::Time;
+use sx_types::{Role, TOKEN_NAME_BYTES_MAX};
 
 const FILE: &str = "tokens.sqlite";
 const VERSION: i64 = 1;
 /// Tokens that are kept. Each lookup goes through all of them.
 const TOKENS_MAX: u64 = 256;
-const NAME_BYTES_MAX: usize = 64;
 /// When a token was used is noted to the minute, so that not every request writes to the disk.
 const LAST_USED_STEP_NS: u64 = 60_000_000_000;
 
@@ -30,17 +30,6 @@ const SCHEMA: &str = "
 
 const COLUMNS: &str = "id, name, role, created, expires, last_used, revoked, hash";
 
-/// What a token lets its bearer do; each role may do what the one before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TokenRole {
-    /// Reads.
-    Viewer,
-    /// Also changes what is going on.
-    Operator,
-    /// Also changes what is set, and gives and takes tokens.
-    Administrator,
-}
-
 /// A token as an operator sees it: without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEntry {
@@ -48,8 +37,9 @@ pub struct TokenEntry {
     pub id: Box<str>,
     /// Whose or what for.
     pub name: Box<str>,
-    /// What it lets its bearer do.
-    pub role: TokenRole,
+    /// What it lets its bearer do. `None`: it was made by a program that has roles which this one does not know, and opens
+    /// nothing here.
+    pub role: Option<Role>,
     /// When it was made.
     pub created: Time,
     /// From when it opens nothing; `None`: never of itself.
@@ -66,7 +56,7 @@ pub struct NewToken<'a> {
     /// Whose or what for.
     pub name: &'a str,
     /// What it lets its bearer do.
-    pub role: TokenRole,
+    pub role: Role,
     /// From when it opens nothing; `None`: never of itself.
     pub expires: Option<Time>,
 }
@@ -75,7 +65,7 @@ pub struct NewToken<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// The caller's name cannot be one.
-    #[error("{text:?} is no name of a token: 1 to {NAME_BYTES_MAX} bytes without control characters")]
+    #[error("{text:?} is no name of a token: 1 to {TOKEN_NAME_BYTES_MAX} bytes without control characters")]
     Name {
         /// The text.
         text: String,
@@ -119,6 +109,12 @@ pub enum TokenRefused {
         /// Since when.
         since: Time,
     },
+    /// What it lets its bearer do is said in a word that this program does not know.
+    #[error("the role of the token {id} is not known")]
+    Role {
+        /// Its public name.
+        id: Box<str>,
+    },
     /// The fault is ours: the database cannot be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -152,7 +148,7 @@ impl Tokens {
         now: Time,
         random: &[u8; TOKEN_RANDOM_BYTES],
     ) -> Result<(TokenEntry, TokenSecret), TokensError> {
-        if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX || new.name.contains(char::is_control) {
+        if new.name.is_empty() || new.name.len() > TOKEN_NAME_BYTES_MAX || new.name.contains(char::is_control) {
             return Err(TokensError::Name { text: new.name.to_owned() });
         }
         if new.expires.is_some_and(|expires| expires <= now) {
@@ -162,23 +158,23 @@ impl Tokens {
         let entry = TokenEntry {
             id: id.into(),
             name: new.name.into(),
-            role: new.role,
+            role: Some(new.role),
             created: now,
             expires: new.expires,
             last_used: None,
             revoked: None,
         };
-        let added = add(&mut self.connection, &entry, &hash_of(secret.as_str()), now);
+        let added = add(&mut self.connection, &entry, new.role, &hash_of(secret.as_str()), now);
         if added.map_err(self.at("add a token to"))? { Ok((entry, secret)) } else { Err(TokensError::TooMany) }
     }
 
-    /// Whose secret is it? Notes that it was used.
+    /// Whose secret is it, and what may its bearer do? Notes that it was used.
     ///
     /// Every lookup reads the database, so that a token that another process revokes opens nothing from then on.
     ///
     /// # Errors
     /// Why it opens nothing.
-    pub fn look_up(&mut self, secret: &str, now: Time) -> Result<TokenEntry, TokenRefused> {
+    pub fn look_up(&mut self, secret: &str, now: Time) -> Result<(TokenEntry, Role), TokenRefused> {
         if !is_secret(secret) {
             return Err(TokenRefused::Unknown);
         }
@@ -197,8 +193,9 @@ impl Tokens {
         if let Some(since) = entry.expires.filter(|expires| *expires <= now) {
             return Err(TokenRefused::Expired { id: entry.id, since });
         }
+        let Some(role) = entry.role else { return Err(TokenRefused::Role { id: entry.id }) };
         self.note_use(&mut entry, now);
-        Ok(entry)
+        Ok((entry, role))
     }
 
     /// All tokens, also those that open nothing any more, the oldest first.
@@ -252,26 +249,8 @@ impl Tokens {
     }
 }
 
-impl TokenRole {
-    const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Administrator];
-
-    /// As it is written in the database and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Administrator => "administrator",
-        }
-    }
-
-    /// The role of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
-    }
-}
-
 /// Adds a token, in the place of the oldest useless one when there are too many; false when all are of use.
-fn add(connection: &mut Connection, entry: &TokenEntry, hash: &Hash, now: Time) -> rusqlite::Result<bool> {
+fn add(connection: &mut Connection, entry: &TokenEntry, role: Role, hash: &Hash, now: Time) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let count: i64 = transaction.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0))?;
     if count.cast_unsigned() >= TOKENS_MAX {
@@ -282,8 +261,7 @@ fn add(connection: &mut Connection, entry: &TokenEntry, hash: &Hash, now: Time) 
     }
     let sql = "INSERT INTO tokens (id, name, role, hash, created, expires) VALUES (?, ?, ?, ?, ?, ?)";
     let expires = entry.expires.map(stored);
-    transaction
-        .execute(sql, params![entry.id, entry.name, entry.role.as_str(), hash, stored(entry.created), expires])?;
+    transaction.execute(sql, params![entry.id, entry.name, role.as_str(), hash, stored(entry.created), expires])?;
     transaction.commit().map(|()| true)
 }
 
@@ -293,8 +271,7 @@ fn token(row: &Row) -> rusqlite::Result<(TokenEntry, Hash)> {
     let entry = TokenEntry {
         id: row.get(0)?,
         name: row.get(1)?,
-        // What nobody here has written gives the least.
-        role: TokenRole::from_name(&role).unwrap_or(TokenRole::Viewer),
+        role: Role::from_name(&role),
         created: row.get(3).map(read)?,
         expires: time(4)?,
         last_used: time(5)?,

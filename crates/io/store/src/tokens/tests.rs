@@ -26,7 +26,7 @@ fn random(seed: u64) -> [u8; TOKEN_RANDOM_BYTES] {
 }
 
 fn made(tokens: &mut Tokens, seed: u64, expires: Option<Time>) -> (TokenEntry, String) {
-    let new = NewToken { name: "anna", role: TokenRole::Operator, expires };
+    let new = NewToken { name: "anna", role: Role::Operator, expires };
     let (entry, secret) = tokens.create(new, at(0), &random(seed)).expect("a token");
     (entry, secret.as_str().to_owned())
 }
@@ -36,9 +36,10 @@ fn a_secret_opens_what_its_token_says_and_no_other_does() {
     let (_dir, _folder, mut tokens) = open();
     let (entry, secret) = made(&mut tokens, 1, None);
     let (other, other_secret) = made(&mut tokens, 2, None);
-    let found = tokens.look_up(&secret, at(1)).expect("a good token");
+    let (found, role) = tokens.look_up(&secret, at(1)).expect("a good token");
+    assert_eq!(role, Role::Operator);
     assert_eq!(found, TokenEntry { last_used: Some(at(1)), ..entry.clone() });
-    assert_eq!(tokens.look_up(&other_secret, at(1)).expect("a good token").id, other.id);
+    assert_eq!(tokens.look_up(&other_secret, at(1)).expect("a good token").0.id, other.id);
 
     let flipped = format!("{}{}", &secret[..46], if secret.ends_with('A') { "B" } else { "A" });
     for wrong in ["", "sxt_", &secret[4..], &flipped, &secret.to_uppercase(), &format!("{secret} ")] {
@@ -46,6 +47,19 @@ fn a_secret_opens_what_its_token_says_and_no_other_does() {
     }
     let list = tokens.list().expect("the tokens");
     assert_eq!(list.iter().map(|token| &token.id).collect::<Vec<_>>(), [&entry.id, &other.id]);
+}
+
+#[test]
+fn a_role_that_this_program_does_not_know_opens_nothing() {
+    let (_dir, _folder, mut tokens) = open();
+    let (entry, secret) = made(&mut tokens, 1, None);
+    for word in ["auditor", "Operator", ""] {
+        tokens.connection.execute("UPDATE tokens SET role = ?", [word]).expect("changed");
+        let refused = tokens.look_up(&secret, at(1)).expect_err("nobody knows what it may do");
+        assert!(matches!(&refused, TokenRefused::Role { id } if *id == entry.id), "{refused}");
+        let listed = tokens.list().expect("the tokens");
+        assert_eq!((listed[0].role, listed[0].last_used), (None, None), "it is listed, and was not used");
+    }
 }
 
 #[test]
@@ -92,12 +106,12 @@ fn the_last_use_is_written_once_a_minute() {
 #[test]
 fn what_makes_no_token_is_refused() {
     let (_dir, _folder, mut tokens) = open();
-    let long = "x".repeat(NAME_BYTES_MAX + 1);
+    let long = "x".repeat(TOKEN_NAME_BYTES_MAX + 1);
     for name in ["", "a\nb", &long] {
-        let new = NewToken { name, role: TokenRole::Viewer, expires: None };
+        let new = NewToken { name, role: Role::Viewer, expires: None };
         assert!(matches!(tokens.create(new, at(0), &random(1)), Err(TokensError::Name { .. })), "{name:?}");
     }
-    let new = NewToken { name: "late", role: TokenRole::Viewer, expires: Some(at(0)) };
+    let new = NewToken { name: "late", role: Role::Viewer, expires: Some(at(0)) };
     assert!(matches!(tokens.create(new, at(0), &random(1)), Err(TokensError::ExpiresAtOnce)));
     assert_eq!(tokens.list().expect("the tokens"), []);
 }
@@ -114,7 +128,7 @@ fn a_full_table_gives_up_the_oldest_useless_token_and_no_other() {
         tokens.connection.execute(sql, params![id, hash_of(secret.as_str()), created]).expect("a row");
     }
     tokens.connection.execute_batch("COMMIT").expect("a commit");
-    let new = NewToken { name: "one more", role: TokenRole::Viewer, expires: None };
+    let new = NewToken { name: "one more", role: Role::Viewer, expires: None };
     assert!(matches!(tokens.create(new, at(999), &random(1000)), Err(TokensError::TooMany)));
     let list = tokens.list().expect("the tokens");
     for useless in [&list[9].id, &list[5].id] {
@@ -129,7 +143,7 @@ fn a_full_table_gives_up_the_oldest_useless_token_and_no_other() {
 #[test]
 fn no_secret_is_on_the_disk_or_in_a_debug_text() {
     let (dir, folder, mut tokens) = open();
-    let new = NewToken { name: "anna", role: TokenRole::Administrator, expires: None };
+    let new = NewToken { name: "anna", role: Role::Administrator, expires: None };
     let (entry, secret) = tokens.create(new, at(0), &random(1)).expect("a token");
     assert_eq!(format!("{secret:?}"), "TokenSecret");
     assert!(!format!("{entry:?}").contains(secret.as_str()));

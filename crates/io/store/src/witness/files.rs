@@ -86,7 +86,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.map_err(FileError::at("write", &unfinished))?;
     fs::rename(&unfinished, path).map_err(FileError::at("rename", &unfinished))?;
-    sync_folder(path.parent().unwrap_or(path))
+    // A bare name has the empty path before it, which no call opens.
+    sync_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// Makes the names in a folder survive a power failure.

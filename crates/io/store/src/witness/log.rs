@@ -106,6 +106,8 @@ pub struct Opened {
     pub cut_bytes: u64,
     /// Segments whose index had to be written anew.
     pub indexed: u64,
+    /// When the last record was made, unless it is in a segment before the last.
+    pub last: Option<Time>,
 }
 
 /// How far a log is.

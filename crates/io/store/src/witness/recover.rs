@@ -106,7 +106,7 @@ impl WitnessLog {
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
         let closed = closed_of(folder, &segments)?;
-        let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed };
+        let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed, last: found.time };
         let ports = Arc::new(Ports::default());
         let chores = Chores::start(folder, ports.clone())?;
         let public = key.verifying_key().to_string();
@@ -167,6 +167,8 @@ struct Found {
     covered: u64,
     /// It was ended in order.
     closed: bool,
+    /// When the last record was made.
+    time: Option<Time>,
 }
 
 impl Found {
@@ -193,6 +195,7 @@ impl Found {
                 line.kind() == Kind::Checkpoint && found.closed || line.outcome().as_deref() == Some("closed");
             found.index.push(IndexEntry { offset: at as u64, hash });
             found.size += 1;
+            found.time = Some(line.time());
             previous = Some(hash);
             at += length + 1;
         }

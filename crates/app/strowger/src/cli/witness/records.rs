@@ -201,7 +201,8 @@ pub(super) fn export(
     format: ExportFormat,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let search = WitnessSearch { ids: None, from: from.map(Time::from_nanos), to: to.map(Time::from_nanos) };
+    let (from, to) = (from.map(Time::from_nanos), to.map(Time::from_nanos));
+    let search = WitnessSearch { from, to, ..WitnessSearch::default() };
     match &output.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;

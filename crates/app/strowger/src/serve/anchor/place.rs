@@ -1,14 +1,17 @@
 //! One place that checkpoints are shown at: what is sent there, and what the answer means.
 
+use super::objects::Objects;
+use crate::serve::clock;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sx_config::{Anchor, AnchorKind, AnchorMethod, Secret};
 use sx_engine::Time;
 use sx_http::{
-    ClientAnswer, ClientError, ClientLimits, ClientRequest, HttpClient, HttpUrl, Interrupt, UrlError, Verb, client_tls,
+    ClientAnswer, ClientError, ClientLimits, ClientRequest, HttpClient, HttpUrl, Interrupt, SIZE_MEDIA_TYPE, UrlError,
+    Verb, client_tls,
 };
 use sx_store::{AnchorStates, Anchored, GrownLog, ProveError, WitnessLog};
-use sx_witness::{Checkpoint, SIGNATURES_MAX, SIZE_MEDIA_TYPE, SignatureError, VerifyingKey, verify_cosignature};
+use sx_witness::{Checkpoint, SIGNATURES_MAX, SignatureError, VerifyingKey, verify_cosignature};
 use tracing::warn;
 
 /// A place, and what is sent there.
@@ -26,6 +29,7 @@ pub struct Place {
 enum Shown {
     Peer { url: HttpUrl, key: Box<VerifyingKey> },
     Service { verb: Verb, token: Option<Secret> },
+    Objects(Box<Objects>),
 }
 
 /// Why a checkpoint is not anchored.
@@ -40,6 +44,9 @@ pub enum AnchorFault {
     /// It answers with a status that says nothing more.
     #[error("it answers with the status {0}")]
     Status(u16),
+    /// A store refuses, and names the reason.
+    #[error("it answers with the status {0}, {1}")]
+    Refused(u16, String),
     /// It answers something that the protocol does not have.
     #[error("its answer cannot be understood: {0}")]
     Answer(&'static str),
@@ -56,8 +63,8 @@ pub enum AnchorFault {
         /// What the log has.
         size: u64,
     },
-    /// It has cosigned another log of this name: the history was rewritten.
-    #[error("it has cosigned another history of the log ({0})")]
+    /// It has seen another log of this name and key: the history was rewritten.
+    #[error("it has another history of the log ({0})")]
     OtherHistory(u16),
     /// The files of the log are not what it has signed.
     #[error(transparent)]
@@ -102,17 +109,22 @@ const NOTE_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 const REDIRECTIONS_MAX: usize = 1;
 
 impl Place {
-    /// The place that the configuration names.
+    /// The place that the configuration names; `own` is the key of the log.
     ///
     /// # Errors
     /// When the URL is none, or its authorities cannot be read.
     pub fn new(
         anchor: &Anchor,
+        own: &VerifyingKey,
         log: WitnessLog,
         grown: Arc<Mutex<GrownLog>>,
         states: Arc<Mutex<AnchorStates>>,
     ) -> anyhow::Result<Self> {
-        let url = anchor.url.replace("{size}", "0").parse::<HttpUrl>();
+        let url = match &anchor.kind {
+            AnchorKind::S3(place) => &place.endpoint,
+            AnchorKind::Peer(_) | AnchorKind::Https { .. } => &anchor.url,
+        };
+        let url = url.replace("{size}", "0").parse::<HttpUrl>();
         let url = url.map_err(|error| anyhow::anyhow!("witness.anchor: {}: {error}", anchor.url))?;
         let tls = if url.is_secure() { Some(trusted(anchor)?) } else { None };
         let kind = match &anchor.kind {
@@ -124,6 +136,7 @@ impl Place {
                 };
                 Shown::Service { verb, token: token.clone() }
             }
+            AnchorKind::S3(place) => Shown::Objects(Box::new(Objects::new(place, own)?)),
         };
         let client = HttpClient::new(tls, ClientLimits::default())?;
         Ok(Self { url: anchor.url.clone(), kind, client, log, grown, states, shown: None })
@@ -166,6 +179,8 @@ impl Place {
                 self.log.note_cosignatures(&checkpoint, &lines.iter().map(String::as_str).collect::<Vec<_>>());
             }
             Shown::Service { verb, token } => self.keep(&checkpoint, *verb, token.as_ref())?,
+            // Signatures hold for a quarter of an hour around what the wall clock of the store shows.
+            Shown::Objects(objects) => objects.keep(&self.client, &checkpoint, clock::wall())?,
         }
         if let Err(error) = locked(&self.states).set(&self.url, anchored) {
             // The place itself remembers; after a restart it says where to go on.

@@ -24,12 +24,12 @@ use sx_witness::{
 use tempfile::{TempDir, tempdir};
 
 /// A log with its folder and key, which is that of a cosigner as well.
-struct Log {
-    dir: TempDir,
-    data: DataFolder,
-    log: WitnessLog,
-    clock: Clock,
-    name: &'static str,
+pub struct Log {
+    pub dir: TempDir,
+    pub data: DataFolder,
+    pub log: WitnessLog,
+    pub clock: Clock,
+    pub name: &'static str,
 }
 
 fn key(name: &str) -> SigningKey {
@@ -37,7 +37,7 @@ fn key(name: &str) -> SigningKey {
 }
 
 impl Log {
-    fn open(name: &'static str) -> Self {
+    pub fn open(name: &'static str) -> Self {
         Self::open_in(tempdir().expect("a folder"), name)
     }
 
@@ -55,7 +55,7 @@ impl Log {
     }
 
     /// Writes a record about this and signs.
-    fn grow(&self, subject: &str) -> Checkpoint {
+    pub fn grow(&self, subject: &str) -> Checkpoint {
         let now = self.clock.now();
         let patience = Duration::from_secs(30);
         assert!(self.log.record(&Draft { subject, ..Draft::new(now, Kind::Trying) }, now, patience));
@@ -77,12 +77,12 @@ impl Log {
     }
 
     /// The place that a witness is for this log.
-    fn place(&self, url: &str, kind: AnchorKind, trust: Option<&Path>) -> Place {
+    pub fn place(&self, url: &str, kind: AnchorKind, trust: Option<&Path>) -> Place {
         let every = Duration::from_secs(60);
         let anchor = Anchor { kind, url: url.into(), trust: trust.map(Path::to_owned), every };
         let states = self.log.anchor_states().expect("readable");
         let shared = (Arc::new(Mutex::new(self.log.grown())), Arc::new(Mutex::new(states)));
-        Place::new(&anchor, self.log.clone(), shared.0, shared.1).expect("a place")
+        Place::new(&anchor, &self.public(), self.log.clone(), shared.0, shared.1).expect("a place")
     }
 
     fn peer(&self, address: SocketAddr, name: &str) -> Place {
@@ -90,15 +90,15 @@ impl Log {
         self.place(&format!("http://{address}/witness"), kind, None)
     }
 
-    fn show(&self, place: &mut Place) -> Result<Option<u64>, AnchorFault> {
+    pub fn show(&self, place: &mut Place) -> Result<Option<u64>, AnchorFault> {
         place.show(self.clock.now()).map(|anchored| anchored.map(|anchored| anchored.size))
     }
 
-    fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         fs::read_to_string(self.dir.path().join("witness").join(name)).unwrap_or_default()
     }
 
-    fn records(&self) -> String {
+    pub fn records(&self) -> String {
         self.text("00000000000000000000.jsonl").trim_end_matches('\0').to_owned()
     }
 
@@ -123,7 +123,7 @@ fn config(data: &Path, more: &str) -> Config {
 }
 
 /// Waits for what other threads do.
-fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     for _ in 0..600 {
         if done() {
             return;
@@ -241,7 +241,7 @@ fn a_restart_goes_on_where_it_was_and_a_lost_note_is_asked_for() {
 }
 
 /// A log of the same name and key with another history.
-fn rewritten(log: Log, subjects: &[&str]) -> Log {
+pub fn rewritten(log: Log, subjects: &[&str]) -> Log {
     let name = log.name;
     let anchors = log.text("anchors.json");
     drop(log);
@@ -275,8 +275,41 @@ fn a_log_that_was_rewritten_is_refused_and_both_write_it_down() {
     assert_eq!(forged.records().matches("\"outcome\":\"anchor_failed\"").count(), 1, "it is said once");
     drop(showing);
     assert!(!forged.text("checkpoints.jsonl").contains(&format!("— {} ", witness.name)));
-    until("the witness's record", || witness.grow("more").size > 0 && witness.records().contains("cosign_refused"));
-    assert!(witness.audit(Vec::new()).is_honest(), "the proof is a record like any other");
+    until("the witness's record", || witness.grow("more").size > 0 && witness.records().contains("cosign_unproved"));
+    assert!(!witness.records().contains("cosign_refused"), "hashes that lead nowhere prove nothing");
+    assert_eq!(witness.records().matches("cosign_unproved").count(), 1, "nor is that written down each time");
+    assert!(witness.audit(Vec::new()).is_honest());
+}
+
+#[test]
+fn a_stranger_with_a_public_checkpoint_accuses_nobody() {
+    let (log, witness) = (Log::open("n.example/log"), Log::open("w.example/log"));
+    let served = witness.cosigning(&[&log], "");
+    let address = served.address().expect("it listens");
+    let mut place = log.peer(address, witness.name);
+    let seen = log.grow("anna");
+    log.show(&mut place).expect("cosigned");
+    let newer = log.grow("bert");
+    let client = sx_http::HttpClient::new(None, sx_http::ClientLimits::default()).expect("a client");
+    let url: sx_http::HttpUrl = format!("http://{address}/witness/add-checkpoint").parse().expect("a URL");
+    let garbage = sx_witness::base64(&[9; 32]);
+    let body = format!("old {}\n{garbage}\n\n{}", seen.size, newer.note);
+    let request = sx_http::ClientRequest {
+        verb: sx_http::Verb::Post,
+        url: &url,
+        media_type: "text/plain",
+        bearer: None,
+        body: &body,
+    };
+    for _ in 0..3 {
+        assert_eq!(client.send(&request).expect("an answer").status, 422);
+    }
+    assert_eq!(log.show(&mut place).expect("cosigned"), Some(newer.size), "the log itself is as before");
+    witness.grow("more");
+    let records = witness.records();
+    assert!(!records.contains("cosign_refused"), "{records}");
+    assert_eq!(records.matches("\"outcome\":\"cosign_unproved\"").count(), 1);
+    assert_eq!(records.matches("\"outcome\":\"cosigned\"").count(), 1, "nor is it news that it is cosigned");
 }
 
 #[test]
@@ -293,6 +326,12 @@ fn another_root_for_one_size_and_an_end_that_is_missing_are_found() {
     let mut place = forged.peer(address, witness.name);
     let fault = forged.show(&mut place).expect_err("another root");
     assert!(matches!(fault, AnchorFault::OtherHistory(409)) && fault.kind() == FaultKind::Log, "{fault}");
+    witness.grow("more");
+    let records = witness.records();
+    let accusation = records.lines().find(|line| line.contains("\"outcome\":\"cosign_refused\"")).expect("a record");
+    for root in [seen.root, forged.log.last_checkpoint().expect("signed").root] {
+        assert!(accusation.contains(&sx_witness::base64(&root.0)), "both roots, signed: {accusation}");
+    }
 
     let later = forged.grow("carl");
     // The note says nothing of it; the witness does.
@@ -411,7 +450,7 @@ fn a_service_is_given_the_checkpoint_over_tls_it_must_be_trusted_for() {
     let service = |port: u16, method: AnchorMethod, trust: &Path| {
         let token = config(log.dir.path(), SERVICE).witness.anchors.iter().find_map(|anchor| match &anchor.kind {
             AnchorKind::Https { token, .. } => token.clone(),
-            AnchorKind::Peer(_) => None,
+            AnchorKind::Peer(_) | AnchorKind::S3(_) => None,
         });
         let kind = AnchorKind::Https { method, token };
         log.place(&format!("https://localhost:{port}/{{size}}"), kind, Some(trust))

@@ -88,11 +88,10 @@ impl Operators {
 
     pub(super) fn undrain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("undrain", "exchange"), || {
-            if self.live.is_stopping() {
-                return Err(ApiProblem::conflict("the exchange is about to end"));
+            match self.live.unless_stopping(|| self.workers.tell_all(|| Mail::Command(Command::Undrain))) {
+                true => Ok(self.told()),
+                false => Err(ApiProblem::conflict("the exchange is about to end")),
             }
-            self.workers.tell_all(|| Mail::Command(Command::Undrain));
-            Ok(self.told())
         })
     }
 }

@@ -86,11 +86,14 @@ pub fn actor(caller: &Caller) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Live, Refusals};
     use super::*;
     use crate::serve::asking::Workers;
     use crate::serve::clock::Clock;
+    use crate::serve::mailbox::Mailbox;
+    use crate::serve::reload::Reloaded;
+    use crate::serve::signals::Signal;
     use std::path::Path;
     use std::sync::{Arc, Mutex};
     use sx_config::Config;
@@ -99,7 +102,7 @@ mod tests {
     use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
 
     /// An exchange without workers.
-    fn operators(folder: &Path) -> Operators {
+    pub fn operators(folder: &Path) -> Operators {
         let data = DataFolder::open(folder).expect("a folder");
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
         let clock = Clock::start();
@@ -114,6 +117,7 @@ mod tests {
             witness_folder: folder.join("witness"),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
             refusals: Mutex::new(Refusals::default()),
+            searches: super::super::Searches::default(),
             main: None,
         }
     }
@@ -133,6 +137,33 @@ mod tests {
             assert!(operators.log.close(operators.clock.now(), PATIENCE));
         }
         assert_eq!(done, ["open"], "what the log did not take was not done");
+    }
+
+    #[test]
+    fn a_reload_that_workers_have_yet_to_take_is_accepted_and_not_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let caller = Caller { name: "anna".into(), role: Role::Administrator, id: "0a1b2c3d4e5f".into() };
+        let (main, asked) = std::sync::mpsc::channel();
+        let main_thread = std::thread::spawn(move || {
+            while let Ok(Signal::Asked(request)) = asked.recv() {
+                assert!(request.claim.take());
+                let done = Reloaded { changed: Vec::new(), waiting: Vec::new() };
+                request.answer.send(Ok(done)).expect("somebody waits");
+            }
+        });
+        let net = sx_net::Net::open(0, &sx_net::NetConfig::default(), sx_engine::Time::ZERO).expect("opens");
+        let (mailbox, _inbox) = Mailbox::open(net.waker());
+        for (workers, expected) in [(Vec::new(), false), (vec![mailbox], true)] {
+            let operators = Operators {
+                workers: Workers::at(workers),
+                main: Some(main.clone()),
+                ..operators(&folder.path().join(expected.to_string()))
+            };
+            let answer = operators.reload(&caller, super::super::Reloading::Policy).expect("it was taken over");
+            assert_eq!(answer == ApiAnswer::Accepted, expected, "{answer:?}");
+        }
+        drop(main);
+        main_thread.join().expect("no panic");
     }
 
     #[test]

@@ -29,7 +29,6 @@ use super::signals::Signal;
 use refusals::Refusals;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +36,7 @@ use sx_exchange::Tables;
 use sx_http::{ApiAnswer, ApiProblem, ApiRequest, AuthenticationFailed, Caller, Management};
 use sx_store::{Tokens, WitnessLog};
 use tracing::warn;
+use witness::Searches;
 
 /// How long workers have to answer: far longer than a turn takes, and short enough that the API can still say so.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,8 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Live {
     tables: Mutex<Arc<Tables>>,
-    /// The process is about to end: calls are not taken again.
-    stopping: AtomicBool,
+    /// The process is about to end: calls are not taken again. It is held while workers are told either way.
+    stopping: Mutex<bool>,
 }
 
 /// What operators may ask, and how.
@@ -60,6 +60,7 @@ pub struct Operators {
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
     refusals: Mutex<Refusals>,
+    searches: Searches,
     /// The main thread; `None` where nobody reads the configuration again.
     pub main: Option<Sender<Signal>>,
 }
@@ -67,7 +68,7 @@ pub struct Operators {
 impl Live {
     /// With these tables.
     pub fn new(tables: Arc<Tables>) -> Self {
-        Self { tables: Mutex::new(tables), stopping: AtomicBool::new(false) }
+        Self { tables: Mutex::new(tables), stopping: Mutex::new(false) }
     }
 
     /// The tables in force.
@@ -80,13 +81,20 @@ impl Live {
         *locked(&self.tables) = tables;
     }
 
-    /// The process is about to end.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+    /// The process is about to end: `tell` tells the workers so, and nobody tells them otherwise from then on.
+    pub fn stop(&self, tell: impl FnOnce()) {
+        let mut stopping = locked(&self.stopping);
+        *stopping = true;
+        tell();
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+    /// Tells the workers something that holds only while the process is not about to end. False: it is.
+    fn unless_stopping(&self, tell: impl FnOnce()) -> bool {
+        let stopping = locked(&self.stopping);
+        if !*stopping {
+            tell();
+        }
+        !*stopping
     }
 }
 
@@ -161,4 +169,35 @@ fn late(late: NoAnswer) -> ApiProblem {
 /// A thread that panics ends the process; what it leaves behind is read by nobody.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use sx_config::Config;
+
+    #[test]
+    fn the_end_is_the_last_word_whoever_takes_calls_again_meanwhile() {
+        let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
+        let live = Live::new(Arc::new(tables));
+        let (say, said) = channel();
+        std::thread::scope(|scope| {
+            let took = live.unless_stopping(|| {
+                let (begun, begins) = channel();
+                let (stopping, live) = (say.clone(), &live);
+                scope.spawn(move || {
+                    begun.send(()).expect("somebody waits");
+                    live.stop(|| stopping.send("drain").expect("somebody listens"));
+                });
+                begins.recv().expect("it begins");
+                let early = said.recv_timeout(Duration::from_millis(200));
+                assert!(early.is_err(), "between the question and the answer nobody ends it");
+                say.send("undrain").expect("somebody listens");
+            });
+            assert!(took);
+        });
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), ["undrain", "drain"]);
+        assert!(!live.unless_stopping(|| panic!("it is about to end")));
+    }
 }

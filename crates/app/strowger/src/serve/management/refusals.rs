@@ -45,6 +45,7 @@ impl Operators {
             AuthenticationFailed::Unknown => ("unknown-token", ""),
             AuthenticationFailed::Expired { id } => ("expired-token", id.as_str()),
             AuthenticationFailed::Revoked { id } => ("revoked-token", id.as_str()),
+            AuthenticationFailed::Role { id } => ("unknown-role", id.as_str()),
             // The fault is ours, and the client's token may be good.
             AuthenticationFailed::Unavailable { .. } => return,
         };

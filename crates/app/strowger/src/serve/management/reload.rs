@@ -2,6 +2,7 @@
 
 use super::Operators;
 use super::change::{Change, actor};
+use crate::serve::build::{Fault, in_one_line};
 use crate::serve::reload::Reloaded;
 use crate::serve::signals::Signal;
 use serde_json::json;
@@ -51,11 +52,11 @@ impl Claim {
 }
 
 /// Why nothing was taken over; what was in force stays so.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReloaded {
     /// What was read is wrong: all that is.
-    #[error("{}", .0.join("; "))]
-    Wrong(Vec<String>),
+    #[error("{}", in_one_line(.0))]
+    Wrong(Vec<Fault>),
     /// That it is to be taken over cannot be written down.
     #[error("the witness log cannot be written; nothing is changed that cannot be accounted for")]
     Unwitnessed,
@@ -88,6 +89,13 @@ impl Operators {
                 Err(RecvTimeoutError::Disconnected) => return Err(nobody()),
             };
             let Reloaded { changed, waiting } = done.map_err(|why| problem(what, &why))?;
+            // It lies in the workers' mailboxes; that it holds is said when it does.
+            if self.told() == ApiAnswer::Accepted {
+                return Ok(ApiAnswer::Accepted);
+            }
+            let in_words =
+                |changes: Vec<sx_config::Change>| changes.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let (changed, waiting) = (in_words(changed), in_words(waiting));
             let version = self.live.tables().policy.version().to_owned();
             let shown = json!({ "changed": changed, "waiting_for_restart": waiting, "policy_version": version });
             Ok(ApiAnswer::Json(shown))
@@ -101,8 +109,8 @@ fn problem(what: Reloading, why: &NotReloaded) -> ApiProblem {
         Reloading::Policy => ("wrong-policy", "The policy is wrong; the old one stays"),
     };
     match why {
-        NotReloaded::Wrong(lines) => {
-            let fields = lines.iter().map(|line| fault(line)).collect();
+        NotReloaded::Wrong(faults) => {
+            let fields = faults.iter().map(fault).collect();
             ApiProblem { fields, ..ApiProblem::new(422, kind, title, why.to_string()) }
         }
         NotReloaded::Unwitnessed => ApiProblem::unavailable(why.to_string()),
@@ -110,15 +118,21 @@ fn problem(what: Reloading, why: &NotReloaded) -> ApiProblem {
     }
 }
 
-/// `file:line: key …: what is wrong`, as the command line says it too.
-fn fault(line: &str) -> FieldProblem {
-    let (field, detail) = line.split_once(": ").unwrap_or(("", line));
-    FieldProblem { field: field.to_owned(), place: Place::File, detail: detail.to_owned() }
+/// What is wrong, and where as far as that is known.
+fn fault(fault: &Fault) -> FieldProblem {
+    let (field, detail) = match fault {
+        Fault::Said(error) => (error.place(), error.fault()),
+        Fault::Policy(error) => (error.place.to_string(), error.problem.to_string()),
+        Fault::Tables(error) => (String::new(), error.to_string()),
+    };
+    FieldProblem { field, place: Place::File, detail }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sx_config::{ConfigError, Problem};
+    use sx_guard::{PolicyError, PolicyProblem};
 
     #[test]
     fn what_its_asker_has_given_up_is_not_done_and_what_is_done_is_not_given_up() {
@@ -128,9 +142,22 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_a_file_names_its_line() {
-        let fault = fault("policy.toml:3: rule[1].then = \"perhaps\": unknown word");
-        assert_eq!((&*fault.field, fault.place), ("policy.toml:3", Place::File));
-        assert_eq!(fault.detail, "rule[1].then = \"perhaps\": unknown word");
+    fn a_fault_names_its_place_whatever_stands_in_it() {
+        let said = |file: &str| ConfigError {
+            file: file.to_owned(),
+            line: 3,
+            key: "rule[1].then".to_owned(),
+            value: "\"perhaps: not\"".to_owned(),
+            problem: Problem::Conflict("unknown word".to_owned()),
+        };
+        let of_file = fault(&Fault::Said(said("a: b.toml")));
+        assert_eq!((&*of_file.field, of_file.place), ("a: b.toml:3", Place::File));
+        assert_eq!(of_file.detail, "rule[1].then = \"perhaps: not\": unknown word");
+        let problem = PolicyProblem::Contradicts("a: b".into());
+        let of_policy = fault(&Fault::Policy(PolicyError { place: sx_guard::Place::Rule(2), key: "when", problem }));
+        assert_eq!(
+            (&*of_policy.field, &*of_policy.detail),
+            ("rule 3", "the same conditions as rule a: b, and another outcome")
+        );
     }
 }

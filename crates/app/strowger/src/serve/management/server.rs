@@ -1,6 +1,6 @@
 //! The server for management, from the configuration.
 
-use super::{Live, Operators, Refusals};
+use super::{Live, Operators, Refusals, Searches};
 use crate::serve::asking::Workers;
 use crate::serve::clock::Clock;
 use crate::serve::signals::Signal;
@@ -37,6 +37,7 @@ pub fn start(
         witness_folder: data.path().join(WITNESS),
         tokens: Mutex::new(data.shared().tokens()?),
         refusals: Mutex::new(Refusals::default()),
+        searches: Searches::default(),
         main,
     };
     Ok(ApiServer::start(server_config(&config.api)?, Arc::new(operators))?)

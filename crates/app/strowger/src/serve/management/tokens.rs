@@ -2,21 +2,24 @@
 
 use super::change::Change;
 use super::{Operators, locked};
-use crate::cli::token::object as token_object;
+use crate::serve::clock::wall;
+use crate::tokens::object as token_object;
 use serde_json::json;
 use std::time::Duration;
 use sx_http::{ApiAnswer, ApiProblem, AuthenticationFailed, BASE, Caller, FieldProblem, Place, Role};
-use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenRefused, TokenRole, TokensError};
+use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenRefused, TokensError};
 use tracing::error;
 
 impl Operators {
     pub(super) fn whose(&self, secret: &str) -> Result<Caller, AuthenticationFailed> {
-        let found = locked(&self.tokens).look_up(secret, self.clock.now());
+        // Tokens are made and expire by the wall clock, also while a machine sleeps and after its clock was put right.
+        let found = locked(&self.tokens).look_up(secret, wall());
         match found {
-            Ok(token) => Ok(Caller { name: token.name.into(), role: role(token.role), id: token.id.into() }),
+            Ok((token, role)) => Ok(Caller { name: token.name.into(), role, id: token.id.into() }),
             Err(TokenRefused::Unknown) => Err(AuthenticationFailed::Unknown),
             Err(TokenRefused::Expired { id, .. }) => Err(AuthenticationFailed::Expired { id: id.into() }),
             Err(TokenRefused::Revoked { id, .. }) => Err(AuthenticationFailed::Revoked { id: id.into() }),
+            Err(TokenRefused::Role { id }) => Err(AuthenticationFailed::Role { id: id.into() }),
             Err(TokenRefused::Database(error)) => Err(AuthenticationFailed::Unavailable { reason: error.to_string() }),
         }
     }
@@ -40,9 +43,9 @@ impl Operators {
             change = change.with("expires_s", seconds);
         }
         self.change(caller, &change, || {
-            let now = self.clock.now();
+            let now = wall();
             let expires = expires_s.map(|seconds| now + Duration::from_secs(seconds));
-            let new = NewToken { name, role: stored(role), expires };
+            let new = NewToken { name, role, expires };
             let (token, secret) = locked(&self.tokens).create(new, now, &random).map_err(problem)?;
             let mut body = token_object(&token);
             body["secret"] = secret.as_str().into();
@@ -52,7 +55,7 @@ impl Operators {
 
     pub(super) fn revoke_token(&self, caller: &Caller, id: &str) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("revoke_token", id), || {
-            let revoked = locked(&self.tokens).revoke(id, self.clock.now());
+            let revoked = locked(&self.tokens).revoke(id, wall());
             revoked.map(|()| ApiAnswer::NoContent).map_err(problem)
         })
     }
@@ -74,18 +77,22 @@ fn problem(error: TokensError) -> ApiProblem {
     }
 }
 
-const fn role(role: TokenRole) -> Role {
-    match role {
-        TokenRole::Viewer => Role::Viewer,
-        TokenRole::Operator => Role::Operator,
-        TokenRole::Administrator => Role::Administrator,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::change::tests::operators;
+    use super::*;
+    use crate::serve::clock::Clock;
 
-const fn stored(role: Role) -> TokenRole {
-    match role {
-        Role::Viewer => TokenRole::Viewer,
-        Role::Operator => TokenRole::Operator,
-        Role::Administrator => TokenRole::Administrator,
+    #[test]
+    fn a_token_expires_by_the_wall_clock_whatever_the_time_of_the_process() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let folder = tempfile::tempdir().expect("a folder");
+        // As after two days of sleep: the process has not noticed them.
+        let operators = Operators { clock: Clock::showing(wall() - DAY * 2), ..operators(folder.path()) };
+        let new = NewToken { name: "anna", role: Role::Viewer, expires: Some(wall() - DAY) };
+        let made = locked(&operators.tokens).create(new, wall() - DAY * 2, &[7; TOKEN_RANDOM_BYTES]);
+        let (token, secret) = made.expect("a token");
+        let expired = AuthenticationFailed::Expired { id: token.id.into() };
+        assert_eq!(operators.whose(secret.as_str()), Err(expired));
     }
 }

@@ -74,6 +74,9 @@ pub enum ReadError {
     /// Segments were removed again and again meanwhile.
     #[error("segments of the log went while they were read; try again, or with a copy of the folder")]
     Moving,
+    /// The search had a deadline, which is over.
+    #[error("the log is too long to be searched in that time")]
+    OutOfTime,
 }
 
 /// How far a reader is, in bytes; others may look on.

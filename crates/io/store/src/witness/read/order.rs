@@ -22,14 +22,16 @@ struct Queue<T> {
     ahead: usize,
 }
 
-/// Does the pieces of work `0..count` on as many threads as there are cores, and hands their results to `take` in order.
-/// When `take` says false it ends early.
+/// Does the pieces of work `0..count` on as many threads as there are cores, or on `threads_max` if that is less, and hands
+/// their results to `take` in order. When `take` says false it ends early.
 pub(super) fn in_order<T: Send>(
     count: usize,
+    threads_max: Option<usize>,
     work: impl Fn(usize) -> T + Sync,
     mut take: impl FnMut(usize, T) -> bool,
 ) {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads_max.map_or(cores, |max| max.clamp(1, cores)).min(count);
     let state = State { next: 0, taken: 0, done: BTreeMap::new(), stopped: false };
     let queue = Queue { state: Mutex::new(state), changed: Condvar::new(), count, ahead: threads + 1 };
     thread::scope(|scope| {
@@ -124,7 +126,7 @@ mod tests {
             begun.fetch_add(1, Ordering::SeqCst);
             piece * piece
         };
-        in_order(500, work, |piece, result| {
+        in_order(500, None, work, |piece, result| {
             assert_eq!((piece, result), (taken, taken * taken));
             taken += 1;
             most.fetch_max(begun.load(Ordering::SeqCst) - taken, Ordering::SeqCst);
@@ -140,6 +142,7 @@ mod tests {
         let mut taken = 0;
         in_order(
             1_000_000,
+            None,
             |piece| piece,
             |_, _| {
                 taken += 1;
@@ -152,6 +155,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_thread_that_panics_is_not_waited_for() {
-        in_order(100, |piece| assert!(piece != 7, "seven"), |_, ()| true);
+        in_order(100, None, |piece| assert!(piece != 7, "seven"), |_, ()| true);
     }
 }

@@ -6,7 +6,7 @@ use super::{LogPart, ReadError, ReadProgress, WitnessFolder, has_gone};
 use crate::FileError;
 use memchr::memmem::Finder;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sx_engine::Time;
 use sx_types::{CallId, TraceId};
 use sx_witness::Line;
@@ -31,6 +31,10 @@ pub struct Search {
     pub from: Option<Time>,
     /// They are of before this time.
     pub to: Option<Time>,
+    /// On no more threads than these; `None`: as many as there are cores.
+    pub threads_max: Option<usize>,
+    /// Then the search ends, found or not; `None`: it takes as long as it takes.
+    pub deadline: Option<Instant>,
 }
 
 /// What a search has come to.
@@ -48,6 +52,8 @@ struct Hits {
     /// Whole lines.
     lines: Vec<u8>,
     found: Found,
+    /// There was no time to look at all of it.
+    late: bool,
 }
 
 /// Records of several workers, and of calls that wait, are not exactly in the order of their times.
@@ -55,11 +61,10 @@ const DISORDER_MAX: Duration = Duration::from_secs(60);
 
 impl WitnessFolder {
     /// Finds records, in the order of their numbers, and hands over the lines of each segment as they stand there, each with its
-    /// newline. `each` says whether to go on. Segments are searched on as many threads as there are cores; those of another
-    /// time are passed over.
+    /// newline. `each` says whether to go on. Segments of another time are passed over.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or the deadline passes.
     pub fn search(
         &self,
         search: &Search,
@@ -72,7 +77,11 @@ impl WitnessFolder {
         let needles = search.needles();
         let (mut found, mut outcome) = (Found::default(), Ok(()));
         let work = |at: usize| search.in_segment(segments[at].0, &needles, progress);
-        in_order(segments.len(), work, |_, hits| match hits {
+        in_order(segments.len(), search.threads_max, work, |_, hits| match hits {
+            Ok(Hits { late: true, .. }) => {
+                outcome = Err(ReadError::OutOfTime);
+                false
+            }
             Ok(hits) => {
                 found.records += hits.found.records;
                 found.unreadable += hits.found.unreadable;
@@ -144,6 +153,10 @@ impl Search {
     ) -> Result<Hits, ReadError> {
         let mut hits = Hits::default();
         let searched = whole_lines(path, progress, |_, lines| {
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                hits.late = true;
+                return false;
+            }
             match needles {
                 Some(needles) => self.with_needles(lines, needles, &mut hits),
                 None => lines_of(lines).for_each(|(_, line)| self.judge(line, &mut hits)),

@@ -58,7 +58,7 @@ impl WitnessFolder {
         let last = parts.iter().rposition(|part| part.segment.is_some());
         let mut outcome = Ok(true);
         let work = |at: usize| check(&parts[at], Some(at) == last, progress);
-        in_order(parts.len(), work, |at, checked| {
+        in_order(parts.len(), None, work, |at, checked| {
             outcome = checked.map(|checked| merge(&mut verification, parts[at].first, checked));
             matches!(outcome, Ok(true))
         });

@@ -1,0 +1,127 @@
+//! What changes beside us: the users, in another process, and the wall clock. It is written down first and holds then.
+//!
+//! ```text
+//!  look ─► something has changed ─► its record is written, on a thread of its own ─► it holds
+//!    ▲                                     └── it cannot be ──┐
+//!    └──────────── a second later ◄──────────────────────────┘
+//! ```
+
+use super::build::{Exchange, load_users};
+use super::clock::{self, Jump};
+use super::mailbox::Mail;
+use super::trust::{self, UserNames};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::Builder;
+use std::time::Duration;
+use sx_engine::Time;
+use sx_exchange::Directory;
+use sx_store::WitnessLog;
+use tracing::{error, info, warn};
+
+/// Something that was noticed, while its record is being written.
+pub struct Noticed {
+    what: What,
+    /// Says whether the record is on the disk.
+    written: Receiver<bool>,
+}
+
+enum What {
+    Clock(Jump),
+    Users { directory: Arc<Directory>, version: u64 },
+}
+
+impl Exchange {
+    /// Notices what has changed beside us. To be called about once a second; it does not wait for a disk that is slow.
+    pub fn watch(&mut self) {
+        let noticed = self.noticed.take().or_else(|| self.notice_clock()).or_else(|| self.notice_users());
+        let Some(Noticed { what, written }) = noticed else { return };
+        match written.recv_timeout(PROMPT) {
+            Ok(true) => self.hold(what),
+            Err(RecvTimeoutError::Timeout) => self.noticed = Some(Noticed { what, written }),
+            Ok(false) | Err(RecvTimeoutError::Disconnected) => {
+                error!("what has changed beside us is not in the witness log, and does not hold until it is");
+            }
+        }
+    }
+
+    fn notice_clock(&self) -> Option<Noticed> {
+        let now = self.clock.now();
+        let jump = self.drift.look(now, clock::wall())?;
+        warn!(from_ms = jump.from_ms, to_ms = jump.to_ms, "the wall clock was set; our own time goes on as before");
+        write_down(&self.witness, What::Clock(jump), move |log| trust::witness_jump(log, jump, now).is_ok())
+    }
+
+    fn notice_users(&self) -> Option<Noticed> {
+        let changes = match self.users.changed_since(self.users_version) {
+            Ok(changes) => changes?,
+            Err(error) => {
+                warn!(%error, "the users could not be looked at");
+                return None;
+            }
+        };
+        let version = changes.version;
+        let directory = match load_users(&self.users) {
+            Ok(directory) => Arc::new(directory),
+            Err(error) => {
+                error!(%error, "the users could not be read; the old ones stay");
+                return None;
+            }
+        };
+        if self.users.version().ok() != Some(version) {
+            // Somebody goes on changing them, and the directory has more than the list.
+            return None;
+        }
+        let names = UserNames::of(&changes, &self.directory);
+        let now = self.clock.now();
+        let what = What::Users { directory, version };
+        write_down(&self.witness, what, move |log| trust::witness_users(log, &names, now).is_ok())
+    }
+
+    /// What was written down holds from now on.
+    fn hold(&mut self, what: What) {
+        match what {
+            What::Clock(jump) => {
+                self.drift.told(jump);
+                let ahead_ms = self.drift.ahead_ms();
+                self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::WallClock { ahead_ms }));
+            }
+            What::Users { directory, version } => {
+                info!(users = directory.len(), "the users have changed");
+                self.users_version = version;
+                self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
+                self.directory = directory;
+            }
+        }
+    }
+}
+
+/// A disk that is well has written a record by then.
+const PROMPT: Duration = Duration::from_millis(200);
+
+/// The log may have to wait for its disk, and the main thread has signals to hear.
+fn write_down(
+    log: &WitnessLog,
+    what: What,
+    write: impl FnOnce(&WitnessLog) -> bool + Send + 'static,
+) -> Option<Noticed> {
+    let log = log.clone();
+    let (tell, written) = channel();
+    let work = move || {
+        // Whoever does not listen any more is about to end.
+        let _ = tell.send(write(&log));
+    };
+    match Builder::new().name("witness-notice".into()).spawn(work) {
+        Ok(_) => Some(Noticed { what, written }),
+        Err(error) => {
+            error!(%error, "there is no thread to write down what has changed");
+            None
+        }
+    }
+}
+
+/// Was the clock set back while nobody ran? Then the log's last record is of a time to come.
+pub fn set_back(last: Option<Time>, now: Time) -> Option<Jump> {
+    let last = last.filter(|last| last.since(now) > clock::STEP)?;
+    Some(Jump { from_ms: last.as_millis(), to_ms: now.as_millis(), ahead_ms: 0 })
+}
