@@ -83,6 +83,9 @@ fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
             matches!(first, Problem::Swapped { .. } | Problem::Renumbered { .. } | Problem::Missing { .. })
         }
         "a cosignature changed" => matches!(first, Problem::Filed { fault: FiledFault::Cosignature, .. }),
+        "a signature added to a filed checkpoint" => {
+            matches!(first, Problem::Filed { fault: FiledFault::OfNoRecord, .. })
+        }
         "an index changed" => matches!(
             first,
             Problem::Index { .. }
