@@ -432,6 +432,21 @@ def retired(*ranges, cut=False):
     return after
 
 
+def retired_and_stored(lines):
+    """Takes the lines of the first segment away; `lines` makes of its checkpoint what stands in checkpoints.jsonl of it."""
+
+    def after(files, log):
+        retired((0, 2))(files, log)
+        files[STORED] = lines(log.filed[0]) + b"".join(map(filed, log.filed[1:]))
+
+    return after
+
+
+def signed_by(key, text, *more):
+    """A line with a checkpoint of this text, and perhaps with more signatures."""
+    return filed("".join(f"{line}\n" for line in (text, key.sign(text), *more)))
+
+
 AFTER = [
     ("room at the end", HONEST, behind(LAST, bytes(9000))),
     ("room at the end of a segment", HONEST, behind(FIRST, bytes(9000))),
@@ -489,6 +504,31 @@ AFTER = [
     ("a segment is gone and its beginning not retired", TAMPERED, retired((1, 2))),
     ("a segment is gone and not retired", TAMPERED, retired()),
     ("a segment is gone and its index is no index", TAMPERED, retired((0, 2), cut=True)),
+    ("a retired checkpoint twice", HONEST, retired_and_stored(lambda note: filed(note) * 2)),
+    ("a retired checkpoint by a key that is gone", HONEST, retired_and_stored(lambda note: signed_by(NEW, signed_of(note)))),
+    ("a retired checkpoint by a key of another name", HONEST,
+     retired_and_stored(lambda note: signed_by(OTHER, signed_of(note).replace(NAME, OTHER.name)))),
+    ("a retired checkpoint of another root", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note).replace(note.split("\n")[2], NO_ROOT)))),
+    ("a retired checkpoint of another root, by a key that is gone", TAMPERED,
+     retired_and_stored(lambda note: signed_by(NEW, signed_of(note).replace(note.split("\n")[2], NO_ROOT)))),
+    ("a retired checkpoint whose signature is of another text", TAMPERED,
+     retired_and_stored(lambda note: filed(note.replace("000001Z", "000002Z")))),
+    ("a retired checkpoint with a line more", TAMPERED, retired_and_stored(lambda note: signed_by(KEY, signed_of(note) + "more\n"))),
+    ("a retired checkpoint with a second time", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note) + f"time {TIME}\n"))),
+    ("a retired checkpoint without its time", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note)[: signed_of(note).index("time")]))),
+    ("a retired checkpoint of milliseconds", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note).replace("000001Z", "000Z")))),
+    ("a retired checkpoint with two signatures", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note), OTHER.sign(signed_of(note))))),
+    ("a retired checkpoint with a cosignature in its note", TAMPERED,
+     retired_and_stored(lambda note: signed_by(KEY, signed_of(note), WITNESS.cosign(signed_of(note))))),
+    ("a retired checkpoint that another signs than its origin", TAMPERED,
+     retired_and_stored(lambda note: signed_by(OTHER, signed_of(note)))),
+    ("a retired checkpoint by a key that is gone, signed too briefly", TAMPERED,
+     retired_and_stored(lambda note: filed(f"{signed_of(note)}\n{NEW.line(bytes(63))}\n"))),
     ("no key.pub", HONEST, lambda files, log: files.pop("key.pub")),
     ("a key.pub without its newline", HONEST, lambda files, log: files.update({"key.pub": KEY.verifier.encode()})),
     ("another key.pub", TAMPERED, lambda files, log: files.update({"key.pub": f"{NEW.verifier}\n".encode()})),

@@ -73,6 +73,8 @@ pub const NOTE_BYTES_MAX: usize = 32_768;
 /// The most signatures on one.
 pub const SIGNATURES_MAX: usize = 32;
 
+/// An Ed25519 signature.
+const SIGNATURE_BYTES: usize = 64;
 const DASH: &str = "— ";
 const TIME: &str = "time ";
 
@@ -148,9 +150,14 @@ impl Checkpoint {
         self.note[self.body_bytes + 1..].lines()
     }
 
-    /// Is the text the one that a log of this format signs, with the time of its record and one signature?
-    pub(crate) fn is_of_a_record(&self, time: Time) -> bool {
-        self.body() == body_of(&self.origin, self.size, &self.root, time) && self.signature_lines().count() == 1
+    /// Is the text the one that a log of this format signs, with its time and one signature, which is by its origin?
+    pub(crate) fn is_of_a_record(&self) -> bool {
+        let mut signatures = self.signatures();
+        let by_origin =
+            |signature: Signature<'_>| signature.name == self.origin && signature.bytes.len() == SIGNATURE_BYTES;
+        self.time.is_some_and(|time| self.body() == body_of(&self.origin, self.size, &self.root, time))
+            && signatures.next().is_some_and(by_origin)
+            && signatures.next().is_none()
     }
 
     fn signatures(&self) -> impl Iterator<Item = Signature<'_>> {

@@ -119,6 +119,10 @@ fn read_line(line: &[u8], options: &Options) -> Result<Checkpoint, (FiledFault, 
     let text = std::str::from_utf8(line).map_err(|_| (FiledFault::Form, 0))?;
     let (note, cosignatures) = parse_checkpoint_line(text).ok_or((FiledFault::Form, 0))?;
     let checkpoint = Checkpoint::parse(&note).map_err(|error| (FiledFault::Note(error), 0))?;
+    // The record that held it may be gone, and then nothing else says what it must look like.
+    if !checkpoint.is_of_a_record() {
+        return Err((FiledFault::OfNoRecord, checkpoint.size));
+    }
     for (cosignature, witness) in cosignatures.iter().flat_map(|line| options.witnesses.iter().map(move |w| (line, w)))
     {
         match verify_cosignature(&checkpoint, cosignature, witness) {

@@ -93,7 +93,8 @@ impl Verification {
 
     fn hear_checkpoint(&mut self, record: u64, at: Place, note: Option<&str>, time: Time) {
         let parsed = note.and_then(|note| Checkpoint::parse(note).ok());
-        let Some(checkpoint) = parsed.filter(|checkpoint| checkpoint.is_of_a_record(time)) else {
+        let of_this_record = |checkpoint: &Checkpoint| checkpoint.is_of_a_record() && checkpoint.time == Some(time);
+        let Some(checkpoint) = parsed.filter(of_this_record) else {
             return self.push(Problem::CheckpointForm { record, at });
         };
         self.recorded.insert(record, note_hash(&checkpoint));

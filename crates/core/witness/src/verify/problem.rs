@@ -36,6 +36,9 @@ pub enum FiledFault {
     /// The note is none.
     #[error("its note is no checkpoint: {0}")]
     Note(NoteError),
+    /// The note is a checkpoint, but none that a log of this format signs: it has other lines, or signatures by others.
+    #[error("its note is not in the form that a record has it in")]
+    OfNoRecord,
     /// The log has signed another one of the same size, or says so.
     #[error("it is not the checkpoint that the log has recorded at this size")]
     Differs,

@@ -1,14 +1,14 @@
 //! What somebody may do to a log. Each edit changes something that a checkpoint vouches for, so that it must be found.
 
 use super::forge::{Records, change_byte};
-use super::{Case, LOG, name, numbers, signing_key};
+use super::{Case, LOG, WITNESS, name, numbers, signing_key};
 use sx_engine::Rng;
-use sx_witness::SigningKey;
+use sx_witness::{Checkpoint, SigningKey, checkpoint_line, cosign, parse_checkpoint_line};
 
 type Edit = fn(&mut Case, &mut Rng) -> bool;
 
 /// Every kind of edit. It says whether it could be done to this log.
-pub const EDITS: [(&str, Edit); 24] = [
+pub const EDITS: [(&str, Edit); 25] = [
     ("a byte of a record changed", byte_changed),
     ("a record removed", removed),
     ("a record doubled", doubled),
@@ -33,6 +33,7 @@ pub const EDITS: [(&str, Edit); 24] = [
     ("a forged line in checkpoints.jsonl", filed_forged),
     ("the log rewritten with its own key", rewritten_with_the_key),
     ("a cosignature changed", cosignature_changed),
+    ("a signature added to a filed checkpoint", signature_added),
 ];
 
 /// Does one of the edits to the log, chosen by chance.
@@ -221,7 +222,9 @@ fn segment_renamed(case: &mut Case, rng: &mut Rng) -> bool {
     let segments = segments(case);
     let first = segments[rng.below(segments.len() as u64) as usize];
     let other = rng.below(case.records + 10);
-    if case.folder.contains_key(&name(other, "jsonl")) {
+    // A last segment without lines has no number of its own.
+    let has_lines = case.folder[&name(first, "jsonl")].contains(&b'\n');
+    if case.folder.contains_key(&name(other, "jsonl")) || !has_lines {
         return false;
     }
     for extension in ["jsonl", "index"] {
@@ -229,8 +232,7 @@ fn segment_renamed(case: &mut Case, rng: &mut Rng) -> bool {
             case.folder.insert(name(other, extension), bytes);
         }
     }
-    // A last segment without lines has no number of its own.
-    case.folder[&name(other, "jsonl")].contains(&b'\n')
+    true
 }
 
 fn segment_truncated(case: &mut Case, rng: &mut Rng) -> bool {
@@ -292,28 +294,42 @@ fn removed_and_rewritten(case: &mut Case, rng: &mut Rng) -> bool {
 
 fn filed_changed(case: &mut Case, rng: &mut Rng) -> bool {
     let bytes = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
-    let ends: Vec<usize> = lines.scan(0, |end, line| Some(std::mem::replace(end, *end + line.len()))).collect();
-    let Some(place) = pick(rng, 0, ends.len() as u64) else { return false };
-    let line = ends[place as usize];
+    let Some((start, end)) = pick_filed(bytes, rng) else { return false };
     // A checkpoint that is gone may be signed by a key that is gone as well: with another id it is taken for such a one.
-    if size_of(&bytes[line..]) < case.first {
+    if read_filed(&bytes[start..]).0.size < case.first {
         return false;
     }
     // From the note on: a cosignature that names another key is one of a witness that nobody knows.
-    let rest = &bytes[line..];
-    let end = rest.iter().position(|byte| *byte == b'\n').expect("it has an end");
-    let note = rest.windows(8).position(|window| window == b"\"note\":\"").expect("it has a note");
-    let at = line + note + rng.below((end - note) as u64) as usize;
+    let note = memchr::memmem::find(&bytes[start..end], b"\"note\":\"").expect("it has a note");
+    let at = start + note + rng.below((end - start - note) as u64) as usize;
     change_byte(rng, &mut bytes[at]);
     true
 }
 
-/// The size that the first line of `checkpoints.jsonl` names.
-fn size_of(lines: &[u8]) -> u64 {
+/// The checkpoint and the cosignatures in the first of these lines of `checkpoints.jsonl`.
+fn read_filed(lines: &[u8]) -> (Checkpoint, Vec<String>) {
     let line = String::from_utf8_lossy(lines.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
-    let (note, _) = sx_witness::parse_checkpoint_line(&line).expect("an honest line");
-    sx_witness::Checkpoint::parse(&note).expect("an honest note").size
+    let (note, cosignatures) = parse_checkpoint_line(&line).expect("an honest line");
+    (Checkpoint::parse(&note).expect("an honest note"), cosignatures)
+}
+
+/// What belongs into `cosignatures` stands below the log's own signature; whether the checkpoint's record is gone or not.
+fn signature_added(case: &mut Case, rng: &mut Rng) -> bool {
+    let bytes = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
+    let Some((start, end)) = pick_filed(bytes, rng) else { return false };
+    let (checkpoint, cosignatures) = read_filed(&bytes[start..]);
+    let time = checkpoint.time.expect("an honest checkpoint has its time");
+    let note = format!("{}{}\n", checkpoint.note, cosign(&checkpoint, &signing_key(9, WITNESS), time));
+    bytes.splice(start..end, checkpoint_line(&note, &cosignatures).into_bytes());
+    true
+}
+
+/// Where one of the lines of `checkpoints.jsonl` lies, without its newline.
+fn pick_filed(bytes: &[u8], rng: &mut Rng) -> Option<(usize, usize)> {
+    let ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).collect();
+    let place = pick(rng, 0, ends.len() as u64)? as usize;
+    let start = place.checked_sub(1).map_or(0, |before| ends[before] + 1);
+    Some((start, ends[place]))
 }
 
 fn filed_forged(case: &mut Case, rng: &mut Rng) -> bool {
@@ -326,7 +342,7 @@ fn filed_forged(case: &mut Case, rng: &mut Rng) -> bool {
     let note = records.record(forged)["facts"]["note"].as_str().expect("a note").to_owned();
     let file = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
     let end = file.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let line = format!("{}\n", sx_witness::checkpoint_line(&note, &[]));
+    let line = format!("{}\n", checkpoint_line(&note, &[]));
     let at = if rng.below(2) == 0 { 0 } else { end };
     file.splice(at..at, line.into_bytes());
     true

@@ -1,7 +1,8 @@
 //! The log for threads that are no workers: they wait until what they have written is on the disk.
 
-use super::log::WitnessLog;
+use super::log::{Shared, WitnessLog};
 use super::ports::WitnessPort;
+use super::sequencer::Sequencer;
 use std::time::{Duration, Instant};
 use sx_engine::Time;
 use sx_witness::{Batch, Draft, Kind};
@@ -46,6 +47,20 @@ impl WitnessLog {
             }
         }
         durable
+    }
+}
+
+impl Sequencer {
+    /// The last record and the last checkpoint: nothing is taken behind them. Says how many records there are then.
+    fn close(&mut self, now: Time, draft: &Draft<'_>, shared: &Shared) -> u64 {
+        let mut batch = Batch::default();
+        self.renderer.render(draft, &mut batch);
+        // While the disk takes nothing there may be no room for it: the log has not ended in order then.
+        if self.append(now, &mut batch, shared).is_ok() {
+            self.checkpoint_now(now, &shared.counters);
+        }
+        self.sealed = true;
+        self.chain.size()
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_witness::{Batch, Chain, Checkpoint, Draft, IndexEntry, Renderer, SigningKey};
+use sx_witness::{Batch, Chain, Checkpoint, IndexEntry, Renderer, SigningKey};
 
 /// Where the writing stands.
 pub(super) enum State {
@@ -83,7 +83,7 @@ pub(crate) struct Sequencer {
     /// When to see next whether a segment was kept for long enough.
     pub(super) house_at: Time,
     /// The last record is in the log.
-    sealed: bool,
+    pub(super) sealed: bool,
     pub(super) failing_since: Option<Time>,
     /// The write that is under way takes too long.
     pub(super) stalled: bool,
@@ -175,18 +175,6 @@ impl Sequencer {
         batch.clear();
         shared.counters.waiting_bytes.store(self.out.len() as u64, Ordering::Relaxed);
         Ok(self.chain.size())
-    }
-
-    /// The last record and the last checkpoint: nothing is taken behind them. Says how many records there are then.
-    pub(crate) fn close(&mut self, now: Time, draft: &Draft<'_>, shared: &Shared) -> u64 {
-        let mut batch = Batch::default();
-        self.renderer.render(draft, &mut batch);
-        // While the disk takes nothing there may be no room for it: the log has not ended in order then.
-        if self.append(now, &mut batch, shared).is_ok() {
-            self.checkpoint_now(now, &shared.counters);
-        }
-        self.sealed = true;
-        self.chain.size()
     }
 
     pub(crate) fn step(&mut self, now: Time, waits: bool, shared: &Shared, port: &Arc<PortState>) -> Step {

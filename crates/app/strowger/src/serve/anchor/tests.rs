@@ -59,7 +59,7 @@ impl Log {
         let now = self.clock.now();
         let patience = Duration::from_secs(30);
         assert!(self.log.record(&Draft { subject, ..Draft::new(now, Kind::Trying) }, now, patience));
-        assert!(self.log.close(self.clock.now(), patience));
+        assert!(self.log.sign(self.clock.now(), patience));
         self.log.last_checkpoint().expect("it was signed")
     }
 
