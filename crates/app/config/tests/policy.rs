@@ -239,7 +239,8 @@ fn a_policy_from_a_file_decides() {
     let abroad = facts("identity = \"bob@example.com\"\ncodecs = [\"opus\", \"PCMU\"]\nsubject = \"0044\"");
     let decision = policy.decide(&abroad.as_request());
     let Outcome::Conditional(obligations) = &decision.outcome else { panic!("{decision:?}") };
-    assert_eq!((obligations.codecs.as_deref(), obligations.record), (Some(&[Codec::Pcmu][..]), true));
+    let bound = [Codec::Pcma, Codec::Pcmu, Codec::TelephoneEvent, Codec::ComfortNoise];
+    assert_eq!((obligations.codecs.as_deref(), obligations.record), (Some(&bound[..]), true));
     let told = policy.explain(&abroad.as_request()).to_string();
     assert!(told.contains("rule every obligation matches and adds obligations"), "{told}");
     assert!(told.contains("action is call, as wanted: call"), "{told}");
@@ -265,6 +266,18 @@ fn the_reference_of_policies_is_up_to_date_and_its_example_good() {
     assert!(written == policy_reference(), "docs/policy.md is old; {remedy}");
     let example = written.split("```").nth(1).and_then(|block| block.strip_prefix("toml\n")).expect("an example");
     assert!(read_policy_text(example).is_ok());
+}
+
+#[test]
+fn the_reference_says_of_each_key_that_nothing_asks() {
+    let reference = policy_reference();
+    for action in Action::ALL {
+        let keys =
+            reference.lines().filter(|line| line.starts_with(&format!("- **`{}`**", action.word().replace('-', "_"))));
+        let unasked = !["call", "message", "register"].contains(&action.word());
+        let said: Vec<bool> = keys.map(|line| line.contains("Nothing asks this yet")).collect();
+        assert_eq!(said, [unasked, unasked], "{action}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl CertifiedUsers {
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
     // Case matters in the user part, and not in the domain.
-    fn include(&self, user: &str, domain: &str) -> bool {
+    pub(crate) fn include(&self, user: &str, domain: &str) -> bool {
         let is_it = |named: &Address| &*named.user == user && named.domain.eq_ignore_ascii_case(domain);
         self.0.as_ref().is_some_and(|users| users.iter().any(is_it))
     }

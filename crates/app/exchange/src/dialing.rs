@@ -1,6 +1,7 @@
 //! From a call's target to addresses, request URI and rules: what has to be looked up before a leg can go out.
 
 use crate::interface::{Output, Unresolved};
+use crate::layers::Dialled;
 use crate::peers::asked_by;
 use crate::worker::Worker;
 use std::collections::VecDeque;
@@ -224,11 +225,18 @@ impl Worker {
 
     fn send_dialled(&mut self, now: Time, places: Vec<Place>, dialling: Dialling) {
         let Dialling { leg, dial, uri, routes, rules, replaces } = dialling;
+        let dialled = match &dial.target {
+            Target::Trunk { .. } => Dialled::Trunk,
+            Target::Contact { .. } => Dialled::User(&dial.to),
+            Target::Uri(_) | Target::Place { .. } => Dialled::Elsewhere,
+        };
+        self.remember_called(leg, places.first().map(|place| &place.to), &dialled);
         let domain = self.tables.domains.first().cloned().unwrap_or_default();
         let uris = places.iter().map(|place| place.uri.clone().unwrap_or_else(|| uri.clone())).collect();
         let to = places.into_iter().map(|place| place.to).collect();
         let failed = self.legs.dial(now, leg, dial, DialTo { to, uris, routes, replaces, rules, domain });
         if let Some(event) = failed {
+            self.parties.remove(&leg);
             self.calls.handle_input(now, CallInput::Leg { leg, event });
         }
     }

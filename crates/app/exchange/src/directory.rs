@@ -3,6 +3,8 @@
 use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use sx_edge::IdentityLoad;
 use sx_sip::digest::{Algorithm, Ha1};
 
 /// One user.
@@ -31,19 +33,44 @@ impl User {
 /// All users, built anew when any of them changes.
 #[derive(Debug, Default)]
 pub struct Directory {
-    users: HashMap<Box<str>, User, BuildHasherDefault<SipHasher13>>,
+    users: HashMap<Box<str>, Known, BuildHasherDefault<SipHasher13>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    user: User,
+    load: Arc<IdentityLoad>,
 }
 
 impl Directory {
     /// The directory of these users.
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
-        let users = users.into_iter().map(|user| (format!("{}@{}", user.name, user.domain).into(), user));
-        Self { users: users.collect() }
+        let known = |user: User| {
+            let address = format!("{}@{}", user.name, user.domain);
+            (address.into(), Known { user, load: Arc::default() })
+        };
+        Self { users: users.into_iter().map(known).collect() }
+    }
+
+    /// This directory instead of `before`: with what its users have asked for of late, and their calls.
+    #[must_use]
+    pub fn following(mut self, before: &Self) -> Self {
+        for (address, known) in &mut self.users {
+            if let Some(then) = before.users.get(address) {
+                known.load = then.load.clone();
+            }
+        }
+        self
+    }
+
+    /// What the user with this address asks for, over all workers.
+    pub(crate) fn load(&self, address: &str) -> Option<&Arc<IdentityLoad>> {
+        self.users.get(address).map(|known| &known.load)
     }
 
     /// The user with this address, `name@domain`.
     pub fn find(&self, address: &str) -> Option<&User> {
-        self.users.get(address)
+        self.users.get(address).map(|known| &known.user)
     }
 
     /// How many there are.

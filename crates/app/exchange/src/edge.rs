@@ -3,17 +3,16 @@
 use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
 use crate::interface::Came;
-use crate::layers::{Admitted, Answer, Asked, Identified, RefusedBy, Timing, shown};
+use crate::layers::{Admitted, Answer, Asked, Identified, PartyFacts, RefusedBy, Timing, shown};
 use crate::peers::asker_of;
 use crate::witnessing::name_of;
 use crate::worker::Worker;
 use std::sync::Arc;
-use std::time::Duration;
 use sx_bind_sip::{IncomingError, Rules};
 use sx_call::Input as CallInput;
 use sx_edge::{Layer, Observation};
 use sx_engine::{Engine, Time};
-use sx_guard::{Action, Authentication, Obligations};
+use sx_guard::{Action, Authentication};
 use sx_leg::{Address, LegEvent, Source};
 use sx_sip::agent::{AcceptError, Disposition};
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
@@ -240,7 +239,7 @@ impl Worker {
         let Some((identified, rules)) = self.identify(now, came, invite, timing) else { return };
         let Some(admitted) = self.admit_call(now, came, invite, &identified) else { return };
         let actor = name_of(&identified.source);
-        let mut accepted = match self.legs.incoming(now, flow, invite, identified.source, &rules) {
+        let mut accepted = match self.legs.incoming(now, flow, invite, identified.source.clone(), &rules) {
             Ok(accepted) => accepted,
             Err(error) => {
                 let (reason, refusal) = refusal_of(error);
@@ -249,10 +248,9 @@ impl Worker {
                 return self.refuse(now, flow, invite, RefusedBy { actor: Some(&actor), ..refused });
             }
         };
-        let obligations = admitted.obligations.as_ref();
-        accepted.incoming.codecs = obligations.and_then(|obliged| obliged.codecs.as_deref().map(Arc::from));
-        let limit_s = obligations.and_then(|obliged| obliged.limit_s);
-        accepted.incoming.talk_max = limit_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        accepted.incoming.bounds = admitted.bounds();
+        let (address, transport, authenticated) = (flow.remote.ip(), flow.transport, identified.authenticated);
+        self.parties.insert(accepted.leg, PartyFacts { address, transport, authenticated });
         self.layers.admitted = Some(admitted);
         if self.tables.unauthenticated_calls && matches!(accepted.incoming.source, Source::User(_)) {
             //= https://www.rfc-editor.org/rfc/rfc3325#section-5
@@ -290,24 +288,17 @@ impl Worker {
         invite: &Message<B>,
         identified: &Identified,
     ) -> Option<Admitted> {
-        let codecs = match self.tables.policy.looks_at_codecs() {
+        let offer = match self.tables.policy.looks_at_codecs() {
             true => sx_sip::session::description(invite).map(|offer| sx_media::offered_codecs(&offer)),
             false => None,
         };
+        let offer = offer.unwrap_or_default();
         let uri = String::from_utf8_lossy(invite.request_uri());
         let dialled = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let subject = dialled.to_string();
-        let asked = Asked { action: Action::Call, subject: &subject, codecs: codecs.as_deref().unwrap_or_default() };
-        let admitted = self.decide(now, came, invite, asked, identified)?;
-        if admitted.obligations.as_ref().is_some_and(cannot_be_met) {
-            let sentence = "the policy asks for what this exchange cannot do";
-            let refused = RefusedBy::new(Layer::Guard, "obligation", Answer::status(403, sentence), Refusal::Forbidden);
-            let actor = name_of(&identified.source);
-            let (actor, rule) = (Some(&*actor), Some(&*admitted.rule));
-            self.refuse(now, came.flow, invite, RefusedBy { actor, rule, ..refused });
-            return None;
-        }
-        Some(admitted)
+        let (codecs, other_codecs) = (&*offer.known, &*offer.others);
+        let asked = Asked { action: Action::Call, subject: &subject, codecs, other_codecs, begins_call: true };
+        self.decide(now, came, invite, asked, identified)
     }
 
     /// The trunk or the user a request comes from. `None` when it was challenged or refused. With that the fourth layer
@@ -369,11 +360,6 @@ impl Worker {
         let status = if self.draining { 503 } else { 200 };
         self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
     }
-}
-
-/// What nothing here does yet, so that nobody is let in who must be bound to it.
-fn cannot_be_met(obligations: &Obligations) -> bool {
-    obligations.record || obligations.announce.is_some() || obligations.bandwidth_kbps.is_some()
 }
 
 /// The extensions that concern registrations, beside those of calls.

@@ -56,7 +56,7 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
-pub use layers::{LayerCounts, LayerSettings, RecordLimits};
+pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};

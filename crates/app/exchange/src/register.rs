@@ -39,10 +39,8 @@ impl Worker {
         }
         let (name, domain) = aor.split_once('@').unwrap_or((&aor, ""));
         let identified = Identified { source: Source::User(Address::new(name, domain)), authenticated };
-        if self
-            .decide(now, came, request, Asked { action: Action::Register, subject: &aor, codecs: &[] }, &identified)
-            .is_none()
-        {
+        let asked = Asked::without_media(Action::Register, &aor);
+        if self.decide(now, came, request, asked, &identified).is_none() {
             return;
         }
         let before = *self.registrar.counters();

@@ -40,12 +40,12 @@ impl Worker {
     ) {
         let flow = came.flow;
         let Some((identified, rules)) = self.identify(now, came, request, timing) else { return };
-        let subject = String::from_utf8_lossy(request.request_uri()).into_owned();
-        let asked = Asked { action: Action::Message, subject: &subject, codecs: &[] };
-        let Some(admitted) = self.decide(now, came, request, asked, &identified) else { return };
-        let source = identified.source;
         let uri = String::from_utf8_lossy(request.request_uri());
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
+        let subject = to.to_string();
+        let asked = Asked::without_media(Action::Message, &subject);
+        let Some(admitted) = self.decide(now, came, request, asked, &identified) else { return };
+        let source = identified.source;
         let aor = format!("{}@{}", to.user, to.domain);
         if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
             let answer = Answer::status(404, "no such user here");

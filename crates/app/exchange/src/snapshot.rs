@@ -1,6 +1,7 @@
 //! A call as one value, signalling and all, that another exchange can go on with.
 
 use crate::interface::Output;
+use crate::layers::PartySnapshot;
 use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct ExchangeSnapshot {
     pub call: CallSnapshot,
     /// Its legs.
     pub legs: Vec<LegSnapshot>,
+    /// What is known of its parties.
+    pub parties: Vec<PartySnapshot>,
 }
 
 /// A snapshot could not be restored.
@@ -32,7 +35,8 @@ impl Worker {
     pub fn export(&self, call: CallId) -> Option<ExchangeSnapshot> {
         let snapshot = self.calls.export(call)?;
         let legs: Option<Vec<LegSnapshot>> = snapshot.legs().into_iter().map(|leg| self.legs.snapshot(leg)).collect();
-        Some(ExchangeSnapshot { call: snapshot, legs: legs? })
+        let parties = self.parties_of(&snapshot.legs());
+        Some(ExchangeSnapshot { call: snapshot, legs: legs?, parties })
     }
 
     /// Goes on with a call that was exported elsewhere.
@@ -40,12 +44,13 @@ impl Worker {
     /// # Errors
     /// When the call engine cannot take it; nothing is changed then.
     pub fn import(&mut self, now: Time, snapshot: ExchangeSnapshot) -> Result<(), RestoreError> {
-        let ExchangeSnapshot { call, legs } = snapshot;
+        let ExchangeSnapshot { call, legs, parties } = snapshot;
         let rules: Vec<Arc<Rules>> = legs.iter().map(|leg| self.rules_of(call.trunk_of(leg.leg))).collect();
         self.calls.import(now, call)?;
         for (leg, rules) in legs.into_iter().zip(rules) {
             self.legs.restore(now, leg, rules);
         }
+        parties.iter().for_each(|party| self.restore_party(party));
         self.settle(now);
         Ok(())
     }
@@ -56,8 +61,10 @@ impl Worker {
     pub fn forget(&mut self, call: CallId) -> bool {
         let Some(ExchangeSnapshot { call: snapshot, .. }) = self.export(call) else { return false };
         self.calls.forget(call);
+        self.layers.callers.remove(&call);
         for leg in snapshot.legs() {
             self.legs.forget(leg);
+            self.parties.remove(&leg);
         }
         let close = |opened: Opened| Output::Media(MediaCommand::Close { port: opened.port });
         self.outputs.extend(snapshot.ports().into_iter().map(close));

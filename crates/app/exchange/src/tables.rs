@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, LatchMode, MediaMode};
-use sx_edge::{Allowlist, Networks};
+use sx_edge::{Allowlist, IdentityLoad, Networks};
 use sx_guard::Policy;
 use sx_route::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
@@ -64,6 +64,8 @@ pub struct TrunkTable {
     pub config: Arc<sx_config::Trunk>,
     /// What holds for its legs.
     pub rules: Arc<Rules>,
+    /// What it asks for, over all workers. Tables that follow each other share it.
+    pub load: Arc<IdentityLoad>,
 }
 
 /// The configuration does not fit together.
@@ -131,7 +133,11 @@ impl Tables {
             trunks: config
                 .trunks
                 .iter()
-                .map(|trunk| TrunkTable { config: trunk.clone(), rules: Arc::new(trunk_rules(trunk, main_domain)) })
+                .map(|trunk| TrunkTable {
+                    config: trunk.clone(),
+                    rules: Arc::new(trunk_rules(trunk, main_domain)),
+                    load: before.and_then(|b| b.trunk(&trunk.name)).map(|then| then.load.clone()).unwrap_or_default(),
+                })
                 .collect(),
             allowlist,
             only_organisations: config.edge.only_organisations,

@@ -15,7 +15,7 @@ use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use sx_call::{Ender, Input as CallInput, NotAdmitted, Note};
+use sx_call::{Ender, Input as CallInput, NotAdmitted, Note, QueryId};
 use sx_edge::Layer;
 use sx_engine::{Engine as _, Time};
 use sx_leg::{Address, Source};
@@ -37,6 +37,15 @@ impl Default for WitnessSettings {
     }
 }
 
+/// What may go on when what accounts for it is on the disk.
+#[derive(Clone, Copy, Debug)]
+enum Awaiting {
+    /// A leg that was let in may be answered.
+    Leg(LegId),
+    /// Somebody whom a party in a call has wanted may be connected.
+    Wish(QueryId),
+}
+
 /// Records, and what waits for them.
 #[derive(Debug)]
 pub(crate) struct Witnessing {
@@ -53,7 +62,7 @@ pub(crate) struct Witnessing {
     lost_ever: u64,
     /// Legs that may be answered when so many records are durable: in the order of the records. No more than there are
     /// records that no disk has taken.
-    awaiting: VecDeque<(u64, LegId)>,
+    awaiting: VecDeque<(u64, Awaiting)>,
 }
 
 impl Witnessing {
@@ -86,6 +95,11 @@ impl Witnessing {
     /// Has written down what happens all the same. When it is lost, that is said as soon as anything can be written.
     pub(crate) fn record(&mut self, draft: &Draft<'_>) {
         let _ = self.record_or_lose(draft);
+    }
+
+    /// What has been written down of a wish so far is all that there is to be.
+    pub(crate) fn await_wish(&mut self, query: QueryId) {
+        self.awaiting.push_back((self.made, Awaiting::Wish(query)));
     }
 
     /// Shows what is counted.
@@ -131,8 +145,14 @@ impl Worker {
             self.witness.record(&Draft { outcome: "lost", reason, facts, ..Draft::new(now, Kind::Summary) });
         }
         let durable = self.witness.durable;
-        while let Some((_, leg)) = self.witness.awaiting.pop_front_if(|(after, _)| *after <= durable) {
-            self.calls.handle_input(now, CallInput::Written { leg });
+        while let Some((_, awaiting)) = self.witness.awaiting.pop_front_if(|(after, _)| *after <= durable) {
+            self.calls.handle_input(
+                now,
+                match awaiting {
+                    Awaiting::Leg(leg) => CallInput::Written { leg },
+                    Awaiting::Wish(query) => CallInput::WishWritten { query },
+                },
+            );
         }
     }
 
@@ -154,9 +174,8 @@ impl Worker {
                     ..Draft::new(now, Kind::Invite)
                 };
                 self.witness.record(&Draft { call: Some(*call), ..draft });
-                if let Source::User(user) = source {
-                    self.layers.call_begun(*call, &user.to_string());
-                }
+                let permit = self.layers.admitted.as_mut().and_then(|admitted| admitted.permit.take());
+                self.layers.callers.extend(permit.map(|permit| (*call, permit)));
                 self.witness_admission(now, *leg, *call, *trace, &actor, &subject);
             }
             Note::NotAdmitted { source, dialled, why, .. } => self.witness_refusal(now, source, dialled, *why),
@@ -193,7 +212,7 @@ impl Worker {
                 let facts = facts_of(*cause, *status).with("by", ender_of(*by)).with("talked_ms", talked_ms);
                 let kind = if *status == 200 { Kind::Terminated } else { Kind::Rejected };
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
-                self.layers.call_ended(*call);
+                self.layers.callers.remove(call);
                 self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
             }
             Note::Unexpected { .. } => {}
@@ -216,7 +235,7 @@ impl Worker {
             ..Draft::new(now, Kind::Admission)
         });
         if is_taken {
-            self.witness.awaiting.push_back((self.witness.made, leg));
+            self.witness.awaiting.push_back((self.witness.made, Awaiting::Leg(leg)));
         }
     }
 

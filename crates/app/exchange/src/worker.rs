@@ -5,7 +5,7 @@ use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
 use crate::interface::{Came, Input, Output, PeerMessage};
-use crate::layers::{LayerCounts, LayerSettings, Layers};
+use crate::layers::{LayerCounts, LayerSettings, Layers, PartyFacts};
 use crate::peers::Arrival;
 use crate::refused::{RefusalLimits, RefusalLog};
 use crate::register::registrar_config;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
 use sx_call::{Calls, Command, Found, Input as CallInput, NotAdmitted, Note, Output as CallOutput, QueryId};
 use sx_engine::{Engine, Rng, Time};
-use sx_leg::{Address, LegCommand, Target};
+use sx_leg::{Address, LegCommand, LegEvent, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
@@ -67,6 +67,8 @@ pub struct Worker {
     pub(crate) nonces: Nonces,
     pub(crate) refusal_log: RefusalLog,
     pub(crate) witness: Witnessing,
+    /// What is known of the parties of calls.
+    pub(crate) parties: BTreeMap<LegId, PartyFacts>,
     pub(crate) layers: Layers,
     pub(crate) trunks: Vec<TrunkState>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
@@ -110,6 +112,7 @@ impl Worker {
             nonces,
             refusal_log: RefusalLog::new(settings.refusals),
             witness: Witnessing::new(&settings.witness),
+            parties: BTreeMap::new(),
             layers: Layers::new(&settings.layers, &mut rng),
             trunks: Vec::new(),
             lookups: BTreeMap::new(),
@@ -229,7 +232,12 @@ impl Worker {
             while let Some(polled) = self.legs.poll_event(&|uri| tables.dialled_domain(uri)) {
                 quiet = false;
                 match polled {
-                    Polled::Leg { leg, event } => self.calls.handle_input(now, CallInput::Leg { leg, event }),
+                    Polled::Leg { leg, event } => {
+                        if matches!(event, LegEvent::Ended(_)) {
+                            self.parties.remove(&leg);
+                        }
+                        self.calls.handle_input(now, CallInput::Leg { leg, event });
+                    }
                     Polled::Response { owner, response, status, seq } => {
                         self.registration_used(owner, seq);
                         self.request_done(now, owner, response.as_deref(), status);
@@ -254,6 +262,7 @@ impl Worker {
                 CallOutput::Leg { leg, command } => self.carry_out_on_leg(now, leg, command),
                 CallOutput::Media(command) => self.outputs.push_back(Output::Media(command)),
                 CallOutput::Locate { query, address } => self.locate(now, query, address),
+                CallOutput::Admit { query, call, wish } => self.admit_wish(now, query, call, &wish),
                 CallOutput::Record(record) => self.outputs.push_back(Output::Record(record)),
                 CallOutput::Note(note) => {
                     self.count(&note);
@@ -271,6 +280,7 @@ impl Worker {
             self.undial(leg);
         }
         if let Some(event) = self.legs.command(now, leg, command) {
+            self.parties.remove(&leg);
             self.calls.handle_input(now, CallInput::Leg { leg, event });
         }
         // What a command sends goes out before what the call wants next.

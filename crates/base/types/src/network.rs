@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// The addresses that begin with the same bits: `10.0.0.0/8`, `2001:db8::/32`, or one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     address: IpAddr,
     prefix_bits: u8,
@@ -16,15 +16,28 @@ pub struct Network {
 pub struct NotANetwork;
 
 impl Network {
+    /// What is allowed, in words.
+    pub const SHAPE: &str = "an IP address, or address/bits with no bit set after the prefix";
+
     /// Is the address one of them? An IPv4 address that came in IPv6 clothes counts as IPv4.
     pub fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
+        self.holds(address.to_canonical())
+    }
+
+    fn holds(self, address: IpAddr) -> bool {
+        match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 shared(u32::from(ours).into(), u32::from(theirs).into(), 32 - self.prefix_bits)
             }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => shared(ours.into(), theirs.into(), 128 - self.prefix_bits),
             _ => false,
         }
+    }
+
+    /// Is each address of the other network in this one?
+    pub fn covers(self, other: Self) -> bool {
+        let same_family = self.address.is_ipv4() == other.address.is_ipv4();
+        same_family && self.prefix_bits <= other.prefix_bits && self.holds(other.address)
     }
 
     /// The first address.
@@ -101,6 +114,13 @@ mod tests {
         check("::/0", "2001:db8::1", true);
         check("2001:db8::/32", "2001:db8:ffff::1", true);
         check("2001:db8::/32", "2001:db9::1", false);
+        let covers =
+            |outer: &str, inner: &str| outer.parse::<Network>().expect(outer).covers(inner.parse().expect(inner));
+        assert!(covers("10.0.0.0/8", "10.1.0.0/16") && covers("::/0", "2001:db8::/32") && covers("::1", "::1"));
+        assert!(covers("::/0", "::ffff:10.0.0.0/104") && !covers("0.0.0.0/0", "::ffff:10.0.0.0/104"));
+        assert!(
+            !covers("10.1.0.0/16", "10.0.0.0/8") && !covers("0.0.0.0/0", "::/0") && !covers("10.0.0.0/8", "11.0.0.0/8")
+        );
         for text in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0/8", "::/129", "::1/0", "host", "10.0.0.0/"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use sx_engine::Time;
-use sx_leg::{Address, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
+use sx_leg::{Address, Bounds, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
 use sx_sip::agent::{AcceptError, Agent, AgentEvent};
 use sx_sip::digest::Credentials;
 use sx_sip::message::{HeaderName, Message, Uri};
@@ -198,8 +198,7 @@ impl SipLegs {
             on_behalf_of: None,
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
-            codecs: None,
-            talk_max: None,
+            bounds: Bounds::default(),
         };
         Ok(Accepted { leg, incoming })
     }

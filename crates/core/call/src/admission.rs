@@ -20,6 +20,9 @@ impl Calls {
             self.note(Note::Unexpected { leg, event: name(&LegEvent::Incoming(Box::new(incoming))) });
             return;
         }
+        if let Some(joined) = incoming.replaces.and_then(|replaced| self.body_of(replaced)) {
+            incoming.bounds.add(&joined.bounds);
+        }
         if !self.allow_incoming(leg, &mut incoming) {
             return;
         }
@@ -122,10 +125,11 @@ impl Calls {
             recorded: false,
             headers: Vec::new(),
             hops_left: incoming.hops_left.saturating_sub(1),
-            talk_max: incoming.talk_max,
+            bounds: incoming.bounds.clone(),
             ports: SmallVec::new(),
             leaving: SmallVec::new(),
             unwritten: self.unwritten(leg).into_iter().collect(),
+            unwritten_wishes: SmallVec::new(),
         };
         Box::new(Call {
             key,
@@ -159,7 +163,8 @@ impl Calls {
             role: Role::Caller,
             source: Some(incoming.source.clone()),
             identity: incoming.from.clone(),
-            access: Access { host: incoming.host, ..self.access_of(incoming) },
+            access: Access { host: incoming.host, ..self.tables.access(&incoming.source).clone() },
+            bounds: incoming.bounds.clone(),
             nat: self.nat.take().filter(|(of, _)| *of == leg).map(|(_, address)| address),
             trunk,
             attempt: None,

@@ -47,6 +47,13 @@ pub(crate) struct Due {
     pub alarm: Alarm,
 }
 
+impl Call {
+    /// When a timer is due, if it is set.
+    pub(crate) fn alarm_at(&self, alarm: Alarm) -> Option<Time> {
+        self.alarms.iter().find(|set| set.alarm == alarm).map(|set| set.at)
+    }
+}
+
 impl Calls {
     /// Sets a timer of the call, in place of the one of its kind.
     pub(crate) fn set_alarm(&mut self, call: &mut Call, alarm: Alarm, after: Duration) {

@@ -7,35 +7,32 @@ use crate::interface::NotAdmitted;
 use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
-use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
+use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
 use sx_media::{MediaError, allow_codecs};
 use sx_route::Access;
 use sx_types::{Cause, LegId};
 
-/// What the party may be given of a description, or have said by one.
+/// What a party of this kind may be given of a description, or have said by one.
 ///
 /// # Errors
 /// Nothing is left of it, or it cannot be read.
-pub(crate) fn allowed(access: &Access, description: &Bytes) -> Result<Bytes, MediaError> {
-    if access.codecs.is_empty() { Ok(description.clone()) } else { allow_codecs(description, &access.codecs) }
+pub(crate) fn allowed(access: &Access, bounds: &Bounds, description: &Bytes) -> Result<Bytes, MediaError> {
+    // Of where it comes from an empty list means any codec; of what it is bound to, none.
+    let configured = match access.codecs.is_empty() {
+        true => description.clone(),
+        false => allow_codecs(description, &access.codecs)?,
+    };
+    match &bounds.codecs {
+        None => Ok(configured),
+        Some(codecs) => allow_codecs(&configured, codecs),
+    }
 }
 
 impl Calls {
-    /// What holds for a new caller: that of where it comes from, and what it is bound to besides.
-    pub(crate) fn access_of(&self, incoming: &Incoming) -> Access {
-        let access = self.tables.access(&incoming.source).clone();
-        let codecs = match &incoming.codecs {
-            None => access.codecs,
-            Some(bound) if access.codecs.is_empty() => bound.clone(),
-            Some(bound) => access.codecs.iter().copied().filter(|codec| bound.contains(codec)).collect(),
-        };
-        Access { codecs, ..access }
-    }
-
     /// What a new caller may offer; it is refused when nothing is left.
     pub(crate) fn allow_incoming(&mut self, leg: LegId, incoming: &mut Incoming) -> bool {
-        let access = self.access_of(incoming);
-        match incoming.offer.as_ref().map(|offer| allowed(&access, offer)) {
+        let access = self.tables.access(&incoming.source);
+        match incoming.offer.as_ref().map(|offer| allowed(access, &incoming.bounds, offer)) {
             None => true,
             Some(Ok(offer)) => {
                 incoming.offer = Some(offer);
@@ -56,7 +53,7 @@ impl Calls {
     /// an answer that has is an attempt that failed, and the leg is hung up. What else has nothing left says nothing of
     /// media: an answer without any that comes after early media of the kind is an answer in vain, too.
     pub(crate) fn heard(&mut self, call: &mut Call, leg: LegId, mut event: LegEvent) {
-        let Some(party) = call.state.party(leg).filter(|party| !party.access.codecs.is_empty()) else {
+        let Some(party) = call.state.party(leg).filter(|party| party.has_codecs_to_keep_to()) else {
             return self.leg_event(call, leg, event);
         };
         let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
@@ -89,9 +86,15 @@ impl Calls {
     }
 }
 
+impl Party {
+    fn has_codecs_to_keep_to(&self) -> bool {
+        !self.access.codecs.is_empty() || self.bounds.codecs.is_some()
+    }
+}
+
 /// Takes out of an event what its party may not say. An error when nothing is left; the event is without media then.
 fn take_out(party: &Party, event: &mut LegEvent) -> Result<(), ()> {
-    let change = |description: &mut Bytes| match allowed(&party.access, description) {
+    let change = |description: &mut Bytes| match allowed(&party.access, &party.bounds, description) {
         Ok(text) => {
             *description = text;
             Ok(())

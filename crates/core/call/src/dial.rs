@@ -1,5 +1,6 @@
 //! One target of a search: its leg, its ports, its place in the record, and the moment it is dialled.
 
+use crate::bounds::bounds_of;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
@@ -81,6 +82,7 @@ impl Calls {
             source,
             identity: Identity { address: planned.to.clone(), ..Identity::default() },
             access: Access { host: self.host_of(target).or(planned.access.host), ..planned.access.clone() },
+            bounds: bounds_of(planned, &call.body),
             nat: None,
             trunk,
             attempt,

@@ -154,6 +154,7 @@ impl Calls {
         let key = call.key;
         if self.conclude(&mut call) {
             self.uniques.remove(&call.body.unique);
+            call.body.unwritten_wishes.iter().for_each(|query| _ = self.queries.remove(query));
             self.slots.release(key);
         } else {
             self.slots.put_back(key, call);
@@ -257,10 +258,6 @@ impl Calls {
             }
         }
     }
-
-    pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
-        self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
-    }
 }
 
 fn summary_of(call: &Call) -> CallSummary {
@@ -305,12 +302,18 @@ impl Engine for Calls {
                     self.with_call(key, |calls, call| calls.located(call, query, found));
                 }
             }
+            Input::Admitted { query, admissions } => {
+                if let Some(key) = self.queries.remove(&query) {
+                    self.with_call(key, |calls, call| calls.admitted(call, query, admissions));
+                }
+            }
             Input::Tables(tables) => {
                 self.trunks.swap(&self.tables, &tables);
                 self.tables = tables;
             }
             Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),
             Input::Written { leg } => self.leg_written(leg),
+            Input::WishWritten { query } => self.wish_written(query),
             Input::Command(command) => self.command(command),
         }
     }

@@ -10,12 +10,12 @@
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
-use crate::interface::{Found, Note, Output, QueryId};
+use crate::interface::{Found, Note, Output, QueryId, Wish, WishKind};
 use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, State};
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 use std::time::Duration;
-use sx_leg::{Address, Ended, LegCommand, Source, Target};
-use sx_route::{Facts, Plan, Planned, Stage, Way, plan};
+use sx_leg::{Address, Ended, LegCommand, Target};
+use sx_route::{Planned, Way};
 use sx_types::{Cause, LegId};
 
 /// How the search stands.
@@ -46,7 +46,7 @@ impl Calls {
         Step::Failed(hunt.failure.take().unwrap_or_else(nothing))
     }
 
-    fn try_way(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: Planned) {
+    pub(crate) fn try_way(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: Planned) {
         hunt.asked.push((planned.way.clone(), planned.to.clone()));
         match &planned.way {
             Way::User => {
@@ -81,9 +81,7 @@ impl Calls {
             return Step::Going;
         };
         let planned = hunt.locating.remove(index).planned;
-        if hunt.locating.is_empty() {
-            self.clear_alarm(call, Alarm::Locate);
-        }
+        self.answered_query(call, hunt);
         match found {
             Found::Unknown => hunt.failed(Failure::new(Cause::UNALLOCATED, "there is no such user")),
             Found::Failed => hunt.failed(Failure::new(Cause::TEMPORARY_FAILURE, "the registrar could not be asked")),
@@ -99,18 +97,11 @@ impl Calls {
         self.hunt_check(call, hunt, party)
     }
 
-    /// A target has said whom to ask instead: the dial plan says whether and where it may, as if it had called them
-    /// itself. What it may ask for rings with what rings already; a refusal counts as an attempt that has failed.
+    /// A target has said whom to ask instead: it is asked whether it may have them called, as if it had called them itself.
+    /// What it may ask for rings with what rings already; a refusal counts as an attempt that has failed.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-26.1.1
     // Whoever answers 3xx could otherwise spend what only others may spend, and have us call any host it likes.
-    pub(crate) fn hunt_redirected(
-        &mut self,
-        call: &mut Call,
-        hunt: &mut Hunt,
-        party: &Party,
-        leg: LegId,
-        targets: &[Address],
-    ) {
+    pub(crate) fn hunt_redirected(&mut self, call: &mut Call, hunt: &mut Hunt, leg: LegId, targets: &[Address]) {
         let Some(index) = hunt.branch(leg) else { return };
         hunt.branches[index].state = BranchState::Redirected;
         if hunt.redirects >= self.settings.redirects_max {
@@ -122,52 +113,10 @@ impl Calls {
             hunt.failed(Failure::new(Cause(57), "a target outside of the exchange may not redirect a call"));
             return;
         };
-        let alone = hunt.branches.len() == 1 && hunt.locating.is_empty();
-        let (mut first, mut later) = (Vec::new(), VecDeque::new());
-        for to in targets.iter().take(usize::from(self.settings.targets_max)) {
-            let mut stages = match self.plan_redirected(hunt, &source, to) {
-                Ok(stages) => stages,
-                Err(failure) => {
-                    hunt.failed(failure);
-                    continue;
-                }
-            };
-            first.extend(stages.pop_front());
-            later.extend(stages);
+        let to: Vec<Address> = targets.iter().take(usize::from(self.settings.targets_max)).cloned().collect();
+        if !to.is_empty() {
+            self.ask(call, hunt, Wish { leg, source, to, kind: WishKind::Redirection });
         }
-        later.append(&mut hunt.stages);
-        hunt.stages = later;
-        let Some(ring_ms_max) = first.iter().map(|stage| stage.ring_ms_max).max() else { return };
-        self.set_alarm(call, Alarm::Ring, Duration::from_millis(u64::from(ring_ms_max)));
-        if alone {
-            // A stage of its own: what has failed before it says nothing of whether there is another one after it.
-            hunt.stage_failure = None;
-            hunt.failover = first[0].failover.clone();
-        }
-        for planned in first.into_iter().flat_map(|stage| stage.ways) {
-            self.try_way(call, hunt, party, planned);
-        }
-    }
-
-    /// What somebody who redirects a call to this address may have tried, without what was tried before.
-    fn plan_redirected(&mut self, hunt: &Hunt, source: &Source, to: &Address) -> Result<VecDeque<Stage>, Failure> {
-        let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
-        let mut route = match plan(&self.tables, &facts) {
-            Plan::Refuse(refusal) => return Err(Failure::of_plan(refusal.cause, &refusal.sentence)),
-            Plan::Ring(route) => route,
-        };
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
-        // No address is tried twice.
-        for stage in &mut route.stages {
-            stage.ways.retain(|planned| !hunt.asked.iter().any(|(way, to)| *way == planned.way && *to == planned.to));
-        }
-        route.stages.retain(|stage| !stage.ways.is_empty());
-        if route.stages.is_empty() {
-            return Err(Failure::new(Cause::ROUTING_ERROR, "the call was redirected in a circle"));
-        }
-        let ways = route.stages.iter_mut().flat_map(|stage| &mut stage.ways);
-        ways.for_each(|planned| planned.reason = planned.reason.clone().redirected());
-        Ok(route.stages.into())
     }
 
     /// A target's leg is over.
@@ -203,6 +152,10 @@ impl Calls {
         for locating in std::mem::take(&mut hunt.locating) {
             self.queries.remove(&locating.query);
             hunt.failed(Failure::new(Cause::TEMPORARY_FAILURE, "the registrar has not answered"));
+        }
+        for asking in std::mem::take(&mut hunt.asking) {
+            self.queries.remove(&asking.query);
+            hunt.failed(Failure::new(Cause::TEMPORARY_FAILURE, "nobody has said whether the call may go there"));
         }
         if alarm == Alarm::Ring {
             for branch in std::mem::take(&mut hunt.branches) {
@@ -251,9 +204,11 @@ impl Calls {
         for branch in std::mem::take(&mut hunt.branches) {
             self.dismiss_branch(call, &branch, cause);
         }
-        for locating in std::mem::take(&mut hunt.locating) {
-            self.queries.remove(&locating.query);
+        for query in hunt.queries() {
+            self.queries.remove(&query);
         }
+        hunt.locating.clear();
+        hunt.asking.clear();
         hunt.stages.clear();
         self.clear_alarm(call, Alarm::Ring);
         self.clear_alarm(call, Alarm::Locate);
@@ -278,6 +233,13 @@ impl Calls {
         }
         hunt.stages.clear();
         self.hunt_next(call, hunt, party)
+    }
+
+    /// A question has its answer: when it was the last, nothing is waited for.
+    pub(crate) fn answered_query(&mut self, call: &mut Call, hunt: &Hunt) {
+        if !hunt.waits_for_answers() {
+            self.clear_alarm(call, Alarm::Locate);
+        }
     }
 
     pub(crate) fn located(&mut self, call: &mut Call, query: QueryId, found: Found) {
@@ -320,7 +282,17 @@ impl Calls {
 
 impl Hunt {
     fn is_busy(&self) -> bool {
-        !self.branches.is_empty() || !self.locating.is_empty()
+        !self.branches.is_empty() || self.waits_for_answers()
+    }
+
+    fn waits_for_answers(&self) -> bool {
+        !self.locating.is_empty() || !self.asking.is_empty()
+    }
+
+    /// The questions that have no answer yet.
+    pub(crate) fn queries(&self) -> SmallVec<[QueryId; 2]> {
+        let locating = self.locating.iter().map(|locating| locating.query);
+        locating.chain(self.asking.iter().map(|asking| asking.query)).collect()
     }
 
     pub(crate) fn failed(&mut self, failure: Failure) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_leg::{Address, LegCommand, LegEvent, Source, Target};
+use sx_leg::{Address, Bounds, LegCommand, LegEvent, Source, Target};
 use sx_media::{MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
 use sx_types::{CallId, Cause, LegId, TraceId};
@@ -38,6 +38,19 @@ pub enum Input<'a> {
         query: QueryId,
         /// What was found.
         found: Found,
+    },
+    /// The answer to [`Output::Admit`].
+    Admitted {
+        /// The question.
+        query: QueryId,
+        /// For each address asked about, in the order given.
+        admissions: Vec<Admission>,
+    },
+    /// What accounts for the admissions of a wish is on the disk. Nobody who was granted is connected before, where
+    /// [`Settings::answer_wait`] says so.
+    WishWritten {
+        /// The question.
+        query: QueryId,
     },
     /// The configuration has changed. Calls that are planned keep their plan.
     Tables(Arc<Tables>),
@@ -94,6 +107,42 @@ pub enum Found {
     Failed,
 }
 
+/// Somebody in a call wants others to be called in its course.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// The leg that says so.
+    pub leg: LegId,
+    /// Who that is.
+    pub source: Source,
+    /// Whom it wants called; at least one.
+    pub to: Vec<Address>,
+    /// In whose place.
+    pub kind: WishKind,
+}
+
+/// What somebody wants others to be called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WishKind {
+    /// To take its own place in a call that stands.
+    Transfer,
+    /// To be called instead of it.
+    Redirection,
+}
+
+/// May somebody have an address called?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes; whoever is called there is bound to this.
+    Granted(Bounds),
+    /// No.
+    Refused {
+        /// The status that whoever asks for a transfer is told.
+        status: u16,
+        /// And the sentence.
+        sentence: Box<str>,
+    },
+}
+
 /// What the driver must carry out, in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
@@ -112,6 +161,16 @@ pub enum Output {
         query: QueryId,
         /// The user.
         address: Address,
+    },
+    /// May this party have others called? To be answered by [`Input::Admitted`], within [`Settings::locate_wait`]. Nothing
+    /// is planned before.
+    Admit {
+        /// The question.
+        query: QueryId,
+        /// The call.
+        call: CallId,
+        /// Who wants whom to be called.
+        wish: Wish,
     },
     /// To be written down. Whatever follows for the same call waits until it is on disk, where the shell wants that.
     Record(CallRecord),
@@ -283,7 +342,7 @@ pub struct Settings {
     /// No incoming leg is answered before [`Input::Written`] has come for it, and an answer waits so long for that; then it
     /// is refused. `None`: an answer waits for nothing.
     pub answer_wait: Option<Duration>,
-    /// How long to wait for an answer to [`Output::Locate`].
+    /// How long to wait for an answer to [`Output::Locate`] or [`Output::Admit`].
     pub locate_wait: Duration,
     /// How long a party may take to answer an offer.
     pub offer_wait: Duration,

@@ -97,6 +97,12 @@ impl Calls {
         let index = talking.index_of(replaced).unwrap_or(0);
         let Talking { parties: [one, two], .. } = *talking;
         let (leaves, mut moves) = if index == 0 { (one, two) } else { (two, one) };
+        // What it was bound to goes with it, of its time what is left.
+        moves.bounds.add(&from.body.bounds);
+        if moves.bounds.talk_max.is_some() {
+            moves.bounds.talk_max = from.alarm_at(Alarm::Talk).map(|at| at.since(self.now));
+        }
+        moves.bounds.add(&to.body.bounds);
         self.close_ports(&mut from.body, moves.leg);
         self.end_attempt(&mut from, &moves, Cause::NORMAL, 200);
         self.dismiss(&mut from, &leaves, Cause::NORMAL);
@@ -275,6 +281,7 @@ impl Calls {
     /// The two are connected. `owed`: the offer that the one that has come still has to answer.
     fn joined(&mut self, call: &mut Call, joining: Box<Joining>, owed: Option<Bytes>) -> State {
         let Joining { remaining, joins, leaves, .. } = *joining;
+        self.bind(call, &joins.bounds);
         self.clear_alarm(call, Alarm::Retry);
         self.clear_alarm(call, Alarm::Offer);
         if owed.is_some() {
@@ -377,7 +384,10 @@ impl Calls {
             JoinStep::AskingRemaining => self.say(joining.remaining.leg, LegCommand::Offer { media: None }),
             JoinStep::Offering { offer } => {
                 let told = joining.remaining.told.as_ref().filter(|told| told.from == *offer);
-                let kept = || allowed(&joining.remaining.access, offer).unwrap_or_else(|_| offer.clone());
+                let kept = || {
+                    allowed(&joining.remaining.access, &joining.remaining.bounds, offer)
+                        .unwrap_or_else(|_| offer.clone())
+                };
                 let media = Some(told.map_or_else(kept, |told| told.text.clone()));
                 self.say(joining.remaining.leg, LegCommand::Offer { media });
             }

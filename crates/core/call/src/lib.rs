@@ -22,7 +22,7 @@
 //! use std::sync::Arc;
 //! use sx_call::{Calls, Input, Output, Settings};
 //! use sx_engine::{Engine, Rng, Time};
-//! use sx_leg::{Address, Identity, Incoming, LegEvent, Source};
+//! use sx_leg::{Address, Bounds, Identity, Incoming, LegEvent, Source};
 //! use sx_route::{Definition, Tables};
 //! use sx_types::LegId;
 //!
@@ -41,8 +41,7 @@
 //!     on_behalf_of: None,
 //!     headers: Vec::new(),
 //!     hops_left: 70,
-//!     codecs: None,
-//!     talk_max: None,
+//!     bounds: Bounds::default(),
 //! };
 //! calls.handle_input(now, Input::Leg { leg: LegId(1), event: LegEvent::Incoming(Box::new(incoming)) });
 //! let outputs: Vec<Output> = std::iter::from_fn(|| calls.poll_output()).collect();
@@ -51,6 +50,8 @@
 
 mod admission;
 mod alarm;
+mod asking;
+mod bounds;
 mod cdr;
 mod codecs;
 mod dial;
@@ -73,5 +74,5 @@ mod written;
 
 pub use cdr::{Attempt, CallRecord, Cdr, Ender};
 pub use engine::{CallSummary, Calls, Phase};
-pub use interface::{Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings};
+pub use interface::{Admission, Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind};
 pub use snapshot::{CallSnapshot, ImportError};

@@ -277,7 +277,7 @@ fn by_stream(body: &Body, leg: LegId) -> SmallVec<[Option<Opened>; 4]> {
 /// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
 pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, Undeliverable> {
     let leg = to.leg;
-    let kept = allowed(&to.access, offer)?;
+    let kept = allowed(&to.access, &to.bounds, offer)?;
     tell(to, offer, &kept, relay, |session| relay_description(&kept, &by_stream(body, leg), session))
 }
 
@@ -290,7 +290,7 @@ pub(crate) fn answer_for(
     relay: bool,
 ) -> Result<Bytes, Undeliverable> {
     let leg = to.leg;
-    let kept = allowed(&to.access, answer)?;
+    let kept = allowed(&to.access, &to.bounds, answer)?;
     tell(to, answer, &kept, relay, |session| relay_answer(&kept, offer, &by_stream(body, leg), session))
 }
 

@@ -33,8 +33,7 @@ impl Calls {
             LegEvent::Progress(progress) => self.pass_progress(call, &mut ringing, leg, &progress),
             LegEvent::Answered(answer) => return self.answered(call, ringing, leg, answer),
             LegEvent::Redirected { targets } => {
-                let Ringing { caller, hunt } = &mut *ringing;
-                self.hunt_redirected(call, hunt, caller, leg, &targets);
+                self.hunt_redirected(call, &mut ringing.hunt, leg, &targets);
             }
             LegEvent::Ended(ended) => {
                 let Ringing { caller, hunt } = &mut *ringing;
@@ -170,6 +169,7 @@ impl Calls {
             Err(failure) => return self.answered_in_vain(call, ringing, leg, &failure),
         };
         let Some(callee) = self.hunt_won(call, &mut ringing.hunt, leg) else { return State::Ringing(ringing) };
+        call.body.bounds.add(&callee.bounds);
         let caller = ringing.caller;
         let negotiation = match (&media, &callee.said) {
             (Some(Media::Offer(_)), Some(offer)) => Negotiation::Confirming { by: 0, offer: offer.clone() },
@@ -209,7 +209,7 @@ impl Calls {
         self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
         self.note(Note::Answered { call: id, leg: callee.leg, after });
-        let talk_max = call.body.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
+        let talk_max = call.body.bounds.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
         self.set_alarm(call, Alarm::Talk, talk_max);
     }
 

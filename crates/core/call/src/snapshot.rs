@@ -29,7 +29,7 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,12 +83,17 @@ impl Calls {
     /// which it waits for a port to open, for what must be written down or for a change of its session to end: then it is worth another try.
     pub fn export(&self, call: CallId) -> Option<CallSnapshot> {
         let call = self.slots.iter().find(|found| found.body.cdr.call == call)?;
-        let waits = !call.waiting.is_empty() || !call.body.unwritten.is_empty() || any_opening(&call.body);
+        let waits = !call.waiting.is_empty() || !call.body.is_written() || any_opening(&call.body);
         if waits || matches!(call.state, State::Ending) {
             return None;
         }
         let alarms = call.alarms.iter().map(|set| (set.alarm, set.at.as_nanos())).collect();
         Some(CallSnapshot { format: FORMAT, body: call.body.clone(), state: call.state.clone(), alarms })
+    }
+
+    /// The place of a call.
+    pub(crate) fn key_of(&self, id: CallId) -> Option<Key> {
+        self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
     }
 
     /// Forgets a call that another engine carries on: nothing is said to its legs, its ports or the record.
@@ -104,7 +109,7 @@ impl Calls {
         }
         self.forget_legs(&mut call);
         if let Some(hunt) = call.state.hunt() {
-            hunt.locating.iter().for_each(|locating| _ = self.queries.remove(&locating.query));
+            hunt.queries().iter().for_each(|query| _ = self.queries.remove(query));
         }
         self.uniques.remove(&call.body.unique);
         self.slots.release(call.key);
@@ -139,7 +144,7 @@ impl Calls {
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
             trunks::occupy(&self.tables, trunk);
         }
-        self.ask_again(key, &mut state);
+        self.ask_again(key, id, &mut state);
         self.reopen_ports(&mut body, &state);
         let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
         let mut call = Box::new(Call { key, body, state, alarms: alarms_set, waiting, blocked: None });
@@ -150,7 +155,7 @@ impl Calls {
         Ok(())
     }
 
-    fn ask_again(&mut self, key: Key, state: &mut State) {
+    fn ask_again(&mut self, key: Key, call: CallId, state: &mut State) {
         let Some(hunt) = state.hunt_mut() else { return };
         for locating in &mut hunt.locating {
             locating.query = QueryId(self.next_query);
@@ -158,6 +163,12 @@ impl Calls {
             self.queries.insert(locating.query, key);
             let address = locating.planned.to.clone();
             self.out.push_back(Output::Locate { query: locating.query, address });
+        }
+        for asking in &mut hunt.asking {
+            asking.query = QueryId(self.next_query);
+            self.next_query += 1;
+            self.queries.insert(asking.query, key);
+            self.out.push_back(Output::Admit { query: asking.query, call, wish: asking.wish.clone() });
         }
     }
 }

@@ -3,15 +3,14 @@
 use crate::alarm::Set;
 use crate::failure::Failure;
 use crate::slots::Key;
-use crate::{Cdr, Ender, QueryId};
+use crate::{Cdr, Ender, QueryId, Wish};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use sx_leg::{Address, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::LegId;
@@ -51,8 +50,8 @@ pub(crate) struct Body {
     /// Passed on to outgoing legs.
     pub headers: Vec<Header>,
     pub hops_left: u8,
-    /// How long it may last once it is answered, when that is not what holds for all.
-    pub talk_max: Option<Duration>,
+    /// What it is bound to, and so is everybody who joins it.
+    pub bounds: Bounds,
     /// Every port that has not said it is closed.
     pub ports: SmallVec<[Port; 4]>,
     /// Legs that were told to end and have not said they did.
@@ -61,6 +60,9 @@ pub(crate) struct Body {
     /// is not taken elsewhere.
     #[serde(skip)]
     pub unwritten: SmallVec<[LegId; 1]>,
+    /// Wishes that were granted, and of which that is not written down.
+    #[serde(skip)]
+    pub unwritten_wishes: SmallVec<[QueryId; 1]>,
 }
 
 /// A media port of the call.
@@ -123,6 +125,8 @@ pub(crate) struct Party {
     /// Who it is to others.
     pub identity: Identity,
     pub access: Access,
+    /// What it was let in, or called, under.
+    pub bounds: Bounds,
     /// Where its signalling comes from, when it is behind a NAT.
     pub nat: Option<IpAddr>,
     /// The trunk whose channel it uses.
@@ -248,6 +252,8 @@ pub(crate) struct Hunt {
     pub failover: Failover,
     /// Users whose place has been asked for.
     pub locating: SmallVec<[Locating; 1]>,
+    /// Addresses that somebody wants to be called, and that it was asked about.
+    pub asking: SmallVec<[Asking; 1]>,
     pub branches: SmallVec<[Branch; 1]>,
     /// What is best told to the caller of all that has failed.
     pub failure: Option<Failure>,
@@ -269,6 +275,12 @@ pub(crate) struct Hunt {
 pub(crate) struct Locating {
     pub query: QueryId,
     pub planned: Planned,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asking {
+    pub query: QueryId,
+    pub wish: Wish,
 }
 
 /// A target that is being tried.
@@ -298,6 +310,7 @@ impl Hunt {
             stages,
             failover: Failover::Table,
             locating: SmallVec::new(),
+            asking: SmallVec::new(),
             branches: SmallVec::new(),
             failure: None,
             stage_failure: None,

@@ -23,7 +23,7 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::Note;
+use crate::interface::{Note, Wish, WishKind};
 use crate::ports::answer_for;
 use crate::state::{
     Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
@@ -32,9 +32,11 @@ use crate::state::{
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use std::collections::VecDeque;
-use sx_leg::{Address, Answer, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest};
+use sx_leg::{
+    Address, Answer, Bounds, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest,
+};
 use sx_media::answer_from;
-use sx_route::{Facts, Plan, Planned, Reason, Way, plan};
+use sx_route::{Planned, Reason, Way};
 use sx_types::{Cause, LegId};
 
 /// What an event of a target comes to.
@@ -71,19 +73,10 @@ impl Calls {
             Some(Replaced::Elsewhere(place)) => return self.call_place(call, talking, asker, request.to, place),
             None => {}
         }
-        let trunks = self.trunks.facts(&self.tables, self.now);
-        let facts = Facts { source: &source, to: &request.to, trunks, random: self.rng.u64() };
-        let route = match plan(&self.tables, &facts) {
-            Plan::Refuse(refusal) => {
-                return self.transfer_failed(call, talking, leg, refusal.cause.sip_status());
-            }
-            Plan::Ring(route) => route,
-        };
-        self.say(leg, LegCommand::TransferProgress { status: 100 });
-        let mut hunt = Hunt::new(route.stages.into(), true);
-        let step = self.hunt_next(call, &mut hunt, &talking.parties[1 - asker]);
+        let mut hunt = Hunt::new(VecDeque::new(), true);
+        self.ask(call, &mut hunt, Wish { leg, source, to: vec![request.to], kind: WishKind::Transfer });
         talking.transfer = Some(Transfer { asker, hunt });
-        self.transfer_on(call, talking, step)
+        State::Talking(talking)
     }
 
     /// Attended transfer to a party of a call that another worker has: a leg goes there to take the transferor's place,
@@ -98,7 +91,8 @@ impl Calls {
     ) -> State {
         self.say(talking.parties[asker].leg, LegCommand::TransferProgress { status: 100 });
         let access = self.tables.access(&Source::Exchange).clone();
-        let planned = Planned { way: Way::User, to, access, reason: Reason::transferred() };
+        let bounds = Bounds::default();
+        let planned = Planned { way: Way::User, to, access, reason: Reason::transferred(), bounds };
         let mut hunt = Hunt::new(VecDeque::new(), true);
         let by = talking.parties[asker].source.clone();
         let remaining = &talking.parties[1 - asker];
@@ -238,7 +232,7 @@ impl Calls {
                 (None, _) => Heard::Step(Step::Going),
             },
             LegEvent::Redirected { targets } => {
-                self.hunt_redirected(call, hunt, remaining, leg, &targets);
+                self.hunt_redirected(call, hunt, leg, &targets);
                 Heard::Step(Step::Going)
             }
             LegEvent::Ended(ended) => Heard::Step(self.hunt_ended(call, hunt, remaining, leg, &ended)),

@@ -8,6 +8,7 @@
 //! What waits is what the target has said, not what the caller is told: until the caller can be told, the call has not been
 //! answered, in no record and in no count. The same holds for a leg that takes another one's place.
 
+use crate::QueryId;
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
@@ -19,7 +20,12 @@ use sx_types::{Cause, LegId};
 impl Body {
     /// Is it written down that this leg was let in, as far as that is wanted?
     pub(crate) fn may_answer(&self, leg: LegId) -> bool {
-        !self.unwritten.contains(&leg)
+        !self.unwritten.contains(&leg) && self.unwritten_wishes.is_empty()
+    }
+
+    /// Is everything written down that somebody may wait for?
+    pub(crate) fn is_written(&self) -> bool {
+        self.unwritten.is_empty() && self.unwritten_wishes.is_empty()
     }
 }
 
@@ -56,10 +62,32 @@ impl Calls {
         }
     }
 
-    /// What has waited for that goes on when the call settles.
+    /// Somebody in the call has had a wish granted: nobody is connected before that is on the disk.
+    pub(crate) fn await_wish(&mut self, call: &mut Call, query: QueryId) {
+        if self.settings.answer_wait.is_some() {
+            self.queries.insert(query, call.key);
+            call.body.unwritten_wishes.push(query);
+        }
+    }
+
+    /// That is on the disk.
+    pub(crate) fn wish_written(&mut self, query: QueryId) {
+        if let Some(key) = self.queries.remove(&query) {
+            self.with_call(key, |calls, call| {
+                call.body.unwritten_wishes.retain(|waiting| *waiting != query);
+                calls.all_written(call);
+            });
+        }
+    }
+
     fn written(&mut self, call: &mut Call, leg: LegId) {
         call.body.unwritten.retain(|waiting| *waiting != leg);
-        if call.body.unwritten.is_empty() {
+        self.all_written(call);
+    }
+
+    /// What has waited goes on when the call settles.
+    fn all_written(&mut self, call: &mut Call) {
+        if call.body.is_written() {
             self.clear_alarm(call, Alarm::Record);
         }
         call.state = match std::mem::replace(&mut call.state, State::Ending) {

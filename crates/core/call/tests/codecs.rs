@@ -69,3 +69,41 @@ fn a_trunk_that_answers_in_a_forbidden_codec_has_its_channel_until_it_has_ended(
     world.ends(LegId(3), 487);
     assert_eq!(world.all_records().len(), 3);
 }
+
+fn bound(codecs: &[Codec]) -> impl FnOnce(&mut sx_leg::Incoming) {
+    let bounds = sx_leg::Bounds { codecs: Some(codecs.into()), talk_max: None };
+    |incoming| incoming.bounds = bounds
+}
+
+/// Of two lists that have nothing in common nothing is left, and not anything.
+#[test]
+fn what_a_trunk_may_not_use_and_what_its_call_may_not_use_leave_nothing() {
+    let mut world = world();
+    world.incoming_with(A, "300", Some(&with("0 8")), |incoming| {
+        incoming.source = sx_leg::Source::Trunk("one".into());
+        bound(&[Codec::Pcmu])(incoming);
+    });
+    world.expect(&["a reject 0 65"]);
+}
+
+#[test]
+fn a_call_is_bound_for_its_life_whoever_offers() {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming_with(A, "300", Some(&with("0 8")), bound(&[Codec::Pcma]));
+    world.answers(B, Some(answer(&with("8")))).forget_lines();
+    world.offers(A, Some(&with("0"))).expect(&["a refuse-offer 488 65"]);
+    world.offers(B, Some(&with("0"))).expect(&["out0 refuse-offer 488 65"]);
+    world.offers(B, None).accepts(A, driver::offer(&with("0 8"))).forget_lines();
+    world.event(B, LegEvent::OfferConfirmed { media: Some(answer(&with("8"))) }).ends(A, 0);
+    world.the_record();
+}
+
+#[test]
+fn whoever_comes_by_a_transfer_is_bound_as_the_call_is() {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming_with(A, "300", Some(&with("8")), bound(&[Codec::Pcma]));
+    world.answers(B, Some(answer(&with("8")))).transfer(A, "301", None).forget_lines();
+    world.answers(driver::C, Some(driver::offer(&with("0")))).expect(&["out1 hangup 65", "a transfer-progress 488"]);
+    world.ends(A, 0);
+    world.the_record();
+}

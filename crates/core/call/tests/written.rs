@@ -139,3 +139,37 @@ fn who_takes_a_place_is_answered_when_it_is_written_down() {
     world.ends(E, 0);
     world.the_record();
 }
+
+#[test]
+fn nobody_is_connected_by_a_transfer_before_it_is_written_down() {
+    let connected = || {
+        let mut world = world(MediaMode::Direct);
+        world.incoming(A, "300", Some("OA"));
+        written(&mut world, A).answers(B, Some(answer("AB"))).forget_lines();
+        world.writes_wishes = false;
+        world.transfer(A, "301", None).answers(driver::C, Some(driver::offer("OC"))).accepts(B, answer("AB2"));
+        world.expect(&["a transfer-progress 100", "out1 dial one/301 nothing", "out0 offer OC"]);
+        world
+    };
+    let mut world = connected();
+    world.write_wishes().expect(&["out1 confirm answer:AB2", "a transfer-progress 200", "a hangup 16"]);
+    world.let_end().ends(B, 0);
+    world.the_record();
+    let mut world = connected();
+    world.after(Duration::from_secs(2)).expect(&["out1 hangup 41", "a transfer-progress 503"]);
+    world.ends(A, 0);
+    world.the_record();
+}
+
+#[test]
+fn nobody_answers_a_redirected_call_before_it_is_written_down() {
+    let mut world = world(MediaMode::Direct);
+    world.writes_wishes = false;
+    world.incoming(A, "300", Some("OA"));
+    written(&mut world, A);
+    world.event(B, sx_leg::LegEvent::Redirected { targets: vec![Address::new("301", "pbx")] }).ends(B, 302);
+    world.forget_lines().answers(driver::C, Some(answer("AC"))).expect(&[]);
+    world.write_wishes().expect(&["a answer answer:AC"]);
+    world.ends(A, 0);
+    world.the_record();
+}

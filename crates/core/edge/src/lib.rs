@@ -1,10 +1,10 @@
 //! The edge: what stands between the network and a request, and needs no protocol to decide.
 //!
-//! Who sends too fast ([`Sources`]), who may come from where ([`Allowlist`]), who asks for too much ([`Windows`]), whose
+//! Who sends too fast ([`Sources`]), who may come from where ([`Allowlist`]), who asks for too much ([`IdentityLoad`]), whose
 //! password is being guessed ([`Failures`]), who calls itself a scanner ([`is_scanner`]). Each is a small decision of its
 //! own. Time comes in with the question, memory is taken when a table is made, and nothing grows with the number of
 //! those who send: a million forged addresses change only which of them are remembered. A worker has one of each, and
-//! there are no locks.
+//! there are no locks; only what an identity asks for is counted by all workers together.
 //!
 //! It deliberately does not know what a SIP message is, what is answered to whom is refused, or that there are other
 //! workers: whoever drives it tells them of a [`Ban`].
@@ -31,18 +31,19 @@ mod allowlist;
 mod failures;
 mod latency;
 mod layer;
+mod load;
 mod networks;
 mod scanner;
 mod sliding;
 mod source;
 mod sources;
 mod table;
-mod windows;
 
 pub use allowlist::{Allowlist, AllowlistError, Organisation, Refused};
 pub use failures::Failures;
 pub use latency::LatencyHistogram;
 pub use layer::Layer;
+pub use load::{CallPermit, IdentityLoad, RetryAfter};
 pub use networks::Networks;
 pub use scanner::{SCANNERS, is_scanner, scanner_among};
 pub use source::{Prefixes, Source};
@@ -51,4 +52,3 @@ pub use sources::{
     Sources, Why,
 };
 pub use sx_types::Network;
-pub use windows::{RetryAfter, Windows};

@@ -8,8 +8,8 @@
 pub(crate) struct Sliding {
     /// The number of the window that runs.
     pub(crate) window: u32,
-    now: u32,
-    before: u32,
+    pub(crate) now: u32,
+    pub(crate) before: u32,
 }
 
 /// A point in time as a window sees it.

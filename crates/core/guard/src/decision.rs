@@ -34,19 +34,21 @@ pub enum Outcome<'p> {
 pub struct Reason<'p> {
     /// For programs.
     pub kind: ReasonKind,
-    /// For the SIP response.
-    pub status: u16,
+    /// The status that the rule wants, when it says one.
+    pub status: Option<u16>,
     /// For people.
     pub sentence: Cow<'p, str>,
     /// After how many seconds another try makes sense; 0 when none does.
     pub retry_after_s: u32,
 }
 
-/// What the codec gate compared.
+/// What the codec gate compared. Nothing was offered when the first two are empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodecLists {
-    /// What was offered; empty when nothing was.
+    /// What was offered and the exchange knows.
     pub offered: Box<[Codec]>,
+    /// What else was offered.
+    pub others: Box<[Box<str>]>,
     /// What the policy allows.
     pub allowed: Box<[Codec]>,
 }
@@ -111,8 +113,8 @@ impl Decision<'_> {
 }
 
 impl Reason<'static> {
-    pub(crate) fn new(kind: ReasonKind, status: u16, sentence: &'static str) -> Self {
-        Self { kind, status, sentence: Cow::Borrowed(sentence), retry_after_s: 0 }
+    pub(crate) fn new(kind: ReasonKind, sentence: &'static str) -> Self {
+        Self { kind, status: None, sentence: Cow::Borrowed(sentence), retry_after_s: 0 }
     }
 
     pub(crate) fn retry_after(self, seconds: u64) -> Self {

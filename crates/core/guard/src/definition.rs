@@ -1,9 +1,9 @@
 //! What a policy is built from.
 
 use crate::facts::{Action, AuthenticationKind, PerAction, SourceKind, worded};
-use crate::value::{Country, Hours, IdentityPattern, Network, PublicKey};
+use crate::value::{Country, Hours, IdentityPattern, PublicKey};
 use std::time::Duration;
-use sx_types::{Codec, Transport};
+use sx_types::{Codec, Network, Transport};
 
 /// Everything that a policy says, already validated value by value; [`Policy::build`](crate::Policy::build) checks
 /// that it fits together. `Definition::default()` is what an empty policy file means.

@@ -59,7 +59,7 @@ pub struct Fact {
 pub enum Said {
     /// The gate let it pass.
     Passed,
-    /// The gate let it pass with fewer codecs, or named those that may be offered.
+    /// The gate let it pass, bound to a list of codecs.
     PassedBound,
     /// The rule does not match.
     NoMatch,
@@ -223,8 +223,9 @@ fn identity_read(policy: &Policy, reading: &Reading<'_, '_>) -> Vec<Fact> {
 fn codec_read(policy: &Policy, reading: &Reading<'_, '_>) -> Vec<Fact> {
     let allowed = gates::allowed(policy, reading);
     let offered = reading.request.codecs;
-    let all = allowed.is_none_or(|allowed| offered.iter().all(|codec| allowed.contains(codec)));
-    let shown = if offered.is_empty() { "nothing".to_owned() } else { listed(offered) };
+    let others = reading.request.other_codecs;
+    let all = allowed.is_none_or(|allowed| others.is_empty() && offered.iter().all(|codec| allowed.contains(codec)));
+    let shown = named(offered, others);
     vec![fact("codecs", &shown, allowed.map_or_else(|| "any".to_owned(), |allowed| one_of(allowed.iter())), all)]
 }
 
@@ -260,6 +261,13 @@ pub(crate) fn one_of<T: ToString>(values: impl IntoIterator<Item = T>) -> String
         [one] => one.clone(),
         several => format!("one of {}", several.join(", ")),
     }
+}
+
+/// What was offered.
+fn named(codecs: &[sx_types::Codec], others: &[Box<str>]) -> String {
+    let names: Vec<String> =
+        codecs.iter().map(ToString::to_string).chain(others.iter().map(ToString::to_string)).collect();
+    if names.is_empty() { "nothing".to_owned() } else { listed(&names) }
 }
 
 fn listed<T: ToString>(values: &[T]) -> String {
@@ -322,14 +330,17 @@ impl fmt::Display for Explanation {
             step.read.iter().try_for_each(|fact| writeln!(f, "    {fact}"))?;
         }
         if let Some(lists) = &self.codecs {
-            let offered = if lists.offered.is_empty() { "nothing".to_owned() } else { listed(&lists.offered) };
+            let offered = named(&lists.offered, &lists.others);
             writeln!(f, "codecs: {offered} offered, {} allowed", listed(&lists.allowed))?;
         }
         write!(f, "{}", self.outcome.word())?;
         match &self.outcome {
             Outcome::Approve => {}
             Outcome::Conditional(obligations) => write!(f, ": {obligations}")?,
-            Outcome::Reject(reason) => write!(f, " with {}: {}", reason.status, reason.sentence)?,
+            Outcome::Reject(reason) => match reason.status {
+                Some(status) => write!(f, " with {status}: {}", reason.sentence)?,
+                None => write!(f, ": {}", reason.sentence)?,
+            },
         }
         let by = if self.gate.is_some() { "gate" } else { "rule" };
         match (self.rule.as_str(), self.gate) {

@@ -159,8 +159,10 @@ pub struct Request<'a> {
     pub authenticated: Authentication,
     /// Whom or what it is for: the dialled `user@domain` or number.
     pub subject: &'a str,
-    /// The codecs offered, audio and video, in their order; empty when nothing was offered.
+    /// The codecs offered, audio and video, in their order; empty when none was offered that the exchange knows.
     pub codecs: &'a [Codec],
+    /// The names of what else was offered and the exchange does not know: no list of codecs can name it, so none allows it.
+    pub other_codecs: &'a [Box<str>],
     /// How suspicious the source is, from 0 to 1000.
     pub score_milli: u32,
     /// Requests of this identity that were approved within the window of [`Policy::rate_for`](crate::Policy::rate_for).

@@ -7,14 +7,6 @@ use crate::policy::Policy;
 use crate::reading::Reading;
 use sx_types::{Codec, Kind};
 
-/// The status of what is refused for who asks.
-pub(crate) const FORBIDDEN: u16 = 403;
-/// The status of what there is too much of. SIP has none of its own for this; HTTP's is taken.
-//= https://www.rfc-editor.org/rfc/rfc6585#section-4
-const TOO_MANY_REQUESTS: u16 = 429;
-/// The status of an offer of which nothing may be used.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.26
-pub(crate) const NOT_ACCEPTABLE_HERE: u16 = 488;
 /// After how long another try makes sense for somebody who has all the calls they may have.
 const RETRY_WHEN_FULL_S: u64 = 10;
 
@@ -40,7 +32,7 @@ pub(crate) fn authenticity(policy: &Policy, request: &Request<'_>) -> Result<(),
     let accepted = policy.accepted[request.action as usize][request.source.kind() as usize];
     if accepted & (1 << request.authenticated.kind() as u8) == 0 {
         let sentence = "this is not open to who has not shown who they are in a way that the policy takes";
-        return Err(Reason::new(ReasonKind::NotAuthenticated, FORBIDDEN, sentence));
+        return Err(Reason::new(ReasonKind::NotAuthenticated, sentence));
     }
     match request.authenticated {
         Authentication::Signature(facts) => signature(policy, facts),
@@ -53,17 +45,17 @@ fn signature(policy: &Policy, facts: SignatureFacts) -> Result<(), Reason<'stati
     let age_s_max = policy.definition.authenticity.signature_age_max.as_secs();
     if !facts.key_matches {
         let sentence = "the signature was made with another key than the registered one";
-        return Err(Reason::new(ReasonKind::KeyMismatch, FORBIDDEN, sentence));
+        return Err(Reason::new(ReasonKind::KeyMismatch, sentence));
     }
     if !facts.verifies {
-        return Err(Reason::new(ReasonKind::BadSignature, FORBIDDEN, "the signature is wrong"));
+        return Err(Reason::new(ReasonKind::BadSignature, "the signature is wrong"));
     }
     if facts.age_s.unsigned_abs() > age_s_max {
         let sentence = "the signature is too old, or from a clock that is ahead of ours";
-        return Err(Reason::new(ReasonKind::Stale, FORBIDDEN, sentence));
+        return Err(Reason::new(ReasonKind::Stale, sentence));
     }
     if facts.nonce_seen {
-        return Err(Reason::new(ReasonKind::Replayed, FORBIDDEN, "the signature was used before"));
+        return Err(Reason::new(ReasonKind::Replayed, "the signature was used before"));
     }
     Ok(())
 }
@@ -71,8 +63,8 @@ fn signature(policy: &Policy, facts: SignatureFacts) -> Result<(), Reason<'stati
 /// Is the identity in good standing?
 pub(crate) fn identity(policy: &Policy, reading: &Reading<'_, '_>) -> Result<(), Reason<'static>> {
     match reading.entry.map(|entry| entry.status) {
-        Some(Status::Suspended) => Err(Reason::new(ReasonKind::Suspended, FORBIDDEN, "the identity is suspended")),
-        Some(Status::Revoked) => Err(Reason::new(ReasonKind::Revoked, FORBIDDEN, "the identity is revoked")),
+        Some(Status::Suspended) => Err(Reason::new(ReasonKind::Suspended, "the identity is suspended")),
+        Some(Status::Revoked) => Err(Reason::new(ReasonKind::Revoked, "the identity is revoked")),
         Some(Status::Active) if reading.request.source != Source::Anonymous => Ok(()),
         _ => unlisted(policy, reading.request),
     }
@@ -84,37 +76,37 @@ fn unlisted(policy: &Policy, request: &Request<'_>) -> Result<(), Reason<'static
     if known || policy.definition.identity.unlisted[request.action] == Unlisted::Approve {
         return Ok(());
     }
-    Err(Reason::new(ReasonKind::Unlisted, FORBIDDEN, "the identity is not in the registry"))
+    Err(Reason::new(ReasonKind::Unlisted, "the identity is not in the registry"))
 }
 
 /// What the codec gate makes of an offer.
 pub(crate) enum Codecs {
-    /// All of it may stay.
-    Untouched,
-    /// These may stay, or be offered where nothing was.
-    Left { left: Box<[Codec]>, lists: Box<CodecLists> },
-    /// Nothing may.
+    /// No list is for it: any codec will do.
+    Any,
+    /// What is allowed, of which something was offered, or nothing was offered yet.
+    Bound(Box<CodecLists>),
+    /// Nothing of what was offered is allowed.
     NoneLeft(Box<CodecLists>),
 }
 
-/// Which codecs may be used: what the policy allows for the source, and of that what rules have left.
+/// Which codecs may be used: what the policy allows for the source, and of that what rules have left. Where there is a list
+/// it is said whatever was offered: it binds what is offered later, too.
 pub(crate) fn codecs(policy: &Policy, reading: &Reading<'_, '_>, by_rules: Option<&[Codec]>) -> Codecs {
     let by_policy = allowed(policy, reading);
-    let offered = reading.request.codecs;
-    let no_media = offered.is_empty() && !policy.definition.codec.actions.contains(&reading.request.action);
+    let (offered, others) = (reading.request.codecs, reading.request.other_codecs);
+    let nothing_offered = offered.is_empty() && others.is_empty();
+    let no_media = nothing_offered && !policy.definition.codec.actions.contains(&reading.request.action);
     if no_media || (by_policy.is_none() && by_rules.is_none()) {
-        return Codecs::Untouched;
+        return Codecs::Any;
     }
     let may = |codec: Codec| [by_policy, by_rules].into_iter().flatten().all(|list| list.contains(&codec));
-    let touched = by_rules.is_some() || offered.is_empty() || !all_stay(offered, may);
-    if !touched {
-        return Codecs::Untouched;
-    }
     let lists: Vec<Codec> = by_policy.or(by_rules).unwrap_or_default().to_vec();
-    let allowed: Box<[Codec]> = with_companions(lists.into_iter().filter(|codec| may(*codec)).collect());
-    let left: Box<[Codec]> = if offered.is_empty() { allowed.clone() } else { intersection(offered, may) };
-    let lists = Box::new(CodecLists { offered: offered.into(), allowed });
-    if left.is_empty() { Codecs::NoneLeft(lists) } else { Codecs::Left { left, lists } }
+    let allowed = with_companions(lists.into_iter().filter(|codec| may(*codec)).collect());
+    // Digits and comfort noise ride along with sound, and never alone.
+    let stays = |codec: &Codec| codec.kind() != Kind::BesideAudio && allowed.contains(codec);
+    let some_left = !allowed.is_empty() && (nothing_offered || offered.iter().any(stays));
+    let lists = Box::new(CodecLists { offered: offered.into(), others: others.into(), allowed });
+    if some_left { Codecs::Bound(lists) } else { Codecs::NoneLeft(lists) }
 }
 
 /// The list that the policy has for the source; `None` when any codec will do.
@@ -131,20 +123,7 @@ pub(crate) fn allowed<'p>(policy: &'p Policy, reading: &Reading<'_, '_>) -> Opti
     list.or(gate.allowed.as_deref())
 }
 
-fn all_stay(offered: &[Codec], may: impl Fn(Codec) -> bool) -> bool {
-    let audio = offered.iter().any(|codec| codec.kind() == Kind::Audio);
-    offered.iter().all(|codec| if codec.kind() == Kind::BesideAudio { audio } else { may(*codec) })
-}
-
-/// What was offered and may stay, in the order offered. Digits and comfort noise ride along when any audio stays, and
-/// never alone.
-fn intersection(offered: &[Codec], may: impl Fn(Codec) -> bool) -> Box<[Codec]> {
-    let audio = offered.iter().any(|codec| codec.kind() == Kind::Audio && may(*codec));
-    let stays = |codec: &Codec| if codec.kind() == Kind::BesideAudio { audio } else { may(*codec) };
-    offered.iter().copied().filter(stays).collect()
-}
-
-/// Where the exchange is to offer, what rides along with audio is among it.
+/// What rides along with sound is allowed with it.
 fn with_companions(mut allowed: Vec<Codec>) -> Box<[Codec]> {
     allowed.retain(|codec| codec.kind() != Kind::BesideAudio);
     if allowed.iter().any(|codec| codec.kind() == Kind::Audio) {
@@ -177,12 +156,12 @@ pub(crate) fn rate_of(policy: &Policy, reading: &Reading<'_, '_>) -> Rate {
 pub(crate) fn rate(policy: &Policy, reading: &Reading<'_, '_>) -> Result<(), Reason<'static>> {
     let rate = rate_of(policy, reading);
     if rate.limit != u32::MAX && reading.request.recent >= rate.limit {
-        let reason = Reason::new(ReasonKind::RateExceeded, TOO_MANY_REQUESTS, "too many requests in too short a time");
+        let reason = Reason::new(ReasonKind::RateExceeded, "too many requests in too short a time");
         // What is refused is not counted: once the window has passed there is room for certain.
         return Err(reason.retry_after(rate.window.as_secs().max(1)));
     }
     if rate.calls_max != u32::MAX && reading.request.calls >= rate.calls_max {
-        let reason = Reason::new(ReasonKind::TooManyCalls, TOO_MANY_REQUESTS, "too many calls at a time");
+        let reason = Reason::new(ReasonKind::TooManyCalls, "too many calls at a time");
         return Err(reason.retry_after(RETRY_WHEN_FULL_S));
     }
     Ok(())

@@ -29,6 +29,7 @@
 //!     authenticated: Authentication::DigestSha256,
 //!     subject: "+49301234567",
 //!     codecs: &[],
+//!     other_codecs: &[],
 //!     score_milli: 0,
 //!     recent: 0,
 //!     calls: 0,
@@ -65,7 +66,7 @@ pub use facts::{Action, Authentication, AuthenticationKind, PerAction, Request, 
 pub use hash::PolicyHash;
 pub use nonce::{Nonce, NonceWindow};
 pub use policy::Policy;
-pub use value::{Country, Hours, IdentityPattern, Network, NotAllowed, PublicKey};
+pub use value::{Country, Hours, IdentityPattern, NotAllowed, PublicKey};
 
 impl Definition {
     /// Everything in it that does not fit together; what [`Policy::build`] would refuse it for.

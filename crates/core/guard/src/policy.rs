@@ -12,6 +12,7 @@ use crate::names::{self, Names};
 use crate::reading::Reading;
 use crate::rules::{Matcher, RuleNames};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A policy: everything that is decided about a request is decided by [`decide`](Self::decide), from the request's
 /// facts and this snapshot alone.
@@ -123,6 +124,14 @@ impl Policy {
         &self.definition.rules
     }
 
+    /// The trunks that it names, each once.
+    pub fn trunks(&self) -> BTreeSet<&str> {
+        let (codec, rate) = (&self.definition.codec, &self.definition.rate);
+        let by_rules = self.definition.rules.iter().flat_map(|rule| &rule.when.trunk);
+        let by_gates = codec.trunks.iter().map(|(name, _)| name).chain(rate.trunks.iter().map(|(name, _)| name));
+        by_rules.chain(by_gates).map(|name| &**name).collect()
+    }
+
     /// Does any codec list stand in it, so that it matters what is offered?
     pub fn looks_at_codecs(&self) -> bool {
         let codec = &self.definition.codec;
@@ -160,11 +169,11 @@ impl Policy {
             Err(refusal) => return refusal,
         };
         let codecs = match gates::codecs(self, reading, ruled.obligations.codecs.as_deref()) {
-            Codecs::Untouched => None,
-            Codecs::Left { left, lists } => Some((left, lists)),
+            Codecs::Any => None,
+            Codecs::Bound(lists) => Some(lists),
             Codecs::NoneLeft(lists) => {
                 let sentence = "none of the codecs offered may be used";
-                let reason = Reason::new(ReasonKind::CodecNotAllowed, gates::NOT_ACCEPTABLE_HERE, sentence);
+                let reason = Reason::new(ReasonKind::CodecNotAllowed, sentence);
                 return Decision { codecs: Some(lists), ..refused(Gate::Codec, reason) };
             }
         };
@@ -189,7 +198,7 @@ impl Policy {
                 Then::Reject => {
                     let reason = Reason {
                         kind: ReasonKind::Rule,
-                        status: rule.status.unwrap_or(gates::FORBIDDEN),
+                        status: rule.status,
                         sentence: Cow::Borrowed(&self.sentences[index]),
                         retry_after_s: 0,
                     };
@@ -224,13 +233,12 @@ fn refused(gate: Gate, reason: Reason<'static>) -> Decision<'static> {
     Decision { outcome: Outcome::Reject(reason), rule: gate.word(), gate: Some(gate), codecs: None }
 }
 
-fn approved(ruled: Ruled<'_>, codecs: Option<(Box<[sx_types::Codec]>, Box<CodecLists>)>) -> Decision<'_> {
+fn approved(ruled: Ruled<'_>, codecs: Option<Box<CodecLists>>) -> Decision<'_> {
     let mut obligations = ruled.obligations;
     let gate = (ruled.rule.is_none() && codecs.is_some()).then_some(Gate::Codec);
-    let codecs = codecs.map(|(left, lists)| {
-        obligations.codecs = Some(left);
-        lists
-    });
+    if let Some(lists) = &codecs {
+        obligations.codecs = Some(lists.allowed.clone());
+    }
     let outcome = if obligations.is_empty() { Outcome::Approve } else { Outcome::Conditional(obligations) };
     let rule = ruled.rule.unwrap_or_else(|| gate.map_or(Decision::NOBODY, Gate::word));
     Decision { outcome, rule, gate, codecs }

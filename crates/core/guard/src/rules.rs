@@ -3,9 +3,10 @@
 use crate::definition::{Conditions, Rule};
 use crate::names::{Names, Prefixes};
 use crate::reading::{ACTION_AT, AUTHENTICATED_AT, HOUR_AT, Reading, SOURCE_AT, TRANSPORT_AT, WEEKDAY_AT};
-use crate::value::{Country, IdentityPattern, Network};
+use crate::value::{Country, IdentityPattern};
 use smallvec::SmallVec;
 use std::ops::Range;
+use sx_types::Network;
 
 /// Every text that some rule names.
 #[derive(Debug, Default)]
@@ -100,7 +101,7 @@ pub(crate) fn taken_bits(when: &Conditions) -> u64 {
         | group(HOUR_AT, 24, hours)
 }
 
-fn places(places: impl Iterator<Item = u32>) -> u64 {
+pub(crate) fn places(places: impl Iterator<Item = u32>) -> u64 {
     places.fold(0, |bits, place| bits | 1 << place)
 }
 

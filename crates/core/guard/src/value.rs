@@ -1,21 +1,12 @@
 //! Values of conditions and of the registry.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 /// The text does not say such a value; holds what would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("allowed: {0}")]
 pub struct NotAllowed(pub &'static str);
-
-/// The addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Network {
-    v6: bool,
-    bits: u128,
-    prefix_bits: u8,
-}
 
 /// Hours of the day in UTC, `08-18`: from 08:00 until before 18:00. `22-06` goes over midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,75 +31,6 @@ pub struct PublicKey(pub [u8; 32]);
 /// A country by its two capitals (ISO 3166-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Country(pub [u8; 2]);
-
-impl Network {
-    /// What is allowed, in words.
-    pub const SHAPE: &str = "an IP address, or address/bits with no bit set after the prefix";
-
-    /// The addresses that share the first `prefix_bits` bits with this one; those after it do not count.
-    pub fn new(address: IpAddr, prefix_bits: u8) -> Self {
-        let (v6, bits, longest) = number(address);
-        let prefix_bits = prefix_bits.min(longest);
-        let bits = bits.checked_shr(u32::from(longest - prefix_bits)).unwrap_or(0);
-        Self { v6, bits, prefix_bits }
-    }
-
-    /// Is the address one of them? An IPv4 address that came in IPv6 clothes counts as IPv4.
-    pub fn contains(self, address: IpAddr) -> bool {
-        let (v6, bits, longest) = number(address.to_canonical());
-        v6 == self.v6 && bits.checked_shr(u32::from(longest - self.prefix_bits)).unwrap_or(0) == self.bits
-    }
-
-    /// Is each address of the other network in this one?
-    pub fn covers(self, other: Self) -> bool {
-        self.v6 == other.v6
-            && self.prefix_bits <= other.prefix_bits
-            && other.bits.checked_shr(u32::from(other.prefix_bits - self.prefix_bits)).unwrap_or(0) == self.bits
-    }
-}
-
-/// Is it IPv6, the address as a number, and how many bits it has.
-fn number(address: IpAddr) -> (bool, u128, u8) {
-    match address {
-        IpAddr::V4(v4) => (false, u32::from(v4).into(), 32),
-        IpAddr::V6(v6) => (true, v6.into(), 128),
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shifted = |longest: u8| self.bits.checked_shl(u32::from(longest - self.prefix_bits)).unwrap_or(0);
-        let address = if self.v6 {
-            IpAddr::V6(shifted(128).into())
-        } else {
-            // The number was 32 bits long before it was shifted down.
-            IpAddr::V4((shifted(32) as u32).into())
-        };
-        write!(f, "{address}/{}", self.prefix_bits)
-    }
-}
-
-impl FromStr for Network {
-    type Err = NotAllowed;
-
-    fn from_str(text: &str) -> Result<Self, NotAllowed> {
-        const WANTED: NotAllowed = NotAllowed(Network::SHAPE);
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| WANTED)?;
-        let longest = number(address).2;
-        let prefix_bits = match bits {
-            Some(bits) => bits.parse().ok().filter(|bits| *bits <= longest).ok_or(WANTED)?,
-            None => longest,
-        };
-        let network = Self::new(address, prefix_bits);
-        let first = Self::new(address, longest);
-        let back = network.bits.checked_shl(u32::from(longest - prefix_bits)).unwrap_or(0);
-        if back == first.bits { Ok(network) } else { Err(WANTED) }
-    }
-}
 
 impl Hours {
     /// What is allowed, in words.

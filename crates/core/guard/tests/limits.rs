@@ -10,32 +10,41 @@ use sx_guard::{
 use sx_types::Codec;
 
 #[test]
-fn codecs_that_may_not_be_used_are_taken_out_in_the_order_offered() {
+fn whatever_is_offered_the_list_that_applies_binds_the_call() {
     let policy = codec_rule(&[Codec::Pcma, Codec::Opus, Codec::H264]);
-    let check = |offered: &[Codec], expected: &[Codec]| {
+    let allowed = [Codec::Pcma, Codec::Opus, Codec::H264, Codec::TelephoneEvent, Codec::ComfortNoise];
+    for offered in [
+        // Nothing yet, some of it, and nothing but what is allowed: what comes later must be, too.
+        &[][..],
+        &[Codec::Opus, Codec::G729, Codec::Pcma],
+        &[Codec::Pcmu, Codec::TelephoneEvent, Codec::H264],
+        &[Codec::TelephoneEvent, Codec::Pcma, Codec::ComfortNoise],
+    ] {
         let decision = policy.decide(&Request { codecs: offered, ..request() });
         let codecs = decision.outcome.obligations().and_then(|obligations| obligations.codecs.as_deref());
-        assert_eq!(codecs, Some(expected), "{offered:?}");
+        assert_eq!(codecs, Some(&allowed[..]), "{offered:?}");
         assert_eq!((decision.gate, decision.rule), (Some(Gate::Codec), "codec"));
         assert_eq!(&*decision.codecs().expect("both lists").offered, offered);
-    };
-    check(&[Codec::Opus, Codec::G729, Codec::Pcma], &[Codec::Opus, Codec::Pcma]);
-    check(&[Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent], &[Codec::Pcma, Codec::TelephoneEvent]);
-    check(&[Codec::Opus, Codec::ComfortNoise, Codec::Vp8], &[Codec::Opus, Codec::ComfortNoise]);
-    // Without audio, digits have nothing to ride along with.
-    check(&[Codec::Pcmu, Codec::TelephoneEvent, Codec::H264], &[Codec::H264]);
-    let everything = [Codec::Pcma, Codec::Opus, Codec::H264, Codec::TelephoneEvent, Codec::ComfortNoise];
-    check(&[], &everything);
-}
-
-#[test]
-fn an_offer_that_may_stay_whole_is_bound_to_nothing() {
-    let policy = codec_rule(&[Codec::Pcma]);
-    for offered in [&[Codec::Pcma][..], &[Codec::TelephoneEvent, Codec::Pcma, Codec::ComfortNoise]] {
-        check_approved(&policy, &Request { codecs: offered, ..request() });
     }
     // Registrations bring no media.
     check_approved(&policy, &Request { action: Action::Register, ..request() });
+}
+
+#[test]
+fn a_codec_that_the_exchange_does_not_know_is_not_allowed_where_a_list_is() {
+    let amr: [Box<str>; 1] = ["AMR".into()];
+    let policy = codec_rule(&[Codec::Pcma]);
+    let only = Request { other_codecs: &amr, ..request() };
+    check_refused(&policy, &only, ReasonKind::CodecNotAllowed, Gate::Codec);
+    let decision = policy.decide(&only);
+    let lists = decision.codecs().expect("both lists");
+    assert_eq!((&*lists.others, &*lists.offered, lists.allowed[0]), (&amr[..], &[][..], Codec::Pcma));
+    assert!(policy.explain(&only).to_string().contains("codecs: AMR offered, PCMA"));
+    let both = Request { codecs: &[Codec::Pcma], ..only };
+    let bound = policy.decide(&both);
+    let codecs = bound.outcome.obligations().and_then(|obligations| obligations.codecs.as_deref());
+    assert_eq!(codecs, Some(&[Codec::Pcma, Codec::TelephoneEvent, Codec::ComfortNoise][..]));
+    check_approved(&Policy::default(), &only);
 }
 
 #[test]
@@ -44,7 +53,7 @@ fn an_offer_of_which_nothing_may_stay_is_refused_with_both_lists() {
     for offered in [&[Codec::Opus, Codec::TelephoneEvent][..], &[Codec::TelephoneEvent], &[Codec::Vp8]] {
         let request = Request { codecs: offered, ..request() };
         let decision = policy.decide(&request);
-        assert_eq!(refusal(&policy, &request), Some((ReasonKind::CodecNotAllowed, 488, 0, Some(Gate::Codec))));
+        assert_eq!(refusal(&policy, &request), Some((ReasonKind::CodecNotAllowed, 0, Some(Gate::Codec))));
         let lists = decision.codecs().expect("both lists");
         assert_eq!((&*lists.offered, lists.allowed[0]), (offered, Codec::Pcma));
         let explanation = policy.explain(&request);
@@ -69,7 +78,7 @@ fn the_trunks_list_goes_before_the_classs_and_that_before_the_one_for_all() {
     ] {
         let decision = policy.decide(&Request { source, identity, codecs: &all, ..request() });
         let codecs = decision.outcome.obligations().and_then(|obligations| obligations.codecs.clone());
-        assert_eq!(codecs.as_deref(), Some(&[expected][..]), "{identity}");
+        assert_eq!(codecs.as_deref(), Some(&[expected, Codec::TelephoneEvent, Codec::ComfortNoise][..]), "{identity}");
     }
 }
 
@@ -113,7 +122,7 @@ fn the_rate_is_that_of_the_identity_the_trunk_the_class_or_all() {
         assert_eq!((rate.limit, rate.window.as_secs()), (limit, window_s), "{identity}");
         check_approved(&policy, &at(limit.min(1_000) - 1));
         if limit != u32::MAX {
-            let expected = (ReasonKind::RateExceeded, 429, window_s as u32, Some(Gate::Rate));
+            let expected = (ReasonKind::RateExceeded, window_s as u32, Some(Gate::Rate));
             assert_eq!(refusal(&policy, &at(limit)), Some(expected), "{identity}");
         }
     }
@@ -127,7 +136,7 @@ fn calls_at_a_time_are_limited_too() {
     let policy = rates();
     let at = |calls| Request { source: Source::Trunk("carrier"), identity: "carrier", calls, ..request() };
     check_approved(&policy, &at(19));
-    assert_eq!(refusal(&policy, &at(20)), Some((ReasonKind::TooManyCalls, 429, 10, Some(Gate::Rate))));
+    assert_eq!(refusal(&policy, &at(20)), Some((ReasonKind::TooManyCalls, 10, Some(Gate::Rate))));
 }
 
 #[test]

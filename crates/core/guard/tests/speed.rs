@@ -58,12 +58,13 @@ fn an_approval_without_obligations_allocates_nothing() {
             approved += 1;
         }
     }
-    assert!(approved > 500, "{approved}");
-    // Also where a list of codecs was looked through.
+    assert!(approved > 100, "{approved}");
+    // A list of codecs binds the call, and has to be told.
     let mut definition = Definition::default();
     definition.codec.allowed = Some(vec![Codec::Pcma, Codec::Opus]);
     let request = Request { codecs: &[Codec::Opus, Codec::TelephoneEvent], ..common::request() };
-    assert_eq!(allocations(&common::policy(definition), &request), (0, Outcome::Approve));
+    let (allocated, outcome) = allocations(&common::policy(definition), &request);
+    assert!(allocated <= 8 && outcome.obligations().is_some(), "{allocated} {outcome:?}");
 }
 
 #[test]

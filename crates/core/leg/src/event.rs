@@ -1,12 +1,11 @@
 //! What a leg tells its call.
 
-use crate::{Address, Header, Identity, Media, ProgressKind};
+use crate::{Address, Bounds, Header, Identity, Media, ProgressKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use sx_types::{Cause, Codec, LegId};
+use sx_types::{Cause, LegId};
 
 /// What a leg's protocol says has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +91,8 @@ pub struct Incoming {
     pub headers: Vec<Header>,
     /// The caller lets only so many exchanges pass it on (SIP `Max-Forwards`).
     pub hops_left: u8,
-    /// The caller is bound to these codecs; `None`: to none in particular.
-    pub codecs: Option<Arc<[Codec]>>,
-    /// The call may last no longer than this; `None`: as long as any other.
-    pub talk_max: Option<Duration>,
+    /// What its call is bound to.
+    pub bounds: Bounds,
 }
 
 /// Where a call comes from, as the edge has established it.

@@ -13,10 +13,12 @@
 //!
 //! Every leg ends with exactly one [`LegEvent::Ended`], also after [`LegCommand::Hangup`] or [`LegCommand::Reject`].
 
+mod bounds;
 mod command;
 mod event;
 mod party;
 
+pub use bounds::Bounds;
 pub use command::{Dial, Header, LegCommand, Rejection, Target};
 pub use event::{Answer, Ended, EndedBy, Incoming, LegEvent, Progress, Replaced, Source, TransferRequest};
 pub use party::{Address, Identity, Privacy};

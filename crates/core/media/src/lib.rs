@@ -52,6 +52,7 @@ pub use command::{
 pub use error::MediaError;
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use stream::{
-    StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote, streams, try_remote,
+    OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote,
+    streams, try_remote,
 };
 pub use sx_sdp::{Direction, MediaKind, Profile};

@@ -134,16 +134,46 @@ pub fn allow_codecs(description: &Bytes, allowed: &[Codec]) -> Result<Bytes, Med
     Ok(text)
 }
 
-/// The codecs that a description names, each once, in its order; none when it cannot be read.
-pub fn offered_codecs(description: &[u8]) -> Vec<Codec> {
-    let mut offered = Vec::new();
+/// What the RTP streams of a description can be coded in, each once, in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfferedCodecs {
+    /// Those that the exchange knows.
+    pub known: Vec<Codec>,
+    /// The names of the others, as they are written; of one without a name its payload type.
+    pub others: Vec<Box<str>>,
+}
+
+/// The codecs that a description names; none when it cannot be read.
+pub fn offered_codecs(description: &[u8]) -> OfferedCodecs {
+    let mut offered = OfferedCodecs::default();
     let Ok(parsed) = Description::parse(description) else { return offered };
-    for codec in parsed.media().flat_map(|media| media.codecs().filter_map(|format| format.codec).collect::<Vec<_>>()) {
-        if !offered.contains(&codec) {
-            offered.push(codec);
+    for media in parsed.media().filter(|media| media.profile().is_rtp()) {
+        for format in media.codecs() {
+            match format.codec {
+                Some(codec) if !offered.known.contains(&codec) => offered.known.push(codec),
+                Some(_) => {}
+                None => offered.other(&format),
+            }
         }
     }
     offered
+}
+
+/// How many names of other codecs are told, and how much of each.
+const OTHERS_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 32;
+
+impl OfferedCodecs {
+    fn other(&mut self, format: &Format<'_>) {
+        let name: Box<str> = match format.encoding {
+            [] => format.payload_type.0.to_string().into(),
+            encoding => String::from_utf8_lossy(&encoding[..encoding.len().min(NAME_BYTES_MAX)]).into(),
+        };
+        // They are told in a record and no more: of a description that names a thousand not all are.
+        if self.others.len() < OTHERS_MAX && !self.others.contains(&name) {
+            self.others.push(name);
+        }
+    }
 }
 
 /// A description as the answer to an offer that its party has not seen: of each stream the codecs that both have, under

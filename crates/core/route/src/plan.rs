@@ -6,7 +6,7 @@ use crate::{Access, Failover, Fork, Tables, Trunk, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
-use sx_leg::{Address, Source};
+use sx_leg::{Address, Bounds, Source};
 use sx_types::Cause;
 
 /// What is known of one call when it is routed.
@@ -73,6 +73,8 @@ pub struct Planned {
     pub access: Access,
     /// Why it stands in this place.
     pub reason: Reason,
+    /// What whoever is called there is bound to. A plan binds nobody: whoever asks for one adds what it was allowed under.
+    pub bounds: Bounds,
 }
 
 /// The kinds of way.
@@ -179,6 +181,7 @@ pub fn plan(tables: &Tables, facts: &Facts<'_>) -> Plan {
         to: Address { user: facts.to.user.clone(), domain: home_domain(tables, facts.to, ours) },
         access: tables.users.access.clone(),
         reason: Reason { rule: None, why: Why::OurDomain },
+        bounds: Bounds::default(),
     };
     let stage = Stage { ways: vec![way], ring_ms_max: tables.users.ring_ms_max, failover: Failover::Table };
     Plan::Ring(Route { stages: vec![stage], skipped: Vec::new() })
@@ -246,7 +249,7 @@ fn planned(tables: &Tables, rule: &CheckedRule, to: &Address, destination: &Chec
         CheckedKind::Dialled { scheme } => (Way::Uri(uri(scheme, &to)), &tables.users.access),
     };
     let reason = Reason { rule: Some(rule.rule.name.clone()), why };
-    Planned { way, to, access: access.clone(), reason }
+    Planned { way, to, access: access.clone(), reason, bounds: Bounds::default() }
 }
 
 /// The URI of an address; characters that URIs reserve are escaped.

@@ -2,7 +2,7 @@
 
 use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
-use Kind::{Choice, Choices, Flag, Section, Shape, Text};
+use Kind::{Choice, Choices, Flag, Section, Shape, Shapes, Text};
 use sx_guard::{Action, AuthenticationKind, Country, SourceKind};
 use sx_types::{Codec, Transport};
 
@@ -33,6 +33,7 @@ pub(crate) const FACTS_KEYS: &[Key] = &[
     key("signature.verifies", Flag, Is("true"), "It is right."),
     key("subject", Text, Is("\"100\""), "Whom or what it is for: the dialled `user@domain` or number."),
     key("codecs", Choices(&Codec::NAMES), Is("[]"), "The codecs offered, in their order."),
+    key("other_codecs", Shapes("the name of an encoding"), Is("[]"), "What else was offered: encodings that the exchange does not know, which no list allows."),
     key("score_milli", number(1_000), Is("0"), "How suspicious the source is."),
     key("recent", number(u32::MAX as i64), Is("0"), "Requests of this identity within the window."),
     key("calls", number(u32::MAX as i64), Is("0"), "Calls of this identity at the moment."),

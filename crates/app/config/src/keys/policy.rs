@@ -4,10 +4,9 @@ use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Path, Section, Shape, Shapes, Text};
 use sx_guard::{
-    Action, AuthenticationKind, Country, Hours, IdentityPattern, Network, PublicKey, SourceKind, Status, Then,
-    Unlisted, Weekday,
+    Action, AuthenticationKind, Country, Hours, IdentityPattern, PublicKey, SourceKind, Status, Then, Unlisted, Weekday,
 };
-use sx_types::{Codec, Transport};
+use sx_types::{Codec, Network, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -45,14 +44,14 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("gate.authenticity.call", WAYS, SHOWN, "For calls."),
     key("gate.authenticity.message", WAYS, SHOWN, "For messages outside of calls."),
     key("gate.authenticity.register", WAYS, SHOWN, "For registrations."),
-    key("gate.authenticity.escalation", WAYS, SHOWN, "For escalations."),
-    key("gate.authenticity.h323_admission", WAYS, SHOWN, "For admissions of H.323."),
-    key("gate.authenticity.room_join", WAYS, SHOWN, "For joining rooms."),
-    key("gate.authenticity.browser_join", WAYS, SHOWN, "For browsers that join calls."),
-    key("gate.authenticity.evidence", WAYS, SHOWN, "For handing over evidence."),
-    key("gate.authenticity.recording", WAYS, SHOWN, "For recording."),
-    key("gate.authenticity.export", WAYS, SHOWN, "For exports of records."),
-    key("gate.authenticity.signature_age_max_s", number(1, 86_400, "s"), Is("300"), "How old a signature may be, and how far ahead of ours its maker's clock. It must be made with the registered key, be right, and be new."),
+    key("gate.authenticity.escalation", WAYS, SHOWN, "For escalations. Nothing asks this yet."),
+    key("gate.authenticity.h323_admission", WAYS, SHOWN, "For admissions of H.323. Nothing asks this yet."),
+    key("gate.authenticity.room_join", WAYS, SHOWN, "For joining rooms. Nothing asks this yet."),
+    key("gate.authenticity.browser_join", WAYS, SHOWN, "For browsers that join calls. Nothing asks this yet."),
+    key("gate.authenticity.evidence", WAYS, SHOWN, "For handing over evidence. Nothing asks this yet."),
+    key("gate.authenticity.recording", WAYS, SHOWN, "For recording. Nothing asks this yet."),
+    key("gate.authenticity.export", WAYS, SHOWN, "For exports of records. Nothing asks this yet."),
+    key("gate.authenticity.signature_age_max_s", number(1, 86_400, "s"), Is("300"), "How old a signature may be, and how far ahead of ours its maker's clock. It must be made with the registered key, be right, and be new. Nothing asks this yet: nobody signs."),
     key("gate.authenticity.exception", ENTRIES, Is("[]"), "Other ways for some actions and sources; the first that is for both holds."),
     key("gate.authenticity.exception[].action", ACTIONS, ANY, "For these actions."),
     key("gate.authenticity.exception[].source", SOURCES, ANY, "From these sources."),
@@ -64,15 +63,15 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("gate.identity.unlisted_for.call", UNLISTED, AS_UNLISTED, "For calls."),
     key("gate.identity.unlisted_for.message", UNLISTED, AS_UNLISTED, "For messages outside of calls."),
     key("gate.identity.unlisted_for.register", UNLISTED, AS_UNLISTED, "For registrations."),
-    key("gate.identity.unlisted_for.escalation", UNLISTED, AS_UNLISTED, "For escalations."),
-    key("gate.identity.unlisted_for.h323_admission", UNLISTED, AS_UNLISTED, "For admissions of H.323."),
-    key("gate.identity.unlisted_for.room_join", UNLISTED, AS_UNLISTED, "For joining rooms."),
-    key("gate.identity.unlisted_for.browser_join", UNLISTED, AS_UNLISTED, "For browsers that join calls."),
-    key("gate.identity.unlisted_for.evidence", UNLISTED, AS_UNLISTED, "For handing over evidence."),
-    key("gate.identity.unlisted_for.recording", UNLISTED, AS_UNLISTED, "For recording."),
-    key("gate.identity.unlisted_for.export", UNLISTED, AS_UNLISTED, "For exports of records."),
+    key("gate.identity.unlisted_for.escalation", UNLISTED, AS_UNLISTED, "For escalations. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.h323_admission", UNLISTED, AS_UNLISTED, "For admissions of H.323. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.room_join", UNLISTED, AS_UNLISTED, "For joining rooms. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.browser_join", UNLISTED, AS_UNLISTED, "For browsers that join calls. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.evidence", UNLISTED, AS_UNLISTED, "For handing over evidence. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.recording", UNLISTED, AS_UNLISTED, "For recording. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.export", UNLISTED, AS_UNLISTED, "For exports of records. Nothing asks this yet."),
 
-    key("gate.codec", Section, NOTHING, "Which codecs may be used: the list of the trunk, else that of the class, else `allowed`. What is left of an offer keeps its order; telephone-event and CN ride along with any audio, and never alone. When nothing is left, 488. Where nothing was offered, the exchange may offer what the list has."),
+    key("gate.codec", Section, NOTHING, "Which codecs may be used: the list of the trunk, else that of the class, else `allowed`. It binds the call for its life: every later offer and answer, and whoever comes into it by a transfer. A codec that the exchange does not know is on no list. telephone-event and CN ride along with any audio, and never alone. When nothing is left of an offer, 488."),
     key("gate.codec.action", ACTIONS, Is("[\"call\", \"escalation\", \"h323-admission\", \"room-join\", \"browser-join\"]"), "The actions whose codecs are looked at."),
     key("gate.codec.allowed", CODECS, Absent("any codec"), "For whom nothing else is said."),
     key("gate.codec.class", ENTRIES, Is("[]"), "For classes."),
@@ -106,7 +105,7 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("identity", ENTRIES, Is("[]"), "The registry. One identity has one entry and one key, and a key has one identity, however they are spelt."),
     key("identity[].identity", IDENTITY, Required, "Who. The case of letters does not count."),
     key("identity[].status", Choice(&Status::WORDS), Is("\"active\""), "How they stand: `suspended` and `revoked` are refused."),
-    key("identity[].key", Shape(PublicKey::SHAPE), Absent("they sign nothing"), "The key that their signatures are made with."),
+    key("identity[].key", Shape(PublicKey::SHAPE), Absent("they sign nothing"), "The key that their signatures are made with. Nothing asks this yet: nobody signs."),
     key("identity[].class", NAME, Absent("that of the source: `user`, `trunk`, `anonymous` or `exchange`"), "Their class, which rules, codecs and rates name. Who has no entry has that of the source; so has who has not proved who they are."),
     key("identity[].organisation", Text, Absent("none"), "The organisation they belong to."),
 
@@ -132,9 +131,9 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("rule[].status", number(400, 699, ""), Absent("403"), "The SIP status of a refusal."),
     key("rule[].reason", Text, Absent("a sentence that names the rule"), "The sentence of a refusal."),
     key("rule[].obligations", Section, Absent("none"), "What an approval is bound to. A `conditional` rule needs some; a refusal has none."),
-    key("rule[].obligations.codecs", CODECS, Absent("any"), "Only these codecs may be used."),
-    key("rule[].obligations.record", Flag, Is("false"), "It must be recorded."),
-    key("rule[].obligations.announce", Text, Absent("none"), "This announcement must be played first."),
-    key("rule[].obligations.bandwidth_kbps", number(1, 1_000_000, "kbit/s"), Absent("any"), "No more bandwidth than this."),
-    key("rule[].obligations.limit_s", number(1, 31_536_000, "s"), Absent("any length"), "It ends after this long."),
+    key("rule[].obligations.codecs", CODECS, Absent("any"), "Only these codecs may be used, in all of the call."),
+    key("rule[].obligations.record", Flag, Is("false"), "It must be recorded. Nothing records yet: whoever would be bound to it is refused with 403."),
+    key("rule[].obligations.announce", Text, Absent("none"), "This announcement must be played first. Nothing plays any yet: whoever would be bound to it is refused with 403."),
+    key("rule[].obligations.bandwidth_kbps", number(1, 1_000_000, "kbit/s"), Absent("any"), "No more bandwidth than this. Nothing measures it yet: whoever would be bound to it is refused with 403."),
+    key("rule[].obligations.limit_s", number(1, 31_536_000, "s"), Absent("any length"), "It ends after this long. Messages and registrations have no length."),
 ];

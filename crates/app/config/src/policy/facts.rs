@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::Arc;
 use sx_guard::{Action, Authentication, AuthenticationKind, Country, Request, SignatureFacts, Source, SourceKind};
 use sx_types::{Codec, Transport};
 
@@ -39,6 +40,8 @@ pub struct OwnedRequest {
     pub subject: Box<str>,
     /// The codecs offered.
     pub codecs: Vec<Codec>,
+    /// What else was offered.
+    pub other_codecs: Vec<Box<str>>,
     /// How suspicious the source is, from 0 to 1000.
     pub score_milli: u32,
     /// Requests within the window.
@@ -70,6 +73,7 @@ impl OwnedRequest {
             authenticated: self.authenticated,
             subject: &self.subject,
             codecs: &self.codecs,
+            other_codecs: &self.other_codecs,
             score_milli: self.score_milli,
             recent: self.recent,
             calls: self.calls,
@@ -114,6 +118,7 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
     if top.has("trunk") && source != SourceKind::Trunk {
         top.conflict(&["trunk"], "needs source = \"trunk\"");
     }
+    let others: Vec<Arc<str>> = top.tested_list("other_codecs", |_| true);
     OwnedRequest {
         action: top.choice("action", Action::Call),
         source,
@@ -125,6 +130,7 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         authenticated: authenticated(top, source),
         subject: boxed(top.text_if_said("subject")),
         codecs: top.choices("codecs"),
+        other_codecs: others.iter().map(|name| Box::from(&**name)).collect(),
         score_milli: top.number("score_milli"),
         recent: top.number("recent"),
         calls: top.number("calls"),

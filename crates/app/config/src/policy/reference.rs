@@ -2,7 +2,7 @@
 
 use crate::keys;
 use crate::reference::all_keys;
-use sx_guard::BUILT_IN;
+use sx_guard::{Action, BUILT_IN};
 
 const OPENING: &str = r#"# Policies
 
@@ -54,9 +54,15 @@ The answer is `approve`, `conditional` (approve, with obligations) or `reject` w
 | identity | `suspended`, `revoked`, `unlisted` | 403 |
 | rules | `rule` | the rule's, or 403 |
 | codec | `codec-not-allowed` | 488 |
-| rate | `rate-exceeded` (Retry-After: the window), `too-many-calls` (Retry-After: 10 s) | 429 |
+| rate | `rate-exceeded` (Retry-After: until there is room), `too-many-calls` (Retry-After: 10 s) | 429 |
 
-A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A file longer than 16 MiB is not read.
+A transfer and a redirection (3xx) have somebody called as well: each address they name is asked for as a call of the one who transfers or redirects, before anything is planned. It counts for that one's rate, and is no further call of its. When it is refused, the transfer ends with that status, and the redirection is an attempt that has failed. What it is bound to holds from then on. An attended transfer names no address but a party that was called before, and is not asked for again. What is known of a called user is that it has registered: by the weakest digest of `registrar.algorithms`, or by the certificate of its connection. A number is judged without the separators (`-`, `.`, brackets) that it was written with.
+
+What users who have authenticated, and trunks, ask for is counted over all workers; a name that nobody has proved is counted by each worker.
+
+Nothing asks for these actions yet: {not asked}. What a file says of them is checked and waits for its time.
+
+A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A trunk that it names and the configuration does not have is a warning. A file longer than 16 MiB is not read.
 
 Records name a policy by its **version**: the first 16 hexadecimal digits of the SHA-256 of the file's bytes. With a `registry` it is the SHA-256 of both files' SHA-256, the policy's first.
 
@@ -69,7 +75,8 @@ Where no file is named this policy holds, whose gates let everything pass that t
 
 /// The text of `docs/policy.md`.
 pub fn policy_reference() -> String {
-    let mut text = OPENING.to_owned();
+    let not_asked: Vec<String> = NOT_ASKED.iter().map(|action| format!("`{action}`")).collect();
+    let mut text = OPENING.replace("{not asked}", &not_asked.join(", "));
     text.push_str(BUILT_IN);
     text.push_str("```\n\n");
     all_keys(&mut text, keys::POLICY.keys);
@@ -79,6 +86,17 @@ pub fn policy_reference() -> String {
     }
     text
 }
+
+/// What no part of the exchange asks its guard for yet.
+const NOT_ASKED: [Action; 7] = [
+    Action::Escalation,
+    Action::H323Admission,
+    Action::RoomJoin,
+    Action::BrowserJoin,
+    Action::Evidence,
+    Action::Recording,
+    Action::Export,
+];
 
 const FACTS: &str = r#"
 ## Facts to try a policy with

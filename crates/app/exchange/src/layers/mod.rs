@@ -10,24 +10,28 @@
 
 mod admission;
 mod counts;
+mod guard;
 mod refusal;
 mod source;
 mod tally;
+mod wishes;
 
 pub use counts::{LayerCounts, LayerSettings};
 pub use tally::RecordLimits;
 
-pub(crate) use admission::{Admitted, Asked, Identified};
 pub(crate) use counts::add;
+pub use guard::status_of;
+pub(crate) use guard::{Admitted, Asked, Identified};
 pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::{Asker, Tally};
+pub use wishes::PartySnapshot;
+pub(crate) use wishes::{Dialled, PartyFacts};
 
 use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use sx_edge::{Failures, Layer, Observation, Source, Sources, Windows};
+use sx_edge::{CallPermit, Failures, IdentityLoad, Layer, Observation, Source, Sources};
 use sx_engine::Rng;
 use sx_types::CallId;
 
@@ -40,11 +44,10 @@ pub(crate) struct Layers {
     pub(crate) accounts: Failures<u128>,
     account_key: [u8; 16],
     dialled_key: [u8; 16],
-    /// What each identity has asked for of late.
-    pub(crate) rates: Windows<Box<str>>,
-    /// The calls of each user.
-    pub(crate) calls: BTreeMap<Box<str>, u32>,
-    pub(crate) callers: BTreeMap<CallId, Box<str>>,
+    /// What those ask for who have not proved that they are who they say.
+    pub(crate) unproved: BTreeMap<Box<str>, Arc<IdentityLoad>>,
+    /// What each call takes of those that whoever has begun it may have.
+    pub(crate) callers: BTreeMap<CallId, CallPermit>,
     pub(crate) tally: Tally,
     pub(crate) counts: Arc<LayerCounts>,
     pub(crate) nanos: fn() -> u64,
@@ -66,9 +69,8 @@ impl Layers {
             accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
             account_key: key(),
             dialled_key: key(),
-            rates: Windows::new(IDENTITIES_MAX, key()),
             sources: Sources::new(sources, key()),
-            calls: BTreeMap::new(),
+            unproved: BTreeMap::new(),
             callers: BTreeMap::new(),
             wall_ahead_ms: 0,
             tally: Tally::new(settings.records),
@@ -93,21 +95,15 @@ impl Layers {
         siphasher::sip::SipHasher13::new_with_key(&self.dialled_key).hash(uri)
     }
 
-    /// A call of this user begins: one more of those it has at a time.
-    pub(crate) fn call_begun(&mut self, call: CallId, caller: &str) {
-        *self.calls.entry(caller.into()).or_default() += 1;
-        self.callers.insert(call, caller.into());
-    }
-
-    /// It is over.
-    pub(crate) fn call_ended(&mut self, call: CallId) {
-        let Some(caller) = self.callers.remove(&call) else { return };
-        if let Entry::Occupied(mut calls) = self.calls.entry(caller) {
-            *calls.get_mut() -= 1;
-            if *calls.get() == 0 {
-                calls.remove();
-            }
+    /// What somebody asks for who has proved nothing, on this worker: a name that anybody can choose is no limit to anybody.
+    pub(crate) fn unproved(&mut self, name: &str) -> Arc<IdentityLoad> {
+        if let Some(load) = self.unproved.get(name) {
+            return load.clone();
         }
+        if self.unproved.len() >= IDENTITIES_MAX {
+            self.unproved.retain(|_, load| load.calls() > 0);
+        }
+        self.unproved.entry(name.into()).or_default().clone()
     }
 
     /// A layer begins to look at a request. [`end`](Self::end) belongs to it, whatever comes of the request.
@@ -148,7 +144,7 @@ pub(crate) struct Timing {
 
 /// Accounts whose failures are remembered; the oldest are forgotten beyond.
 const ACCOUNTS_MAX: usize = 1 << 14;
-/// Identities whose rate is remembered.
+/// Names that nobody has proved whose rate is remembered.
 const IDENTITIES_MAX: usize = 1 << 16;
 
 #[cfg(test)]

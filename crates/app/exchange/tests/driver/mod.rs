@@ -116,7 +116,7 @@ fn directory(realm: &str) -> Arc<Directory> {
 
 /// A worker that knows no call.
 pub fn worker(now: Time, number: u16, workers: u16, tables: &Arc<Tables>, seed: u64) -> Worker {
-    worker_with(now, number, workers, tables, seed, |_| {})
+    worker_with(now, number, workers, tables, &directory(&tables.realm), seed, |_| {})
 }
 
 fn worker_with(
@@ -124,6 +124,7 @@ fn worker_with(
     number: u16,
     workers: u16,
     tables: &Arc<Tables>,
+    users: &Arc<Directory>,
     seed: u64,
     change: impl FnOnce(&mut WorkerSettings),
 ) -> Worker {
@@ -144,8 +145,7 @@ fn worker_with(
     let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
     let locals =
         Locals { worker: number, links: vec![link], outward_v4: Ipv4Addr::LOCALHOST, outward_v6: Ipv6Addr::LOCALHOST };
-    let users = directory(&tables.realm);
-    Worker::new(now, settings, tables, users, locals, Rng::from_number(seed + u64::from(number)))
+    Worker::new(now, settings, tables, users.clone(), locals, Rng::from_number(seed + u64::from(number)))
 }
 
 impl Bench {
@@ -157,16 +157,19 @@ impl Bench {
     /// An exchange of one worker with other settings.
     pub fn with_settings(config: &str, change: impl FnOnce(&mut WorkerSettings)) -> Self {
         let mut bench = Self::new(config);
-        bench.workers = vec![worker_with(START, 0, 1, &bench.tables, 100, change)];
+        let users = directory(&bench.tables.realm);
+        bench.workers = vec![worker_with(START, 0, 1, &bench.tables, &users, 100, change)];
         bench
     }
 
     pub fn with_workers(config: &str, workers: u16) -> Self {
         let tables = tables_of(config, None);
+        let users = directory(&tables.realm);
+        let one = |number| worker_with(START, number, workers, &tables, &users, 100, |_| {});
         Self {
             now: START,
             config: config.to_owned(),
-            workers: (0..workers).map(|number| worker(START, number, workers, &tables, 100)).collect(),
+            workers: (0..workers).map(one).collect(),
             tables,
             peers: Vec::new(),
             lands_on: 0,

@@ -102,7 +102,7 @@ fn an_identity_that_calls_too_often_is_told_when_to_try_again() {
     let expected = call_refused("security_rejected", "rate-exceeded", "identity_rate", "rate", 429, &facts);
     assert_eq!(bench.recorded("security_rejected").len(), 1);
     assert_eq!(refused_call(&bench, "security_rejected"), expected);
-    let told = bench.lines.iter().any(|line| line.text().contains("Retry-After: 60\r\n"));
+    let told = bench.lines.iter().any(|line| line.text().contains("Retry-After: 57\r\n"));
     assert!(told, "{}", bench.ladder());
     bench.pass_s(120);
     bench.dial("alice", "sip:bob@example.org");

@@ -169,7 +169,7 @@ fn in_words(decision: &Decision<'_>, version: &str) -> Result<String, std::fmt::
     let mut lines = vec![("outcome", decision.outcome.word().to_owned()), ("by", by)];
     if let Some(reason) = decision.outcome.reason() {
         lines.push(("reason", format!("{}: {}", reason.kind, reason.sentence)));
-        lines.push(("status", reason.status.to_string()));
+        lines.push(("status", sx_exchange::status_of(reason).to_string()));
         if reason.retry_after_s > 0 {
             lines.push(("retry after", format!("{} s", reason.retry_after_s)));
         }
@@ -190,7 +190,7 @@ fn decided(outcome: &Outcome<'_>, rule: &str, gate: Option<Gate>, version: &str)
         let retry = Some(reason.retry_after_s).filter(|seconds| *seconds > 0);
         json!({
             "kind": reason.kind.to_string(),
-            "status": reason.status,
+            "status": sx_exchange::status_of(reason),
             "sentence": reason.sentence,
             "retry_after_s": retry,
         })

@@ -62,7 +62,7 @@ impl Exchange {
         };
         let version = changes.version;
         let directory = match load_users(&self.users) {
-            Ok(directory) => Arc::new(directory),
+            Ok(directory) => Arc::new(directory.following(&self.directory)),
             Err(error) => {
                 error!(%error, "the users could not be read; the old ones stay");
                 return None;

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{CallRecord, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings};
+use sx_call::{Admission, CallRecord, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings, Wish};
 use sx_engine::{Engine, Rng, Time};
 use sx_leg::{
-    Address, Answer, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind, Source,
-    Target, TransferRequest,
+    Address, Answer, Bounds, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind,
+    Source, Target, TransferRequest,
 };
 use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 use sx_route::{
@@ -49,6 +49,15 @@ pub struct World {
     /// What refused callers were told besides the status.
     pub warnings: Vec<String>,
     pub queries: Vec<(QueryId, Address)>,
+    /// What somebody wanted to have called, and what is said to it.
+    pub wishes: Vec<Wish>,
+    pub admission: Admission,
+    /// It is said at once.
+    pub answers_wishes: bool,
+    /// And written down at once.
+    pub writes_wishes: bool,
+    wished: Vec<(QueryId, usize)>,
+    unwritten: Vec<QueryId>,
     /// Open ports, in the order they were opened in.
     pub ports: Vec<PortId>,
     /// Every port that was asked for, and whether it was one of IPv6.
@@ -126,6 +135,12 @@ impl World {
             notes: Vec::new(),
             warnings: Vec::new(),
             queries: Vec::new(),
+            wishes: Vec::new(),
+            admission: Admission::Granted(Bounds::default()),
+            answers_wishes: true,
+            writes_wishes: true,
+            wished: Vec::new(),
+            unwritten: Vec::new(),
             ports: Vec::new(),
             asked: Vec::new(),
             faced: Vec::new(),
@@ -183,8 +198,7 @@ impl World {
             on_behalf_of: None,
             headers: Vec::new(),
             hops_left: 70,
-            codecs: None,
-            talk_max: None,
+            bounds: Bounds::default(),
         };
         change(&mut incoming);
         self.event(leg, LegEvent::Incoming(Box::new(incoming)))
@@ -226,6 +240,26 @@ impl World {
             contacts.iter().map(|uri| Target::Contact { uri: (*uri).into(), path: Vec::new(), flow: None }).collect();
         let (query, _) = self.queries.pop().expect("somebody was looked for");
         self.input(Input::Located { query, found: Found::Contacts(contacts) })
+    }
+
+    /// Says to everybody who has asked whether what they want may be.
+    pub fn admit(&mut self) -> &mut Self {
+        for (query, length) in std::mem::take(&mut self.wished) {
+            self.input(Input::Admitted { query, admissions: vec![self.admission.clone(); length] });
+            self.unwritten.push(query);
+        }
+        if self.writes_wishes {
+            self.write_wishes();
+        }
+        self
+    }
+
+    /// What was admitted is on the disk.
+    pub fn write_wishes(&mut self) -> &mut Self {
+        for query in std::mem::take(&mut self.unwritten) {
+            self.input(Input::WishWritten { query });
+        }
+        self
     }
 
     pub fn command(&mut self, command: Command) -> &mut Self {
@@ -315,6 +349,13 @@ impl World {
                 Output::Locate { query, address } => {
                     self.lines.push(format!("locate {address}"));
                     self.queries.push((query, address));
+                }
+                Output::Admit { query, wish, .. } => {
+                    self.wished.push((query, wish.to.len()));
+                    self.wishes.push(wish);
+                    if self.answers_wishes {
+                        self.admit();
+                    }
                 }
                 Output::Record(record) => self.records.push(record),
                 Output::Note(note) => self.notes.push(note),

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use sx_guard::{
-    Action, Authentication, Conditions, Country, Definition, Entry, IdentityPattern, Network, Obligations, Policy,
-    PolicyHash, PublicKey, Request, Rule, Source, SourceKind, Status, Then, Weekday,
+    Action, Authentication, Conditions, Country, Definition, Entry, IdentityPattern, Obligations, Policy, PolicyHash,
+    PublicKey, Request, Rule, Source, SourceKind, Status, Then, Weekday,
 };
 use sx_types::{Codec, Transport};
 
@@ -45,7 +45,7 @@ fn entry(n: u32) -> Entry {
 fn rule(n: u32) -> Rule {
     let base = Conditions { dialled_prefix: vec![format!("+{}", 1_000 + n).into()], ..Conditions::default() };
     let text = |text: String| vec![text.into_boxed_str()];
-    let network = Network::new(IpAddr::V4(Ipv4Addr::new(10, (n % 250) as u8, 0, 0)), 16);
+    let network = format!("10.{}.0.0/16", n % 250).parse().expect("a network");
     let when = match n % 5 {
         0 => Conditions { source: vec![SourceKind::User], class: text("expert".into()), ..base },
         1 => Conditions {
@@ -114,6 +114,7 @@ pub fn requests(facts: &[Facts]) -> impl Iterator<Item = Request<'_>> {
             organisation: "",
             authenticated: if from_trunk { Authentication::Trunk } else { Authentication::DigestSha256 },
             subject: &facts.subject,
+            other_codecs: &[],
             codecs: OFFERS[n as usize / 3 % 4],
             score_milli: n % 300,
             recent: n % 62,

@@ -20,6 +20,7 @@ pub fn request() -> Request<'static> {
         authenticated: Authentication::DigestSha256,
         subject: "100@example.com",
         codecs: &[],
+        other_codecs: &[],
         score_milli: 0,
         recent: 0,
         calls: 0,
@@ -47,15 +48,15 @@ pub fn rule(name: &str, when: Conditions, then: Then) -> Rule {
     Rule { name: name.into(), when, then, status: None, reason: None, obligations: Obligations::default() }
 }
 
-/// The refusal's kind, status and Retry-After, and the gate.
-pub fn refusal(policy: &Policy, request: &Request<'_>) -> Option<(ReasonKind, u16, u32, Option<Gate>)> {
+/// The refusal's kind and Retry-After, and the gate.
+pub fn refusal(policy: &Policy, request: &Request<'_>) -> Option<(ReasonKind, u32, Option<Gate>)> {
     let decision = policy.decide(request);
-    decision.outcome.reason().map(|reason| (reason.kind, reason.status, reason.retry_after_s, decision.gate))
+    decision.outcome.reason().map(|reason| (reason.kind, reason.retry_after_s, decision.gate))
 }
 
 #[track_caller]
 pub fn check_refused(policy: &Policy, request: &Request<'_>, kind: ReasonKind, gate: Gate) {
-    let found = refusal(policy, request).map(|(kind, _, _, gate)| (kind, gate));
+    let found = refusal(policy, request).map(|(kind, _, gate)| (kind, gate));
     assert_eq!(found, Some((kind, Some(gate))));
 }
 

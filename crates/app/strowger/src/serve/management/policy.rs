@@ -46,7 +46,7 @@ fn explained(explanation: &Explanation) -> Value {
     let reason = outcome.reason().map(|reason| {
         json!({
             "kind": reason.kind.word(),
-            "status": reason.status,
+            "status": sx_exchange::status_of(reason),
             "sentence": &*reason.sentence,
             "retry_after_s": reason.retry_after_s,
         })
