@@ -8,7 +8,7 @@ use sx_call::Input as CallInput;
 use sx_engine::{Engine, Time};
 use sx_leg::{Address, Source};
 use sx_sip::agent::AgentConfig;
-use sx_sip::message::{HeaderName, Message, Method, NameAddr, Uri, Via};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr, Via};
 use sx_sip::session::Replaces;
 use sx_sip::transaction::Transactions;
 use sx_types::LinkId;
@@ -89,9 +89,9 @@ impl Worker {
 
     /// The worker that keeps the bindings of the user in the request URI; `None` when that is no user of ours.
     fn keeper_of_addressee<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Option<u16> {
-        let uri = Uri::parse(message.request_uri()).ok()?;
-        let domain = self.tables.domain_of_host(uri.host.as_str())?;
-        Some(self.worker_of_user(&uri.user_unescaped(), domain))
+        let uri = std::str::from_utf8(message.request_uri()).ok()?;
+        let to = sx_bind_sip::address(uri, &|uri| self.tables.dialled_domain(uri))?;
+        self.tables.is_ours(&to.domain).then(|| self.worker_of_user(&to.user, &to.domain))
     }
 
     /// The worker that keeps a user's bindings.

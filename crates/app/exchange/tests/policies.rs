@@ -348,3 +348,16 @@ fn the_calls_of_a_trunk_are_counted() {
     bench.pass_s(1);
     assert_eq!(bench.statuses("east", "INVITE"), [180, 200, 429, 180, 200], "{}", bench.ladder());
 }
+
+#[test]
+fn a_number_with_separators_is_the_number() {
+    let mut bench = bench(NO_PREMIUM);
+    for uri in ["sip:0-900-123@example.org;user=phone", "sip:0-900-123@example.org", "sip:0.(900)123@example.org"] {
+        bench.dial("alice", uri);
+        bench.pass_s(1);
+        assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&403), "{uri}\n{}", bench.ladder());
+    }
+    assert_eq!(invites(&mut bench, "east"), 0);
+    bench.dial("alice", "sip:0-12.3@example.org;user=phone");
+    assert!(driver::uri(&bench.requests("east", Method::Invite)[0]).starts_with("sip:0123@"), "{}", bench.ladder());
+}

@@ -56,10 +56,34 @@ pub(crate) fn address_of(uri: &Uri<'_>) -> Address {
     }
 }
 
+/// The address that a URI names to be called. A telephone number is the same however it is written: where the URI says that
+/// it is one, or where it can be nothing else.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
+pub(crate) fn called_address(uri: &Uri<'_>) -> Address {
+    let address = address_of(uri);
+    let is_phone = uri.param("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+    // What follows the number is not part of it.
+    let (number, rest) = address.user.split_at(address.user.find(';').unwrap_or(address.user.len()));
+    if !is_phone && !is_number(number) {
+        return address;
+    }
+    Address { user: (without_separators(number) + rest).into(), domain: address.domain }
+}
+
+/// Is it nothing but digits, perhaps with a plus before and separators among them?
+fn is_number(user: &str) -> bool {
+    let digits = user.strip_prefix('+').unwrap_or(user);
+    digits.contains(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| c.is_ascii_digit() || is_separator(c))
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '-' | '.' | '(' | ')')
+}
+
 /// A telephone number without what only helps the eye.
 //= https://www.rfc-editor.org/rfc/rfc3966#section-5.1.1
 fn without_separators(number: &str) -> String {
-    number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect()
+    number.chars().filter(|c| !is_separator(*c)).collect()
 }
 
 impl IdentityRules {
@@ -155,6 +179,24 @@ mod tests {
         assert_eq!(&*from, "\"A \\\"B\\\"\" <sip:al%20ice@example.org>");
         assert_eq!(trusting.contact_user(&identity(Privacy::Id, None)), "al%20ice");
         assert_eq!(headers[0], ("P-Asserted-Identity".into(), "<sip:al%20ice@example.org>".into()));
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written() {
+        let check = |uri: &str, expected: &str| {
+            let uri = Uri::parse(uri.as_bytes()).expect("a URI");
+            assert_eq!(called_address(&uri).to_string(), expected, "{}", uri.text);
+        };
+        check("sip:0-900-123@example.org;user=phone", "0900123@example.org");
+        check("sip:0-900-123@example.org", "0900123@example.org");
+        check("sip:+49(30)1.2-3@example.org", "+4930123@example.org");
+        check("sip:%30%2D900@example.org", "0900@example.org");
+        check("sip:0-900;phone-context=a-b@example.org;user=phone", "0900;phone-context=a-b@example.org");
+        check("tel:+1-201-555-0123", "+12015550123@");
+        // A name is none, whatever is in it.
+        check("sip:anna-lena.m@example.org", "anna-lena.m@example.org");
+        check("sip:room-12@example.org", "room-12@example.org");
+        check("sip:-.-@example.org", "-.-@example.org");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The sessions of a worker, by leg.
 
 use crate::headers::HeaderRules;
-use crate::identity::{IdentityRules, address_of, name_addr};
+use crate::identity::{IdentityRules, called_address, name_addr};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -185,7 +185,7 @@ impl SipLegs {
             from.address = user.clone();
             from.asserted = Some(user.clone());
         }
-        let to = Uri::parse(invite.request_uri()).map(|uri| address_of(&uri)).unwrap_or_default();
+        let to = Uri::parse(invite.request_uri()).map(|uri| called_address(&uri)).unwrap_or_default();
         let offer = sx_sip::session::description(invite);
         let hops = invite.number(HeaderName::MaxForwards).unwrap_or(70);
         let incoming = Incoming {
@@ -320,7 +320,7 @@ pub type DomainOf<'a> = &'a dyn Fn(&Uri<'_>) -> Box<str>;
 /// The address that a URI names to be called.
 pub fn address(uri: &str, domain_of: DomainOf<'_>) -> Option<Address> {
     let uri = Uri::parse(uri.as_bytes()).ok()?;
-    let address = address_of(&uri);
+    let address = called_address(&uri);
     // A telephone number has no domain.
     let domain = if address.domain.is_empty() { Box::default() } else { domain_of(&uri) };
     Some(Address { domain, ..address })
