@@ -87,7 +87,7 @@ fn definition(
     let (codec, rate) = (gate.section("codec"), gate.section("rate"));
     let lists = Lists {
         rules: good(top.entries("rule"), rules::rule),
-        registry: good(top.entries("identity"), entry),
+        registry: top.entries("identity").into_iter().map(with_value(entry)).collect(),
         codec_classes: good(codec.entries("class"), gates::codecs),
         codec_trunks: good(codec.entries("trunk"), gates::codecs),
         rate_classes: good(rate.entries("class"), gates::named_rate),
@@ -116,7 +116,8 @@ fn definition(
     if errors.is_empty() { Ok(definition) } else { Err(sorted(errors)) }
 }
 
-/// The entries of a list that are good in themselves, and where each stands: only these are held against each other.
+/// The entries of a list that are good in themselves, and where each stands: only these are held against each other. Of the
+/// registry it is all of them: what is wrong with one in itself does not hide that its key is another's.
 type Good<'a, T> = Vec<(Reader<'a>, T)>;
 
 struct Lists<'a> {
@@ -153,6 +154,13 @@ fn good<'a, T>(entries: Vec<Reader<'a>>, read: impl Fn(&Reader<'a>) -> T) -> Goo
         (entry.errors() == before).then_some((entry, value))
     };
     entries.into_iter().filter_map(read_one).collect()
+}
+
+fn with_value<'a, T>(read: fn(&Reader<'a>) -> T) -> impl Fn(Reader<'a>) -> (Reader<'a>, T) {
+    move |entry| {
+        let value = read(&entry);
+        (entry, value)
+    }
 }
 
 fn values<T: Clone>(list: &Good<'_, T>) -> Vec<T> {

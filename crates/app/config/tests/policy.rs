@@ -121,6 +121,18 @@ fn all_errors_are_found_in_one_run() {
 }
 
 #[test]
+fn what_is_wrong_with_an_identity_does_not_hide_that_its_key_is_anothers() {
+    let key = format!("key = \"{:064x}\"\n", 7);
+    check(
+        &format!("[[identity]]\nidentity = \"a@x\"\n{key}[[identity]]\nidentity = \"sip:b@x\"\n{key}"),
+        &[
+            "text:5: identity[sip:b@x].identity = \"sip:b@x\": not allowed here; allowed: user@domain without a scheme, or the name of a trunk",
+            "text:6: identity[sip:b@x].key = \"0000000000000000000000000000000000000000000000000000000000000007\": the key is that of a@x already: one identity, one key",
+        ],
+    );
+}
+
+#[test]
 fn contradictions_are_said_where_they_stand() {
     check(
         "[[identity]]\nidentity = \"a@x\"\n[[identity]]\nidentity = \"A@X\"\n[[rule]]\nname = \"a\"\nwhen = { dialled = \"1\" }\nthen = \"approve\"\nstatus = 403\n\

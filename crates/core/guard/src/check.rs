@@ -2,7 +2,9 @@
 
 use crate::definition::{Conditions, Definition, Entry, Rule, Then};
 use crate::error::{Place, PolicyError, PolicyProblem};
-use crate::rules::taken_bits;
+use crate::facts::SourceKind;
+use crate::reading::SOURCE_AT;
+use crate::rules::{places, taken_bits};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
@@ -36,7 +38,9 @@ fn check_registry(registry: &[Entry], errors: &mut Vec<PolicyError>) {
     let (mut identities, mut keys) = (Seen::default(), Seen::default());
     for (index, entry) in registry.iter().enumerate() {
         let place = Place::Identity(index);
-        if identities.insert(entry.identity.to_ascii_lowercase(), index).is_some() {
+        // One that could not be read has no name to be the same as another's.
+        let named = !entry.identity.is_empty();
+        if named && identities.insert(entry.identity.to_ascii_lowercase(), index).is_some() {
             let problem = PolicyProblem::IdentityTwice(entry.identity.clone());
             errors.push(PolicyError { place, key: "identity", problem });
         }
@@ -103,6 +107,14 @@ fn clash(earlier: &Rule, later: &Rule, outer: &Scope<'_>, inner: &Scope<'_>) -> 
     (earlier.then != Then::Conditional).then(|| PolicyProblem::Covered(earlier.name.clone()))
 }
 
+/// What it takes of the facts that have few values. What comes from a trunk of some name comes from a trunk.
+fn bits_of(when: &Conditions) -> u64 {
+    let sources = places(SourceKind::ALL.iter().map(|source| *source as u32)) << SOURCE_AT;
+    let from_trunk = 1 << (SOURCE_AT + SourceKind::Trunk as u32);
+    let taken = taken_bits(when);
+    if when.trunk.is_empty() { taken } else { taken & (!sources | from_trunk) }
+}
+
 /// What a rule takes, so that two can be compared.
 struct Scope<'r> {
     bits: u64,
@@ -129,28 +141,51 @@ impl<'r> Scope<'r> {
             texts(&when.identity),
             texts(&when.network),
         ];
-        Self { bits: taken_bits(when), score_min: when.score_min.unwrap_or(0), when, lists }
+        Self { bits: bits_of(when), score_min: when.score_min.unwrap_or(0), when, lists }
     }
 
     /// Is everything that the other takes taken by this one?
     fn covers(&self, other: &Self) -> bool {
-        const DIALLED_PREFIX: usize = 5;
-        const IDENTITY: usize = 6;
-        const NETWORK: usize = 7;
         other.bits & !self.bits == 0
             && self.score_min <= other.score_min
-            && self.lists.iter().zip(&other.lists).enumerate().all(|(which, (ours, theirs))| {
-                let alike = || theirs.iter().all(|value| ours.binary_search(value).is_ok());
-                let near = ours.len() <= COMPARED_MAX && theirs.len() <= COMPARED_MAX;
-                let wider = || match which {
-                    DIALLED_PREFIX => all_any(theirs, ours, |theirs, ours| theirs.starts_with(&**ours)),
-                    IDENTITY => all_any(&other.when.identity, &self.when.identity, |theirs, ours| ours.covers(theirs)),
-                    NETWORK => all_any(&other.when.network, &self.when.network, |theirs, ours| ours.covers(*theirs)),
-                    _ => false,
-                };
-                ours.is_empty() || (!theirs.is_empty() && (alike() || (near && wider())))
-            })
+            && (0..self.lists.len()).all(|which| self.lists[which].is_empty() || self.covers_in(which, other))
     }
+
+    /// Is each value that the other takes of a condition taken by this one, which has that condition?
+    fn covers_in(&self, which: usize, other: &Self) -> bool {
+        let (ours, theirs) = (&self.lists[which], &other.lists[which]);
+        let alike = || theirs.iter().all(|value| ours.binary_search(value).is_ok());
+        let near = ours.len() <= COMPARED_MAX && theirs.len() <= COMPARED_MAX;
+        let wider = || match which {
+            DIALLED => theirs.iter().all(|dialled| ours.iter().any(|user| is_user_of(user, dialled))),
+            IDENTITY => all_any(&other.when.identity, &self.when.identity, |theirs, ours| ours.covers(theirs)),
+            NETWORK => all_any(&other.when.network, &self.when.network, |theirs, ours| ours.covers(*theirs)),
+            _ => false,
+        };
+        // Whoever dials one of these numbers, or one that begins so, dials one that begins as ours do.
+        let begin_so = |dialled: &[String]| !dialled.is_empty() && dialled.iter().all(|one| begins_with_one(one, ours));
+        if which == DIALLED_PREFIX {
+            return begin_so(theirs) || begin_so(&other.lists[DIALLED]);
+        }
+        !theirs.is_empty() && (alike() || (near && wider()))
+    }
+}
+
+/// The place of each list.
+const DIALLED: usize = 4;
+const DIALLED_PREFIX: usize = 5;
+const IDENTITY: usize = 6;
+const NETWORK: usize = 7;
+
+/// Does the text begin with one of these, which are sorted?
+fn begins_with_one(text: &str, prefixes: &[String]) -> bool {
+    let starts = (0..=text.len()).filter_map(|end| text.get(..end));
+    starts.into_iter().any(|start| prefixes.binary_search_by(|prefix| (**prefix).cmp(start)).is_ok())
+}
+
+/// Is it this user's address in some domain, or what was dialled itself?
+fn is_user_of(user: &str, dialled: &str) -> bool {
+    user == dialled || dialled.split('@').next() == Some(user)
 }
 
 fn all_any<T>(theirs: &[T], ours: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {

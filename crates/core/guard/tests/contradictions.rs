@@ -24,6 +24,11 @@ fn dialled(prefixes: &[&str]) -> Conditions {
     Conditions { dialled_prefix, ..Conditions::default() }
 }
 
+fn number(dialled: &[&str]) -> Conditions {
+    let dialled = dialled.iter().map(|number| Box::from(*number)).collect();
+    Conditions { dialled, ..Conditions::default() }
+}
+
 fn from(networks: &[&str]) -> Conditions {
     let network = networks.iter().map(|network| network.parse().expect("a network")).collect();
     Conditions { network, ..Conditions::default() }
@@ -75,6 +80,13 @@ fn a_rule_that_can_never_match_is_refused() {
     covered(dialled(&["1", "2"]), dialled(&["11", "2"]));
     covered(from(&["10.0.0.0/8", "::/0"]), from(&["10.1.0.0/16", "2001:db8::/32"]));
     covered(of(&["*@Example.com"]), of(&["alice@example.COM"]));
+    // What is dialled begins as it begins, and in whatever domain it is it is dialled.
+    covered(dialled(&["0900"]), number(&["0900123", "0900"]));
+    covered(dialled(&["0900"]), Conditions { dialled: number(&["09001"]).dialled, ..dialled(&["1"]) });
+    covered(number(&["100", "200"]), number(&["100@Example.com", "200"]));
+    let trunk = Conditions { trunk: vec!["carrier".into()], ..Conditions::default() };
+    let trunks = Conditions { source: vec![SourceKind::Trunk], ..Conditions::default() };
+    covered(trunks, trunk);
     covered(
         Conditions { action: vec![Action::Call, Action::Message], ..Conditions::default() },
         Conditions { action: vec![Action::Call], score_min: Some(1), ..dialled(&["1"]) },
@@ -97,6 +109,13 @@ fn rules_that_meet_without_covering_each_other_are_fine() {
         (from(&["10.0.0.0/8"]), from(&["::/0"])),
         (of(&["a@x"]), of(&["*@x"])),
         (dialled(&["1"]), from(&["10.0.0.0/8"])),
+        (dialled(&["0900"]), number(&["0900123", "0800"])),
+        (number(&["0900"]), dialled(&["0900"])),
+        (number(&["100@a.example"]), number(&["100"])),
+        (
+            Conditions { trunk: vec!["carrier".into()], ..Conditions::default() },
+            Conditions { source: vec![SourceKind::Trunk], ..dialled(&["1"]) },
+        ),
         (
             Conditions { source: vec![SourceKind::User], ..dialled(&["1"]) },
             Conditions { source: vec![SourceKind::Trunk], ..dialled(&["1"]) },
