@@ -30,6 +30,25 @@ fn all_errors_are_printed_and_the_exit_code_is_2() {
 }
 
 #[test]
+fn the_files_that_a_configuration_names_are_read_too() {
+    let bed = Bed::new();
+    let check = |more: &str, expected: &str, code: i32| {
+        bed.write("named.toml", &format!("[exchange]\ndomains = [\"example.org\"]\n{more}"));
+        let run = bed.run(&["check", "--config", "named.toml"]);
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert!(run.err.contains(expected), "{run:?}");
+    };
+    bed.write("policy.toml", "[[rule]]\nname = \"r\"\nthen = \"maybe\"\n");
+    check("[policy]\nfile = \"policy.toml\"\n", "policy.toml:3: rule[r].then = \"maybe\"", 2);
+    bed.write("policy.toml", "[[rule]]\nname = \"a\"\nthen = \"reject\"\n[[rule]]\nname = \"b\"\nthen = \"approve\"\n");
+    check("[policy]\nfile = \"policy.toml\"\n", "the same conditions as rule a", 2);
+    bed.write("policy.toml", "[[gate.rate.trunk]]\nname = \"west\"\ncalls_max = 1\n");
+    check("[policy]\nfile = \"policy.toml\"\n", "warning: it names the trunk west, which the configuration", 0);
+    bed.write("geo.mmdb", "no database");
+    check("[edge]\ngeoip_database = \"geo.mmdb\"\ncountries_blocked = [\"DE\"]\n", "geo.mmdb cannot be read", 2);
+}
+
+#[test]
 fn errors_are_an_array_for_programs() {
     let bed = Bed::new();
     bed.write("bad.toml", "[sip]\nt1_ms = 0\n");

@@ -1,10 +1,12 @@
 //! Finding, reading, checking and printing the configuration.
 
 use super::{WRONG, output};
+use crate::serve;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_config::{Config, ConfigError};
+use sx_guard::Policy;
 
 /// Where the configuration is looked for when nobody says where it is.
 const USUAL: [&str; 2] = ["./strowger.toml", "/etc/strowger/strowger.toml"];
@@ -37,19 +39,23 @@ fn error_object(error: &ConfigError) -> serde_json::Value {
     })
 }
 
-/// `strowger check`, when all keys are good: do the parts fit together as well?
+/// `strowger check`, when all keys are good: do the parts fit together as well, and can the files be read that they name?
 pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let name = path.map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
     // Which addresses this host has is known when the exchange starts; no check depends on them.
-    if let Err(errors) = sx_exchange::Tables::build(config, Vec::new(), None) {
-        let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
+    let mut wrong: Vec<Wrong> = tables.iter().map(|error| Wrong::in_words(&name, &error.to_string())).collect();
+    let warnings = check_policy(config, &mut wrong);
+    if let Err(error) = serve::countries(config) {
+        wrong.push(Wrong::in_words(&name, &error.to_string()));
+    }
+    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    if !wrong.is_empty() {
         if json {
-            let objects = problems
-                .iter()
-                .map(|problem| json!({ "file": name, "line": null, "key": "", "value": "", "problem": problem }));
+            let objects = wrong.into_iter().map(|wrong| wrong.object);
             output::text(&format!("{}\n", serde_json::Value::Array(objects.collect())))?;
         } else {
-            problems.iter().for_each(|problem| eprintln!("{name}: {problem}"));
+            wrong.iter().for_each(|wrong| eprintln!("{}", wrong.line));
         }
         return Ok(ExitCode::from(WRONG));
     }
@@ -65,6 +71,42 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
         config.trunks.len(),
         config.routes.len(),
     ))
+}
+
+/// Something that is wrong, for people and for programs.
+struct Wrong {
+    line: String,
+    object: serde_json::Value,
+}
+
+impl Wrong {
+    fn in_words(file: &str, problem: &str) -> Self {
+        let line = format!("{file}: {problem}");
+        Self { line, object: json!({ "file": file, "line": null, "key": "", "value": "", "problem": problem }) }
+    }
+}
+
+/// Reads the policy that the configuration names. What is no error, and yet hardly meant, is a warning.
+fn check_policy(config: &Config, wrong: &mut Vec<Wrong>) -> Vec<String> {
+    let Some(path) = &config.policy.file else { return Vec::new() };
+    let file = path.display().to_string();
+    let (definition, hash) = match sx_config::read_policy(path) {
+        Ok(read) => read,
+        Err(errors) => {
+            wrong.extend(errors.iter().map(|error| Wrong { line: error.to_string(), object: error_object(error) }));
+            return Vec::new();
+        }
+    };
+    match Policy::build(definition, hash) {
+        Ok(policy) => serve::unknown_trunks(&policy, config)
+            .into_iter()
+            .map(|trunk| format!("{file}: warning: it names the trunk {trunk}, which the configuration does not have"))
+            .collect(),
+        Err(errors) => {
+            wrong.extend(errors.iter().map(|error| Wrong::in_words(&file, &error.to_string())));
+            Vec::new()
+        }
+    }
 }
 
 /// `strowger print-config`.

@@ -11,6 +11,7 @@ use sx_exchange::{Countries, Directory, Tables};
 use sx_guard::Policy;
 use sx_store::{DataFolder, UserChanges, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
 use sx_witness::{Draft, Facts, Kind, SigningKey};
+use tracing::warn;
 
 /// The policy that the configuration names, or the built-in one.
 pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
@@ -19,7 +20,16 @@ pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
         .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Said).collect()))?;
     let policy = Policy::build(definition, hash)
         .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Policy).collect()))?;
+    for trunk in unknown_trunks(&policy, config) {
+        warn!(trunk, "the policy names a trunk that the configuration does not have");
+    }
     Ok(Arc::new(policy))
+}
+
+/// The trunks that a policy names and the configuration does not have: what it says of them is said in vain.
+pub fn unknown_trunks<'p>(policy: &'p Policy, config: &Config) -> Vec<&'p str> {
+    let known = |name: &str| config.trunks.iter().any(|trunk| trunk.name.eq_ignore_ascii_case(name));
+    policy.trunks().into_iter().filter(|name| !known(name)).collect()
 }
 
 /// The database of countries, when there is one.
