@@ -6,7 +6,16 @@ mod crowd;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::io::Write as _;
+use std::time::Duration;
 use sx_guard::{Conditions, Definition, Policy, PolicyHash, Request};
+
+/// The spread, which a mean does not show.
+fn percentiles(_: &mut Criterion) {
+    let times = crowd::percentiles();
+    writeln!(std::io::stderr(), "{times}").expect("somebody reads it");
+    assert!(times.p99 < Duration::from_micros(50), "{times}");
+}
 
 fn deciding(criterion: &mut Criterion) {
     let policy = crowd::policy();
@@ -43,5 +52,5 @@ fn worst() -> Policy {
     Policy::build(definition, PolicyHash::of(b"the worst")).expect("rules that do not clash")
 }
 
-criterion_group!(benches, deciding);
+criterion_group!(benches, percentiles, deciding);
 criterion_main!(benches);

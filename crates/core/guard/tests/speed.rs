@@ -1,7 +1,5 @@
 //! What a decision takes among 10,000 identities and 500 rules, and that an approval allocates nothing.
 
-#![expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
-
 mod common;
 #[path = "../benches/crowd/mod.rs"]
 mod crowd;
@@ -10,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use sx_guard::{Decision, Definition, Outcome, Policy, Request};
 use sx_types::Codec;
 
@@ -69,20 +67,9 @@ fn an_approval_without_obligations_allocates_nothing() {
 
 #[test]
 fn a_hundred_thousand_decisions_are_made_in_microseconds() {
-    let policy = crowd::policy();
-    let facts = crowd::facts(1_000);
-    let requests: Vec<Request<'_>> = crowd::requests(&facts).collect();
-    let mut times: Vec<Duration> = Vec::with_capacity(100_000);
-    for request in requests.iter().cycle().take(100_000) {
-        let begun = Instant::now();
-        black_box(policy.decide(black_box(request)));
-        times.push(begun.elapsed());
-    }
-    times.sort_unstable();
-    let at = |permille: usize| times[times.len() * permille / 1_000 - 1];
-    let (half, most, worst) = (at(500), at(990), at(999));
-    let line = format!("a decision among 10,000 identities and 500 rules: p50 {half:?}, p99 {most:?}, p99.9 {worst:?}");
-    writeln!(std::io::stderr(), "{line}").expect("somebody reads it");
-    // A machine that is busy, and a build that is not optimised, are given room; the aim is 50 µs for the 99th.
-    assert!(half < Duration::from_micros(500), "{half:?}");
+    let times = crowd::percentiles();
+    writeln!(std::io::stderr(), "{times}").expect("somebody reads it");
+    // A build that is not optimised is given room.
+    let most = Duration::from_micros(if cfg!(debug_assertions) { 1_000 } else { 50 });
+    assert!(times.p99 < most, "{times}");
 }
