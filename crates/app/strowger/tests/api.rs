@@ -287,3 +287,23 @@ fn whoever_has_no_token_learns_nothing_but_where_the_description_is() {
     assert_eq!(status, 200);
     served.stop();
 }
+
+#[test]
+fn what_the_api_refuses_is_counted_by_its_reason() {
+    let served = Served::start("requests_per_minute = 3\n");
+    let statuses = [(); 5].map(|()| served.get("/version").status);
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    served.ask("", "GET", "/version", "").is(401, "unauthenticated");
+    served.ask("sxt_nobody", "GET", "/version", "").is(401, "invalid-token");
+    let made = served.bed.ok(&["token", "create", "anna", "--role", "viewer", "--json"]);
+    let anna: Value = serde_json::from_str(&made).expect("JSON");
+    served.ask(anna["secret"].as_str().expect("a secret"), "PUT", "/drain", "").is(403, "insufficient-scope");
+    let metrics = served.metrics();
+    for (reason, count) in [("rate", 2), ("failures", 0), ("unauthorized", 2), ("forbidden", 1), ("origin", 0)] {
+        let line = format!("strowger_api_refused_total{{reason=\"{reason}\"}} {count}");
+        assert!(metrics.lines().any(|said| said == line), "{line}: {metrics}");
+    }
+    assert!(metrics.contains("# HELP strowger_api_refused Requests to the management API"));
+    assert!(metrics.contains("# TYPE strowger_api_refused counter"));
+    served.stop();
+}

@@ -149,8 +149,9 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let mut watch =
-            Watch::new(name, clock, rtp.clone(), records.counters().clone(), expiry.clone(), witness.clone());
+        let live = Arc::new(Live::new(tables.clone()));
+        let (counters, shown) = (records.counters().clone(), expiry.clone());
+        let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
@@ -184,7 +185,6 @@ impl Exchange {
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
-        let live = Arc::new(Live::new(tables.clone()));
         let workers = Workers::at(mailboxes.clone());
         let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
         Ok(Self {

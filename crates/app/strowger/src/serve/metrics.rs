@@ -3,6 +3,7 @@
 use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
+use super::management::Live;
 use super::trust_metrics::{write_layers, write_witness};
 use super::vitals::Vitals;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,7 @@ pub struct Watch {
     witness: WitnessLog,
     layers: Vec<Arc<LayerCounts>>,
     anchoring: Option<Arc<AnchoringCounts>>,
+    live: Arc<Live>,
     started: Instant,
     name: Arc<str>,
 }
@@ -80,9 +82,10 @@ impl Watch {
         records: Arc<CdrCounters>,
         expiry: Arc<CertificateExpiry>,
         witness: WitnessLog,
+        live: Arc<Live>,
     ) -> Self {
-        let (workers, layers) = (Vec::new(), Vec::new());
-        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring: None, started: Instant::now(), name }
+        let (workers, layers, anchoring, started) = (Vec::new(), Vec::new(), None, Instant::now());
+        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, live, started, name }
     }
 
     /// What shows checkpoints elsewhere.
@@ -228,6 +231,7 @@ impl Status for Watch {
         self.write_store(out);
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
+        self.live.write(out);
         if let Some(anchoring) = &self.anchoring {
             write_anchoring(out, anchoring, &self.witness, self.clock.now());
         }

@@ -113,6 +113,11 @@ impl Served {
         said(&self.http, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).status
     }
 
+    /// What scrapers are told.
+    pub fn metrics(&self) -> String {
+        said(&self.http, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
@@ -266,11 +271,13 @@ fn said(address: &str, request: &str) -> Answer {
     Answer { status, body: body.to_owned() }
 }
 
+/// `more` begins within `[api]`.
 fn write_configuration(bed: &Bed, exchange: &str, more: &str) {
+    let often = if more.starts_with("requests_per_minute") { "" } else { "requests_per_minute = 100000\n" };
     let text = format!(
         "{exchange}data = \"data\"\nworkers = 2\n[sip]\nlisten = [{{ transport = \"udp\", address = \"127.0.0.1:0\" }}]\n\
          [media]\ninterfaces = [{{ name = \"default\", bind = [\"127.0.0.1\"] }}]\n[http]\nlisten = \"127.0.0.1:0\"\n\
-         [api]\nlisten = \"127.0.0.1:0\"\nrequests_per_minute = 100000\n{more}"
+         [api]\nlisten = \"127.0.0.1:0\"\n{often}{more}"
     );
     bed.write("strowger.toml", &text);
 }

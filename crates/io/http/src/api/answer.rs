@@ -3,7 +3,9 @@
 use super::problem::{ApiProblem, Refusal};
 use super::rate::{Buckets, counted_as};
 use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
-use super::{ApiAnswer, ApiConfig, ApiRequest, AuthenticationFailed, Caller, Management, Role, body, cors, parse};
+use super::{
+    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Management, Role, body, cors, parse,
+};
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
@@ -43,8 +45,11 @@ impl Gate {
     /// Whose token is it, and may it be asked with now?
     async fn admit(self: &Arc<Self>, peer: IpAddr, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let peer = counted_as(peer);
-        locked(&self.failures).look(&peer, Instant::now()).map_err(too_many_failures)?;
-        let Some(token) = bearer(headers)? else { return Err(unauthenticated()) };
+        let few = locked(&self.failures).look(&peer, Instant::now());
+        few.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
+        let Some(token) = bearer(headers)? else {
+            return Err(self.counted(ApiRefusal::Unauthorized, unauthenticated()));
+        };
         let caller = match token {
             Some(token) => {
                 let gate = self.clone();
@@ -55,7 +60,7 @@ impl Gate {
         match caller {
             Ok(caller) => {
                 let taken = locked(&self.requests).take(&caller.id, Instant::now());
-                taken.map_err(too_many_requests)?;
+                taken.map_err(|seconds| self.counted(ApiRefusal::Rate, too_many_requests(seconds)))?;
                 Ok(caller)
             }
             Err(AuthenticationFailed::Unavailable { reason }) => {
@@ -70,9 +75,15 @@ impl Gate {
                     let gate = self.clone();
                     drop(tokio::task::spawn_blocking(move || gate.management.authentication_failed(peer, &failed)));
                 }
-                Err(invalid_token())
+                Err(self.counted(ApiRefusal::Unauthorized, invalid_token()))
             }
         }
+    }
+
+    /// A refusal, which the exchange counts.
+    fn counted(&self, why: ApiRefusal, refusal: Refusal) -> Refusal {
+        self.management.refused(why);
+        refusal
     }
 
     /// Does what may wait where others need not wait for it, and no longer than it may take. What has not begun by then,
@@ -133,7 +144,7 @@ pub(crate) async fn answer(gate: Arc<Gate>, peer: SocketAddr, request: Request<I
             }
             response
         }
-        Err(refusal) => refusal.into_response(path),
+        Err(refusal) => gate.counted(ApiRefusal::Origin, refusal).into_response(path),
     };
     secure(response.headers_mut());
     response
@@ -158,7 +169,7 @@ async fn answer_or_refusal(
         return Err(ApiProblem::not_found("nothing is at this path").into());
     };
     let row = found.row(head.method.as_str()).ok_or_else(|| method_not_allowed(&found.allow()))?;
-    allowed(row.role, caller.role)?;
+    allowed(row.role, caller.role).map_err(|refusal| gate.counted(ApiRefusal::Forbidden, refusal))?;
     let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;
     let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
     gate.carry_out(row, caller, request).await

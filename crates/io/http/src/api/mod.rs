@@ -76,6 +76,9 @@ pub trait Management: Send + Sync + 'static {
     /// address is told no more often than it may be wrong; the client does not wait for it.
     fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed) {}
 
+    /// A request was refused before it was looked at, to be counted. It is called for each, and does not wait.
+    fn refused(&self, _why: ApiRefusal) {}
+
     /// Does what is asked, for a caller whose role allows it. A change is witnessed before it takes effect.
     ///
     /// # Errors
@@ -92,6 +95,37 @@ pub struct Caller {
     pub role: Role,
     /// The public name of the token, which logs may bear.
     pub id: String,
+}
+
+/// Why a request is refused before anybody looks at what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiRefusal {
+    /// The token has asked too often in this minute.
+    Rate,
+    /// Too many tokens that open nothing have come from the address.
+    Failures,
+    /// It shows no token, or one that opens nothing.
+    Unauthorized,
+    /// The token's role does not allow it.
+    Forbidden,
+    /// It comes from a page of an origin that may not.
+    Origin,
+}
+
+impl ApiRefusal {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Rate, Self::Failures, Self::Unauthorized, Self::Forbidden, Self::Origin];
+
+    /// The label of a metric.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Failures => "failures",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Origin => "origin",
+        }
+    }
 }
 
 /// Why a token opens nothing.

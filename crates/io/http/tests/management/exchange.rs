@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use sx_http::{
-    ApiAnswer, ApiConfig, ApiProblem, ApiRequest, ApiServer, AuthenticationFailed, Caller, Management, Role,
+    ApiAnswer, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, AuthenticationFailed, Caller, Management, Role,
 };
 
 /// A fake exchange. What it does depends on the token or the id it is given.
@@ -17,6 +17,8 @@ pub struct Exchange {
     pub authenticated: AtomicUsize,
     /// Who has shown what opens nothing.
     pub failed: (Mutex<Vec<(IpAddr, AuthenticationFailed)>>, Condvar),
+    /// Why requests were refused.
+    pub refused: Mutex<Vec<ApiRefusal>>,
     /// `true` lets go of whoever asks for the call `stuck`.
     pub free: (Mutex<bool>, Condvar),
 }
@@ -41,6 +43,10 @@ impl Management for Exchange {
     fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
         self.failed.0.lock().expect("not poisoned").push((peer, failed.clone()));
         self.failed.1.notify_all();
+    }
+
+    fn refused(&self, why: ApiRefusal) {
+        self.refused.lock().expect("not poisoned").push(why);
     }
 
     fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {

@@ -3,7 +3,7 @@
 use crate::exchange::{ask, asked, loopback, say, started, started_with};
 use std::net::TcpListener;
 use std::sync::Arc;
-use sx_http::{ApiConfig, ApiServer, Role, StartError};
+use sx_http::{ApiConfig, ApiRefusal, ApiServer, Role, StartError};
 
 const NO_TOKEN: &str = "Bearer realm=\"strowger\"";
 const WRONG_TOKEN: &str = "Bearer realm=\"strowger\", error=\"invalid_token\"";
@@ -201,4 +201,24 @@ fn tokens_that_open_nothing_are_told_with_their_address_as_often_as_an_address_m
     assert_eq!(failed, [(peer, sx_http::AuthenticationFailed::Unknown), (peer, expired)]);
     assert_eq!(exchange.authenticated.load(std::sync::atomic::Ordering::Relaxed), 3, "then it is not heard");
     server.stop();
+}
+
+#[test]
+fn whoever_is_refused_is_counted_with_the_reason_and_nobody_else_is() {
+    let (server, exchange) = started_with(|config| {
+        config.failures_per_minute = 2;
+        config.requests_per_minute = 1;
+    });
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/version", "").status, 200);
+    assert_eq!(asked(&server, Role::Viewer, "GET", "/version", "").status, 429);
+    assert_eq!(asked(&server, Role::Operator, "POST", "/config/reload", "").status, 403);
+    assert_eq!(ask(&server, "", "GET", "/version", "Origin: https://elsewhere.example\r\n", "").status, 403);
+    assert_eq!(ask(&server, "", "GET", "/version", "", "").status, 401);
+    assert_eq!(ask(&server, "sxt_unavailable", "GET", "/version", "", "").status, 503);
+    for status in [401, 401, 429] {
+        assert_eq!(ask(&server, "sxt_nobody", "GET", "/version", "", "").status, status);
+    }
+    let refused = exchange.refused.lock().expect("not poisoned").clone();
+    let [rate, failures, unauthorized, forbidden, origin] = ApiRefusal::ALL;
+    assert_eq!(refused, [rate, forbidden, origin, unauthorized, unauthorized, unauthorized, failures]);
 }

@@ -29,11 +29,12 @@ use super::signals::Signal;
 use refusals::Refusals;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_exchange::Tables;
-use sx_http::{ApiAnswer, ApiProblem, ApiRequest, AuthenticationFailed, Caller, Management};
+use sx_http::{ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Management, MetricsText};
 use sx_store::{Tokens, WitnessLog};
 use tracing::warn;
 use witness::Searches;
@@ -47,6 +48,8 @@ pub struct Live {
     tables: Mutex<Arc<Tables>>,
     /// The process is about to end: calls are not taken again. It is held while workers are told either way.
     stopping: Mutex<bool>,
+    /// Requests to the API that were refused, in the order of [`ApiRefusal::ALL`].
+    refused: [AtomicU64; ApiRefusal::ALL.len()],
 }
 
 /// What operators may ask, and how.
@@ -68,7 +71,7 @@ pub struct Operators {
 impl Live {
     /// With these tables.
     pub fn new(tables: Arc<Tables>) -> Self {
-        Self { tables: Mutex::new(tables), stopping: Mutex::new(false) }
+        Self { tables: Mutex::new(tables), stopping: Mutex::new(false), refused: Default::default() }
     }
 
     /// The tables in force.
@@ -96,6 +99,15 @@ impl Live {
         }
         !*stopping
     }
+
+    /// What scrapers are told of the API.
+    pub fn write(&self, out: &mut MetricsText) {
+        let help = "Requests to the management API that were refused before they were looked at.";
+        let mut refused = out.counter("strowger_api_refused", "", help);
+        for why in ApiRefusal::ALL {
+            refused.sample(&[("reason", why.as_str())], self.refused[why as usize].load(Ordering::Relaxed));
+        }
+    }
 }
 
 impl Management for Operators {
@@ -105,6 +117,10 @@ impl Management for Operators {
 
     fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
         self.record_failed(peer, failed);
+    }
+
+    fn refused(&self, why: ApiRefusal) {
+        self.live.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {
