@@ -276,16 +276,14 @@ impl Journal {
         Ok(Ok(()))
     }
 
-    /// Writes what was appended, in one write; does nothing when there is nothing.
+    /// Writes what was appended, in one write; writes nothing when there is nothing.
     ///
     /// # Errors
     /// When the file system refuses, as when the disk is full. What was written before stays as it was; the
-    /// records stay in the buffer and the next commit tries again.
+    /// records stay in the buffer and the next commit tries again. Also when something that was written before has not
+    /// reached the disk when it should have, until it has.
     pub fn commit(&mut self) -> Result<(), CommitError> {
-        if self.waiting == 0 {
-            return Ok(());
-        }
-        match self.write() {
+        match if self.waiting == 0 { Ok(()) } else { self.write() } {
             Ok(()) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(dir = %self.dir.display(), "the journal can be written again");
@@ -299,10 +297,8 @@ impl Journal {
                 return Err(CommitError::Write(error));
             }
         }
-        // `write` has just left a current segment; without one there is nothing to sync.
-        let Some(current) = &self.current else { return Ok(()) };
-        let synced = self.syncer.wrote(&current.file, &self.counters);
-        synced.map_err(|error| CommitError::Sync(FileError::at("sync", &current.path)(error)))
+        let settled = self.syncer.settle(&self.counters);
+        settled.map_err(|error| CommitError::Sync(FileError::at("sync a journal in", &self.dir)(error)))
     }
 
     /// What the journal has counted.
@@ -329,8 +325,8 @@ impl Journal {
         if current.good == 0
             && let Ok(folder) = File::open(&self.dir)
         {
-            // The new file's name must reach the disk as well. A failure is counted with the others.
-            let _ = self.syncer.wrote(&(Arc::new(folder) as Arc<dyn SegmentFile>), &self.counters);
+            // The new file's name must reach the disk as well.
+            self.syncer.wrote(&(Arc::new(folder) as Arc<dyn SegmentFile>), 0, 0);
         }
         // A segment's first write brings its header along.
         let bytes = if current.good == 0 { &self.buffer[..] } else { &self.buffer[HEADER.len()..] };
@@ -340,7 +336,9 @@ impl Journal {
             return Err(FileError::at("write", &current.path)(source));
         }
         current.dirty = false;
-        current.good += bytes.len() as u64;
+        let (from, to) = (current.good, current.good + bytes.len() as u64);
+        current.good = to;
+        self.syncer.wrote(&current.file, from, to);
         add(&self.counters.records, self.waiting);
         add(&self.counters.bytes, bytes.len() as u64);
         self.progress.publish(self.sequence, current.good);

@@ -2,7 +2,8 @@
 
 use super::*;
 use std::fs;
-use std::sync::atomic::AtomicI64;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use tempfile::{TempDir, tempdir};
 
 const OPTIONS: JournalOptions =
@@ -161,6 +162,9 @@ struct NearlyFull {
 }
 
 impl SegmentFile for NearlyFull {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        SegmentFile::read_at(&self.file, bytes, offset)
+    }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let left = self.left.load(Ordering::Relaxed);
         let take = bytes.len().min(usize::try_from(left).unwrap_or(0));
@@ -236,6 +240,96 @@ fn a_full_disk_fills_the_buffer_and_no_more() {
     let error = journal.commit().expect_err("the disk is full");
     assert!(error.to_string().contains("free space"), "{error}");
     assert!(error.to_string().contains("00000001.log"), "{error}");
+}
+
+/// A file on a disk that loses what it is to sync, and says so once.
+struct Forgetful {
+    file: File,
+    /// What has reached the disk.
+    disk: Arc<Mutex<Vec<u8>>>,
+    /// What has been written and not synced: where, and what.
+    cache: Mutex<Vec<(usize, Vec<u8>)>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl SegmentFile for Forgetful {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        SegmentFile::read_at(&self.file, bytes, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.cache.lock().expect("not poisoned").push((offset as usize, bytes.to_vec()));
+        SegmentFile::write_at(&self.file, bytes, offset)
+    }
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+    fn sync(&self) -> io::Result<()> {
+        let written = std::mem::take(&mut *self.cache.lock().expect("not poisoned"));
+        if self.fails.load(Ordering::Relaxed) && !written.is_empty() {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        let mut disk = self.disk.lock().expect("not poisoned");
+        for (offset, bytes) in written {
+            let end = disk.len().max(offset + bytes.len());
+            disk.resize(end, 0);
+            disk[offset..offset + bytes.len()].copy_from_slice(&bytes);
+        }
+        Ok(())
+    }
+}
+
+/// A journal in such files, what is on their disk, and whether it fails.
+fn forgetful(dir: &Path, sync: SyncPolicy) -> (Journal, Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>) {
+    let (mut journal, ..) = open(dir, &JournalOptions { sync, ..OPTIONS });
+    let (disk, fails) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<AtomicBool>::default());
+    let (of_file, also) = (Arc::clone(&disk), Arc::clone(&fails));
+    journal.create = Box::new(move |path| {
+        let file = File::options().read(true).write(true).create_new(true).open(path)?;
+        Ok(Arc::new(Forgetful { file, disk: Arc::clone(&of_file), cache: Mutex::default(), fails: Arc::clone(&also) }))
+    });
+    (journal, disk, fails)
+}
+
+#[test]
+fn what_a_sync_has_lost_is_written_again_before_anything_counts_as_written() {
+    let dir = tempdir().expect("a folder");
+    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit);
+    journal.append(b"one").expect("room");
+    journal.commit().expect("a commit");
+    fails.store(true, Ordering::Relaxed);
+    for record in [b"two", b"and"] {
+        journal.append(record).expect("room");
+        assert!(matches!(journal.commit(), Err(CommitError::Sync(_))));
+    }
+    assert!(matches!(journal.commit(), Err(CommitError::Sync(_))), "nothing new is written, and the old is not there");
+    fails.store(false, Ordering::Relaxed);
+    journal.commit().expect("the disk works again");
+    assert_eq!(journal.counters().sync_failures.load(Ordering::Relaxed), 3);
+    drop(journal);
+    let path = list(dir.path()).expect("segments").remove(0).path;
+    assert_eq!(*disk.lock().expect("not poisoned"), fs::read(path).expect("a segment"), "the disk has all of it");
+    assert_eq!(open(dir.path(), &OPTIONS).2, [b"one", b"two", b"and"]);
+}
+
+#[test]
+fn a_commit_hears_of_a_sync_that_has_failed_behind_its_back() {
+    let dir = tempdir().expect("a folder");
+    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::Interval(Duration::from_millis(1)));
+    let until = |journal: &mut Journal, well: bool| {
+        let begun = std::time::Instant::now();
+        while journal.commit().is_ok() != well {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the thread takes its turns");
+            std::thread::yield_now();
+        }
+    };
+    fails.store(true, Ordering::Relaxed);
+    journal.append(b"one").expect("room");
+    until(&mut journal, false);
+    fails.store(false, Ordering::Relaxed);
+    until(&mut journal, true);
+    drop(journal);
+    let path = list(dir.path()).expect("segments").remove(0).path;
+    assert_eq!(*disk.lock().expect("not poisoned"), fs::read(path).expect("a segment"));
 }
 
 #[test]
