@@ -229,11 +229,12 @@ def kill(process):
 class Exchange:
     """One exchange: its configuration, its process, and what it says of itself.
 
-    `trunks` and `routes` are TOML text; `users` are names, all with PASSWORD; `top` is TOML that replaces nothing and is added.
+    `trunks` and `extra` are TOML text; `users` are names, all with PASSWORD; `within` is a command that runs another one, as
+    `nsenter` does, in the same process.
     """
 
     def __init__(self, bench, trunks="", users=(), sip="", media="", extra="", tls=False, trust=(),
-                 level="debug", workers=2, name="exchange", ip=None, ws=False, tls_more=""):
+                 level="debug", workers=2, name="exchange", ip=None, ws=False, tls_more="", within=()):
         bench.exchanges.append(self)
         self.bench = bench
         self.name = name
@@ -246,6 +247,7 @@ class Exchange:
         self.api_port = free_port("127.0.0.1")
         self.data = bench.path(f"{name}-data")
         self.users = users
+        self.program = [*within, bench.binary]
         self.process = None
         listen = [("udp", self.port), ("tcp", self.port), ("tls", self.tls_port), ("ws", self.ws_port)]
         listen = [(kind, port) for kind, port in listen if port]
@@ -298,7 +300,7 @@ level = "{level}"
         for user in self.users:
             self.add_user(user)
         self.users = ()
-        self.process = self.bench.start(self.name, [self.bench.binary, "--config", self.config, "serve"])
+        self.process = self.bench.start(self.name, [*self.program, "--config", self.config, "serve"])
         wait_for(self._is_ready, "the exchange is ready", 15)
 
     def _is_ready(self):
@@ -307,7 +309,7 @@ level = "{level}"
         return self.get("/readyz") is not None
 
     def add_user(self, user):
-        command = [self.bench.binary, "--config", self.config, "user", "add", user, "--password-stdin"]
+        command = [*self.program, "--config", self.config, "user", "add", user, "--password-stdin"]
         done = subprocess.run(command, input=PASSWORD + "\n", text=True, capture_output=True, timeout=20)
         check(done.returncode == 0, f"{user} can be added: {done.stderr.strip()}")
 
