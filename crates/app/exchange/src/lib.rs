@@ -27,6 +27,7 @@
 //! | `requests.rs` | requests outside of calls: OPTIONS, MESSAGE, the others |
 //! | `tables.rs` | configuration → what workers read |
 //! | `directory.rs` | the users |
+//! | `obligations.rs` | what a policy may bind a call to, and nothing here can do |
 //! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
 
@@ -40,6 +41,7 @@ mod edge;
 mod interface;
 mod layers;
 mod management;
+mod obligations;
 mod peers;
 mod refused;
 mod register;
@@ -58,6 +60,7 @@ pub use directory::{Directory, User};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
 pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};
+pub use obligations::{UnmetRule, unmet_rules};
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};

@@ -54,6 +54,34 @@ fn a_good_policy_says_its_version() {
 }
 
 #[test]
+fn a_rule_that_asks_for_what_nothing_here_can_do_is_named() {
+    let bed = bed();
+    let rule = |name: &str, when: &str, obligations: &str| {
+        format!(
+            "[[rule]]\nname = \"{name}\"\nwhen = {{ dialled = \"{name}\"{when} }}\nthen = \"conditional\"\nobligations = {{ {obligations} }}\n"
+        )
+    };
+    let rules = [
+        rule("all", "", "record = true, announce = \"hello\", bandwidth_kbps = 64, limit_s = 60"),
+        rule("met", "", "limit_s = 60, codecs = [\"PCMA\"]"),
+        rule("no call", ", action = \"evidence\"", "record = true"),
+        rule("loud", ", action = [\"evidence\", \"call\"]", "announce = \"hello\""),
+    ];
+    bed.write("bound.toml", &rules.concat());
+    let run = bed.run(&["policy", "check", "bound.toml"]);
+    assert!(run.code == Some(0) && run.out.contains("bound.toml: good"), "{run:?}");
+    let refuses = "refuses each call that it binds: nothing here can meet";
+    let warnings = [
+        format!("the rule \"all\" {refuses} record, announce, bandwidth_kbps"),
+        format!("the rule \"loud\" {refuses} announce"),
+    ];
+    let said: Vec<&str> = run.err.lines().collect();
+    assert_eq!(said, warnings.each_ref().map(|warning| format!("bound.toml: warning: {warning}")));
+    let object: Value = serde_json::from_str(&bed.ok(&["policy", "check", "bound.toml", "--json"])).expect("JSON");
+    assert_eq!(object["warnings"], serde_json::json!(warnings));
+}
+
+#[test]
 fn all_that_is_wrong_is_said_at_once() {
     let bed = bed();
     bed.write(

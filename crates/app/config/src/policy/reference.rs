@@ -30,10 +30,10 @@ status = 603
 reason = "premium numbers are not for the night"
 
 [[rule]]
-name = "abroad is recorded"
+name = "abroad for an hour at most"
 when = { dialled_prefix = "00", source = "user" }
 then = "conditional"
-obligations = { record = true, limit_s = 3600 }
+obligations = { codecs = ["PCMA", "PCMU"], limit_s = 3600 }
 ```
 
 ## How a request is decided
@@ -53,6 +53,7 @@ The answer is `approve`, `conditional` (approve, with obligations) or `reject` w
 | authenticity | `not-authenticated`, `key-mismatch`, `bad-signature`, `stale`, `replayed` | 403 |
 | identity | `suspended`, `revoked`, `unlisted` | 403 |
 | rules | `rule` | the rule's, or 403 |
+| rules, when all gates have approved | `obligation`: a call is bound to what nothing here can do | 403 |
 | codec | `codec-not-allowed` | 488 |
 | rate | `rate-exceeded` (Retry-After: until there is room), `too-many-calls` (Retry-After: 10 s) | 429 |
 
@@ -61,6 +62,8 @@ A transfer and a redirection (3xx) have somebody called as well: each address th
 What users who have authenticated, and trunks, ask for is counted over all workers; a name that nobody has proved is counted by each worker.
 
 Nothing asks for these actions yet: {not asked}. What a file says of them is checked and waits for its time.
+
+**Three obligations cannot be met yet**: `record`, `announce` and `bandwidth_kbps`. Nothing in the exchange records calls, plays announcements or limits bandwidth, and nobody is let in who must be bound to that: each call, message or registration to which such an obligation applies is refused. `strowger policy check`, a start and a reload name the rules that have one.
 
 A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A trunk that it names and the configuration does not have is a warning. A file longer than 16 MiB is not read.
 

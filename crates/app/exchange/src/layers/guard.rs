@@ -4,6 +4,7 @@
 use super::refusal::{Answer, RefusedBy, sip_call_id};
 use crate::counts::Refusal;
 use crate::interface::Came;
+use crate::obligations::unmet;
 use crate::tables::Tables;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
@@ -194,7 +195,7 @@ impl Worker {
             return Err(refused);
         }
         let obligations = decided.outcome.obligations().cloned();
-        if obligations.as_ref().is_some_and(cannot_be_met) {
+        if obligations.as_ref().is_some_and(|bound| !unmet(bound).is_empty()) {
             let sentence = "the policy asks for what this exchange cannot do";
             let refused = NotAdmitted::new(Layer::Guard, "obligation", 403, sentence, Refusal::Forbidden);
             return Err(Box::new(NotAdmitted { actor: (&*name).into(), rule: decided.rule.into(), ..refused }));
@@ -371,11 +372,6 @@ pub fn status_of(reason: &Reason<'_>) -> u16 {
         | ReasonKind::Suspended
         | ReasonKind::Revoked => 403,
     }
-}
-
-/// What nothing here does yet, so that nobody is let in who must be bound to it.
-fn cannot_be_met(obligations: &Obligations) -> bool {
-    obligations.record || obligations.announce.is_some() || obligations.bandwidth_kbps.is_some()
 }
 
 fn names_of(codecs: &[Codec]) -> Value<'static> {

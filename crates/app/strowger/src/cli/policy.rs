@@ -24,7 +24,8 @@ Examples:
   strowger policy explain policy.toml --facts call.json";
 
 const CHECK_HELP: &str = "\
-All that is wrong is said at once, each with file, line, key and value.
+All that is wrong is said at once, each with file, line, key and value. A rule whose obligations nothing here can meet yet is good,
+and refuses each call that it binds: a warning names it.
 
 Examples:
   strowger policy check policy.toml
@@ -97,11 +98,12 @@ fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         Err(errors) => return report(&errors, json),
     };
     let (version, rules, identities) = (policy.version(), policy.rules().len(), policy.identities());
+    let warnings: Vec<String> = sx_exchange::unmet_rules(&policy).map(|unmet| unmet.to_string()).collect();
     if json {
-        return output::json_line(
-            &json!({ "result": "good", "version": version, "rules": rules, "identities": identities }),
-        );
+        let object = json!({ "result": "good", "version": version, "rules": rules, "identities": identities, "warnings": warnings });
+        return output::json_line(&object);
     }
+    warnings.iter().for_each(|warning| eprintln!("{}: warning: {warning}", file.display()));
     output::text(&format!(
         "{}: good\n  version     {version}\n  rules       {rules}\n  identities  {identities}\n",
         file.display()

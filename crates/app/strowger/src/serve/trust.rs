@@ -23,6 +23,7 @@ pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
     for trunk in unknown_trunks(&policy, config) {
         warn!(trunk, "the policy names a trunk that the configuration does not have");
     }
+    sx_exchange::unmet_rules(&policy).for_each(|unmet| warn!("{unmet}"));
     Ok(Arc::new(policy))
 }
 

@@ -1,0 +1,41 @@
+//! What a policy may bind a call to, and nothing here can do yet.
+
+use std::fmt;
+use sx_guard::{Action, Obligations, Policy, Then};
+
+/// The names of the obligations that the exchange cannot meet. It refuses every call that is bound to one: nobody is let
+/// in who must be bound to it.
+pub(crate) fn unmet(obligations: &Obligations) -> Vec<&'static str> {
+    let wanted = [
+        ("record", obligations.record),
+        ("announce", obligations.announce.is_some()),
+        ("bandwidth_kbps", obligations.bandwidth_kbps.is_some()),
+    ];
+    wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
+}
+
+/// A rule of a policy that binds calls to what the exchange cannot do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmetRule<'p> {
+    /// The rule's name.
+    pub rule: &'p str,
+    /// Its obligations that nothing here can meet, as the policy writes them.
+    pub obligations: Vec<&'static str>,
+}
+
+/// The rules of a policy that let no call in, though they do not say so.
+pub fn unmet_rules(policy: &Policy) -> impl Iterator<Item = UnmetRule<'_>> {
+    let of_calls = policy.rules().iter().filter(|rule| {
+        rule.then != Then::Reject && (rule.when.action.is_empty() || rule.when.action.contains(&Action::Call))
+    });
+    of_calls
+        .map(|rule| UnmetRule { rule: &rule.name, obligations: unmet(&rule.obligations) })
+        .filter(|unmet| !unmet.obligations.is_empty())
+}
+
+impl fmt::Display for UnmetRule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, obligations } = self;
+        write!(f, "the rule {rule:?} refuses each call that it binds: nothing here can meet {}", obligations.join(", "))
+    }
+}
