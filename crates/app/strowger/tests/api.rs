@@ -307,3 +307,69 @@ fn what_the_api_refuses_is_counted_by_its_reason() {
     assert!(metrics.contains("# TYPE strowger_api_refused counter"));
     served.stop();
 }
+
+#[test]
+fn a_ban_outlives_the_process_and_ends_when_it_should() {
+    let served = Served::start("");
+    let ban = |seconds: u64| json!({ "seconds": seconds, "reason": "it scans" }).to_string();
+    assert_eq!(served.put("/sources/127.0.0.1/ban", &ban(600)).status, 204);
+    assert_eq!(served.put("/sources/192.0.2.7/ban", &ban(1)).status, 204);
+    assert_eq!(served.put("/sources/192.0.2.8/ban", &ban(600)).status, 204);
+    assert_eq!(served.delete("/sources/192.0.2.8/ban").status, 204);
+    let until = served.get("/sources/127.0.0.1").ok()["banned"]["until"].clone();
+    told("the end of the short ban", || {
+        (served.get("/sources?banned=true").ok()["sources"].as_array()?.len() == 1).then_some(())
+    });
+    for signal in [Signal::KILL, Signal::TERM] {
+        let before = served.get("/sources?banned=true").ok();
+        served.restart_after(signal);
+        assert!(!served.answers_options(Duration::from_millis(400)), "it is banned from the first message on");
+        let sources = served.get("/sources?banned=true").ok()["sources"].clone();
+        assert_eq!(sources.as_array().map(Vec::len), Some(1), "{sources} and before {before}");
+        assert_eq!(sources[0]["banned"], json!({ "until": until, "why": "operator" }));
+    }
+    assert_eq!(served.delete("/sources/127.0.0.1/ban").status, 204);
+    served.restart_after(Signal::KILL);
+    assert!(served.answers_options(Duration::from_secs(5)), "it was let in again");
+    served.stop();
+}
+
+#[test]
+fn tokens_of_the_command_line_are_in_the_witness_log_without_their_secrets() {
+    let served = Served::start("");
+    let config = |served: &Served, id: &str| -> Vec<Value> {
+        served.records().into_iter().filter(|record| record["kind"] == "config" && record["subject"] == id).collect()
+    };
+    let made = |name: &str, more: &[&str]| -> Value {
+        let line = [&["token", "create", name, "--role", "operator", "--json"][..], more].concat();
+        serde_json::from_str(&served.bed.ok(&line)).expect("JSON")
+    };
+    let anna = made("anna", &["--expires", "30"]);
+    let id = anna["id"].as_str().expect("an id");
+    let record = told("a record of the token", || config(&served, id).pop());
+    let facts = json!({ "name": "anna", "role": "operator", "created": anna["created"], "expires": anna["expires"] });
+    assert_eq!((&record["outcome"], &record["facts"]), (&json!("token_made"), &facts));
+    let root = told("a record of the token that was there before", || config(&served, &served.token_id).pop());
+    assert_eq!((&root["facts"]["role"], &root["facts"]["expires"]), (&json!("administrator"), &Value::Null));
+
+    // What is done while no exchange runs is written down by the next one.
+    let (bert, mut carol) = (std::cell::OnceCell::new(), String::new());
+    served.restart_with(Signal::TERM, || {
+        bert.set(made("bert", &[])).expect("once");
+        served.bed.ok(&["token", "revoke", id]);
+        carol = made("carol", &[])["id"].as_str().expect("an id").to_owned();
+        served.bed.ok(&["token", "revoke", &carol]);
+    });
+    let bert = bert.get().expect("a token");
+    told("a record of the new token", || config(&served, bert["id"].as_str()?).pop());
+    let revoked = told("a record of the end of the old one", || config(&served, id).into_iter().nth(1));
+    assert_eq!(revoked["outcome"], "token_revoked");
+    let outcomes =
+        told("both records of the third", || Some(config(&served, &carol)).filter(|records| records.len() == 2));
+    assert_eq!((&outcomes[0]["outcome"], &outcomes[1]["outcome"]), (&json!("token_made"), &json!("token_revoked")));
+    for token in [&anna, bert] {
+        let secret = token["secret"].as_str().expect("a secret");
+        assert!(served.records().iter().all(|record| !record.to_string().contains(secret)));
+    }
+    served.stop();
+}

@@ -59,7 +59,7 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
-pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenRefused, TokenSecret, Tokens, TokensError};
+pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenNews, TokenRefused, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
 pub use witness::{
     AnchorStates, Anchored, FiledCheckpoint, Found as WitnessFound, GrownLog, Leaves, LogPart, ProveError,

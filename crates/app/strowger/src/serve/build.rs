@@ -3,6 +3,7 @@
 use super::admission::Admission;
 use super::anchor::Anchoring;
 use super::asking::Workers;
+use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift};
 use super::hep::HepExport;
@@ -12,10 +13,11 @@ use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::notice::{self, Noticed};
 use super::pace::Pace;
 use super::resolver;
-use super::settings::settings;
+use super::settings::{prefixes, settings};
 use super::shell::Shell;
 use super::signals::Signal;
 use super::tls;
+use super::tokens::TokenWatch;
 use super::trust;
 use super::vitals::Vitals;
 use super::witness::WitnessShell;
@@ -29,7 +31,7 @@ use std::time::Duration;
 use sx_call::Command;
 use sx_config::{Config, ConfigError, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
-use sx_exchange::{BuildError, Counts, Directory, Input, Tables, User, Worker, WorkerSettings};
+use sx_exchange::{BuildError, Counts, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
 use sx_guard::PolicyError;
 use sx_http::{ApiServer, HttpServer};
 use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
@@ -60,6 +62,7 @@ pub struct Exchange {
     pub(super) users: Users,
     pub(super) users_version: u64,
     pub(super) directory: Arc<Directory>,
+    pub(super) tokens: TokenWatch,
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
     pub(super) witness: WitnessLog,
@@ -149,7 +152,8 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let live = Arc::new(Live::new(tables.clone()));
+        let bans = Bans::open(&data, prefixes(&config), clock.now())?;
+        let live = Arc::new(Live::new(tables.clone(), bans));
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
@@ -159,7 +163,9 @@ impl Exchange {
             let name = format!("worker-{number}");
             let vitals = Arc::new(Vitals::new(clock.now()));
             let locals = locals(&config, &part.net, number as u16, outward);
-            let worker = open_worker(clock.now(), settings(&config, number as u16), &tables, &directory, locals, kept);
+            let settings = settings(&config, number as u16);
+            let mut worker = open_worker(clock.now(), settings, &tables, &directory, locals, kept);
+            restore_bans(&mut worker, &live.bans, clock.now());
             let watched = bindings.counters().clone();
             watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
             watch.add_layers(worker.layer_counts());
@@ -186,6 +192,7 @@ impl Exchange {
         }
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());
+        let tokens = TokenWatch::open(data.shared())?;
         let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
         Ok(Self {
             config,
@@ -204,6 +211,7 @@ impl Exchange {
             users,
             users_version,
             directory,
+            tokens,
             outward,
             expiry,
             witness,
@@ -414,6 +422,13 @@ fn open_worker(
     // What has expired meanwhile is forgotten before anybody asks.
     worker.handle_timeout(now);
     worker
+}
+
+/// Whom operators have banned stays banned.
+fn restore_bans(worker: &mut Worker, bans: &Bans, now: Time) {
+    for (address, until) in bans.standing(now) {
+        worker.handle_input(now, Input::Operation(Operation::Ban { address, until }));
+    }
 }
 
 fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {

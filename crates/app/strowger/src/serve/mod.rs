@@ -3,6 +3,7 @@
 mod admission;
 mod anchor;
 mod asking;
+mod bans;
 mod bindings;
 mod build;
 mod clock;
@@ -23,6 +24,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tokens;
 mod trust;
 mod trust_metrics;
 mod vitals;

@@ -1,4 +1,4 @@
-//! What changes beside us: the users, in another process, and the wall clock. It is written down first and holds then.
+//! What changes beside us: users and tokens, in another process, and the wall clock. It is written down first and holds then.
 //!
 //! ```text
 //!  look ─► something has changed ─► its record is written, on a thread of its own ─► it holds
@@ -34,6 +34,8 @@ enum What {
 impl Exchange {
     /// Notices what has changed beside us. To be called about once a second; it does not wait for a disk that is slow.
     pub fn watch(&mut self) {
+        self.live.bans.catch_up();
+        self.tokens.look(&self.witness, self.clock.now());
         let noticed = self.noticed.take().or_else(|| self.notice_clock()).or_else(|| self.notice_users());
         let Some(Noticed { what, written }) = noticed else { return };
         match written.recv_timeout(PROMPT) {

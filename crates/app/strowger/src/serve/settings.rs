@@ -82,8 +82,13 @@ fn sources(config: &Config) -> SourceLimits {
         failures_window: edge.failures_window,
         score_max_milli: edge.score_max_milli,
         sources_max: edge.sources_max,
-        prefixes: Prefixes { ipv4_bits: edge.ipv4_prefix, ipv6_bits: edge.ipv6_prefix },
+        prefixes: prefixes(config),
     }
+}
+
+/// What counts as one source.
+pub(super) fn prefixes(config: &Config) -> Prefixes {
+    Prefixes { ipv4_bits: config.edge.ipv4_prefix, ipv6_bits: config.edge.ipv6_prefix }
 }
 
 #[cfg(test)]

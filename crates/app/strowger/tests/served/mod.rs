@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -15,12 +16,17 @@ pub struct Served {
     /// The public name of the administrator's token.
     pub token_id: String,
     secret: String,
+    running: RefCell<Running>,
+    more: String,
+}
+
+/// The process.
+struct Running {
     child: Child,
     /// Where it listens: SIP over UDP, probes, the API.
     sip: String,
     http: String,
     api: String,
-    more: String,
 }
 
 /// What came back.
@@ -58,20 +64,23 @@ impl Served {
             serde_json::from_str(&bed.ok(&["token", "create", "root", "--role", "administrator", "--json"]))
                 .expect("JSON");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_strowger"))
-            .arg("serve")
-            .current_dir(bed.path(""))
-            .env_clear()
-            .env("STROWGER_LOG__FORMAT", "json")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let ready = ready(&mut child);
-        let sip = text(&ready["listening"]).strip_prefix("udp:").expect("UDP").to_owned();
-        let (http, api) = (text(&ready["http"]), text(&ready["api"]));
+        let running = RefCell::new(Running::start(&bed));
         let (token_id, secret) = (text(&made["id"]), text(&made["secret"]));
-        Self { bed, token_id, secret, child, sip, http, api, more: more.to_owned() }
+        Self { bed, token_id, secret, running, more: more.to_owned() }
+    }
+
+    /// Ends it by this signal and starts it again in its folder. It listens elsewhere then.
+    pub fn restart_after(&self, signal: Signal) {
+        self.restart_with(signal, || {});
+    }
+
+    /// The same; this is done while it does not run.
+    pub fn restart_with(&self, signal: Signal, meanwhile: impl FnOnce()) {
+        self.signal(signal);
+        let mut running = self.running.borrow_mut();
+        running.child.wait().expect("it ends");
+        meanwhile();
+        *running = Running::start(&self.bed);
     }
 
     /// Writes the configuration anew, with another `[exchange]`.
@@ -103,23 +112,24 @@ impl Served {
             length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
         };
         said(
-            &self.api,
+            &self.running.borrow().api,
             &format!("{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}{json}\r\n{body}"),
         )
     }
 
     /// The status of a page for probes.
     pub fn status(&self, path: &str) -> u16 {
-        said(&self.http, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).status
+        said(&self.running.borrow().http, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+            .status
     }
 
     /// What scrapers are told.
     pub fn metrics(&self) -> String {
-        said(&self.http, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
+        said(&self.running.borrow().http, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").body
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        kill_process(Pid::from_child(&self.running.borrow().child), signal).expect("it runs");
     }
 
     /// The witness log, record by record.
@@ -143,7 +153,7 @@ impl Served {
     pub fn options_status(&self, patience: Duration) -> Option<u16> {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.set_read_timeout(Some(patience)).expect("a timeout");
-        let (local, sip) = (socket.local_addr().expect("an address"), &self.sip);
+        let (local, sip) = (socket.local_addr().expect("an address"), &self.running.borrow().sip);
         let branch = local.port();
         let options = format!(
             "OPTIONS sip:{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
@@ -174,7 +184,7 @@ impl Served {
     }
 
     fn telephone(&self, arguments: &[&str], user: &str) -> Telephone {
-        let (server, password) = (format!("sip:{}", self.sip), self.bed.write("password", "secret\n"));
+        let (server, password) = (format!("sip:{}", self.running.borrow().sip), self.bed.write("password", "secret\n"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_strowger"))
             .args(arguments)
             .args(["--from", &format!("{user}@example.org"), "--server", &server, "--json", "--password-file"])
@@ -196,13 +206,31 @@ impl Served {
     }
 
     /// Ends it in order.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
         self.signal(Signal::TERM);
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+        assert_eq!(self.running.borrow_mut().child.wait().expect("it ends").code(), Some(0));
     }
 }
 
-impl Drop for Served {
+impl Running {
+    fn start(bed: &Bed) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_strowger"))
+            .arg("serve")
+            .current_dir(bed.path(""))
+            .env_clear()
+            .env("STROWGER_LOG__FORMAT", "json")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let ready = ready(&mut child);
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let sip = text(&ready["listening"]).strip_prefix("udp:").expect("UDP").to_owned();
+        Self { child, sip, http: text(&ready["http"]), api: text(&ready["api"]) }
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,10 +3,12 @@
 //! Whoever makes a token hands in random bytes and is given the secret once; nobody can read it here again. A token that
 //! was revoked or has expired stays listed, so that an operator can see what a client is still trying.
 
+mod news;
 mod secret;
 #[cfg(test)]
 mod tests;
 
+pub use news::TokenNews;
 pub use secret::{TOKEN_RANDOM_BYTES, TokenSecret};
 
 use crate::{DatabaseError, OpenDatabaseError, SharedFolder, database};
@@ -133,7 +135,9 @@ impl SharedFolder {
     /// When the database cannot be opened or is of a newer version.
     pub fn tokens(&self) -> Result<Tokens, OpenDatabaseError> {
         let path = self.path().join(FILE);
-        Ok(Tokens { connection: database::open(&path, VERSION, SCHEMA)?, path })
+        let connection = database::open(&path, VERSION, SCHEMA)?;
+        connection.execute_batch(news::SCHEMA).map_err(DatabaseError::at("open", &path))?;
+        Ok(Tokens { connection, path })
     }
 }
 

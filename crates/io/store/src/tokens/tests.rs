@@ -32,6 +32,42 @@ fn made(tokens: &mut Tokens, seed: u64, expires: Option<Time>) -> (TokenEntry, S
 }
 
 #[test]
+fn what_becomes_of_a_token_is_told_once_whoever_has_done_it() {
+    let (_dir, folder, mut tokens) = open();
+    let mut watch = folder.tokens().expect("the tokens");
+    let (anna, secret) = made(&mut tokens, 1, None);
+    let (bert, _) = made(&mut tokens, 2, Some(at(60)));
+    tokens.revoke(&bert.id, at(5)).expect("it is there");
+    let before = watch.version().expect("a number");
+    let revoked = TokenNews::Revoked { id: bert.id.clone(), since: at(5) };
+    let made_bert = TokenNews::Made(TokenEntry { revoked: Some(at(5)), ..bert.clone() });
+    let all = [TokenNews::Made(anna.clone()), made_bert, revoked];
+    assert_eq!(watch.news().expect("news"), all);
+    assert_eq!(watch.news().expect("news"), all, "they were not taken");
+    for news in &all {
+        watch.told(news).expect("it is noted");
+    }
+    assert_eq!(watch.news().expect("news"), []);
+    assert_eq!(watch.version().expect("a number"), before, "what one does oneself is no change");
+    assert!(!format!("{all:?}").contains(&secret));
+
+    tokens.revoke(&anna.id, at(9)).expect("it is there");
+    assert_ne!(watch.version().expect("a number"), before);
+    let news = [TokenNews::Revoked { id: anna.id.clone(), since: at(9) }];
+    assert_eq!(watch.news().expect("news"), news);
+    // Another process goes on where this one has ended.
+    drop(watch);
+    let mut watch = folder.tokens().expect("the tokens");
+    assert_eq!(watch.news().expect("news"), news);
+    watch.told(&news[0]).expect("it is noted");
+    tokens.connection.execute("DELETE FROM tokens WHERE id = ?", [&*bert.id]).expect("it is gone");
+    let news = [TokenNews::Gone { id: bert.id }];
+    assert_eq!(watch.news().expect("news"), news);
+    watch.told(&news[0]).expect("it is noted");
+    assert_eq!(watch.news().expect("news"), []);
+}
+
+#[test]
 fn a_secret_opens_what_its_token_says_and_no_other_does() {
     let (_dir, _folder, mut tokens) = open();
     let (entry, secret) = made(&mut tokens, 1, None);

@@ -90,6 +90,7 @@ pub(super) mod tests {
     use super::super::{Live, Refusals};
     use super::*;
     use crate::serve::asking::Workers;
+    use crate::serve::bans::Bans;
     use crate::serve::clock::Clock;
     use crate::serve::mailbox::Mailbox;
     use crate::serve::reload::Reloaded;
@@ -97,6 +98,7 @@ pub(super) mod tests {
     use std::path::Path;
     use std::sync::{Arc, Mutex};
     use sx_config::Config;
+    use sx_edge::Prefixes;
     use sx_exchange::Tables;
     use sx_http::Role;
     use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
@@ -108,11 +110,12 @@ pub(super) mod tests {
         let clock = Clock::start();
         let (log, _) = WitnessLog::open(&data, key, WitnessOptions::default(), clock.now()).expect("a log");
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
+        let bans = Bans::open(&data, Prefixes::default(), clock.now()).expect("bans");
         Operators {
             clock,
             name: "test".into(),
             workers: Workers::at(Vec::new()),
-            live: Arc::new(Live::new(Arc::new(tables))),
+            live: Arc::new(Live::new(Arc::new(tables), bans)),
             log,
             witness_folder: folder.join("witness"),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),

@@ -24,6 +24,7 @@ pub use reload::{NotReloaded, ReloadRequest, Reloading};
 pub use server::start;
 
 use super::asking::{Answered, Asked, NoAnswer, Workers};
+use super::bans::Bans;
 use super::clock::Clock;
 use super::signals::Signal;
 use refusals::Refusals;
@@ -42,10 +43,10 @@ use witness::Searches;
 /// How long workers have to answer: far longer than a turn takes, and short enough that the API can still say so.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the main thread changes and operators read.
-#[derive(Debug)]
+/// What the main thread and operators share.
 pub struct Live {
     tables: Mutex<Arc<Tables>>,
+    pub bans: Bans,
     /// The process is about to end: calls are not taken again. It is held while workers are told either way.
     stopping: Mutex<bool>,
     /// Requests to the API that were refused, in the order of [`ApiRefusal::ALL`].
@@ -69,9 +70,9 @@ pub struct Operators {
 }
 
 impl Live {
-    /// With these tables.
-    pub fn new(tables: Arc<Tables>) -> Self {
-        Self { tables: Mutex::new(tables), stopping: Mutex::new(false), refused: Default::default() }
+    /// With these tables, and the bans that were kept.
+    pub fn new(tables: Arc<Tables>, bans: Bans) -> Self {
+        Self { tables: Mutex::new(tables), bans, stopping: Mutex::new(false), refused: Default::default() }
     }
 
     /// The tables in force.
@@ -192,11 +193,17 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
     use sx_config::Config;
+    use sx_edge::Prefixes;
+    use sx_engine::Time;
+    use sx_store::DataFolder;
 
     #[test]
     fn the_end_is_the_last_word_whoever_takes_calls_again_meanwhile() {
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
-        let live = Live::new(Arc::new(tables));
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = DataFolder::open(folder.path()).expect("a data folder");
+        let bans = Bans::open(&data, Prefixes::default(), Time::from_secs(1)).expect("none were kept");
+        let live = Live::new(Arc::new(tables), bans);
         let (say, said) = channel();
         std::thread::scope(|scope| {
             let took = live.unless_stopping(|| {

@@ -5,6 +5,7 @@
 use super::Operators;
 use super::change::Change;
 use crate::serve::asking::{Answered, Asked};
+use crate::serve::bans::Written;
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -71,18 +72,33 @@ impl Operators {
                 let detail = format!("the address is one of the trunk {}, which is never banned", trunk.config.name);
                 return Err(ApiProblem::conflict(detail));
             }
-            let until = self.clock.now() + Duration::from_secs(seconds);
+            let now = self.clock.now();
+            let until = now + Duration::from_secs(seconds);
+            let written = self
+                .live
+                .bans
+                .ban(now, address, until)
+                .map_err(|too_many| ApiProblem::conflict(too_many.to_string()))?;
             self.workers.tell_all(|| Mail::Operation(Operation::Ban { address, until }));
-            Ok(self.told())
+            Ok(self.told_and(written))
         })
     }
 
     pub(super) fn unban(&self, caller: &Caller, address: IpAddr) -> Result<ApiAnswer, ApiProblem> {
         let subject = address.to_string();
         self.change(caller, &Change::new("unban", &subject), || {
+            let written = self.live.bans.unban(address);
             self.workers.tell_all(|| Mail::Operation(Operation::Unban { address }));
-            Ok(self.told())
+            Ok(self.told_and(written))
         })
+    }
+
+    /// It is in force; is it also written down for the next start?
+    fn told_and(&self, written: Written) -> ApiAnswer {
+        match written {
+            Written::Now => self.told(),
+            Written::Later => ApiAnswer::Accepted,
+        }
     }
 }
 

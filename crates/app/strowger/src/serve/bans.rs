@@ -1,0 +1,230 @@
+//! Bans by operators, kept in the data folder until they end: a restart lets nobody in again.
+//!
+//! What is in force stands with the workers; here is what the next start tells them. A ban that the disk does not take is in
+//! force all the same, and is written as soon as the disk takes anything.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use sx_edge::{Prefixes, Source};
+use sx_engine::Time;
+use sx_store::{DataFolder, JournalError, JournalOptions, KeyedLog, SyncPolicy};
+use tracing::{error, info};
+
+/// The folder in the data folder.
+const FOLDER: &str = "bans";
+/// Bans that may stand at a time: each start tells every worker of all.
+pub const BANS_MAX: usize = 4_096;
+
+/// The bans that operators have asked for.
+pub struct Bans {
+    prefixes: Prefixes,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    log: KeyedLog<Ban>,
+    bans: BTreeMap<Source, Ban>,
+    /// Something has yet to be written.
+    waiting: bool,
+}
+
+/// A ban as the log has it, under the text of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ban {
+    address: IpAddr,
+    until_ns: u64,
+}
+
+/// What has become of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is on the disk.
+    Now,
+    /// The disk does not take it; it is tried again.
+    Later,
+}
+
+/// There are as many bans as may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{BANS_MAX} bans of operators stand; end one first")]
+pub struct TooMany;
+
+impl Bans {
+    /// Opens what was kept; what has ended meanwhile is forgotten. `prefixes` say what counts as one source.
+    ///
+    /// # Errors
+    /// When the folder or a file in it cannot be read.
+    pub fn open(data: &DataFolder, prefixes: Prefixes, now: Time) -> Result<Self, JournalError> {
+        let options = JournalOptions { sync: SyncPolicy::EveryCommit, ..JournalOptions::default() };
+        let (log, entries) = data.keyed::<Ban>(FOLDER, &options)?;
+        let bans = entries.into_iter().map(|(_, ban)| (Source::of(ban.address, &prefixes), ban)).collect();
+        let mut kept = Kept { log, bans, waiting: false };
+        kept.forget_ended(now);
+        kept.write();
+        if !kept.bans.is_empty() {
+            info!(bans = kept.bans.len(), "bans of operators are restored");
+        }
+        Ok(Self { prefixes, kept: Mutex::new(kept) })
+    }
+
+    /// Keeps a ban. One of the same source that stands already gets this end.
+    ///
+    /// # Errors
+    /// When there are too many: nothing is changed then.
+    pub fn ban(&self, now: Time, address: IpAddr, until: Time) -> Result<Written, TooMany> {
+        let (source, mut kept) = (Source::of(address, &self.prefixes), self.locked());
+        kept.forget_ended(now);
+        if kept.bans.len() >= BANS_MAX && !kept.bans.contains_key(&source) {
+            return Err(TooMany);
+        }
+        kept.forget(source);
+        kept.put(source, Ban { address, until_ns: until.as_nanos() });
+        Ok(kept.write())
+    }
+
+    /// Forgets the ban of a source, if there is one.
+    pub fn unban(&self, address: IpAddr) -> Written {
+        let mut kept = self.locked();
+        kept.forget(Source::of(address, &self.prefixes));
+        kept.write()
+    }
+
+    /// Who is banned, and until when.
+    pub fn standing(&self, now: Time) -> Vec<(IpAddr, Time)> {
+        let until = |ban: &Ban| Time::from_nanos(ban.until_ns);
+        let bans = self.locked().bans.values().filter(|ban| until(ban) > now).copied().collect::<Vec<_>>();
+        bans.iter().map(|ban| (ban.address, until(ban))).collect()
+    }
+
+    /// Tries again to write what has yet to be written. To be called now and then.
+    pub fn catch_up(&self) {
+        let mut kept = self.locked();
+        if kept.waiting {
+            kept.write();
+        }
+    }
+
+    /// A thread that panics ends the process; what it leaves behind is read by nobody.
+    fn locked(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn put(&mut self, source: Source, ban: Ban) {
+        if let Err(error) = self.log.put(&ban.address.to_string(), &ban) {
+            error!(%error, "a ban finds no room in its journal and ends with the process");
+        }
+        self.bans.insert(source, ban);
+    }
+
+    fn forget(&mut self, source: Source) {
+        let Some(ban) = self.bans.remove(&source) else { return };
+        if let Err(error) = self.log.delete(&ban.address.to_string()) {
+            error!(%error, "the end of a ban finds no room in its journal: the next start brings the ban back");
+        }
+    }
+
+    fn forget_ended(&mut self, now: Time) {
+        let ended = self.bans.iter().filter(|(_, ban)| Time::from_nanos(ban.until_ns) <= now);
+        let ended: Vec<Source> = ended.map(|(source, _)| *source).collect();
+        ended.into_iter().for_each(|source| self.forget(source));
+    }
+
+    fn write(&mut self) -> Written {
+        let result = self.log.commit();
+        if let (Err(error), false) = (&result, self.waiting) {
+            error!(%error, "bans of operators cannot be written; they are in force, and it is tried again");
+        }
+        self.waiting = result.is_err();
+        if self.waiting { Written::Later } else { Written::Now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tempfile::{TempDir, tempdir};
+
+    const NOW: Time = Time::from_secs(1_800_000_000);
+
+    fn later(seconds: u64) -> Time {
+        NOW + Duration::from_secs(seconds)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn open(folder: &TempDir, now: Time) -> Bans {
+        let data = DataFolder::open(folder.path()).expect("a folder");
+        Bans::open(&data, Prefixes { ipv4_bits: 32, ipv6_bits: 64 }, now).expect("it opens")
+    }
+
+    #[test]
+    fn a_ban_outlives_the_process_until_it_ends() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        for (address, seconds) in [("192.0.2.1", 60), ("192.0.2.2", 600), ("192.0.2.3", 600), ("192.0.2.2", 900)] {
+            assert_eq!(bans.ban(NOW, ip(address), later(seconds)), Ok(Written::Now));
+        }
+        assert_eq!(bans.unban(ip("192.0.2.3")), Written::Now);
+        drop(bans);
+        let bans = open(&folder, later(30));
+        let both = [(ip("192.0.2.1"), later(60)), (ip("192.0.2.2"), later(900))];
+        assert_eq!(bans.standing(later(30)), both);
+        assert_eq!(bans.standing(later(60)), both[1..]);
+        drop(bans);
+        let bans = open(&folder, later(900));
+        assert_eq!(bans.standing(NOW), [], "what has ended is forgotten, and not only left out");
+    }
+
+    #[test]
+    fn whoever_changes_its_address_within_its_network_stays_banned_and_is_let_in_by_any_of_them() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        for address in ["2001:db8::1", "2001:db8::2"] {
+            assert_eq!(bans.ban(NOW, ip(address), later(600)), Ok(Written::Now));
+        }
+        assert_eq!(bans.standing(NOW), [(ip("2001:db8::2"), later(600))]);
+        bans.unban(ip("2001:db8::3"));
+        drop(bans);
+        assert_eq!(open(&folder, NOW).standing(NOW), []);
+    }
+
+    #[test]
+    fn there_are_so_many_and_no_more() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        let address = |number: usize| IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number as u32));
+        {
+            let mut kept = bans.locked();
+            for number in 0..BANS_MAX {
+                let ban = Ban { address: address(number), until_ns: later(60 + number as u64).as_nanos() };
+                kept.put(Source::of(ban.address, &bans.prefixes), ban);
+            }
+        }
+        assert_eq!(bans.ban(NOW, address(BANS_MAX), later(60)), Err(TooMany));
+        assert_eq!(bans.ban(NOW, address(7), later(600)), Ok(Written::Now), "one that stands may be changed");
+        assert_eq!(bans.ban(later(60), address(BANS_MAX), later(600)), Ok(Written::Now), "one has ended");
+    }
+
+    #[test]
+    fn a_ban_that_the_disk_does_not_take_is_written_later() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        let (journal, away) = (folder.path().join(FOLDER), folder.path().join("away"));
+        std::fs::rename(&journal, &away).expect("it moves");
+        assert_eq!(bans.ban(NOW, ip("192.0.2.1"), later(600)), Ok(Written::Later));
+        assert_eq!(bans.standing(NOW).len(), 1);
+        bans.catch_up();
+        assert!(bans.locked().waiting);
+        std::fs::rename(&away, &journal).expect("it moves");
+        bans.catch_up();
+        drop(bans);
+        assert_eq!(open(&folder, NOW).standing(NOW), [(ip("192.0.2.1"), later(600))]);
+    }
+}
