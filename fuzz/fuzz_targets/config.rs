@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
         Ok(config) => {
             let printed = config.print().replace("password = \"<secret>\"", "password = { env = \"HEP\" }");
             let again = Config::from_text_with_env(&printed, env()).expect("what was printed is a good configuration");
-            assert_eq!(diff(&config, &again), Vec::<String>::new());
+            assert_eq!(diff(&config, &again), []);
         }
         Err(errors) => {
             assert!(!errors.is_empty());
