@@ -16,7 +16,7 @@ WATCHED = (
 @case("tshark finds nothing malformed", alone=True)
 def nothing_malformed(bench):
     capture = bench.path("wire.pcapng")
-    dumpcap = bench.start("dumpcap", ["dumpcap", "-q", "-i", "lo", "-f", "net 127.0.64.0/18", "-w", capture])
+    dumpcap = bench.start("dumpcap", ["dumpcap", "-q", "-i", "lo", "-f", "net 127.0.64.0/18 or net 127.0.128.0/17", "-w", capture])
     try:
         wait_for(lambda: begun(dumpcap, capture), "the capture has begun")
     except NotAllowed as error:
