@@ -52,12 +52,12 @@ def judge(case):
     expected, edit = read(case, "expected").strip(), read(case, "edit").strip()
     rust, counts, *rust_problems = read(case, "found").splitlines()
     found = python_found(case)
-    python = "tampered" if found.problems else "honest"
+    python = "tampered" if found.problems else "torn" if found.torn else "honest"
     agree = expected == rust == python
-    if expected == "honest":
-        agree = agree and counts == f"{found.next} {found.checkpoints}"
+    if expected != "tampered":
+        agree = agree and counts == f"{found.next} {found.checkpoints} {found.torn}"
     said = "" if agree else f"expected {expected}; Rust {rust} {counts} {rust_problems[:3]}; Python {python} {found.next} " \
-        f"{found.checkpoints} {found.problems[:3]}"
+        f"{found.checkpoints} {found.torn} {found.problems[:3]}"
     return edit, agree, said
 
 

@@ -19,7 +19,7 @@ CALL = "01a200a4-60ac-7fdd-b4a1-a717c4409c3a"
 # The order of the group of Ed25519: a signature to whose second half it was added is no signature.
 ORDER = 2**252 + 27742317777372353535851937790883648493
 NO_ROOT = base64.b64encode(bytes(32)).decode()
-HONEST, TAMPERED = "honest", "tampered"
+HONEST, TORN, TAMPERED = "honest", "torn", "tampered"
 
 
 def key_of(name, public):
@@ -388,6 +388,36 @@ def behind(file, data):
     return lambda files, log: files.update({file: files[file] + data})
 
 
+# What fills the sector that a file ends in, and one that makes of it 65,536 bytes of a line at the most.
+FULL, LONG = "full", "long"
+
+
+def hole(file, before, sectors, after, cut=0):
+    """Puts something behind the last line, then zero bytes to the end of a sector and of as many more, but `cut`, then something."""
+
+    def change(files, log):
+        data = files[file]
+        rest = -len(data) % 512
+        if before in (FULL, LONG):
+            data += b"x" * (rest if before == FULL else rest + (65_536 - rest) // 512 * 512)
+        else:
+            data += before
+        files[file] = data + bytes(-len(data) % 512 + 512 * sectors - cut) + after
+
+    return change
+
+
+def torn_before(words):
+    """Makes a hole where a record of the last segment begins, and puts something behind it."""
+
+    def change(files, log):
+        data = files[LAST]
+        begin = data.rfind(b"\n", 0, data.rindex(words.encode())) + 1
+        files[LAST] = data[:begin] + bytes(-begin % 512 + 512) + b"what was\n"
+
+    return change
+
+
 def stored(lines):
     """Replaces checkpoints.jsonl; `lines` makes it of the two notes."""
     return lambda files, log: files.update({STORED: lines(*log.filed)})
@@ -450,18 +480,32 @@ def signed_by(key, text, *more):
 AFTER = [
     ("room at the end", HONEST, behind(LAST, bytes(9000))),
     ("room at the end of a segment", HONEST, behind(FIRST, bytes(9000))),
-    ("an unfinished line", HONEST, behind(LAST, b'{"actor"')),
-    ("an unfinished line and room", HONEST, behind(LAST, b'{"actor"' + bytes(9000))),
-    ("an unfinished line of 65,536 bytes", HONEST, behind(LAST, b"x" * 65_536)),
-    ("an unfinished line of 65,536 bytes and room", HONEST, behind(LAST, b"x" * 65_536 + bytes(100_000))),
+    ("an unfinished line", TORN, behind(LAST, b'{"actor"')),
+    ("an unfinished line and room", TORN, behind(LAST, b'{"actor"' + bytes(9000))),
+    ("an unfinished line of 65,536 bytes", TORN, behind(LAST, b"x" * 65_536)),
+    ("an unfinished line of 65,536 bytes and room", TORN, behind(LAST, b"x" * 65_536 + bytes(100_000))),
     ("an unfinished line of 65,537 bytes", TAMPERED, behind(LAST, b"x" * 65_537)),
     ("an unfinished line in a segment", TAMPERED, behind(FIRST, b'{"actor"')),
     ("an empty segment", HONEST, lambda files, log: files.update({f"{log.next:020}.jsonl": b""})),
     ("an empty segment and room", HONEST, lambda files, log: files.update({f"{log.next:020}.jsonl": bytes(4096)})),
     ("an unfinished line before an empty segment", TAMPERED,
      lambda files, log: files.update({f"{log.next:020}.jsonl": b"", LAST: files[LAST] + b"{"})),
-    ("a line behind room", TAMPERED, behind(LAST, bytes(9) + b"{}\n")),
-    ("a line behind much room", TAMPERED, behind(LAST, bytes(90_000) + b"{}\n")),
+    ("zero bytes in an unfinished line", TAMPERED, behind(LAST, b"{\0}")),
+    ("a line behind a hole", TORN, hole(LAST, b"", 0, b"{}\n")),
+    ("a line behind a hole and room", TORN, hole(LAST, b"", 0, b"{}\n" + bytes(5000))),
+    ("much behind a large hole", TORN, hole(LAST, b"", 500, b"{}\n" * 100_000)),
+    ("a hole behind an unfinished line", TORN, hole(LAST, FULL, 1, b"x\n")),
+    ("two holes", TORN, hole(LAST, FULL, 1, bytes(512).join([b"x" * 512, b"\ny\n"]))),
+    ("a hole that ends behind a sector's end", TAMPERED, hole(LAST, b"", 0, b"\0{}\n")),
+    ("a hole that ends before a sector's end", TAMPERED, hole(LAST, b"", 0, b"{}\n", cut=1)),
+    ("a hole that begins within a sector", TAMPERED, hole(LAST, b"{", 0, b"{}\n")),
+    ("a second hole that begins within a sector", TAMPERED, hole(LAST, FULL, 1, b"x" + bytes(1023) + b"y")),
+    ("a second hole that ends within a sector", TAMPERED, hole(LAST, FULL, 1, b"x" * 512 + bytes(513) + b"y")),
+    ("a hole behind 65,536 bytes of a line", TORN, hole(LAST, LONG, 1, b"}\n")),
+    ("a hole behind more than a line", TAMPERED, hole(LAST, b"x" * 66_000, 1, b"}\n")),
+    ("a hole in a closed segment", TAMPERED, hole(FIRST, b"", 0, b"{}\n")),
+    ("a hole in a record that is signed", TAMPERED, torn_before("\"terminated\"")),
+    ("a hole in a checkpoint that others were shown", TAMPERED, torn_before("\"checkpoint\"")),
     ("a line that is empty", TAMPERED, behind(LAST, b"\n")),
     ("a line that is too long", TAMPERED, behind(LAST, b"x" * 70_000 + b"\n")),
     ("no checkpoints.jsonl", HONEST, lambda files, log: files.pop(STORED)),
@@ -472,6 +516,9 @@ AFTER = [
     ("an unfinished stored line", HONEST, behind(STORED, b'{"cosig')),
     ("zeros behind stored lines", HONEST, behind(STORED, bytes(70))),
     ("an unfinished stored line and zeros", HONEST, behind(STORED, b'{"cosig' + bytes(70))),
+    ("a hole in stored lines", HONEST, hole(STORED, b"", 0, b"{}\n")),
+    ("a hole in stored lines that ends within a sector", TAMPERED, hole(STORED, b"", 0, b"\0{}\n")),
+    ("room before a stored line", TAMPERED, lambda files, log: files.update({STORED: filed(log.filed[0]) + b"\0" + filed(log.filed[1])})),
     ("an empty stored line", TAMPERED, behind(STORED, b"\n")),
     ("a stored line with white space", TAMPERED, stored(lambda first, second: filed(first).replace(b",", b", ", 1))),
     ("a stored line out of order", TAMPERED, stored(lambda first, second: out_of_order(first))),

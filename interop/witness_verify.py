@@ -3,8 +3,8 @@
 
     interop/witness_verify.py DIR --key KEYFILE|VKEY [--anchor FILE] [--witness KEYFILE|VKEY] [--records N]
 
-Prints `ok: N records, M checkpoints`, or the problems; notices go to stderr. Exit code 1 when there is a problem, 2 when
-there is nothing to verify. It needs Python 3.11, `cryptography` and witness_format.py. It holds one record at a time; what it
+Prints `ok: N records, M checkpoints`, or `torn: ` and the same when the last write was torn, or the problems; notices go to stderr.
+Exit code 1 when there is a problem, 2 when there is nothing to verify. It needs Python 3.11, `cryptography` and witness_format.py. It holds one record at a time; what it
 keeps grows with the number of checkpoints, not of records.
 """
 
@@ -34,31 +34,46 @@ from witness_format import (
 PROBLEMS_MAX = 20
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
+RUN = re.compile(rb"\0+|[^\0]+")
+SECTOR = 512
 
 
 class Stopped(Exception):
     """The log cannot be followed any further."""
 
 
+def torn_write(file, begin, longest):
+    """How many bytes a torn write has left from here on; 0 for room, None when no torn write leaves this."""
+    at, zeros, written, hole = begin, 0, 0, False
+    while chunk := file.read(1 << 16):
+        for run in RUN.findall(chunk):
+            if run[0] == 0:
+                zeros += len(run)
+            else:
+                if zeros:
+                    if at % SECTOR or (at - zeros) % SECTOR and at - zeros != begin:
+                        return None
+                    zeros, hole = 0, True
+                written = at + len(run) - begin
+                if not hole and (written > longest or b"\n" in run):
+                    return None
+            at += len(run)
+    return written
+
+
 class Lines:
-    """The finished lines of a file. When they are through, `unfinished` is the length of what stands behind them."""
+    """The lines of a file. When they are through, `torn` is what `torn_write` says of what stands behind them."""
 
     def __init__(self, file, longest):
-        self.file, self.longest, self.unfinished = file, longest, 0
+        self.file, self.longest, self.torn = file, longest, None
 
     def __iter__(self):
         begin = 0
-        while (chunk := self.file.readline(self.longest + 1)).endswith(b"\n"):
-            yield begin, chunk[:-1]
-            begin += len(chunk)
-        length = 0
-        while chunk:
-            if b"\n" in chunk:
-                raise Malformed(f"the line at byte {begin} is too long")
-            if kept := len(chunk.rstrip(b"\0")):
-                self.unfinished = length + kept
-            length += len(chunk)
-            chunk = self.file.read(1 << 16)
+        while (line := self.file.readline(self.longest + 1)).endswith(b"\n") and b"\0" not in line:
+            yield begin, line[:-1]
+            begin += len(line)
+        self.file.seek(begin)
+        self.torn = torn_write(self.file, begin, self.longest)
 
 
 class Verifier:
@@ -71,7 +86,7 @@ class Verifier:
         self.problems, self.notices = [], []
         self.notes, self.roots = {}, {anchor.size: None for anchor in anchors}
         self.gone, self.retired = [], []
-        self.checkpoints, self.covered = 0, 0
+        self.checkpoints, self.covered, self.torn = 0, 0, 0
         # The record that does not name the hash of the one before, and the last one that has been blamed.
         self.doubt, self.blamed = None, None
         self.whole = True
@@ -152,21 +167,19 @@ class Verifier:
         index_path = self.path(f"{name}.index") if indexed else os.devnull
         with open(self.path(f"{name}.jsonl"), "rb") as file, open(index_path, "rb") as index:
             lines, agrees = Lines(file, LINE_MAX), True
-            try:
-                for begin, line in lines:
-                    record_hash = sha256(line)
-                    self.line(line)
-                    agrees = agrees and index.read(ENTRY) == begin.to_bytes(8, "little") + record_hash
-                    self.add(record_hash)
-            except Malformed as error:
-                self.accuse(f"{name}.jsonl: {error}")
-                raise Stopped from error
+            for begin, line in lines:
+                record_hash = sha256(line)
+                self.line(line)
+                agrees = agrees and index.read(ENTRY) == begin.to_bytes(8, "little") + record_hash
+                self.add(record_hash)
             if indexed and not (agrees and not index.read(1)):
                 self.accuse(f"{name}.index does not agree with {name}.jsonl")
-        if lines.unfinished and is_last and lines.unfinished <= LINE_MAX:
-            self.notices.append(f"an unfinished line of {lines.unfinished} bytes stands behind record {self.next - 1}")
-        elif lines.unfinished:
-            self.accuse(f"{name}.jsonl: behind record {self.next - 1} stands an unfinished line")
+        if lines.torn is None or lines.torn and not is_last:
+            self.accuse(f"{name}.jsonl: behind record {self.next - 1} stands something that is no line")
+            raise Stopped
+        if lines.torn:
+            self.torn = lines.torn
+            self.notices.append(f"behind record {self.next - 1} stand {self.torn} bytes of a torn write: not acknowledged, or lost")
 
     def line(self, line):
         """Step 3, for one line."""
@@ -273,18 +286,16 @@ class Verifier:
         with file:
             lines = Lines(file, CHECKPOINT_LINE_MAX)
             number = 0
-            try:
-                for number, (_, line) in enumerate(lines, 1):
-                    try:
-                        yield number, *stored_checkpoint(line)
-                    except Malformed as error:
-                        if accuse:
-                            accuse(f"checkpoints.jsonl, line {number}: {error}")
-            except Malformed as error:
-                if accuse:
-                    accuse(f"checkpoints.jsonl, line {number + 1}: {error}")
-            if accuse and lines.unfinished:
-                self.notices.append("the last line of checkpoints.jsonl is unfinished")
+            for number, (_, line) in enumerate(lines, 1):
+                try:
+                    yield number, *stored_checkpoint(line)
+                except Malformed as error:
+                    if accuse:
+                        accuse(f"checkpoints.jsonl, line {number}: {error}")
+            if accuse and lines.torn is None:
+                accuse(f"checkpoints.jsonl: behind line {number} stands something that is no line")
+            elif accuse and lines.torn:
+                self.notices.append(f"checkpoints.jsonl ends in {lines.torn} bytes of a torn write")
 
     def check_stored(self):
         """Step 6."""
@@ -365,7 +376,8 @@ def main():
     for problem in found.problems:
         print(problem)
     if not found.problems:
-        print(f"ok: {found.next} records, {found.checkpoints} checkpoints")
+        word = "torn" if found.torn else "ok"
+        print(f"{word}: {found.next} records, {found.checkpoints} checkpoints")
     return 1 if found.problems else 0
 
 

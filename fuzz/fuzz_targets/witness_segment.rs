@@ -10,7 +10,9 @@ fn judge(segment: &[u8], piece: usize, first: u64, is_last: bool) -> Verdict {
     segment.chunks(piece).for_each(|piece| check.feed(piece));
     let report = check.finish();
     assert_eq!(report.hashes().len(), report.offsets().len());
-    assert_eq!(report.hashes().len(), segment.iter().filter(|byte| **byte == b'\n').count());
+    // Behind a hole in the last segment there are no lines.
+    let newlines = segment.iter().filter(|byte| **byte == b'\n').count();
+    assert!(report.hashes().len() == newlines || is_last && segment.contains(&0) && report.hashes().len() < newlines);
     let key = SigningKey::from_seed("example.org/fuzz", [7; 32]).expect("a good name").verifying_key();
     let mut verification = Verification::new(key, Options::default());
     verification.checkpoints_file(segment);

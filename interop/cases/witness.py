@@ -121,8 +121,8 @@ def well(exchange, key, *anchors):
     for name in sorted(os.listdir(folder_of(exchange))):
         if name[0].isdigit() and name.endswith(".jsonl"):
             with open(os.path.join(folder_of(exchange), name), "rb") as file:
-                lines = file.read().rstrip(b"\0").split(b"\n")
-            # Behind the last newline stands nothing, or what was not finished.
+                lines = file.read().partition(b"\0")[0].split(b"\n")
+            # Behind the last newline before any zero byte stands nothing, or what was torn.
             records += [json.loads(line) for line in lines[:-1]]
     check(len(records) == found.next, f"as many records as lines: {found.next} and {len(records)}")
     return records

@@ -38,6 +38,7 @@ fn an_honest_log_is_never_accused() {
         let verdict = verify(&case, seed);
         assert!(verdict.is_honest(), "{:?}", verdict.problems);
         assert_eq!((verdict.records, verdict.first), (case.records, case.first));
+        assert_eq!((verdict.torn_bytes, verdict.is_torn()), (case.torn, case.torn > 0));
         assert_eq!(verdict.last_signed.map(|checkpoint| checkpoint.size), Some(case.signed));
         assert_eq!(verdict.unsigned_tail, case.records - case.signed - 1);
     });
@@ -98,6 +99,7 @@ fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
                 | Problem::CheckpointRoot { .. }
                 | Problem::Filed { fault: FiledFault::RetiredRoot | FiledFault::Root, .. }
         ),
+        "a hole in what was signed" => matches!(first, Problem::Truncated { .. } | Problem::Unreadable { .. }),
         "key.pub swapped" => matches!(first, Problem::KeyFile),
         _ => true,
     }

@@ -38,6 +38,9 @@ const VERIFY_HELP: &str = "\
 Each record must be as it was signed, each where it belongs. Keep the last checkpoint somewhere else (-o) and give it to the next
 verification as an anchor: only so is it found out when the end of the log was cut off, or all of it written anew.
 
+A log whose last write was cut short is torn: nothing in it was changed, but what stands behind its last record was never acknowledged
+or is lost, and only an anchor can tell which. That is said in the place of ok, and is no failure.
+
 Examples:
   strowger witness verify
   strowger witness verify /mnt/copy/witness --key exchange.example/log+1a2b3c4d+AbCd...

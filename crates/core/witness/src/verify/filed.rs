@@ -1,6 +1,7 @@
 //! `checkpoints.jsonl`: the checkpoints once more, with the cosignatures that came later.
 
 use super::problem::{Cover, FiledFault, Notice, Problem};
+use super::tail::{Tail, lines_end};
 use super::{Options, Verification};
 use crate::checkpoint::{Checkpoint, SignatureError, is_signature_line, verify_cosignature};
 use crate::key::VerifyingKey;
@@ -13,6 +14,9 @@ pub(super) struct Filed {
     line: u64,
     checkpoint: Checkpoint,
 }
+
+/// No line of the file has more bytes, its newline not counted.
+pub const CHECKPOINT_LINE_BYTES_MAX: usize = 1 << 20;
 
 /// A checkpoint and the cosignatures that witnesses have given it: a line of `checkpoints.jsonl`, without its newline.
 pub fn checkpoint_line(note: &str, cosignatures: &[String]) -> String {
@@ -39,22 +43,24 @@ pub fn parse_checkpoint_line(line: &str) -> Option<(String, Vec<String>)> {
 impl Verification {
     /// Reads `checkpoints.jsonl`. This comes before the first segment, since the roots that it names are compared on the way.
     pub fn checkpoints_file(&mut self, bytes: &[u8]) {
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-        let mut rest = &bytes[..written];
-        let mut line = 0;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            line += 1;
-            match read_line(&rest[..end], &self.options) {
+        let end = lines_end(bytes);
+        let mut tail = Tail::new(end as u64, CHECKPOINT_LINE_BYTES_MAX);
+        tail.feed(&bytes[end..]);
+        let mut lines = 0;
+        for text in bytes[..end].split_inclusive(|byte| *byte == b'\n') {
+            lines += 1;
+            match read_line(&text[..text.len() - 1], &self.options) {
                 Ok(checkpoint) => {
                     self.wanted.insert(checkpoint.size);
-                    self.filed.push(Filed { line, checkpoint });
+                    self.filed.push(Filed { line: lines, checkpoint });
                 }
-                Err((fault, size)) => self.push(Problem::Filed { line, size, fault }),
+                Err((fault, size)) => self.push(Problem::Filed { line: lines, size, fault }),
             }
-            rest = &rest[end + 1..];
         }
-        if !rest.is_empty() {
-            self.notices.push(Notice::TornCheckpoints { line: line + 1 });
+        match tail.torn_bytes() {
+            Some(0) => {}
+            Some(bytes) => self.notices.push(Notice::TornCheckpoints { line: lines + 1, bytes }),
+            None => self.push(Problem::Filed { line: lines + 1, size: 0, fault: FiledFault::Form }),
         }
     }
 

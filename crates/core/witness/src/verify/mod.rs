@@ -10,10 +10,12 @@ mod judge;
 mod order;
 mod problem;
 mod segment;
+mod tail;
 
-pub use filed::{checkpoint_line, parse_checkpoint_line};
+pub use filed::{CHECKPOINT_LINE_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
 pub use problem::{Cover, FiledFault, Notice, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
+pub use tail::{Tail, lines_end};
 
 use crate::chain::{INDEX_ENTRY_BYTES, IndexEntry};
 use crate::checkpoint::Checkpoint;
@@ -52,6 +54,9 @@ pub struct Verdict {
     pub last_signed: Option<Checkpoint>,
     /// How many records stand behind the last checkpoint that holds: nothing vouches for these yet.
     pub unsigned_tail: u64,
+    /// How many bytes stand behind the last record that a torn write has left. What was in them was never acknowledged, or it is
+    /// lost: no reader can tell.
+    pub torn_bytes: u64,
     /// What is wrong, in the order of the records; empty for an honest log. At most 100.
     pub problems: Vec<Problem>,
     /// How many problems there are beyond these.
@@ -61,9 +66,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Is nothing wrong?
+    /// Is nothing wrong? The last write may be torn.
     pub fn is_honest(&self) -> bool {
         self.problems.is_empty() && self.more_problems == 0
+    }
+
+    /// Is nothing wrong but that the last write was torn, or may have been made to look so?
+    pub fn is_torn(&self) -> bool {
+        self.is_honest() && self.torn_bytes > 0
     }
 }
 
@@ -109,6 +119,7 @@ pub struct Verification {
     checkpoints: u64,
     last_signed: Option<Checkpoint>,
     key_file: Option<String>,
+    torn_bytes: u64,
     problems: Vec<Problem>,
     more: u64,
     notices: Vec<Notice>,
@@ -150,6 +161,7 @@ impl Verification {
             checkpoints: 0,
             last_signed: None,
             key_file: None,
+            torn_bytes: 0,
             problems: Vec::new(),
             more: 0,
             notices: Vec::new(),
@@ -161,6 +173,7 @@ impl Verification {
     pub fn take(&mut self, mut report: SegmentReport) {
         self.more += report.more;
         self.notices.extend(report.notice);
+        self.torn_bytes = report.torn_bytes;
         let renamed = self.find_place(&report);
         let start = self.next;
         let order = Order::judge(&report.runs, report.first, start);
@@ -249,6 +262,7 @@ impl Verification {
             first: self.first_present.unwrap_or(self.next),
             unsigned_tail: self.next.saturating_sub(signed),
             last_signed: self.last_signed,
+            torn_bytes: self.torn_bytes,
             problems: self.problems,
             more_problems: self.more,
             notices: self.notices,

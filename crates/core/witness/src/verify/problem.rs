@@ -294,19 +294,21 @@ pub enum Problem {
 /// Something worth knowing that an honest log may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
-    /// The last line was not finished when the power failed, or the process died.
-    #[error("the log ends in {bytes} bytes of an unfinished line ({at}): a write was cut short")]
+    /// The last write was cut short when the power failed, or the process died.
+    #[error("the log ends in {bytes} bytes of a write that was torn ({at}): not acknowledged, or lost")]
     TornTail {
         /// Where.
         at: Place,
         /// How many bytes.
         bytes: u64,
     },
-    /// `checkpoints.jsonl` ends in an unfinished line.
-    #[error("checkpoints.jsonl ends in an unfinished line {line}")]
+    /// `checkpoints.jsonl` ends in a write that was cut short.
+    #[error("checkpoints.jsonl ends in {bytes} bytes of a write that was torn, from line {line} on")]
     TornCheckpoints {
         /// The line, from 1.
         line: u64,
+        /// How many bytes.
+        bytes: u64,
     },
     /// A checkpoint of retired records is signed by a key that nothing present names.
     #[error("line {line} of checkpoints.jsonl is signed by a key that only retired records name")]

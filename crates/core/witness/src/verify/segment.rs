@@ -2,6 +2,7 @@
 
 use super::order::Run;
 use super::problem::{Notice, PROBLEMS_MAX, Place, Problem};
+use super::tail::{self, Tail, is_hole};
 use crate::hash::Hash;
 use crate::kind::Kind;
 use crate::line::{Line, Malformed};
@@ -19,6 +20,8 @@ pub struct SegmentCheck {
     zeros: u64,
     /// What is wrong with it already, so that it is not kept.
     fault: Option<Malformed>,
+    /// What stands behind the lines of the last segment, once a hole has shown that a write was torn.
+    tail: Option<Tail>,
     /// Where the line begins that is being read.
     line_start: u64,
     /// How many bytes have come.
@@ -42,6 +45,8 @@ pub struct SegmentReport {
     pub(super) statements: Vec<Said>,
     pub(super) problems: Vec<Problem>,
     pub(super) notice: Option<Notice>,
+    /// So many bytes of a write that was torn stand behind its lines.
+    pub(super) torn_bytes: u64,
     /// Problems beyond the limit.
     pub(super) more: u64,
 }
@@ -142,33 +147,79 @@ impl SegmentCheck {
             statements: Vec::new(),
             problems: Vec::new(),
             notice: None,
+            torn_bytes: 0,
             more: 0,
         };
-        Self { is_last, pending: Vec::new(), zeros: 0, fault: None, line_start: 0, offset: 0, before: None, report }
+        Self {
+            is_last,
+            pending: Vec::new(),
+            zeros: 0,
+            fault: None,
+            tail: None,
+            line_start: 0,
+            offset: 0,
+            before: None,
+            report,
+        }
     }
 
     /// Reads what comes next.
     pub fn feed(&mut self, mut bytes: &[u8]) {
-        while let Some(end) = memchr::memchr(b'\n', bytes) {
-            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
-            let whole = self.pending.is_empty() && self.zeros == 0 && self.fault.is_none();
-            if whole {
-                self.take_line(line, None);
-            } else {
-                self.keep(line);
-                let fault = self.fault.take().or((self.zeros > 0).then_some(Malformed::Zeros));
-                let pending = std::mem::take(&mut self.pending);
-                self.take_line(&pending, fault);
-                // The buffer is kept, so that a caller with small pieces allocates once.
-                self.pending = pending;
-                self.pending.clear();
-                self.zeros = 0;
+        while !bytes.is_empty() {
+            let end = memchr::memchr(b'\n', bytes);
+            if self.tail.is_some() || self.is_torn_in(&bytes[..end.unwrap_or(bytes.len())], end.is_some()) {
+                self.feed_tail(bytes);
+                return;
             }
+            let Some(end) = end else {
+                self.keep(bytes);
+                self.offset += bytes.len() as u64;
+                return;
+            };
+            self.end_line(&bytes[..end]);
             self.offset += end as u64 + 1;
             self.line_start = self.offset;
-            bytes = rest;
+            bytes = &bytes[end + 1..];
         }
-        self.keep(bytes);
+    }
+
+    fn end_line(&mut self, rest: &[u8]) {
+        if self.pending.is_empty() && self.zeros == 0 && self.fault.is_none() && memchr::memchr(0, rest).is_none() {
+            return self.take_line(rest, None);
+        }
+        self.keep(rest);
+        let fault = self.fault.take().or((self.zeros > 0).then_some(Malformed::Zeros));
+        let pending = std::mem::take(&mut self.pending);
+        self.take_line(&pending, fault);
+        // The buffer is kept, so that a caller with small pieces allocates once.
+        self.pending = pending;
+        self.pending.clear();
+        self.zeros = 0;
+    }
+
+    /// Does the first hole in the line that is being read end in this part of it, behind which its newline comes if it `ends`, and
+    /// is it one that a torn write leaves?
+    fn is_torn_in(&self, part: &[u8], ends: bool) -> bool {
+        if !self.is_last || self.fault.is_some() {
+            return false;
+        }
+        let begins = if self.zeros > 0 { Some(0) } else { memchr::memchr(0, part) };
+        let Some(begins) = begins else { return false };
+        let written = part[begins..].iter().position(|byte| *byte != 0).map(|zeros| begins + zeros);
+        let Some(written) = written.or(ends.then_some(part.len())) else { return false };
+        let from = self.offset - self.zeros + begins as u64;
+        let fits = from - self.line_start <= RECORD_BYTES_MAX as u64;
+        fits && is_hole(self.line_start, from, self.offset + written as u64)
+    }
+
+    fn feed_tail(&mut self, bytes: &[u8]) {
+        let tail = self.tail.get_or_insert_with(|| {
+            let mut tail = tail::of_segment(self.line_start);
+            tail.feed(&self.pending);
+            tail.skip(self.zeros);
+            tail
+        });
+        tail.feed(bytes);
         self.offset += bytes.len() as u64;
     }
 
@@ -176,15 +227,18 @@ impl SegmentCheck {
     pub fn finish(mut self) -> SegmentReport {
         // Zero bytes at the end are room that was never written to.
         let written = self.offset - self.zeros - self.line_start;
-        if written > 0 {
-            let at = self.report.next_place();
+        let at = self.report.next_place();
+        let record = self.expected();
+        match self.tail.as_ref().map(Tail::torn_bytes) {
+            Some(Some(bytes)) => self.report.torn_bytes = bytes,
+            Some(None) => self.report.push(Problem::Unreadable { record, at, fault: Malformed::Zeros }),
+            None if written == 0 => {}
             // No write that was cut short leaves more of a line than a record has.
-            if self.is_last && !matches!(self.fault, Some(Malformed::TooLong { .. })) {
-                self.report.notice = Some(Notice::TornTail { at, bytes: written });
-            } else {
-                let record = self.expected();
-                self.report.push(Problem::Unfinished { record, at });
-            }
+            None if self.is_last && self.fault.is_none() => self.report.torn_bytes = written,
+            None => self.report.push(Problem::Unfinished { record, at }),
+        }
+        if self.report.torn_bytes > 0 {
+            self.report.notice = Some(Notice::TornTail { at, bytes: self.report.torn_bytes });
         }
         self.report
     }
@@ -200,11 +254,12 @@ impl SegmentCheck {
     fn keep(&mut self, bytes: &[u8]) {
         let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
         if written > 0 {
-            if self.zeros > 0 {
+            let length = self.offset + written as u64 - self.line_start;
+            if self.zeros > 0 || memchr::memchr(0, &bytes[..written]).is_some() || self.fault == Some(Malformed::Zeros)
+            {
                 self.fault = Some(Malformed::Zeros);
-            } else if self.pending.len() + written > RECORD_BYTES_MAX {
-                let bytes = self.offset - self.line_start + bytes.len() as u64;
-                self.fault = Some(Malformed::TooLong { bytes });
+            } else if length > RECORD_BYTES_MAX as u64 {
+                self.fault = Some(Malformed::TooLong { bytes: length });
             }
             if self.fault.is_none() {
                 self.pending.extend_from_slice(&bytes[..written]);
@@ -216,7 +271,8 @@ impl SegmentCheck {
 
     fn take_line(&mut self, bytes: &[u8], fault: Option<Malformed>) {
         let at = self.report.next_place();
-        let hash = if bytes.len() > RECORD_BYTES_MAX { Hash::ZERO } else { Hash::of(bytes) };
+        // Of what is too long or has zero bytes in it not all was kept.
+        let hash = if fault.is_some() || bytes.len() > RECORD_BYTES_MAX { Hash::ZERO } else { Hash::of(bytes) };
         let parsed = fault.map_or_else(|| Line::parse(bytes), Err);
         match parsed {
             Ok(line) => self.take_record(&line, hash, at),

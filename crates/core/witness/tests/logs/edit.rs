@@ -1,14 +1,19 @@
 //! What somebody may do to a log. Each edit changes something that a checkpoint vouches for, so that it must be found.
 
+mod files;
+
 use super::forge::{Records, change_byte};
-use super::{Case, LOG, WITNESS, name, numbers, signing_key};
+use super::{Case, LOG, SECTOR, name, numbers, signing_key};
+use files::{
+    cosignature_changed, filed_changed, filed_forged, index_changed, index_truncated, key_file_swapped, signature_added,
+};
 use sx_engine::Rng;
-use sx_witness::{Checkpoint, SigningKey, checkpoint_line, cosign, parse_checkpoint_line};
+use sx_witness::SigningKey;
 
 type Edit = fn(&mut Case, &mut Rng) -> bool;
 
 /// Every kind of edit. It says whether it could be done to this log.
-pub const EDITS: [(&str, Edit); 25] = [
+pub const EDITS: [(&str, Edit); 27] = [
     ("a byte of a record changed", byte_changed),
     ("a record removed", removed),
     ("a record doubled", doubled),
@@ -34,6 +39,8 @@ pub const EDITS: [(&str, Edit); 25] = [
     ("the log rewritten with its own key", rewritten_with_the_key),
     ("a cosignature changed", cosignature_changed),
     ("a signature added to a filed checkpoint", signature_added),
+    ("a hole in what was signed", hole_made),
+    ("a hole in a closed segment", hole_in_closed_segment),
 ];
 
 /// Does one of the edits to the log, chosen by chance.
@@ -153,9 +160,40 @@ fn truncated_within_a_line(case: &mut Case, rng: &mut Rng) -> bool {
 fn inserted(case: &mut Case, rng: &mut Rng) -> bool {
     let Some(record) = pick(rng, case.first, case.signed) else { return false };
     let bytes: &[u8] = [b"\n".as_slice(), b"{}\n", b"\0\0\n", b"null\n"][rng.below(4) as usize];
+    // Zero bytes may look like a hole, and a torn log is all that an auditor sees who was shown no checkpoint of what was in it.
+    if bytes.starts_with(b"\0") && record > case.filed {
+        return false;
+    }
     let lines = [bytes, &line_of(case, record)].concat();
     splice(case, record, lines);
     true
+}
+
+/// Makes a hole that a torn write may have left, from a line's beginning or a sector's to the end of a sector.
+fn punch(bytes: &mut [u8], line: usize, rng: &mut Rng) {
+    let from = if rng.below(2) == 0 { line } else { line - line % SECTOR };
+    let to = (from / SECTOR + 1 + rng.below(3) as usize) * SECTOR;
+    let end = bytes.len();
+    bytes[from..to.min(end)].fill(0);
+}
+
+/// Made in the last segment, in what a checkpoint covers that others were shown.
+fn hole_made(case: &mut Case, rng: &mut Rng) -> bool {
+    let last = segments(case).pop().expect("there is one");
+    let Some(record) = pick(rng, last, case.filed + 1) else { return false };
+    let (file, range) = place_of(case, record);
+    punch(case.folder.get_mut(&file).expect("it is there"), range.start, rng);
+    true
+}
+
+fn hole_in_closed_segment(case: &mut Case, rng: &mut Rng) -> bool {
+    let Some(first) = inner_segment(case, rng) else { return false };
+    let bytes = case.folder.get_mut(&name(first, "jsonl")).expect("it is there");
+    let line = memchr::memchr_iter(b'\n', bytes).nth(rng.below(3) as usize).map_or(0, |at| at + 1);
+    if line < bytes.len() {
+        punch(bytes, line, rng);
+    }
+    line < bytes.len()
 }
 
 fn no_key(_: u64) -> Option<SigningKey> {
@@ -189,12 +227,6 @@ fn key_swapped(case: &mut Case, _: &mut Rng) -> bool {
     records.write(&mut case.folder, 0, |_| Some(signing_key(77, LOG)));
     case.folder.remove("checkpoints.jsonl");
     case.anchor = None;
-    true
-}
-
-fn key_file_swapped(case: &mut Case, _: &mut Rng) -> bool {
-    let key = signing_key(77, LOG).verifying_key();
-    case.folder.insert("key.pub".to_owned(), format!("{key}\n").into_bytes());
     true
 }
 
@@ -242,29 +274,6 @@ fn segment_truncated(case: &mut Case, rng: &mut Rng) -> bool {
     true
 }
 
-fn index_changed(case: &mut Case, rng: &mut Rng) -> bool {
-    let indexes: Vec<String> = case.folder.keys().filter(|name| name.ends_with("index")).cloned().collect();
-    let Some(place) = pick(rng, 0, indexes.len() as u64) else { return false };
-    let file = &indexes[place as usize];
-    let gone = !case.folder.contains_key(&file.replace("index", "jsonl"));
-    let bytes = case.folder.get_mut(file).expect("it is there");
-    let at = rng.below(bytes.len() as u64) as usize;
-    // Where lines lay that are gone, nobody can say and nobody asks.
-    if gone && at % 40 < 8 {
-        return false;
-    }
-    change_byte(rng, &mut bytes[at]);
-    true
-}
-
-fn index_truncated(case: &mut Case, rng: &mut Rng) -> bool {
-    let indexes: Vec<String> = case.folder.keys().filter(|name| name.ends_with("index")).cloned().collect();
-    let Some(place) = pick(rng, 0, indexes.len() as u64) else { return false };
-    let bytes = case.folder.get_mut(&indexes[place as usize]).expect("it is there");
-    bytes.truncate(rng.below(bytes.len() as u64) as usize);
-    true
-}
-
 fn rewritten(case: &mut Case, rng: &mut Rng) -> bool {
     let mut records = Records::read(&case.folder);
     let Some(record) = pick(rng, case.first, case.signed) else { return false };
@@ -292,62 +301,6 @@ fn removed_and_rewritten(case: &mut Case, rng: &mut Rng) -> bool {
     true
 }
 
-fn filed_changed(case: &mut Case, rng: &mut Rng) -> bool {
-    let bytes = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
-    let Some((start, end)) = pick_filed(bytes, rng) else { return false };
-    // A checkpoint that is gone may be signed by a key that is gone as well: with another id it is taken for such a one.
-    if read_filed(&bytes[start..]).0.size < case.first {
-        return false;
-    }
-    // From the note on: a cosignature that names another key is one of a witness that nobody knows.
-    let note = memchr::memmem::find(&bytes[start..end], b"\"note\":\"").expect("it has a note");
-    let at = start + note + rng.below((end - start - note) as u64) as usize;
-    change_byte(rng, &mut bytes[at]);
-    true
-}
-
-/// The checkpoint and the cosignatures in the first of these lines of `checkpoints.jsonl`.
-fn read_filed(lines: &[u8]) -> (Checkpoint, Vec<String>) {
-    let line = String::from_utf8_lossy(lines.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
-    let (note, cosignatures) = parse_checkpoint_line(&line).expect("an honest line");
-    (Checkpoint::parse(&note).expect("an honest note"), cosignatures)
-}
-
-/// What belongs into `cosignatures` stands below the log's own signature; whether the checkpoint's record is gone or not.
-fn signature_added(case: &mut Case, rng: &mut Rng) -> bool {
-    let bytes = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
-    let Some((start, end)) = pick_filed(bytes, rng) else { return false };
-    let (checkpoint, cosignatures) = read_filed(&bytes[start..]);
-    let time = checkpoint.time.expect("an honest checkpoint has its time");
-    let note = format!("{}{}\n", checkpoint.note, cosign(&checkpoint, &signing_key(9, WITNESS), time));
-    bytes.splice(start..end, checkpoint_line(&note, &cosignatures).into_bytes());
-    true
-}
-
-/// Where one of the lines of `checkpoints.jsonl` lies, without its newline.
-fn pick_filed(bytes: &[u8], rng: &mut Rng) -> Option<(usize, usize)> {
-    let ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).collect();
-    let place = pick(rng, 0, ends.len() as u64)? as usize;
-    let start = place.checked_sub(1).map_or(0, |before| ends[before] + 1);
-    Some((start, ends[place]))
-}
-
-fn filed_forged(case: &mut Case, rng: &mut Rng) -> bool {
-    let mut records = Records::read(&case.folder);
-    let mut copy = case.folder.clone();
-    let Some(forged) = (case.first..=case.signed).rev().find(|number| is_checkpoint(&mut records, *number)) else {
-        return false;
-    };
-    records.write(&mut copy, forged, |_| Some(signing_key(77, LOG)));
-    let note = records.record(forged)["facts"]["note"].as_str().expect("a note").to_owned();
-    let file = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
-    let end = file.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let line = format!("{}\n", checkpoint_line(&note, &[]));
-    let at = if rng.below(2) == 0 { 0 } else { end };
-    file.splice(at..at, line.into_bytes());
-    true
-}
-
 fn rewritten_with_the_key(case: &mut Case, rng: &mut Rng) -> bool {
     let Some(covered) = case.anchor.as_ref().map(|anchor| anchor.size) else { return false };
     let Some(record) = pick(rng, case.first, covered) else { return false };
@@ -359,19 +312,5 @@ fn rewritten_with_the_key(case: &mut Case, rng: &mut Rng) -> bool {
     records.record(record)["reason"] = "because".into();
     records.write(&mut case.folder, 0, |_| Some(signing_key(1, LOG)));
     case.folder.remove("checkpoints.jsonl");
-    true
-}
-
-fn cosignature_changed(case: &mut Case, rng: &mut Rng) -> bool {
-    let bytes = case.folder.get_mut("checkpoints.jsonl").expect("it is there");
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let Some(place) = pick(rng, 0, lines.len() as u64) else { return false };
-    let line = lines[place as usize];
-    let Some(start) = line.find("w1 ").filter(|_| line.ends_with('\n')) else { return false };
-    // Behind the number of the key and the time, where no digit is what it was.
-    let at =
-        lines[..place as usize].iter().map(|line| line.len()).sum::<usize>() + start + 3 + 20 + rng.below(60) as usize;
-    bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     true
 }

@@ -1,8 +1,8 @@
 //! Writes logs and what was done to them into a folder, so that another verifier can be compared with this one:
-//! `edited_logs DIR COUNT [SEED]` makes `DIR/00000/` and so on. In each, `witness/` is the log; `expected` says `honest` or
+//! `edited_logs DIR COUNT [SEED]` makes `DIR/00000/` and so on. In each, `witness/` is the log; `expected` says `honest`, `torn` or
 //! `tampered`, `edit` what was done; `key` and `witness_key` are what the auditor knows, and `anchor`, if there is
-//! one, is a checkpoint that the auditor has kept. `found` is what this verifier says: `honest` or `tampered`, the number of
-//! records and that of checkpoints, then each problem in a line.
+//! one, is a checkpoint that the auditor has kept. `found` is what this verifier says: `honest`, `torn` or `tampered`, the number of
+//! records, that of checkpoints and that of torn bytes, then each problem in a line.
 //!
 //! `edited_logs DIR` writes `found` alone, for each log that somebody else has put into a folder of `DIR` in the same way.
 
@@ -49,7 +49,11 @@ fn write(folder: &Path, seed: u64) -> Result<()> {
     for (name, bytes) in &case.folder {
         fs::write(folder.join("witness").join(name), bytes)?;
     }
-    let expected = if case.edit.is_some() { "tampered\n" } else { "honest\n" };
+    let expected = match case.edit {
+        Some(_) => "tampered\n",
+        None if case.torn > 0 => "torn\n",
+        None => "honest\n",
+    };
     fs::write(folder.join("expected"), expected)?;
     fs::write(folder.join("edit"), format!("{}\n", case.edit.unwrap_or("nothing")))?;
     fs::write(folder.join("key"), format!("{}\n", case.key))?;
@@ -73,14 +77,19 @@ fn judge(folder: &Path) -> Result<()> {
         Err(_) => None,
     };
     let (key, witness) = (key("key")?, key("witness_key")?);
-    let case = Case { folder: files, key, witness, anchor, records: 0, signed: 0, filed: 0, first: 0, edit: None };
+    let case =
+        Case { folder: files, key, witness, anchor, records: 0, signed: 0, filed: 0, first: 0, torn: 0, edit: None };
     fs::write(folder.join("found"), found(&case, 0))
 }
 
 fn found(case: &Case, seed: u64) -> String {
     let verdict = logs::verify(case, seed);
-    let word = if verdict.is_honest() { "honest" } else { "tampered" };
-    let mut text = format!("{word}\n{} {}\n", verdict.records, verdict.checkpoints);
+    let word = match (verdict.is_honest(), verdict.is_torn()) {
+        (_, true) => "torn",
+        (true, false) => "honest",
+        (false, false) => "tampered",
+    };
+    let mut text = format!("{word}\n{} {} {}\n", verdict.records, verdict.checkpoints, verdict.torn_bytes);
     for problem in &verdict.problems {
         let _infallible = writeln!(text, "{problem}");
     }

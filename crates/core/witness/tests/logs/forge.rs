@@ -10,7 +10,7 @@ use sx_witness::{Chain, Frontier, Hash, IndexEntry, SigningKey};
 pub struct Records {
     /// The number in the name of each segment, and its records.
     pub segments: Vec<(u64, Vec<Value>)>,
-    /// What follows the last line: zeros and unfinished lines.
+    /// What follows the last line: zeros and what is torn.
     tail: Vec<u8>,
     /// Hashes of the records that are gone.
     gone: Vec<Hash>,
@@ -25,7 +25,8 @@ impl Records {
                 records.gone.extend(entries.map(|entry| IndexEntry::from_bytes(entry).hash));
                 continue;
             };
-            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let written = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+            let end = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let lines = bytes[..end].split_inclusive(|byte| *byte == b'\n');
             let parsed = lines.map(|line| serde_json::from_slice(line).expect("an honest log is JSON")).collect();
             records.segments.push((first, parsed));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use sx_engine::{Rng, Time};
 use sx_types::{CallId, TraceId};
 use sx_witness::{
-    Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Options, Renderer, SegmentCheck, SigningKey, Value,
+    Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Line, Options, Renderer, SegmentCheck, SigningKey, Value,
     Verdict, Verification, VerifyingKey, checkpoint_line, cosign,
 };
 
@@ -38,6 +38,8 @@ pub struct Case {
     pub filed: u64,
     /// The first record that is still there.
     pub first: u64,
+    /// How many bytes of a torn write stand at its end.
+    pub torn: u64,
     /// What was done to it.
     pub edit: Option<&'static str>,
 }
@@ -178,18 +180,54 @@ impl Writer {
         filed.last().map_or(0, |checkpoint| checkpoint.size)
     }
 
-    /// What the end of a log looks like: complete, with room, or cut short.
+    /// What the end of a log looks like: complete, with room, or torn.
     fn leave(&mut self) {
         let mut bytes = std::mem::take(&mut self.out);
-        if self.rng.below(4) == 0 {
-            bytes.extend_from_slice(b"{\"actor\":\"unfini");
+        match self.rng.below(8) {
+            0 | 1 => bytes.extend_from_slice(b"{\"actor\":\"unfini"),
+            2 => self.tear(&mut bytes),
+            _ => {}
         }
         if self.rng.below(2) == 0 {
             bytes.extend(vec![0; self.rng.below(300) as usize]);
         }
         self.folder.insert(name(self.first, "jsonl"), bytes);
     }
+
+    /// A further write, of which some sectors have reached the disk when power failed, and others have not.
+    fn tear(&mut self, bytes: &mut Vec<u8>) {
+        let (begin, known) = (bytes.len(), self.checkpoints.len());
+        for _ in 0..=self.rng.below(6) {
+            self.some_records();
+            if self.rng.below(4) == 0 {
+                self.checkpoint();
+            }
+        }
+        // Nobody was told of these.
+        self.checkpoints.truncate(known);
+        bytes.append(&mut self.out);
+        for sector in begin / SECTOR..=bytes.len() / SECTOR {
+            let to = bytes.len().min((sector + 1) * SECTOR);
+            if self.rng.below(2) == 0 {
+                bytes[begin.max(sector * SECTOR).min(to)..to].fill(0);
+            }
+        }
+    }
 }
+
+/// What stands in the last segment: how many records there are, the last that holds a checkpoint, and how many bytes are torn.
+fn end_of(bytes: &[u8]) -> (Option<u64>, Option<u64>, u64) {
+    let written = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let end = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let torn = bytes[end..].iter().rposition(|byte| *byte != 0).map_or(0, |at| at as u64 + 1);
+    let lines = written[..end].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines: Vec<Line<'_>> = lines.map(|line| Line::parse(line).expect("an honest line")).collect();
+    let signed = lines.iter().rfind(|line| line.kind() == Kind::Checkpoint);
+    (lines.last().map(|line| line.seq() + 1), signed.map(Line::seq), torn)
+}
+
+/// A disk writes as much of it or nothing.
+pub const SECTOR: usize = 512;
 
 /// An honest log of a few segments.
 pub fn honest(seed: u64) -> Case {
@@ -215,17 +253,17 @@ pub fn honest(seed: u64) -> Case {
     let first = if writer.rng.below(2) == 0 { writer.retire() } else { 0 };
     // Where the change of the key has been retired, the auditor has the key that came after.
     let key = if changed_at < first { writer.key.verifying_key() } else { key };
-    let signed = writer.checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
     if writer.rng.below(2) == 0 {
         writer.some_records();
     }
     let filed = writer.file_checkpoints(&witness);
-    let records = writer.chain.size();
     writer.leave();
+    let (records, signed, torn) = end_of(&writer.folder[&name(writer.first, "jsonl")]);
+    let (records, signed) = (records.expect("it has lines"), signed.expect("the last of them was signed"));
     writer.folder.insert("key.pub".to_owned(), format!("{}\n", writer.key.verifying_key()).into_bytes());
     let kept = writer.rng.below(writer.checkpoints.len() as u64) as usize;
     let anchor = (writer.rng.below(2) == 0).then(|| writer.checkpoints[kept].clone());
-    Case { folder: writer.folder, key, witness: witness_key, anchor, records, signed, filed, first, edit: None }
+    Case { folder: writer.folder, key, witness: witness_key, anchor, records, signed, filed, first, torn, edit: None }
 }
 
 fn text(rng: &mut Rng) -> String {

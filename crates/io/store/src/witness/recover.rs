@@ -16,7 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use sx_engine::Time;
-use sx_witness::{Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line, SigningKey};
+use sx_witness::{
+    CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line,
+    RECORD_BYTES_MAX, SigningKey, Tail, lines_end,
+};
 
 /// Why a log cannot be opened. The exchange does not start then: a call that nobody could account for is not begun.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ pub enum WitnessError {
         /// The segment.
         path: PathBuf,
     },
-    /// A record's hash is not the one that the next one names.
+    /// A record's hash is not the one that the next one names, or what stands in its place is no record, and no torn write either.
     #[error("the witness log is damaged: record {record} in {} was changed; `strowger witness verify` says more", path.display())]
     Broken {
         /// The record.
@@ -98,6 +101,7 @@ impl WitnessLog {
     ) -> Result<(Self, Opened), WitnessError> {
         take_key(folder, &key)?;
         let segments = files::list(folder, files::SEGMENT)?;
+        let checkpoints_cut_bytes = mend_checkpoints(folder)?;
         // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
         let mut found = Found::read(folder, &segments)?;
@@ -122,7 +126,7 @@ impl WitnessLog {
             _ => Draft {
                 outcome: "resumed",
                 reason: if found.closed { "started" } else { "started after a crash" },
-                facts: Facts::new().with("cut_bytes", opened.cut_bytes as i64),
+                facts: cut(opened.cut_bytes, checkpoints_cut_bytes),
                 ..Draft::new(now, Kind::Log)
             },
         };
@@ -132,6 +136,12 @@ impl WitnessLog {
         }
         Ok((log, opened))
     }
+}
+
+/// What was cut off, in the record that says that the log goes on.
+fn cut(bytes: u64, checkpoints_bytes: u64) -> Facts<'static> {
+    let facts = Facts::new().with("cut_bytes", bytes as i64);
+    if checkpoints_bytes > 0 { facts.with("checkpoints_cut_bytes", checkpoints_bytes as i64) } else { facts }
 }
 
 /// How long the first record may take.
@@ -213,18 +223,15 @@ impl Found {
     /// What is behind the last record: nothing but room, or the rest of a write that power has cut short. What a
     /// checkpoint has covered cannot be missing.
     fn cut(&mut self, folder: &Path, segment: &Numbered, rest: &[u8]) -> Result<(), WitnessError> {
-        let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let signed = signed(folder)?;
         if signed > self.size {
             return Err(WitnessError::Damaged { record: self.size, signed, path: segment.path.clone() });
         }
-        if used > 0 {
-            // Nobody was told that these were written; somebody may want to look at them nevertheless.
-            let aside = segment.path.with_extension("cut");
-            files::write_whole(&aside, &rest[..used])?;
-            tracing::warn!(path = %aside.display(), bytes = used, "the witness log ended in an unfinished write, which was cut");
-            self.cut_bytes = used as u64;
-        }
+        let mut tail = Tail::new(self.end, RECORD_BYTES_MAX);
+        tail.feed(rest);
+        let broken = || WitnessError::Broken { record: self.size, path: segment.path.clone() };
+        self.cut_bytes = tail.torn_bytes().ok_or_else(broken)?;
+        set_aside(&segment.path, &rest[..self.cut_bytes as usize])?;
         Ok(())
     }
 
@@ -254,6 +261,41 @@ impl Found {
     }
 }
 
+/// Keeps a copy of what is to be cut off. Nobody was told that it was written; somebody may want to look at it nevertheless.
+fn set_aside(path: &Path, torn: &[u8]) -> Result<(), FileError> {
+    if torn.is_empty() {
+        return Ok(());
+    }
+    let aside = path.with_extension("cut");
+    files::write_whole(&aside, torn)?;
+    tracing::warn!(path = %aside.display(), bytes = torn.len(), "the witness log ended in an unfinished write, which was cut");
+    Ok(())
+}
+
+/// Cuts off what a crash has left of the last lines of the file of checkpoints, lest the next one is appended to it. How many bytes
+/// that were, up to the last that is not zero.
+fn mend_checkpoints(folder: &Path) -> Result<u64, FileError> {
+    let path = folder.join(files::CHECKPOINTS);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(FileError::at("read", &path)(error)),
+    };
+    let end = lines_end(&bytes);
+    let mut tail = Tail::new(end as u64, CHECKPOINT_LINE_BYTES_MAX);
+    tail.feed(&bytes[end..]);
+    let Some(torn) = tail.torn_bytes() else {
+        tracing::error!(path = %path.display(), "the file of checkpoints was changed; `strowger witness verify` says more");
+        return Ok(0);
+    };
+    if end < bytes.len() {
+        set_aside(&path, &bytes[end..end + torn as usize])?;
+        let file = fs::OpenOptions::new().write(true).open(&path).map_err(FileError::at("open", &path))?;
+        file.set_len(end as u64).and_then(|()| file.sync_all()).map_err(FileError::at("cut", &path))?;
+    }
+    Ok(torn)
+}
+
 fn memchr_newline(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| *byte == b'\n')
 }
@@ -267,10 +309,13 @@ fn signed(folder: &Path) -> Result<u64, FileError> {
         Err(error) => return Err(FileError::at("read", &path)(error)),
     };
     let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
-    // The last line may be half a line.
-    let notes = last.filter_map(files::note_of_checkpoint_line).take(2);
+    // Older checkpoints stand there again when they are cosigned.
+    let notes = last.filter_map(files::note_of_checkpoint_line).take(LAST_LINES);
     Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).map(|checkpoint| checkpoint.size).max().unwrap_or(0))
 }
+
+/// Among so many of the last lines stands one with the latest checkpoint.
+const LAST_LINES: usize = 100;
 
 /// The hash of the last record before a segment that has none.
 fn last_before(folder: &Path, segment: &Numbered) -> Result<Hash, WitnessError> {
@@ -317,3 +362,6 @@ fn closed_of(folder: &Path, segments: &[Numbered]) -> Result<Vec<Closed>, FileEr
     };
     all_but_last.iter().map(closed).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,13 @@ fn in_words(verdict: &Verdict) -> Result<String, std::fmt::Error> {
         writeln!(text, "notice: {}", printable(&notice.to_string()))?;
     }
     let problems = verdict.problems.len() as u64 + verdict.more_problems;
-    let result = if problems == 0 { "ok".to_owned() } else { format!("NOT ok, {}", counted(problems, "problem")) };
+    let result = match problems {
+        0 if verdict.is_torn() => {
+            format!("torn, {} at its end not acknowledged or lost", counted(verdict.torn_bytes, "byte"))
+        }
+        0 => "ok".to_owned(),
+        _ => format!("NOT ok, {}", counted(problems, "problem")),
+    };
     let (records, checkpoints) = (counted(verdict.records, "record"), counted(verdict.checkpoints, "checkpoint"));
     write!(text, "verify: {result}, {records}, {checkpoints}, ")?;
     match &verdict.last_signed {
@@ -88,12 +94,17 @@ fn as_json(verdict: &Verdict) -> serde_json::Value {
         json!({ "record": record, "problem": problem.to_string() })
     });
     json!({
-        "result": if verdict.is_honest() { "ok" } else { "problems" },
+        "result": match (verdict.is_honest(), verdict.is_torn()) {
+            (_, true) => "torn",
+            (true, false) => "ok",
+            (false, false) => "problems",
+        },
         "records": verdict.records,
         "first": verdict.first,
         "checkpoints": verdict.checkpoints,
         "last_checkpoint": verdict.last_signed.as_ref().map(checkpoint_json),
         "unsigned": verdict.unsigned_tail,
+        "torn_bytes": verdict.torn_bytes,
         "problems": problems.collect::<Vec<_>>(),
         "more_problems": verdict.more_problems,
         "notices": verdict.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
