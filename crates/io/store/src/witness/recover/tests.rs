@@ -1,7 +1,7 @@
 //! What a crash may leave of a log, read by an auditor before the writer comes back, and after.
 
 use super::*;
-use crate::witness::log::WitnessPort;
+use crate::witness::ports::WitnessPort;
 use crate::witness::{ReadProgress, WitnessFolder};
 use sx_witness::{Batch, Notice, Options, Renderer, Verdict};
 use tempfile::{TempDir, tempdir};
