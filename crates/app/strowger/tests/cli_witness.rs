@@ -30,12 +30,13 @@ fn key(number: u8) -> SigningKey {
     SigningKey::from_seed("example.org/log", [number; 32]).expect("a key")
 }
 
-/// A log of small segments, with a record a second, three of each call.
+/// A log of small segments, with a record a second, three of each call. A segment may grow to twice its size while the next one
+/// is prepared.
 fn open_log(data: &Path, node: &str, count: u64) -> WitnessLog {
     let folder = DataFolder::open(data).expect("nobody has it");
     let options = WitnessOptions {
         node: node.into(),
-        segment_bytes_max: 6_000,
+        segment_bytes_max: 3_000,
         checkpoint_records: 10,
         gather: Duration::ZERO,
         ..WitnessOptions::default()
