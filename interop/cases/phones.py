@@ -9,6 +9,11 @@ MD5 = '[registrar]\nalgorithms = ["MD5"]\n'
 
 def talk(bench, caller_transport, called_transport):
     exchange = bench.exchange(extra=MD5, users=["alice", "bob"], tls=True)
+    talk_at(bench, exchange, caller_transport, called_transport)
+
+
+def talk_at(bench, exchange, caller_transport="udp", called_transport="udp"):
+    """Alice and bob, who register at the exchange and at no other time, call each other and hear each other."""
     bob = Phone(bench, exchange, "bob", TONES[1], called_transport, answers=True, seconds=7)
     wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
     alice = Phone(bench, exchange, "alice", TONES[0], caller_transport, dial=f"sip:bob@{DOMAIN}", seconds=5)
