@@ -3,6 +3,8 @@
 use crate::counts::Refusal;
 use crate::directory::User;
 use crate::interface::Came;
+use crate::interface::{Output, PeerMessage};
+use crate::peers::keeper_of;
 use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_edge::Observation;
@@ -96,7 +98,7 @@ impl Worker {
         };
         if let Some(why) = why {
             self.tell_refused(now, flow, request, given.username, why);
-            self.authentication_failed(now, came, &address, why);
+            self.authentication_failed(now, came, &address);
             return Verdict::Wrong;
         }
         match self.nonces.judge(given.nonce, nc, now, source) {
@@ -122,15 +124,28 @@ impl Worker {
             && !self.is_known_source(now, flow.remote.ip())
     }
 
-    fn authentication_failed(&mut self, now: Time, came: &Came, address: &str, why: WhyRefused) {
-        // The network repeats requests, and a phone does not know it; a block is not renewed by who is blocked.
-        if matches!(why, WhyRefused::UsedBefore | WhyRefused::Blocked) {
-            return;
-        }
+    /// Right credentials for an account that is blocked count as wrong ones do: whoever is not banned for them would know
+    /// that they are right.
+    fn authentication_failed(&mut self, now: Time, came: &Came, address: &str) {
         self.observe(now, came, Observation::Failed);
-        let account = self.layers.account_of(address);
-        if self.layers.accounts.failed(now, &account) {
-            self.record_block(now, address);
+        match keeper_of(address, self.settings.workers) {
+            keeper if keeper == self.settings.worker => self.count_failure(now, address),
+            worker => {
+                let message = PeerMessage::Failed { account: address.into() };
+                self.outputs.push_back(Output::Peer { worker, message });
+            }
+        }
+    }
+
+    /// Wrong credentials were shown for an account, to this worker or to another: a guesser whose requests land on all of
+    /// them has no more tries than one whose do not.
+    pub(crate) fn count_failure(&mut self, now: Time, account: &str) {
+        let hash = self.layers.account_of(account);
+        if self.layers.accounts.failed(now, &hash) {
+            self.record_block(now, account);
+            if let Some(until) = self.layers.accounts.blocked_until(now, &hash) {
+                self.tell_others(|| PeerMessage::Blocked { account: account.into(), until });
+            }
         }
     }
 

@@ -22,8 +22,8 @@ pub(crate) enum Arrival {
     Passed { others: u16 },
 }
 
-/// The worker, of so many, that keeps the bindings of the user with this address of record (`user@domain`). The same in
-/// every run.
+/// The worker, of so many, that keeps the bindings of the user with this address of record (`user@domain`), and counts
+/// how often its password was wrong. The same in every run.
 pub fn keeper_of(aor: &str, workers: u16) -> u16 {
     let mut hasher = SipHasher13::new();
     hasher.write(aor.as_bytes());
@@ -124,6 +124,18 @@ impl Worker {
             PeerMessage::Observed { source, observed } => {
                 observed.into_iter().for_each(|observation| self.learn(now, source, observation));
             }
+            PeerMessage::Failed { account } => self.count_failure(now, &account),
+            PeerMessage::Blocked { account, until } => {
+                let account = self.layers.account_of(&account);
+                self.layers.accounts.block(now, &account, until);
+            }
+        }
+    }
+
+    /// Tells all other workers.
+    pub(crate) fn tell_others(&mut self, message: impl Fn() -> PeerMessage) {
+        for worker in (0..self.settings.workers).filter(|worker| *worker != self.settings.worker) {
+            self.outputs.push_back(Output::Peer { worker, message: message() });
         }
     }
 

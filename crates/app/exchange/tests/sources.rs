@@ -68,7 +68,7 @@ fn what_is_sent_in_the_name_of_a_telephone_to_another_worker_does_not_silence_it
         bench.lands_on = (0..usize::from(WORKERS))
             .find(|worker| *worker != lands_on && *worker != usize::from(keeper))
             .expect("a third");
-        (0..50).for_each(|_| drop(bench.send_raw("alice", &forged)));
+        (0..2_500).for_each(|_| drop(bench.send_raw("alice", &forged)));
         assert!(bench.recorded("source").iter().any(|record| record["outcome"] == "banned"), "{forged}");
         bench.lands_on = lands_on;
         assert_eq!(ask(&mut bench, "alice", 1), [Some(200)], "{forged}");

@@ -12,8 +12,8 @@ use sx_engine::Time;
 ///
 /// Whoever knows the name of an account can have it blocked, and its owner with it; that is the price, and `ban` is how
 /// long it is paid. The right credentials forgive nothing, for the owner shows them all day while others guess: whoever
-/// drives this knows where the owner comes from, and lets him in. One worker counts what it has seen itself. So many accounts are remembered and no more: first
-/// those are forgotten that are not blocked, the one whose last failure is longest ago before others.
+/// drives this knows where the owner comes from, and lets him in. So many accounts are remembered and no more: first those
+/// are forgotten that are not blocked, the one whose last failure is longest ago before others.
 #[derive(Debug)]
 pub struct Failures<K> {
     failures_max: u32,
@@ -72,6 +72,14 @@ impl<K: Hash + Eq + Clone> Failures<K> {
             *account = Account { blocked_until: now + self.ban, failed_ms: account.failed_ms, ..Account::default() };
         }
         begins
+    }
+
+    /// Blocks the account until then, unless it is blocked for longer.
+    pub fn block(&mut self, now: Time, key: &K, until: Time) {
+        let account = self.table.entry(key, Account::default, Account::worth);
+        if account.blocked_until < until {
+            *account = Account { blocked_until: until, failed_ms: now.as_millis(), ..Account::default() };
+        }
     }
 
     /// How many failures count against the account now.
@@ -153,6 +161,17 @@ mod tests {
         let mut failures = failures();
         assert_eq!([0, 1, 2, 3, 4].map(|n| fail(&mut failures, 10_000 + n)), [false, false, false, false, true]);
         assert_eq!([0, 1, 2, 3, 4].map(|n| fail(&mut failures, 10_604 + n)), [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_block_that_another_has_begun_holds_and_is_made_no_shorter() {
+        let mut failures = failures();
+        let at = Time::from_secs;
+        assert!((0..4).all(|n| !fail(&mut failures, 10_000 + n)));
+        failures.block(at(10_004), &"alice", at(10_600));
+        failures.block(at(10_005), &"alice", at(10_500));
+        assert_eq!(failures.blocked_until(at(10_006), &"alice"), Some(at(10_600)));
+        assert_eq!(failures.count(at(10_600), &"alice"), 0, "what led to it is settled");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::interface::{Came, Output, PeerMessage};
 use crate::peers::accountant_of;
 use crate::worker::Worker;
 use std::net::IpAddr;
-use sx_edge::{Arrival, Ban, Layer, MethodClass, Observation, Source, Why, scanner_among};
+use std::time::Duration;
+use sx_edge::{AUTHENTICATED_FOR, Arrival, Ban, Layer, MethodClass, Observation, Source, Why, scanner_among};
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, Method};
 use sx_types::{Flow, LinkId};
@@ -106,7 +107,7 @@ impl Worker {
 
     /// Something was learnt of who sent a message. The worker that it landed on, and that counts what comes from there,
     /// keeps account of it; of wrong credentials, which may land anywhere, one worker for each source. Whose credentials
-    /// are right is known here as well, where it may ask again.
+    /// are right is known here as well, where it may ask again, and is told to the others once in a while.
     pub(crate) fn observe(&mut self, now: Time, came: &Came, observation: Observation) {
         let address = came.flow.remote.ip();
         if came.flow.link == LinkId::BETWEEN_WORKERS || self.tables.trunk_at(address).is_some() {
@@ -117,11 +118,25 @@ impl Worker {
             Observation::Failed => accountant_of(source, self.settings.workers),
             _ => came.landed,
         };
+        if observation == Observation::Authenticated {
+            return self.authenticated(now, source);
+        }
         if accountant != here {
             self.layers.observed.entry((accountant, source)).or_default().push(observation);
         }
-        if accountant == here || observation == Observation::Authenticated {
+        if accountant == here {
             self.learn(now, source, observation);
+        }
+    }
+
+    /// Somebody is known to come from there. The others need hear it only twice in the time for which it counts.
+    fn authenticated(&mut self, now: Time, source: Source) {
+        let part = |time: Duration| time.as_secs() / (AUTHENTICATED_FOR.as_secs() / 2);
+        let now_of = Duration::from_secs(now.as_secs());
+        let before = self.layers.sources.authenticated_ago(now, source);
+        self.learn(now, source, Observation::Authenticated);
+        if before.is_none_or(|ago| part(now_of.saturating_sub(ago)) != part(now_of)) {
+            self.tell_others(|| PeerMessage::Observed { source, observed: vec![Observation::Authenticated] });
         }
     }
 
@@ -169,10 +184,7 @@ impl Worker {
         } else {
             add(&self.layers.counts.summed);
         }
-        let others = (0..self.settings.workers).filter(|worker| *worker != self.settings.worker);
-        for worker in others.collect::<Vec<_>>() {
-            self.outputs.push_back(Output::Peer { worker, message: PeerMessage::Banned { ban } });
-        }
+        self.tell_others(|| PeerMessage::Banned { ban });
     }
 
     /// Another worker has banned a source. Wrong credentials hold against whoever has authenticated here as well: what

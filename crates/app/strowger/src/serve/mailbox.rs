@@ -167,7 +167,9 @@ impl PassedOn {
             PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
             PeerMessage::Send(_) => Some(&self.sends),
-            PeerMessage::Observed { .. } => Some(&self.observed),
+            PeerMessage::Observed { .. } | PeerMessage::Failed { .. } | PeerMessage::Blocked { .. } => {
+                Some(&self.observed)
+            }
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }

@@ -277,6 +277,13 @@ impl Sources {
         self.aged(&at, source).map_or(0, |record| score::of(&record, record.rate(&at), &at, &self.limits).total_milli())
     }
 
+    /// How long ago the source has shown the right credentials; `None` when it has not, or so long ago that it no longer counts.
+    pub fn authenticated_ago(&self, now: Time, source: Source) -> Option<Duration> {
+        let at = self.at(now);
+        let record = self.aged(&at, source).filter(|record| record.is_authenticated(&at))?;
+        Some(Duration::from_secs(record.authentication_age_s(&at).into()))
+    }
+
     /// The ban that the source is under.
     pub fn ban_of(&self, now: Time, source: Source) -> Option<Ban> {
         self.table.find(&source.masked())?.standing_ban(&self.at(now), source)

@@ -284,7 +284,7 @@ impl Record {
         u64::from(windows) * at.moment.window_ms < u64::from(SILENCE_S) * 1000 && self.is_authenticated(at)
     }
 
-    fn authentication_age_s(&self, at: &At) -> u16 {
+    pub(super) fn authentication_age_s(&self, at: &At) -> u16 {
         (at.second as u16).wrapping_sub(self.authenticated_at)
     }
 }
