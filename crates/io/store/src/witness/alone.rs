@@ -21,6 +21,27 @@ impl WitnessLog {
         appended.is_ok_and(|size| port.wait_until(size, now, patience))
     }
 
+    /// Writes the first record of a run with a checkpoint right behind it, in one write, and waits as [`record`](Self::record) does:
+    /// whatever is acknowledged from now on stands behind something that is signed. What `is_unsigned` so far is signed before, so
+    /// that a write that is torn leaves a log without any checkpoint only when it is the very first, and then one record at most.
+    pub(super) fn begin(&self, draft: &Draft<'_>, is_unsigned: bool, now: Time, patience: Duration) -> bool {
+        let Ok(port) = self.port() else { return false };
+        let size = {
+            let mut sequencer = self.shared.lock();
+            if is_unsigned {
+                sequencer.checkpoint_now(now, &self.shared.counters);
+            }
+            let mut batch = Batch::default();
+            sequencer.renderer.render(draft, &mut batch);
+            if sequencer.append(now, &mut batch, &self.shared).is_err() {
+                return false;
+            }
+            sequencer.checkpoint_now(now, &self.shared.counters);
+            sequencer.chain.size()
+        };
+        port.wait_until(size, now, patience)
+    }
+
     /// Signs all there is, and waits until that is durable, but no longer than `patience`.
     pub fn sign(&self, now: Time, patience: Duration) -> bool {
         let Ok(port) = self.port() else { return false };

@@ -121,7 +121,7 @@ pub struct WitnessStatus {
     pub failing: bool,
     /// So many records the last checkpoint covers, with itself; 0 when there is none.
     pub checkpoint_records: u64,
-    /// When that was signed; `None`: before this process began.
+    /// When that was signed; `None` before the first of this run.
     pub checkpoint_at: Option<Time>,
 }
 

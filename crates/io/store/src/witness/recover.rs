@@ -130,7 +130,9 @@ impl WitnessLog {
                 ..Draft::new(now, Kind::Log)
             },
         };
-        if !log.record(&draft, now, PATIENCE) {
+        // What no checkpoint has signed yet may be the lone first record: it is signed before anything follows it.
+        let is_unsigned = found.size > 0 && found.covered == 0;
+        if !log.begin(&draft, is_unsigned, now, PATIENCE) {
             let path = files::path_of(folder, found.first, files::SEGMENT);
             return Err(FileError::at("write", &path)(std::io::ErrorKind::TimedOut.into()).into());
         }

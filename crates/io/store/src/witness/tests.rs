@@ -86,6 +86,13 @@ fn records(folder: &Path) -> Vec<String> {
     lines
 }
 
+/// The record that a run has just begun with, behind which its checkpoint stands.
+fn run_of(records: &[String]) -> &str {
+    let [.., run, checkpoint] = records else { panic!("too few records") };
+    assert!(checkpoint.contains("\"kind\":\"checkpoint\""), "{checkpoint}");
+    run
+}
+
 #[test]
 fn what_was_durable_is_there_again_on_either_kind_of_disk() {
     for threads in [false, true] {
@@ -98,12 +105,12 @@ fn what_was_durable_is_there_again_on_either_kind_of_disk() {
         drop((port, log));
         assert_eq!(records(dir.path()).len() as u64, size + 1);
         let log = open(dir.path());
-        assert_eq!(log.durable(), size + 2, "and one that says that the log was opened again");
-        assert!(records(dir.path()).last().expect("a record").contains("started after a crash"));
+        assert_eq!(log.durable(), size + 3, "and one that says that the log was opened again, signed");
+        assert!(run_of(&records(dir.path())).contains("started after a crash"));
         assert!(log.close(NOW, Duration::from_secs(5)));
         drop(log);
         drop(open(dir.path()));
-        assert!(records(dir.path()).last().expect("a record").contains("\"reason\":\"started\""));
+        assert!(run_of(&records(dir.path())).contains("\"reason\":\"started\""));
     }
 }
 
@@ -159,7 +166,7 @@ fn a_commit_that_power_cuts_at_any_byte_loses_nothing_that_was_acknowledged() {
         let log = open(dir.path());
         let there = records(dir.path());
         assert!(there.len() as u64 > acknowledged, "cut at {cut}");
-        assert!(there.last().expect("a record").contains("\"outcome\":\"resumed\""));
+        assert!(run_of(&there).contains("\"outcome\":\"resumed\""));
         assert_eq!(log.durable(), there.len() as u64);
     }
 }
@@ -289,7 +296,7 @@ fn a_log_that_has_lost_a_signed_record_is_not_gone_on_with() {
     changed[at] = b'S';
     fs::write(&path, changed).expect("changed");
     let refused = open_on(dir.path(), disk_for(dir.path()).expect("a disk"), options());
-    assert!(matches!(refused, Err(WitnessError::Broken { record: 1, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(WitnessError::Broken { record: 2, .. })), "{refused:?}");
 }
 
 #[test]
@@ -315,5 +322,6 @@ fn a_log_says_how_far_it_is() {
     assert_eq!(closed.checkpoint_at, Some(LATER));
     drop((port, log));
     let again = open(dir.path()).status();
-    assert_eq!((again.checkpoint_records, again.checkpoint_at), (closed.records, None), "as the files say");
+    assert_eq!((again.checkpoint_records, again.checkpoint_at), (again.records, Some(NOW)), "it is signed at once");
+    assert_eq!(again.records, closed.records + 2);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::witness::ports::WitnessPort;
 use crate::witness::{ReadProgress, WitnessFolder};
-use sx_witness::{Batch, Notice, Options, Renderer, Verdict};
+use sx_witness::{Batch, Notice, Options, Renderer, SegmentCheck, Verdict, Verification};
 use tempfile::{TempDir, tempdir};
 
 const NOW: Time = Time::from_secs(1_800_000_000);
@@ -114,6 +114,62 @@ fn whichever_sectors_of_a_write_are_lost_the_log_is_never_accused_and_goes_on() 
     }
 }
 
+/// What the opening of a log has left in its first segment, whose end was this before.
+fn opened_at(folder: &Path, before: &[u8]) -> Vec<u8> {
+    let path = files::path_of(folder, 0, files::SEGMENT);
+    fs::write(&path, before).expect("written");
+    match fs::remove_file(folder.join(files::CHECKPOINTS)) {
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+        Ok(()) => {}
+    }
+    drop(open(folder).expect("the log goes on"));
+    let bytes = fs::read(&path).expect("a segment");
+    bytes[..lines_end(&bytes)].to_vec()
+}
+
+fn kinds(bytes: &[u8]) -> Vec<String> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| Line::parse(line).ok());
+    lines.map(|line| line.outcome().map_or("checkpoint".to_owned(), |outcome| outcome.to_string())).collect()
+}
+
+#[test]
+fn a_log_is_signed_with_its_first_write_and_the_first_write_of_each_run() {
+    let dir = tempdir().expect("a folder");
+    let first = opened_at(dir.path(), b"");
+    assert_eq!(kinds(&first), ["begun", "checkpoint"]);
+    let verdict = verify(dir.path());
+    assert_eq!((verdict.is_honest(), verdict.checkpoints, verdict.unsigned_tail), (true, 1, 0), "{verdict:?}");
+    let second = opened_at(dir.path(), &first);
+    assert_eq!(kinds(&second), ["begun", "checkpoint", "resumed", "checkpoint"]);
+}
+
+#[test]
+fn a_first_write_that_is_torn_anywhere_and_the_one_after_it_are_never_accused() {
+    let step = if cfg!(debug_assertions) { 61 } else { 3 };
+    let dir = tempdir().expect("a folder");
+    let first = opened_at(dir.path(), b"");
+    let begun = first.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+    for cut in (0..first.len()).step_by(step).chain([begun]) {
+        let second = opened_at(dir.path(), &first[..cut]);
+        let expected: &[&str] = match cut < begun {
+            true => &["begun", "checkpoint"],
+            false => &["begun", "checkpoint", "resumed", "checkpoint"],
+        };
+        assert_eq!(kinds(&second), expected, "cut at {cut}");
+        assert!(verify(dir.path()).is_honest(), "cut at {cut}");
+    }
+    // A log of one record, whose next run is cut short in its first write as well.
+    let second = opened_at(dir.path(), &first[..begun]);
+    for cut in 0..second.len() {
+        let mut check = SegmentCheck::new(0, true);
+        check.feed(&second[..cut]);
+        let mut verification = Verification::new(key().verifying_key(), Options::default());
+        verification.take(check.finish());
+        let verdict = verification.finish();
+        assert!(verdict.is_honest(), "cut at {cut}: {:?}", verdict.problems);
+    }
+}
+
 #[test]
 fn what_no_crash_leaves_is_not_gone_on_with() {
     let crashed = Crashed::new("somebody");
@@ -151,11 +207,12 @@ fn a_line_of_checkpoints_that_is_cut_anywhere_is_cut_off_before_the_next() {
     let step = if cfg!(debug_assertions) { 13 } else { 1 };
     let crashed = Crashed::new("somebody");
     let (folder, whole) = (crashed.dir.path(), &crashed.checkpoints);
-    assert_eq!(whole.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
-    for cut in (0..whole.len()).step_by(step) {
-        // Behind another line, with and without zero bytes that stand for what was not written.
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!(lines.len(), 2, "the one that the log began with, and another");
+    for cut in (0..lines[1].len()).step_by(step) {
+        // Behind other lines, with and without zero bytes that stand for what was not written.
         for zeros in [0, 700] {
-            let torn = [whole, &whole[..cut], vec![0; zeros].as_slice()].concat();
+            let torn = [whole, &lines[1][..cut], vec![0; zeros].as_slice()].concat();
             crashed.leave(&crashed.segment, &torn);
             let before = verify(folder);
             assert!(before.is_honest() && before.notices.len() == usize::from(cut > 0), "cut at {cut}: {before:?}");
@@ -165,7 +222,7 @@ fn a_line_of_checkpoints_that_is_cut_anywhere_is_cut_off_before_the_next() {
             let after = verify(folder);
             assert!(after.is_honest() && after.notices.is_empty(), "cut at {cut}: {after:?}");
             let filed = WitnessFolder::open(folder).and_then(|log| Ok(log.checkpoints()?)).expect("checkpoints");
-            assert_eq!(filed.len(), 3, "the one before, and two new ones");
+            assert_eq!(filed.len(), 5, "those before, and three new ones");
             let said = resumed(folder);
             assert_eq!(said.get("checkpoints_cut_bytes").and_then(serde_json::Value::as_u64).unwrap_or(0), cut as u64);
         }
