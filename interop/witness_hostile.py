@@ -472,6 +472,26 @@ def retired_and_stored(lines):
     return after
 
 
+def unsigned(count, tail=b""):
+    """Leaves so many records, none of them a checkpoint, and puts something behind them."""
+
+    def after(files, log):
+        files.clear()
+        files[FIRST] = b"".join(line + b"\n" for line in log.segments[0][:count]) + tail
+
+    return after
+
+
+def stored_alone(files, log):
+    """The first segment is gone, whose checkpoint is stored; what is left retires it and is signed by nothing."""
+    log.segments, log.filed = {0: log.segments[0], 3: []}, log.filed[:1]
+    log.last, log.next = sha256(log.segments[0][-1]).hex(), 3
+    log.log("retired", first=0, last=2)
+    files.clear()
+    files.update(log.write())
+    del files[FIRST]
+
+
 def signed_by(key, text, *more):
     """A line with a checkpoint of this text, and perhaps with more signatures."""
     return filed("".join(f"{line}\n" for line in (text, key.sign(text), *more)))
@@ -506,6 +526,15 @@ AFTER = [
     ("a hole in a closed segment", TAMPERED, hole(FIRST, b"", 0, b"{}\n")),
     ("a hole in a record that is signed", TAMPERED, torn_before("\"terminated\"")),
     ("a hole in a checkpoint that others were shown", TAMPERED, torn_before("\"checkpoint\"")),
+    ("no record", HONEST, unsigned(0)),
+    ("no record and room", HONEST, unsigned(0, bytes(4096))),
+    ("no record and a torn write", TORN, unsigned(0, b'{"facts"')),
+    ("record 0 alone", HONEST, unsigned(1)),
+    ("record 0 alone and room", HONEST, unsigned(1, bytes(4096))),
+    ("record 0 alone and a torn write", TORN, unsigned(1, b'{"facts"')),
+    ("two records and no checkpoint", TAMPERED, unsigned(2)),
+    ("two records, a torn write and no checkpoint", TAMPERED, unsigned(2, b'{"facts"')),
+    ("a checkpoint that is stored and no other", TAMPERED, stored_alone),
     ("a line that is empty", TAMPERED, behind(LAST, b"\n")),
     ("a line that is too long", TAMPERED, behind(LAST, b"x" * 70_000 + b"\n")),
     ("no checkpoints.jsonl", HONEST, lambda files, log: files.pop(STORED)),

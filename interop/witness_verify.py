@@ -112,6 +112,7 @@ class Verifier:
             self.check_stored()
             self.check_anchors()
             self.check_key_file()
+            self.check_signed()
         except Stopped:
             self.notices.append("the verification stopped here")
         return self
@@ -341,6 +342,11 @@ class Verifier:
             return
         if text not in self.keys:
             self.accuse("key.pub is no key of this log")
+
+    def check_signed(self):
+        """Step 9."""
+        if not (self.problems or self.checkpoints) and (self.next > 1 or self.gone):
+            self.accuse("nothing in the log is signed by its key")
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):

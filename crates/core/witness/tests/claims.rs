@@ -173,6 +173,34 @@ fn a_log_of_another_key_is_named() {
     assert!(said.first().is_some_and(|sentence| sentence.starts_with(expected)), "{said:?}");
 }
 
+#[test]
+fn a_log_that_nothing_signs_is_named() {
+    let (mut renderer, mut chain) = (Renderer::new("node-1"), Chain::new());
+    let (mut out, mut ends) = (Vec::new(), vec![0]);
+    let begin = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    for (outcome, facts) in [("begun", begin), ("resumed", Facts::new()), ("resumed", Facts::new())] {
+        let mut batch = Batch::default();
+        renderer.render(&Draft { outcome, facts, ..Draft::new(TIME, Kind::Log) }, &mut batch);
+        chain.append(&batch, &mut out, &mut Vec::new());
+        ends.push(out.len());
+    }
+    for (records, end) in ends.into_iter().enumerate() {
+        for torn in [b"".as_slice(), b"{\"facts\":{"] {
+            let mut check = SegmentCheck::new(0, true);
+            check.feed(&out[..end]);
+            check.feed(torn);
+            let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+            verification.take(check.finish());
+            let verdict = verification.finish();
+            let expected: &[Problem] = if records > 1 { &[Problem::Unsigned] } else { &[] };
+            assert_eq!(verdict.problems, expected, "{records} records");
+            assert_eq!(verdict.is_torn(), records < 2 && !torn.is_empty());
+        }
+    }
+    let sentence = "nothing in the log is signed by its key: anybody could have written it";
+    assert_eq!(Problem::Unsigned.to_string(), sentence);
+}
+
 /// A log of three records: it is begun, says this of itself, and signs it.
 fn log_that_says(outcome: &str, facts: Facts<'_>) -> Verdict {
     let (mut renderer, mut chain, mut batch) = (Renderer::new("node-1"), Chain::new(), Batch::default());

@@ -100,6 +100,7 @@ fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
                 | Problem::Filed { fault: FiledFault::RetiredRoot | FiledFault::Root, .. }
         ),
         "a hole in what was signed" => matches!(first, Problem::Truncated { .. } | Problem::Unreadable { .. }),
+        "rewritten without the key, no checkpoint" => matches!(first, Problem::Unsigned),
         "key.pub swapped" => matches!(first, Problem::KeyFile),
         _ => true,
     }

@@ -38,6 +38,9 @@ const VERIFY_HELP: &str = "\
 Each record must be as it was signed, each where it belongs. Keep the last checkpoint somewhere else (-o) and give it to the next
 verification as an anchor: only so is it found out when the end of the log was cut off, or all of it written anew.
 
+A log in which nothing is signed by its key is not ok, unless it has no more than its first record: whoever lacks the key can write all
+of a log anew, but cannot sign it.
+
 A log whose last write was cut short is torn: nothing in it was changed, but what stands behind its last record was never acknowledged
 or is lost, and only an anchor can tell which. That is said in the place of ok, and is no failure.
 

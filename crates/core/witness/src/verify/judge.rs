@@ -125,6 +125,15 @@ impl Verification {
         self.last_signed = Some(checkpoint);
     }
 
+    /// A writer signs with its first write, of which a crash leaves one record at most without the checkpoint behind it. Where
+    /// anything else is wrong, that is why nothing holds.
+    pub(super) fn judge_unsigned(&mut self) {
+        let is_begun_at_most = self.next <= 1 && self.absent.is_empty();
+        if self.checkpoints == 0 && !is_begun_at_most && self.problems.is_empty() && self.more == 0 {
+            self.push(Problem::Unsigned);
+        }
+    }
+
     pub(super) fn judge_anchors(&mut self) {
         let there = self.next;
         let short = |size: &u64| *size > there;

@@ -253,6 +253,7 @@ impl Verification {
         if self.key_file.as_ref().is_some_and(unknown) {
             self.push(Problem::KeyFile);
         }
+        self.judge_unsigned();
         // That records are gone may follow from what became of the record that retired them, so it is said last.
         self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
         let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
@@ -335,6 +336,7 @@ impl Verification {
                 | Problem::OtherKey { .. }
                 | Problem::Truncated { .. }
                 | Problem::KeyFile
+                | Problem::Unsigned
         );
         if spoils {
             self.sound = self.sound.min(problem.record());

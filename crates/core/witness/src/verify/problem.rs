@@ -286,6 +286,9 @@ pub enum Problem {
         /// The number in its name.
         segment: u64,
     },
+    /// No checkpoint holds, although nothing else is wrong.
+    #[error("nothing in the log is signed by its key: anybody could have written it")]
+    Unsigned,
     /// `key.pub` holds none of the log's keys.
     #[error("key.pub holds none of the keys of the log")]
     KeyFile,
@@ -358,7 +361,7 @@ impl Problem {
             Self::Truncated { there, .. } => *there,
             Self::Filed { size, .. } | Self::Anchor { size } => *size,
             Self::Begin { .. } | Self::OtherKey { .. } => 0,
-            Self::KeyFile => u64::MAX,
+            Self::KeyFile | Self::Unsigned => u64::MAX,
         }
     }
 }

@@ -13,7 +13,7 @@ use sx_witness::SigningKey;
 type Edit = fn(&mut Case, &mut Rng) -> bool;
 
 /// Every kind of edit. It says whether it could be done to this log.
-pub const EDITS: [(&str, Edit); 27] = [
+pub const EDITS: [(&str, Edit); 28] = [
     ("a byte of a record changed", byte_changed),
     ("a record removed", removed),
     ("a record doubled", doubled),
@@ -41,6 +41,7 @@ pub const EDITS: [(&str, Edit); 27] = [
     ("a signature added to a filed checkpoint", signature_added),
     ("a hole in what was signed", hole_made),
     ("a hole in a closed segment", hole_in_closed_segment),
+    ("rewritten without the key, no checkpoint", rewritten_without_checkpoints),
 ];
 
 /// Does one of the edits to the log, chosen by chance.
@@ -312,5 +313,24 @@ fn rewritten_with_the_key(case: &mut Case, rng: &mut Rng) -> bool {
     records.record(record)["reason"] = "because".into();
     records.write(&mut case.folder, 0, |_| Some(signing_key(1, LOG)));
     case.folder.remove("checkpoints.jsonl");
+    true
+}
+
+/// Leaves nothing that the key has signed, and nothing that says that there was anything: all hashes and links are right.
+fn rewritten_without_checkpoints(case: &mut Case, rng: &mut Rng) -> bool {
+    let mut records = Records::read(&case.folder);
+    records.segments.iter_mut().for_each(|(_, records)| records.retain(|record| record["kind"] != "checkpoint"));
+    let left: u64 = records.segments.iter().map(|(_, records)| records.len() as u64).sum();
+    // One record alone is what a first write leaves that was torn.
+    if records.first() + left < 2 {
+        return false;
+    }
+    if let Some(changed) = pick(rng, records.first().max(1), records.first() + left) {
+        records.record(changed)["reason"] = "because".into();
+    }
+    records.renumber(&mut case.folder);
+    records.write(&mut case.folder, 0, no_key);
+    case.folder.remove("checkpoints.jsonl");
+    case.anchor = None;
     true
 }

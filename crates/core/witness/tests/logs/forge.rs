@@ -44,6 +44,24 @@ impl Records {
         self.segments.iter_mut().flat_map(|(_, records)| records).nth(at).expect("it is there")
     }
 
+    /// Names each segment by the record that it begins with now; one that has none goes, but the last. So does what is torn, which
+    /// would lie elsewhere in its sectors.
+    pub fn renumber(&mut self, folder: &mut Folder) {
+        for (first, _) in &self.segments {
+            folder.remove(&name(*first, "jsonl"));
+            folder.remove(&name(*first, "index"));
+        }
+        self.tail.clear();
+        let last = self.segments.pop();
+        self.segments.retain(|(_, records)| !records.is_empty());
+        self.segments.extend(last);
+        let mut next = self.first();
+        for (first, records) in &mut self.segments {
+            *first = next;
+            next += records.len() as u64;
+        }
+    }
+
     /// Writes all segments and indexes anew, with right links. Checkpoints from `from` on are signed by the key if there is
     /// one; else they keep the notes they have.
     pub fn write(&mut self, folder: &mut Folder, from: u64, mut key_at: impl FnMut(u64) -> Option<SigningKey>) {
