@@ -9,6 +9,7 @@ keeps grows with the number of checkpoints, not of records.
 """
 
 import argparse
+import datetime
 import os
 import re
 import sys
@@ -36,6 +37,8 @@ ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
 RUN = re.compile(rb"\0+|[^\0]+")
 SECTOR = 512
+# No writer leaves more unsigned, or for longer.
+UNSIGNED_MAX, UNSIGNED_FOR_MAX = 1_000_000, datetime.timedelta(seconds=86_400)
 
 
 class Stopped(Exception):
@@ -90,6 +93,8 @@ class Verifier:
         # The record that does not name the hash of the one before, and the last one that has been blamed.
         self.doubt, self.blamed = None, None
         self.whole = True
+        # How many records stand behind the last checkpoint, the time of the first of them, and that of the last of all.
+        self.unsigned, self.unsigned_since, self.time = 0, None, None
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -113,6 +118,7 @@ class Verifier:
             self.check_anchors()
             self.check_key_file()
             self.check_signed()
+            self.look_at_tail()
         except Stopped:
             self.notices.append("the verification stopped here")
         return self
@@ -195,6 +201,8 @@ class Verifier:
             self.accuse(f"record {record['seq']} stands in the place of record {self.next}")
             raise Stopped
         self.link(record["prev_hash"])
+        self.unsigned, self.time = self.unsigned + 1, record["time"]
+        self.unsigned_since = self.unsigned_since or self.time
         try:
             if self.next == 0:
                 self.check_begun(record)
@@ -262,6 +270,7 @@ class Verifier:
             self.whole = False
             self.accuse(f"one of the records {self.covered} to {self.next - 1} was changed, and the hashes behind it made anew")
         self.covered = note.size
+        self.unsigned, self.unsigned_since = 0, None
 
     def check_retirement(self):
         """Step 5."""
@@ -347,6 +356,13 @@ class Verifier:
         """Step 9."""
         if not (self.problems or self.checkpoints) and (self.next > 1 or self.gone):
             self.accuse("nothing in the log is signed by its key")
+
+    def look_at_tail(self):
+        if self.problems or not self.unsigned:
+            return
+        lasted = datetime.datetime.fromisoformat(self.time) - datetime.datetime.fromisoformat(self.unsigned_since)
+        if self.unsigned > UNSIGNED_MAX or lasted > UNSIGNED_FOR_MAX:
+            self.notices.append(f"the last {self.unsigned} records, of {lasted}, are not signed, which no writer leaves whose disk is well")
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):

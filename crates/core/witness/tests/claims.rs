@@ -265,6 +265,45 @@ fn room_at_the_end_is_no_accusation_and_a_torn_line_is_a_notice() {
 }
 
 #[test]
+fn an_end_that_nothing_has_signed_for_more_than_a_day_is_a_notice() {
+    let (mut renderer, mut chain) = (Renderer::new("node-1"), Chain::new());
+    let (mut out, mut index) = (Vec::new(), Vec::new());
+    let begin = Facts::new().with("format", 1).with("key", key(1).verifying_key().to_string());
+    let mut put = |draft: &Draft<'_>, chain: &mut Chain, out: &mut Vec<u8>| {
+        let mut batch = Batch::default();
+        renderer.render(draft, &mut batch);
+        chain.append(&batch, out, &mut Vec::new());
+    };
+    put(&Draft { outcome: "begun", facts: begin, ..Draft::new(TIME, Kind::Log) }, &mut chain, &mut out);
+    chain.checkpoint(TIME, "node-1", &key(1), &mut out, &mut index);
+    // Nothing came for a week, then something, a day later something more, and in the next segment a moment later again.
+    let at = |seconds: u64| Time::from_nanos(TIME.as_nanos() + seconds * 1_000_000_000);
+    let (week, day) = (7 * 86_400, 86_400);
+    put(&Draft::new(at(week), Kind::Invite), &mut chain, &mut out);
+    put(&Draft::new(at(week + day), Kind::Invite), &mut chain, &mut out);
+    let (first, begins) = (std::mem::take(&mut out), chain.size());
+    put(&Draft::new(at(week + day + 1), Kind::Invite), &mut chain, &mut out);
+    let unsigned = chain.clone();
+    chain.checkpoint(at(week + day + 1), "node-1", &key(1), &mut out, &mut index);
+    let lines: Vec<&[u8]> = out.split_inclusive(|byte| *byte == b'\n').collect();
+    let notices = |second: &[u8]| {
+        let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+        for (number, bytes, is_last) in [(0, first.as_slice(), false), (begins, second, true)] {
+            let mut check = SegmentCheck::new(number, is_last);
+            check.feed(bytes);
+            verification.take(check.finish());
+        }
+        let verdict = verification.finish();
+        assert!(verdict.is_honest(), "{:?}", verdict.problems);
+        verdict.notices
+    };
+    assert_eq!(notices(b""), []);
+    assert_eq!(unsigned.size(), 5);
+    assert_eq!(notices(lines[0]), [Notice::LongTail { records: 3, seconds: 86_401 }]);
+    assert_eq!(notices(&out), []);
+}
+
+#[test]
 fn problems_beyond_a_hundred_are_counted() {
     let mut log = log();
     log.second.splice(1..1, vec!["{}".to_owned(); 5_000]);

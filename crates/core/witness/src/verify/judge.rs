@@ -7,6 +7,7 @@ use super::segment::{Break, Said, SegmentReport, Statement};
 use crate::checkpoint::{Checkpoint, SignatureError};
 use crate::hash::Hash;
 use crate::key::{Purpose, VerifyingKey};
+use std::time::Duration;
 use sx_engine::Time;
 
 impl Verification {
@@ -86,7 +87,13 @@ impl Verification {
                 _ => self.push(Problem::Statement { record, at }),
             },
             Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
-            Statement::Checkpoint { note, time } => self.hear_checkpoint(record, at, note.as_deref(), *time),
+            Statement::Checkpoint { note, time, next } => {
+                let known = self.checkpoints;
+                self.hear_checkpoint(record, at, note.as_deref(), *time);
+                if self.checkpoints > known {
+                    self.unsigned_since = *next;
+                }
+            }
             Statement::Wrong => self.push(Problem::Statement { record, at }),
         }
     }
@@ -134,6 +141,16 @@ impl Verification {
         }
     }
 
+    /// Is more unsigned than a writer leaves? Where something is wrong, that is why.
+    pub(super) fn look_at_tail(&mut self) {
+        let records = self.unsigned_tail();
+        let times = self.unsigned_since.zip(self.last_time);
+        let age = times.map_or(Duration::ZERO, |(since, last)| last.since(since));
+        if is_long(records, age) && self.problems.is_empty() {
+            self.notices.push(Notice::LongTail { records, seconds: age.as_secs() });
+        }
+    }
+
     pub(super) fn judge_anchors(&mut self) {
         let there = self.next;
         let short = |size: &u64| *size > there;
@@ -174,5 +191,26 @@ impl Verification {
                 self.notices.push(Notice::RetiredUnsigned { record });
             }
         }
+    }
+}
+
+/// A writer signs when so many records have come since the last checkpoint at the latest, or the first of them is so old: these are
+/// the largest numbers that it can be told.
+const UNSIGNED_RECORDS_MAX: u64 = 1_000_000;
+const UNSIGNED_AGE_MAX: Duration = Duration::from_secs(86_400);
+
+fn is_long(records: u64, age: Duration) -> bool {
+    records > UNSIGNED_RECORDS_MAX || age > UNSIGNED_AGE_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_long_beyond_what_a_writer_can_be_told() {
+        let day = Duration::from_secs(86_400);
+        assert!(!is_long(0, Duration::ZERO) && !is_long(1_000_000, day));
+        assert!(is_long(1_000_001, Duration::ZERO) && is_long(1, day + Duration::from_micros(1)));
     }
 }

@@ -28,6 +28,7 @@ use problem::PROBLEMS_MAX;
 use segment::Break;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use sx_engine::Time;
 
 /// What an auditor knows besides the log's key.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +119,9 @@ pub struct Verification {
     index_faults: Vec<(u64, u64)>,
     checkpoints: u64,
     last_signed: Option<Checkpoint>,
+    /// When the first record behind that was made, and when the last of all.
+    unsigned_since: Option<Time>,
+    last_time: Option<Time>,
     key_file: Option<String>,
     torn_bytes: u64,
     problems: Vec<Problem>,
@@ -160,6 +164,8 @@ impl Verification {
             index_faults: Vec::new(),
             checkpoints: 0,
             last_signed: None,
+            unsigned_since: None,
+            last_time: None,
             key_file: None,
             torn_bytes: 0,
             problems: Vec::new(),
@@ -186,6 +192,10 @@ impl Verification {
             self.push(problem);
         }
         self.first_present.get_or_insert(start);
+        if let Some((first, last)) = report.times {
+            self.unsigned_since.get_or_insert(first);
+            self.last_time = Some(last);
+        }
         if !report.hashes.is_empty() {
             self.judge_links(&report, start);
             self.read_records(&report, start);
@@ -254,20 +264,25 @@ impl Verification {
             self.push(Problem::KeyFile);
         }
         self.judge_unsigned();
+        self.look_at_tail();
         // That records are gone may follow from what became of the record that retired them, so it is said last.
         self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
-        let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
         Verdict {
             records: self.next,
             checkpoints: self.checkpoints,
             first: self.first_present.unwrap_or(self.next),
-            unsigned_tail: self.next.saturating_sub(signed),
+            unsigned_tail: self.unsigned_tail(),
             last_signed: self.last_signed,
             torn_bytes: self.torn_bytes,
             problems: self.problems,
             more_problems: self.more,
             notices: self.notices,
         }
+    }
+
+    fn unsigned_tail(&self) -> u64 {
+        let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
+        self.next.saturating_sub(signed)
     }
 
     /// Does the segment begin where the last one ended? True when it was renamed.

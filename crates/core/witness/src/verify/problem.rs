@@ -327,6 +327,16 @@ pub enum Notice {
         /// The last of them.
         last: u64,
     },
+    /// Nothing has signed the end of the log, and a writer that could write would have.
+    #[error(
+        "the last {records} records, of {seconds} s, are not signed: the disk has refused the writer, or they are not its own"
+    )]
+    LongTail {
+        /// How many records.
+        records: u64,
+        /// The time from the first of them to the last.
+        seconds: u64,
+    },
     /// What retires records is not signed yet.
     #[error("record {record}, which retires others, is not covered by a checkpoint yet")]
     RetiredUnsigned {

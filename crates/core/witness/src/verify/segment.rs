@@ -43,6 +43,8 @@ pub struct SegmentReport {
     /// Lines that do not name the hash of the line before, although their numbers follow each other.
     pub(super) breaks: Vec<Break>,
     pub(super) statements: Vec<Said>,
+    /// When the first and the last of its records were made.
+    pub(super) times: Option<(Time, Time)>,
     pub(super) problems: Vec<Problem>,
     pub(super) notice: Option<Notice>,
     /// So many bytes of a write that was torn stand behind its lines.
@@ -84,6 +86,8 @@ pub(super) enum Statement {
     Checkpoint {
         note: Option<String>,
         time: Time,
+        /// When the record behind it was made.
+        next: Option<Time>,
     },
     /// One of these that does not say what it must.
     Wrong,
@@ -145,6 +149,7 @@ impl SegmentCheck {
             first_link: None,
             breaks: Vec::new(),
             statements: Vec::new(),
+            times: None,
             problems: Vec::new(),
             notice: None,
             torn_bytes: 0,
@@ -300,6 +305,14 @@ impl SegmentCheck {
         } else if broken {
             self.report.more += 1;
         }
+        let time = line.time();
+        if let Some(Said { at: before, what: Statement::Checkpoint { next, .. }, .. }) =
+            self.report.statements.last_mut()
+            && before.line + 1 == at.line
+        {
+            *next = Some(time);
+        }
+        self.report.times = Some((self.report.times.map_or(time, |(first, _)| first), time));
         if let Some(what) = statement_of(line) {
             self.report.statements.push(Said { record, at, what });
         }
@@ -319,7 +332,7 @@ fn statement_of(line: &Line<'_>) -> Option<Statement> {
         Kind::Checkpoint => {
             let facts = line.facts();
             let only = facts.as_object().is_some_and(|facts| facts.len() == 1) && line.is_bare();
-            Some(Statement::Checkpoint { note: text(&facts, "note").filter(|_| only), time: line.time() })
+            Some(Statement::Checkpoint { note: text(&facts, "note").filter(|_| only), time: line.time(), next: None })
         }
         // A log begins once.
         Kind::Log if line.has_outcome("begun") => Some(Statement::Wrong),
