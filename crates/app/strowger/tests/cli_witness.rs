@@ -204,7 +204,7 @@ fn a_proof_holds_without_the_log_and_only_for_its_record() {
     let path = &segments(&folder)[0];
     let changed = fs::read_to_string(path).expect("a segment").replacen("alice", "malle", 3);
     fs::write(path, changed).expect("changed");
-    assert_eq!(bed.run(&["witness", "prove", "1"]).code, Some(1));
+    assert_eq!(bed.run(&["witness", "prove", "2"]).code, Some(1));
     let missing = bed.run(&["witness", "prove", "100000"]);
     assert!(missing.code == Some(1) && missing.err.contains("there is no record 100000"), "{missing:?}");
 }
