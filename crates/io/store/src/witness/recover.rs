@@ -1,5 +1,8 @@
 //! Opening a log: where did it end, and is what is there its own?
 
+mod aside;
+mod links;
+
 use super::blocks::BLOCK_BYTES;
 use super::chores::Chores;
 use super::disk::{Disk, disk_for};
@@ -11,14 +14,15 @@ use super::segment::Segment;
 use super::sequencer::{Closed, Parts};
 use crate::folder::create_folder;
 use crate::{DataFolder, FileError};
+use aside::{mend_checkpoints, set_aside};
+use links::{check_links, index_missing, last_hash};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use sx_engine::Time;
 use sx_witness::{
-    CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line,
-    RECORD_BYTES_MAX, SigningKey, Tail, lines_end,
+    Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line, RECORD_BYTES_MAX, SigningKey, Tail,
 };
 
 /// Why a log cannot be opened. The exchange does not start then: a call that nobody could account for is not begun.
@@ -66,6 +70,18 @@ pub enum WitnessError {
         /// The segment.
         path: PathBuf,
     },
+    /// The records that a checkpoint covers are not those that it was signed for.
+    #[error(
+        "the witness log is damaged: the first {signed} records in {} are not those of the last checkpoint in checkpoints.jsonl; \
+         `strowger witness verify` says more. Move the log's folder away to begin another",
+        folder.display()
+    )]
+    Rewritten {
+        /// How many records the checkpoint covers.
+        signed: u64,
+        /// The log's folder.
+        folder: PathBuf,
+    },
     /// No thread, or no event, can be had.
     #[error("the witness log cannot be opened: {0}")]
     System(#[from] std::io::Error),
@@ -104,9 +120,11 @@ impl WitnessLog {
         let checkpoints_cut_bytes = mend_checkpoints(folder)?;
         // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
-        let mut found = Found::read(folder, &segments)?;
+        check_links(folder, &segments)?;
+        let filed = last_filed(folder)?;
+        let mut found = Found::read(folder, &segments, filed.as_ref())?;
         let entries = std::mem::take(&mut found.index);
-        let tree = found.tree(folder, &entries)?;
+        let tree = found.tree(folder, &entries, filed.as_ref())?;
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
         let closed = closed_of(folder, &segments)?;
@@ -184,13 +202,17 @@ struct Found {
 }
 
 impl Found {
-    fn read(folder: &Path, segments: &[Numbered]) -> Result<Self, WitnessError> {
-        let Some(segment) = segments.last() else { return Ok(Self::default()) };
+    fn read(folder: &Path, segments: &[Numbered], filed: Option<&Checkpoint>) -> Result<Self, WitnessError> {
+        let Some(segment) = segments.last() else {
+            let path = files::path_of(folder, 0, files::SEGMENT);
+            let damaged = |filed: &Checkpoint| WitnessError::Damaged { record: 0, signed: filed.size, path };
+            return filed.map_or(Ok(Self::default()), |filed| Err(damaged(filed)));
+        };
         let bytes = fs::read(&segment.path).map_err(FileError::at("read", &segment.path))?;
         let mut found = Self { first: segment.first, size: segment.first, covered: segment.first, ..Self::default() };
         let mut previous = None;
         let mut at = 0;
-        while let Some(length) = memchr_newline(&bytes[at..]) {
+        while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
             let text = &bytes[at..at + length];
             let Ok(line) = Line::parse(text) else { break };
             if line.seq() != found.size {
@@ -218,16 +240,15 @@ impl Found {
             (None, 0) => Hash::ZERO,
             (None, _) => last_before(folder, segment)?,
         };
-        found.cut(folder, segment, &bytes[at..])?;
+        found.cut(filed, segment, &bytes[at..])?;
         Ok(found)
     }
 
     /// What is behind the last record: nothing but room, or the rest of a write that power has cut short. What a
-    /// checkpoint has covered cannot be missing.
-    fn cut(&mut self, folder: &Path, segment: &Numbered, rest: &[u8]) -> Result<(), WitnessError> {
-        let signed = signed(folder)?;
-        if signed > self.size {
-            return Err(WitnessError::Damaged { record: self.size, signed, path: segment.path.clone() });
+    /// checkpoint has covered cannot be missing, nor can the record that holds it.
+    fn cut(&mut self, filed: Option<&Checkpoint>, segment: &Numbered, rest: &[u8]) -> Result<(), WitnessError> {
+        if let Some(Checkpoint { size: signed, .. }) = filed.filter(|filed| filed.size >= self.size) {
+            return Err(WitnessError::Damaged { record: self.size, signed: *signed, path: segment.path.clone() });
         }
         let mut tail = Tail::new(self.end, RECORD_BYTES_MAX);
         tail.feed(rest);
@@ -237,9 +258,20 @@ impl Found {
         Ok(())
     }
 
-    /// The right edge of the tree over all records.
-    fn tree(&self, folder: &Path, entries: &[IndexEntry]) -> Result<Frontier, WitnessError> {
-        let mut tree = Frontier::default();
+    /// The right edge of the tree over all records, which has the root of the latest checkpoint at its size.
+    fn tree(
+        &self,
+        folder: &Path,
+        entries: &[IndexEntry],
+        filed: Option<&Checkpoint>,
+    ) -> Result<Frontier, WitnessError> {
+        let (mut tree, mut root) = (Frontier::default(), None);
+        let mut push = |tree: &mut Frontier, entry: &IndexEntry| {
+            if filed.is_some_and(|filed| filed.size == tree.size()) {
+                root = Some(tree.root());
+            }
+            tree.push_record(&entry.hash);
+        };
         for index in files::list(folder, files::INDEX)?.iter().filter(|index| index.first < self.first) {
             if index.first != tree.size() {
                 return Err(WitnessError::Damaged {
@@ -248,10 +280,11 @@ impl Found {
                     path: index.path.clone(),
                 });
             }
-            files::read_index(&index.path)?.iter().for_each(|entry| tree.push_record(&entry.hash));
+            files::read_index(&index.path)?.iter().for_each(|entry| push(&mut tree, entry));
         }
-        for entry in entries {
-            tree.push_record(&entry.hash);
+        entries.iter().for_each(|entry| push(&mut tree, entry));
+        if let Some(filed) = filed.filter(|filed| root.is_some_and(|root| root != filed.root)) {
+            return Err(WitnessError::Rewritten { signed: filed.size, folder: folder.to_owned() });
         }
         match tree.size() == self.size {
             true => Ok(tree),
@@ -263,57 +296,18 @@ impl Found {
     }
 }
 
-/// Keeps a copy of what is to be cut off. Nobody was told that it was written; somebody may want to look at it nevertheless.
-fn set_aside(path: &Path, torn: &[u8]) -> Result<(), FileError> {
-    if torn.is_empty() {
-        return Ok(());
-    }
-    let aside = path.with_extension("cut");
-    files::write_whole(&aside, torn)?;
-    tracing::warn!(path = %aside.display(), bytes = torn.len(), "the witness log ended in an unfinished write, which was cut");
-    Ok(())
-}
-
-/// Cuts off what a crash has left of the last lines of the file of checkpoints, lest the next one is appended to it. How many bytes
-/// that were, up to the last that is not zero.
-fn mend_checkpoints(folder: &Path) -> Result<u64, FileError> {
-    let path = folder.join(files::CHECKPOINTS);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(FileError::at("read", &path)(error)),
-    };
-    let end = lines_end(&bytes);
-    let mut tail = Tail::new(end as u64, CHECKPOINT_LINE_BYTES_MAX);
-    tail.feed(&bytes[end..]);
-    let Some(torn) = tail.torn_bytes() else {
-        tracing::error!(path = %path.display(), "the file of checkpoints was changed; `strowger witness verify` says more");
-        return Ok(0);
-    };
-    if end < bytes.len() {
-        set_aside(&path, &bytes[end..end + torn as usize])?;
-        let file = fs::OpenOptions::new().write(true).open(&path).map_err(FileError::at("open", &path))?;
-        file.set_len(end as u64).and_then(|()| file.sync_all()).map_err(FileError::at("cut", &path))?;
-    }
-    Ok(torn)
-}
-
-fn memchr_newline(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
-}
-
-/// How many records the latest checkpoint that readers were told of covers.
-fn signed(folder: &Path) -> Result<u64, FileError> {
+/// The latest checkpoint that readers were told of.
+fn last_filed(folder: &Path) -> Result<Option<Checkpoint>, FileError> {
     let path = folder.join(files::CHECKPOINTS);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::at("read", &path)(error)),
     };
     let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
     // Older checkpoints stand there again when they are cosigned.
     let notes = last.filter_map(files::note_of_checkpoint_line).take(LAST_LINES);
-    Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).map(|checkpoint| checkpoint.size).max().unwrap_or(0))
+    Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).max_by_key(|checkpoint| checkpoint.size))
 }
 
 /// Among so many of the last lines stands one with the latest checkpoint.
@@ -322,32 +316,9 @@ const LAST_LINES: usize = 100;
 /// The hash of the last record before a segment that has none.
 fn last_before(folder: &Path, segment: &Numbered) -> Result<Hash, WitnessError> {
     let indexes = files::list(folder, files::INDEX)?;
-    let before = indexes.iter().rev().find(|index| index.first < segment.first);
-    let entries = before.map(|index| files::read_index(&index.path)).transpose()?.unwrap_or_default();
     let damaged = || WitnessError::Damaged { record: segment.first, signed: segment.first, path: segment.path.clone() };
-    entries.last().map(|entry| entry.hash).ok_or_else(damaged)
-}
-
-/// Writes the indexes of closed segments that have none: the process died before it came to that.
-fn index_missing(folder: &Path, segments: &[Numbered]) -> Result<u64, WitnessError> {
-    let mut written = 0;
-    for segment in segments.iter().rev().skip(1) {
-        if files::path_of(folder, segment.first, files::INDEX).exists() {
-            continue;
-        }
-        let bytes = fs::read(&segment.path).map_err(FileError::at("read", &segment.path))?;
-        let (mut entries, mut at) = (Vec::new(), 0);
-        while let Some(length) = memchr_newline(&bytes[at..]) {
-            entries.push(IndexEntry { offset: at as u64, hash: Hash::of(&bytes[at..at + length]) });
-            at += length + 1;
-        }
-        files::write_index(folder, segment.first, &entries)?;
-        let file =
-            fs::OpenOptions::new().write(true).open(&segment.path).map_err(FileError::at("open", &segment.path))?;
-        file.set_len(at as u64).and_then(|()| file.sync_all()).map_err(FileError::at("cut", &segment.path))?;
-        written += 1;
-    }
-    Ok(written)
+    let before = indexes.iter().rfind(|index| index.first < segment.first).ok_or_else(damaged)?;
+    last_hash(&before.path).map_err(FileError::at("read", &before.path))?.ok_or_else(damaged)
 }
 
 fn closed_of(folder: &Path, segments: &[Numbered]) -> Result<Vec<Closed>, FileError> {

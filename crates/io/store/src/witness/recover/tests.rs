@@ -3,8 +3,10 @@
 use super::*;
 use crate::witness::ports::WitnessPort;
 use crate::witness::{ReadProgress, WitnessFolder};
-use sx_witness::{Batch, Notice, Options, Renderer, SegmentCheck, Verdict, Verification};
+use sx_witness::{Batch, Notice, Options, Renderer, SegmentCheck, Verdict, Verification, lines_end};
 use tempfile::{TempDir, tempdir};
+
+mod links;
 
 const NOW: Time = Time::from_secs(1_800_000_000);
 const PATIENT: Duration = Duration::from_secs(10);
