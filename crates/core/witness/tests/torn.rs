@@ -136,6 +136,31 @@ fn zero_bytes_that_no_disk_leaves_are_an_accusation() {
 }
 
 #[test]
+fn zero_bytes_within_a_line_are_judged_alike_wherever_pieces_end() {
+    let whole = log(3, 100);
+    let end = whole.entries[3].offset as usize;
+    for is_last in [false, true] {
+        for at in (whole.entries[1].offset as usize..end).step_by(29) {
+            let mut bytes = whole.bytes.clone();
+            bytes[at..at + 20].fill(0);
+            let judge = |piece: usize| {
+                let mut check = SegmentCheck::new(0, is_last);
+                bytes.chunks(piece).for_each(|piece| check.feed(piece));
+                let mut verification = Verification::new(key().verifying_key(), Options::default());
+                verification.take(check.finish());
+                verification.finish()
+            };
+            let at_once = judge(bytes.len());
+            assert!(!at_once.is_honest(), "zero bytes at {at}");
+            // Pieces that end before the zero bytes, within them, with them and behind them.
+            for piece in (1..24).chain(at - 1..at + 23) {
+                assert_eq!(judge(piece), at_once, "zero bytes at {at} in pieces of {piece}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_closed_segment_has_no_torn_write() {
     let whole = log(6, 100);
     let records = whole.records_before(whole.bytes.len());
