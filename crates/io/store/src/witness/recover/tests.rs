@@ -120,9 +120,8 @@ fn whichever_sectors_of_a_write_are_lost_the_log_is_never_accused_and_goes_on() 
 fn opened_at(folder: &Path, before: &[u8]) -> Vec<u8> {
     let path = files::path_of(folder, 0, files::SEGMENT);
     fs::write(&path, before).expect("written");
-    match fs::remove_file(folder.join(files::CHECKPOINTS)) {
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
-        Ok(()) => {}
+    if let Err(error) = fs::remove_file(folder.join(files::CHECKPOINTS)) {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     }
     drop(open(folder).expect("the log goes on"));
     let bytes = fs::read(&path).expect("a segment");
