@@ -13,7 +13,7 @@ impl Sequencer {
     /// Does what is under way take too long? Says when to look again.
     pub(crate) fn watch(&mut self, now: Time, shared: &Shared) -> Option<Time> {
         let since = match &self.state {
-            State::HandingOver | State::Writing(_) => self.last_begun,
+            State::HandingOver | State::Writing(_) => self.pace.begun(),
             State::Held { since } => *since,
             State::Idle | State::Refused { .. } => return None,
         };

@@ -22,7 +22,8 @@ pub struct WitnessOptions {
     pub segment_bytes_max: u64,
     /// How many bytes may wait to be written; records beyond are refused, unless nothing else waits.
     pub buffer_bytes_max: usize,
-    /// How long after a write began the next may begin for somebody who waits: what comes meanwhile shares it.
+    /// How long after a write began the next may begin for somebody who waits: what comes meanwhile shares it. Up to three
+    /// times as long where that brings 16 records.
     pub gather: Duration,
     /// How long a record for which nobody waits may wait for company.
     pub delay_max: Duration,

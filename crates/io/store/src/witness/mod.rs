@@ -24,6 +24,7 @@ mod keys;
 mod lines;
 mod log;
 mod next;
+mod pace;
 mod ports;
 mod read;
 mod recover;

@@ -18,6 +18,7 @@ use super::files;
 use super::flight::{Flight, HandedOver, Ready};
 use super::log::{AppendError, Shared, WitnessCounters, WitnessOptions, add};
 use super::next::Next;
+use super::pace::Pace;
 use super::ports::PortState;
 use super::segment::Segment;
 use crate::FileError;
@@ -66,7 +67,7 @@ pub(crate) struct Sequencer {
     out: Vec<u8>,
     out_index: Vec<IndexEntry>,
     waiting_since: Time,
-    pub(super) last_begun: Time,
+    pub(super) pace: Pace,
     spare: Blocks,
     /// Checkpoints: how many records the last one covers, when it was, and those to be told once they are durable.
     pub(crate) covered: u64,
@@ -135,7 +136,7 @@ impl Sequencer {
             out: Vec::new(),
             out_index: Vec::new(),
             waiting_since: now,
-            last_begun: Time::ZERO,
+            pace: Pace::new(),
             spare: Blocks::default(),
             covered,
             checkpoint_at: now,
@@ -223,7 +224,7 @@ impl Sequencer {
         let checkpoint =
             (self.chain.size() > self.covered).then(|| self.checkpoint_at + self.options.checkpoint_interval);
         let write = (!self.out.is_empty()).then(|| match waits {
-            true => (self.last_begun + self.options.gather).max(now),
+            true => self.pace.next(self.options.gather, self.out_index.len()).max(now),
             false => (self.waiting_since + self.options.delay_max).max(now),
         });
         let full = (self.out.len() > self.options.buffer_bytes_max / 4).then_some(now);
@@ -297,7 +298,7 @@ impl Sequencer {
         // The disk is away only while something is handed over, and nothing is begun then.
         let Some(disk) = self.disk.take() else { return Step::Wait(None) };
         flight.port = Some(port.clone());
-        self.last_begun = now;
+        self.pace.begins(now, flight.index.len());
         self.stalled = false;
         self.state = State::HandingOver;
         let (file, offset) = (self.segment.file.clone(), self.segment.write_at());
