@@ -11,13 +11,14 @@ import time
 
 import witness_compare
 import witness_hostile
+import witness_proof
 import witness_verify
 from cases.calls import CALLEE, CALLER, call, two_trunks
 from cases.crash import ended, told_by
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from harness import Skipped, case, check, wait_for
+from harness import Skipped, case, check, read, wait_for
 from sipp import Sipp
-from witness_format import SIGNS, Checkpoint, key_text
+from witness_format import SIGNS, Checkpoint, Key, Malformed, key_text
 
 RATE = 200
 SECONDS = 2
@@ -62,7 +63,9 @@ def stopped(bench):
     exchange.start()
     call(bench, exchange, port)
     exchange.stop()
-    check(len(well(exchange, key, anchor)) > len(records), "the log has grown")
+    grown = well(exchange, key, anchor)
+    check(len(grown) > len(records), "the log has grown")
+    proved(bench, exchange, key, grown, anchor)
     changed(bench, exchange, key, records)
 
 
@@ -135,6 +138,37 @@ def by_hand(bench, exchange, key):
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     well_said = done.returncode == 0 and done.stdout.startswith("ok: ")
     check(well_said, f"the command says that it is well: {done.stdout}{done.stderr}")
+
+
+def proved(bench, exchange, key, records, anchor):
+    """Proofs that the exchange makes hold for others, and stop holding when a byte of them is changed."""
+    strowger = [bench.binary, "--config", exchange.config, "witness"]
+    auditors, old = bench.write("proofs.key", key + "\n"), bench.write("old.note", anchor.text)
+    new = next(record["facts"]["note"] for record in reversed(records) if record["kind"] == "checkpoint")
+    numbers = [0, anchor.size - 1, anchor.size, len(records) - 2]
+    commands = {f"{number}.proof": [*strowger, "prove", str(number)] for number in numbers}
+    commands["growth.proof"] = [*strowger, "consistency", old, bench.write("new.note", new), "--key", auditors]
+    for name, command in commands.items():
+        done = subprocess.run([*command, "-o", bench.path(name)], capture_output=True, text=True, timeout=20)
+        check(done.returncode == 0, f"{name} is made: {done.stderr}")
+        text = read(bench.path(name))
+        said = subprocess.run(
+            [sys.executable, witness_proof.__file__, bench.path(name), "--key", auditors, "--old", old],
+            capture_output=True, text=True, timeout=20,
+        )
+        check(said.returncode == 0 and said.stdout.startswith("ok: "), f"{name} holds: {said.stdout}{said.stderr}")
+        # Behind the signature there may be others, and what base 64 leaves of its last byte; both are held to their form.
+        for at in range(0, len(text), 7):
+            other = text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
+            check(not holds(other, key, anchor), f"{name} holds with byte {at} changed")
+
+
+def holds(text, key, anchor):
+    try:
+        witness_proof.check(text, Key(key), anchor)
+    except Malformed:
+        return False
+    return True
 
 
 def changed(bench, exchange, key, records):
