@@ -2,6 +2,7 @@
 
 mod aside;
 mod links;
+mod signed;
 
 use super::blocks::BLOCK_BYTES;
 use super::chores::Chores;
@@ -23,6 +24,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use sx_engine::Time;
 use sx_witness::{
     Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line, RECORD_BYTES_MAX, SigningKey, Tail,
+    VerifyingKey,
 };
 
 /// Why a log cannot be opened. The exchange does not start then: a call that nobody could account for is not begun.
@@ -82,6 +84,18 @@ pub enum WitnessError {
         /// The log's folder.
         folder: PathBuf,
     },
+    /// None of the checkpoints that there are is by this exchange, and the log does not verify either.
+    #[error(
+        "the witness log in {} is not one that this exchange has signed, and is not gone on with: {why}; `strowger witness verify` \
+         says more. Move the log's folder away to begin another",
+        folder.display()
+    )]
+    NotOurs {
+        /// The log's folder.
+        folder: PathBuf,
+        /// The first thing that is wrong with it.
+        why: String,
+    },
     /// No thread, or no event, can be had.
     #[error("the witness log cannot be opened: {0}")]
     System(#[from] std::io::Error),
@@ -121,10 +135,11 @@ impl WitnessLog {
         // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
         check_links(folder, &segments)?;
-        let filed = last_filed(folder)?;
+        let filed = last_filed(folder, &key.verifying_key())?;
         let mut found = Found::read(folder, &segments, filed.as_ref())?;
         let entries = std::mem::take(&mut found.index);
         let tree = found.tree(folder, &entries, filed.as_ref())?;
+        let signed = signed::check(folder, &key.verifying_key(), filed.as_ref(), found.size)?;
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
         let closed = closed_of(folder, &segments)?;
@@ -144,7 +159,7 @@ impl WitnessLog {
             _ => Draft {
                 outcome: "resumed",
                 reason: if found.closed { "started" } else { "started after a crash" },
-                facts: cut(opened.cut_bytes, checkpoints_cut_bytes),
+                facts: cut(opened.cut_bytes, checkpoints_cut_bytes).with("unsigned", (found.size - signed) as i64),
                 ..Draft::new(now, Kind::Log)
             },
         };
@@ -296,8 +311,8 @@ impl Found {
     }
 }
 
-/// The latest checkpoint that readers were told of.
-fn last_filed(folder: &Path) -> Result<Option<Checkpoint>, FileError> {
+/// The latest checkpoint of ours that readers were told of.
+fn last_filed(folder: &Path, key: &VerifyingKey) -> Result<Option<Checkpoint>, FileError> {
     let path = folder.join(files::CHECKPOINTS);
     let text = match fs::read(&path) {
         Ok(text) => text,
@@ -307,7 +322,8 @@ fn last_filed(folder: &Path) -> Result<Option<Checkpoint>, FileError> {
     let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
     // Older checkpoints stand there again when they are cosigned.
     let notes = last.filter_map(files::note_of_checkpoint_line).take(LAST_LINES);
-    Ok(notes.filter_map(|note| Checkpoint::parse(&note).ok()).max_by_key(|checkpoint| checkpoint.size))
+    let checkpoints = notes.filter_map(|note| Checkpoint::parse(&note).ok());
+    Ok(checkpoints.filter(|checkpoint| checkpoint.verify(key).is_ok()).max_by_key(|checkpoint| checkpoint.size))
 }
 
 /// Among so many of the last lines stands one with the latest checkpoint.

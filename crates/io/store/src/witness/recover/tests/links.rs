@@ -60,6 +60,44 @@ fn a_log_that_is_well_is_opened_with_and_without_an_index() {
     }
 }
 
+/// Other records in the place of these, with links that are right in themselves.
+fn written_anew(segment: &[u8]) -> Vec<u8> {
+    let (mut anew, mut previous) = (Vec::new(), Hash::ZERO);
+    for line in segment[..lines_end(segment)].split_inclusive(|byte| *byte == b'\n') {
+        let text = String::from_utf8(line.to_vec()).expect("text");
+        let old = Line::parse(&line[..line.len() - 1]).expect("a record").prev_hash().to_string();
+        let text = text.replace("somebody", "somebodi").replace(&old, &previous.to_string());
+        previous = Hash::of(&text.as_bytes()[..text.len() - 1]);
+        anew.extend_from_slice(text.as_bytes());
+    }
+    anew
+}
+
+#[test]
+fn a_log_that_somebody_else_has_written_is_not_signed() {
+    let crashed = Crashed::new("somebody");
+    let other = SigningKey::from_seed("example.org/test", [8; 32]).expect("a key");
+    let forged = Chain::new().checkpoint(NOW, "test", &other, &mut Vec::new(), &mut Vec::new());
+    let line = files::checkpoint_line(&forged.note, &[]);
+    for checkpoints in [&b""[..], &line] {
+        let anew = written_anew(&crashed.segment);
+        crashed.leave(&anew, checkpoints);
+        let refused = open(crashed.dir.path());
+        assert!(matches!(refused, Err(WitnessError::NotOurs { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn how_many_records_nobody_has_signed_is_said_with_and_without_the_file_of_checkpoints() {
+    for checkpoints in [true, false] {
+        let crashed = Crashed::new("somebody");
+        let kept = if checkpoints { &crashed.checkpoints[..] } else { &[] };
+        crashed.leave(&crashed.segment, kept);
+        open(crashed.dir.path()).expect("the log goes on");
+        assert_eq!(resumed(crashed.dir.path())["unsigned"], 13);
+    }
+}
+
 #[test]
 fn a_log_whose_records_are_not_those_of_its_last_checkpoint_is_not_gone_on_with() {
     // An index is what the tree is made of.
@@ -72,15 +110,7 @@ fn a_log_whose_records_are_not_those_of_its_last_checkpoint_is_not_gone_on_with(
     assert!(matches!(refused, Err(WitnessError::Rewritten { .. })), "{refused:?}");
     // So are the lines of the last segment, here with hashes that are right in themselves.
     let crashed = Crashed::new("somebody");
-    let (segment, mut previous) = (crashed.segment.clone(), Hash::ZERO);
-    let mut anew = Vec::new();
-    for line in segment[..lines_end(&segment)].split_inclusive(|byte| *byte == b'\n') {
-        let text = String::from_utf8(line.to_vec()).expect("text");
-        let old = Line::parse(&line[..line.len() - 1]).expect("a record").prev_hash().to_string();
-        let text = text.replace("somebody", "somebodi").replace(&old, &previous.to_string());
-        previous = Hash::of(&text.as_bytes()[..text.len() - 1]);
-        anew.extend_from_slice(text.as_bytes());
-    }
+    let anew = written_anew(&crashed.segment);
     crashed.leave(&anew, &crashed.checkpoints);
     let refused = open(crashed.dir.path());
     assert!(matches!(refused, Err(WitnessError::Rewritten { .. })), "{refused:?}");
