@@ -7,6 +7,7 @@ use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift};
 use super::hep::HepExport;
+use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
@@ -187,6 +188,7 @@ impl Exchange {
                 pace: Pace::new(config.sip.coalesce),
                 admission: Admission::default(),
                 vitals,
+                notes: NoteLog::default(),
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }

@@ -1,9 +1,12 @@
 //! The program's log.
 
 use std::net::IpAddr;
+use std::time::Duration;
+use sx_call::Note;
 use sx_config::{LogFormat, LogLevel};
+use sx_engine::Time;
 use sx_exchange::RefusedAuthentication;
-use tracing::warn;
+use tracing::{debug, info, warn};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Starts logging to standard error. Later calls change nothing.
@@ -35,6 +38,60 @@ pub fn log_refused(refused: &RefusedAuthentication) {
 pub fn log_suppressed(source: Option<IpAddr>, suppressed: u64) {
     let source = source.map_or_else(|| "others".to_owned(), |source| source.to_string());
     warn!(source, suppressed, "more authentications were refused than are logged");
+}
+
+/// Logs what becomes of calls.
+#[derive(Debug, Default)]
+pub struct NoteLog {
+    not_admitted: Seldom,
+}
+
+impl NoteLog {
+    /// Logs what a worker tells of a call. Of calls that are not admitted, which strangers make as many as they like, one a
+    /// second is logged, with how many `more` there were since the last.
+    pub fn log(&mut self, now: Time, note: &Note) {
+        match note {
+            Note::Begun { call, trace, .. } => info!(%call, %trace, "a call has come"),
+            Note::Dialled { call, leg, trunk, reason } => {
+                debug!(%call, %leg, trunk = trunk.as_deref().unwrap_or("-"), %reason, "a target is tried");
+            }
+            Note::Ringing { call, leg } => debug!(%call, %leg, "a target rings"),
+            Note::AttemptFailed { call, cause, status, .. } => debug!(%call, %cause, status, "an attempt has failed"),
+            Note::Answered { call, after, .. } => {
+                info!(%call, after_ms = after.as_millis() as u64, "a call was answered");
+            }
+            Note::Transferred { call, .. } => info!(%call, "a call was transferred"),
+            Note::TransferFailed { call, status } => info!(%call, status, "a transfer has failed"),
+            Note::Ended { call, cause, status, talked, sentence, .. } => {
+                info!(%call, %cause, status, talked_ms = talked.as_millis() as u64, sentence = %sentence, "a call has ended");
+            }
+            Note::NotAdmitted { why, .. } => {
+                if let Some(more) = self.not_admitted.pass(now) {
+                    warn!(?why, more, "a call was not admitted");
+                }
+            }
+            Note::Unexpected { leg, event } => debug!(%leg, event, "an event that nothing waited for"),
+        }
+    }
+}
+
+/// Lets something pass once a second.
+#[derive(Debug, Default)]
+struct Seldom {
+    next: Time,
+    kept_back: u64,
+}
+
+impl Seldom {
+    /// Whether it may pass, and how often it could not since it last did.
+    fn pass(&mut self, now: Time) -> Option<u64> {
+        if now < self.next {
+            self.kept_back += 1;
+            return None;
+        }
+        self.next = now + Duration::from_secs(1);
+        Some(std::mem::take(&mut self.kept_back))
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +143,12 @@ mod tests {
         for (line, expected) in written.lines().zip(expected) {
             assert!(line.contains("WARN") && line.ends_with(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn what_strangers_cause_is_logged_once_a_second_with_how_often_it_was() {
+        let (mut seldom, at) = (Seldom::default(), Time::from_secs(1_000));
+        let passed = (0..25).filter_map(|tenth| seldom.pass(at + Duration::from_millis(100 * tenth)));
+        assert_eq!(passed.collect::<Vec<_>>(), [0, 9, 9]);
     }
 }

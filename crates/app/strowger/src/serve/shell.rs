@@ -4,14 +4,14 @@ use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::fate;
 use super::hep::HepExport;
-use super::log::{log_refused, log_suppressed};
+use super::log::{NoteLog, log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
 use super::pace::Pace;
 use super::vitals::Vitals;
 use super::witness::{Progress, WitnessShell};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{CallRecord, Command, Note};
+use sx_call::{CallRecord, Command};
 use sx_engine::{Engine, Time};
 use sx_exchange::{Input, Output, Unresolved, Worker};
 use sx_io_rtp::PacketThreads;
@@ -38,6 +38,7 @@ pub struct Shell {
     pub pace: Pace,
     pub admission: Admission,
     pub vitals: Arc<Vitals>,
+    pub notes: NoteLog,
 }
 
 /// Gauges are brought up to date this often.
@@ -209,7 +210,7 @@ impl Shell {
                 Output::Binding(change) => self.keep(&change),
                 Output::Resolve { query, question } => self.resolve(query, question),
                 Output::Peer { worker, message } => self.peers.push(worker, message),
-                Output::Note(note) => log_note(&note),
+                Output::Note(note) => self.notes.log(now, &note),
                 Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers its probes"),
                 Output::TrunkHealth { trunk, healthy: false } => warn!(%trunk, "the trunk does not answer its probes"),
                 Output::Registered { trunk, status } if (200..300).contains(&status) => {
@@ -285,24 +286,5 @@ fn unresolved(error: ResolveError) -> Unresolved {
         ResolveError::Timeout | ResolveError::ServerFailure | ResolveError::Overloaded | ResolveError::Stopped => {
             Unresolved::NotNow
         }
-    }
-}
-
-fn log_note(note: &Note) {
-    match note {
-        Note::Begun { call, trace, .. } => info!(%call, %trace, "a call has come"),
-        Note::Dialled { call, leg, trunk, reason } => {
-            debug!(%call, %leg, trunk = trunk.as_deref().unwrap_or("-"), %reason, "a target is tried");
-        }
-        Note::Ringing { call, leg } => debug!(%call, %leg, "a target rings"),
-        Note::AttemptFailed { call, cause, status, .. } => debug!(%call, %cause, status, "an attempt has failed"),
-        Note::Answered { call, after, .. } => info!(%call, after_ms = after.as_millis() as u64, "a call was answered"),
-        Note::Transferred { call, .. } => info!(%call, "a call was transferred"),
-        Note::TransferFailed { call, status } => info!(%call, status, "a transfer has failed"),
-        Note::Ended { call, cause, status, talked, sentence, .. } => {
-            info!(%call, %cause, status, talked_ms = talked.as_millis() as u64, sentence = %sentence, "a call has ended");
-        }
-        Note::NotAdmitted { why, .. } => warn!(?why, "a call was not admitted"),
-        Note::Unexpected { leg, event } => debug!(%leg, event, "an event that nothing waited for"),
     }
 }
