@@ -14,6 +14,7 @@ pub enum Refusal {
     Replayed,
     Forbidden,
     UnknownUser,
+    Registration,
     TooManyHops,
     UnsupportedScheme,
     UnsupportedMedia,
@@ -30,7 +31,7 @@ pub enum Refusal {
 }
 
 /// Every refusal with its metric label.
-pub const REFUSALS: [(Refusal, &str); 21] = [
+pub const REFUSALS: [(Refusal, &str); 22] = [
     (Refusal::Malformed, "malformed"),
     (Refusal::Stray, "stray"),
     (Refusal::Merged, "merged"),
@@ -39,6 +40,7 @@ pub const REFUSALS: [(Refusal, &str); 21] = [
     (Refusal::Replayed, "replayed"),
     (Refusal::Forbidden, "forbidden"),
     (Refusal::UnknownUser, "unknown_user"),
+    (Refusal::Registration, "registration"),
     (Refusal::TooManyHops, "too_many_hops"),
     (Refusal::UnsupportedScheme, "unsupported_scheme"),
     (Refusal::UnsupportedMedia, "unsupported_media"),

@@ -28,6 +28,10 @@ impl Worker {
             return;
         }
         let Some(timing) = self.passes_layers(now, came, method, request) else { return };
+        if came.suspicious && !self.has_said_who_it_is(now, came, method, request) {
+            self.layers.end_with(timing, false);
+            return;
+        }
         match method {
             Method::Register => self.register(now, came, request, timing),
             Method::Invite => self.invite(now, came, request, timing),
@@ -37,6 +41,34 @@ impl Worker {
                 self.layers.end_with(timing, passes);
             }
         }
+    }
+
+    /// Whoever is suspicious is told nothing before it has said who it is, whatever it asks for. Where everybody has to, it is
+    /// asked there.
+    fn has_said_who_it_is<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        came: &Came,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        let is_asked_later = match method {
+            Method::Register | Method::Ack | Method::Cancel => true,
+            Method::Invite | Method::Message => !self.tables.unauthenticated_calls,
+            _ => false,
+        };
+        if is_asked_later {
+            return true;
+        }
+        let is_call = matches!(method, Method::Invite | Method::Message);
+        let header = if is_call { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+        match self.authenticate(now, came, request, header) {
+            Verdict::User { .. } => return true,
+            Verdict::Challenge { stale } => self.challenge(now, came, request, is_call, stale),
+            Verdict::Replayed => self.challenge(now, came, request, is_call, true),
+            Verdict::Wrong => {}
+        }
+        false
     }
 
     /// A request whose sender need not say who it is. `false`: it was refused.
@@ -50,12 +82,7 @@ impl Worker {
         let flow = came.flow;
         match method {
             Method::Options if self.refuses_extension(now, flow, request) => return false,
-            // Whoever is suspicious is told nothing before it has said who it is.
-            Method::Options if came.suspicious => {
-                self.challenge(now, came, request, false, false);
-                return false;
-            }
-            Method::Options => self.options(flow, request),
+            Method::Options => return self.options(now, flow, request),
             Method::Subscribe | Method::Publish => {
                 let headers = |writer: &mut Writer| {
                     writer.header(HeaderName::AllowEvents, format_args!("refer"));
@@ -349,7 +376,8 @@ impl Worker {
         None
     }
 
-    fn options<B: AsRef<[u8]>>(&mut self, flow: Flow, request: &Message<B>) {
+    /// `false`: it was refused.
+    fn options<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
         let headers = |writer: &mut Writer| {
             writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
             writer.header(HeaderName::Accept, format_args!("application/sdp"));
@@ -357,8 +385,12 @@ impl Worker {
                 .header(HeaderName::Supported, format_args!("{}, {SUPPORTED_OUTSIDE_CALLS}", sx_sip::agent::SUPPORTED));
         };
         // A drain tells those who probe us to send their calls elsewhere.
-        let status = if self.draining { 503 } else { 200 };
-        self.legs.agent().reply(flow, request, Reply { status, headers: Some(&headers), ..Reply::default() });
+        if self.draining {
+            self.refuse_as(now, flow, request, "draining", Answer::with(503, &headers), Refusal::Draining);
+            return false;
+        }
+        self.legs.agent().reply(flow, request, Reply { status: 200, headers: Some(&headers), ..Reply::default() });
+        true
     }
 }
 

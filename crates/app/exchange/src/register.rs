@@ -13,7 +13,7 @@ use sx_engine::Time;
 use sx_guard::{Action, Authentication};
 use sx_leg::{Address, Source};
 use sx_sip::message::{HeaderName, Message, NameAddr};
-use sx_sip::registrar::{RegistrarConfig, RegistrarCounters};
+use sx_sip::registrar::{self, RegistrarConfig, RegistrarCounters};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
 use sx_witness::{Draft, Facts, Kind};
@@ -26,6 +26,22 @@ pub(crate) fn registrar_config(settings: &RegistrarConfig, tables: &Tables) -> R
     };
     let addresses = tables.addresses.iter().map(host);
     RegistrarConfig { domains: settings.domains.iter().cloned().chain(addresses).collect(), ..settings.clone() }
+}
+
+/// Why the registrar has refused a request, as records say it.
+fn reason_of(refusal: &registrar::Refusal) -> &'static str {
+    match refusal {
+        registrar::Refusal::Malformed(_) => "malformed",
+        registrar::Refusal::Wildcard => "wildcard",
+        registrar::Refusal::ThirdParty => "other-user",
+        registrar::Refusal::Loop => "loop",
+        registrar::Refusal::TooManyContacts => "too-many-contacts",
+        registrar::Refusal::Extension(_) => "bad-extension",
+        registrar::Refusal::TooBrief => "interval-too-brief",
+        registrar::Refusal::FirstHop => "first-hop",
+        registrar::Refusal::OutOfOrder => "out-of-order",
+        registrar::Refusal::Full => "registrar-full",
+    }
 }
 
 impl Worker {
@@ -47,9 +63,21 @@ impl Worker {
         let outcome = self.registrar.register(now, &aor, flow, request);
         self.witness_bindings(now, flow, &aor, before);
         let headers = |writer: &mut sx_sip::message::Writer| outcome.write(writer);
+        Counts::add(&self.counts.registrations);
+        if let Some(why) = &outcome.refusal {
+            let sentence = why.to_string();
+            let answer = Answer::Status {
+                status: outcome.status,
+                sentence: &sentence,
+                retry_after_s: None,
+                headers: Some(&headers),
+            };
+            let refused = RefusedBy::new(Layer::Identity, reason_of(why), answer, Refusal::Registration);
+            self.refuse(now, flow, request, RefusedBy { actor: Some(&aor), ..refused });
+            return;
+        }
         let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };
         self.legs.agent().reply(flow, request, reply);
-        Counts::add(&self.counts.registrations);
     }
 
     /// Whose bindings a REGISTER is about, who has authenticated. `None` when it was challenged or refused.

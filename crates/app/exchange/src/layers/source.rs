@@ -72,7 +72,12 @@ impl Worker {
             return;
         };
         let sentence = "too many requests come from this address";
-        let answer = Answer::later(503, sentence, retry_after_s);
+        let agent = request.value(HeaderName::UserAgent).unwrap_or_default();
+        // A scanner hears nothing, not even this.
+        let answer = match scanner_among(&self.tables.scanners, agent) {
+            Some(_) => Answer::Silence,
+            None => Answer::later(503, sentence, retry_after_s),
+        };
         self.refuse(now, flow, &request, RefusedBy::new(Layer::SourceRate, "rate", answer, Refusal::TooFast));
     }
 

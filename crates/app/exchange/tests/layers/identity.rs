@@ -54,6 +54,27 @@ fn a_message_whose_body_has_no_type_is_refused() {
 }
 
 #[test]
+fn a_registration_that_cannot_be_is_refused_with_who_wanted_it() {
+    let mut bench = bench_with("");
+    let register = |more: &str| {
+        request("REGISTER", more)
+            .replacen("sip:bob@example.org", "sip:example.org", 1)
+            .replace("alice@example.org", "bob@example.org")
+            .replace("Content-Length", "Contact: <sip:bob@192.0.2.11>\r\nContent-Length")
+    };
+    let challenge = bench.send_raw("alice", &register("")).pop().expect("a challenge");
+    let credentials = authorization(&challenge, "bob", "REGISTER", "sip:example.org");
+    let brief = register(&format!("Authorization: {credentials}\r\nExpires: 1\r\n"));
+    let answer = bench.send_raw("alice", &brief).pop().expect("an answer");
+    assert_eq!(answer.status(), Some(423), "{brief}");
+    assert_eq!(named(&answer, "Warning"), "399 strowger \"the lifetime is too short\"");
+    let mut refused = rejected("interval-too-brief", &refusal("identity", "REGISTER", 423));
+    refused["actor"] = json!("bob@example.org");
+    refused["subject"] = json!("sip:example.org");
+    assert_eq!(bench.recorded("security_rejected"), [&refused]);
+}
+
+#[test]
 fn a_request_that_has_gone_round_is_refused() {
     let looped = request("OPTIONS", "").replace("Max-Forwards: 70", "Max-Forwards: 0");
     check(&looped, 483, "too-many-hops", &json!({}));

@@ -1,6 +1,6 @@
 //! The first layer: who sends too much, and who calls itself a scanner.
 
-use crate::driver::{START, USERS_ONLY};
+use crate::driver::{START, USERS_ONLY, authorization};
 use crate::said::{banned, bench_with, refusal, rejected, request, status, with};
 use serde_json::json;
 use sx_config::Config;
@@ -11,7 +11,9 @@ fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() 
     let answers: Vec<_> = (0..40).map(|_| status(&bench.send_raw("alice", &request("OPTIONS", "")))).collect();
     // Whoever asks nothing but what a scanner asks has to say who it is after a while.
     assert!(answers[..20].iter().all(|answer| *answer == Some(200)), "{answers:?}");
-    assert!(answers[20..30].iter().all(|answer| matches!(answer, Some(200 | 401))), "{answers:?}");
+    let suspicious = answers.iter().position(|answer| *answer == Some(401)).expect("it is asked");
+    assert!(answers[..suspicious].iter().all(|answer| *answer == Some(200)), "{answers:?}");
+    assert!(answers[suspicious..30].iter().all(|answer| *answer == Some(401)), "{answers:?}");
     assert_eq!((answers[30], &answers[31..]), (Some(503), &[None; 9][..]));
     assert_eq!(bench.recorded("source"), [&banned("192.0.2.11", "banned", "rate", "source_rate", 300)]);
     let refused = rejected("rate", &refusal("source_rate", "OPTIONS", 503));
@@ -22,6 +24,28 @@ fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() 
     assert_eq!(bench.recorded("summary"), [&summed]);
     bench.pass_s(300);
     assert_eq!(status(&bench.send_raw("alice", &request("OPTIONS", ""))), Some(200));
+}
+
+#[test]
+fn a_suspicious_source_is_told_nothing_before_it_has_said_who_it_is() {
+    let mut bench = bench_with("");
+    let asked = (0..30).map(|_| bench.send_raw("alice", &request("OPTIONS", "")));
+    let challenge = asked.filter_map(|mut answers| answers.pop()).find(|answer| answer.status() == Some(401));
+    let challenge = challenge.expect("it is asked");
+    assert_eq!(status(&bench.send_raw("alice", &request("SUBSCRIBE", ""))), Some(401));
+    let credentials = authorization(&challenge, "bob", "OPTIONS", "sip:example.org");
+    let known = request("OPTIONS", &format!("Authorization: {credentials}\r\n"));
+    let known = known.replacen("sip:bob@example.org", "sip:example.org", 1);
+    assert_eq!(status(&bench.send_raw("alice", &known)), Some(200), "{known}");
+}
+
+#[test]
+fn a_scanner_that_sends_too_fast_is_not_told_so() {
+    let mut bench = bench_with("");
+    (0..30).for_each(|_| drop(bench.send_raw("alice", &request("OPTIONS", ""))));
+    assert!(bench.send_raw("alice", &request("OPTIONS", "User-Agent: friendly-scanner\r\n")).is_empty());
+    let refused = rejected("rate", &refusal("source_rate", "OPTIONS", 0));
+    assert_eq!(bench.recorded("security_rejected"), [&refused]);
 }
 
 #[test]

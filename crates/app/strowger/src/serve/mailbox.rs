@@ -1,9 +1,10 @@
 //! How other threads reach a worker, and what waits there for it.
 //!
-//! Messages that other workers pass on come as fast as strangers send, so only so many of them may wait: what is beyond
-//! is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP sends again, cannot crowd out what
-//! has come along connections, which nobody repeats, nor the answers to that. All else, of other workers as well, is as
-//! rare as calls and registrations are, and never dropped.
+//! Messages that other workers pass on, and what they tell of those who send them, come as fast as strangers send, so only so
+//! many of each kind may wait: what is beyond is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP
+//! sends again, cannot crowd out what has come along connections, which nobody repeats, nor the answers to that; and what was
+//! learnt of sources crowds out no block of an account. All else, of other workers as well, is as rare as calls and
+//! registrations are, and never dropped.
 
 use super::asking::Ask;
 use std::sync::Arc;
@@ -81,9 +82,14 @@ struct PassedOn {
     sends: AtomicUsize,
     /// What was learnt from messages that were passed on, of which each teaches little.
     observed: AtomicUsize,
+    /// Sources that are banned. A worker that is not told bans them itself, if they come to it.
+    bans: AtomicUsize,
+    /// Guesses at accounts, and accounts that are blocked for them: six times as rare as guesses.
+    guesses: AtomicUsize,
+    blocks: AtomicUsize,
 }
 
-/// Messages of each kind that may wait, passed on by other workers: those of about half a second at full load.
+/// Messages of each kind that may wait, told by other workers.
 const PASSED_ON_MAX: usize = 4_096;
 /// Mails of each kind that one turn takes, so that the network and the journals have theirs.
 const MAILS_PER_TURN: usize = 256;
@@ -167,14 +173,14 @@ impl PassedOn {
             PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
             PeerMessage::Send(_) => Some(&self.sends),
-            PeerMessage::Observed { .. } | PeerMessage::Failed { .. } | PeerMessage::Blocked { .. } => {
-                Some(&self.observed)
-            }
+            PeerMessage::Observed { .. } => Some(&self.observed),
+            PeerMessage::Banned { .. } => Some(&self.bans),
+            PeerMessage::Failed { .. } => Some(&self.guesses),
+            PeerMessage::Blocked { .. } => Some(&self.blocks),
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
-            | PeerMessage::TrunkHealth { .. }
-            | PeerMessage::Banned { .. } => None,
+            | PeerMessage::TrunkHealth { .. } => None,
         }
     }
 
@@ -310,6 +316,24 @@ mod tests {
         (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(taught())));
         mailbox.post(passed_on());
         assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
+    }
+
+    #[test]
+    fn bans_guesses_and_blocks_are_bounded_each_for_itself() {
+        let (_net, mailbox, mut inbox) = open();
+        let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
+        let until = sx_engine::Time::from_secs(9);
+        let ban = sx_edge::Ban { source, until, why: sx_edge::Why::Scanner };
+        let account: Box<str> = "alice@example.org".into();
+        let kinds: [&dyn Fn() -> PeerMessage; 3] =
+            [&|| PeerMessage::Banned { ban }, &|| PeerMessage::Failed { account: account.clone() }, &|| {
+                PeerMessage::Blocked { account: account.clone(), until }
+            }];
+        for (number, kind) in kinds.into_iter().enumerate() {
+            (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(kind())));
+            assert_eq!(mailbox.dropped(), 3 * (number as u64 + 1));
+        }
+        assert_eq!(count(&mut inbox), (3 * PASSED_ON_MAX, 0));
     }
 
     #[test]
