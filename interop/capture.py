@@ -19,11 +19,14 @@ class Capture:
         self.end = (bench.address(254), 9)
         self.path = bench.path(f"{name}.pcapng")
         command = ["dumpcap", "-q", "-i", "lo", "-f", " or ".join(f"net {net}" for net in nets), "-w", self.path]
+        self.log = bench.path(f"dumpcap-{name}.log")
         self.process = bench.start(f"dumpcap-{name}", command)
         harness.wait_for(self._begun, "the capture has begun")
 
     def _begun(self):
         if self.process.poll() is not None:
+            said = harness.read(self.log)
+            harness.check("permission" in said.lower() or "not permitted" in said.lower(), f"dumpcap captures: {said}")
             raise harness.Skipped("capturing is not allowed here; it is for root and for the group wireshark")
         return os.path.exists(self.path) and os.path.getsize(self.path) > 0
 

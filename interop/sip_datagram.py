@@ -63,7 +63,7 @@ class Answer:
 
 
 class Client:
-    """A socket that asks the exchange. `ask` gives None when nobody answers within `patience`."""
+    """A socket that asks the exchange. `ask` gives None when nothing comes for as long as `patience`."""
 
     def __init__(self, bench, host, exchange, patience=2.0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

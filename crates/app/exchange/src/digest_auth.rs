@@ -138,7 +138,7 @@ impl Worker {
     }
 
     /// Wrong credentials were shown for an account, to this worker or to another: a guesser whose requests land on all of
-    /// them has no more tries than one whose do not.
+    /// them has no more tries than one whose do not, but for those that are under way between workers.
     pub(crate) fn count_failure(&mut self, now: Time, account: &str) {
         let hash = self.layers.account_of(account);
         if self.layers.accounts.failed(now, &hash) {

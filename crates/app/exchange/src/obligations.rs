@@ -14,7 +14,7 @@ pub(crate) fn unmet(obligations: &Obligations) -> Vec<&'static str> {
     wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
 }
 
-/// A rule of a policy that binds calls to what the exchange cannot do.
+/// A rule of a policy that binds what it lets in to what the exchange cannot do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnmetRule<'p> {
     /// The rule's name.
@@ -23,19 +23,23 @@ pub struct UnmetRule<'p> {
     pub obligations: Vec<&'static str>,
 }
 
-/// The rules of a policy that let no call in, though they do not say so.
+/// The rules of a policy that let nothing in, though they do not say so.
 pub fn unmet_rules(policy: &Policy) -> impl Iterator<Item = UnmetRule<'_>> {
-    let of_calls = policy.rules().iter().filter(|rule| {
-        rule.then != Then::Reject && (rule.when.action.is_empty() || rule.when.action.contains(&Action::Call))
+    let asked = policy.rules().iter().filter(|rule| {
+        let actions = &rule.when.action;
+        rule.then != Then::Reject && (actions.is_empty() || ASKED.iter().any(|asked| actions.contains(asked)))
     });
-    of_calls
+    asked
         .map(|rule| UnmetRule { rule: &rule.name, obligations: unmet(&rule.obligations) })
         .filter(|unmet| !unmet.obligations.is_empty())
 }
 
+/// What the exchange asks a policy about.
+const ASKED: [Action; 3] = [Action::Call, Action::Message, Action::Register];
+
 impl fmt::Display for UnmetRule<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, obligations } = self;
-        write!(f, "the rule {rule:?} refuses each call that it binds: nothing here can meet {}", obligations.join(", "))
+        write!(f, "the rule {rule:?} refuses all that it binds: nothing here can meet {}", obligations.join(", "))
     }
 }

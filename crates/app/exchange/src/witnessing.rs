@@ -124,6 +124,11 @@ impl Worker {
         &mut self.witness.batch
     }
 
+    /// Nothing more will come: what was only counted has its record now.
+    pub fn finish(&mut self, now: Time) {
+        self.sum_refusals(now, true);
+    }
+
     /// How many records this worker has made.
     pub fn records_made(&self) -> u64 {
         self.witness.made

@@ -413,7 +413,7 @@ impl Engine for Worker {
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
         self.refusals_due(now);
-        self.sum_refusals(now);
+        self.sum_refusals(now, false);
         self.settle(now);
     }
 

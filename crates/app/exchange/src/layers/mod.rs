@@ -44,8 +44,8 @@ pub(crate) struct Layers {
     pub(crate) accounts: Failures<u128>,
     account_key: [u8; 16],
     dialled_key: [u8; 16],
-    /// What those ask for who have not proved that they are who they say.
-    pub(crate) unproved: BTreeMap<Box<str>, Arc<IdentityLoad>>,
+    /// What those ask for who have not proved that they are who they say, each by the hash of the name, as accounts are.
+    pub(crate) unproved: BTreeMap<u128, Arc<IdentityLoad>>,
     /// What each call takes of those that whoever has begun it may have.
     pub(crate) callers: BTreeMap<CallId, CallPermit>,
     pub(crate) tally: Tally,
@@ -97,13 +97,14 @@ impl Layers {
 
     /// What somebody asks for who has proved nothing, on this worker: a name that anybody can choose is no limit to anybody.
     pub(crate) fn unproved(&mut self, name: &str) -> Arc<IdentityLoad> {
-        if let Some(load) = self.unproved.get(name) {
+        let name = self.account_of(name);
+        if let Some(load) = self.unproved.get(&name) {
             return load.clone();
         }
         if self.unproved.len() >= IDENTITIES_MAX {
             self.unproved.retain(|_, load| load.calls() > 0);
         }
-        self.unproved.entry(name.into()).or_default().clone()
+        self.unproved.entry(name).or_default().clone()
     }
 
     /// A layer begins to look at a request. [`end`](Self::end) belongs to it, whatever comes of the request.

@@ -187,9 +187,9 @@ impl Worker {
         self.witness.record(&draft);
     }
 
-    /// Writes down how many refusals were only counted, when that is due.
-    pub(crate) fn sum_refusals(&mut self, now: Time) {
-        let Some((since, sums)) = self.layers.tally.sum(now) else { return };
+    /// Writes down how many refusals were only counted, when that is due or the worker `ends`.
+    pub(crate) fn sum_refusals(&mut self, now: Time, ends: bool) {
+        let Some((since, sums)) = self.layers.tally.sum(now, ends) else { return };
         let mut facts = Facts::new().with("since_ms", i64::try_from(since.as_millis()).unwrap_or_default());
         for (layer, sum) in Layer::ALL.iter().zip(sums).filter(|(_, sum)| *sum > 0) {
             facts.push(layer.as_str(), i64::try_from(sum).unwrap_or(i64::MAX));

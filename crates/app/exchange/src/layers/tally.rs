@@ -97,9 +97,9 @@ impl Tally {
         self.summed.as_ref().map(|(since, _)| *since + SUM)
     }
 
-    /// The sum, when it is due: since when, and how many of each layer.
-    pub(crate) fn sum(&mut self, now: Time) -> Option<(Time, [u64; Layer::ALL.len()])> {
-        self.summed.take_if(|(since, _)| *since + SUM <= now)
+    /// The sum, when it is due or nothing more will come: since when, and how many of each layer.
+    pub(crate) fn sum(&mut self, now: Time, ends: bool) -> Option<(Time, [u64; Layer::ALL.len()])> {
+        self.summed.take_if(|(since, _)| ends || *since + SUM <= now)
     }
 }
 
@@ -152,8 +152,8 @@ mod tests {
             .filter(|number| tally.records(now, address(number % 50), Asker::Stranger, Layer::Identity))
             .count();
         assert_eq!(recorded, limits.per_second as usize);
-        assert_eq!(tally.sum(now), None);
-        let (since, sums) = tally.sum(now + SUM).expect("a sum");
+        assert_eq!(tally.sum(now, false), None);
+        let (since, sums) = tally.sum(now + SUM, false).expect("a sum");
         assert_eq!(
             (since, sums[Layer::Identity.index()] as usize + recorded),
             (now, 10_000),

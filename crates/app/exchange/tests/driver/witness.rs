@@ -112,6 +112,14 @@ impl Bench {
         }
     }
 
+    /// The exchange ends in order.
+    pub fn finish(&mut self) {
+        for number in 0..self.workers.len() {
+            self.workers[number].finish(self.now);
+            self.take_records(number);
+        }
+    }
+
     /// Every worker follows another policy from now on.
     pub fn follow_policy(&mut self, policy: Arc<sx_guard::Policy>) {
         let tables =

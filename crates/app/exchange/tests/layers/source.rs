@@ -60,6 +60,17 @@ fn a_scanner_is_never_answered() {
 }
 
 #[test]
+fn what_was_only_counted_is_written_down_when_the_exchange_ends() {
+    let mut bench = bench_with("");
+    (0..40).for_each(|_| drop(bench.send_raw("alice", &request("OPTIONS", ""))));
+    assert!(bench.recorded("summary").is_empty());
+    bench.finish();
+    let summed =
+        json!({ "kind": "summary", "outcome": "reject", "facts": { "source_rate": 9, "since_ms": START.as_millis() } });
+    assert_eq!(bench.recorded("summary"), [&summed]);
+}
+
+#[test]
 fn a_source_of_junk_is_banned_for_its_score() {
     let mut bench = bench_with("");
     for _ in 0..10 {

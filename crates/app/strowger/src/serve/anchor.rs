@@ -167,7 +167,6 @@ impl Showing {
         if self.said == Some(what) {
             return;
         }
-        self.said = Some(what);
         let url = self.place.url();
         let size = match outcome {
             Ok(anchored) => anchored.size,
@@ -175,16 +174,19 @@ impl Showing {
         };
         let facts = Facts::new().with("size", i64::try_from(size).unwrap_or(i64::MAX));
         let draft = Draft { actor: "exchange", subject: &url, facts, ..Draft::new(now, Kind::Log) };
-        match outcome {
+        let written = match outcome {
             Ok(_) => {
                 info!(%url, size, "the witness log is anchored");
-                self.place.log().record(&Draft { outcome: "anchored", ..draft }, now, PATIENCE);
+                self.place.log().record(&Draft { outcome: "anchored", ..draft }, now, PATIENCE)
             }
             Err(fault) => {
                 warn!(%url, error = %fault, "the witness log is not anchored");
                 let reason = fault.to_string();
-                self.place.log().record(&Draft { outcome: "anchor_failed", reason: &reason, ..draft }, now, PATIENCE);
+                self.place.log().record(&Draft { outcome: "anchor_failed", reason: &reason, ..draft }, now, PATIENCE)
             }
+        };
+        if written {
+            self.said = Some(what);
         }
     }
 }

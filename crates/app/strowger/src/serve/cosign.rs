@@ -108,8 +108,8 @@ impl Witness {
     /// Writes down that a log is cosigned from now on, or that it has shown something else than before.
     fn say(&self, request: &ConsistencyProof, refused: Option<CosignRefused>) {
         let Checkpoint { origin, size, .. } = &request.checkpoint;
-        let before = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(origin.clone(), refused);
-        if before == Some(refused) {
+        let said = || self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said().get(origin) == Some(&refused) {
             return;
         }
         let now = self.clock.now();
@@ -121,16 +121,20 @@ impl Witness {
             facts.push("cosigned", cosigned.as_str());
         }
         let draft = Draft { actor: origin, subject: origin, facts, ..Draft::new(now, Kind::Log) };
-        match refused {
+        let written = match refused {
             None => {
                 info!(origin, size, "a log is cosigned");
-                self.log.record(&Draft { outcome: "cosigned", ..draft }, now, PATIENCE);
+                self.log.record(&Draft { outcome: "cosigned", ..draft }, now, PATIENCE)
             }
             Some(refused) => {
                 warn!(origin, size, reason = %refused, "a log is not what it was when it was cosigned");
                 let reason = refused.to_string();
-                self.log.record(&Draft { outcome: "cosign_refused", reason: &reason, ..draft }, now, PATIENCE);
+                self.log.record(&Draft { outcome: "cosign_refused", reason: &reason, ..draft }, now, PATIENCE)
             }
+        };
+        // What could not be written is said again when it is shown again.
+        if written {
+            said().insert(origin.clone(), refused);
         }
     }
 

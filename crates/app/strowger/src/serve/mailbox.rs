@@ -322,7 +322,7 @@ mod tests {
     fn bans_guesses_and_blocks_are_bounded_each_for_itself() {
         let (_net, mailbox, mut inbox) = open();
         let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
-        let until = sx_engine::Time::from_secs(9);
+        let until = Time::from_secs(9);
         let ban = sx_edge::Ban { source, until, why: sx_edge::Why::Scanner };
         let account: Box<str> = "alice@example.org".into();
         let kinds: [&dyn Fn() -> PeerMessage; 3] =

@@ -69,9 +69,16 @@ impl Shell {
             }
             let messages = self.read_network(now);
             let told_to_stop = self.read_mail(now);
+            if told_to_stop {
+                self.worker.finish(now);
+            }
             self.end_turn();
             if told_to_stop {
                 self.net.flush();
+                let lost = self.worker.witnessed().len();
+                if lost > 0 {
+                    error!(lost, "the witness log did not take the last records of a worker");
+                }
                 break;
             }
             if let Some(rest) = self.pace.rest(now, self.clock.now(), messages, self.worker.calls() > 0) {

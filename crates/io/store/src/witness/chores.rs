@@ -148,7 +148,10 @@ impl Round {
                 (Ok(()), None)
             }
             Chore::MakeRoom { opener, path, to, room } => (self.make_room(opener, path, to, room), None),
-            Chore::Checkpoint { line } => (self.append(line), None),
+            Chore::Checkpoint { line } => {
+                let lines = self.all_lines(line);
+                (self.lines.append(&lines), Some(Chore::Checkpoint { line: lines }))
+            }
             Chore::Close { path, first, bytes, entries } => {
                 let closed = close(&self.folder, &path, first, bytes, &entries);
                 (closed, Some(Chore::Close { path, first, bytes, entries }))
@@ -181,8 +184,8 @@ impl Round {
         Ok(())
     }
 
-    /// All lines that wait, with one sync.
-    fn append(&mut self, mut lines: Vec<u8>) -> Result<(), FileError> {
+    /// This and all other lines that wait, for one sync.
+    fn all_lines(&mut self, mut lines: Vec<u8>) -> Vec<u8> {
         self.queue.retain_mut(|chore| match chore {
             Chore::Checkpoint { line } => {
                 lines.append(line);
@@ -190,7 +193,7 @@ impl Round {
             }
             _ => true,
         });
-        self.lines.append(&lines)
+        lines
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::flight::Flight;
-use super::log::{Shared, add};
+use super::log::{AppendError, Shared, add};
 use super::sequencer::{Sequencer, State};
 use crate::FileError;
 use std::sync::atomic::Ordering;
@@ -67,8 +67,10 @@ impl Sequencer {
             Draft { outcome: "resumed", reason: "the disk could not be written", facts, ..Draft::new(now, Kind::Log) };
         let mut batch = Batch::default();
         self.renderer.render(&draft, &mut batch);
-        // It finds room, unless the log is closed: what was refused before has just been written.
-        let _ = self.append(now, &mut batch, shared);
+        // Where so much waits again that it finds no room, the next write says it.
+        if let Err(AppendError::Full { .. }) = self.append(now, &mut batch, shared) {
+            self.failing_since = Some(since);
+        }
         shared.failing.store(false, Ordering::Release);
         shared.ports.raise_all();
     }

@@ -140,6 +140,10 @@ impl WitnessLog {
         let entries = std::mem::take(&mut found.index);
         let tree = found.tree(folder, &entries, filed.as_ref())?;
         let signed = signed::check(folder, &key.verifying_key(), filed.as_ref(), found.size)?;
+        let unsigned = found.size - signed;
+        if unsigned > options.checkpoint_records {
+            tracing::warn!(unsigned, "more records of the witness log are behind its last checkpoint than a crash leaves");
+        }
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
         let closed = closed_of(folder, &segments)?;
@@ -159,7 +163,7 @@ impl WitnessLog {
             _ => Draft {
                 outcome: "resumed",
                 reason: if found.closed { "started" } else { "started after a crash" },
-                facts: cut(opened.cut_bytes, checkpoints_cut_bytes).with("unsigned", (found.size - signed) as i64),
+                facts: cut(opened.cut_bytes, checkpoints_cut_bytes).with("unsigned", unsigned as i64),
                 ..Draft::new(now, Kind::Log)
             },
         };

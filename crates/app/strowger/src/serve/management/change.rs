@@ -1,6 +1,6 @@
 //! Changes: each is written down before it is made, and so is what came of it.
 
-use super::Operators;
+use super::{Operators, locked};
 use std::time::Duration;
 use sx_http::{ApiAnswer, ApiProblem, Caller};
 use sx_types::{CallId, TraceId};
@@ -51,7 +51,11 @@ impl Operators {
             let detail = "the witness log cannot be written; nothing is changed that cannot be accounted for";
             return Err(ApiProblem::unavailable(detail));
         }
-        let done = carry_out();
+        let done = {
+            // What two operators want at a time is kept, and told to the workers, in one order.
+            let _one_at_a_time = locked(&self.changing);
+            carry_out()
+        };
         let (outcome, reason) = match &done {
             Ok(_) => ("carried_out", change.reason),
             Err(problem) => ("refused", problem.detail.as_str()),
@@ -120,6 +124,7 @@ pub(super) mod tests {
             witness_folder: folder.join("witness"),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
             refusals: Mutex::new(Refusals::default()),
+            changing: Mutex::default(),
             searches: super::super::Searches::default(),
             main: None,
         }

@@ -64,6 +64,7 @@ pub struct Operators {
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
     refusals: Mutex<Refusals>,
+    changing: Mutex<()>,
     searches: Searches,
     /// The main thread; `None` where nobody reads the configuration again.
     pub main: Option<Sender<Signal>>,

@@ -35,12 +35,15 @@ impl Refusals {
         self.written += 1;
         Some(std::mem::take(&mut self.suppressed))
     }
+
+    /// So many could not be written down after all.
+    fn untold(&mut self, refused: u32) {
+        self.suppressed = self.suppressed.saturating_add(refused);
+    }
 }
 
 impl Operators {
     pub(super) fn record_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
-        let now = self.clock.now();
-        let Some(suppressed) = locked(&self.refusals).next(now) else { return };
         let (reason, id) = match failed {
             AuthenticationFailed::Unknown => ("unknown-token", ""),
             AuthenticationFailed::Expired { id } => ("expired-token", id.as_str()),
@@ -49,6 +52,8 @@ impl Operators {
             // The fault is ours, and the client's token may be good.
             AuthenticationFailed::Unavailable { .. } => return,
         };
+        let now = self.clock.now();
+        let Some(suppressed) = locked(&self.refusals).next(now) else { return };
         let actor = if id.is_empty() { String::new() } else { format!("token ({id})") };
         let subject = peer.to_string();
         let mut facts = Facts::new().with("layer", "api");
@@ -65,6 +70,7 @@ impl Operators {
         };
         if !self.log.record(&draft, now, PATIENCE) {
             error!("a refused token is not in the witness log");
+            locked(&self.refusals).untold(suppressed + 1);
         }
     }
 }
@@ -80,5 +86,7 @@ mod tests {
         assert_eq!(written, RECORDS_PER_MINUTE as usize);
         assert_eq!(refusals.next(Time::from_secs(660)), Some(40));
         assert_eq!(refusals.next(Time::from_secs(661)), Some(0));
+        refusals.untold(1);
+        assert_eq!(refusals.next(Time::from_secs(662)), Some(1), "what was not written is told with the next");
     }
 }
