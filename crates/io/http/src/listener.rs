@@ -2,7 +2,6 @@
 
 use crate::api::rate::counted_as;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,10 +11,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
-/// Connections at a time; further ones wait in the backlog of the operating system.
+/// Connections at a time; one more closes the one on which nothing has moved for longest, so that those who are silent keep
+/// nobody out.
 pub(crate) const CONNECTIONS_MAX: usize = 64;
 /// Of these, so many of one address or IPv6 network of 64 bits; further ones are closed, so that nobody alone can hold all.
 pub(crate) const CONNECTIONS_PER_SOURCE_MAX: usize = 8;
@@ -27,46 +27,58 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Accepts connections within the limits.
 pub(crate) struct LimitedListener {
     listener: TcpListener,
-    permits: Arc<Semaphore>,
-    sources: Sources,
+    places: Places,
 }
 
-/// How many connections each source has.
+/// The connections that there are.
 #[derive(Clone, Default)]
-struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Places(Arc<Mutex<Taken>>);
 
-/// A connection's place among those of its source, until it is dropped.
-struct Place {
-    sources: Sources,
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    taken: HashMap<u64, Held>,
+}
+
+/// What is known of a connection.
+struct Held {
     source: IpAddr,
+    moved: Instant,
+    /// To close it; `None` when it was told to.
+    end: Option<oneshot::Sender<()>>,
+}
+
+/// A connection's place, until it is dropped.
+struct Place {
+    places: Places,
+    number: u64,
 }
 
 /// A connection that counts against the limit until it is dropped.
 pub(crate) struct LimitedStream {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
-    _permit: Option<OwnedSemaphorePermit>,
-    _place: Place,
+    /// Another needs the place.
+    ended: oneshot::Receiver<()>,
+    place: Place,
 }
 
 impl LimitedListener {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        Self { listener, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)), sources: Sources::default() }
+        Self { listener, places: Places::default() }
     }
 
     /// The next connection that is within the limits.
     pub(crate) async fn accept(&mut self) -> (LimitedStream, SocketAddr) {
-        // The semaphore is never closed, so a permit is always given.
-        let permit = self.permits.clone().acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let Some(place) = self.sources.enter(counted_as(peer.ip())) else {
+                    let Some((place, ended)) = self.places.enter(counted_as(peer.ip())) else {
                         tracing::debug!(%peer, "an address has too many connections");
                         continue;
                     };
                     let idle = Box::pin(tokio::time::sleep(IDLE));
-                    return (LimitedStream { stream, idle, _permit: permit, _place: place }, peer);
+                    return (LimitedStream { stream, idle, ended, place }, peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -77,32 +89,47 @@ impl LimitedListener {
     }
 }
 
-impl Sources {
-    /// A place for one more connection of this source, when it may have one.
-    fn enter(&self, source: IpAddr) -> Option<Place> {
-        let mut counts = self.counts();
-        let count = counts.entry(source).or_default();
-        if *count >= CONNECTIONS_PER_SOURCE_MAX {
+impl Places {
+    /// A place for one more connection of this source, when it may have one. Where all are taken, the one on which nothing has
+    /// moved for longest loses its own.
+    fn enter(&self, source: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
+        let mut places = self.taken();
+        let held = places.taken.values().filter(|held| held.end.is_some());
+        let (all, own) = held.fold((0, 0), |(all, own), held| (all + 1, own + usize::from(held.source == source)));
+        if own >= CONNECTIONS_PER_SOURCE_MAX {
             return None;
         }
-        *count += 1;
-        Some(Place { sources: self.clone(), source })
+        if all >= CONNECTIONS_MAX {
+            let held = places.taken.values_mut().filter(|held| held.end.is_some());
+            if let Some(end) = held.min_by_key(|held| held.moved).and_then(|stillest| stillest.end.take()) {
+                // Nobody hears it when the connection has just ended by itself.
+                let _ = end.send(());
+            }
+        }
+        let (end, ended) = oneshot::channel();
+        let number = places.next;
+        places.next += 1;
+        places.taken.insert(number, Held { source, moved: Instant::now(), end: Some(end) });
+        Some((Place { places: self.clone(), number }, ended))
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Place {
+    fn moved(&self) {
+        if let Some(held) = self.places.taken().taken.get_mut(&self.number) {
+            held.moved = Instant::now();
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.sources.counts().entry(self.source) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
+        self.places.taken().taken.remove(&self.number);
     }
 }
 
@@ -111,7 +138,11 @@ impl LimitedStream {
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.idle.as_mut().reset(Instant::now() + IDLE);
+            self.place.moved();
             return poll;
+        }
+        if Pin::new(&mut self.ended).poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         match self.idle.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

@@ -164,7 +164,7 @@ fn connect_and_ask(server: &HttpServer, host: u8) -> TcpStream {
 }
 
 #[test]
-fn the_connection_beyond_the_limit_waits_for_another_to_end() {
+fn the_connection_beyond_the_limit_takes_the_place_of_the_stillest() {
     let (server, _exchange) = started();
     let hosts = (1..=8).flat_map(|host| [host; 8]);
     let mut connections: Vec<TcpStream> = hosts.map(|host| connect_and_ask(&server, host)).collect();
@@ -173,11 +173,15 @@ fn the_connection_beyond_the_limit_waits_for_another_to_end() {
         stream.read_exact(&mut byte).expect("an answer");
     }
     let mut last = connect_and_ask(&server, 9);
-    last.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-    assert_eq!(last.read(&mut byte).expect_err("no answer yet").kind(), ErrorKind::WouldBlock);
-    connections.pop();
     last.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     last.read_exact(&mut byte).expect("an answer");
+    let mut first = connections.swap_remove(0);
+    first.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let ended = first.read_to_end(&mut Vec::new());
+    assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "it is closed");
+    let mut newest = connections.pop().expect("another");
+    write!(newest, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is open");
+    newest.read_exact(&mut byte).expect("an answer");
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Worker {
         self.layers.counts.refuse(Layer::SourceRate);
         self.counts.refuse(Refusal::Banned);
         self.layers.tally.count(now, Layer::SourceRate);
+        add(&self.layers.counts.summed);
         false
     }
 

@@ -35,6 +35,7 @@ impl Exchange {
     /// Notices what has changed beside us. To be called about once a second; it does not wait for a disk that is slow.
     pub fn watch(&mut self) {
         self.live.bans.catch_up();
+        self.witness.look_for_segment();
         self.tokens.look(&self.witness, self.clock.now());
         let noticed = self.noticed.take().or_else(|| self.notice_clock()).or_else(|| self.notice_users());
         let Some(Noticed { what, written }) = noticed else { return };

@@ -7,6 +7,9 @@ use super::grown::GrownLog;
 use super::ports::{PortState, Ports, WitnessPort};
 use super::sequencer::{Parts, Sequencer, Step};
 use crate::FileError;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -137,6 +140,8 @@ pub(crate) struct Shared {
     /// How many records are durable.
     pub(crate) durable: AtomicU64,
     pub(crate) failing: AtomicBool,
+    /// The segment is not under its name any more: what is written there nobody will find.
+    pub(crate) misplaced: AtomicBool,
     pub(crate) ports: Arc<Ports>,
     pub(crate) counters: Arc<WitnessCounters>,
 }
@@ -149,6 +154,7 @@ impl WitnessLog {
             durable: AtomicU64::new(sequencer.chain.size()),
             sequencer: Mutex::new(sequencer),
             failing: AtomicBool::new(false),
+            misplaced: AtomicBool::new(false),
             ports,
             counters: Arc::default(),
         };
@@ -173,9 +179,31 @@ impl WitnessLog {
         self.shared.durable.load(Ordering::Acquire)
     }
 
-    /// Does the disk refuse to be written to, or does it not answer?
+    /// Does the disk refuse to be written to, does it not answer, or is the segment gone from its folder?
     pub fn is_failing(&self) -> bool {
-        self.shared.failing.load(Ordering::Acquire)
+        self.shared.is_failing()
+    }
+
+    /// Looks whether the segment is still where it was: somebody may have removed it, or moved its folder away. The log is
+    /// failing until it is there again. To be called once in a while by a thread that may wait for a disk.
+    pub fn look_for_segment(&self) {
+        let (file, path) = {
+            let sequencer = self.shared.lock();
+            (sequencer.segment.file.clone(), sequencer.segment.path.clone())
+        };
+        let misplaced = !is_at(&file, &path);
+        // It may have been closed, and retired, meanwhile.
+        if misplaced && self.shared.lock().segment.path != path {
+            return;
+        }
+        if self.shared.misplaced.swap(misplaced, Ordering::AcqRel) == misplaced {
+            return;
+        }
+        match misplaced {
+            true => tracing::error!(path = %path.display(), "the segment of the witness log was moved or removed"),
+            false => tracing::info!(path = %path.display(), "the segment of the witness log is there again"),
+        }
+        self.shared.ports.raise_all();
     }
 
     /// The same, asked by somebody who does not write: also when every thread that writes is held by the disk.
@@ -225,7 +253,20 @@ impl WitnessLog {
     }
 }
 
+/// Is this file the one of that name? It is as long as nobody knows otherwise.
+fn is_at(file: &File, path: &Path) -> bool {
+    let there = match std::fs::metadata(path) {
+        Err(error) => return error.kind() != std::io::ErrorKind::NotFound,
+        Ok(there) => there,
+    };
+    file.metadata().map_or(true, |ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+}
+
 impl Shared {
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire) || self.misplaced.load(Ordering::Acquire)
+    }
+
     /// Finishes what is done and begins what is due. The disk is asked without the lock, for it may take its time.
     pub(crate) fn step(&self, now: Time, waits: bool, port: &Arc<PortState>) -> Option<Time> {
         let step = self.lock().step(now, waits, self, port);

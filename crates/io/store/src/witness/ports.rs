@@ -61,9 +61,9 @@ impl WitnessPort {
         self.shared.durable.load(Ordering::Acquire)
     }
 
-    /// Does the disk refuse to be written to?
+    /// Can nothing be written that would be found again?
     pub fn is_failing(&self) -> bool {
-        self.shared.failing.load(Ordering::Acquire)
+        self.shared.is_failing()
     }
 }
 

@@ -142,7 +142,10 @@ impl WitnessLog {
         let signed = signed::check(folder, &key.verifying_key(), filed.as_ref(), found.size)?;
         let unsigned = found.size - signed;
         if unsigned > options.checkpoint_records {
-            tracing::warn!(unsigned, "more records of the witness log are behind its last checkpoint than a crash leaves");
+            tracing::warn!(
+                unsigned,
+                "more records of the witness log are behind its last checkpoint than a crash leaves"
+            );
         }
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;

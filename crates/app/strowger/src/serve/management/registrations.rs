@@ -15,7 +15,8 @@ impl Operators {
         let (mut total, mut found) = (0, Vec::new());
         for (worker, answer) in self.ask(Asked::Registrations { aors, max })? {
             if let Answered::Registrations(count, some) = answer {
-                total += count;
+                // Of one user, who has few, as many as there are.
+                total += if user.is_some() { some.len() } else { count };
                 found.extend(some.into_iter().map(|contact| (worker, contact)));
             }
         }

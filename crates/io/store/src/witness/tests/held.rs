@@ -55,6 +55,28 @@ fn a_disk_that_hangs_is_failing_until_the_write_ends() {
     assert!(there.iter().any(|record| record.contains("the disk could not be written")), "it says what happened");
 }
 
+#[test]
+fn a_segment_that_somebody_takes_away_is_failing_until_it_is_back() {
+    let dir = tempdir().expect("a folder");
+    let log = open(dir.path());
+    let port = log.port().expect("a port");
+    write(&port, 5);
+    log.look_for_segment();
+    assert!(!log.is_failing());
+    let segment = files::path_of(dir.path(), 0, files::SEGMENT);
+    let aside = dir.path().join("aside");
+    fs::rename(&segment, &aside).expect("moved");
+    log.look_for_segment();
+    assert!(log.is_failing() && port.is_failing() && log.status().failing);
+    // Another file of its name is not it.
+    fs::write(&segment, "").expect("written");
+    log.look_for_segment();
+    assert!(log.is_failing());
+    fs::rename(&aside, &segment).expect("moved back");
+    log.look_for_segment();
+    assert!(!log.is_failing() && !port.is_failing());
+}
+
 /// A disk that keeps the thread that asks it, as a file system does that is frozen.
 struct Frozen {
     inner: Box<dyn Disk>,
