@@ -45,7 +45,8 @@ const PHRASES: &[(u16, &str)] = &[
     (422, "Session Interval Too Small"),
     (423, "Interval Too Brief"),
     (428, "Use Identity Header"),
-    (429, "Provide Referrer Identity"),
+    // RFC 3892 calls it "Provide Referrer Identity"; here it limits rates, as RFC 6585 has it, and telephones show the phrase.
+    (429, "Too Many Requests"),
     (430, "Flow Failed"),
     (433, "Anonymity Disallowed"),
     (436, "Bad Identity Info"),
