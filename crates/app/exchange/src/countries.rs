@@ -1,7 +1,6 @@
 //! The country of an address, from a database in MaxMind's format.
 
 use std::net::IpAddr;
-use std::path::Path;
 
 /// Where addresses are, and from where requests are taken.
 #[derive(Debug)]
@@ -12,15 +11,7 @@ pub struct Countries {
 }
 
 impl Countries {
-    /// Reads a database. Requests from the `blocked` are refused, and when any are `allowed`, those from all others.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is none.
-    pub fn open(path: &Path, blocked: &[[u8; 2]], allowed: &[[u8; 2]]) -> Result<Self, maxminddb::MaxMindDbError> {
-        Ok(Self::with(maxminddb::Reader::open_readfile(path)?, blocked, allowed))
-    }
-
-    /// As [`open`](Self::open), of a database that was read already.
+    /// Of a database's bytes. Requests from the `blocked` are refused, and when any are `allowed`, those from all others.
     ///
     /// # Errors
     /// When it is none.
@@ -29,11 +20,8 @@ impl Countries {
         blocked: &[[u8; 2]],
         allowed: &[[u8; 2]],
     ) -> Result<Self, maxminddb::MaxMindDbError> {
-        Ok(Self::with(maxminddb::Reader::from_source(bytes)?, blocked, allowed))
-    }
-
-    fn with(reader: maxminddb::Reader<Vec<u8>>, blocked: &[[u8; 2]], allowed: &[[u8; 2]]) -> Self {
-        Self { reader, blocked: blocked.into(), allowed: allowed.into() }
+        let reader = maxminddb::Reader::from_source(bytes)?;
+        Ok(Self { reader, blocked: blocked.into(), allowed: allowed.into() })
     }
 
     /// The country an address is in, as far as the database knows.

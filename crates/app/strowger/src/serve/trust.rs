@@ -36,8 +36,10 @@ pub fn unknown_trunks<'p>(policy: &'p Policy, config: &Config) -> Vec<&'p str> {
 /// The database of countries, when there is one.
 pub fn countries(config: &Config) -> Result<Option<Arc<Countries>>, StartError> {
     let Some(path) = &config.edge.geoip_database else { return Ok(None) };
-    let countries = Countries::open(path, &config.edge.countries_blocked, &config.edge.countries_allowed)
-        .map_err(|error| StartError::Countries(path.display().to_string(), error.to_string()))?;
+    let wrong = |error: String| StartError::Countries(path.display().to_string(), error);
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let countries = Countries::from_bytes(bytes, &config.edge.countries_blocked, &config.edge.countries_allowed)
+        .map_err(|error| wrong(error.to_string()))?;
     Ok(Some(Arc::new(countries)))
 }
 
