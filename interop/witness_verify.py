@@ -10,9 +10,11 @@ keeps grows with the number of checkpoints, not of records.
 
 import argparse
 import datetime
+import io
 import os
 import re
 import sys
+import time
 
 from witness_format import (
     CHECKPOINT_LINE_MAX,
@@ -33,12 +35,15 @@ from witness_format import (
 )
 
 PROBLEMS_MAX = 20
+COPIED = "or this is a copy for which checkpoints.jsonl was read after the segments, while they were written"
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
 RUN = re.compile(rb"\0+|[^\0]+")
 SECTOR = 512
 # No writer leaves more unsigned, or for longer.
 UNSIGNED_MAX, UNSIGNED_FOR_MAX = 1_000_000, datetime.timedelta(seconds=86_400)
+# So often a log is looked at that a writer may be at, and a write that is under way is done after so many seconds.
+LOOKS, WRITE_MAX = 5, 0.02
 
 
 class Stopped(Exception):
@@ -93,8 +98,20 @@ class Verifier:
         # The record that does not name the hash of the one before, and the last one that has been blamed.
         self.doubt, self.blamed = None, None
         self.whole = True
+        # Nothing stands behind the lines of the segment that was read last.
+        self.settled = True
         # How many records stand behind the last checkpoint, the time of the first of them, and that of the last of all.
         self.unsigned, self.unsigned_since, self.time = 0, None, None
+        # What names records and keys is read before the records, so that it names none that are younger.
+        self.stored, self.key_file = self.whole_file("checkpoints.jsonl"), self.whole_file("key.pub")
+
+    def whole_file(self, name):
+        """What is in a file; `None` when it is not there."""
+        try:
+            with open(self.path(name), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -181,6 +198,7 @@ class Verifier:
                 self.add(record_hash)
             if indexed and not (agrees and not index.read(1)):
                 self.accuse(f"{name}.index does not agree with {name}.jsonl")
+        self.settled = lines.torn == 0
         if lines.torn is None or lines.torn and not is_last:
             self.accuse(f"{name}.jsonl: behind record {self.next - 1} stands something that is no line")
             raise Stopped
@@ -289,23 +307,18 @@ class Verifier:
 
     def stored_checkpoints(self, accuse):
         """The lines of `checkpoints.jsonl` that are in their form: number, checkpoint, cosignatures."""
-        try:
-            file = open(self.path("checkpoints.jsonl"), "rb")
-        except FileNotFoundError:
-            return
-        with file:
-            lines = Lines(file, CHECKPOINT_LINE_MAX)
-            number = 0
-            for number, (_, line) in enumerate(lines, 1):
-                try:
-                    yield number, *stored_checkpoint(line)
-                except Malformed as error:
-                    if accuse:
-                        accuse(f"checkpoints.jsonl, line {number}: {error}")
-            if accuse and lines.torn is None:
-                accuse(f"checkpoints.jsonl: behind line {number} stands something that is no line")
-            elif accuse and lines.torn:
-                self.notices.append(f"checkpoints.jsonl ends in {lines.torn} bytes of a torn write")
+        lines = Lines(io.BytesIO(self.stored or b""), CHECKPOINT_LINE_MAX)
+        number = 0
+        for number, (_, line) in enumerate(lines, 1):
+            try:
+                yield number, *stored_checkpoint(line)
+            except Malformed as error:
+                if accuse:
+                    accuse(f"checkpoints.jsonl, line {number}: {error}")
+        if accuse and lines.torn is None:
+            accuse(f"checkpoints.jsonl: behind line {number} stands something that is no line")
+        elif accuse and lines.torn:
+            self.notices.append(f"checkpoints.jsonl ends in {lines.torn} bytes of a torn write")
 
     def check_stored(self):
         """Step 6."""
@@ -314,7 +327,7 @@ class Verifier:
             known = [key for key in self.keys.values() if note.names(key)]
             if note.size >= self.next:
                 signed = any(note.signed_by(key) for key in known)
-                what = f"the log was truncated, for it had record {note.size}" if signed else "it is forged"
+                what = f"the log was truncated, for it had record {note.size}; {COPIED}" if signed else "it is forged"
                 self.accuse(f"{where}: {what}")
             elif any(first <= note.size <= last for first, last in self.gone):
                 if self.whole and self.roots[note.size] != note.root:
@@ -345,11 +358,7 @@ class Verifier:
 
     def check_key_file(self):
         """Step 8."""
-        try:
-            text = key_text(self.path("key.pub"))
-        except FileNotFoundError:
-            return
-        if text not in self.keys:
+        if self.key_file is not None and self.key_file.decode(errors="replace").removesuffix("\n") not in self.keys:
             self.accuse("key.pub is no key of this log")
 
     def check_signed(self):
@@ -366,8 +375,23 @@ class Verifier:
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):
-    """Verifies the log in a folder with a key's text. What it finds is in `problems`, `notices`, `next` and `checkpoints`."""
-    return Verifier(folder, Key(key), anchors, witnesses, records_min).run()
+    """Verifies the log in a folder with a key's text. What it finds is in `problems`, `notices`, `next` and `checkpoints`.
+
+    Somebody may write to it meanwhile: it is looked at again when a segment went that was retired, and when a write may be under way.
+    """
+    seen = None
+    for look in range(1, LOOKS + 1):
+        try:
+            verifier = Verifier(folder, Key(key), anchors, witnesses, records_min).run()
+        except FileNotFoundError:
+            if look == LOOKS:
+                raise
+        else:
+            found = verifier.problems, verifier.next, verifier.torn
+            if verifier.settled or look == LOOKS or found == seen:
+                return verifier
+            seen = found
+        time.sleep(WRITE_MAX)
 
 
 def argument(text):

@@ -69,6 +69,55 @@ def stopped(bench):
     changed(bench, exchange, key, records)
 
 
+@case("the witness log read while its writer goes on")
+def beside_a_writer(bench):
+    log = witness_hostile.Log()
+    log.log("begun", format=1, key=witness_hostile.KEY.verifier)
+    log.checkpoint()
+    log.close()
+    log.checkpoint()
+    folder = bench.path("beside")
+    os.makedirs(folder)
+
+    def write():
+        for name, data in log.write().items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+
+    class Beside(witness_verify.Verifier):
+        """The writer goes on when the segments have been read."""
+
+        def walk(self):
+            super().walk()
+            log.checkpoint()
+            write()
+
+    write()
+    key = Key(witness_hostile.KEY.verifier)
+    for _ in range(2):
+        found = Beside(folder, key).run()
+        check(not found.problems, f"a checkpoint that came behind the reading is not missed: {found.problems}")
+
+    class Retired(witness_verify.Verifier):
+        """The first segment goes when the names have been read, by a record that is younger."""
+
+        def segment(self, number, *rest):
+            first = os.path.join(folder, f"{0:020}.jsonl")
+            if number == 0 and os.path.exists(first):
+                log.log("retired", first=0, last=1)
+                log.checkpoint()
+                write()
+                os.remove(first)
+            super().segment(number, *rest)
+
+    usual, witness_verify.Verifier = witness_verify.Verifier, Retired
+    try:
+        found = witness_verify.verify(folder, key.text)
+    finally:
+        witness_verify.Verifier = usual
+    check(not found.problems and found.gone == [(0, 1)], f"a segment that is retired meanwhile is no accusation: {found.problems}")
+
+
 @case("the witness log of an exchange that was killed", alone=True)
 def killed(bench):
     exchange, port = two_trunks(bench, extra=PATIENT, level="warn", media='mode = "direct"')
@@ -77,6 +126,8 @@ def killed(bench):
     options = ("-trace_logs", "-log_file", "calls.log")
     client = Sipp(bench, "uac_logged", CALLER, to=exchange.to, CALLER="c[call_number]", TALK=300, options=options, **many)
     time.sleep(SECONDS)
+    for number in range(5):
+        copied(bench, exchange, number)
     exchange.alive()
     exchange.kill()
     time.sleep(0.2)
@@ -129,6 +180,28 @@ def well(exchange, key, *anchors):
             records += [json.loads(line) for line in lines[:-1]]
     check(len(records) == found.next, f"as many records as lines: {found.next} and {len(records)}")
     return records
+
+
+def copied(bench, exchange, number):
+    """The commands of the runbook make a copy that is well, and the log itself is, while it is written."""
+    key = bench.write("copy.key", auditors_key(exchange) + "\n")
+    to = bench.path(f"copy{number}")
+    os.makedirs(f"{to}.unpacked")
+    os.makedirs(to)
+    done = subprocess.run(["sh", "-c", COPY], cwd=folder_of(exchange), env={**os.environ, "to": to}, capture_output=True, text=True, timeout=60)
+    check(done.returncode == 0, f"the folder can be copied: {done.stderr}")
+    for folder in (to, f"{to}.unpacked", folder_of(exchange)):
+        for command in ([sys.executable, witness_verify.__file__, folder, "--key", key], [bench.binary, "witness", "verify", folder, "--key", key]):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            check(done.returncode == 0, f"{folder} is well: {done.stdout}{done.stderr}")
+
+
+# As the runbook has it; tar says with 1 that a file has changed meanwhile.
+COPY = """
+cp -p checkpoints.jsonl key.pub $to && cp -p [0-9]* $to || exit 1
+tar -cf $to.tar checkpoints.jsonl key.pub && tar -rf $to.tar [0-9]*
+test $? -le 1 && tar -xf $to.tar -C $to.unpacked
+"""
 
 
 def by_hand(bench, exchange, key):

@@ -40,6 +40,18 @@ pub fn parse_checkpoint_line(line: &str) -> Option<(String, Vec<String>)> {
     (well_formed && checkpoint_line(&note, &cosignatures) == line).then_some((note, cosignatures))
 }
 
+impl Cover {
+    /// What an honest log looks like that was copied in the wrong order.
+    pub(super) fn or_copied(self) -> &'static str {
+        match self {
+            Self::File(_) => {
+                "; or this is a copy for which checkpoints.jsonl was read after the segments, while they were written"
+            }
+            Self::Anchor | Self::ExpectedSize => "",
+        }
+    }
+}
+
 impl Verification {
     /// Reads `checkpoints.jsonl`. This comes before the first segment, since the roots that it names are compared on the way.
     pub fn checkpoints_file(&mut self, bytes: &[u8]) {

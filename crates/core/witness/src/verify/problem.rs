@@ -169,7 +169,7 @@ pub enum Problem {
         at: Place,
     },
     /// The end of the log is not there.
-    #[error("the log was truncated: {cover} covers {covers} records, and there are {there}")]
+    #[error("the log was truncated: {cover} covers {covers} records, and there are {there}{}", cover.or_copied())]
     Truncated {
         /// What says so.
         cover: Cover,
