@@ -38,6 +38,7 @@ PROBLEMS_MAX = 20
 COPIED = "or this is a copy for which checkpoints.jsonl was read after the segments, while they were written"
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
+NUMBER_MAX = (1 << 64) - 1
 RUN = re.compile(rb"\0+|[^\0]+")
 SECTOR = 512
 # No writer leaves more unsigned, or for longer.
@@ -142,7 +143,12 @@ class Verifier:
 
     def walk(self):
         """Steps 1 to 3."""
-        names = [match for match in map(FILE.fullmatch, os.listdir(self.folder)) if match]
+        matches = map(FILE.fullmatch, os.listdir(self.folder))
+        names = [match for match in matches if match and int(match[1]) <= NUMBER_MAX]
+        for match in names:
+            # What cannot be read is an error, wherever it stands, and no verdict.
+            with open(self.path(match[0]), "rb") as file:
+                file.read(1)
         kinds = {}
         for match in names:
             kinds.setdefault(int(match[1]), set()).add(match[2])
@@ -358,7 +364,7 @@ class Verifier:
 
     def check_key_file(self):
         """Step 8."""
-        if self.key_file is not None and self.key_file.decode(errors="replace").removesuffix("\n") not in self.keys:
+        if self.key_file is not None and self.key_file.decode(errors="replace").rstrip("\n") not in self.keys:
             self.accuse("key.pub is no key of this log")
 
     def check_signed(self):

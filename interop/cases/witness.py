@@ -98,6 +98,14 @@ def beside_a_writer(bench):
         found = Beside(folder, key).run()
         check(not found.problems, f"a checkpoint that came behind the reading is not missed: {found.problems}")
 
+    for make in (lambda path: os.symlink("nowhere", path), os.mkdir):
+        make(os.path.join(folder, f"{9999:020}.jsonl"))
+        for command in ([sys.executable, witness_verify.__file__, folder, "--key", key.text],
+                        [bench.binary, "witness", "verify", folder, "--key", bench.write("beside.key", key.text + "\n")]):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            check(done.returncode in (2, 3) and "9999" in done.stderr, f"what cannot be read is no verdict: {done}")
+        shutil.move(os.path.join(folder, f"{9999:020}.jsonl"), bench.path(f"aside-{make.__name__}"))
+
     class Retired(witness_verify.Verifier):
         """The first segment goes when the names have been read, by a record that is younger."""
 

@@ -306,6 +306,21 @@ fn what_cannot_be_read_is_no_verdict_and_a_folder_needs_no_configuration() {
     let run = bed.run(&["witness", "verify", text(&bed.path("nowhere"))]);
     assert_eq!(run.code, Some(3), "{run:?}");
     assert_eq!(verify(&bed, &["--anchor", "nowhere.note"]).code, Some(3));
+    // A name that is there and leads nowhere is no segment that went meanwhile.
+    for name in ["00000000000000000000.index", "00000000000000009999.jsonl", "00000000000000009999.index"] {
+        let (path, aside) = (folder.join(name), bed.path("aside"));
+        let was_there = fs::rename(&path, &aside).is_ok();
+        std::os::unix::fs::symlink("nowhere", &path).expect("a link");
+        let run = verify(&bed, &[]);
+        assert!(run.code == Some(3) && run.err.contains(name), "{run:?}");
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir(&path).expect("a folder");
+        assert_eq!(verify(&bed, &[]).code, Some(3), "nor is a folder of that name");
+        fs::remove_dir(&path).expect("removed");
+        if was_there {
+            fs::rename(&aside, &path).expect("as it was");
+        }
+    }
     bed.write("strowger.toml", "nonsense = 1\n");
     assert_eq!(verify(&bed, &[]).code, Some(2));
     assert_eq!(verify(&bed, &[text(&folder)]).code, Some(0));

@@ -246,11 +246,11 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-/// How long a file is that may have gone since it was listed.
+/// How long a file is that may have gone since it was listed. A link that leads nowhere has not gone: it cannot be read.
 fn length(path: &Path) -> Result<Option<u64>, FileError> {
     match fs::metadata(path) {
         Ok(about) => Ok(Some(about.len())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(None),
         Err(error) => Err(FileError::at("read", path)(error)),
     }
 }
