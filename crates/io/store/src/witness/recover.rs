@@ -1,6 +1,7 @@
 //! Opening a log: where did it end, and is what is there its own?
 
 mod aside;
+mod indexes;
 mod links;
 mod signed;
 
@@ -16,7 +17,8 @@ use super::sequencer::{Closed, Parts};
 use crate::folder::create_folder;
 use crate::{DataFolder, FileError};
 use aside::{mend_checkpoints, set_aside};
-use links::{check_links, index_missing, last_hash};
+use indexes::Indexes;
+use links::{check_links, index_missing};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub enum WitnessError {
     /// A record that was acknowledged is not as it was written.
     #[error(
         "the witness log is damaged: record {record} in {} is missing or changed, and a checkpoint of {signed} records was \
-         signed; `strowger witness verify` says more. Move the log's folder away to begin another",
+         signed; `strowger witness verify` says more. Put its files back as they were, or move the log's folder away to begin another",
         path.display()
     )]
     Damaged {
@@ -61,7 +63,7 @@ pub enum WitnessError {
         record: u64,
         /// How many records the latest checkpoint covers.
         signed: u64,
-        /// The segment.
+        /// The segment or the index, or the folder where that cannot be told.
         path: PathBuf,
     },
     /// A record's hash is not the one that the next one names, or what stands in its place is no record, and no torn write either.
@@ -134,11 +136,20 @@ impl WitnessLog {
         let checkpoints_cut_bytes = mend_checkpoints(folder)?;
         // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
-        check_links(folder, &segments)?;
+        let mut indexes = Indexes::of(folder, &segments)?;
+        check_links(&indexes, &segments)?;
         let filed = last_filed(folder, &key.verifying_key())?;
-        let mut found = Found::read(folder, &segments, filed.as_ref())?;
+        let mut found = Found::read(folder, &segments, &indexes, filed.as_ref())?;
         let entries = std::mem::take(&mut found.index);
-        let tree = found.tree(folder, &entries, filed.as_ref())?;
+        let tree = match found.tree(folder, &indexes, &entries, filed.as_ref()) {
+            // The segments may have the root that the indexes have not.
+            Err(WitnessError::Rewritten { .. }) if indexes.compare(&segments)? => {
+                check_links(&indexes, &segments)?;
+                found.tree(folder, &indexes, &entries, filed.as_ref())?
+            }
+            tree => tree?,
+        };
+        let indexed = indexed + indexes.write(folder)?;
         let signed = signed::check(folder, &key.verifying_key(), filed.as_ref(), found.size)?;
         let unsigned = found.size - signed;
         if unsigned > options.checkpoint_records {
@@ -224,7 +235,12 @@ struct Found {
 }
 
 impl Found {
-    fn read(folder: &Path, segments: &[Numbered], filed: Option<&Checkpoint>) -> Result<Self, WitnessError> {
+    fn read(
+        folder: &Path,
+        segments: &[Numbered],
+        indexes: &Indexes,
+        filed: Option<&Checkpoint>,
+    ) -> Result<Self, WitnessError> {
         let Some(segment) = segments.last() else {
             let path = files::path_of(folder, 0, files::SEGMENT);
             let damaged = |filed: &Checkpoint| WitnessError::Damaged { record: 0, signed: filed.size, path };
@@ -260,7 +276,7 @@ impl Found {
         found.last = match (previous, segment.first) {
             (Some(hash), _) => hash,
             (None, 0) => Hash::ZERO,
-            (None, _) => last_before(folder, segment)?,
+            (None, _) => last_before(indexes, segment)?,
         };
         found.cut(filed, segment, &bytes[at..])?;
         Ok(found)
@@ -284,6 +300,7 @@ impl Found {
     fn tree(
         &self,
         folder: &Path,
+        indexes: &Indexes,
         entries: &[IndexEntry],
         filed: Option<&Checkpoint>,
     ) -> Result<Frontier, WitnessError> {
@@ -294,15 +311,13 @@ impl Found {
             }
             tree.push_record(&entry.hash);
         };
-        for index in files::list(folder, files::INDEX)?.iter().filter(|index| index.first < self.first) {
+        // Which of the files lacks it, or is not there, cannot be told.
+        let damaged = |record| WitnessError::Damaged { record, signed: self.covered, path: folder.to_owned() };
+        for index in indexes.before(self.first) {
             if index.first != tree.size() {
-                return Err(WitnessError::Damaged {
-                    record: tree.size(),
-                    signed: self.covered,
-                    path: index.path.clone(),
-                });
+                return Err(damaged(tree.size()));
             }
-            files::read_index(&index.path)?.iter().for_each(|entry| push(&mut tree, entry));
+            indexes.entries(index)?.iter().for_each(|entry| push(&mut tree, entry));
         }
         entries.iter().for_each(|entry| push(&mut tree, entry));
         if let Some(filed) = filed.filter(|filed| root.is_some_and(|root| root != filed.root)) {
@@ -310,10 +325,7 @@ impl Found {
         }
         match tree.size() == self.size {
             true => Ok(tree),
-            false => {
-                let path = files::path_of(folder, tree.size(), files::INDEX);
-                Err(WitnessError::Damaged { record: tree.size(), signed: self.covered, path })
-            }
+            false => Err(damaged(tree.size())),
         }
     }
 }
@@ -337,11 +349,10 @@ fn last_filed(folder: &Path, key: &VerifyingKey) -> Result<Option<Checkpoint>, F
 const LAST_LINES: usize = 100;
 
 /// The hash of the last record before a segment that has none.
-fn last_before(folder: &Path, segment: &Numbered) -> Result<Hash, WitnessError> {
-    let indexes = files::list(folder, files::INDEX)?;
+fn last_before(indexes: &Indexes, segment: &Numbered) -> Result<Hash, WitnessError> {
     let damaged = || WitnessError::Damaged { record: segment.first, signed: segment.first, path: segment.path.clone() };
-    let before = indexes.iter().rfind(|index| index.first < segment.first).ok_or_else(damaged)?;
-    last_hash(&before.path).map_err(FileError::at("read", &before.path))?.ok_or_else(damaged)
+    let before = indexes.before(segment.first).last().ok_or_else(damaged)?;
+    indexes.last_hash(before)?.ok_or_else(damaged)
 }
 
 fn closed_of(folder: &Path, segments: &[Numbered]) -> Result<Vec<Closed>, FileError> {

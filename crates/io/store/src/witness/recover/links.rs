@@ -1,6 +1,7 @@
 //! How one segment follows the other: by their names, their indexes and the links between their records.
 
 use super::WitnessError;
+use super::indexes::Indexes;
 use crate::FileError;
 use crate::witness::files::{self, INDEX_ENTRY_BYTES, Numbered};
 use std::fs::{self, File};
@@ -9,12 +10,11 @@ use std::path::Path;
 use sx_witness::{Hash, IndexEntry, Line, RECORD_BYTES_MAX};
 
 /// Does the first record of each segment name the hash of the record before it, as the index of that has it?
-pub(super) fn check_links(folder: &Path, segments: &[Numbered]) -> Result<(), WitnessError> {
-    let indexes = files::list(folder, files::INDEX)?;
+pub(super) fn check_links(indexes: &Indexes, segments: &[Numbered]) -> Result<(), WitnessError> {
     for segment in segments {
-        let expected = match indexes.iter().rfind(|index| index.first < segment.first) {
+        let expected = match indexes.before(segment.first).last() {
             _ if segment.first == 0 => Some(Hash::ZERO),
-            Some(index) => last_hash(&index.path).map_err(FileError::at("read", &index.path))?,
+            Some(index) => indexes.last_hash(index)?,
             // What is not there is named when the tree is made.
             None => continue,
         };
@@ -66,7 +66,11 @@ pub(super) fn index_missing(folder: &Path, segments: &[Numbered]) -> Result<u64,
 
 /// The entries of a closed segment, and where its lines end: all records up to the next segment must be there, each must name the
 /// one before it, and only room may stand behind them.
-fn entries_of(segment: &Numbered, next: u64, bytes: &[u8]) -> Result<(Vec<IndexEntry>, usize), WitnessError> {
+pub(super) fn entries_of(
+    segment: &Numbered,
+    next: u64,
+    bytes: &[u8],
+) -> Result<(Vec<IndexEntry>, usize), WitnessError> {
     let (mut entries, mut at): (Vec<IndexEntry>, usize) = (Vec::new(), 0);
     for record in segment.first..next {
         let broken = |record| WitnessError::Broken { record, path: segment.path.clone() };

@@ -100,10 +100,10 @@ fn how_many_records_nobody_has_signed_is_said_with_and_without_the_file_of_check
 
 #[test]
 fn a_log_whose_records_are_not_those_of_its_last_checkpoint_is_not_gone_on_with() {
-    // An index is what the tree is made of.
+    // An index is what the tree is made of, where its segment is gone.
     let closed = Closed::new();
-    let index = closed.path(0, files::INDEX);
-    let refused = closed.open_with(&index, |mut bytes| {
+    fs::remove_file(closed.path(0, files::SEGMENT)).expect("removed");
+    let refused = closed.open_with(&closed.path(0, files::INDEX), |mut bytes| {
         bytes[90] ^= 1;
         bytes
     });
@@ -115,6 +115,52 @@ fn a_log_whose_records_are_not_those_of_its_last_checkpoint_is_not_gone_on_with(
     let refused = open(crashed.dir.path());
     assert!(matches!(refused, Err(WitnessError::Rewritten { .. })), "{refused:?}");
     assert_eq!(fs::read(files::path_of(crashed.dir.path(), 0, files::SEGMENT)).expect("a segment"), anew, "it stays");
+}
+
+#[test]
+fn an_index_that_does_not_fit_its_segment_is_made_again_from_it() {
+    let changed = |mut bytes: Vec<u8>| {
+        bytes[90] ^= 1;
+        bytes
+    };
+    let cut = |bytes: Vec<u8>| bytes[..bytes.len() - 20].to_vec();
+    let a_record_less = |bytes: Vec<u8>| bytes[..bytes.len() - 40].to_vec();
+    let longer = |bytes: Vec<u8>| [bytes, vec![7; 40]].concat();
+    let none = |_| Vec::new();
+    let wrongs: [&dyn Fn(Vec<u8>) -> Vec<u8>; 5] = [&changed, &cut, &a_record_less, &longer, &none];
+    for (number, wrong) in wrongs.iter().enumerate() {
+        let closed = Closed::new();
+        let index = closed.path(0, files::INDEX);
+        let good = fs::read(&index).expect("an index");
+        let opened = closed.open_with(&index, wrong).expect("the segment is there");
+        assert_eq!((opened.indexed, fs::read(&index).expect("an index") == good), (1, true), "{number}");
+        let kept = fs::read(index.with_extension("cut")).unwrap_or_default();
+        assert_eq!(kept, wrong(good), "what stood there is kept: {number}");
+        assert!(verify(closed.dir.path()).is_honest());
+    }
+}
+
+#[test]
+fn an_index_is_not_made_to_fit_a_segment_that_was_changed() {
+    // Its links are right in themselves, but the next segment names another record.
+    let closed = Closed::new();
+    let (index, segment) = (closed.path(0, files::INDEX), closed.path(0, files::SEGMENT));
+    let wrong = fs::read(&index).expect("an index")[..100].to_vec();
+    fs::write(&index, &wrong).expect("written");
+    let refused = closed.open_with(&segment, |bytes| written_anew(&bytes));
+    assert!(matches!(refused, Err(WitnessError::Broken { .. })), "{refused:?}");
+    assert_eq!(fs::read(&index).expect("an index"), wrong, "it is evidence, and stays");
+    assert!(!index.with_extension("cut").exists());
+}
+
+#[test]
+fn an_index_that_is_cut_and_has_no_segment_is_named() {
+    let closed = Closed::new();
+    fs::remove_file(closed.path(0, files::SEGMENT)).expect("removed");
+    let index = closed.path(0, files::INDEX);
+    let refused = closed.open_with(&index, |bytes| bytes[..bytes.len() - 20].to_vec());
+    let named = |path: &Path, record| path == index && record == closed.second - 1;
+    assert!(matches!(&refused, Err(WitnessError::Broken { record, path }) if named(path, *record)), "{refused:?}");
 }
 
 #[test]
