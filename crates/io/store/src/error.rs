@@ -35,6 +35,12 @@ impl FileError {
     pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { path: path.to_owned(), doing, source }
     }
+
+    /// The same once more, to be said elsewhere.
+    pub(crate) fn copy(&self) -> Self {
+        let source = self.source.raw_os_error().map_or_else(|| self.source.kind().into(), io::Error::from_raw_os_error);
+        Self { path: self.path.clone(), doing: self.doing, source }
+    }
 }
 
 impl DatabaseError {

@@ -41,6 +41,7 @@ impl Sequencer {
     ) -> Time {
         add(&shared.counters.commit_failures, 1);
         self.fail(now, error, shared);
+        self.refusal = Some(error.copy());
         let at = now + self.options.retry;
         self.state = State::Refused { again, at };
         at
@@ -56,9 +57,15 @@ impl Sequencer {
         }
     }
 
+    /// What the disk has said last, if it has refused what is to be written.
+    pub(super) fn refusal(&self) -> Option<FileError> {
+        self.refusal.as_ref().map(FileError::copy)
+    }
+
     /// Something was written: if nothing could be for a while, a record says so.
     pub(super) fn resumed(&mut self, now: Time, shared: &Shared) {
         let Some(since) = self.failing_since.take() else { return };
+        self.refusal = None;
         let refused = shared.counters.refused.load(Ordering::Relaxed);
         tracing::info!("the witness log is written again");
         let silent_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);

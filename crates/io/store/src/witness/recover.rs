@@ -126,6 +126,18 @@ impl WitnessLog {
     /// The same in any folder and on any disk.
     pub(crate) fn open_on(
         folder: &Path,
+        disk: Box<dyn Disk>,
+        key: SigningKey,
+        options: WitnessOptions,
+        now: Time,
+    ) -> Result<(Self, Opened), WitnessError> {
+        Self::open_within(PATIENCE, folder, disk, key, options, now)
+    }
+
+    /// The same; the first record may take so long.
+    pub(super) fn open_within(
+        patience: Duration,
+        folder: &Path,
         mut disk: Box<dyn Disk>,
         key: SigningKey,
         options: WitnessOptions,
@@ -183,9 +195,11 @@ impl WitnessLog {
         };
         // What no checkpoint has signed yet may be the lone first record: it is signed before anything follows it.
         let is_unsigned = found.size > 0 && found.covered == 0;
-        if !log.begin(&draft, is_unsigned, now, PATIENCE) {
+        if !log.begin(&draft, is_unsigned, now, patience) {
             let path = files::path_of(folder, found.first, files::SEGMENT);
-            return Err(FileError::at("write", &path)(std::io::ErrorKind::TimedOut.into()).into());
+            let timed_out = || FileError::at("write", &path)(std::io::ErrorKind::TimedOut.into());
+            let refusal = log.shared.lock().refusal();
+            return Err(refusal.unwrap_or_else(timed_out).into());
         }
         Ok((log, opened))
     }

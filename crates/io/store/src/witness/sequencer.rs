@@ -86,6 +86,8 @@ pub(crate) struct Sequencer {
     /// The last record is in the log.
     pub(super) sealed: bool,
     pub(super) failing_since: Option<Time>,
+    /// What the disk has said last, while it refuses.
+    pub(super) refusal: Option<FileError>,
     /// The write that is under way takes too long.
     pub(super) stalled: bool,
 }
@@ -149,6 +151,7 @@ impl Sequencer {
             sealed: false,
             growth: super::segment::FIRST_ROOM,
             failing_since: None,
+            refusal: None,
             stalled: false,
             options,
         }

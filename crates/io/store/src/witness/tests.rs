@@ -207,6 +207,24 @@ impl Disk for Sick {
 }
 
 #[test]
+fn a_start_on_a_disk_that_refuses_says_what_the_disk_has_said() {
+    for late in [false, true] {
+        let dir = tempdir().expect("a folder");
+        let sick = Sick {
+            inner: disk_for(dir.path()).expect("a disk"),
+            refuses: Arc::new(AtomicBool::new(true)),
+            late: Arc::new(AtomicBool::new(late)),
+            failed: Arc::default(),
+        };
+        let refused =
+            WitnessLog::open_within(Duration::from_millis(300), dir.path(), Box::new(sick), key(), options(), NOW);
+        let Err(WitnessError::File(error)) = refused.map(drop) else { panic!("nothing can be written") };
+        let expected = if late { io::ErrorKind::ReadOnlyFilesystem } else { io::ErrorKind::StorageFull };
+        assert_eq!(error.source.kind(), expected, "{error}");
+    }
+}
+
+#[test]
 fn a_disk_that_refuses_loses_nothing_and_is_written_again_by_itself() {
     for late in [false, true] {
         let dir = tempdir().expect("a folder");
