@@ -262,7 +262,10 @@ fn a_trace_puts_nodes_together_by_time() {
     assert_eq!(bed.ok(&["witness", "trace", "--sip-call-id", SIP_CALL_ID]), table, "all of its call");
     assert_eq!(bed.run(&["witness", "trace", "--sip-call-id", "a-call@host"]).code, Some(1));
     assert_eq!(bed.run(&["witness", "trace"]).code, Some(2), "something is to be looked for");
-    assert_eq!(bed.run(&["witness", "trace", &call(999).to_string()]).code, Some(1));
+    let other = call(999).to_string();
+    let none = bed.run(&["witness", "trace", &other, text(&north)]);
+    let said = format!("no record in {} names {other}", text(&north));
+    assert!(none.code == Some(1) && none.err.contains(&said), "a folder is no identifier: {none:?}");
     assert_eq!(bed.run(&["witness", "trace", text(&north)]).code, Some(2), "a folder is no identifier");
 }
 

@@ -54,10 +54,14 @@ pub(super) fn trace(
     // A record has no more of it.
     let named = sip_call_id.map(|id| RecordId::Sip(id.chars().take(SIP_CALL_ID_CHARS_MAX).collect()));
     let (mut ids, mut folders): (Vec<RecordId>, Vec<_>) = (named.into_iter().collect(), Vec::new());
+    let mut wanted: Vec<&str> = sip_call_id.into_iter().collect();
     for text in what {
         match ids_of(text) {
             found if found.is_empty() => folders.push(setting.open(Some(PathBuf::from(text)))?),
-            found => ids.extend(found),
+            found => {
+                ids.extend(found);
+                wanted.push(text);
+            }
         }
     }
     if ids.is_empty() {
@@ -75,8 +79,8 @@ pub(super) fn trace(
         hits = search_all(&folders, &search)?;
     }
     if hits.is_empty() {
-        let wanted: Vec<&str> = what.iter().map(String::as_str).chain(sip_call_id).collect();
-        bail!("no record names {}", wanted.join(" or "));
+        let places: Vec<String> = folders.iter().map(|folder| folder.path().display().to_string()).collect();
+        bail!("no record in {} names {}", places.join(" or "), wanted.join(" or "));
     }
     match format.unwrap_or(if setting.json { TraceFormat::Json } else { TraceFormat::Text }) {
         TraceFormat::Text => output::text(&table(&hits).to_string()),
