@@ -215,6 +215,11 @@ impl<'a> Reader<'a> {
         self.list(name, |text, kind| tested(text, kind, test))
     }
 
+    /// A list of texts that `check` makes values of, or says what is wrong with.
+    pub(crate) fn checked_list<T>(&self, name: &str, check: fn(&str) -> Result<T, Problem>) -> Vec<T> {
+        self.list(name, |text, _| check(text))
+    }
+
     /// Reads each item of a list; the ones that are refused are noted where they stand.
     fn list<T>(&self, name: &str, read: impl Fn(&str, &Kind) -> Result<T, Problem>) -> Vec<T> {
         self.items(name, |said, kind| read(plain_text(said, kind)?, kind)).unwrap_or_default()

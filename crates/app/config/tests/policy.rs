@@ -231,6 +231,46 @@ fn facts_that_are_wrong_are_all_named() {
     assert_eq!(lines(read_facts("{ \"identity\": "))[0].split(": ").next(), Some("text:1"));
 }
 
+#[test]
+fn a_number_that_would_never_match_as_it_is_written_is_refused() {
+    let wrong = |key: &str, said: &str, written: &str| {
+        check(
+            &format!("[[rule]]\nname = \"r\"\nwhen = {{ {key} = {said:?} }}\nthen = \"reject\""),
+            &[&format!(
+                "text:3: rule[r].when.{key} = {said:?}: what is dialled is judged without separators and blanks; write {written:?}"
+            )],
+        );
+    };
+    wrong("dialled_prefix", "0049-800", "0049800");
+    wrong("dialled_prefix", "+49 (0)", "+490");
+    wrong("dialled", "0900 123", "0900123");
+    wrong("dialled", " 0-900@example.org", "0900@example.org");
+    wrong("dialled", "anna-lena ", "anna-lena");
+    for good in ["0900", "+49", "+", "anna-lena", "room-12@a-b.example", "al ice", "*31#"] {
+        check(&format!("[[rule]]\nname = \"r\"\nwhen = {{ dialled = {good:?} }}\nthen = \"reject\""), &[]);
+    }
+}
+
+#[test]
+fn facts_are_judged_as_the_call_is() {
+    let text = "[[rule]]\nname = \"plain\"\nwhen = { dialled = \"0900\" }\nthen = \"reject\"\nstatus = 606";
+    let (definition, hash) = read_policy_text(text).expect("a good policy");
+    let policy = Policy::build(definition, hash).expect("a good policy");
+    let decided_by = |subject: &str, more: &str| {
+        let facts = facts(&format!("identity = \"a@x\"\nsubject = {subject:?}\n{more}"));
+        policy.decide(&facts.as_request()).rule.to_owned()
+    };
+    for subject in ["0900", "0-900", "(0)9.00@example.org"] {
+        assert_eq!(decided_by(subject, ""), "plain", "{subject}");
+        assert_eq!(decided_by(subject, "action = \"message\""), "plain", "{subject}");
+    }
+    assert_eq!(
+        facts("identity = \"a@x\"\nsubject = \"anna-lena@a-b.example\"").subject,
+        "anna-lena@a-b.example".into()
+    );
+    assert_ne!(decided_by("0-900@example.org", "action = \"register\""), "plain", "a user is no number that is called");
+}
+
 fn facts(text: &str) -> OwnedRequest {
     read_facts(text).expect("good facts")
 }

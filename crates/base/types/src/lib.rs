@@ -15,6 +15,7 @@ mod enumerated;
 mod id;
 mod net;
 mod network;
+mod number;
 mod role;
 mod transport;
 
@@ -23,5 +24,6 @@ pub use codec::{Codec, Kind, PayloadType};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};
+pub use number::{called_user, without_separators};
 pub use role::{Role, TOKEN_NAME_BYTES_MAX};
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

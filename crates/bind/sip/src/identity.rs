@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use sx_leg::{Address, Identity, Privacy};
 use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
+use sx_types::{called_user, without_separators};
 
 /// A header's name and value.
 pub type HeaderLine = (Box<str>, Box<str>);
@@ -64,26 +65,8 @@ pub(crate) fn called_address(uri: &Uri<'_>) -> Address {
     let is_phone = uri.param("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
     // What follows the number is not part of it.
     let (number, rest) = address.user.split_at(address.user.find(';').unwrap_or(address.user.len()));
-    if !is_phone && !is_number(number) {
-        return address;
-    }
-    Address { user: (without_separators(number) + rest).into(), domain: address.domain }
-}
-
-/// Is it nothing but digits, perhaps with a plus before and separators among them?
-fn is_number(user: &str) -> bool {
-    let digits = user.strip_prefix('+').unwrap_or(user);
-    digits.contains(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| c.is_ascii_digit() || is_separator(c))
-}
-
-fn is_separator(c: char) -> bool {
-    matches!(c, '-' | '.' | '(' | ')')
-}
-
-/// A telephone number without what only helps the eye.
-//= https://www.rfc-editor.org/rfc/rfc3966#section-5.1.1
-fn without_separators(number: &str) -> String {
-    number.chars().filter(|c| !is_separator(*c)).collect()
+    let user = if is_phone { without_separators(number) + rest } else { called_user(&address.user).into_owned() };
+    Address { user: user.into(), domain: address.domain }
 }
 
 impl IdentityRules {

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use sx_guard::{Action, Authentication, AuthenticationKind, Country, Request, SignatureFacts, Source, SourceKind};
-use sx_types::{Codec, Transport};
+use sx_types::{Codec, Transport, called_user};
 
 /// The facts of a request, not borrowed from anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,8 +119,9 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         top.conflict(&["trunk"], "needs source = \"trunk\"");
     }
     let others: Vec<Arc<str>> = top.tested_list("other_codecs", |_| true);
+    let action = top.choice("action", Action::Call);
     OwnedRequest {
-        action: top.choice("action", Action::Call),
+        action,
         source,
         trunk: top.text_if_said("trunk").as_deref().map_or_else(|| identity.clone(), Into::into),
         address: top.parsed("address").unwrap_or(Ipv4Addr::LOCALHOST.into()),
@@ -128,7 +129,7 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         country: top.parsed("country"),
         organisation: boxed(top.text_if_said("organisation")),
         authenticated: authenticated(top, source),
-        subject: boxed(top.text_if_said("subject")),
+        subject: subject(action, &top.text("subject")),
         codecs: top.choices("codecs"),
         other_codecs: others.iter().map(|name| Box::from(&**name)).collect(),
         score_milli: top.number("score_milli"),
@@ -138,6 +139,13 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         weekday: top.number("weekday"),
         identity,
     }
+}
+
+/// Whom it is for, as the exchange judges it: a number that is called without its separators. What registers is a user, and
+/// its name is what it is.
+fn subject(action: Action, said: &str) -> Box<str> {
+    let (user, domain) = said.split_at(said.rfind('@').unwrap_or(said.len()));
+    if action == Action::Register { said.into() } else { (called_user(user) + domain).into() }
 }
 
 fn authenticated(top: &Reader<'_>, source: SourceKind) -> Authentication {

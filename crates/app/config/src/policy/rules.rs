@@ -2,10 +2,12 @@
 
 use super::boxed;
 use super::gates::refuse_empty;
+use crate::error::Problem;
 use crate::reader::Reader;
 use crate::said::{Said, Table};
 use std::sync::Arc;
 use sx_guard::{Conditions, Obligations, Rule, Then};
+use sx_types::called_user;
 
 /// The conditions that are lists.
 const LISTS: [&str; 14] = [
@@ -63,8 +65,8 @@ fn conditions(when: &Reader<'_>) -> Conditions {
         identity: when.parsed_list("identity"),
         class: texts("class"),
         organisation: texts("organisation"),
-        dialled: texts("dialled"),
-        dialled_prefix: texts("dialled_prefix"),
+        dialled: when.checked_list("dialled", dialled),
+        dialled_prefix: when.checked_list("dialled_prefix", dialled),
         country: when.parsed_list("country"),
         network: when.parsed_list("network"),
         transport: when.choices("transport"),
@@ -73,6 +75,22 @@ fn conditions(when: &Reader<'_>) -> Conditions {
         weekdays: when.choices("weekdays"),
         score_min: when.number_if_said("score_min"),
     }
+}
+
+/// A number or a user, as they are judged. One that is written in any other way would match nothing.
+fn dialled(text: &str) -> Result<Box<str>, Problem> {
+    let (user, domain) = text.split_at(text.rfind('@').unwrap_or(text.len()));
+    let together = user.replace(char::is_whitespace, "");
+    let number = called_user(&together);
+    // Only a number is written with blanks within; nothing begins or ends with one.
+    let is_number =
+        !number.is_empty() && number.strip_prefix('+').unwrap_or(&number).bytes().all(|c| c.is_ascii_digit());
+    let judged = if is_number || *number != *together { &*number } else { user.trim() };
+    let judged = format!("{judged}{}", domain.trim());
+    if judged == text {
+        return Ok(judged.into());
+    }
+    Err(Problem::Conflict(format!("what is dialled is judged without separators and blanks; write {judged:?}")))
 }
 
 fn obligations(section: &Reader<'_>) -> Obligations {
