@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use sx_guard::{Definition, Entry, Place, PolicyHash, Status};
+use sx_guard::{Definition, Entry, Place, PolicyHash, PolicyProblem, Status};
 
 /// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'.
 ///
@@ -85,8 +85,10 @@ fn definition(
     top.text_if_said("registry");
     let gate = top.section("gate");
     let (codec, rate) = (gate.section("codec"), gate.section("rate"));
+    let rules = top.entries("rule");
+    rules::refuse_same_names(&rules);
     let lists = Lists {
-        rules: good(top.entries("rule"), rules::rule),
+        rules: good(rules, rules::rule),
         registry: top.entries("identity").into_iter().map(with_value(entry)).collect(),
         codec_classes: good(codec.entries("class"), gates::codecs),
         codec_trunks: good(codec.entries("trunk"), gates::codecs),
@@ -108,7 +110,9 @@ fn definition(
         ),
     };
     for error in definition.check() {
-        if let Some(reader) = lists.reader(error.place) {
+        // A rule that is wrong in itself has a name all the same: these were refused before.
+        let named = matches!(error.problem, PolicyProblem::RuleTwice(_));
+        if let Some(reader) = lists.reader(error.place).filter(|_| !named) {
             reader.refuse(error.key, Problem::Conflict(error.problem.to_string()));
         }
     }

@@ -106,6 +106,14 @@ impl<'a> Reader<'a> {
         self.table.get(name).is_some_and(|node| matches!(&node.said, Said::List(items) if items.is_empty()))
     }
 
+    /// The text that stands at a key, good or not.
+    pub(crate) fn text_as_said(&self, name: &str) -> Option<&'a str> {
+        match self.table.get(name).map(|node| &node.said) {
+            Some(Said::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// How many errors were found so far, here and elsewhere.
     pub(crate) fn errors(&self) -> usize {
         self.run.errors.borrow().len()

@@ -151,6 +151,23 @@ fn contradictions_are_said_where_they_stand() {
 }
 
 #[test]
+fn what_is_wrong_with_a_rule_does_not_hide_that_its_name_is_anothers() {
+    check(
+        "[[rule]]\nname = \"a\"\nthen = \"perhaps\"\n[[rule]]\nname = \"a\"\nwhen = { source = \"user\", trunk = \"t9\" }\nthen = \"reject\"",
+        &[
+            "text:3: rule[a].then = \"perhaps\": not allowed here; allowed: \"approve\", \"reject\", \"conditional\"",
+            "text:5: rule[a].name = \"a\": another rule is named a",
+            "text:6: rule[a].when: can never match: what comes from a trunk has source = \"trunk\"",
+        ],
+    );
+}
+
+#[test]
+fn the_reference_says_how_many_rules_there_may_be() {
+    assert!(policy_reference().contains("There may be 5000 rules"));
+}
+
+#[test]
 fn a_rule_that_is_wrong_in_itself_draws_no_further_errors() {
     check(
         "[[rule]]\nname = \"a\"\nwhen = { country = \"Germany\" }\nthen = \"reject\"\n[[rule]]\nname = \"b\"\nthen = \"approve\"",

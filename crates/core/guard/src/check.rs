@@ -4,12 +4,12 @@ use crate::definition::{Conditions, Definition, Entry, Rule, Then};
 use crate::error::{Place, PolicyError, PolicyProblem};
 use crate::facts::SourceKind;
 use crate::reading::SOURCE_AT;
-use crate::rules::{places, taken_bits};
+use crate::rules::taken_bits;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// Each rule is compared with all before it, so that there may not be any number of them.
-const RULES_MAX: usize = 5_000;
+/// How many rules a policy may have: each is compared with all before it.
+pub const RULES_MAX: usize = 5_000;
 /// Beyond so many values of a condition, one that covers another is only found when it is written alike.
 const COMPARED_MAX: usize = 64;
 
@@ -77,22 +77,28 @@ fn check_rule(index: usize, rule: &Rule, errors: &mut Vec<PolicyError>) {
     refuse(rejects && !(400..700).contains(&status), "status", PolicyProblem::NotARefusal(status));
 }
 
-/// Each rule against those before it. Of what is wrong with one, the first is said.
+/// Each rule against those before it. Of what is wrong with one, the first is said. Beyond as many as may be, only names are.
 fn compare_rules(rules: &[Rule], errors: &mut Vec<PolicyError>) {
     if rules.len() > RULES_MAX {
         let problem = PolicyProblem::TooManyRules(RULES_MAX);
-        return errors.push(PolicyError { place: Place::Rule(RULES_MAX), key: "", problem });
+        errors.push(PolicyError { place: Place::Rule(RULES_MAX), key: "", problem });
     }
     let mut names = Seen::default();
-    let scopes: Vec<Scope<'_>> = rules.iter().map(|rule| Scope::of(&rule.when)).collect();
     for (index, rule) in rules.iter().enumerate() {
-        let place = Place::Rule(index);
         if names.insert(rule.name.clone(), index).is_some() {
-            errors.push(PolicyError { place, key: "name", problem: PolicyProblem::RuleTwice(rule.name.clone()) });
+            let problem = PolicyProblem::RuleTwice(rule.name.clone());
+            errors.push(PolicyError { place: Place::Rule(index), key: "name", problem });
         }
-        let wrong = (0..index).find_map(|earlier| clash(&rules[earlier], rule, &scopes[earlier], &scopes[index]));
+    }
+    let scopes: Vec<Scope<'_>> = rules.iter().take(RULES_MAX).map(|rule| Scope::of(&rule.when)).collect();
+    for (index, inner) in scopes.iter().enumerate() {
+        let wrong = if inner.bits & SOURCES == 0 {
+            Some(PolicyProblem::TrunkOfNoTrunk)
+        } else {
+            (0..index).find_map(|earlier| clash(&rules[earlier], &rules[index], &scopes[earlier], inner))
+        };
         if let Some(problem) = wrong {
-            errors.push(PolicyError { place, key: "when", problem });
+            errors.push(PolicyError { place: Place::Rule(index), key: "when", problem });
         }
     }
 }
@@ -109,11 +115,13 @@ fn clash(earlier: &Rule, later: &Rule, outer: &Scope<'_>, inner: &Scope<'_>) -> 
 
 /// What it takes of the facts that have few values. What comes from a trunk of some name comes from a trunk.
 fn bits_of(when: &Conditions) -> u64 {
-    let sources = places(SourceKind::ALL.iter().map(|source| *source as u32)) << SOURCE_AT;
     let from_trunk = 1 << (SOURCE_AT + SourceKind::Trunk as u32);
     let taken = taken_bits(when);
-    if when.trunk.is_empty() { taken } else { taken & (!sources | from_trunk) }
+    if when.trunk.is_empty() { taken } else { taken & (!SOURCES | from_trunk) }
 }
+
+/// The bits of all kinds of source.
+const SOURCES: u64 = ((1 << SourceKind::ALL.len()) - 1) << SOURCE_AT;
 
 /// What a rule takes, so that two can be compared.
 struct Scope<'r> {

@@ -59,6 +59,9 @@ pub enum PolicyProblem {
     /// A rule can never be asked.
     #[error("can never match: rule {0} decides everything that it would take")]
     Covered(Box<str>),
+    /// A rule that wants a trunk and a source that is none.
+    #[error("can never match: what comes from a trunk has source = \"trunk\"")]
+    TrunkOfNoTrunk,
     /// A status where there is no refusal.
     #[error("only a rule with then = \"reject\" has a status")]
     StatusWithoutRefusal,

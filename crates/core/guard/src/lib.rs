@@ -55,6 +55,7 @@ mod reading;
 mod rules;
 mod value;
 
+pub use check::RULES_MAX;
 pub use decision::{CodecLists, Decision, Gate, Outcome, Reason, ReasonKind};
 pub use definition::{
     AuthenticityException, AuthenticityGate, BUILT_IN, CodecGate, Conditions, Definition, Entry, IdentityGate,

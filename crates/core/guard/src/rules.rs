@@ -101,7 +101,7 @@ pub(crate) fn taken_bits(when: &Conditions) -> u64 {
         | group(HOUR_AT, 24, hours)
 }
 
-pub(crate) fn places(places: impl Iterator<Item = u32>) -> u64 {
+fn places(places: impl Iterator<Item = u32>) -> u64 {
     places.fold(0, |bits, place| bits | 1 << place)
 }
 

@@ -5,8 +5,9 @@ mod common;
 use common::{registered, rule};
 use sx_guard::{
     Action, Conditions, Definition, Obligations, Place, Policy, PolicyError, PolicyHash, PolicyProblem, PublicKey,
-    Rate, Rule, SourceKind, Status, Then,
+    Rate, Rule, SourceKind, Status, Then, Weekday,
 };
+use sx_types::Transport;
 
 fn errors(definition: Definition) -> Vec<PolicyError> {
     Policy::build(definition, PolicyHash::of(b"")).err().unwrap_or_default()
@@ -198,10 +199,48 @@ fn everything_that_does_not_fit_is_said_at_once() {
     );
 }
 
+/// Conditions that no other number has.
+fn apart(n: usize) -> Conditions {
+    let hour = n % 24;
+    Conditions {
+        hours: vec![format!("{hour:02}-{:02}", hour + 1).parse().expect("hours")],
+        weekdays: vec![Weekday::ALL[n / 24 % 7]],
+        action: vec![Action::ALL[n / 24 / 7 % 10]],
+        transport: vec![Transport::ALL[n / 24 / 7 / 10 % 5]],
+        ..Conditions::default()
+    }
+}
+
 #[test]
 fn more_rules_than_can_be_compared_are_refused() {
-    let rules = (0..5_001).map(|n| rule(&n.to_string(), dialled(&[&format!("x{n}y")]), Then::Approve)).collect();
+    let rules = (0..5_001).map(|n| rule(&n.to_string(), apart(n), Then::Approve)).collect();
     check(rules, &["rule 5001: more than 5000 rules"]);
+}
+
+#[test]
+fn that_there_are_too_many_rules_hides_nothing_else() {
+    let when = |n: usize| apart(if n == 7 { 6 } else { n });
+    let name = |n: usize| if n == 5_002 { 0 } else { n };
+    let rules = (0..5_003).map(|n| rule(&name(n).to_string(), when(n), Then::Approve)).collect();
+    check(
+        rules,
+        &[
+            "rule 5001: more than 5000 rules",
+            "rule 5003: another rule is named 0",
+            "rule 8: can never match: rule 6 decides everything that it would take",
+        ],
+    );
+}
+
+#[test]
+fn a_rule_that_wants_a_trunk_and_another_source_contradicts_itself() {
+    let when =
+        |source: SourceKind| Conditions { source: vec![source], trunk: vec!["t9".into()], ..Conditions::default() };
+    check(
+        vec![rule("all", dialled(&["1"]), Then::Reject), rule("a", when(SourceKind::User), Then::Approve)],
+        &["rule 2: can never match: what comes from a trunk has source = \"trunk\""],
+    );
+    check(vec![rule("a", when(SourceKind::Trunk), Then::Approve)], &[]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::keys;
 use crate::reference::all_keys;
-use sx_guard::{Action, BUILT_IN};
+use sx_guard::{Action, BUILT_IN, RULES_MAX};
 
 const OPENING: &str = r#"# Policies
 
@@ -65,7 +65,7 @@ Nothing asks for these actions yet: {not asked}. What a file says of them is che
 
 **Three obligations cannot be met yet**: `record`, `announce` and `bandwidth_kbps`. Nothing in the exchange records calls, plays announcements or limits bandwidth, and nobody is let in who must be bound to that: each call, message or registration to which such an obligation applies is refused. `strowger policy check`, a start and a reload name the rules that have one.
 
-A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A trunk that it names and the configuration does not have is a warning. A file longer than 16 MiB is not read.
+A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; a rule that wants a `trunk` and a `source` that is none; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A trunk that it names and the configuration does not have is a warning. There may be {rules max} rules, since each is compared with all before it; of more, those beyond are not compared. A file longer than 16 MiB is not read.
 
 Records name a policy by its **version**: the first 16 hexadecimal digits of the SHA-256 of the file's bytes. With a `registry` it is the SHA-256 of both files' SHA-256, the policy's first.
 
@@ -79,7 +79,8 @@ Where no file is named this policy holds, whose gates let everything pass that t
 /// The text of `docs/policy.md`.
 pub fn policy_reference() -> String {
     let not_asked: Vec<String> = NOT_ASKED.iter().map(|action| format!("`{action}`")).collect();
-    let mut text = OPENING.replace("{not asked}", &not_asked.join(", "));
+    let text = OPENING.replace("{not asked}", &not_asked.join(", "));
+    let mut text = text.replace("{rules max}", &RULES_MAX.to_string());
     text.push_str(BUILT_IN);
     text.push_str("```\n\n");
     all_keys(&mut text, keys::POLICY.keys);

@@ -5,8 +5,9 @@ use super::gates::refuse_empty;
 use crate::error::Problem;
 use crate::reader::Reader;
 use crate::said::{Said, Table};
+use std::collections::HashSet;
 use std::sync::Arc;
-use sx_guard::{Conditions, Obligations, Rule, Then};
+use sx_guard::{Conditions, Obligations, PolicyProblem, Rule, Then};
 use sx_types::called_user;
 
 /// The conditions that are lists.
@@ -49,6 +50,16 @@ pub(super) fn rule(entry: &Reader<'_>) -> Rule {
         status: entry.number_if_said("status"),
         reason: entry.text_if_said("reason").as_deref().map(Into::into),
         obligations: obligations(&entry.section("obligations")),
+    }
+}
+
+/// Refuses every rule whose name an earlier one has, whatever else is wrong with either.
+pub(super) fn refuse_same_names(rules: &[Reader<'_>]) {
+    let mut seen = HashSet::new();
+    for rule in rules {
+        if let Some(name) = rule.text_as_said("name").filter(|name| !seen.insert(*name)) {
+            rule.refuse("name", Problem::Conflict(PolicyProblem::RuleTwice(name.into()).to_string()));
+        }
     }
 }
 
