@@ -80,12 +80,21 @@ impl Node {
     }
 }
 
+/// What the reader of TOML says of a key that stands there already. The first value is what it goes on with, so that all else
+/// is still read; a test sees that it says so.
+const DOUBLED: &str = "duplicate key";
+
 /// Reads TOML. What can be read is returned even when there are errors.
 pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
     let lines = Lines { file: file.into(), starts: line_starts(text) };
     let (document, errors) = DeTable::parse_recoverable(text);
     let errors = errors.iter().map(|error| {
-        let origin = lines.origin(error.span().map_or(0, |span| span.start));
+        let span = error.span().unwrap_or_default();
+        let origin = lines.origin(span.start);
+        if error.message() == DOUBLED {
+            let problem = Problem::Conflict("said twice in one table, or in two ways".to_owned());
+            return origin.error(text.get(span).unwrap_or_default(), String::new(), problem);
+        }
         origin.error("", String::new(), Problem::Syntax(error.message().to_owned()))
     });
     (lines.table(document.into_inner()), errors.collect())

@@ -45,6 +45,22 @@ fn text_that_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_key_that_is_said_twice_is_named_and_hides_nothing() {
+    check(
+        "[sip]\nt1_ms = 500\nt1_ms = 600\nt2ms = 1\n[media]\n[sip]\nrealms = \"x\"\n[log]\nlevl = { a = 1, a = 2 }",
+        &[
+            "text:3: t1_ms: said twice in one table, or in two ways",
+            "text:4: sip.t2ms: unknown key; did you mean \"t2_ms\"?",
+            "text:6: sip: said twice in one table, or in two ways",
+            "text:7: sip.realms: unknown key; did you mean \"realm\"?",
+            "text:9: a: said twice in one table, or in two ways",
+            "text:9: log.levl: unknown key; did you mean \"level\"?",
+        ],
+    );
+    check("[sip]\nt1_ms = 500\nt1_ms = 600", &["text:3: t1_ms: said twice in one table, or in two ways"]);
+}
+
+#[test]
 fn values_of_another_type_are_refused() {
     check("sip = 1", &["text:1: sip = 1: of the wrong type; allowed: a table"]);
     check("trunk = 1", &["text:1: trunk = 1: of the wrong type; allowed: a list of tables"]);
