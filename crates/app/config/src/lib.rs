@@ -61,13 +61,16 @@ impl Config {
     /// Reads the main file, the files it includes, and overrides from environment variables (names and values).
     ///
     /// # Errors
-    /// Everything that is wrong, sorted by file and line.
+    /// Everything that is wrong, sorted by file and line; with it what is wrong with the policy file that it names, which is
+    /// not read else.
     pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, Vec<ConfigError>> {
         let env: BTreeMap<_, _> = env.into_iter().collect();
         let (mut table, mut errors) = source::read_files(path);
         errors.extend(source::override_from(&env, &mut table));
         let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let policy = policy::named_by(&table).map(|policy| base.join(policy));
         build::build(&path.display().to_string(), table, &Machine { env, base }, errors)
+            .map_err(|errors| policy::with_errors_of(policy.as_deref(), errors))
     }
 
     /// Reads one text, which may refer to no file and no environment variable. Errors name it `text`.

@@ -57,6 +57,24 @@ pub fn read_policy_text(text: &str) -> Result<(Definition, PolicyHash), Vec<Conf
     Ok((definition, PolicyHash::of(text.as_bytes())))
 }
 
+/// The file that a configuration names as its policy, as far as that can be told from one that is wrong.
+pub(crate) fn named_by(config: &Table) -> Option<String> {
+    let Some(Node { said: Said::Table(policy), .. }) = config.get("policy") else { return None };
+    match &policy.get("file")?.said {
+        Said::Text(file) => Some(file.clone()),
+        _ => None,
+    }
+}
+
+/// What is wrong with a configuration, and with the policy that it names: whoever mends the one need not wait for the other.
+pub(crate) fn with_errors_of(policy: Option<&Path>, mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    let unreadable = errors.iter().any(|error| error.key == "policy.file");
+    if let Some(path) = policy.filter(|_| !unreadable) {
+        errors.extend(read_policy(path).err().unwrap_or_default());
+    }
+    sorted(errors)
+}
+
 /// Adds the identities of a registry, which holds nothing else.
 fn add_registry(table: &mut Table, path: &Path, text: &str) -> Vec<ConfigError> {
     let (mut further, mut errors) = said::parse(&path.display().to_string(), text);

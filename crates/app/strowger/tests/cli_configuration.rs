@@ -49,6 +49,19 @@ fn the_files_that_a_configuration_names_are_read_too() {
 }
 
 #[test]
+fn what_is_wrong_with_the_configuration_does_not_hide_what_is_wrong_with_its_policy() {
+    let bed = Bed::new();
+    bed.write("both.toml", "[sip]\nt1_ms = 0\n[policy]\nfile = \"policy.toml\"\n");
+    bed.write("policy.toml", "[[rule]]\nname = \"r\"\nthen = \"maybe\"\nstatus = 99\n");
+    let run = bed.run(&["check", "--config", "both.toml"]);
+    let places: Vec<&str> = run.err.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(places, ["both.toml:2", "policy.toml:3", "policy.toml:4", "strowger"], "{run:?}");
+    bed.write("both.toml", "[sip]\nt1_ms = 0\n[policy]\nfile = \"nowhere.toml\"\n");
+    let run = bed.run(&["check", "--config", "both.toml"]);
+    assert_eq!(run.err.matches("nowhere.toml").count(), 1, "{run:?}");
+}
+
+#[test]
 fn errors_are_an_array_for_programs() {
     let bed = Bed::new();
     bed.write("bad.toml", "[sip]\nt1_ms = 0\n");

@@ -320,9 +320,17 @@ pub(super) fn build_tables(
     let advertised = config.sip.listen.iter().filter_map(|listen| listen.advertise.as_ref()?.host.parse().ok());
     addresses.extend(advertised.collect::<Vec<IpAddr>>());
     addresses.retain(|address| !address.is_unspecified());
-    let faults = |errors: Vec<BuildError>| StartError::Tables(errors.into_iter().map(Fault::Tables).collect());
-    let tables = Tables::build(config, addresses, before).map_err(faults)?;
-    Ok(tables.with_policy(trust::policy(config)?).with_countries(trust::countries(config)?))
+    let faults = |errors: Vec<BuildError>| errors.into_iter().map(Fault::Tables).collect::<Vec<_>>();
+    let tables = Tables::build(config, addresses, before).map_err(faults);
+    let (tables, policy) = match (tables, trust::policy(config)) {
+        (Ok(tables), policy) => (tables, policy?),
+        (Err(mut wrong), Err(StartError::Policy(more))) => {
+            wrong.extend(more);
+            return Err(StartError::Tables(wrong));
+        }
+        (Err(wrong), _) => return Err(StartError::Tables(wrong)),
+    };
+    Ok(tables.with_policy(policy).with_countries(trust::countries(config)?))
 }
 
 fn open_witness(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Result<WitnessLog> {
