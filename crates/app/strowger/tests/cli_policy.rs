@@ -70,7 +70,7 @@ fn a_rule_that_asks_for_what_nothing_here_can_do_is_named() {
     bed.write("bound.toml", &rules.concat());
     let run = bed.run(&["policy", "check", "bound.toml"]);
     assert!(run.code == Some(0) && run.out.contains("bound.toml: good"), "{run:?}");
-    let refuses = "refuses each call that it binds: nothing here can meet";
+    let refuses = "refuses all that it binds: nothing here can meet";
     let warnings = [
         format!("the rule \"all\" {refuses} record, announce, bandwidth_kbps"),
         format!("the rule \"loud\" {refuses} announce"),

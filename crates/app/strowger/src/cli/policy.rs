@@ -25,7 +25,7 @@ Examples:
 
 const CHECK_HELP: &str = "\
 All that is wrong is said at once, each with file, line, key and value. A rule whose obligations nothing here can meet yet is good,
-and refuses each call that it binds: a warning names it.
+and refuses all that it binds: a warning names it.
 
 Examples:
   strowger policy check policy.toml
