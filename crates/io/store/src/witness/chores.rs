@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use sx_witness::IndexEntry;
+use sx_witness::{IndexEntry, checkpoint_line};
 
 /// One of them.
 pub(crate) enum Chore {
@@ -32,6 +32,15 @@ pub(crate) enum Chore {
     Checkpoint { line: Vec<u8> },
     /// Remove a segment that has been kept for long enough.
     Remove { path: PathBuf, first: u64, records: u64 },
+}
+
+impl Chore {
+    /// To append this checkpoint, and what witnesses have cosigned of it.
+    pub(crate) fn checkpoint(note: &str, cosignatures: &[String]) -> Self {
+        let mut line = checkpoint_line(note, cosignatures).into_bytes();
+        line.push(b'\n');
+        Self::Checkpoint { line }
+    }
 }
 
 /// The thread that does them.

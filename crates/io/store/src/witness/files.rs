@@ -2,10 +2,10 @@
 
 use crate::FileError;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use sx_witness::{Hash, IndexEntry};
+use sx_witness::{Hash, IndexEntry, RECORD_BYTES_MAX};
 
 /// The extension of a segment.
 pub(crate) const SEGMENT: &str = "jsonl";
@@ -95,16 +95,11 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::at("sync the folder", folder))
 }
 
-/// A line of the file of checkpoints.
-pub(crate) fn checkpoint_line(note: &str, cosignatures: &[&str]) -> Vec<u8> {
-    // Members in order and texts as serde_json writes them: this is canonical.
-    let mut line = serde_json::json!({ "cosignatures": cosignatures, "note": note }).to_string().into_bytes();
-    line.push(b'\n');
-    line
-}
-
-/// The note in a line of the file of checkpoints.
-pub(crate) fn note_of_checkpoint_line(line: &[u8]) -> Option<String> {
-    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
-    line.get("note")?.as_str().map(str::to_owned)
+/// The first line of a segment, without its newline; `None` when no line of a record's length ends there.
+pub(crate) fn first_line(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(FileError::at("read", path))?;
+    file.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(FileError::at("read", path))?;
+    let end = memchr::memchr(b'\n', &bytes);
+    Ok(end.map(|end| bytes[..end].to_vec()))
 }

@@ -2,7 +2,6 @@
 
 use super::anchors::AnchorStates;
 use super::chores::{Chore, Chores};
-use super::files;
 use super::grown::GrownLog;
 use super::ports::{PortState, Ports, WitnessPort};
 use super::sequencer::{Parts, Sequencer, Step};
@@ -233,8 +232,8 @@ impl WitnessLog {
 
     /// Notes for readers that witnesses have cosigned a checkpoint; the lines are theirs, without newlines.
     pub fn note_cosignatures(&self, checkpoint: &Checkpoint, cosignatures: &[&str]) {
-        let line = files::checkpoint_line(&checkpoint.note, cosignatures);
-        self.shared.lock().chores.push(Chore::Checkpoint { line });
+        let lines: Vec<String> = cosignatures.iter().map(|line| (*line).to_owned()).collect();
+        self.shared.lock().chores.push(Chore::checkpoint(&checkpoint.note, &lines));
     }
 
     /// The log's tree as its files have it, for proofs.

@@ -26,7 +26,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use sx_engine::Time;
 use sx_witness::{
     Chain, Checkpoint, Draft, Facts, Frontier, Hash, IndexEntry, Kind, Line, RECORD_BYTES_MAX, SigningKey, Tail,
-    VerifyingKey,
+    VerifyingKey, parse_checkpoint_line,
 };
 
 /// Why a log cannot be opened. The exchange does not start then: a call that nobody could account for is not begun.
@@ -354,8 +354,8 @@ fn last_filed(folder: &Path, key: &VerifyingKey) -> Result<Option<Checkpoint>, F
     };
     let last = text.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
     // Older checkpoints stand there again when they are cosigned.
-    let notes = last.filter_map(files::note_of_checkpoint_line).take(LAST_LINES);
-    let checkpoints = notes.filter_map(|note| Checkpoint::parse(&note).ok());
+    let filed = last.filter_map(|line| parse_checkpoint_line(std::str::from_utf8(line).ok()?)).take(LAST_LINES);
+    let checkpoints = filed.filter_map(|(note, _)| Checkpoint::parse(&note).ok());
     Ok(checkpoints.filter(|checkpoint| checkpoint.verify(key).is_ok()).max_by_key(|checkpoint| checkpoint.size))
 }
 

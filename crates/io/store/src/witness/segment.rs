@@ -7,7 +7,6 @@ use super::next::Blank;
 use super::room::Room;
 use crate::FileError;
 use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use sx_engine::Time;
@@ -57,7 +56,7 @@ impl Segment {
         let room = Room::up_to(whole);
         room.grow(&file, whole + FIRST_ROOM).map_err(FileError::at("extend", &path))?;
         files::sync_folder(folder)?;
-        let begun = first_time(&path).map_err(FileError::at("read", &path))?.filter(|_| !index.is_empty());
+        let begun = first_time(&path)?.filter(|_| !index.is_empty());
         Ok(Self { file, path, first, end, tail, index, room: Arc::new(room), begun })
     }
 
@@ -103,12 +102,7 @@ impl Segment {
 }
 
 /// What the first record of a segment says about when it was written.
-fn first_time(path: &Path) -> io::Result<Option<Time>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(RECORD_BYTES_MAX).read_to_end(&mut bytes)?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(Line::parse(line).ok().map(|line| line.time()))
+fn first_time(path: &Path) -> Result<Option<Time>, FileError> {
+    let line = files::first_line(path)?;
+    Ok(line.and_then(|line| Line::parse(&line).ok().map(|line| line.time())))
 }
-
-/// No record is longer.
-const RECORD_BYTES_MAX: u64 = 65_537;

@@ -14,7 +14,6 @@
 use super::blocks::Blocks;
 use super::chores::{Chore, Chores};
 use super::disk::Disk;
-use super::files;
 use super::flight::{Flight, HandedOver, Ready};
 use super::log::{AppendError, Shared, WitnessCounters, WitnessOptions, add};
 use super::next::Next;
@@ -357,7 +356,7 @@ impl Sequencer {
     fn tell_durable(&mut self, size: u64) {
         while self.checkpoint_told.first().is_some_and(|checkpoint| checkpoint.size < size) {
             let checkpoint = self.checkpoint_told.remove(0);
-            self.chores.push(Chore::Checkpoint { line: files::checkpoint_line(&checkpoint.note, &[]) });
+            self.chores.push(Chore::checkpoint(&checkpoint.note, &[]));
             self.last_checkpoint = Some(checkpoint);
         }
         for (_, closed) in self.retiring.extract_if(.., |(of, _)| *of <= size) {

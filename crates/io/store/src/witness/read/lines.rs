@@ -78,12 +78,3 @@ pub(super) fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         Some(line)
     })
 }
-
-/// The first line of a segment, without its newline.
-pub(super) fn first_line(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(FileError::at("open", path))?;
-    file.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(FileError::at("read", path))?;
-    let end = memchr::memchr(b'\n', &bytes);
-    Ok(end.map(|end| bytes[..end].to_vec()))
-}

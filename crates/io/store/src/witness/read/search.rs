@@ -1,9 +1,10 @@
 //! Finding records: of a call, of a story, of a time.
 
-use super::lines::{first_line, lines_of, whole_lines};
+use super::lines::{lines_of, whole_lines};
 use super::order::in_order;
 use super::{LogPart, ReadError, ReadProgress, WitnessFolder, has_gone};
 use crate::FileError;
+use crate::witness::files;
 use memchr::memmem::Finder;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -200,7 +201,7 @@ impl Search {
 }
 
 fn time_of_first(path: &Path) -> Result<Option<Time>, FileError> {
-    match first_line(path) {
+    match files::first_line(path) {
         Ok(line) => Ok(line.and_then(|line| Line::parse(&line).map(|line| line.time()).ok())),
         Err(error) if has_gone(&error) => Ok(None),
         Err(error) => Err(error),

@@ -7,7 +7,7 @@ use crate::witness::files::{self, INDEX_ENTRY_BYTES, Numbered};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use sx_witness::{Hash, IndexEntry, Line, RECORD_BYTES_MAX};
+use sx_witness::{Hash, IndexEntry, Line};
 
 /// Does the first record of each segment name the hash of the record before it, as the index of that has it?
 pub(super) fn check_links(indexes: &Indexes, segments: &[Numbered]) -> Result<(), WitnessError> {
@@ -18,7 +18,7 @@ pub(super) fn check_links(indexes: &Indexes, segments: &[Numbered]) -> Result<()
             // What is not there is named when the tree is made.
             None => continue,
         };
-        let named = first_link(segment).map_err(FileError::at("read", &segment.path))?;
+        let named = first_link(segment)?;
         if named.is_some_and(|named| Some(named) != expected) {
             return Err(WitnessError::Broken { record: segment.first, path: segment.path.clone() });
         }
@@ -27,12 +27,9 @@ pub(super) fn check_links(indexes: &Indexes, segments: &[Numbered]) -> Result<()
 }
 
 /// The hash that the first record names; `None` when there is none, of which others say what it means.
-fn first_link(segment: &Numbered) -> std::io::Result<Option<Hash>> {
-    let mut bytes = Vec::new();
-    File::open(&segment.path)?.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    let line =
-        memchr::memchr(b'\n', &bytes).and_then(|end| Line::parse(&bytes[..end]).ok().map(|line| line.prev_hash()));
-    Ok(line)
+fn first_link(segment: &Numbered) -> Result<Option<Hash>, FileError> {
+    let line = files::first_line(&segment.path)?;
+    Ok(line.and_then(|line| Line::parse(&line).ok().map(|line| line.prev_hash())))
 }
 
 /// The last hash of an index; `None` when it is empty.

@@ -78,8 +78,8 @@ fn a_log_that_somebody_else_has_written_is_not_signed() {
     let crashed = Crashed::new("somebody");
     let other = SigningKey::from_seed("example.org/test", [8; 32]).expect("a key");
     let forged = Chain::new().checkpoint(NOW, "test", &other, &mut Vec::new(), &mut Vec::new());
-    let line = files::checkpoint_line(&forged.note, &[]);
-    for checkpoints in [&b""[..], &line] {
+    let line = sx_witness::checkpoint_line(&forged.note, &[]) + "\n";
+    for checkpoints in [&b""[..], line.as_bytes()] {
         let anew = written_anew(&crashed.segment);
         crashed.leave(&anew, checkpoints);
         let refused = open(crashed.dir.path());
