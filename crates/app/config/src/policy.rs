@@ -20,7 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 use sx_guard::{Definition, Entry, Place, PolicyHash, PolicyProblem, Status};
 
-/// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'.
+/// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'. A file says
+/// something of rules or of gates, be it `rule = []`: one that is empty was hardly meant to be.
 ///
 /// # Errors
 /// Everything that is wrong, sorted by file and line.
@@ -28,6 +29,9 @@ pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigEr
     let name = path.display().to_string();
     let text = read_text(path).map_err(|error| vec![error])?;
     let (mut table, mut errors) = said::parse(&name, &text);
+    if !table.contains_key("rule") && !table.get("gate").is_some_and(says_something) {
+        errors.push(Origin::new(&name, 1).error("rule", String::new(), Problem::Conflict(NOTHING_SAID.to_owned())));
+    }
     let mut hash = PolicyHash::of(text.as_bytes());
     if let Some(Node { said: Said::Text(registry), .. }) = table.get("registry") {
         let registry = path.parent().unwrap_or(Path::new("")).join(registry);
@@ -43,7 +47,7 @@ pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigEr
     definition(&name, table, &Machine { env: BTreeMap::new(), base }, errors).map(|definition| (definition, hash))
 }
 
-/// Reads a policy from a text, which may name no further file. Errors name it `text`.
+/// Reads a policy from a text, which may name no further file, and be empty. Errors name it `text`.
 ///
 /// # Errors
 /// Everything that is wrong, sorted by line.
@@ -56,6 +60,17 @@ pub fn read_policy_text(text: &str) -> Result<(Definition, PolicyHash), Vec<Conf
     let definition = definition("text", table, &Memory { env: BTreeMap::new() }, errors)?;
     Ok((definition, PolicyHash::of(text.as_bytes())))
 }
+
+/// Is there a value, at whatever depth?
+fn says_something(node: &Node) -> bool {
+    match &node.said {
+        Said::Table(table) => table.values().any(says_something),
+        _ => true,
+    }
+}
+
+/// A save that was cut short must not drop every rule.
+const NOTHING_SAID: &str = "the file has no rule and says nothing of a gate; if that is meant, it says rule = []";
 
 /// The file that a configuration names as its policy, as far as that can be told from one that is wrong.
 pub(crate) fn named_by(config: &Table) -> Option<String> {

@@ -182,7 +182,7 @@ fn a_registry_may_stand_in_a_file_of_its_own_and_changes_the_hash() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
     let main = folder.path().join("policy.toml");
-    let text = "registry = \"who.toml\"\n[[identity]]\nidentity = \"a@x\"\n";
+    let text = "registry = \"who.toml\"\nrule = []\n[[identity]]\nidentity = \"a@x\"\n";
     write("policy.toml", text);
     write("who.toml", "[[identity]]\nidentity = \"b@x\"\n");
     let (definition, hash) = read_policy(&main).expect("a good policy");
@@ -194,12 +194,30 @@ fn a_registry_may_stand_in_a_file_of_its_own_and_changes_the_hash() {
     let found = lines(read_policy(&main));
     assert!(found[0].ends_with("who.toml:1: gate: a registry holds nothing but [[identity]]"), "{found:?}");
     assert!(found[1].contains("who.toml:4: identity[A@x].identity"), "{found:?}");
-    write("policy.toml", "registry = \"nobody.toml\"");
+    write("policy.toml", "rule = []\nregistry = \"nobody.toml\"");
     assert!(lines(read_policy(&main))[0].contains("cannot be read"));
     write("policy.toml", "[gate.rate]\nlimit = 1\n");
     let (_, alone) = read_policy(&main).expect("a good policy");
     assert_eq!(alone, PolicyHash::of(b"[gate.rate]\nlimit = 1\n"));
     check("registry = \"x\"", &["text:1: registry = \"x\": cannot be read: a text in memory may not refer to files"]);
+}
+
+#[test]
+fn a_file_that_says_nothing_must_say_that_it_is_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("policy.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).expect("a file");
+        read_policy(&path)
+    };
+    for nothing in ["", "# a policy\n", "[gate]\n[gate.rate]\n", "[[identity]]\nidentity = \"a@x\"\n"] {
+        let found = lines(read(nothing));
+        let said =
+            "policy.toml:1: rule: the file has no rule and says nothing of a gate; if that is meant, it says rule = []";
+        assert!(found.len() == 1 && found[0].ends_with(said), "{nothing:?}: {found:?}");
+    }
+    assert_eq!(read("rule = []").expect("it is meant").0, Definition::default());
+    assert!(read("[gate.rate]\nlimit = 1\n").is_ok());
 }
 
 #[test]

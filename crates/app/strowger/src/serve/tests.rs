@@ -145,6 +145,25 @@ fn a_database_of_countries_that_is_broken_is_named_and_the_old_tables_stay() {
     exchange.stop();
 }
 
+#[test]
+fn a_policy_whose_saving_was_cut_short_does_not_drop_the_rules_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "[[rule]]\nname = \"r\"\nthen = \"reject\"\n").expect("a file");
+    let config = config(&folder.path().join("data"), &format!("[policy]\nfile = {policy:?}\n"));
+    let mut exchange = Exchange::start(config.clone()).expect("starts");
+    let rules = |exchange: &Exchange| exchange.tables.policy.rules().len();
+    std::fs::write(&policy, "").expect("a file");
+    for error in [exchange.reload_policy("operator").map(|_| ()), exchange.reload(&config, "operator").map(|_| ())] {
+        assert!(error.expect_err("it says nothing").to_string().contains("rule = []"));
+    }
+    assert_eq!(rules(&exchange), 1);
+    std::fs::write(&policy, "rule = []\n").expect("a file");
+    exchange.reload_policy("operator").expect("it is meant");
+    assert_eq!(rules(&exchange), 0);
+    exchange.stop();
+}
+
 /// The records of the witness log.
 fn records(data: &Path) -> String {
     let text = std::fs::read_to_string(data.join("witness/00000000000000000000.jsonl")).expect("a segment");
