@@ -27,6 +27,17 @@ impl Wanted {
         raise_log_level(&mut config, self.verbose);
         Ok(config)
     }
+
+    /// What a command needs that works on the data folder and on nothing else: where it is given, no file is read.
+    ///
+    /// # Errors
+    /// All that is wrong with the configuration, when it must say where the folder is.
+    pub fn load_for_folder(&self) -> Result<Config, Vec<ConfigError>> {
+        let Some(data) = &self.data else { return self.load() };
+        let mut config = Config::default();
+        config.exchange.data.clone_from(data);
+        Ok(config)
+    }
 }
 
 /// `-v` adds to what the configuration says, and never takes away from it.

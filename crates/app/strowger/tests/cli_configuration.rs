@@ -62,6 +62,20 @@ fn what_is_wrong_with_the_configuration_does_not_hide_what_is_wrong_with_its_pol
 }
 
 #[test]
+fn a_wrong_configuration_stops_nothing_that_is_given_its_folder() {
+    let bed = Bed::new();
+    bed.ok(&["token", "create", "reader", "--role", "viewer"]);
+    bed.write("strowger.toml", "[sip]\nt1_ms = 0\n");
+    assert!(bed.ok(&["token", "list", "--data", "data"]).contains("reader"));
+    let key = "exchange.example/log+25e5e14a+AblOao7bpD/pnNe4BeI2PcLFqxqagBDZOAa8Z0uylR/i";
+    for command in [&["cdr", "count", "--data", "data"][..], &["witness", "verify", "nowhere", "--key", key][..]] {
+        let run = bed.run(command);
+        assert!(run.code != Some(2) && !run.err.contains("sip.t1_ms"), "{command:?}: {run:?}");
+    }
+    assert_eq!(bed.run(&["token", "list"]).code, Some(2), "where the folder is, nothing else says");
+}
+
+#[test]
 fn errors_are_an_array_for_programs() {
     let bed = Bed::new();
     bed.write("bad.toml", "[sip]\nt1_ms = 0\n");

@@ -166,7 +166,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
     let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
-    let config = match wanted.load() {
+    let loaded = match cli.command {
+        Command::Cdr(_) | Command::Token(_) => wanted.load_for_folder(),
+        _ => wanted.load(),
+    };
+    let config = match loaded {
         Ok(config) => config,
         Err(errors) => return configuration::report(&errors, json),
     };
