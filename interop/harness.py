@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import random
 import resource
 import shutil
 import signal
@@ -73,18 +74,23 @@ def wait_for(condition, claim, seconds=5.0):
         time.sleep(0.05)
 
 
+# Below those that the system gives to whoever asks for any: between the look at a port and its use nobody gets it.
+_ports = random.SystemRandom().sample(range(1024, 10_000, 2), 4_000)
+_ports_lock = threading.Lock()
+
+
 def free_port(address):
-    """A port that UDP and TCP both have free on an address, and whose successor is free as well."""
+    """A port that UDP and TCP both have free on an address, and whose successor is free as well. It is given once."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for _ in range(200):
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            first.bind((address, 0))
-            port = first.getsockname()[1]
+    while True:
+        with _ports_lock, contextlib.ExitStack() as stack:
+            if not _ports:
+                break
+            port = _ports.pop()
             try:
-                for kind, number in ((socket.SOCK_DGRAM, port), (socket.SOCK_STREAM, port + 1), (socket.SOCK_DGRAM, port + 1)):
+                for kind, number in itertools.product((socket.SOCK_DGRAM, socket.SOCK_STREAM), (port, port + 1)):
                     stack.enter_context(socket.socket(family, kind)).bind((address, number))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
             return port
     raise Failed(f"no free port on {address}")
