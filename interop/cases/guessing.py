@@ -122,7 +122,8 @@ def svcrack(bench):
     check("found nothing" in said and PASSWORD not in said, f"svcrack finds no password: {said}")
     answers = [Answer(data).status for data in between.answers]
     check(set(answers) == {401, 403}, f"svcrack is challenged and refused: {answers}")
-    check(answers.count(403) == FAILURES + 1, f"{FAILURES} failures are let pass: {answers}")
+    # The worker that counts a source's failures tells the others of the ban: one more guess may be under way meanwhile.
+    check(answers.count(403) in (FAILURES + 1, FAILURES + 2), f"{FAILURES} failures are let pass: {answers}")
     asked = len(between.asked)
     check(asked > len(answers) + 10, f"it went on asking, and was not answered: {asked} times, {len(answers)} answers")
     wait_for(lambda: time.monotonic() > banned + BAN_S + 1, "the block is over", BAN_S + 5)

@@ -3,8 +3,6 @@
 use crate::counts::Refusal;
 use crate::directory::User;
 use crate::interface::Came;
-use crate::interface::{Output, PeerMessage};
-use crate::peers::keeper_of;
 use crate::refused::WhyRefused;
 use crate::worker::Worker;
 use sx_edge::Observation;
@@ -120,32 +118,17 @@ impl Worker {
 
     /// Was its password wrong too often? Whoever has authenticated from this source before is not kept out by others.
     fn is_account_blocked(&self, now: Time, flow: Flow, address: &str) -> bool {
-        self.layers.accounts.is_blocked(now, &self.layers.account_of(address))
+        self.directory.failures(address).is_some_and(|failures| failures.is_blocked(now))
             && !self.is_known_source(now, flow.remote.ip())
     }
 
     /// Right credentials for an account that is blocked count as wrong ones do: whoever is not banned for them would know
-    /// that they are right.
+    /// that they are right. A name that nobody has is no account: what is guessed there counts against the source alone.
     fn authentication_failed(&mut self, now: Time, came: &Came, address: &str) {
         self.observe(now, came, Observation::Failed);
-        match keeper_of(address, self.settings.workers) {
-            keeper if keeper == self.settings.worker => self.count_failure(now, address),
-            worker => {
-                let message = PeerMessage::Failed { account: address.into() };
-                self.outputs.push_back(Output::Peer { worker, message });
-            }
-        }
-    }
-
-    /// Wrong credentials were shown for an account, to this worker or to another: a guesser whose requests land on all of
-    /// them has no more tries than one whose do not, but for those that are under way between workers.
-    pub(crate) fn count_failure(&mut self, now: Time, account: &str) {
-        let hash = self.layers.account_of(account);
-        if self.layers.accounts.failed(now, &hash) {
-            self.record_block(now, account);
-            if let Some(until) = self.layers.accounts.blocked_until(now, &hash) {
-                self.tell_others(|| PeerMessage::Blocked { account: account.into(), until });
-            }
+        let limits = self.layers.sources.limits().failures();
+        if self.directory.failures(address).is_some_and(|failures| failures.failed(now, &limits)) {
+            self.record_block(now, address);
         }
     }
 

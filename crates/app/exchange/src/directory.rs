@@ -4,7 +4,7 @@ use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-use sx_edge::IdentityLoad;
+use sx_edge::{Failures, IdentityLoad};
 use sx_sip::digest::{Algorithm, Ha1};
 
 /// One user.
@@ -40,6 +40,7 @@ pub struct Directory {
 struct Known {
     user: User,
     load: Arc<IdentityLoad>,
+    failures: Arc<Failures>,
 }
 
 impl Directory {
@@ -47,17 +48,19 @@ impl Directory {
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let known = |user: User| {
             let address = format!("{}@{}", user.name, user.domain);
-            (address.into(), Known { user, load: Arc::default() })
+            (address.into(), Known { user, load: Arc::default(), failures: Arc::default() })
         };
         Self { users: users.into_iter().map(known).collect() }
     }
 
-    /// This directory instead of `before`: with what its users have asked for of late, and their calls.
+    /// This directory instead of `before`: with what its users have asked for of late, their calls, and how often somebody
+    /// has failed to be them.
     #[must_use]
     pub fn following(mut self, before: &Self) -> Self {
         for (address, known) in &mut self.users {
             if let Some(then) = before.users.get(address) {
                 known.load = then.load.clone();
+                known.failures = then.failures.clone();
             }
         }
         self
@@ -66,6 +69,11 @@ impl Directory {
     /// What the user with this address asks for, over all workers.
     pub(crate) fn load(&self, address: &str) -> Option<&Arc<IdentityLoad>> {
         self.users.get(address).map(|known| &known.load)
+    }
+
+    /// How often the password of the user with this address was wrong, over all workers.
+    pub(crate) fn failures(&self, address: &str) -> Option<&Failures> {
+        self.users.get(address).map(|known| &*known.failures)
     }
 
     /// The user with this address, `name@domain`.

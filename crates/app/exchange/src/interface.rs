@@ -11,7 +11,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use sx_call::{CallRecord, Command, Found, Note, QueryId};
 use sx_edge::{Ban, Observation, Source};
-use sx_engine::Time;
 use sx_leg::Address;
 use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::registrar::Change;
@@ -150,18 +149,6 @@ pub enum PeerMessage {
         source: Source,
         /// What was learnt, in this order.
         observed: Vec<Observation>,
-    },
-    /// Wrong credentials were shown for an account, which the worker that keeps account of it must hear.
-    Failed {
-        /// Which, as `user@domain`.
-        account: Box<str>,
-    },
-    /// An account is blocked.
-    Blocked {
-        /// Which, as `user@domain`.
-        account: Box<str>,
-        /// Until when.
-        until: Time,
     },
 }
 

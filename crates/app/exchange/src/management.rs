@@ -88,11 +88,6 @@ impl Worker {
         self.layers.sources.explain(now, self.source_of(address))
     }
 
-    /// How many accounts have had wrong passwords of late.
-    pub fn accounts_that_failed(&self) -> usize {
-        self.layers.accounts.len()
-    }
-
     /// Everybody who is registered here, in no order.
     pub fn registrations(&self, now: Time) -> impl Iterator<Item = RegisteredContact> {
         self.registrar.all(now).map(|(aor, contact)| registered(aor, &contact))

@@ -124,11 +124,6 @@ impl Worker {
             PeerMessage::Observed { source, observed } => {
                 observed.into_iter().for_each(|observation| self.learn(now, source, observation));
             }
-            PeerMessage::Failed { account } => self.count_failure(now, &account),
-            PeerMessage::Blocked { account, until } => {
-                let account = self.layers.account_of(&account);
-                self.layers.accounts.block(now, &account, until);
-            }
         }
     }
 

@@ -195,19 +195,16 @@ fn credentials_for_an_old_challenge_are_never_wrong() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_refused_and_not_remembered() {
+fn a_name_that_nobody_has_is_refused_however_long_it_is() {
     let mut bench = Bench::new(USERS_ONLY);
     bench.peer("guesser", "192.0.2.66:5060", Manner::Silent);
     let named = |length: usize| "x".repeat(length);
     let mut guess = |length: usize| {
         let right = credentials_of(&mut bench, "guesser", "REGISTER");
         let wrong = right.replace("username=\"bob\"", &format!("username=\"{}\"", named(length)));
-        let status = bench.send_raw("guesser", &register(&wrong))[0].status();
-        (status, bench.workers[0].accounts_that_failed())
+        bench.send_raw("guesser", &register(&wrong))[0].status()
     };
-    assert_eq!(guess(255), (Some(403), 1));
-    assert_eq!(guess(256), (Some(403), 1));
-    assert_eq!(guess(60_000), (Some(403), 1));
+    assert_eq!([255, 256, 60_000].map(&mut guess), [Some(403); 3]);
     let refused = bench.recorded("security_rejected");
     assert!(refused.iter().all(|record| record["reason"] == "unknown-user"), "{refused:?}");
 }
@@ -259,13 +256,10 @@ fn a_flood_of_names_writes_no_more_records_than_refusals_may() {
             }
         }
     }
-    let blocked = bench.recorded("source");
-    assert!(blocked.iter().all(|record| record["subject"].as_str().is_some_and(|subject| subject.len() <= 256)));
-    assert!(
-        !blocked.is_empty() && blocked.len() + bench.recorded("security_rejected").len() <= 100,
-        "{}",
-        blocked.len()
-    );
+    assert_eq!(bench.recorded("source").len(), 0, "there is nothing to be blocked");
+    let refused = bench.recorded("security_rejected");
+    assert!(refused.iter().all(|record| record["subject"].as_str().is_some_and(|subject| subject.len() <= 256)));
+    assert!((1..=100).contains(&refused.len()), "{}", refused.len());
     bench.pass_s(11);
     assert!(bench.last_recorded("summary")["facts"]["identity"].as_u64().is_some_and(|sum| sum >= 260));
 }

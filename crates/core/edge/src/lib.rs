@@ -40,7 +40,7 @@ mod sources;
 mod table;
 
 pub use allowlist::{Allowlist, AllowlistError, Organisation, Refused};
-pub use failures::Failures;
+pub use failures::{FailureLimits, Failures};
 pub use latency::LatencyHistogram;
 pub use layer::Layer;
 pub use load::{CallPermit, IdentityLoad, RetryAfter};

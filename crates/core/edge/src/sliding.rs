@@ -127,6 +127,18 @@ impl Recent {
         self.counts == [0; PARTS]
     }
 
+    /// In one word, which workers can share.
+    pub(crate) fn packed(&self) -> u64 {
+        let ([a, b], [c, d, e, f, g]) = (self.part, self.counts);
+        u64::from_le_bytes([a, b, c, d, e, f, g, 0])
+    }
+
+    /// What [`packed`](Self::packed) has made one word of.
+    pub(crate) fn unpacked(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, _] = word.to_le_bytes();
+        Self { part: [a, b], counts: [c, d, e, f, g] }
+    }
+
     fn aged(&self, part: u16) -> Self {
         let age = usize::from(part.wrapping_sub(u16::from_le_bytes(self.part))).min(PARTS);
         let mut counts = [0; PARTS];
@@ -173,6 +185,7 @@ mod tests {
                 let within = |length: u64| times[..=place].iter().filter(|time| **time + length > *now).count() as u32;
                 prop_assert!(recent.count(part) >= within(time_ms));
                 prop_assert!(recent.count(part) <= within(time_ms + part_ms + 4));
+                prop_assert_eq!(Recent::unpacked(recent.packed()), recent);
             }
         }
     }

@@ -31,7 +31,7 @@ use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use sx_edge::{CallPermit, Failures, IdentityLoad, Layer, Observation, Source, Sources};
+use sx_edge::{CallPermit, IdentityLoad, Layer, Observation, Source, Sources};
 use sx_engine::Rng;
 use sx_types::CallId;
 
@@ -39,12 +39,10 @@ use sx_types::CallId;
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) sources: Sources,
-    /// Accounts whose password was wrong too often, each by a keyed hash of its address: strangers name them, and as long as
-    /// they like.
-    pub(crate) accounts: Failures<u128>,
-    account_key: [u8; 16],
+    name_key: [u8; 16],
     dialled_key: [u8; 16],
-    /// What those ask for who have not proved that they are who they say, each by the hash of the name, as accounts are.
+    /// What those ask for who have not proved that they are who they say, each by a keyed hash of the name: strangers choose
+    /// it, and as long as they like.
     pub(crate) unproved: BTreeMap<u128, Arc<IdentityLoad>>,
     /// What each call takes of those that whoever has begun it may have.
     pub(crate) callers: BTreeMap<CallId, CallPermit>,
@@ -66,8 +64,7 @@ impl Layers {
         let sources = settings.sources;
         let mut key = || rng.u128().to_be_bytes();
         Self {
-            accounts: Failures::new(sources.failures_max, sources.failures_window, sources.ban, ACCOUNTS_MAX, key()),
-            account_key: key(),
+            name_key: key(),
             dialled_key: key(),
             sources: Sources::new(sources, key()),
             unproved: BTreeMap::new(),
@@ -84,9 +81,9 @@ impl Layers {
 }
 
 impl Layers {
-    /// By what the failures of an account, `name@domain`, are remembered.
-    pub(crate) fn account_of(&self, address: &str) -> u128 {
-        SipHasher13::new_with_key(&self.account_key).hash(address.as_bytes()).as_u128()
+    /// By what a name is remembered that nobody has proved to have.
+    fn hash_of(&self, name: &str) -> u128 {
+        SipHasher13::new_with_key(&self.name_key).hash(name.as_bytes()).as_u128()
     }
 
     /// A number that says whether two request URIs are the same. Who does not know the key cannot choose URIs that seem
@@ -97,7 +94,7 @@ impl Layers {
 
     /// What somebody asks for who has proved nothing, on this worker: a name that anybody can choose is no limit to anybody.
     pub(crate) fn unproved(&mut self, name: &str) -> Arc<IdentityLoad> {
-        let name = self.account_of(name);
+        let name = self.hash_of(name);
         if let Some(load) = self.unproved.get(&name) {
             return load.clone();
         }
@@ -143,8 +140,6 @@ pub(crate) struct Timing {
     begun: Option<u64>,
 }
 
-/// Accounts whose failures are remembered; the oldest are forgotten beyond.
-const ACCOUNTS_MAX: usize = 1 << 14;
 /// Names that nobody has proved whose rate is remembered.
 const IDENTITIES_MAX: usize = 1 << 16;
 
@@ -159,6 +154,6 @@ mod tests {
         let [first, second] = [1, 2].map(|seed| Layers::new(&settings, &mut Rng::from_number(seed)));
         assert_eq!(first.number_of(b"sip:1@example.org"), first.number_of(b"sip:1@example.org"));
         assert_ne!(first.number_of(b"sip:1@example.org"), second.number_of(b"sip:1@example.org"));
-        assert_ne!(first.account_of("alice@example.org"), second.account_of("alice@example.org"));
+        assert_ne!(first.hash_of("alice@example.org"), second.hash_of("alice@example.org"));
     }
 }

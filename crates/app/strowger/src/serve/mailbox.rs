@@ -84,9 +84,6 @@ struct PassedOn {
     observed: AtomicUsize,
     /// Sources that are banned. A worker that is not told bans them itself, if they come to it.
     bans: AtomicUsize,
-    /// Guesses at accounts, and accounts that are blocked for them: six times as rare as guesses.
-    guesses: AtomicUsize,
-    blocks: AtomicUsize,
 }
 
 /// Messages of each kind that may wait, told by other workers.
@@ -175,8 +172,6 @@ impl PassedOn {
             PeerMessage::Send(_) => Some(&self.sends),
             PeerMessage::Observed { .. } => Some(&self.observed),
             PeerMessage::Banned { .. } => Some(&self.bans),
-            PeerMessage::Failed { .. } => Some(&self.guesses),
-            PeerMessage::Blocked { .. } => Some(&self.blocks),
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
@@ -319,21 +314,12 @@ mod tests {
     }
 
     #[test]
-    fn bans_guesses_and_blocks_are_bounded_each_for_itself() {
+    fn bans_are_bounded_for_themselves() {
         let (_net, mailbox, mut inbox) = open();
         let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
-        let until = Time::from_secs(9);
-        let ban = sx_edge::Ban { source, until, why: sx_edge::Why::Scanner };
-        let account: Box<str> = "alice@example.org".into();
-        let kinds: [&dyn Fn() -> PeerMessage; 3] =
-            [&|| PeerMessage::Banned { ban }, &|| PeerMessage::Failed { account: account.clone() }, &|| {
-                PeerMessage::Blocked { account: account.clone(), until }
-            }];
-        for (number, kind) in kinds.into_iter().enumerate() {
-            (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(kind())));
-            assert_eq!(mailbox.dropped(), 3 * (number as u64 + 1));
-        }
-        assert_eq!(count(&mut inbox), (3 * PASSED_ON_MAX, 0));
+        let ban = sx_edge::Ban { source, until: Time::from_secs(9), why: sx_edge::Why::Scanner };
+        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(PeerMessage::Banned { ban })));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX, 0)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use report::{ScoreParts, SourceReport};
 use crate::sliding::{Moment, Recent};
 use crate::source::Masked;
 use crate::table::Table;
-use crate::{Prefixes, Source};
+use crate::{FailureLimits, Prefixes, Source};
 use record::{At, Record};
 use std::ops::Range;
 use std::time::Duration;
@@ -77,6 +77,13 @@ impl Default for SourceLimits {
             sources_max: 262_144,
             prefixes: Prefixes::default(),
         }
+    }
+}
+
+impl SourceLimits {
+    /// What holds for an account that wrong credentials are shown for, from wherever.
+    pub fn failures(&self) -> FailureLimits {
+        FailureLimits { failures_max: self.failures_max, window: self.failures_window, ban: self.ban }
     }
 }
 
