@@ -58,10 +58,12 @@ struct Place {
 pub(crate) struct LimitedStream {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
-    /// Another needs the place.
-    ended: oneshot::Receiver<()>,
+    ended: Ended,
     place: Place,
 }
+
+/// Whether another needs the place: `None` once it does, for a channel that has answered is not to be asked again.
+struct Ended(Option<oneshot::Receiver<()>>);
 
 impl LimitedListener {
     pub(crate) fn new(listener: TcpListener) -> Self {
@@ -78,7 +80,7 @@ impl LimitedListener {
                         continue;
                     };
                     let idle = Box::pin(tokio::time::sleep(IDLE));
-                    return (LimitedStream { stream, idle, ended, place }, peer);
+                    return (LimitedStream { stream, idle, ended: Ended(Some(ended)), place }, peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -133,6 +135,16 @@ impl Drop for Place {
     }
 }
 
+impl Ended {
+    fn is_told(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(told) = &mut self.0 else { return true };
+        if Pin::new(told).poll(context).is_ready() {
+            self.0 = None;
+        }
+        self.0.is_none()
+    }
+}
+
 impl LimitedStream {
     /// Something moved, or nothing did and the time may be over.
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -141,7 +153,7 @@ impl LimitedStream {
             self.place.moved();
             return poll;
         }
-        if Pin::new(&mut self.ended).poll(context).is_ready() {
+        if self.ended.is_told(context) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         match self.idle.as_mut().poll(context) {
@@ -174,5 +186,50 @@ impl AsyncWrite for LimitedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::task::Waker;
+
+    fn places(places: &Places, sources: std::ops::Range<u32>) -> Vec<(Place, oneshot::Receiver<()>)> {
+        let address = |number| Ipv4Addr::from_bits(0xc000_0200 + number).into();
+        sources.map(|number| places.enter(address(number)).expect("a place")).collect()
+    }
+
+    /// A connection that was accepted, and the client's end of it.
+    async fn accepted() -> (LimitedListener, LimitedStream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut listener = LimitedListener::new(listener);
+        let (accepted, client) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        (listener, accepted.0, client.expect("a connection"))
+    }
+
+    fn read(stream: &mut LimitedStream) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 16];
+        Pin::new(stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut ReadBuf::new(&mut bytes))
+    }
+
+    #[test]
+    fn a_connection_that_lost_its_place_may_be_asked_again_and_again() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (listener, mut stream, _client) = accepted().await;
+            assert!(read(&mut stream).is_pending());
+            let _others = places(&listener.places, 0..CONNECTIONS_MAX as u32);
+            for _ in 0..3 {
+                assert!(matches!(read(&mut stream), Poll::Ready(Err(_))));
+            }
+            // Whoever does not read what was written for it.
+            let bytes = vec![0; 1 << 20];
+            let mut write = || Pin::new(&mut stream).poll_write(&mut Context::from_waker(Waker::noop()), &bytes);
+            let refused = std::iter::repeat_with(&mut write).find(|poll| !matches!(poll, Poll::Ready(Ok(_))));
+            assert!(matches!(refused, Some(Poll::Ready(Err(_)))));
+            assert!(matches!(write(), Poll::Ready(Err(_))));
+        });
     }
 }
