@@ -1,6 +1,6 @@
 //! Connections of a server that hyper is asked for directly, with bounds on headers and on every wait, within TLS or not.
 
-use crate::listener::{LimitedListener, LimitedStream};
+use crate::listener::{LimitedListener, LimitedStream, Seat};
 use crate::tls;
 use axum::http::Request;
 use axum::response::Response;
@@ -41,7 +41,7 @@ pub(crate) trait Answering: Send + Sync + 'static {
     /// How long a body may take to come.
     fn time_max(&self) -> Duration;
 
-    /// Answers a request; whatever is wrong with it is an answer too.
+    /// Answers a request; whatever is wrong with it is an answer too. Its extensions have the [`Seat`] of its connection.
     fn answer(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
 }
 
@@ -74,23 +74,30 @@ async fn connection<A: Answering>(
     gate: Arc<A>,
     closed: watch::Receiver<bool>,
 ) {
+    let seat = stream.seat();
     let Some(config) = gate.tls() else {
-        return converse(stream, peer, gate, closed).await;
+        return converse(stream, seat, peer, gate, closed).await;
     };
     match tokio::time::timeout(HEAD_TIME_MAX.min(gate.time_max()), tls::accept(stream, config)).await {
-        Ok(Ok(stream)) => converse(stream, peer, gate, closed).await,
+        Ok(Ok(stream)) => converse(stream, seat, peer, gate, closed).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, server = A::NAME, "a TLS handshake with a server failed"),
         Err(_) => tracing::debug!(%peer, server = A::NAME, "a TLS handshake with a server took too long"),
     }
 }
 
-async fn converse<A: Answering, S>(stream: S, peer: SocketAddr, gate: Arc<A>, mut closed: watch::Receiver<bool>)
-where
+async fn converse<A: Answering, S>(
+    stream: S,
+    seat: Seat,
+    peer: SocketAddr,
+    gate: Arc<A>,
+    mut closed: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let head_time_max = HEAD_TIME_MAX.min(gate.time_max());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let gate = gate.clone();
+        request.extensions_mut().insert(seat.clone());
         async move { Ok::<_, Infallible>(gate.answer(peer, request).await) }
     });
     let mut builder = http1::Builder::new();

@@ -15,8 +15,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 /// Connections at a time; one more closes the one on which nothing has moved for longest, so that those who are silent keep
-/// nobody out.
+/// nobody out. One whose request is being carried out is not closed for another.
 pub(crate) const CONNECTIONS_MAX: usize = 64;
+/// Of those that were told to end, so many may take their time; when more do, further ones are closed.
+const CONNECTIONS_ENDING_MAX: usize = 64;
 /// Of these, so many of one address or IPv6 network of 64 bits; further ones are closed, so that nobody alone can hold all.
 pub(crate) const CONNECTIONS_PER_SOURCE_MAX: usize = 8;
 /// A connection on which nothing moves for this long is closed. Longer than the usual minute between scrapes.
@@ -44,7 +46,9 @@ struct Taken {
 struct Held {
     source: IpAddr,
     moved: Instant,
-    /// To close it; `None` when it was told to.
+    /// Its request is being carried out, and somebody waits for what comes of it.
+    in_hand: bool,
+    /// To close it; `None` when it was told to, and has not ended yet.
     end: Option<oneshot::Sender<()>>,
 }
 
@@ -53,6 +57,16 @@ struct Place {
     places: Places,
     number: u64,
 }
+
+/// Says of a connection, which others have, that its request is being carried out.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    places: Places,
+    number: u64,
+}
+
+/// A request is being carried out, until this is dropped.
+pub(crate) struct InHand(Seat);
 
 /// A connection that counts against the limit until it is dropped.
 pub(crate) struct LimitedStream {
@@ -93,17 +107,18 @@ impl LimitedListener {
 
 impl Places {
     /// A place for one more connection of this source, when it may have one. Where all are taken, the one on which nothing has
-    /// moved for longest loses its own.
+    /// moved for longest loses its own; it counts until it has ended.
     fn enter(&self, source: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
         let mut places = self.taken();
-        let held = places.taken.values().filter(|held| held.end.is_some());
-        let (all, own) = held.fold((0, 0), |(all, own), held| (all + 1, own + usize::from(held.source == source)));
-        if own >= CONNECTIONS_PER_SOURCE_MAX {
+        let own = places.taken.values().filter(|held| held.source == source).count();
+        let ending = places.taken.values().filter(|held| held.end.is_none()).count();
+        if own >= CONNECTIONS_PER_SOURCE_MAX || ending >= CONNECTIONS_ENDING_MAX {
             return None;
         }
-        if all >= CONNECTIONS_MAX {
-            let held = places.taken.values_mut().filter(|held| held.end.is_some());
-            if let Some(end) = held.min_by_key(|held| held.moved).and_then(|stillest| stillest.end.take()) {
+        if places.taken.len() - ending >= CONNECTIONS_MAX {
+            let idle = places.taken.values_mut().filter(|held| held.end.is_some() && !held.in_hand);
+            let stillest = idle.min_by_key(|held| held.moved)?;
+            if let Some(end) = stillest.end.take() {
                 // Nobody hears it when the connection has just ended by itself.
                 let _ = end.send(());
             }
@@ -111,8 +126,16 @@ impl Places {
         let (end, ended) = oneshot::channel();
         let number = places.next;
         places.next += 1;
-        places.taken.insert(number, Held { source, moved: Instant::now(), end: Some(end) });
+        places.taken.insert(number, Held { source, moved: Instant::now(), in_hand: false, end: Some(end) });
         Some((Place { places: self.clone(), number }, ended))
+    }
+
+    /// Something has happened to this connection.
+    fn note(&self, number: u64, in_hand: Option<bool>) {
+        if let Some(held) = self.taken().taken.get_mut(&number) {
+            held.moved = Instant::now();
+            held.in_hand = in_hand.unwrap_or(held.in_hand);
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -121,11 +144,17 @@ impl Places {
     }
 }
 
-impl Place {
-    fn moved(&self) {
-        if let Some(held) = self.places.taken().taken.get_mut(&self.number) {
-            held.moved = Instant::now();
-        }
+impl Seat {
+    /// The request of the connection is being carried out.
+    pub(crate) fn take_in_hand(&self) -> InHand {
+        self.places.note(self.number, Some(true));
+        InHand(self.clone())
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.places.note(self.0.number, Some(false));
     }
 }
 
@@ -146,11 +175,16 @@ impl Ended {
 }
 
 impl LimitedStream {
+    /// To say that a request of this connection is being carried out.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { places: self.place.places.clone(), number: self.place.number }
+    }
+
     /// Something moved, or nothing did and the time may be over.
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.idle.as_mut().reset(Instant::now() + IDLE);
-            self.place.moved();
+            self.place.places.note(self.place.number, None);
             return poll;
         }
         if self.ended.is_told(context) {
@@ -169,6 +203,10 @@ impl AsyncRead for LimitedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Whoever goes on asking would never end.
+        if self.ended.is_told(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
         self.watch(context, poll)
     }
@@ -231,5 +269,31 @@ mod tests {
             assert!(matches!(refused, Some(Poll::Ready(Err(_)))));
             assert!(matches!(write(), Poll::Ready(Err(_))));
         });
+    }
+
+    #[test]
+    fn those_that_take_their_time_to_end_count_until_they_have() {
+        let (all, max) = (Places::default(), (CONNECTIONS_MAX + CONNECTIONS_ENDING_MAX) as u32);
+        let mut taken = places(&all, 0..max);
+        let another = Ipv4Addr::from_bits(0xc633_6401).into();
+        assert!(all.enter(another).is_none(), "as many again have been told and are still there");
+        taken.remove(0);
+        assert!(all.enter(another).is_some());
+    }
+
+    #[test]
+    fn a_connection_whose_request_is_carried_out_keeps_its_place() {
+        let all = Places::default();
+        let mut taken = places(&all, 0..CONNECTIONS_MAX as u32);
+        let seat = |place: &Place| Seat { places: all.clone(), number: place.number };
+        let mut in_hand: Vec<_> = taken.iter().skip(1).map(|(place, _)| seat(place).take_in_hand()).collect();
+        let mut ended = |index: usize| taken[index].1.try_recv().is_ok();
+        let (_first, second) = (all.enter(Ipv4Addr::from_bits(1).into()), all.enter(Ipv4Addr::from_bits(2).into()));
+        assert!(ended(0), "the one that was idle");
+        assert!(second.is_some(), "in the place of the one before");
+        assert!(all.enter(Ipv4Addr::from_bits(3).into()).is_some() && !(1..CONNECTIONS_MAX).any(&mut ended));
+        in_hand.truncate(1);
+        let _others = places(&all, 100..100 + 60);
+        assert!(!ended(1) && ended(2));
     }
 }

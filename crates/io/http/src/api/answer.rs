@@ -6,6 +6,7 @@ use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
 use super::{
     ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Management, Role, body, cors, parse,
 };
+use crate::listener::Seat;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
@@ -172,6 +173,8 @@ async fn answer_or_refusal(
     allowed(row.role, caller.role).map_err(|refusal| gate.counted(ApiRefusal::Forbidden, refusal))?;
     let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;
     let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
+    // From here on something may happen that its asker must hear of.
+    let _in_hand = head.extensions.get::<Seat>().map(Seat::take_in_hand);
     gate.carry_out(row, caller, request).await
 }
 

@@ -181,6 +181,29 @@ fn the_connection_beyond_the_limit_takes_the_place_of_the_stillest() {
 }
 
 #[test]
+fn whoever_waits_for_what_is_being_done_hears_of_it_however_many_others_come() {
+    let (server, exchange) = started();
+    let mut waiting = connected_from(&server, 1);
+    waiting.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    write_call(&mut waiting, "stuck");
+    while exchange.asked().is_empty() {
+        std::thread::yield_now();
+    }
+    let request = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
+    let others = (2..=10).flat_map(|host| [host; 8]).map(|host| {
+        let mut stream = connected_from(&server, host);
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.write_all(request).expect("sent");
+        stream.read_exact(&mut [0]).expect("an answer");
+        stream
+    });
+    let others: Vec<_> = others.collect();
+    exchange.let_go();
+    assert_eq!(Answer::read(&mut waiting).status, 200);
+    drop(others);
+}
+
+#[test]
 fn a_stopped_server_frees_its_port_even_with_a_silent_connection() {
     let (server, exchange) = started();
     let address = server.local_addr();
