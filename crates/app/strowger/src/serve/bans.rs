@@ -2,11 +2,15 @@
 //!
 //! What is in force stands with the workers; here is what the next start tells them. A ban that the disk does not take is in
 //! force all the same, and is written as soon as the disk takes anything.
+//!
+//! Ends are kept as the wall clock shows them, for another process is to understand them; workers are told them in the time of
+//! this process, which no step of the wall clock changes.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use sx_edge::{Prefixes, Source};
 use sx_engine::Time;
 use sx_store::{DataFolder, JournalError, JournalOptions, KeyedLog, SyncPolicy};
@@ -34,6 +38,7 @@ struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Ban {
     address: IpAddr,
+    /// By the wall clock.
     until_ns: u64,
 }
 
@@ -52,16 +57,16 @@ pub enum Written {
 pub struct TooMany;
 
 impl Bans {
-    /// Opens what was kept; what has ended meanwhile is forgotten. `prefixes` say what counts as one source.
+    /// Opens what was kept; what has ended by the `wall` clock is forgotten. `prefixes` say what counts as one source.
     ///
     /// # Errors
     /// When the folder or a file in it cannot be read.
-    pub fn open(data: &DataFolder, prefixes: Prefixes, now: Time) -> Result<Self, JournalError> {
+    pub fn open(data: &DataFolder, prefixes: Prefixes, wall: Time) -> Result<Self, JournalError> {
         let options = JournalOptions { sync: SyncPolicy::EveryCommit, ..JournalOptions::default() };
         let (log, entries) = data.keyed::<Ban>(FOLDER, &options)?;
         let bans = entries.into_iter().map(|(_, ban)| (Source::of(ban.address, &prefixes), ban)).collect();
         let mut kept = Kept { log, bans, waiting: false };
-        kept.forget_ended(now);
+        kept.forget_ended(wall);
         kept.write();
         if !kept.bans.is_empty() {
             info!(bans = kept.bans.len(), "bans of operators are restored");
@@ -69,18 +74,18 @@ impl Bans {
         Ok(Self { prefixes, kept: Mutex::new(kept) })
     }
 
-    /// Keeps a ban. One of the same source that stands already gets this end.
+    /// Keeps a ban for so long from now on, which is `wall`. One of the same source that stands already gets this end.
     ///
     /// # Errors
     /// When there are too many: nothing is changed then.
-    pub fn ban(&self, now: Time, address: IpAddr, until: Time) -> Result<Written, TooMany> {
+    pub fn ban(&self, wall: Time, address: IpAddr, duration: Duration) -> Result<Written, TooMany> {
         let (source, mut kept) = (Source::of(address, &self.prefixes), self.locked());
-        kept.forget_ended(now);
+        kept.forget_ended(wall);
         if kept.bans.len() >= BANS_MAX && !kept.bans.contains_key(&source) {
             return Err(TooMany);
         }
         kept.forget(source);
-        kept.put(source, Ban { address, until_ns: until.as_nanos() });
+        kept.put(source, Ban { address, until_ns: (wall + duration).as_nanos() });
         Ok(kept.write())
     }
 
@@ -91,11 +96,12 @@ impl Bans {
         kept.write()
     }
 
-    /// Who is banned, and until when.
-    pub fn standing(&self, now: Time) -> Vec<(IpAddr, Time)> {
-        let until = |ban: &Ban| Time::from_nanos(ban.until_ns);
-        let bans = self.locked().bans.values().filter(|ban| until(ban) > now).copied().collect::<Vec<_>>();
-        bans.iter().map(|ban| (ban.address, until(ban))).collect()
+    /// Who is banned, and until when by the time of this process, which is `now` when the wall clock shows `wall`.
+    pub fn standing(&self, now: Time, wall: Time) -> Vec<(IpAddr, Time)> {
+        let bans = self.locked().bans.values().copied().collect::<Vec<_>>();
+        let left = |ban: &Ban| Time::from_nanos(ban.until_ns).since(wall);
+        let standing = bans.iter().map(|ban| (ban.address, left(ban))).filter(|(_, left)| !left.is_zero());
+        standing.map(|(address, left)| (address, now + left)).collect()
     }
 
     /// Tries again to write what has yet to be written. To be called now and then.
@@ -127,8 +133,8 @@ impl Kept {
         }
     }
 
-    fn forget_ended(&mut self, now: Time) {
-        let ended = self.bans.iter().filter(|(_, ban)| Time::from_nanos(ban.until_ns) <= now);
+    fn forget_ended(&mut self, wall: Time) {
+        let ended = self.bans.iter().filter(|(_, ban)| Time::from_nanos(ban.until_ns) <= wall);
         let ended: Vec<Source> = ended.map(|(source, _)| *source).collect();
         ended.into_iter().for_each(|source| self.forget(source));
     }
@@ -146,7 +152,6 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tempfile::{TempDir, tempdir};
 
     const NOW: Time = Time::from_secs(1_800_000_000);
@@ -164,22 +169,38 @@ mod tests {
         Bans::open(&data, Prefixes { ipv4_bits: 32, ipv6_bits: 64 }, now).expect("it opens")
     }
 
+    /// Where the wall clock was never set.
+    fn standing(bans: &Bans, now: Time) -> Vec<(IpAddr, Time)> {
+        bans.standing(now, now)
+    }
+
+    #[test]
+    fn a_ban_is_told_in_the_time_of_the_process_and_kept_in_that_of_the_wall_clock() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        assert_eq!(bans.ban(NOW, ip("192.0.2.1"), Duration::from_secs(600)), Ok(Written::Now));
+        let of_process = Time::from_secs(1_700_000_000);
+        let until = of_process + Duration::from_secs(540);
+        assert_eq!(bans.standing(of_process, later(60)), [(ip("192.0.2.1"), until)]);
+        assert_eq!(bans.standing(of_process, later(600)), []);
+    }
+
     #[test]
     fn a_ban_outlives_the_process_until_it_ends() {
         let folder = tempdir().expect("a folder");
         let bans = open(&folder, NOW);
         for (address, seconds) in [("192.0.2.1", 60), ("192.0.2.2", 600), ("192.0.2.3", 600), ("192.0.2.2", 900)] {
-            assert_eq!(bans.ban(NOW, ip(address), later(seconds)), Ok(Written::Now));
+            assert_eq!(bans.ban(NOW, ip(address), Duration::from_secs(seconds)), Ok(Written::Now));
         }
         assert_eq!(bans.unban(ip("192.0.2.3")), Written::Now);
         drop(bans);
         let bans = open(&folder, later(30));
         let both = [(ip("192.0.2.1"), later(60)), (ip("192.0.2.2"), later(900))];
-        assert_eq!(bans.standing(later(30)), both);
-        assert_eq!(bans.standing(later(60)), both[1..]);
+        assert_eq!(standing(&bans, later(30)), both);
+        assert_eq!(standing(&bans, later(60)), both[1..]);
         drop(bans);
         let bans = open(&folder, later(900));
-        assert_eq!(bans.standing(NOW), [], "what has ended is forgotten, and not only left out");
+        assert_eq!(standing(&bans, NOW), [], "what has ended is forgotten, and not only left out");
     }
 
     #[test]
@@ -187,12 +208,12 @@ mod tests {
         let folder = tempdir().expect("a folder");
         let bans = open(&folder, NOW);
         for address in ["2001:db8::1", "2001:db8::2"] {
-            assert_eq!(bans.ban(NOW, ip(address), later(600)), Ok(Written::Now));
+            assert_eq!(bans.ban(NOW, ip(address), Duration::from_secs(600)), Ok(Written::Now));
         }
-        assert_eq!(bans.standing(NOW), [(ip("2001:db8::2"), later(600))]);
+        assert_eq!(standing(&bans, NOW), [(ip("2001:db8::2"), later(600))]);
         bans.unban(ip("2001:db8::3"));
         drop(bans);
-        assert_eq!(open(&folder, NOW).standing(NOW), []);
+        assert_eq!(standing(&open(&folder, NOW), NOW), []);
     }
 
     #[test]
@@ -207,9 +228,13 @@ mod tests {
                 kept.put(Source::of(ban.address, &bans.prefixes), ban);
             }
         }
-        assert_eq!(bans.ban(NOW, address(BANS_MAX), later(60)), Err(TooMany));
-        assert_eq!(bans.ban(NOW, address(7), later(600)), Ok(Written::Now), "one that stands may be changed");
-        assert_eq!(bans.ban(later(60), address(BANS_MAX), later(600)), Ok(Written::Now), "one has ended");
+        assert_eq!(bans.ban(NOW, address(BANS_MAX), Duration::from_secs(60)), Err(TooMany));
+        assert_eq!(
+            bans.ban(NOW, address(7), Duration::from_secs(600)),
+            Ok(Written::Now),
+            "one that stands may be changed"
+        );
+        assert_eq!(bans.ban(later(60), address(BANS_MAX), Duration::from_secs(600)), Ok(Written::Now), "one has ended");
     }
 
     #[test]
@@ -218,13 +243,13 @@ mod tests {
         let bans = open(&folder, NOW);
         let (journal, away) = (folder.path().join(FOLDER), folder.path().join("away"));
         std::fs::rename(&journal, &away).expect("it moves");
-        assert_eq!(bans.ban(NOW, ip("192.0.2.1"), later(600)), Ok(Written::Later));
-        assert_eq!(bans.standing(NOW).len(), 1);
+        assert_eq!(bans.ban(NOW, ip("192.0.2.1"), Duration::from_secs(600)), Ok(Written::Later));
+        assert_eq!(standing(&bans, NOW).len(), 1);
         bans.catch_up();
         assert!(bans.locked().waiting);
         std::fs::rename(&away, &journal).expect("it moves");
         bans.catch_up();
         drop(bans);
-        assert_eq!(open(&folder, NOW).standing(NOW), [(ip("192.0.2.1"), later(600))]);
+        assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.1"), later(600))]);
     }
 }

@@ -5,7 +5,7 @@ use super::anchor::Anchoring;
 use super::asking::Workers;
 use super::bans::Bans;
 use super::bindings;
-use super::clock::{Clock, Drift};
+use super::clock::{Clock, Drift, wall};
 use super::hep::HepExport;
 use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
@@ -153,7 +153,7 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let bans = Bans::open(&data, prefixes(&config), clock.now())?;
+        let bans = Bans::open(&data, prefixes(&config), wall())?;
         let live = Arc::new(Live::new(tables.clone(), bans));
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
@@ -436,7 +436,7 @@ fn open_worker(
 
 /// Whom operators have banned stays banned.
 fn restore_bans(worker: &mut Worker, bans: &Bans, now: Time) {
-    for (address, until) in bans.standing(now) {
+    for (address, until) in bans.standing(now, wall()) {
         worker.handle_input(now, Input::Operation(Operation::Ban { address, until }));
     }
 }

@@ -95,7 +95,7 @@ pub(super) mod tests {
     use super::*;
     use crate::serve::asking::Workers;
     use crate::serve::bans::Bans;
-    use crate::serve::clock::Clock;
+    use crate::serve::clock::{Clock, wall};
     use crate::serve::mailbox::Mailbox;
     use crate::serve::reload::Reloaded;
     use crate::serve::signals::Signal;
@@ -109,12 +109,16 @@ pub(super) mod tests {
 
     /// An exchange without workers.
     pub fn operators(folder: &Path) -> Operators {
+        operators_at(folder, Clock::start())
+    }
+
+    /// The same, with this clock.
+    pub fn operators_at(folder: &Path, clock: Clock) -> Operators {
         let data = DataFolder::open(folder).expect("a folder");
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
-        let clock = Clock::start();
         let (log, _) = WitnessLog::open(&data, key, WitnessOptions::default(), clock.now()).expect("a log");
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
-        let bans = Bans::open(&data, Prefixes::default(), clock.now()).expect("bans");
+        let bans = Bans::open(&data, Prefixes::default(), wall()).expect("bans");
         Operators {
             clock,
             name: "test".into(),

@@ -6,6 +6,7 @@ use super::Operators;
 use super::change::Change;
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::bans::Written;
+use crate::serve::clock::wall;
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -72,13 +73,10 @@ impl Operators {
                 let detail = format!("the address is one of the trunk {}, which is never banned", trunk.config.name);
                 return Err(ApiProblem::conflict(detail));
             }
-            let now = self.clock.now();
-            let until = now + Duration::from_secs(seconds);
-            let written = self
-                .live
-                .bans
-                .ban(now, address, until)
-                .map_err(|too_many| ApiProblem::conflict(too_many.to_string()))?;
+            let duration = Duration::from_secs(seconds);
+            let written = self.live.bans.ban(wall(), address, duration);
+            let written = written.map_err(|too_many| ApiProblem::conflict(too_many.to_string()))?;
+            let until = self.clock.now() + duration;
             self.workers.tell_all(|| Mail::Operation(Operation::Ban { address, until }));
             Ok(self.told_and(written))
         })
@@ -179,9 +177,13 @@ fn shown(report: &SourceReport) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::tests::operators_at;
     use super::*;
+    use crate::serve::bans::Bans;
+    use crate::serve::clock::Clock;
     use sx_edge::{Prefixes, ScoreParts};
     use sx_engine::Time;
+    use sx_store::DataFolder;
 
     fn report(messages: u32, ban: Option<(u64, Why)>) -> SourceReport {
         let source = Source::of("192.0.2.1".parse().expect("an address"), &Prefixes::default());
@@ -216,6 +218,20 @@ mod tests {
         forget_least(&mut known, 8);
         let kept: Vec<u32> = known.values().map(|report| report.messages).collect();
         assert_eq!(kept, [3, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_ban_outlives_a_process_that_does_not_know_that_the_clock_was_set() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators_at(folder.path(), Clock::showing(wall() - Duration::from_secs(3_600)));
+        let caller = Caller { name: "anna".into(), role: sx_http::Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let address = [192, 0, 2, 1].into();
+        operators.ban(&caller, address, 600, "").expect("it is banned");
+        drop(operators);
+        let data = DataFolder::open(folder.path()).expect("a folder");
+        let bans = Bans::open(&data, Prefixes::default(), wall()).expect("they open");
+        let standing = bans.standing(Time::ZERO, wall());
+        assert!(matches!(standing[..], [(ip, until)] if ip == address && until > Time::from_secs(500)), "{standing:?}");
     }
 
     #[test]
