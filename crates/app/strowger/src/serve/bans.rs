@@ -64,8 +64,10 @@ impl Bans {
     pub fn open(data: &DataFolder, prefixes: Prefixes, wall: Time) -> Result<Self, JournalError> {
         let options = JournalOptions { sync: SyncPolicy::EveryCommit, ..JournalOptions::default() };
         let (log, entries) = data.keyed::<Ban>(FOLDER, &options)?;
-        let bans = entries.into_iter().map(|(_, ban)| (Source::of(ban.address, &prefixes), ban)).collect();
-        let mut kept = Kept { log, bans, waiting: false };
+        let mut kept = Kept { log, bans: BTreeMap::new(), waiting: false };
+        for (_, ban) in entries {
+            kept.restore(Source::of(ban.address, &prefixes), ban);
+        }
         kept.forget_ended(wall);
         kept.write();
         if !kept.bans.is_empty() {
@@ -119,6 +121,14 @@ impl Bans {
 }
 
 impl Kept {
+    /// Takes a ban that was kept. Of those that are of one source now, as networks were smaller then, the longest holds.
+    fn restore(&mut self, source: Source, ban: Ban) {
+        let Some(other) = self.bans.insert(source, ban) else { return };
+        let (longer, shorter) = if other.until_ns > ban.until_ns { (other, ban) } else { (ban, other) };
+        self.bans.insert(source, longer);
+        self.delete(shorter.address);
+    }
+
     fn put(&mut self, source: Source, ban: Ban) {
         if let Err(error) = self.log.put(&ban.address.to_string(), &ban) {
             error!(%error, "a ban finds no room in its journal and ends with the process");
@@ -127,8 +137,13 @@ impl Kept {
     }
 
     fn forget(&mut self, source: Source) {
-        let Some(ban) = self.bans.remove(&source) else { return };
-        if let Err(error) = self.log.delete(&ban.address.to_string()) {
+        if let Some(ban) = self.bans.remove(&source) {
+            self.delete(ban.address);
+        }
+    }
+
+    fn delete(&mut self, address: IpAddr) {
+        if let Err(error) = self.log.delete(&address.to_string()) {
             error!(%error, "the end of a ban finds no room in its journal: the next start brings the ban back");
         }
     }
@@ -251,5 +266,24 @@ mod tests {
         bans.catch_up();
         drop(bans);
         assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.1"), later(600))]);
+    }
+
+    #[test]
+    fn of_two_bans_that_become_one_the_longer_holds_and_the_other_is_forgotten() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        for (address, seconds) in [("192.0.2.1", 900), ("192.0.2.2", 600), ("192.0.2.3", 800)] {
+            assert_eq!(bans.ban(NOW, ip(address), Duration::from_secs(seconds)), Ok(Written::Now));
+        }
+        drop(bans);
+        let wider = |now| {
+            let data = DataFolder::open(folder.path()).expect("a folder");
+            Bans::open(&data, Prefixes { ipv4_bits: 24, ipv6_bits: 64 }, now).expect("it opens")
+        };
+        let bans = wider(NOW);
+        assert_eq!(standing(&bans, NOW), [(ip("192.0.2.1"), later(900))]);
+        assert_eq!(bans.unban(ip("192.0.2.9")), Written::Now);
+        drop(bans);
+        assert_eq!(standing(&wider(NOW), NOW), [], "who was let in stays so");
     }
 }
