@@ -86,7 +86,6 @@ impl Bans {
         if kept.bans.len() >= BANS_MAX && !kept.bans.contains_key(&source) {
             return Err(TooMany);
         }
-        kept.forget(source);
         kept.put(source, Ban { address, until_ns: (wall + duration).as_nanos() });
         Ok(kept.write())
     }
@@ -133,7 +132,10 @@ impl Kept {
         if let Err(error) = self.log.put(&ban.address.to_string(), &ban) {
             error!(%error, "a ban finds no room in its journal and ends with the process");
         }
-        self.bans.insert(source, ban);
+        // Last, for a write may be torn: better two bans of one source than none.
+        if let Some(other) = self.bans.insert(source, ban).filter(|other| other.address != ban.address) {
+            self.delete(other.address);
+        }
     }
 
     fn forget(&mut self, source: Source) {
@@ -285,5 +287,19 @@ mod tests {
         assert_eq!(bans.unban(ip("192.0.2.9")), Written::Now);
         drop(bans);
         assert_eq!(standing(&wider(NOW), NOW), [], "who was let in stays so");
+    }
+
+    #[test]
+    fn a_write_that_is_torn_leaves_the_older_ban() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        for seconds in [600, 900] {
+            assert_eq!(bans.ban(NOW, ip("192.0.2.1"), Duration::from_secs(seconds)), Ok(Written::Now));
+        }
+        drop(bans);
+        let segment = std::fs::read_dir(folder.path().join(FOLDER)).expect("a folder").next().expect("a file");
+        let file = std::fs::File::options().write(true).open(segment.expect("a file").path()).expect("it opens");
+        file.set_len(file.metadata().expect("a length").len() - 1).expect("it is cut");
+        assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.1"), later(600))]);
     }
 }
