@@ -7,7 +7,7 @@
 //! this process, which no step of the wall clock changes.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use tracing::{error, info};
 const FOLDER: &str = "bans";
 /// Bans that may stand at a time: each start tells every worker of all.
 pub const BANS_MAX: usize = 4_096;
+/// Changes that may wait for room in the journal, which itself has room for many more; beyond, the oldest is given up.
+const OWED_MAX: usize = 2 * BANS_MAX;
 
 /// The bans that operators have asked for.
 pub struct Bans {
@@ -30,6 +32,8 @@ pub struct Bans {
 struct Kept {
     log: KeyedLog<Ban>,
     bans: BTreeMap<Source, Ban>,
+    /// What the journal has yet to take, in this order: a ban, or that there is none.
+    owed: VecDeque<(IpAddr, Option<Ban>)>,
     /// Something has yet to be written.
     waiting: bool,
 }
@@ -64,7 +68,7 @@ impl Bans {
     pub fn open(data: &DataFolder, prefixes: Prefixes, wall: Time) -> Result<Self, JournalError> {
         let options = JournalOptions { sync: SyncPolicy::EveryCommit, ..JournalOptions::default() };
         let (log, entries) = data.keyed::<Ban>(FOLDER, &options)?;
-        let mut kept = Kept { log, bans: BTreeMap::new(), waiting: false };
+        let mut kept = Kept { log, bans: BTreeMap::new(), owed: VecDeque::new(), waiting: false };
         for (_, ban) in entries {
             kept.restore(Source::of(ban.address, &prefixes), ban);
         }
@@ -129,9 +133,7 @@ impl Kept {
     }
 
     fn put(&mut self, source: Source, ban: Ban) {
-        if let Err(error) = self.log.put(&ban.address.to_string(), &ban) {
-            error!(%error, "a ban finds no room in its journal and ends with the process");
-        }
+        self.owe(ban.address, Some(ban));
         // Last, for a write may be torn: better two bans of one source than none.
         if let Some(other) = self.bans.insert(source, ban).filter(|other| other.address != ban.address) {
             self.delete(other.address);
@@ -145,8 +147,13 @@ impl Kept {
     }
 
     fn delete(&mut self, address: IpAddr) {
-        if let Err(error) = self.log.delete(&address.to_string()) {
-            error!(%error, "the end of a ban finds no room in its journal: the next start brings the ban back");
+        self.owe(address, None);
+    }
+
+    fn owe(&mut self, address: IpAddr, change: Option<Ban>) {
+        self.owed.push_back((address, change));
+        if self.owed.len() > OWED_MAX && !self.append() && self.owed.pop_front().is_some() {
+            error!("too many changes of bans wait for their journal; the next start does not know of the oldest");
         }
     }
 
@@ -157,12 +164,37 @@ impl Kept {
     }
 
     fn write(&mut self) -> Written {
-        let result = self.log.commit();
+        let mut taken = self.append();
+        let mut result = self.log.commit();
+        if !taken && result.is_ok() {
+            // There is room again.
+            taken = self.append();
+            result = self.log.commit();
+        }
         if let (Err(error), false) = (&result, self.waiting) {
             error!(%error, "bans of operators cannot be written; they are in force, and it is tried again");
         }
-        self.waiting = result.is_err();
+        self.waiting = !taken || result.is_err();
         if self.waiting { Written::Later } else { Written::Now }
+    }
+
+    /// Hands to the journal what it has yet to take. False: it has no room for all of it.
+    fn append(&mut self) -> bool {
+        while let Some((address, change)) = self.owed.front() {
+            let key = address.to_string();
+            let appended = match change {
+                Some(ban) => self.log.put(&key, ban),
+                None => self.log.delete(&key),
+            };
+            if let Err(error) = appended {
+                if !self.waiting {
+                    error!(%error, "a change of a ban finds no room in its journal; it is tried again");
+                }
+                return false;
+            }
+            self.owed.pop_front();
+        }
+        true
     }
 }
 
@@ -301,5 +333,26 @@ mod tests {
         let file = std::fs::File::options().write(true).open(segment.expect("a file").path()).expect("it opens");
         file.set_len(file.metadata().expect("a length").len() - 1).expect("it is cut");
         assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.1"), later(600))]);
+    }
+
+    #[test]
+    fn what_the_journal_has_no_room_for_is_written_when_it_has() {
+        let folder = tempdir().expect("a folder");
+        let bans = open(&folder, NOW);
+        assert_eq!(bans.ban(NOW, ip("192.0.2.1"), Duration::from_secs(600)), Ok(Written::Now));
+        let (journal, away) = (folder.path().join(FOLDER), folder.path().join("away"));
+        drop(bans);
+        let bans = open(&folder, NOW);
+        std::fs::rename(&journal, &away).expect("it moves");
+        for bytes in [1 << 19, 1 << 9, 1] {
+            while bans.locked().log.delete(&"x".repeat(bytes)).is_ok() {}
+        }
+        assert_eq!(bans.ban(NOW, ip("192.0.2.2"), Duration::from_secs(600)), Ok(Written::Later));
+        assert_eq!(bans.unban(ip("192.0.2.1")), Written::Later);
+        std::fs::rename(&away, &journal).expect("it moves");
+        bans.catch_up();
+        assert!(!bans.locked().waiting);
+        drop(bans);
+        assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.2"), later(600))]);
     }
 }
