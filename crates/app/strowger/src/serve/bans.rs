@@ -18,14 +18,17 @@ use tracing::{error, info};
 
 /// The folder in the data folder.
 const FOLDER: &str = "bans";
-/// Bans that may stand at a time: each start tells every worker of all.
-pub const BANS_MAX: usize = 4_096;
+/// Bans that may stand at a time, where workers remember sources enough: each start tells every worker of all.
+const BANS_MAX: usize = 4_096;
+/// Of the sources that a worker remembers, every fourth may be banned by operators, so that they do not push each other out.
+const SOURCES_A_BAN: usize = 4;
 /// Changes that may wait for room in the journal, which itself has room for many more; beyond, the oldest is given up.
 const OWED_MAX: usize = 2 * BANS_MAX;
 
 /// The bans that operators have asked for.
 pub struct Bans {
     prefixes: Prefixes,
+    max: usize,
     kept: Mutex<Kept>,
 }
 
@@ -57,15 +60,19 @@ pub enum Written {
 
 /// There are as many bans as may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{BANS_MAX} bans of operators stand; end one first")]
-pub struct TooMany;
+#[error("{max} bans of operators stand; end one first")]
+pub struct TooMany {
+    /// How many may stand.
+    max: usize,
+}
 
 impl Bans {
-    /// Opens what was kept; what has ended by the `wall` clock is forgotten. `prefixes` say what counts as one source.
+    /// Opens what was kept; what has ended by the `wall` clock is forgotten. `prefixes` say what counts as one source,
+    /// `sources_max` how many of them a worker remembers.
     ///
     /// # Errors
     /// When the folder or a file in it cannot be read.
-    pub fn open(data: &DataFolder, prefixes: Prefixes, wall: Time) -> Result<Self, JournalError> {
+    pub fn open(data: &DataFolder, prefixes: Prefixes, sources_max: usize, wall: Time) -> Result<Self, JournalError> {
         let options = JournalOptions { sync: SyncPolicy::EveryCommit, ..JournalOptions::default() };
         let (log, entries) = data.keyed::<Ban>(FOLDER, &options)?;
         let mut kept = Kept { log, bans: BTreeMap::new(), owed: VecDeque::new(), waiting: false };
@@ -77,7 +84,7 @@ impl Bans {
         if !kept.bans.is_empty() {
             info!(bans = kept.bans.len(), "bans of operators are restored");
         }
-        Ok(Self { prefixes, kept: Mutex::new(kept) })
+        Ok(Self { prefixes, max: BANS_MAX.min(sources_max / SOURCES_A_BAN), kept: Mutex::new(kept) })
     }
 
     /// Keeps a ban for so long from now on, which is `wall`. One of the same source that stands already gets this end.
@@ -87,8 +94,8 @@ impl Bans {
     pub fn ban(&self, wall: Time, address: IpAddr, duration: Duration) -> Result<Written, TooMany> {
         let (source, mut kept) = (Source::of(address, &self.prefixes), self.locked());
         kept.forget_ended(wall);
-        if kept.bans.len() >= BANS_MAX && !kept.bans.contains_key(&source) {
-            return Err(TooMany);
+        if kept.bans.len() >= self.max && !kept.bans.contains_key(&source) {
+            return Err(TooMany { max: self.max });
         }
         kept.put(source, Ban { address, until_ns: (wall + duration).as_nanos() });
         Ok(kept.write())
@@ -215,7 +222,7 @@ mod tests {
 
     fn open(folder: &TempDir, now: Time) -> Bans {
         let data = DataFolder::open(folder.path()).expect("a folder");
-        Bans::open(&data, Prefixes { ipv4_bits: 32, ipv6_bits: 64 }, now).expect("it opens")
+        Bans::open(&data, Prefixes { ipv4_bits: 32, ipv6_bits: 64 }, 262_144, now).expect("it opens")
     }
 
     /// Where the wall clock was never set.
@@ -277,7 +284,7 @@ mod tests {
                 kept.put(Source::of(ban.address, &bans.prefixes), ban);
             }
         }
-        assert_eq!(bans.ban(NOW, address(BANS_MAX), Duration::from_secs(60)), Err(TooMany));
+        assert_eq!(bans.ban(NOW, address(BANS_MAX), Duration::from_secs(60)), Err(TooMany { max: BANS_MAX }));
         assert_eq!(
             bans.ban(NOW, address(7), Duration::from_secs(600)),
             Ok(Written::Now),
@@ -312,7 +319,7 @@ mod tests {
         drop(bans);
         let wider = |now| {
             let data = DataFolder::open(folder.path()).expect("a folder");
-            Bans::open(&data, Prefixes { ipv4_bits: 24, ipv6_bits: 64 }, now).expect("it opens")
+            Bans::open(&data, Prefixes { ipv4_bits: 24, ipv6_bits: 64 }, 262_144, now).expect("it opens")
         };
         let bans = wider(NOW);
         assert_eq!(standing(&bans, NOW), [(ip("192.0.2.1"), later(900))]);
@@ -354,5 +361,15 @@ mod tests {
         assert!(!bans.locked().waiting);
         drop(bans);
         assert_eq!(standing(&open(&folder, NOW), NOW), [(ip("192.0.2.2"), later(600))]);
+    }
+
+    #[test]
+    fn there_are_no_more_than_workers_can_remember_beside_others() {
+        let folder = tempdir().expect("a folder");
+        let data = DataFolder::open(folder.path()).expect("a folder");
+        let bans = Bans::open(&data, Prefixes::default(), 8, NOW).expect("it opens");
+        let ban = |address: &str| bans.ban(NOW, ip(address), Duration::from_secs(600));
+        assert_eq!([ban("192.0.2.1"), ban("192.0.2.2")], [Ok(Written::Now); 2]);
+        assert_eq!(ban("192.0.2.3"), Err(TooMany { max: 2 }));
     }
 }

@@ -153,7 +153,7 @@ impl Exchange {
         let rtp = Arc::new(start_media(&config, &mailboxes)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
-        let bans = Bans::open(&data, prefixes(&config), wall())?;
+        let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
         let live = Arc::new(Live::new(tables.clone(), bans));
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());

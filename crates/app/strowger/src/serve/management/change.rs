@@ -118,7 +118,7 @@ pub(super) mod tests {
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
         let (log, _) = WitnessLog::open(&data, key, WitnessOptions::default(), clock.now()).expect("a log");
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
-        let bans = Bans::open(&data, Prefixes::default(), wall()).expect("bans");
+        let bans = Bans::open(&data, Prefixes::default(), 262_144, wall()).expect("bans");
         Operators {
             clock,
             name: "test".into(),

@@ -203,7 +203,7 @@ mod tests {
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
         let folder = tempfile::tempdir().expect("a folder");
         let data = DataFolder::open(folder.path()).expect("a data folder");
-        let bans = Bans::open(&data, Prefixes::default(), Time::from_secs(1)).expect("none were kept");
+        let bans = Bans::open(&data, Prefixes::default(), 262_144, Time::from_secs(1)).expect("none were kept");
         let live = Live::new(Arc::new(tables), bans);
         let (say, said) = channel();
         std::thread::scope(|scope| {

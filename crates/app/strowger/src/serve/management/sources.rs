@@ -229,7 +229,7 @@ mod tests {
         operators.ban(&caller, address, 600, "").expect("it is banned");
         drop(operators);
         let data = DataFolder::open(folder.path()).expect("a folder");
-        let bans = Bans::open(&data, Prefixes::default(), wall()).expect("they open");
+        let bans = Bans::open(&data, Prefixes::default(), 262_144, wall()).expect("they open");
         let standing = bans.standing(Time::ZERO, wall());
         assert!(matches!(standing[..], [(ip, until)] if ip == address && until > Time::from_secs(500)), "{standing:?}");
     }
