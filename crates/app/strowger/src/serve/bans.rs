@@ -124,6 +124,12 @@ impl Bans {
         }
     }
 
+    /// As while its disk hangs, as long as what is returned is kept.
+    #[cfg(test)]
+    pub fn hold(&self) -> impl Sized + '_ {
+        self.locked()
+    }
+
     /// A thread that panics ends the process; what it leaves behind is read by nobody.
     fn locked(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,7 +11,7 @@ use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
-use super::notice::{self, Noticed};
+use super::notice::{self, Lookout, Noticed};
 use super::pace::Pace;
 use super::resolver;
 use super::settings::{prefixes, settings};
@@ -63,7 +63,7 @@ pub struct Exchange {
     pub(super) users: Users,
     pub(super) users_version: u64,
     pub(super) directory: Arc<Directory>,
-    pub(super) tokens: TokenWatch,
+    lookout: Lookout,
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
     pub(super) witness: WitnessLog,
@@ -195,6 +195,7 @@ impl Exchange {
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());
         let tokens = TokenWatch::open(data.shared())?;
+        let lookout = Lookout::over(live.clone(), witness.clone(), tokens, clock)?;
         let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
         Ok(Self {
             config,
@@ -213,7 +214,7 @@ impl Exchange {
             users,
             users_version,
             directory,
-            tokens,
+            lookout,
             outward,
             expiry,
             witness,
@@ -289,6 +290,7 @@ impl Exchange {
             }
         }
         self.http.stop();
+        drop(self.lookout);
         drop(self.anchoring);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
             error!("the last records of the witness log could not be written");

@@ -5,14 +5,18 @@
 //!    ▲                                     └── it cannot be ──┐
 //!    └──────────── a second later ◄──────────────────────────┘
 //! ```
+//!
+//! What has to wait for a disk or a database to be looked at is looked at by a thread of its own, the [`Lookout`].
 
 use super::build::{Exchange, load_users};
-use super::clock::{self, Jump};
+use super::clock::{self, Clock, Jump};
 use super::mailbox::Mail;
+use super::management::Live;
+use super::tokens::TokenWatch;
 use super::trust::{self, UserNames};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::Builder;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use sx_engine::Time;
 use sx_exchange::Directory;
@@ -34,9 +38,6 @@ enum What {
 impl Exchange {
     /// Notices what has changed beside us. To be called about once a second; it does not wait for a disk that is slow.
     pub fn watch(&mut self) {
-        self.live.bans.catch_up();
-        self.witness.look_for_segment();
-        self.tokens.look(&self.witness, self.clock.now());
         let noticed = self.noticed.take().or_else(|| self.notice_clock()).or_else(|| self.notice_users());
         let Some(Noticed { what, written }) = noticed else { return };
         match written.recv_timeout(PROMPT) {
@@ -99,6 +100,59 @@ impl Exchange {
     }
 }
 
+/// Looks, once a second, for what may have to wait for a disk: the main thread has signals to hear. It ends when it is dropped;
+/// should a disk hold it, nobody waits for it any longer.
+pub struct Lookout {
+    /// Both are there until it is told to end, which it hears by the sender's end.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// Hears the end of the thread.
+    ended: Receiver<()>,
+    patience: Duration,
+}
+
+impl Lookout {
+    /// Looks whether the witness log's segment is where it was, whether bans have yet to be written, and for news of tokens.
+    pub fn over(live: Arc<Live>, log: WitnessLog, mut tokens: TokenWatch, clock: Clock) -> std::io::Result<Self> {
+        Self::start(LOOK_EVERY, LOOK_PATIENCE, move || {
+            log.look_for_segment();
+            live.bans.catch_up();
+            tokens.look(&log, clock.now());
+        })
+    }
+
+    fn start(every: Duration, patience: Duration, mut look: impl FnMut() + Send + 'static) -> std::io::Result<Self> {
+        let (stop, stopped) = channel::<()>();
+        let (end, ended) = channel();
+        let work = move || {
+            let _end: Sender<()> = end;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
+                look();
+            }
+        };
+        let thread = Builder::new().name("lookout".into()).spawn(work)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread), ended, patience })
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(self.patience) {
+            warn!("a disk does not answer; what has yet to be written of bans and tokens waits for the next start");
+            return;
+        }
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread that looks for what has changed had panicked");
+        }
+    }
+}
+
+/// How often the lookout looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to end.
+const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A disk that is well has written a record by then.
 const PROMPT: Duration = Duration::from_millis(200);
 
@@ -127,4 +181,38 @@ fn write_down(
 pub fn set_back(last: Option<Time>, now: Time) -> Option<Jump> {
     let last = last.filter(|last| last.since(now) > clock::STEP)?;
     Some(Jump { from_ms: last.as_millis(), to_ms: now.as_millis(), ahead_ms: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookout_that_is_held_keeps_nobody_from_ending() {
+        let (looks, looked) = channel();
+        let (let_go, held) = channel::<()>();
+        let look = move || {
+            // Whoever let go may be gone.
+            let _ = (looks.send(()), held.recv());
+        };
+        let lookout = Lookout::start(Duration::ZERO, Duration::from_millis(1), look).expect("a thread");
+        looked.recv().expect("it looks");
+        drop(lookout);
+        drop(let_go);
+        while looked.recv().is_ok() {}
+    }
+
+    #[test]
+    fn a_lookout_that_has_ended_looks_no_more() {
+        let (looks, looked) = channel();
+        let look = move || {
+            // Whoever has seen enough may be gone.
+            let _ = looks.send(());
+        };
+        let lookout = Lookout::start(Duration::ZERO, LOOK_PATIENCE, look).expect("a thread");
+        looked.recv().expect("it looks");
+        drop(lookout);
+        looked.try_iter().for_each(drop);
+        assert_eq!(looked.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+    }
 }

@@ -223,3 +223,21 @@ fn a_clock_that_was_set_back_while_nobody_ran_is_written_down() {
     Exchange::start(config).expect("starts").stop();
     assert_eq!(records(folder.path()).matches("\"outcome\":\"clock_jumped\"").count(), 1);
 }
+
+#[test]
+fn a_disk_that_hangs_keeps_the_main_thread_from_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut exchange = Exchange::start(config(folder.path(), "")).expect("starts");
+    let live = exchange.live.clone();
+    let held = live.bans.hold();
+    let (tell, told) = std::sync::mpsc::channel();
+    let watching = std::thread::spawn(move || {
+        exchange.watch();
+        tell.send(()).expect("somebody listens");
+        exchange
+    });
+    let watched = told.recv_timeout(std::time::Duration::from_secs(10));
+    drop(held);
+    watching.join().expect("it watches").stop();
+    assert_eq!(watched, Ok(()));
+}

@@ -27,7 +27,7 @@ impl TokenWatch {
 
     /// Writes down what has happened to tokens since it was looked last.
     pub fn look(&mut self, log: &WitnessLog, now: Time) {
-        // Nothing can be written, and to wait for it would keep the main thread from its other work.
+        // Nothing can be written, and to wait for it would keep this thread from its other work.
         if log.is_failing() {
             return;
         }
