@@ -2,10 +2,12 @@
 //!
 //! A sync that fails says that something was lost, and the next one need not say it again: the kernel has told, and
 //! perhaps forgotten what it could not write. So what was written since the last good sync is written once more, with
-//! the bytes that the file still shows, before it is synced again. Until that goes well every commit fails.
+//! the bytes that the file still shows, before it is synced again. Until that goes well every commit fails. Where the file
+//! does not show records any more they are gone: every commit fails until the journal is opened anew.
 
+use super::frame::whole_frames;
 use super::segment::SegmentFile;
-use super::{JournalCounters, add, write_all_at};
+use super::{HEADER, JournalCounters, add, write_all_at};
 use crate::background::Background;
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -48,6 +50,8 @@ struct Part {
     to: u64,
     /// A sync of it has failed: it must be written again.
     doubtful: bool,
+    /// It could not be written again, since the file shows other bytes, and that has been logged.
+    gone: bool,
 }
 
 impl Syncer {
@@ -66,7 +70,7 @@ impl Syncer {
     /// These bytes of `file` have been written.
     pub(crate) fn wrote(&self, file: &Arc<dyn SegmentFile>, from: u64, to: u64) {
         if self.policy != SyncPolicy::Never {
-            self.unsynced.add(Part { file: Arc::clone(file), from, to, doubtful: false });
+            self.unsynced.add(Part { file: Arc::clone(file), from, to, doubtful: false, gone: false });
         }
     }
 
@@ -94,6 +98,7 @@ impl Unsynced {
             Some(known) => {
                 (known.from, known.to) = (known.from.min(part.from), known.to.max(part.to));
                 known.doubtful |= part.doubtful;
+                known.gone |= part.gone;
             }
             None => parts.push(part),
         }
@@ -133,22 +138,91 @@ impl Part {
         self.file.sync()
     }
 
-    /// Writes what the file shows where it shows it.
-    fn write_again(&self) -> io::Result<()> {
-        let mut buffer = vec![0; LOT_BYTES];
-        let mut at = self.from;
+    /// Writes what the file shows where it shows it, as long as that is what was written: pages that could not be written
+    /// count as clean, and when the kernel has given them to somebody else the file shows what the disk has.
+    fn write_again(&mut self) -> io::Result<()> {
+        let result = self.rewrite();
+        if let Err(error) = &result
+            && error.kind() == io::ErrorKind::InvalidData
+            && !std::mem::replace(&mut self.gone, true)
+        {
+            let (from, to) = (self.from, self.to);
+            tracing::error!(
+                from,
+                to,
+                "records that the disk has not taken are gone; their journal fails until a start"
+            );
+        }
+        result
+    }
+
+    fn rewrite(&self) -> io::Result<()> {
+        let (mut buffer, mut at) = (vec![0; LOT_BYTES], self.from);
         while at < self.to {
-            let wanted = LOT_BYTES.min(usize::try_from(self.to - at).unwrap_or(LOT_BYTES));
-            let read = self.file.read_at(&mut buffer[..wanted], at)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            let wanted = buffer.len().min(usize::try_from(self.to - at).unwrap_or(usize::MAX));
+            let read = &mut buffer[..wanted];
+            read_exact_at(&*self.file, read, at)?;
+            let header = if at == 0 { HEADER.len().min(wanted) } else { 0 };
+            let whole = if read[..header] == HEADER[..header] { whole_frames(&read[header..]) } else { None };
+            let (bytes, next) = whole.ok_or(io::ErrorKind::InvalidData)?;
+            write_all_at(&*self.file, &read[..header + bytes], at)?;
+            at += (header + bytes) as u64;
+            if header + bytes < wanted && at + next as u64 > self.to {
+                return Err(io::ErrorKind::InvalidData.into());
             }
-            write_all_at(&*self.file, &buffer[..read], at)?;
-            at += read as u64;
+            buffer.resize(LOT_BYTES.max(next), 0);
         }
         Ok(())
     }
 }
 
-/// So many bytes are written again at a time.
+fn read_exact_at(file: &dyn SegmentFile, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.read_at(bytes, at) {
+            // The file is shorter than what was written to it.
+            Ok(0) => return Err(io::ErrorKind::InvalidData.into()),
+            Ok(read) => {
+                bytes = &mut bytes[read..];
+                at += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// So many bytes are written again at a time, more where a record is longer.
 const LOT_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::append_frame;
+
+    #[test]
+    fn only_whole_and_intact_records_are_written_again() {
+        let mut bytes = HEADER.to_vec();
+        for length in [10, LOT_BYTES - 26, 0, 3 * LOT_BYTES, 100, LOT_BYTES] {
+            append_frame(&mut bytes, &vec![length as u8; length]);
+        }
+        let check = |shown: &[u8], expected: Result<(), io::ErrorKind>| {
+            let file = tempfile::tempfile().expect("a file");
+            SegmentFile::write_at(&file, shown, 0).expect("written");
+            let file: Arc<dyn SegmentFile> = Arc::new(file);
+            for from in [0, HEADER.len() as u64] {
+                let (file, to) = (Arc::clone(&file), bytes.len() as u64);
+                let mut part = Part { file, from, to, doubtful: true, gone: false };
+                assert_eq!(part.sync().map_err(|error| error.kind()), expected, "{from}");
+            }
+        };
+        check(&bytes, Ok(()));
+        let gone = Err(io::ErrorKind::InvalidData);
+        for index in [HEADER.len() + 1, HEADER.len() + 4, HEADER.len() + 9, 3 * LOT_BYTES, bytes.len() - 1] {
+            let mut spoilt = bytes.clone();
+            spoilt[index] ^= 1;
+            check(&spoilt, gone);
+            check(&bytes[..index], gone);
+        }
+    }
+}

@@ -245,6 +245,8 @@ fn a_full_disk_fills_the_buffer_and_no_more() {
 /// A file on a disk that loses what it is to sync, and says so once.
 struct Forgetful {
     file: File,
+    /// The kernel's memory loses it, too: what is read is what is on the disk.
+    everywhere: bool,
     /// What has reached the disk.
     disk: Arc<Mutex<Vec<u8>>>,
     /// What has been written and not synced: where, and what.
@@ -265,10 +267,16 @@ impl SegmentFile for Forgetful {
     }
     fn sync(&self) -> io::Result<()> {
         let written = std::mem::take(&mut *self.cache.lock().expect("not poisoned"));
+        let mut disk = self.disk.lock().expect("not poisoned");
         if self.fails.load(Ordering::Relaxed) && !written.is_empty() {
+            if self.everywhere {
+                let length = self.file.metadata()?.len();
+                self.file.set_len(0)?;
+                self.file.set_len(length)?;
+                SegmentFile::write_at(&self.file, &disk, 0)?;
+            }
             return Err(rustix::io::Errno::IO.into());
         }
-        let mut disk = self.disk.lock().expect("not poisoned");
         for (offset, bytes) in written {
             let end = disk.len().max(offset + bytes.len());
             disk.resize(end, 0);
@@ -279,13 +287,14 @@ impl SegmentFile for Forgetful {
 }
 
 /// A journal in such files, what is on their disk, and whether it fails.
-fn forgetful(dir: &Path, sync: SyncPolicy) -> (Journal, Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>) {
+fn forgetful(dir: &Path, sync: SyncPolicy, everywhere: bool) -> (Journal, Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>) {
     let (mut journal, ..) = open(dir, &JournalOptions { sync, ..OPTIONS });
     let (disk, fails) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<AtomicBool>::default());
     let (of_file, also) = (Arc::clone(&disk), Arc::clone(&fails));
     journal.create = Box::new(move |path| {
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(Forgetful { file, disk: Arc::clone(&of_file), cache: Mutex::default(), fails: Arc::clone(&also) }))
+        let (disk, fails) = (Arc::clone(&of_file), Arc::clone(&also));
+        Ok(Arc::new(Forgetful { file, everywhere, disk, cache: Mutex::default(), fails }))
     });
     (journal, disk, fails)
 }
@@ -293,7 +302,7 @@ fn forgetful(dir: &Path, sync: SyncPolicy) -> (Journal, Arc<Mutex<Vec<u8>>>, Arc
 #[test]
 fn what_a_sync_has_lost_is_written_again_before_anything_counts_as_written() {
     let dir = tempdir().expect("a folder");
-    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit);
+    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit, false);
     journal.append(b"one").expect("room");
     journal.commit().expect("a commit");
     fails.store(true, Ordering::Relaxed);
@@ -312,9 +321,29 @@ fn what_a_sync_has_lost_is_written_again_before_anything_counts_as_written() {
 }
 
 #[test]
+fn what_nobody_has_any_more_is_not_said_to_be_written() {
+    for lost in [&[7; 20][..], &[7; 200_000]] {
+        let dir = tempdir().expect("a folder");
+        let (mut journal, _disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit, true);
+        journal.options.buffer_bytes_max = 1 << 20;
+        journal.append(b"one").expect("room");
+        journal.commit().expect("a commit");
+        fails.store(true, Ordering::Relaxed);
+        journal.append(lost).expect("room");
+        assert!(matches!(journal.commit(), Err(CommitError::Sync(_))));
+        fails.store(false, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(matches!(journal.commit(), Err(CommitError::Sync(_))), "zeros are no records");
+        }
+        drop(journal);
+        assert_eq!(open(dir.path(), &OPTIONS).2, [b"one"]);
+    }
+}
+
+#[test]
 fn a_commit_hears_of_a_sync_that_has_failed_behind_its_back() {
     let dir = tempdir().expect("a folder");
-    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::Interval(Duration::from_millis(1)));
+    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::Interval(Duration::from_millis(1)), false);
     let until = |journal: &mut Journal, well: bool| {
         let begun = std::time::Instant::now();
         while journal.commit().is_ok() != well {
