@@ -22,7 +22,6 @@ use crate::FileError;
 use crate::folder::create_folder;
 use segment::Create;
 use std::convert::Infallible;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -322,11 +321,8 @@ impl Journal {
             Some(current) => current,
             none => none.insert(begin_segment(&self.dir, self.sequence, &mut self.create)?),
         };
-        if current.good == 0
-            && let Ok(folder) = File::open(&self.dir)
-        {
-            // The new file's name must reach the disk as well.
-            self.syncer.wrote(&(Arc::new(folder) as Arc<dyn SegmentFile>), 0, 0);
+        if current.good == 0 {
+            self.syncer.named(&self.dir);
         }
         // A segment's first write brings its header along.
         let bytes = if current.good == 0 { &self.buffer[..] } else { &self.buffer[HEADER.len()..] };
@@ -367,6 +363,7 @@ impl Journal {
 impl Drop for Journal {
     /// Commits what waits, as far as the disk lets it.
     fn drop(&mut self) {
+        self.syncer.hasten();
         if let Err(error) = self.commit() {
             tracing::error!(%error, records = self.waiting, "a journal was closed with records not written");
         }

@@ -9,10 +9,12 @@ use super::frame::whole_frames;
 use super::segment::SegmentFile;
 use super::{HEADER, JournalCounters, add, write_all_at};
 use crate::background::Background;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When a journal calls `fdatasync`. What `commit` has written survives the death of the process whatever the
 /// policy; the policy decides what a power failure can take.
@@ -30,6 +32,9 @@ pub enum SyncPolicy {
 pub(crate) struct Syncer {
     policy: SyncPolicy,
     unsynced: Arc<Unsynced>,
+    /// When a commit that waits for the disk was refused by it last.
+    refused: Option<Instant>,
+    pause: Duration,
     /// Dropped with the journal, after a last sync.
     _thread: Option<Background>,
 }
@@ -46,6 +51,8 @@ struct Unsynced {
 /// Part of a file.
 struct Part {
     file: Arc<dyn SegmentFile>,
+    /// Of the folder, which was opened when it was the first with something to sync: there is one at a time.
+    is_folder: bool,
     from: u64,
     to: u64,
     /// A sync of it has failed: it must be written again.
@@ -64,20 +71,39 @@ impl Syncer {
                 Some(Background::spawn("sx-store-sync", interval, move |_| shared.sync(&counters))?)
             }
         };
-        Ok(Self { policy, unsynced, _thread: thread })
+        Ok(Self { policy, unsynced, refused: None, pause: RETRY_PAUSE, _thread: thread })
     }
 
     /// These bytes of `file` have been written.
     pub(crate) fn wrote(&self, file: &Arc<dyn SegmentFile>, from: u64, to: u64) {
         if self.policy != SyncPolicy::Never {
-            self.unsynced.add(Part { file: Arc::clone(file), from, to, doubtful: false, gone: false });
+            let file = Arc::clone(file);
+            self.unsynced.add(Part { file, is_folder: false, from, to, doubtful: false, gone: false });
         }
     }
 
+    /// The name of a new file in `folder` must reach the disk as well.
+    pub(crate) fn named(&self, folder: &Path) {
+        if self.policy == SyncPolicy::Never || self.unsynced.locked().iter().any(|part| part.is_folder) {
+            return;
+        }
+        if let Ok(folder) = File::open(folder) {
+            let file = Arc::new(folder);
+            self.unsynced.add(Part { file, is_folder: true, from: 0, to: 0, doubtful: false, gone: false });
+        }
+    }
+
+    /// The next commit tries again at once what the disk has refused.
+    pub(crate) fn hasten(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
     /// What is to be on the disk by now, as the policy has it, is there; the error of the disk otherwise.
-    pub(crate) fn settle(&self, counters: &JournalCounters) -> io::Result<()> {
-        if self.policy == SyncPolicy::EveryCommit {
+    pub(crate) fn settle(&mut self, counters: &JournalCounters) -> io::Result<()> {
+        let rests = self.refused.is_some_and(|refused| refused.elapsed() < self.pause);
+        if self.policy == SyncPolicy::EveryCommit && !rests {
             self.unsynced.sync(counters);
+            self.refused = (self.unsynced.failed.load(Ordering::Acquire) != 0).then(Instant::now);
         }
         match self.unsynced.failed.load(Ordering::Acquire) {
             0 => Ok(()),
@@ -94,7 +120,7 @@ impl Unsynced {
     /// One more part, or more of one that is there.
     fn add(&self, part: Part) {
         let mut parts = self.locked();
-        match parts.iter_mut().find(|known| Arc::ptr_eq(&known.file, &part.file)) {
+        match parts.iter_mut().find(|known| known.is_same(&part)) {
             Some(known) => {
                 (known.from, known.to) = (known.from.min(part.from), known.to.max(part.to));
                 known.doubtful |= part.doubtful;
@@ -131,6 +157,10 @@ impl Unsynced {
 }
 
 impl Part {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.is_folder && other.is_folder) || Arc::ptr_eq(&self.file, &other.file)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         if self.doubtful {
             self.write_again()?;
@@ -192,6 +222,8 @@ fn read_exact_at(file: &dyn SegmentFile, mut bytes: &mut [u8], mut at: u64) -> i
     Ok(())
 }
 
+/// A disk that has refused is asked again after so long: each time all that is doubtful is written again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// So many bytes are written again at a time, more where a record is longer.
 const LOT_BYTES: usize = 64 << 10;
 
@@ -212,7 +244,7 @@ mod tests {
             let file: Arc<dyn SegmentFile> = Arc::new(file);
             for from in [0, HEADER.len() as u64] {
                 let (file, to) = (Arc::clone(&file), bytes.len() as u64);
-                let mut part = Part { file, from, to, doubtful: true, gone: false };
+                let mut part = Part { file, is_folder: false, from, to, doubtful: true, gone: false };
                 assert_eq!(part.sync().map_err(|error| error.kind()), expected, "{from}");
             }
         };
@@ -224,5 +256,54 @@ mod tests {
             check(&spoilt, gone);
             check(&bytes[..index], gone);
         }
+    }
+
+    /// A disk that refuses.
+    struct Refusing;
+
+    impl SegmentFile for Refusing {
+        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn write_at(&self, bytes: &[u8], _: u64) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn sync(&self) -> io::Result<()> {
+            Err(rustix::io::Errno::IO.into())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_asked_again_after_a_pause() {
+        let counters = Arc::<JournalCounters>::default();
+        let mut syncer = Syncer::new(SyncPolicy::EveryCommit, &counters).expect("no thread");
+        // Longer than any test.
+        syncer.pause = Duration::from_secs(86_400);
+        let file: Arc<dyn SegmentFile> = Arc::new(Refusing);
+        let failures = || counters.sync_failures.load(Ordering::Relaxed);
+        for _ in 0..3 {
+            syncer.wrote(&file, 0, 20);
+            assert!(syncer.settle(&counters).is_err());
+            assert_eq!(failures(), 1);
+        }
+        syncer.hasten();
+        assert!(syncer.settle(&counters).is_err());
+        assert_eq!(failures(), 2);
+    }
+
+    #[test]
+    fn a_folder_is_open_once_however_many_names_wait() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let counters = Arc::<JournalCounters>::default();
+        let mut syncer = Syncer::new(SyncPolicy::EveryCommit, &counters).expect("no thread");
+        for _ in 0..3 {
+            syncer.named(dir.path());
+        }
+        assert_eq!(syncer.unsynced.locked().len(), 1);
+        syncer.settle(&counters).expect("it is synced");
+        assert!(syncer.unsynced.locked().is_empty(), "and closed");
     }
 }

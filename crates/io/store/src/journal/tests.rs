@@ -1,7 +1,7 @@
 //! The journal, torn and full disks.
 
 use super::*;
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use tempfile::{TempDir, tempdir};
@@ -289,6 +289,7 @@ impl SegmentFile for Forgetful {
 /// A journal in such files, what is on their disk, and whether it fails.
 fn forgetful(dir: &Path, sync: SyncPolicy, everywhere: bool) -> (Journal, Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>) {
     let (mut journal, ..) = open(dir, &JournalOptions { sync, ..OPTIONS });
+    journal.syncer.hasten();
     let (disk, fails) = (Arc::<Mutex<Vec<u8>>>::default(), Arc::<AtomicBool>::default());
     let (of_file, also) = (Arc::clone(&disk), Arc::clone(&fails));
     journal.create = Box::new(move |path| {
