@@ -47,12 +47,12 @@ impl Sequencer {
         at
     }
 
-    /// Nothing can be written since then: said once, however often it is tried.
+    /// Nothing can be written since then: said once, however often it is tried. A silence that no record tells of yet, for there
+    /// was no room for one, goes on.
     fn fail(&mut self, since: Time, error: &FileError, shared: &Shared) {
-        if self.failing_since.is_none() {
+        self.failing_since.get_or_insert(since);
+        if !shared.failing.swap(true, Ordering::AcqRel) {
             tracing::error!(%error, "the witness log cannot be written; new calls are refused until it can");
-            self.failing_since = Some(since);
-            shared.failing.store(true, Ordering::Release);
             shared.ports.raise_all();
         }
     }
@@ -67,7 +67,10 @@ impl Sequencer {
         let Some(since) = self.failing_since.take() else { return };
         self.refusal = None;
         let refused = shared.counters.refused.load(Ordering::Relaxed);
-        tracing::info!("the witness log is written again");
+        if shared.failing.swap(false, Ordering::AcqRel) {
+            tracing::info!("the witness log is written again");
+            shared.ports.raise_all();
+        }
         let silent_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);
         let facts = Facts::new().with("silent_ms", silent_ms).with("refused", refused as i64);
         let draft =
@@ -78,7 +81,5 @@ impl Sequencer {
         if let Err(AppendError::Full { .. }) = self.append(now, &mut batch, shared) {
             self.failing_since = Some(since);
         }
-        shared.failing.store(false, Ordering::Release);
-        shared.ports.raise_all();
     }
 }

@@ -256,6 +256,47 @@ fn a_disk_that_refuses_loses_nothing_and_is_written_again_by_itself() {
 }
 
 #[test]
+fn a_disk_that_refuses_again_is_failing_though_so_much_waits_that_the_first_time_is_not_recorded_yet() {
+    let dir = tempdir().expect("a folder");
+    let refuses = Arc::new(AtomicBool::new(false));
+    let sick = Sick {
+        inner: disk_for(dir.path()).expect("a disk"),
+        refuses: refuses.clone(),
+        late: Arc::default(),
+        failed: Arc::default(),
+    };
+    let options = WitnessOptions { buffer_bytes_max: 4_000, ..options() };
+    let log = open_on(dir.path(), Box::new(sick), options).expect("a log");
+    let port = log.port().expect("a port");
+    refuses.store(true, Ordering::Relaxed);
+    let size = port.append(NOW, &mut batch_of(1, "held")).expect("room");
+    port.step(LATER, true);
+    assert!(port.is_failing());
+    // More waits behind that than the buffer holds.
+    let all = port.append(NOW, &mut batch_of(100, "held")).expect("room, since nothing else waits");
+    refuses.store(false, Ordering::Relaxed);
+    let again = LATER + Duration::from_secs(1);
+    port.step(again, true);
+    for _ in 0..20_000 {
+        if port.durable() >= size {
+            break;
+        }
+        port.event().wait_for(Some(Duration::from_millis(1))).expect("an event");
+        port.finish(again);
+    }
+    assert!(port.durable() == size && !port.is_failing(), "the disk has taken what it had refused");
+    refuses.store(true, Ordering::Relaxed);
+    port.step(again, true);
+    assert!(port.is_failing(), "it refuses again");
+    refuses.store(false, Ordering::Relaxed);
+    wait_for(&port, all + 1);
+    drop((port, log));
+    let there = records(dir.path());
+    let said = there.iter().filter(|record| record.contains("the disk could not be written"));
+    assert_eq!(said.count(), 1, "both are said, as one");
+}
+
+#[test]
 fn a_buffer_that_is_full_refuses_and_keeps_the_batch_until_nothing_else_waits() {
     let dir = tempdir().expect("a folder");
     let disk = disk_for(dir.path()).expect("a disk");
