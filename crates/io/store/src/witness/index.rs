@@ -18,7 +18,7 @@ pub(crate) fn close(
 ) -> Result<(), FileError> {
     let opened = OpenOptions::new().write(true).open(path);
     match opened.and_then(|file| file.set_len(bytes).and_then(|()| file.sync_all())) {
-        // Its time was over before this could be done.
+        // Its time was over before this could be done, or somebody took it away, which is noticed elsewhere.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         cut => cut.map_err(FileError::at("cut", path))?,
     }

@@ -3,12 +3,10 @@
 use super::anchors::AnchorStates;
 use super::chores::{Chore, Chores};
 use super::grown::GrownLog;
+use super::missing::Watched;
 use super::ports::{PortState, Ports, WitnessPort};
 use super::sequencer::{Parts, Sequencer, Step};
 use crate::FileError;
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -139,8 +137,10 @@ pub(crate) struct Shared {
     /// How many records are durable.
     pub(crate) durable: AtomicU64,
     pub(crate) failing: AtomicBool,
-    /// The segment is not under its name any more: what is written there nobody will find.
+    /// A segment is not under its name any more: what is written there nobody will find.
     pub(crate) misplaced: AtomicBool,
+    /// The segments that are looked after.
+    pub(crate) watched: Mutex<Vec<Watched>>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) counters: Arc<WitnessCounters>,
 }
@@ -154,6 +154,7 @@ impl WitnessLog {
             sequencer: Mutex::new(sequencer),
             failing: AtomicBool::new(false),
             misplaced: AtomicBool::new(false),
+            watched: Mutex::default(),
             ports,
             counters: Arc::default(),
         };
@@ -178,34 +179,12 @@ impl WitnessLog {
         self.shared.durable.load(Ordering::Acquire)
     }
 
-    /// Does the disk refuse to be written to, does it not answer, or is the segment gone from its folder?
+    /// Does the disk refuse to be written to, does it not answer, or is a segment gone from its folder?
     pub fn is_failing(&self) -> bool {
         self.shared.is_failing()
     }
 
-    /// Looks whether the segment is still where it was: somebody may have removed it, or moved its folder away. The log is
-    /// failing until it is there again. To be called once in a while by a thread that may wait for a disk.
-    pub fn look_for_segment(&self) {
-        let (file, path) = {
-            let sequencer = self.shared.lock();
-            (sequencer.segment.file.clone(), sequencer.segment.path.clone())
-        };
-        let misplaced = !is_at(&file, &path);
-        // It may have been closed, and retired, meanwhile.
-        if misplaced && self.shared.lock().segment.path != path {
-            return;
-        }
-        if self.shared.misplaced.swap(misplaced, Ordering::AcqRel) == misplaced {
-            return;
-        }
-        match misplaced {
-            true => tracing::error!(path = %path.display(), "the segment of the witness log was moved or removed"),
-            false => tracing::info!(path = %path.display(), "the segment of the witness log is there again"),
-        }
-        self.shared.ports.raise_all();
-    }
-
-    /// The same, asked by somebody who does not write: also when every thread that writes is held by the disk.
+    /// [`is_failing`](Self::is_failing), asked by somebody who does not write: also when every thread that writes is held by the disk.
     pub fn look(&self, now: Time) -> bool {
         self.shared.lock().watch(now, &self.shared);
         self.is_failing()
@@ -250,15 +229,6 @@ impl WitnessLog {
         let folder = self.shared.lock().folder.clone();
         AnchorStates::open(&folder)
     }
-}
-
-/// Is this file the one of that name? It is as long as nobody knows otherwise.
-fn is_at(file: &File, path: &Path) -> bool {
-    let there = match std::fs::metadata(path) {
-        Err(error) => return error.kind() != std::io::ErrorKind::NotFound,
-        Ok(there) => there,
-    };
-    file.metadata().map_or(true, |ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
 }
 
 impl Shared {

@@ -23,6 +23,7 @@ mod index;
 mod keys;
 mod lines;
 mod log;
+mod missing;
 mod next;
 mod pace;
 mod ports;

@@ -7,6 +7,7 @@ use super::next::Stage;
 use super::segment::{FIRST_ROOM, Segment};
 use super::sequencer::{Closed, Sequencer};
 use crate::FileError;
+use std::path::Path;
 use std::time::Duration;
 use sx_engine::Time;
 use sx_witness::{Batch, Draft, Facts, Kind};
@@ -98,6 +99,12 @@ impl Sequencer {
         self.growth = (self.growth / 2).max(FIRST_ROOM);
         self.next_again = None;
         self.retire(now, shared);
+    }
+
+    /// Is this segment one that is still to be there?
+    pub(super) fn keeps(&self, path: &Path) -> bool {
+        let retiring = self.retiring.iter().map(|(_, closed)| closed);
+        self.segment.path == path || self.closed.iter().chain(retiring).any(|closed| closed.path == path)
     }
 
     /// What time brings about, whether or not anything is written.

@@ -172,3 +172,53 @@ fn an_index_that_could_not_be_written_is_written_later() {
     let next = files::list(dir.path(), files::SEGMENT).expect("segments")[1].first;
     assert_eq!(files::read_index(&index).expect("an index").len() as u64, next);
 }
+
+/// Writes until the segment that is being written is another one.
+fn turn(log: &WitnessLog, port: &WitnessPort) {
+    let before = log.counters().segments.load(Ordering::Relaxed);
+    while log.counters().segments.load(Ordering::Relaxed) == before {
+        write(port, 20);
+    }
+}
+
+#[test]
+fn a_segment_that_somebody_took_away_is_failing_until_it_is_back_however_many_came_after_it() {
+    for looked in [true, false] {
+        let dir = tempdir().expect("a folder");
+        let log = open_on(dir.path(), disk_for(dir.path()).expect("a disk"), small()).expect("a log");
+        let port = log.port().expect("a port");
+        write(&port, 5);
+        log.look_for_segment();
+        let (segment, aside) = (files::path_of(dir.path(), 0, files::SEGMENT), dir.path().join("aside"));
+        fs::rename(&segment, &aside).expect("moved");
+        if looked {
+            log.look_for_segment();
+            assert!(log.is_failing());
+        }
+        for _ in 0..2 {
+            turn(&log, &port);
+            log.look_for_segment();
+            assert!(log.is_failing() && port.is_failing(), "the next one is there, and the first is not");
+        }
+        fs::rename(&aside, &segment).expect("moved back");
+        log.look_for_segment();
+        assert!(!log.is_failing() && !port.is_failing());
+    }
+}
+
+#[test]
+fn a_segment_that_somebody_took_away_is_not_missed_when_its_time_is_over() {
+    let dir = tempdir().expect("a folder");
+    let keep = WitnessOptions { keep_bytes: 2 * SMALL, ..small() };
+    let log = open_on(dir.path(), disk_for(dir.path()).expect("a disk"), keep).expect("a log");
+    let port = log.port().expect("a port");
+    fs::rename(files::path_of(dir.path(), 0, files::SEGMENT), dir.path().join("aside")).expect("moved");
+    log.look_for_segment();
+    assert!(log.is_failing());
+    for _ in 0..4 {
+        turn(&log, &port);
+    }
+    write(&port, 1);
+    log.look_for_segment();
+    assert!(!log.is_failing(), "a record says that it was to go");
+}
