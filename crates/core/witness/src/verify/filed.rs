@@ -17,6 +17,8 @@ pub(super) struct Filed {
 
 /// No line of the file has more bytes, its newline not counted.
 pub const CHECKPOINT_LINE_BYTES_MAX: usize = 1 << 20;
+/// No writer appends more at once: a line of the largest size with its newline, or more lines that are not longer together.
+pub const CHECKPOINTS_APPEND_BYTES_MAX: usize = CHECKPOINT_LINE_BYTES_MAX + 1;
 
 /// A checkpoint and the cosignatures that witnesses have given it: a line of `checkpoints.jsonl`, without its newline.
 pub fn checkpoint_line(note: &str, cosignatures: &[String]) -> String {

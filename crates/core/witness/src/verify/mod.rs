@@ -12,7 +12,7 @@ mod problem;
 mod segment;
 mod tail;
 
-pub use filed::{CHECKPOINT_LINE_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
+pub use filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
 pub use problem::{Cover, FiledFault, Notice, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
 pub use tail::{Tail, lines_end};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use sx_witness::{IndexEntry, checkpoint_line};
+use sx_witness::{CHECKPOINTS_APPEND_BYTES_MAX, IndexEntry, checkpoint_line};
 
 /// One of them.
 pub(crate) enum Chore {
@@ -40,6 +40,13 @@ impl Chore {
         let mut line = checkpoint_line(note, cosignatures).into_bytes();
         line.push(b'\n');
         Self::Checkpoint { line }
+    }
+}
+
+impl Chore {
+    /// The lines that are to be appended to the file of checkpoints.
+    fn into_lines(self) -> Vec<u8> {
+        if let Self::Checkpoint { line } = self { line } else { Vec::new() }
     }
 }
 
@@ -144,7 +151,7 @@ impl Round {
     }
 
     /// Does one; what fails and is nobody else's to try again is kept for later.
-    fn take(&mut self, chore: Chore, pause: Duration) {
+    fn take(&mut self, chore: Chore, mut pause: Duration) {
         let (done, again) = match chore {
             Chore::Name { next, path } => {
                 next.name(&self.folder, path);
@@ -158,7 +165,8 @@ impl Round {
             }
             Chore::MakeRoom { opener, path, to, room } => (self.make_room(opener, path, to, room), None),
             Chore::Checkpoint { line } => {
-                let lines = self.all_lines(line);
+                let (lines, paused) = all_lines(line, &mut self.failed, &mut self.queue);
+                pause = pause.max(paused);
                 (self.lines.append(&lines), Some(Chore::Checkpoint { line: lines }))
             }
             Chore::Close { path, first, bytes, entries } => {
@@ -192,19 +200,73 @@ impl Round {
         }
         Ok(())
     }
+}
 
-    /// This and all other lines that wait, for one sync.
-    fn all_lines(&mut self, mut lines: Vec<u8>) -> Vec<u8> {
-        self.queue.retain_mut(|chore| match chore {
-            Chore::Checkpoint { line } => {
-                lines.append(line);
-                false
-            }
-            _ => true,
-        });
-        lines
+/// This and all other lines that wait, those that have failed before first, for one sync, and the pause that
+/// those had. Where they are too many the oldest are left out: the checkpoints themselves stand in the segments, and a later one covers
+/// what they cover.
+fn all_lines(line: Vec<u8>, failed: &mut Vec<Failed>, queue: &mut VecDeque<Chore>) -> (Vec<u8>, Duration) {
+    let (mut lines, mut paused) = (Vec::new(), Duration::ZERO);
+    for Failed { chore, pause, .. } in failed.extract_if(.., |failed| matches!(failed.chore, Chore::Checkpoint { .. }))
+    {
+        lines.extend(chore.into_lines());
+        paused = paused.max(pause);
     }
+    lines.extend(line);
+    queue.retain_mut(|chore| match chore {
+        Chore::Checkpoint { line } => {
+            lines.append(line);
+            false
+        }
+        _ => true,
+    });
+    let over = lines.len().saturating_sub(CHECKPOINTS_APPEND_BYTES_MAX);
+    if over > 0 {
+        // As much as is left of a line that is cut goes with it.
+        let end = memchr::memchr(b'\n', &lines[over - 1..]).map_or(lines.len(), |newline| over + newline);
+        let left_out = memchr::memchr_iter(b'\n', &lines[..end]).count();
+        tracing::error!(
+            left_out,
+            "lines of the file of checkpoints could not be written for too long, and are left out"
+        );
+        lines.drain(..end);
+    }
+    (lines, paused)
 }
 
 /// A ninth of the processor where all of it is wanted.
 const STEP_BACK: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_cannot_be_appended_are_one_chore_within_bounds_and_the_newest_are_kept() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("folder");
+        let path = folder.join(files::CHECKPOINTS);
+        let (ports, lines) = (Arc::default(), Lines::of(path.clone()));
+        let mut round = Round { folder: folder.clone(), ports, lines, queue: VecDeque::new(), failed: Vec::new() };
+        let line = |number: usize| format!("{number:0>10000}\n").into_bytes();
+        for number in 0..300 {
+            round.take(Chore::Checkpoint { line: line(number) }, PAUSE * 4);
+            let kept = round.failed.iter().map(|failed| match &failed.chore {
+                Chore::Checkpoint { line } => line.len(),
+                _ => 0,
+            });
+            let kept: Vec<usize> = kept.collect();
+            let all = (number + 1) * 10_001;
+            let (most, least) = (CHECKPOINTS_APPEND_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX - 10_001);
+            assert!(matches!(kept[..], [bytes] if bytes == all || (least..=most).contains(&bytes)), "{kept:?}");
+        }
+        round.queue.push_back(Chore::Checkpoint { line: line(301) });
+        round.take(Chore::Checkpoint { line: line(300) }, PAUSE);
+        assert_eq!(round.failed[0].pause, PAUSE * 4, "it is not asked more often");
+        std::fs::create_dir(&folder).expect("a folder");
+        round.take(Chore::Checkpoint { line: line(302) }, PAUSE);
+        assert!(round.failed.is_empty());
+        let expected: Vec<u8> = (303 - CHECKPOINTS_APPEND_BYTES_MAX / 10_001..303).flat_map(line).collect();
+        assert!(std::fs::read(&path).expect("the file") == expected, "in the order in which they came");
+    }
+}
