@@ -127,7 +127,12 @@ fn an_index_that_does_not_fit_its_segment_is_made_again_from_it() {
     let a_record_less = |bytes: Vec<u8>| bytes[..bytes.len() - 40].to_vec();
     let longer = |bytes: Vec<u8>| [bytes, vec![7; 40]].concat();
     let none = |_| Vec::new();
-    let wrongs: [&dyn Fn(Vec<u8>) -> Vec<u8>; 5] = [&changed, &cut, &a_record_less, &longer, &none];
+    // The record behind it names another hash then.
+    let last_changed = |mut bytes: Vec<u8>| {
+        *bytes.last_mut().expect("an entry") ^= 1;
+        bytes
+    };
+    let wrongs: [&dyn Fn(Vec<u8>) -> Vec<u8>; 6] = [&changed, &cut, &a_record_less, &longer, &none, &last_changed];
     for (number, wrong) in wrongs.iter().enumerate() {
         let closed = Closed::new();
         let index = closed.path(0, files::INDEX);
