@@ -148,18 +148,20 @@ impl WitnessLog {
         let checkpoints_cut_bytes = mend_checkpoints(folder)?;
         // A last segment without a record goes on where the index of the one before it ends.
         let indexed = index_missing(folder, &segments)?;
+        let filed = last_filed(folder, &key.verifying_key())?;
         let mut indexes = Indexes::of(folder, &segments)?;
+        // What the last checkpoint does not cover has no root to be compared with.
+        indexes.compare(&segments, filed.as_ref().map_or(0, |filed| filed.size))?;
         match check_links(&indexes, &segments) {
             // It may be the last entry of an index that is wrong, and not the record behind it.
-            Err(WitnessError::Broken { .. }) if indexes.compare(&segments)? => check_links(&indexes, &segments)?,
+            Err(WitnessError::Broken { .. }) if indexes.compare(&segments, 0)? => check_links(&indexes, &segments)?,
             linked => linked?,
         }
-        let filed = last_filed(folder, &key.verifying_key())?;
         let mut found = Found::read(folder, &segments, &indexes, filed.as_ref())?;
         let entries = std::mem::take(&mut found.index);
         let tree = match found.tree(folder, &indexes, &entries, filed.as_ref()) {
             // The segments may have the root that the indexes have not.
-            Err(WitnessError::Rewritten { .. }) if indexes.compare(&segments)? => {
+            Err(WitnessError::Rewritten { .. }) if indexes.compare(&segments, 0)? => {
                 check_links(&indexes, &segments)?;
                 found.tree(folder, &indexes, &entries, filed.as_ref())?
             }

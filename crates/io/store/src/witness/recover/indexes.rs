@@ -39,10 +39,11 @@ impl Indexes {
         Ok(indexes)
     }
 
-    /// Compares each with its segment, and makes anew what does not fit; true when there is something new to it.
-    pub(super) fn compare(&mut self, segments: &[Numbered]) -> Result<bool, WitnessError> {
+    /// Compares each that has a record from this one on with its segment, and makes anew what does not fit; true when there is
+    /// something new to it.
+    pub(super) fn compare(&mut self, segments: &[Numbered], from: u64) -> Result<bool, WitnessError> {
         let before = self.anew.len();
-        for (segment, next) in closed(segments) {
+        for (segment, next) in closed(segments).filter(|(_, next)| next.first > from) {
             let Some(index) = self.files.iter().find(|index| index.first == segment.first) else { continue };
             let entries = entries_from(segment, next)?;
             if files::read_index(&index.path)? != entries {

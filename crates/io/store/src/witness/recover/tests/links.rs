@@ -146,6 +146,27 @@ fn an_index_that_does_not_fit_its_segment_is_made_again_from_it() {
 }
 
 #[test]
+fn an_index_that_no_checkpoint_covers_is_compared_with_its_segment() {
+    let closed = Closed::new();
+    let (index, checkpoints) = (closed.path(0, files::INDEX), closed.dir.path().join(files::CHECKPOINTS));
+    let good = fs::read(&index).expect("an index");
+    // A crash has left the line of the first checkpoint only.
+    let lines = fs::read(&checkpoints).expect("checkpoints");
+    let first = memchr::memchr(b'\n', &lines).expect("a line") + 1;
+    for kept in [first, 0] {
+        fs::write(&checkpoints, &lines[..kept]).expect("written");
+        let opened = closed.open_with(&index, |mut bytes| {
+            bytes[90] ^= 1;
+            bytes
+        });
+        assert_eq!(opened.expect("the segment is there").indexed, 1);
+        assert!(fs::read(&index).expect("an index") == good);
+        let verdict = verify(closed.dir.path());
+        assert!(verdict.is_honest(), "{:?}", verdict.problems);
+    }
+}
+
+#[test]
 fn an_index_is_not_made_to_fit_a_segment_that_was_changed() {
     // Its links are right in themselves, but the next segment names another record.
     let closed = Closed::new();
