@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LINE_MAX = 65_536
 CHECKPOINT_LINE_MAX = 1 << 20
+# So much is appended to checkpoints.jsonl at once.
+CHECKPOINTS_APPEND_MAX = CHECKPOINT_LINE_MAX + 1
 INTEGER_MAX = 9_007_199_254_740_991
 DEPTH_MAX = 8
 ENTRY = 40

@@ -11,7 +11,7 @@ import os
 import witness_compare
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from witness_format import COSIGNS, SIGNS, ZEROS, Tree, sha256
+from witness_format import CHECKPOINTS_APPEND_MAX, COSIGNS, SIGNS, ZEROS, Tree, sha256
 
 NAME = "hostile.example/log"
 TIME = "2026-11-22T00:10:00.000001Z"
@@ -423,6 +423,18 @@ def stored(lines):
     return lambda files, log: files.update({STORED: lines(*log.filed)})
 
 
+def stored_hole(more):
+    """Fills checkpoints.jsonl from its last line on: a hole, and so many bytes more behind it than one append has."""
+
+    def change(files, log):
+        whole = files[STORED]
+        end = whole.rindex(b"\n", 0, -1) + 1
+        begin = whole[:end] + bytes(-end % 512 + 512)
+        files[STORED] = begin + b"x" * (CHECKPOINTS_APPEND_MAX + more - (len(begin) - end))
+
+    return change
+
+
 def signed_of(note):
     return note.partition("\n\n")[0] + "\n"
 
@@ -547,6 +559,8 @@ AFTER = [
     ("an unfinished stored line and zeros", HONEST, behind(STORED, b'{"cosig' + bytes(70))),
     ("a hole in stored lines", HONEST, hole(STORED, b"", 0, b"{}\n")),
     ("a hole in stored lines that ends within a sector", TAMPERED, hole(STORED, b"", 0, b"\0{}\n")),
+    ("a hole in stored lines with as much behind it as is appended at once", HONEST, stored_hole(0)),
+    ("a hole in stored lines with more behind it than is appended at once", TAMPERED, stored_hole(1)),
     ("room before a stored line", TAMPERED, lambda files, log: files.update({STORED: filed(log.filed[0]) + b"\0" + filed(log.filed[1])})),
     ("an empty stored line", TAMPERED, behind(STORED, b"\n")),
     ("a stored line with white space", TAMPERED, stored(lambda first, second: filed(first).replace(b",", b", ", 1))),

@@ -18,6 +18,7 @@ import time
 
 from witness_format import (
     CHECKPOINT_LINE_MAX,
+    CHECKPOINTS_APPEND_MAX,
     COSIGNS,
     ENTRY,
     LINE_MAX,
@@ -51,7 +52,7 @@ class Stopped(Exception):
     """The log cannot be followed any further."""
 
 
-def torn_write(file, begin, longest):
+def torn_write(file, begin, longest, most):
     """How many bytes a torn write has left from here on; 0 for room, None when no torn write leaves this."""
     at, zeros, written, hole = begin, 0, 0, False
     while chunk := file.read(1 << 16):
@@ -67,14 +68,14 @@ def torn_write(file, begin, longest):
                 if not hole and (written > longest or b"\n" in run):
                     return None
             at += len(run)
-    return written
+    return written if most is None or written <= most else None
 
 
 class Lines:
     """The lines of a file. When they are through, `torn` is what `torn_write` says of what stands behind them."""
 
-    def __init__(self, file, longest):
-        self.file, self.longest, self.torn = file, longest, None
+    def __init__(self, file, longest, most=None):
+        self.file, self.longest, self.most, self.torn = file, longest, most, None
 
     def __iter__(self):
         begin = 0
@@ -82,7 +83,7 @@ class Lines:
             yield begin, line[:-1]
             begin += len(line)
         self.file.seek(begin)
-        self.torn = torn_write(self.file, begin, self.longest)
+        self.torn = torn_write(self.file, begin, self.longest, self.most)
 
 
 class Verifier:
@@ -313,7 +314,7 @@ class Verifier:
 
     def stored_checkpoints(self, accuse):
         """The lines of `checkpoints.jsonl` that are in their form: number, checkpoint, cosignatures."""
-        lines = Lines(io.BytesIO(self.stored or b""), CHECKPOINT_LINE_MAX)
+        lines = Lines(io.BytesIO(self.stored or b""), CHECKPOINT_LINE_MAX, CHECKPOINTS_APPEND_MAX)
         number = 0
         for number, (_, line) in enumerate(lines, 1):
             try:

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use sx_engine::Time;
 use sx_witness::{
-    Batch, Chain, Draft, Facts, IndexEntry, Kind, Notice, Options, Problem, Renderer, SegmentCheck, SigningKey, Tail,
-    Verdict, Verification, checkpoint_line, lines_end,
+    Batch, CHECKPOINTS_APPEND_BYTES_MAX, Chain, Draft, Facts, FiledFault, IndexEntry, Kind, Notice, Options, Problem,
+    Renderer, SegmentCheck, SigningKey, Tail, Verdict, Verification, checkpoint_line, lines_end,
 };
 
 const SECTOR: usize = 512;
@@ -185,6 +185,30 @@ fn a_line_of_checkpoints_that_was_torn_is_a_notice_and_no_more() {
         assert!(verdict.is_honest(), "{:?}", verdict.problems);
         assert_eq!(verdict.notices.len(), usize::from(cut > 0), "{:?}", verdict.notices);
     }
+}
+
+#[test]
+fn a_hole_in_the_checkpoints_with_more_behind_it_than_is_appended_at_once_is_an_accusation() {
+    let mut log = log(6, 100);
+    let line = log.filed.clone();
+    log.filed = line.repeat(CHECKPOINTS_APPEND_BYTES_MAX / line.len() + 20);
+    let whole = log.filed.clone();
+    let found: Vec<bool> = (0..12)
+        .map(|sector| {
+            log.filed.clone_from(&whole);
+            log.filed[sector * SECTOR..(sector + 1) * SECTOR].fill(0);
+            let behind = whole.len() - lines_end(&log.filed);
+            let verdict = verify(&log, 1 << 20);
+            let is_last = behind <= CHECKPOINTS_APPEND_BYTES_MAX;
+            assert_eq!(verdict.is_honest(), is_last, "{behind} bytes: {:?}", verdict.problems);
+            match is_last {
+                true => assert!(matches!(verdict.notices[..], [Notice::TornCheckpoints { .. }])),
+                false => assert!(matches!(verdict.problems[..], [Problem::Filed { fault: FiledFault::Form, .. }])),
+            }
+            is_last
+        })
+        .collect();
+    assert!(found.contains(&true) && found.contains(&false), "{found:?}");
 }
 
 #[test]

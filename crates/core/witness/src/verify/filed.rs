@@ -58,7 +58,7 @@ impl Verification {
     /// Reads `checkpoints.jsonl`. This comes before the first segment, since the roots that it names are compared on the way.
     pub fn checkpoints_file(&mut self, bytes: &[u8]) {
         let end = lines_end(bytes);
-        let mut tail = Tail::new(end as u64, CHECKPOINT_LINE_BYTES_MAX);
+        let mut tail = Tail::of_checkpoints(end as u64);
         tail.feed(&bytes[end..]);
         let mut lines = 0;
         for text in bytes[..end].split_inclusive(|byte| *byte == b'\n') {

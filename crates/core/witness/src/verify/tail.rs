@@ -9,6 +9,7 @@
 //!                E                   ▲ a multiple of a sector
 //! ```
 
+use super::filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX};
 use crate::render::RECORD_BYTES_MAX;
 
 /// No disk writes less at once.
@@ -34,6 +35,7 @@ const SECTOR_BYTES: u64 = 512;
 pub struct Tail {
     start: u64,
     line_bytes_max: u64,
+    bytes_max: u64,
     /// Where the next byte stands.
     at: u64,
     /// So many zero bytes are the last that have come.
@@ -47,8 +49,13 @@ pub struct Tail {
 impl Tail {
     /// Of a file whose last line ends at this offset. A line has so many bytes at most, without its newline.
     pub fn new(offset: u64, line_bytes_max: usize) -> Self {
-        let line_bytes_max = line_bytes_max as u64;
-        Self { start: offset, line_bytes_max, at: offset, zeros: 0, written: 0, has_hole: false, fits: true }
+        let (line_bytes_max, bytes_max) = (line_bytes_max as u64, u64::MAX);
+        Self { start: offset, line_bytes_max, bytes_max, at: offset, zeros: 0, written: 0, has_hole: false, fits: true }
+    }
+
+    /// Of `checkpoints.jsonl`, to which so much is appended at once and no more: a hole with more behind it is not of the last write.
+    pub fn of_checkpoints(offset: u64) -> Self {
+        Self { bytes_max: CHECKPOINTS_APPEND_BYTES_MAX as u64, ..Self::new(offset, CHECKPOINT_LINE_BYTES_MAX) }
     }
 
     /// Looks at what comes next.
@@ -90,7 +97,7 @@ impl Tail {
     /// How many bytes a write has left that was cut short, up to the last that is not zero: 0 where there is only room. `None`
     /// when no such write leaves what stands there.
     pub fn torn_bytes(&self) -> Option<u64> {
-        self.fits.then_some(self.written)
+        (self.fits && self.written <= self.bytes_max).then_some(self.written)
     }
 }
 

@@ -32,11 +32,12 @@ impl Lines {
             self.whole_up_to = None;
         }
         let before = file.length()?;
-        let written = file.add(lines);
-        if written.is_err() && file.cut(before).is_err() {
+        // What may not be on the disk is taken back as well: no more than one append is ever in doubt.
+        let done = file.add(lines).and_then(|()| file.sync());
+        if done.is_err() && file.cut(before).is_err() {
             self.whole_up_to = Some(before);
         }
-        written.and_then(|()| file.sync())
+        done
     }
 }
 
@@ -72,6 +73,7 @@ mod tests {
         bytes: Vec<u8>,
         room: usize,
         may_cut: bool,
+        may_sync: bool,
         synced: usize,
     }
 
@@ -92,6 +94,9 @@ mod tests {
             Ok(())
         }
         fn sync(&mut self) -> io::Result<()> {
+            if !self.may_sync {
+                return Err(io::ErrorKind::Other.into());
+            }
             self.synced = self.bytes.len();
             Ok(())
         }
@@ -101,7 +106,7 @@ mod tests {
     fn half_a_line_is_taken_back_before_another_is_appended() {
         for may_cut in [true, false] {
             let mut lines = Lines::of("checkpoints".into());
-            let mut file = Small { bytes: Vec::new(), room: 10, may_cut, synced: 0 };
+            let mut file = Small { bytes: Vec::new(), room: 10, may_cut, may_sync: true, synced: 0 };
             lines.append_to(&mut file, b"first\n").expect("room");
             assert_eq!(file.synced, 6, "it is on the disk");
             assert!(lines.append_to(&mut file, b"second\n").is_err());
@@ -112,6 +117,18 @@ mod tests {
             lines.append_to(&mut file, b"fourth\n").expect("room");
             let expected: &[u8] = if may_cut { b"first\nthird\nfourth\n" } else { b"first\nfourth\n" };
             assert_eq!(file.bytes, expected, "no two lines are one");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_synced_is_taken_back_before_it_is_appended_again() {
+        for may_cut in [true, false] {
+            let mut lines = Lines::of("checkpoints".into());
+            let mut file = Small { bytes: Vec::new(), room: 100, may_cut, may_sync: false, synced: 0 };
+            assert!(lines.append_to(&mut file, b"first\n").is_err());
+            (file.may_cut, file.may_sync) = (true, true);
+            lines.append_to(&mut file, b"first\nsecond\n").expect("it is well again");
+            assert_eq!((file.bytes.as_slice(), file.synced), (&b"first\nsecond\n"[..], 13));
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::FileError;
 use crate::witness::files;
 use std::fs;
 use std::path::{Path, PathBuf};
-use sx_witness::{CHECKPOINT_LINE_BYTES_MAX, Tail, lines_end};
+use sx_witness::{Tail, lines_end};
 
 /// So many files are kept of one; what is cut off after that is not.
 const KEPT_MAX: u32 = 100;
@@ -51,7 +51,7 @@ pub(super) fn mend_checkpoints(folder: &Path) -> Result<u64, FileError> {
         Err(error) => return Err(FileError::at("read", &path)(error)),
     };
     let end = lines_end(&bytes);
-    let mut tail = Tail::new(end as u64, CHECKPOINT_LINE_BYTES_MAX);
+    let mut tail = Tail::of_checkpoints(end as u64);
     tail.feed(&bytes[end..]);
     let Some(torn) = tail.torn_bytes() else {
         tracing::error!(path = %path.display(), "the file of checkpoints was changed; `strowger witness verify` says more");

@@ -3,7 +3,10 @@
 use super::*;
 use crate::witness::ports::WitnessPort;
 use crate::witness::{ReadProgress, WitnessFolder};
-use sx_witness::{Batch, Notice, Options, Renderer, SegmentCheck, Verdict, Verification, lines_end};
+use sx_witness::{
+    Batch, CHECKPOINTS_APPEND_BYTES_MAX, FiledFault, Notice, Options, Problem, Renderer, SegmentCheck, Verdict,
+    Verification, lines_end,
+};
 use tempfile::{TempDir, tempdir};
 
 mod links;
@@ -245,4 +248,27 @@ fn a_hole_in_the_checkpoints_is_cut_off_with_what_is_behind_it() {
     assert_eq!(resumed(crashed.dir.path())["checkpoints_cut_bytes"], torn.len() - whole.len());
     let aside = fs::read(crashed.dir.path().join("checkpoints.cut")).expect("it is kept");
     assert!(aside.ends_with(b"what was\n"));
+}
+
+#[test]
+fn a_hole_in_the_checkpoints_of_years_takes_nothing_away() {
+    let crashed = Crashed::new("somebody");
+    let mut holed = crashed.checkpoints.repeat(3_000);
+    assert!(holed.len() > CHECKPOINTS_APPEND_BYTES_MAX + 2 * SECTOR);
+    holed[SECTOR..2 * SECTOR].fill(0);
+    crashed.leave(&crashed.segment, &holed);
+    let check_named = || {
+        let problems = verify(crashed.dir.path()).problems;
+        let is_named = matches!(problems[..], [Problem::Filed { line: 3, fault: FiledFault::Form, .. }]);
+        assert!(is_named, "{problems:?}");
+    };
+    check_named();
+    let (log, _) = open(crashed.dir.path()).expect("the log goes on");
+    assert!(log.close(NOW, PATIENT));
+    drop(log);
+    let there = fs::read(crashed.dir.path().join(files::CHECKPOINTS)).expect("checkpoints");
+    assert!(there.starts_with(&holed) && there.len() > holed.len(), "no line was cut, and there are new ones");
+    check_named();
+    assert!(!crashed.dir.path().join("checkpoints.cut").exists());
+    assert!(resumed(crashed.dir.path()).get("checkpoints_cut_bytes").is_none());
 }
