@@ -1,9 +1,10 @@
-//! The file of checkpoints, to which whole lines are appended: what could not be written whole is taken back.
+//! The file of checkpoints, to which whole lines are appended: what could not be written whole is taken back, and what somebody else
+//! has left there without an end is ended first.
 
 use crate::FileError;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 /// A file of lines, written by one thread.
@@ -21,7 +22,7 @@ impl Lines {
 
     /// Appends lines, and has them on the disk.
     pub(crate) fn append(&mut self, lines: &[u8]) -> Result<(), FileError> {
-        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        let opened = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path);
         let done = opened.and_then(|mut file| self.append_to(&mut file, lines));
         done.map_err(FileError::at("write", &self.path))
     }
@@ -33,7 +34,11 @@ impl Lines {
         }
         let before = file.length()?;
         // What may not be on the disk is taken back as well: no more than one append is ever in doubt.
-        let done = file.add(lines).and_then(|()| file.sync());
+        let ended = match before.checked_sub(1) {
+            Some(last) if file.byte_at(last)? != b'\n' => &[b"\n", lines].concat(),
+            _ => lines,
+        };
+        let done = file.add(ended).and_then(|()| file.sync());
         if done.is_err() && file.cut(before).is_err() {
             self.whole_up_to = Some(before);
         }
@@ -44,6 +49,7 @@ impl Lines {
 /// What is done to the file.
 trait Appended {
     fn length(&self) -> io::Result<u64>;
+    fn byte_at(&self, offset: u64) -> io::Result<u8>;
     fn add(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn cut(&mut self, length: u64) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
@@ -52,6 +58,11 @@ trait Appended {
 impl Appended for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+    fn byte_at(&self, offset: u64) -> io::Result<u8> {
+        let mut byte = [0];
+        self.read_exact_at(&mut byte, offset)?;
+        Ok(byte[0])
     }
     fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write_all(bytes)
@@ -80,6 +91,9 @@ mod tests {
     impl Appended for Small {
         fn length(&self) -> io::Result<u64> {
             Ok(self.bytes.len() as u64)
+        }
+        fn byte_at(&self, offset: u64) -> io::Result<u8> {
+            Ok(self.bytes[offset as usize])
         }
         fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
             let fits = bytes.len().min(self.room - self.bytes.len());

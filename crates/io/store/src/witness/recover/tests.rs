@@ -272,3 +272,23 @@ fn a_hole_in_the_checkpoints_of_years_takes_nothing_away() {
     assert!(!crashed.dir.path().join("checkpoints.cut").exists());
     assert!(resumed(crashed.dir.path()).get("checkpoints_cut_bytes").is_none());
 }
+
+#[test]
+fn what_was_written_into_the_checkpoints_is_left_there_and_no_line_is_glued_to_it() {
+    let crashed = Crashed::new("somebody");
+    // No write leaves zero bytes that end within a sector.
+    let changed = [&crashed.checkpoints[..], b"{}\n{\0\"cosig"].concat();
+    crashed.leave(&crashed.segment, &changed);
+    let (log, _) = open(crashed.dir.path()).expect("the log goes on");
+    assert!(log.close(NOW, PATIENT));
+    drop(log);
+    let there = fs::read(crashed.dir.path().join(files::CHECKPOINTS)).expect("checkpoints");
+    let behind = there.strip_prefix(&changed[..]).expect("it is left as it is");
+    let lines: Vec<&[u8]> = behind.split(|byte| *byte == b'\n').collect();
+    let [b"", first, second, b""] = lines[..] else {
+        panic!("two checkpoints, of the start and of the end: {lines:?}")
+    };
+    for line in [first, second] {
+        assert!(parse_checkpoint_line(std::str::from_utf8(line).expect("text")).is_some());
+    }
+}
