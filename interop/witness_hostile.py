@@ -11,7 +11,7 @@ import os
 import witness_compare
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from witness_format import CHECKPOINTS_APPEND_MAX, COSIGNS, SIGNS, ZEROS, Tree, sha256
+from witness_format import CHECKPOINT_LINE_MAX, CHECKPOINTS_APPEND_MAX, COSIGNS, SIGNS, ZEROS, Tree, sha256
 
 NAME = "hostile.example/log"
 TIME = "2026-11-22T00:10:00.000001Z"
@@ -423,6 +423,16 @@ def stored(lines):
     return lambda files, log: files.update({STORED: lines(*log.filed)})
 
 
+def filed_of(note, length):
+    """A line of just so many bytes, its newline not counted, with cosignatures of strangers."""
+    line = STRANGER.line(bytes(72))
+    lines = [line] * ((length - 100 - len(filed(note))) // (len(line.encode()) + 3))
+    missing = length + 1 - len(filed(note, *lines, STRANGER.line(b"")))
+    # The name makes up for what base 64, which grows by four, leaves open.
+    lines.append(STRANGER.line(b"").replace(STRANGER.name, STRANGER.name + "x" * missing))
+    return filed(note, *lines)
+
+
 def stored_hole(more):
     """Fills checkpoints.jsonl from its last line on: a hole, and so many bytes more behind it than one append has."""
 
@@ -562,6 +572,8 @@ AFTER = [
     ("a hole in stored lines with as much behind it as is appended at once", HONEST, stored_hole(0)),
     ("a hole in stored lines with more behind it than is appended at once", TAMPERED, stored_hole(1)),
     ("room before a stored line", TAMPERED, lambda files, log: files.update({STORED: filed(log.filed[0]) + b"\0" + filed(log.filed[1])})),
+    ("a stored line of 1,048,576 bytes", HONEST, stored(lambda first, second: filed_of(first, CHECKPOINT_LINE_MAX))),
+    ("a stored line of 1,048,577 bytes", TAMPERED, stored(lambda first, second: filed_of(first, CHECKPOINT_LINE_MAX + 1) + filed(second))),
     ("an empty stored line", TAMPERED, behind(STORED, b"\n")),
     ("a stored line with white space", TAMPERED, stored(lambda first, second: filed(first).replace(b",", b", ", 1))),
     ("a stored line out of order", TAMPERED, stored(lambda first, second: out_of_order(first))),

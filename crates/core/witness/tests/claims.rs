@@ -2,8 +2,8 @@
 
 use sx_engine::Time;
 use sx_witness::{
-    Batch, Chain, Checkpoint, Draft, Facts, IndexEntry, Kind, Notice, Options, Problem, Renderer, SegmentCheck,
-    SigningKey, Verdict, Verification, checkpoint_line,
+    Batch, CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Draft, Facts, FiledFault, IndexEntry, Kind, Notice, Options,
+    Problem, Renderer, SegmentCheck, SigningKey, Verdict, Verification, checkpoint_line,
 };
 
 /// A log of two segments: records 0 to 6, the last a checkpoint, and 7 to 13, the last but one a checkpoint.
@@ -311,4 +311,27 @@ fn problems_beyond_a_hundred_are_counted() {
     let verdict = log.verify();
     assert_eq!(verdict.problems.len(), 100);
     assert!(verdict.more_problems >= 4_900, "{}", verdict.more_problems);
+}
+
+#[test]
+fn a_line_of_checkpoints_that_is_too_long_is_an_accusation() {
+    let log = log();
+    let cosignature = |name: &str| format!("\u{2014} {name} {}", "A".repeat(100));
+    let line = |count: usize, name: &str| {
+        let mut cosignatures = vec![cosignature("witness"); count];
+        cosignatures.push(cosignature(name));
+        checkpoint_line(&log.checkpoints[0].note, &cosignatures)
+    };
+    let one = line(1, "w").len() - line(0, "w").len();
+    let count = (CHECKPOINT_LINE_BYTES_MAX - line(0, "w").len()) / one;
+    let missing = CHECKPOINT_LINE_BYTES_MAX - line(count, "w").len();
+    for more in [0, 1] {
+        let line = line(count, &"w".repeat(1 + missing + more));
+        assert_eq!(line.len(), CHECKPOINT_LINE_BYTES_MAX + more);
+        let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+        verification.checkpoints_file(format!("{line}\n").as_bytes());
+        let problems = verification.finish().problems;
+        let is_form = |problem: &Problem| matches!(problem, Problem::Filed { line: 1, fault: FiledFault::Form, .. });
+        assert_eq!(problems.iter().any(is_form), more > 0, "{problems:?}");
+    }
 }

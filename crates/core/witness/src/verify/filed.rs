@@ -31,8 +31,11 @@ pub fn checkpoint_line(note: &str, cosignatures: &[String]) -> String {
     line
 }
 
-/// The note and the cosignatures of a line of `checkpoints.jsonl`; `None` when it is not exactly of that form.
+/// The note and the cosignatures of a line of `checkpoints.jsonl`; `None` when it is not exactly of that form, or too long.
 pub fn parse_checkpoint_line(line: &str) -> Option<(String, Vec<String>)> {
+    if line.len() > CHECKPOINT_LINE_BYTES_MAX {
+        return None;
+    }
     let value: Value = serde_json::from_str(line).ok()?;
     let note = value.get("note")?.as_str()?.to_owned();
     let texts = value.get("cosignatures")?.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));

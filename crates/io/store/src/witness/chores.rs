@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use sx_witness::{CHECKPOINTS_APPEND_BYTES_MAX, IndexEntry, checkpoint_line};
+use sx_witness::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, IndexEntry, checkpoint_line};
 
 /// One of them.
 pub(crate) enum Chore {
@@ -35,9 +35,17 @@ pub(crate) enum Chore {
 }
 
 impl Chore {
-    /// To append this checkpoint, and what witnesses have cosigned of it.
-    pub(crate) fn checkpoint(note: &str, cosignatures: &[String]) -> Self {
-        let mut line = checkpoint_line(note, cosignatures).into_bytes();
+    /// To append this checkpoint, and what witnesses have cosigned of it: of more than a line holds, which no honest witness sends, the
+    /// first half, or the first half of that.
+    pub(crate) fn checkpoint(note: &str, mut cosignatures: &[String]) -> Self {
+        let mut line = checkpoint_line(note, cosignatures);
+        while line.len() > CHECKPOINT_LINE_BYTES_MAX && !cosignatures.is_empty() {
+            let (kept, left_out) = cosignatures.split_at(cosignatures.len() / 2);
+            tracing::warn!(left_out = left_out.len(), "a checkpoint has more cosignatures than a line holds");
+            cosignatures = kept;
+            line = checkpoint_line(note, cosignatures);
+        }
+        let mut line = line.into_bytes();
         line.push(b'\n');
         Self::Checkpoint { line }
     }
@@ -268,5 +276,18 @@ mod tests {
         assert!(round.failed.is_empty());
         let expected: Vec<u8> = (303 - CHECKPOINTS_APPEND_BYTES_MAX / 10_001..303).flat_map(line).collect();
         assert!(std::fs::read(&path).expect("the file") == expected, "in the order in which they came");
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_verifier_takes_however_many_cosignatures_there_are() {
+        for count in [0, 1, 3, 30_000] {
+            let cosignature = format!("\u{2014} witness {}", "A".repeat(100));
+            let Chore::Checkpoint { line } = Chore::checkpoint("a note\n", &vec![cosignature; count]) else {
+                panic!("a line")
+            };
+            let line = std::str::from_utf8(&line).expect("text").strip_suffix('\n').expect("a line");
+            let (note, kept) = sx_witness::parse_checkpoint_line(line).expect("a line that is taken");
+            assert_eq!((note.as_str(), kept.len()), ("a note\n", if count == 30_000 { 7_500 } else { count }));
+        }
     }
 }
