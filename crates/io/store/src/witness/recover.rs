@@ -16,7 +16,7 @@ use super::segment::Segment;
 use super::sequencer::{Closed, Parts};
 use crate::folder::create_folder;
 use crate::{DataFolder, FileError};
-use aside::{mend_checkpoints, set_aside};
+use aside::{TORN, mend_checkpoints, set_aside};
 use indexes::Indexes;
 use links::{check_links, index_missing};
 use std::fs;
@@ -312,7 +312,7 @@ impl Found {
         tail.feed(rest);
         let broken = || WitnessError::Broken { record: self.size, path: segment.path.clone() };
         self.cut_bytes = tail.torn_bytes().ok_or_else(broken)?;
-        set_aside(&segment.path, &rest[..self.cut_bytes as usize])?;
+        set_aside(&segment.path, &TORN, &rest[..self.cut_bytes as usize])?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The indexes of a log that is opened, as their files have them or, where a file does not fit its segment, as the segment gives them.
 
 use super::WitnessError;
-use super::aside::set_aside;
+use super::aside::{INDEX, set_aside};
 use super::links::{entries_of, last_hash};
 use crate::FileError;
 use crate::witness::files::{self, INDEX_ENTRY_BYTES, Numbered};
@@ -59,7 +59,7 @@ impl Indexes {
             let path = files::path_of(folder, *first, files::INDEX);
             let wrong = fs::read(&path).map_err(FileError::at("read", &path))?;
             tracing::warn!(path = %path.display(), "an index of the witness log did not fit its segment, and is made again from it");
-            set_aside(&path, &wrong)?;
+            set_aside(&path, &INDEX, &wrong)?;
             files::write_index(folder, *first, entries)?;
         }
         Ok(self.anew.len() as u64)

@@ -139,8 +139,9 @@ fn an_index_that_does_not_fit_its_segment_is_made_again_from_it() {
         let good = fs::read(&index).expect("an index");
         let opened = closed.open_with(&index, wrong).expect("the segment is there");
         assert_eq!((opened.indexed, fs::read(&index).expect("an index") == good), (1, true), "{number}");
-        let kept = fs::read(index.with_extension("cut")).unwrap_or_default();
+        let kept = fs::read(index.with_extension("index.cut")).unwrap_or_default();
         assert_eq!(kept, wrong(good), "what stood there is kept: {number}");
+        assert!(!index.with_extension("cut").exists(), "that is the name of what is cut off a segment");
         assert!(verify(closed.dir.path()).is_honest());
     }
 }
@@ -176,7 +177,7 @@ fn an_index_is_not_made_to_fit_a_segment_that_was_changed() {
     let refused = closed.open_with(&segment, |bytes| written_anew(&bytes));
     assert!(matches!(refused, Err(WitnessError::Broken { .. })), "{refused:?}");
     assert_eq!(fs::read(&index).expect("an index"), wrong, "it is evidence, and stays");
-    assert!(!index.with_extension("cut").exists());
+    assert!(!index.with_extension("index.cut").exists());
 }
 
 #[test]
