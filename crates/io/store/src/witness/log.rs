@@ -118,7 +118,7 @@ pub struct WitnessStatus {
     pub records: u64,
     /// So many of them are on the disk.
     pub durable: u64,
-    /// Does the disk refuse to be written to?
+    /// Does the disk refuse to be written to, does it not answer, or is a segment gone from its folder?
     pub failing: bool,
     /// So many records the last checkpoint covers, with itself; 0 when there is none.
     pub checkpoint_records: u64,

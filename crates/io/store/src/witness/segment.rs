@@ -28,6 +28,16 @@ pub(crate) struct Segment {
     pub(crate) begun: Option<Time>,
 }
 
+/// A segment that is closed.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed {
+    pub(crate) first: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) at: Time,
+    pub(crate) path: PathBuf,
+}
+
 /// The room a segment begins with.
 pub(crate) const FIRST_ROOM: u64 = 1 << 20;
 

@@ -19,7 +19,7 @@ use super::log::{AppendError, Shared, WitnessCounters, WitnessOptions, add};
 use super::next::Next;
 use super::pace::Pace;
 use super::ports::PortState;
-use super::segment::Segment;
+use super::segment::{Closed, Segment};
 use crate::FileError;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,16 +89,6 @@ pub(crate) struct Sequencer {
     pub(super) refusal: Option<FileError>,
     /// The write that is under way takes too long.
     pub(super) stalled: bool,
-}
-
-/// A segment that is closed.
-#[derive(Clone, Debug)]
-pub(crate) struct Closed {
-    pub(crate) first: u64,
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    pub(crate) at: Time,
-    pub(crate) path: PathBuf,
 }
 
 /// The room that is made at a time at most.
