@@ -3,7 +3,7 @@
 use crate::counts::Refusal;
 use crate::digest_auth::Verdict;
 use crate::interface::Came;
-use crate::layers::{Admitted, Answer, Asked, Identified, PartyFacts, RefusedBy, Timing, shown};
+use crate::layers::{Admitted, Answer, Asked, Asker, Identified, PartyFacts, RefusedBy, Timing, shown};
 use crate::peers::asker_of;
 use crate::witnessing::name_of;
 use crate::worker::Worker;
@@ -272,7 +272,7 @@ impl Worker {
                 let (reason, refusal) = refusal_of(error);
                 let answer = Answer::Told { status: error.status() };
                 let refused = RefusedBy::new(Layer::Identity, reason, answer, refusal);
-                return self.refuse(now, flow, invite, RefusedBy { actor: Some(&actor), ..refused });
+                return self.refuse(now, flow, invite, refused.of(Asker::by(identified.authenticated), &actor));
             }
         };
         accepted.incoming.bounds = admitted.bounds();

@@ -5,7 +5,7 @@
 
 use crate::counts::Refusal;
 use crate::interface::Output;
-use crate::layers::{Answer, RefusedBy};
+use crate::layers::{Answer, Asker, RefusedBy};
 use crate::worker::Worker;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -177,7 +177,9 @@ impl Worker {
             _ => (Answer::status(403, NOT_ACCEPTED), Refusal::WrongCredentials),
         };
         let refused = RefusedBy::new(Layer::Identity, why.word(), answer, refusal);
-        self.refuse(now, flow, request, RefusedBy { actor: Some(&actor), ..refused });
+        // All others have shown nothing, whosever name they give.
+        let asker = if why == WhyRefused::OtherUser { Asker::Known } else { Asker::Stranger };
+        self.refuse(now, flow, request, refused.of(asker, &actor));
         if !self.refusal_log.tells(now, self.source_of(flow.remote.ip())) {
             return;
         }

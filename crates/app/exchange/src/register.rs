@@ -3,7 +3,7 @@
 use crate::counts::{Counts, Refusal};
 use crate::digest_auth::Verdict;
 use crate::interface::Came;
-use crate::layers::{Answer, Asked, Identified, RefusedBy, Timing};
+use crate::layers::{Answer, Asked, Asker, Identified, RefusedBy, Timing};
 use crate::refused::WhyRefused;
 use crate::tables::Tables;
 use crate::worker::Worker;
@@ -73,7 +73,7 @@ impl Worker {
                 headers: Some(&headers),
             };
             let refused = RefusedBy::new(Layer::Identity, reason_of(why), answer, Refusal::Registration);
-            self.refuse(now, flow, request, RefusedBy { actor: Some(&aor), ..refused });
+            self.refuse(now, flow, request, refused.of(Asker::Known, &aor));
             return;
         }
         let reply = Reply { status: outcome.status, headers: Some(&headers), ..Reply::default() };

@@ -3,7 +3,7 @@
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
 use crate::interface::Came;
-use crate::layers::{Answer, Asked, RefusedBy, Timing};
+use crate::layers::{Answer, Asked, Asker, RefusedBy, Timing};
 use crate::trunks;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
@@ -45,27 +45,28 @@ impl Worker {
         let subject = to.to_string();
         let asked = Asked::without_media(Action::Message, &subject);
         let Some(admitted) = self.decide(now, came, request, asked, &identified) else { return };
-        let source = identified.source;
+        let (source, asker) = (identified.source, Asker::by(identified.authenticated));
+        let actor = name_of(&source);
         let aor = format!("{}@{}", to.user, to.domain);
         if !self.tables.is_ours(&to.domain) || self.directory.find(&aor).is_none() {
             let answer = Answer::status(404, "no such user here");
-            return self.refuse_message(now, flow, request, &source, "unknown-user", answer);
+            return self.refuse_message(now, flow, request, (asker, &actor), "unknown-user", answer);
         }
         let Some(Target::Contact { uri, path, flow: way }) = self.contacts(now, &aor).into_iter().next() else {
             let answer = Answer::status(480, "the user is not registered");
-            return self.refuse_message(now, flow, request, &source, "not-registered", answer);
+            return self.refuse_message(now, flow, request, (asker, &actor), "not-registered", answer);
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         // What is in a body must be said.
         if !request.body().is_empty() && request.value(HeaderName::ContentType).is_none() {
             let answer = Answer::status(400, "the body has no Content-Type");
             let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
-            return self.refuse(now, flow, request, refused);
+            return self.refuse(now, flow, request, RefusedBy { asker, ..refused });
         }
-        if !self.witness_message(now, &admitted, &name_of(&source), &subject) {
+        if !self.witness_message(now, &admitted, &actor, &subject) {
             let answer = Answer::later(503, UNWITNESSED, 10);
             let refused = RefusedBy::new(Layer::Witness, "unwritable", answer, Refusal::Unwitnessed);
-            return self.refuse(now, flow, request, refused);
+            return self.refuse(now, flow, request, RefusedBy { asker, ..refused });
         }
         let server = self.legs.agent().open(now, flow, request);
         let owner = RELAYED | self.next_owner();
@@ -84,13 +85,12 @@ impl Worker {
         now: Time,
         flow: Flow,
         request: &Message<B>,
-        source: &Source,
+        (asker, actor): (Asker, &str),
         reason: &str,
         answer: Answer<'_>,
     ) {
-        let actor = name_of(source);
         let refused = RefusedBy::new(Layer::Identity, reason, answer, Refusal::UnknownUser);
-        self.refuse(now, flow, request, RefusedBy { actor: Some(&actor), ..refused });
+        self.refuse(now, flow, request, refused.of(asker, actor));
     }
 
     fn passed_on<B: AsRef<[u8]>>(

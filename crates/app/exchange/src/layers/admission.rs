@@ -1,6 +1,7 @@
 //! The second to the fourth layer, for a new request: network, transport, country.
 
 use super::refusal::{Answer, RefusedBy};
+use super::tally::Asker;
 use crate::counts::Refusal;
 use crate::worker::Worker;
 use sx_edge::{Layer, Refused};
@@ -59,7 +60,7 @@ impl Worker {
         now: Time,
         flow: Flow,
         request: &Message<B>,
-        actor: Option<&str>,
+        user: Option<&str>,
         refused: Refused,
     ) {
         let (layer, reason, sentence) = match refused {
@@ -67,7 +68,11 @@ impl Worker {
             Refused::TlsRequired => (Layer::Transport, "tls-required", "TLS is required here"),
         };
         let refused = RefusedBy::new(layer, reason, Answer::status(403, sentence), Refusal::Forbidden);
-        self.refuse(now, flow, request, RefusedBy { actor, ..refused });
+        let refused = match user {
+            Some(user) => refused.of(Asker::Known, user),
+            None => refused,
+        };
+        self.refuse(now, flow, request, refused);
     }
 
     /// Part of the fourth layer: is the country one that requests are taken from?

@@ -159,8 +159,9 @@ impl Worker {
                     seconds => Answer::later(status, &refused.sentence, seconds),
                 };
                 let by = RefusedBy::new(layer, reason, answer, refusal);
-                let (actor, rule) = (Some(&*refused.actor), Some(&*refused.rule).filter(|rule| !rule.is_empty()));
-                self.refuse(now, came.flow, request, RefusedBy { actor, rule, facts: refused.facts, ..by });
+                let by = by.of(super::Asker::by(*authenticated), &refused.actor);
+                let rule = Some(&*refused.rule).filter(|rule| !rule.is_empty());
+                self.refuse(now, came.flow, request, RefusedBy { rule, facts: refused.facts, ..by });
                 None
             }
         }

@@ -65,8 +65,10 @@ pub(crate) struct RefusedBy<'a> {
     pub(crate) answer: Answer<'a>,
     /// The metric.
     pub(crate) refusal: Refusal,
-    /// Who asks, as far as that is known.
+    /// Who asks, as far as that is known: a stranger by the name that he gives.
     pub(crate) actor: Option<&'a str>,
+    /// Has whoever asks shown who it is?
+    pub(crate) asker: Asker,
     /// The rule or gate of the policy that has decided.
     pub(crate) rule: Option<&'a str>,
     /// What else was known.
@@ -76,7 +78,12 @@ pub(crate) struct RefusedBy<'a> {
 impl<'a> RefusedBy<'a> {
     /// Without more than this.
     pub(crate) fn new(layer: Layer, reason: &'a str, answer: Answer<'a>, refusal: Refusal) -> Self {
-        Self { layer, reason, answer, refusal, actor: None, rule: None, facts: Facts::new() }
+        Self { layer, reason, answer, refusal, actor: None, asker: Asker::Stranger, rule: None, facts: Facts::new() }
+    }
+
+    /// The same, and who asks is known.
+    pub(crate) fn of(self, asker: Asker, actor: &'a str) -> Self {
+        Self { actor: Some(actor), asker, ..self }
     }
 }
 
@@ -112,10 +119,7 @@ impl Worker {
 
     /// Has the refusal written down, or counted when there are too many.
     fn record_refusal<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>, refused: RefusedBy<'_>) {
-        // Behind the layer of identity everybody is known, unless nobody is asked.
-        let is_known = refused.layer > Layer::Identity && !self.tables.unauthenticated_calls;
-        let asker = if is_known { Asker::Known } else { Asker::Stranger };
-        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), asker, refused.layer) {
+        if !self.layers.tally.records(now, self.source_of(flow.remote.ip()), refused.asker, refused.layer) {
             super::counts::add(&self.layers.counts.summed);
             return;
         }

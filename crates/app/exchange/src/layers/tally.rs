@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use sx_edge::{Layer, Source};
 use sx_engine::Time;
+use sx_guard::Authentication;
 
 /// How many refusals are recorded one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,13 @@ pub(crate) enum Asker {
     Stranger,
     /// A user who has authenticated, or a trunk.
     Known,
+}
+
+impl Asker {
+    /// Whoever is identified so: a name that nobody has proved is a stranger's.
+    pub(crate) fn by(authenticated: Authentication) -> Self {
+        if authenticated == Authentication::Nothing { Self::Stranger } else { Self::Known }
+    }
 }
 
 /// What was recorded of late, and what was only counted.

@@ -100,7 +100,7 @@ impl Worker {
     ) {
         self.layers.counts.refuse(refused.layer);
         self.counts.refuse(refused.refusal);
-        let asker = if who.authenticated == Authentication::Nothing { Asker::Stranger } else { Asker::Known };
+        let asker = Asker::by(who.authenticated);
         if !self.layers.tally.records(now, self.source_of(who.address), asker, refused.layer) {
             return super::counts::add(&self.layers.counts.summed);
         }

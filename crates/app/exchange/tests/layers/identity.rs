@@ -4,6 +4,7 @@ use crate::driver::{Bench, Manner, PASSWORD, USERS_ONLY, authorization, named};
 use crate::said::{ALICE, banned, bench_with, refusal, register_rejected, rejected, request, status, with};
 use serde_json::{Value, json};
 use sx_exchange::WhyRefused;
+use sx_sip::message::OwnedMessage;
 
 #[test]
 fn what_is_no_message_is_dropped() {
@@ -53,9 +54,8 @@ fn a_message_whose_body_has_no_type_is_refused() {
     assert_eq!(bench.recorded("security_rejected"), [&refused]);
 }
 
-#[test]
-fn a_registration_that_cannot_be_is_refused_with_who_wanted_it() {
-    let mut bench = bench_with("");
+/// Bob wants to be registered for too short a time, from alice's address: the answer.
+fn registered_too_briefly(bench: &mut Bench) -> OwnedMessage {
     let register = |more: &str| {
         request("REGISTER", more)
             .replacen("sip:bob@example.org", "sip:example.org", 1)
@@ -67,11 +67,35 @@ fn a_registration_that_cannot_be_is_refused_with_who_wanted_it() {
     let brief = register(&format!("Authorization: {credentials}\r\nExpires: 1\r\n"));
     let answer = bench.send_raw("alice", &brief).pop().expect("an answer");
     assert_eq!(answer.status(), Some(423), "{brief}");
+    answer
+}
+
+#[test]
+fn a_registration_that_cannot_be_is_refused_with_who_wanted_it() {
+    let mut bench = bench_with("");
+    let answer = registered_too_briefly(&mut bench);
     assert_eq!(named(&answer, "Warning"), "399 strowger \"the lifetime is too short\"");
     let mut refused = rejected("interval-too-brief", &refusal("identity", "REGISTER", 423));
     refused["actor"] = json!("bob@example.org");
     refused["subject"] = json!("sip:example.org");
     assert_eq!(bench.recorded("security_rejected"), [&refused]);
+}
+
+#[test]
+fn what_a_user_is_refused_is_hidden_by_no_flood_of_strangers() {
+    let mut bench = Bench::with_settings(USERS_ONLY, |settings| settings.layers.records.per_second = 2);
+    bench.peer("alice", ALICE, Manner::Answers);
+    for (name, own) in [("first", "192.0.2.91:5060"), ("second", "192.0.2.92:5060"), ("third", "192.0.2.93:5060")] {
+        bench.peer(name, own, Manner::Silent);
+        assert_eq!(status(&bench.send_raw(name, &request("NOTIFY", ""))), Some(481));
+    }
+    assert_eq!(bench.recorded("security_rejected").len(), 2, "there is no room for more strangers");
+    registered_too_briefly(&mut bench);
+    assert_eq!(bench.last_recorded("security_rejected")["reason"], "interval-too-brief");
+    refused_for(&mut bench, WhyRefused::OtherUser);
+    assert_eq!(bench.last_recorded("security_rejected")["reason"], "other-user");
+    assert_eq!(bench.register("alice", "bob", "guessed"), 403);
+    assert_eq!(bench.recorded("security_rejected").len(), 4, "whoever has proved nothing is a stranger");
 }
 
 #[test]
