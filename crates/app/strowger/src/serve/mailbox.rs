@@ -2,8 +2,8 @@
 //!
 //! Messages that other workers pass on, and what they tell of those who send them, come as fast as strangers send, so only so
 //! many of each kind may wait: what is beyond is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP
-//! sends again, cannot crowd out what has come along connections, which nobody repeats, nor the answers to that; and what was
-//! learnt of sources crowds out no block of an account. All else, of other workers as well, is as rare as calls and
+//! sends again, cannot crowd out what has come along connections, which nobody repeats, nor the answers to that; and what forged
+//! datagrams teach crowds out no ban for wrong credentials. All else, of other workers as well, is as rare as calls and
 //! registrations are, and never dropped.
 
 use super::asking::Ask;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
+use sx_edge::Why;
 use sx_exchange::{Directory, Operation, PeerMessage, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
@@ -84,6 +85,9 @@ struct PassedOn {
     observed: AtomicUsize,
     /// Sources that are banned. A worker that is not told bans them itself, if they come to it.
     bans: AtomicUsize,
+    /// Sources that are banned for wrong credentials, which one worker counts for all: no other bans them itself. They have
+    /// answered a challenge, so that nobody fills this with forged addresses.
+    guessers: AtomicUsize,
 }
 
 /// Messages of each kind that may wait, told by other workers.
@@ -171,6 +175,7 @@ impl PassedOn {
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
             PeerMessage::Send(_) => Some(&self.sends),
             PeerMessage::Observed { .. } => Some(&self.observed),
+            PeerMessage::Banned { ban } if ban.why == Why::Failures => Some(&self.guessers),
             PeerMessage::Banned { .. } => Some(&self.bans),
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
@@ -313,13 +318,19 @@ mod tests {
         assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
     }
 
-    #[test]
-    fn bans_are_bounded_for_themselves() {
-        let (_net, mailbox, mut inbox) = open();
+    fn ban(why: Why) -> Mail {
         let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
-        let ban = sx_edge::Ban { source, until: Time::from_secs(9), why: sx_edge::Why::Scanner };
-        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(PeerMessage::Banned { ban })));
-        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX, 0)));
+        Mail::Peer(PeerMessage::Banned { ban: sx_edge::Ban { source, until: Time::from_secs(9), why } })
+    }
+
+    #[test]
+    fn bans_are_bounded_for_themselves_and_those_that_can_be_forged_crowd_out_no_guesser_s() {
+        let (_net, mailbox, mut inbox) = open();
+        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(ban(Why::Scanner)));
+        mailbox.post(ban(Why::Failures));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
+        (0..PASSED_ON_MAX + 2).for_each(|_| mailbox.post(ban(Why::Failures)));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (5, (PASSED_ON_MAX, 0)));
     }
 
     #[test]
