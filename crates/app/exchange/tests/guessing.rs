@@ -3,7 +3,8 @@
 mod driver;
 
 use driver::{Bench, Manner, PASSWORD, USERS_ONLY, credentials};
-use sx_exchange::keeper_of;
+use std::time::Duration;
+use sx_exchange::{Input, Operation, keeper_of};
 use sx_sip::digest::DigestParams;
 use sx_sip::message::HeaderName;
 
@@ -151,6 +152,28 @@ fn a_telephone_that_one_worker_knows_is_kept_out_by_none() {
     for worker in [0, 1] {
         assert_eq!(call_as(&mut bench, "bob", "bob", PASSWORD, worker), Some(200), "worker {worker}");
     }
+}
+
+#[test]
+fn a_worker_that_has_missed_who_is_known_hears_it_when_a_message_lands_on_it() {
+    let mut bench = bench(2);
+    let keeper = usize::from(keeper_of("bob@example.org", 2));
+    // While it has the source banned it learns nothing of it.
+    let ban = Operation::Ban {
+        address: "192.0.2.97".parse().expect("an address"),
+        until: bench.now + Duration::from_secs(60),
+    };
+    bench.peer("desk", "192.0.2.97:5060", Manner::Answers);
+    bench.tell(1 - keeper, Input::Operation(ban));
+    bench.lands_on = keeper;
+    assert_eq!(bench.register("desk", "bob", PASSWORD), 200);
+    bench.pass_s(61);
+    for (name, _) in GUESSERS {
+        assert_eq!(bench.register(name, "bob", "guessed"), 403);
+    }
+    bench.lands_on = 1 - keeper;
+    assert_eq!(bench.register("desk", "bob", PASSWORD), 200);
+    assert_eq!(call_as(&mut bench, "desk", "bob", PASSWORD, 1 - keeper), Some(200));
 }
 
 #[test]

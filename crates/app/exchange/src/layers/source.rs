@@ -113,7 +113,8 @@ impl Worker {
 
     /// Something was learnt of who sent a message. The worker that it landed on, and that counts what comes from there,
     /// keeps account of it; of wrong credentials, which may land anywhere, one worker for each source. Whose credentials
-    /// are right is known here as well, where it may ask again, and is told to the others once in a while.
+    /// are right is known here as well, where it may ask again, and is told to the others once in a while: to the one
+    /// that its message landed on each time, for that has heard nothing of it while it had the source banned.
     pub(crate) fn observe(&mut self, now: Time, came: &Came, observation: Observation) {
         let address = came.flow.remote.ip();
         if came.flow.link == LinkId::BETWEEN_WORKERS || self.tables.trunk_at(address).is_some() {
@@ -124,13 +125,12 @@ impl Worker {
             Observation::Failed => accountant_of(source, self.settings.workers),
             _ => came.landed,
         };
-        if observation == Observation::Authenticated {
-            return self.authenticated(now, source);
-        }
         if accountant != here {
             self.layers.observed.entry((accountant, source)).or_default().push(observation);
         }
-        if accountant == here {
+        if observation == Observation::Authenticated {
+            self.authenticated(now, source);
+        } else if accountant == here {
             self.learn(now, source, observation);
         }
     }

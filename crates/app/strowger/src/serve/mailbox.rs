@@ -3,7 +3,7 @@
 //! Messages that other workers pass on, and what they tell of those who send them, come as fast as strangers send, so only so
 //! many of each kind may wait: what is beyond is dropped and counted, as at a socket whose buffer is full. Datagrams, which SIP
 //! sends again, cannot crowd out what has come along connections, which nobody repeats, nor the answers to that; and what forged
-//! datagrams teach crowds out no ban for wrong credentials. All else, of other workers as well, is as rare as calls and
+//! datagrams teach crowds out neither who is known nor a ban for wrong credentials. All else, of other workers as well, is as rare as calls and
 //! registrations are, and never dropped.
 
 use super::asking::Ask;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
-use sx_edge::Why;
+use sx_edge::{Observation, Why};
 use sx_exchange::{Directory, Operation, PeerMessage, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
@@ -83,6 +83,8 @@ struct PassedOn {
     sends: AtomicUsize,
     /// What was learnt from messages that were passed on, of which each teaches little.
     observed: AtomicUsize,
+    /// The same, where somebody is known by it.
+    authenticated: AtomicUsize,
     /// Sources that are banned. A worker that is not told bans them itself, if they come to it.
     bans: AtomicUsize,
     /// Sources that are banned for wrong credentials, which one worker counts for all: no other bans them itself. They have
@@ -174,6 +176,9 @@ impl PassedOn {
             PeerMessage::Message { socket: Some(_), .. } => Some(&self.datagrams),
             PeerMessage::Message { socket: None, .. } => Some(&self.stream_messages),
             PeerMessage::Send(_) => Some(&self.sends),
+            PeerMessage::Observed { observed, .. } if observed.contains(&Observation::Authenticated) => {
+                Some(&self.authenticated)
+            }
             PeerMessage::Observed { .. } => Some(&self.observed),
             PeerMessage::Banned { ban } if ban.why == Why::Failures => Some(&self.guessers),
             PeerMessage::Banned { .. } => Some(&self.bans),
@@ -312,10 +317,22 @@ mod tests {
     fn what_strangers_teach_is_bounded_and_crowds_out_nothing() {
         let (_net, mailbox, mut inbox) = open();
         let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
-        let taught = || PeerMessage::Observed { source, observed: vec![sx_edge::Observation::Challenged] };
+        let taught = || PeerMessage::Observed { source, observed: vec![Observation::Challenged] };
         (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(Mail::Peer(taught())));
         mailbox.post(passed_on());
         assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (PASSED_ON_MAX + 1, 0)));
+    }
+
+    #[test]
+    fn who_is_known_is_told_however_much_strangers_teach() {
+        let (_net, mailbox, mut inbox) = open();
+        let source = sx_edge::Source::of([192, 0, 2, 1].into(), &sx_edge::Prefixes::default());
+        let taught = |observed: Vec<Observation>| Mail::Peer(PeerMessage::Observed { source, observed });
+        let request = || Observation::Request(sx_edge::MethodClass::Register);
+        let known = || taught(vec![request(), Observation::Authenticated]);
+        (0..PASSED_ON_MAX).for_each(|_| mailbox.post(taught(vec![request(), Observation::Challenged])));
+        (0..PASSED_ON_MAX + 3).for_each(|_| mailbox.post(known()));
+        assert_eq!((mailbox.dropped(), count(&mut inbox)), (3, (2 * PASSED_ON_MAX, 0)));
     }
 
     fn ban(why: Why) -> Mail {
