@@ -28,14 +28,14 @@ impl Worker {
             return;
         }
         let Some(timing) = self.passes_layers(now, came, method, request) else { return };
-        if came.suspicious && !self.has_said_who_it_is(now, came, method, request) {
+        if !self.is_asked_later(method) && !self.has_said_who_it_is(now, came, method, request) {
             self.layers.end_with(timing, false);
             return;
         }
         match method {
             Method::Register => self.register(now, came, request, timing),
             Method::Invite => self.invite(now, came, request, timing),
-            Method::Message => self.message(now, came, request, timing),
+            Method::Message => self.relay_message(now, came, request, timing),
             _ => {
                 let passes = self.answer_unidentified(now, came, method, request);
                 self.layers.end_with(timing, passes);
@@ -43,21 +43,17 @@ impl Worker {
         }
     }
 
-    /// Whoever is suspicious is told nothing before it has said who it is, whatever it asks for. Where everybody has to, it is
-    /// asked there.
-    fn has_said_who_it_is<B: AsRef<[u8]>>(
+    /// Whoever is suspicious, and may come from where it does, is told nothing before it has said who it is, whatever it asks
+    /// for and whatever is wrong with that. A CANCEL, which nobody can send again with credentials, is told what it would be told anyway.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+    pub(crate) fn has_said_who_it_is<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
         came: &Came,
         method: Method,
         request: &Message<B>,
     ) -> bool {
-        let is_asked_later = match method {
-            Method::Register | Method::Ack | Method::Cancel => true,
-            Method::Invite | Method::Message => !self.tables.unauthenticated_calls,
-            _ => false,
-        };
-        if is_asked_later {
+        if !came.suspicious || matches!(method, Method::Ack | Method::Cancel) {
             return true;
         }
         let is_call = matches!(method, Method::Invite | Method::Message);
@@ -71,6 +67,15 @@ impl Worker {
         false
     }
 
+    /// Has everybody to say who it is who asks for this? Credentials are good once, and are looked at there.
+    fn is_asked_later(&self, method: Method) -> bool {
+        match method {
+            Method::Register => true,
+            Method::Invite | Method::Message => !self.tables.unauthenticated_calls,
+            _ => false,
+        }
+    }
+
     /// A request whose sender need not say who it is. `false`: it was refused.
     fn answer_unidentified<B: AsRef<[u8]>>(
         &mut self,
@@ -81,7 +86,6 @@ impl Worker {
     ) -> bool {
         let flow = came.flow;
         match method {
-            Method::Options if self.refuses_extension(now, flow, request) => return false,
             Method::Options => return self.options(now, flow, request),
             Method::Subscribe | Method::Publish => {
                 let headers = |writer: &mut Writer| {
@@ -106,14 +110,6 @@ impl Worker {
             Method::Ack | Method::Cancel | Method::Register | Method::Invite | Method::Message => {}
         }
         true
-    }
-
-    fn message<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, request: &Message<B>, timing: Timing) {
-        if self.refuses_extension(now, came.flow, request) {
-            self.layers.end(timing);
-            return;
-        }
-        self.relay_message(now, came, request, timing);
     }
 
     /// What the agent has done nothing with: malformed, come by two ways, or of a dialog that is not here. Its sender is
@@ -143,9 +139,14 @@ impl Worker {
         if !self.passes_outer_layers(now, came, method, message) {
             return;
         }
+        if matches!(disposition, Disposition::Malformed(_)) {
+            self.observe(now, came, Observation::Malformed);
+        }
+        if !self.may_be_told(now, came, method, message) {
+            return;
+        }
         match disposition {
             Disposition::Malformed(defect) => {
-                self.observe(now, came, Observation::Malformed);
                 let defect = defect.to_string();
                 let answer = Answer::status(status, &defect);
                 let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);
@@ -159,6 +160,13 @@ impl Worker {
                 self.refuse_as(now, flow, message, "no-dialog", Answer::status(status, ""), Refusal::Stray);
             }
         }
+    }
+
+    /// What of the fourth layer stands before whatever is wrong with a message.
+    fn may_be_told<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, method: Method, message: &Message<B>) -> bool {
+        !came.suspicious
+            || self.may_come_from_country(now, came.flow, message)
+                && self.has_said_who_it_is(now, came, method, message)
     }
 
     /// The fourth layer refuses: what is asked for is not sensible.
@@ -200,7 +208,7 @@ impl Worker {
             return None;
         }
         let timing = self.layers.begin(Layer::Identity);
-        if self.may_come_from_country(now, flow, request) && self.passes_checks(now, flow, method, request) {
+        if self.may_come_from_country(now, flow, request) && self.passes_checks(now, came, method, request) {
             return Some(timing);
         }
         self.layers.end(timing);
@@ -209,45 +217,50 @@ impl Worker {
 
     /// What holds for every request.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
-    fn passes_checks<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, method: Method, request: &Message<B>) -> bool {
-        if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
-            let answer = Answer::later(503, "too many requests are being answered", 10);
-            self.refuse_as(now, flow, request, "overload", answer, Refusal::Overload);
+    fn passes_checks<B: AsRef<[u8]>>(&mut self, now: Time, came: &Came, method: Method, request: &Message<B>) -> bool {
+        let Some(unsound) = self.unsound(method, request) else { return true };
+        if !self.has_said_who_it_is(now, came, method, request) {
             return false;
         }
-        let scheme = Uri::parse(request.request_uri()).map(|uri| uri.scheme);
-        if matches!(scheme, Ok(Scheme::Other(_))) {
-            let answer = Answer::status(416, "only sip, sips and tel are understood");
-            self.refuse_as(now, flow, request, "scheme", answer, Refusal::UnsupportedScheme);
-            return false;
+        let flow = came.flow;
+        match unsound {
+            Unsound::Overload => {
+                let answer = Answer::later(503, "too many requests are being answered", 10);
+                self.refuse_as(now, flow, request, "overload", answer, Refusal::Overload);
+            }
+            Unsound::Scheme => {
+                let answer = Answer::status(416, "only sip, sips and tel are understood");
+                self.refuse_as(now, flow, request, "scheme", answer, Refusal::UnsupportedScheme);
+            }
+            Unsound::TooManyHops => {
+                let answer = Answer::status(483, "Max-Forwards is used up");
+                self.refuse_as(now, flow, request, "too-many-hops", answer, Refusal::TooManyHops);
+            }
+            Unsound::Requires(unknown) => self.refuse_extensions(now, flow, request, &unknown),
         }
-        if method != Method::Register && request.number(HeaderName::MaxForwards) == Some(0) {
-            let answer = Answer::status(483, "Max-Forwards is used up");
-            self.refuse_as(now, flow, request, "too-many-hops", answer, Refusal::TooManyHops);
-            return false;
-        }
-        if let Some(required) = request.value(HeaderName::ProxyRequire) {
-            self.refuse_extensions(now, flow, request, required);
-            return false;
-        }
-        true
+        false
     }
 
-    /// Refuses what requires an extension that is not done here. An INVITE's are looked at by the agent, a REGISTER's by
-    /// the registrar.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
-    fn refuses_extension<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
-        let known = |token: &[u8]| {
-            let named = |list: &str| list.split(", ").any(|name| token.eq_ignore_ascii_case(name.as_bytes()));
-            named(sx_sip::agent::SUPPORTED) || named(SUPPORTED_OUTSIDE_CALLS)
-        };
-        let unknown: Vec<&[u8]> = request.elements(HeaderName::Require).filter(|token| !known(token)).collect();
-        if unknown.is_empty() {
-            return false;
+    fn unsound<B: AsRef<[u8]>>(&self, method: Method, request: &Message<B>) -> Option<Unsound> {
+        if self.legs.agent_ref().transactions().1 >= self.settings.transactions_max {
+            return Some(Unsound::Overload);
         }
-        let unknown = unknown.join(&b", "[..]);
-        self.refuse_extensions(now, flow, request, &unknown);
-        true
+        if matches!(Uri::parse(request.request_uri()).map(|uri| uri.scheme), Ok(Scheme::Other(_))) {
+            return Some(Unsound::Scheme);
+        }
+        if method != Method::Register && request.number(HeaderName::MaxForwards) == Some(0) {
+            return Some(Unsound::TooManyHops);
+        }
+        if let Some(required) = request.value(HeaderName::ProxyRequire) {
+            return Some(Unsound::Requires(required.to_vec()));
+        }
+        // An INVITE's extensions are looked at by the agent, a REGISTER's by the registrar.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+        let unknown = match method {
+            Method::Options | Method::Message => unknown_extensions(request),
+            _ => Vec::new(),
+        };
+        (!unknown.is_empty()).then(|| Unsound::Requires(unknown.join(&b", "[..])))
     }
 
     /// These extensions are required, and not known.
@@ -392,6 +405,26 @@ impl Worker {
         self.legs.agent().reply(flow, request, Reply { status: 200, headers: Some(&headers), ..Reply::default() });
         true
     }
+}
+
+/// Why nobody is given what it asks for, whoever it is.
+enum Unsound {
+    /// There is too much to do.
+    Overload,
+    /// What is called is nothing that can be.
+    Scheme,
+    /// It has gone round.
+    TooManyHops,
+    /// It requires these extensions, which are not done here.
+    Requires(Vec<u8>),
+}
+
+fn unknown_extensions<B: AsRef<[u8]>>(request: &Message<B>) -> Vec<&[u8]> {
+    let known = |token: &[u8]| {
+        let named = |list: &str| list.split(", ").any(|name| token.eq_ignore_ascii_case(name.as_bytes()));
+        named(sx_sip::agent::SUPPORTED) || named(SUPPORTED_OUTSIDE_CALLS)
+    };
+    request.elements(HeaderName::Require).filter(|token| !known(token)).collect()
 }
 
 /// The extensions that concern registrations, beside those of calls.

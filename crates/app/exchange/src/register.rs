@@ -12,7 +12,7 @@ use sx_edge::Layer;
 use sx_engine::Time;
 use sx_guard::{Action, Authentication};
 use sx_leg::{Address, Source};
-use sx_sip::message::{HeaderName, Message, NameAddr};
+use sx_sip::message::{HeaderName, Message, Method, NameAddr};
 use sx_sip::registrar::{self, RegistrarConfig, RegistrarCounters};
 use sx_sip::transaction::Reply;
 use sx_types::Flow;
@@ -89,6 +89,9 @@ impl Worker {
     ) -> Option<(Box<str>, Authentication)> {
         let flow = came.flow;
         let Some(aor) = self.address_of_record(request) else {
+            if !self.has_said_who_it_is(now, came, Method::Register, request) {
+                return None;
+            }
             let answer = Answer::status(404, "not a domain of this registrar");
             let refused = RefusedBy::new(Layer::Identity, "unknown-domain", answer, Refusal::UnknownUser);
             self.refuse(now, flow, request, refused);

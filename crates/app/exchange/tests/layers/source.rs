@@ -1,9 +1,10 @@
 //! The first layer: who sends too much, and who calls itself a scanner.
 
-use crate::driver::{START, USERS_ONLY, authorization};
+use crate::driver::{Bench, START, USERS_ONLY, authorization};
 use crate::said::{banned, bench_with, refusal, rejected, request, status, with};
 use serde_json::json;
 use sx_config::Config;
+use sx_sip::message::OwnedMessage;
 
 #[test]
 fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() {
@@ -28,15 +29,53 @@ fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() 
 
 #[test]
 fn a_suspicious_source_is_told_nothing_before_it_has_said_who_it_is() {
-    let mut bench = bench_with("");
-    let asked = (0..30).map(|_| bench.send_raw("alice", &request("OPTIONS", "")));
-    let challenge = asked.filter_map(|mut answers| answers.pop()).find(|answer| answer.status() == Some(401));
-    let challenge = challenge.expect("it is asked");
+    let (mut bench, challenge) = bench_with_suspicion();
     assert_eq!(status(&bench.send_raw("alice", &request("SUBSCRIBE", ""))), Some(401));
     let credentials = authorization(&challenge, "bob", "OPTIONS", "sip:example.org");
     let known = request("OPTIONS", &format!("Authorization: {credentials}\r\n"));
     let known = known.replacen("sip:bob@example.org", "sip:example.org", 1);
     assert_eq!(status(&bench.send_raw("alice", &known)), Some(200), "{known}");
+}
+
+/// An exchange to which alice's address is suspicious, and the challenge that says so.
+fn bench_with_suspicion() -> (Bench, OwnedMessage) {
+    let mut bench = bench_with("");
+    let asked = (0..30).map(|_| bench.send_raw("alice", &request("OPTIONS", "")));
+    let challenge = asked.filter_map(|mut answers| answers.pop()).find(|answer| answer.status() == Some(401));
+    (bench, challenge.expect("it is asked"))
+}
+
+#[test]
+fn a_suspicious_source_is_told_of_no_mistake_before_it_has_said_who_it_is() {
+    let used_up = |method: &str| request(method, "").replace("Max-Forwards: 70", "Max-Forwards: 0");
+    let stray =
+        |method: &str| request(method, "").replace("To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=x");
+    for (text, answer) in [
+        (used_up("OPTIONS"), 401),
+        (used_up("INVITE"), 407),
+        (request("OPTIONS", "Proxy-Require: foo\r\n"), 401),
+        (request("OPTIONS", "Require: foo\r\n"), 401),
+        (request("MESSAGE", "Require: foo\r\n"), 407),
+        (request("OPTIONS", "").replacen("sip:bob@example.org", "http://example.org/", 1), 401),
+        (request("REGISTER", "").replace("To: <sip:bob@example.org>", "To: <sip:bob@example.net>"), 401),
+        (request("OPTIONS", "").replace("1 OPTIONS", "1 INFO"), 401),
+        (stray("BYE"), 401),
+        (stray("INVITE"), 407),
+    ] {
+        let (mut bench, _) = bench_with_suspicion();
+        assert_eq!(status(&bench.send_raw("alice", &text)), Some(answer), "{text}");
+        assert!(bench.recorded("security_rejected").is_empty(), "{text}");
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+    //= type=test
+    // Nobody can answer a challenge with an ACK or a CANCEL.
+    let (mut bench, challenge) = bench_with_suspicion();
+    assert_eq!(status(&bench.send_raw("alice", &request("CANCEL", ""))), Some(481));
+    let credentials = authorization(&challenge, "bob", "OPTIONS", "sip:example.org");
+    let known =
+        used_up("OPTIONS").replace("Content-Length", &format!("Authorization: {credentials}\r\nContent-Length"));
+    let known = known.replacen("sip:bob@example.org", "sip:example.org", 1);
+    assert_eq!(status(&bench.send_raw("alice", &known)), Some(483), "{known}");
 }
 
 #[test]
