@@ -16,7 +16,6 @@ use sx_guard::{Action, Authentication};
 use sx_leg::{Address, LegEvent, Source};
 use sx_sip::agent::{AcceptError, Disposition};
 use sx_sip::message::{HeaderName, Message, Method, Scheme, Uri, Writer};
-use sx_sip::transaction::Reply;
 use sx_types::{Flow, LinkId};
 use sx_witness::Facts;
 
@@ -43,30 +42,6 @@ impl Worker {
         }
     }
 
-    /// Whoever is suspicious, and may come from where it does, is told nothing before it has said who it is, whatever it asks
-    /// for and whatever is wrong with that. A CANCEL, which nobody can send again with credentials, is told what it would be told anyway.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
-    pub(crate) fn has_said_who_it_is<B: AsRef<[u8]>>(
-        &mut self,
-        now: Time,
-        came: &Came,
-        method: Method,
-        request: &Message<B>,
-    ) -> bool {
-        if !came.suspicious || matches!(method, Method::Ack | Method::Cancel) {
-            return true;
-        }
-        let is_call = matches!(method, Method::Invite | Method::Message);
-        let header = if is_call { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
-        match self.authenticate(now, came, request, header) {
-            Verdict::User { .. } => return true,
-            Verdict::Challenge { stale } => self.challenge(now, came, request, is_call, stale),
-            Verdict::Replayed => self.challenge(now, came, request, is_call, true),
-            Verdict::Wrong => {}
-        }
-        false
-    }
-
     /// Has everybody to say who it is who asks for this? Credentials are good once, and are looked at there.
     fn is_asked_later(&self, method: Method) -> bool {
         match method {
@@ -74,42 +49,6 @@ impl Worker {
             Method::Invite | Method::Message => !self.tables.unauthenticated_calls,
             _ => false,
         }
-    }
-
-    /// A request whose sender need not say who it is. `false`: it was refused.
-    fn answer_unidentified<B: AsRef<[u8]>>(
-        &mut self,
-        now: Time,
-        came: &Came,
-        method: Method,
-        request: &Message<B>,
-    ) -> bool {
-        let flow = came.flow;
-        match method {
-            Method::Options => return self.options(now, flow, request),
-            Method::Subscribe | Method::Publish => {
-                let headers = |writer: &mut Writer| {
-                    writer.header(HeaderName::AllowEvents, format_args!("refer"));
-                };
-                let answer = Answer::with(489, &headers);
-                self.refuse_as(now, flow, request, "unknown-event", answer, Refusal::NotAllowed);
-                return false;
-            }
-            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
-                self.refuse_as(now, flow, request, "no-dialog", Answer::status(481, ""), Refusal::Stray);
-                return false;
-            }
-            Method::Other => {
-                let headers = |writer: &mut Writer| {
-                    writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
-                };
-                let answer = Answer::with(405, &headers);
-                self.refuse_as(now, flow, request, "method-not-allowed", answer, Refusal::NotAllowed);
-                return false;
-            }
-            Method::Ack | Method::Cancel | Method::Register | Method::Invite | Method::Message => {}
-        }
-        true
     }
 
     /// What the agent has done nothing with: malformed, come by two ways, or of a dialog that is not here. Its sender is
@@ -170,7 +109,7 @@ impl Worker {
     }
 
     /// The fourth layer refuses: what is asked for is not sensible.
-    fn refuse_as<B: AsRef<[u8]>>(
+    pub(crate) fn refuse_as<B: AsRef<[u8]>>(
         &mut self,
         now: Time,
         flow: Flow,
@@ -388,23 +327,6 @@ impl Worker {
         }
         None
     }
-
-    /// `false`: it was refused.
-    fn options<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
-        let headers = |writer: &mut Writer| {
-            writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
-            writer.header(HeaderName::Accept, format_args!("application/sdp"));
-            writer
-                .header(HeaderName::Supported, format_args!("{}, {SUPPORTED_OUTSIDE_CALLS}", sx_sip::agent::SUPPORTED));
-        };
-        // A drain tells those who probe us to send their calls elsewhere.
-        if self.draining {
-            self.refuse_as(now, flow, request, "draining", Answer::with(503, &headers), Refusal::Draining);
-            return false;
-        }
-        self.legs.agent().reply(flow, request, Reply { status: 200, headers: Some(&headers), ..Reply::default() });
-        true
-    }
 }
 
 /// Why nobody is given what it asks for, whoever it is.
@@ -428,7 +350,7 @@ fn unknown_extensions<B: AsRef<[u8]>>(request: &Message<B>) -> Vec<&[u8]> {
 }
 
 /// The extensions that concern registrations, beside those of calls.
-const SUPPORTED_OUTSIDE_CALLS: &str = "path, outbound, gruu";
+pub(crate) const SUPPORTED_OUTSIDE_CALLS: &str = "path, outbound, gruu";
 
 /// What an INVITE that the agent has answered itself is counted as, and the reason in its record.
 fn refusal_of(error: IncomingError) -> (&'static str, Refusal) {

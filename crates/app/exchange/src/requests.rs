@@ -1,7 +1,9 @@
-//! Requests outside of calls that are passed on, and the answers to requests of our own.
+//! Requests outside of calls that anybody may send or that are passed on, and the answers to requests of our own.
 
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Then;
+use crate::digest_auth::Verdict;
+use crate::edge::SUPPORTED_OUTSIDE_CALLS;
 use crate::interface::Came;
 use crate::layers::{Answer, Asked, Asker, RefusedBy, Timing};
 use crate::trunks;
@@ -29,6 +31,83 @@ pub(crate) struct Relayed {
 pub(crate) const RELAYED: u64 = 1 << 60;
 
 impl Worker {
+    /// Whoever is suspicious, and may come from where it does, is told nothing before it has said who it is, whatever it asks
+    /// for and whatever is wrong with that. A CANCEL, which nobody can send again with credentials, is told what it would be told anyway.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+    pub(crate) fn has_said_who_it_is<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        came: &Came,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        if !came.suspicious || matches!(method, Method::Ack | Method::Cancel) {
+            return true;
+        }
+        let is_call = matches!(method, Method::Invite | Method::Message);
+        let header = if is_call { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
+        match self.authenticate(now, came, request, header) {
+            Verdict::User { .. } => return true,
+            Verdict::Challenge { stale } => self.challenge(now, came, request, is_call, stale),
+            Verdict::Replayed => self.challenge(now, came, request, is_call, true),
+            Verdict::Wrong => {}
+        }
+        false
+    }
+
+    /// A request whose sender need not say who it is. `false`: it was refused.
+    pub(crate) fn answer_unidentified<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        came: &Came,
+        method: Method,
+        request: &Message<B>,
+    ) -> bool {
+        let flow = came.flow;
+        match method {
+            Method::Options => return self.options(now, flow, request),
+            Method::Subscribe | Method::Publish => {
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::AllowEvents, format_args!("refer"));
+                };
+                let answer = Answer::with(489, &headers);
+                self.refuse_as(now, flow, request, "unknown-event", answer, Refusal::NotAllowed);
+                return false;
+            }
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer | Method::Notify => {
+                self.refuse_as(now, flow, request, "no-dialog", Answer::status(481, ""), Refusal::Stray);
+                return false;
+            }
+            Method::Other => {
+                let headers = |writer: &mut Writer| {
+                    writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
+                };
+                let answer = Answer::with(405, &headers);
+                self.refuse_as(now, flow, request, "method-not-allowed", answer, Refusal::NotAllowed);
+                return false;
+            }
+            Method::Ack | Method::Cancel | Method::Register | Method::Invite | Method::Message => {}
+        }
+        true
+    }
+
+    /// `false`: it was refused.
+    fn options<B: AsRef<[u8]>>(&mut self, now: Time, flow: Flow, request: &Message<B>) -> bool {
+        let headers = |writer: &mut Writer| {
+            writer.header(HeaderName::Allow, format_args!("{}", sx_sip::agent::ALLOW));
+            writer.header(HeaderName::Accept, format_args!("application/sdp"));
+            writer
+                .header(HeaderName::Supported, format_args!("{}, {SUPPORTED_OUTSIDE_CALLS}", sx_sip::agent::SUPPORTED));
+        };
+        // A drain tells those who probe us to send their calls elsewhere.
+        if self.draining {
+            self.refuse_as(now, flow, request, "draining", Answer::with(503, &headers), Refusal::Draining);
+            return false;
+        }
+        self.legs.agent().reply(flow, request, Reply { status: 200, headers: Some(&headers), ..Reply::default() });
+        true
+    }
+
     /// Passes a MESSAGE on to where its user is registered.
     //= https://www.rfc-editor.org/rfc/rfc3428#section-7
     pub(crate) fn relay_message<B: AsRef<[u8]>>(
