@@ -81,14 +81,15 @@ impl Operators {
 
     pub(super) fn drain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("drain", "exchange"), || {
-            self.workers.tell_all(|| Mail::Command(Command::Drain));
+            self.in_one_order(|| self.workers.tell_all(|| Mail::Command(Command::Drain)));
             Ok(self.told())
         })
     }
 
     pub(super) fn undrain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("undrain", "exchange"), || {
-            match self.live.unless_stopping(|| self.workers.tell_all(|| Mail::Command(Command::Undrain))) {
+            let tell = || self.workers.tell_all(|| Mail::Command(Command::Undrain));
+            match self.in_one_order(|| self.live.unless_stopping(tell)) {
                 true => Ok(self.told()),
                 false => Err(ApiProblem::conflict("the exchange is about to end")),
             }

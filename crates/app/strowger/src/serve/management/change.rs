@@ -1,6 +1,6 @@
 //! Changes: each is written down before it is made, and so is what came of it.
 
-use super::{Operators, locked};
+use super::Operators;
 use std::time::Duration;
 use sx_http::{ApiAnswer, ApiProblem, Caller};
 use sx_types::{CallId, TraceId};
@@ -51,11 +51,7 @@ impl Operators {
             let detail = "the witness log cannot be written; nothing is changed that cannot be accounted for";
             return Err(ApiProblem::unavailable(detail));
         }
-        let done = {
-            // What two operators want at a time is kept, and told to the workers, in one order.
-            let _one_at_a_time = locked(&self.changing);
-            carry_out()
-        };
+        let done = carry_out();
         let (outcome, reason) = match &done {
             Ok(_) => ("carried_out", change.reason),
             Err(problem) => ("refused", problem.detail.as_str()),
@@ -128,7 +124,7 @@ pub(super) mod tests {
             witness_folder: folder.join("witness"),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
             refusals: Mutex::new(Refusals::default()),
-            changing: Mutex::default(),
+            telling: Mutex::default(),
             searches: super::super::Searches::default(),
             main: None,
         }
@@ -149,6 +145,18 @@ pub(super) mod tests {
             assert!(operators.log.close(operators.clock.now(), PATIENCE));
         }
         assert_eq!(done, ["open"], "what the log did not take was not done");
+    }
+
+    #[test]
+    fn a_change_that_takes_long_holds_up_no_ban() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let banned = operators.change(&caller, &Change::new("reload_config", "configuration"), || {
+            let is_free = operators.telling.try_lock().is_ok();
+            is_free.then(|| operators.ban(&caller, [192, 0, 2, 7].into(), 60, "")).expect("nobody holds it")
+        });
+        assert_eq!(banned, Ok(ApiAnswer::NoContent));
     }
 
     #[test]

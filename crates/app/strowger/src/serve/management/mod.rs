@@ -64,7 +64,8 @@ pub struct Operators {
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
     refusals: Mutex<Refusals>,
-    changing: Mutex<()>,
+    /// Held while workers are told what a later word takes back.
+    telling: Mutex<()>,
     searches: Searches,
     /// The main thread; `None` where nobody reads the configuration again.
     pub main: Option<Sender<Signal>>,
@@ -166,6 +167,13 @@ impl Operators {
     /// What all workers answer.
     fn ask(&self, asked: Asked) -> Result<Vec<(u16, Answered)>, ApiProblem> {
         self.workers.ask(asked, PATIENCE).map_err(late)
+    }
+
+    /// What two operators want at a time is kept, and told to the workers, in one order: else some workers would hear a
+    /// ban and then its end, and others the end first.
+    fn in_one_order<T>(&self, tell: impl FnOnce() -> T) -> T {
+        let _one_at_a_time = locked(&self.telling);
+        tell()
     }
 
     /// Workers were told something: has it been done by now? What was told lies in their mailboxes and will be done in any case.

@@ -37,7 +37,7 @@ pub fn start(
         witness_folder: data.path().join(WITNESS),
         tokens: Mutex::new(data.shared().tokens()?),
         refusals: Mutex::new(Refusals::default()),
-        changing: Mutex::default(),
+        telling: Mutex::default(),
         searches: Searches::default(),
         main,
     };

@@ -5,7 +5,7 @@
 use super::Operators;
 use super::change::Change;
 use crate::serve::asking::{Answered, Asked};
-use crate::serve::bans::Written;
+use crate::serve::bans::{TooMany, Written};
 use crate::serve::clock::wall;
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
@@ -74,10 +74,13 @@ impl Operators {
                 return Err(ApiProblem::conflict(detail));
             }
             let duration = Duration::from_secs(seconds);
-            let written = self.live.bans.ban(wall(), address, duration);
-            let written = written.map_err(|too_many| ApiProblem::conflict(too_many.to_string()))?;
-            let until = self.clock.now() + duration;
-            self.workers.tell_all(|| Mail::Operation(Operation::Ban { address, until }));
+            let written = self.in_one_order(|| {
+                let written = self.live.bans.ban(wall(), address, duration)?;
+                let until = self.clock.now() + duration;
+                self.workers.tell_all(|| Mail::Operation(Operation::Ban { address, until }));
+                Ok(written)
+            });
+            let written = written.map_err(|too_many: TooMany| ApiProblem::conflict(too_many.to_string()))?;
             Ok(self.told_and(written))
         })
     }
@@ -85,8 +88,11 @@ impl Operators {
     pub(super) fn unban(&self, caller: &Caller, address: IpAddr) -> Result<ApiAnswer, ApiProblem> {
         let subject = address.to_string();
         self.change(caller, &Change::new("unban", &subject), || {
-            let written = self.live.bans.unban(address);
-            self.workers.tell_all(|| Mail::Operation(Operation::Unban { address }));
+            let written = self.in_one_order(|| {
+                let written = self.live.bans.unban(address);
+                self.workers.tell_all(|| Mail::Operation(Operation::Unban { address }));
+                written
+            });
             Ok(self.told_and(written))
         })
     }
