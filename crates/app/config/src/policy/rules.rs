@@ -88,7 +88,9 @@ fn conditions(when: &Reader<'_>) -> Conditions {
     }
 }
 
-/// A number or a user, as they are judged. One that is written in any other way would match nothing.
+/// A number or a user, as they are judged. A number that is written in any other way would match no call. It would match
+/// registrations of a user whose name is that, and as a prefix names that only begin so (`12-34-lobby`): of those no rule
+/// can speak, since a rule that lets calls by unnoticed would be worse.
 fn dialled(text: &str) -> Result<Box<str>, Problem> {
     let (user, domain) = text.split_at(text.rfind('@').unwrap_or(text.len()));
     let together = user.replace(char::is_whitespace, "");
