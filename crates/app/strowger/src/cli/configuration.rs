@@ -98,10 +98,13 @@ fn check_policy(config: &Config, wrong: &mut Vec<Wrong>) -> Vec<String> {
         }
     };
     match Policy::build(definition, hash) {
-        Ok(policy) => serve::unknown_trunks(&policy, config)
-            .into_iter()
-            .map(|trunk| format!("{file}: warning: it names the trunk {trunk}, which the configuration does not have"))
-            .collect(),
+        Ok(policy) => {
+            let trunks = serve::unknown_trunks(&policy, config).into_iter();
+            let unknown =
+                trunks.map(|trunk| format!("it names the trunk {trunk}, which the configuration does not have"));
+            let unmet = sx_exchange::unmet_rules(&policy).map(|unmet| unmet.to_string());
+            unknown.chain(unmet).map(|warning| format!("{file}: warning: {warning}")).collect()
+        }
         Err(errors) => {
             wrong.extend(errors.iter().map(|error| Wrong::in_words(&file, &error.to_string())));
             Vec::new()
