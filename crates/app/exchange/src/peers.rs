@@ -22,8 +22,8 @@ pub(crate) enum Arrival {
     Passed { others: u16 },
 }
 
-/// The worker, of so many, that keeps the bindings of the user with this address of record (`user@domain`), and counts
-/// how often its password was wrong. The same in every run.
+/// The worker, of so many, that keeps the bindings of the user with this address of record (`user@domain`). The same in
+/// every run.
 pub fn keeper_of(aor: &str, workers: u16) -> u16 {
     let mut hasher = SipHasher13::new();
     hasher.write(aor.as_bytes());

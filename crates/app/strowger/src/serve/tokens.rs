@@ -1,4 +1,4 @@
-//! Tokens that were made, taken back or pushed out, by whatever process: each is written down once.
+//! Tokens that were made, taken back or pushed out, by whatever process: each is written down at least once.
 //!
 //! The command line gives and takes tokens without the exchange, which looks once a second for what it has not written down
 //! yet. What was done while no exchange ran is written down by the next one.
