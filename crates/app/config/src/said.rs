@@ -80,7 +80,7 @@ impl Node {
     }
 }
 
-/// What the reader of TOML says of a key that stands there already. The first value is what it goes on with, so that all else
+/// What the reader of TOML says of a key that stands there already: its errors have no kinds to tell it by. The first value is what it goes on with, so that all else
 /// is still read; a test sees that it says so.
 const DOUBLED: &str = "duplicate key";
 
