@@ -290,9 +290,15 @@ fn whoever_has_no_token_learns_nothing_but_where_the_description_is() {
 
 #[test]
 fn what_the_api_refuses_is_counted_by_its_reason() {
-    let served = Served::start("requests_per_minute = 3\n");
-    let statuses = [(); 5].map(|()| served.get("/version").status);
-    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    let served = Served::start_limited(3, "", |_| {});
+    for _ in 0..3 {
+        assert_eq!(served.get("/version").status, 200);
+    }
+    // On a slow machine there is room for another meanwhile.
+    for _ in 0..2 {
+        let refused = told("a refusal", || Some(served.get("/version").status).filter(|status| *status != 200));
+        assert_eq!(refused, 429);
+    }
     served.ask("", "GET", "/version", "").is(401, "unauthenticated");
     served.ask("sxt_nobody", "GET", "/version", "").is(401, "invalid-token");
     let made = served.bed.ok(&["token", "create", "anna", "--role", "viewer", "--json"]);

@@ -17,6 +17,7 @@ pub struct Served {
     pub token_id: String,
     secret: String,
     running: RefCell<Running>,
+    requests_per_minute: u32,
     more: String,
 }
 
@@ -44,6 +45,8 @@ pub struct Telephone {
 
 /// How long anything may take that must come.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// More requests than any test has for the API.
+const REQUESTS_PER_MINUTE: u32 = 100_000;
 
 impl Served {
     /// Starts one with more lines of configuration.
@@ -53,9 +56,14 @@ impl Served {
 
     /// The same, when the folder was made ready for it.
     pub fn start_with(more: &str, prepare: impl FnOnce(&Bed)) -> Self {
+        Self::start_limited(REQUESTS_PER_MINUTE, more, prepare)
+    }
+
+    /// The same, when its API takes so many requests of a token in a minute.
+    pub fn start_limited(requests_per_minute: u32, more: &str, prepare: impl FnOnce(&Bed)) -> Self {
         let bed = Bed::new();
         prepare(&bed);
-        write_configuration(&bed, "[exchange]\ndomains = [\"example.org\"]\n", more);
+        write_configuration(&bed, "[exchange]\ndomains = [\"example.org\"]\n", requests_per_minute, more);
         for user in ["alice", "bob"] {
             let run = bed.run_with(&["user", "add", user, "--password-stdin"], "secret\n", &[]);
             assert_eq!(run.code, Some(0), "{run:?}");
@@ -66,7 +74,7 @@ impl Served {
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let running = RefCell::new(Running::start(&bed));
         let (token_id, secret) = (text(&made["id"]), text(&made["secret"]));
-        Self { bed, token_id, secret, running, more: more.to_owned() }
+        Self { bed, token_id, secret, running, requests_per_minute, more: more.to_owned() }
     }
 
     /// Ends it by this signal and starts it again in its folder. It listens elsewhere then.
@@ -85,7 +93,7 @@ impl Served {
 
     /// Writes the configuration anew, with another `[exchange]`.
     pub fn configure(&self, exchange: &str) {
-        write_configuration(&self.bed, exchange, &self.more);
+        write_configuration(&self.bed, exchange, self.requests_per_minute, &self.more);
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -299,13 +307,12 @@ fn said(address: &str, request: &str) -> Answer {
     Answer { status, body: body.to_owned() }
 }
 
-/// `more` begins within `[api]`.
-fn write_configuration(bed: &Bed, exchange: &str, more: &str) {
-    let often = if more.starts_with("requests_per_minute") { "" } else { "requests_per_minute = 100000\n" };
+/// `more` begins within `[api]`, which takes so many requests of a token in a minute.
+fn write_configuration(bed: &Bed, exchange: &str, requests_per_minute: u32, more: &str) {
     let text = format!(
         "{exchange}data = \"data\"\nworkers = 2\n[sip]\nlisten = [{{ transport = \"udp\", address = \"127.0.0.1:0\" }}]\n\
          [media]\ninterfaces = [{{ name = \"default\", bind = [\"127.0.0.1\"] }}]\n[http]\nlisten = \"127.0.0.1:0\"\n\
-         [api]\nlisten = \"127.0.0.1:0\"\n{often}{more}"
+         [api]\nlisten = \"127.0.0.1:0\"\nrequests_per_minute = {requests_per_minute}\n{more}"
     );
     bed.write("strowger.toml", &text);
 }
