@@ -3,11 +3,17 @@
 //! A reader never stops at an error: it notes it and gives the default, so that all errors are found in one run.
 //! What was built is thrown away when there was any.
 
+mod item;
+mod short;
+
+pub(crate) use short::spell_out;
+
 use crate::error::{ConfigError, Problem};
 use crate::keys::{self, Entry, KeyTable, Kind};
 use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
 use crate::source::Outside;
+use item::{in_range, parse, plain, plain_text, secret, tested, word, wrong_type};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -371,96 +377,4 @@ pub(crate) fn entry_name(table: &Table, index: usize) -> String {
 
 pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-fn wrong_type(kind: &Kind) -> Problem {
-    Problem::WrongType { allowed: kind.allowed() }
-}
-
-fn not_allowed(kind: &Kind) -> Problem {
-    Problem::NotAllowed { allowed: kind.allowed() }
-}
-
-fn in_range(number: i64, min: i64, max: i64, kind: &Kind) -> Result<i64, Problem> {
-    if (min..=max).contains(&number) { Ok(number) } else { Err(Problem::OutOfRange { allowed: kind.allowed() }) }
-}
-
-/// Text that may stand in a header, a label or a log line.
-fn plain(text: &str) -> bool {
-    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
-}
-
-fn plain_text<'s>(said: &'s Said, kind: &Kind) -> Result<&'s str, Problem> {
-    match said {
-        Said::Text(text) if plain(text) => Ok(text),
-        Said::Text(_) if matches!(kind, Kind::Path | Kind::Paths | Kind::Texts) => {
-            Err(Problem::NotAllowed { allowed: Kind::Text.allowed() })
-        }
-        Said::Text(_) => Err(not_allowed(kind)),
-        _ => Err(wrong_type(kind)),
-    }
-}
-
-fn parse<T: FromStr>(text: &str, kind: &Kind) -> Result<T, Problem> {
-    text.parse().map_err(|_| not_allowed(kind))
-}
-
-fn tested(text: &str, kind: &Kind, test: fn(&str) -> bool) -> Result<Arc<str>, Problem> {
-    if test(text) { Ok(text.into()) } else { Err(not_allowed(kind)) }
-}
-
-fn word<T: Word>(text: &str, kind: &Kind) -> Result<T, Problem> {
-    T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| not_allowed(kind))
-}
-
-fn secret(said: &Said, outside: &dyn Outside) -> Result<Secret, Problem> {
-    let table = match said {
-        Said::Secret(secret) => return Ok(secret.clone()),
-        Said::Table(table) => table,
-        _ => return Err(wrong_type(&Kind::Secret)),
-    };
-    let mut references = table.iter().map(|(name, node)| (name.as_str(), &node.said));
-    let found = match (references.next(), references.next()) {
-        (Some(("env", Said::Text(name))), None) => {
-            outside.variable(name).ok_or_else(|| format!("the environment variable {name} is not set"))
-        }
-        (Some(("file", Said::Text(path))), None) => outside.secret_file(path),
-        _ => return Err(wrong_type(&Kind::Secret)),
-    };
-    match found {
-        Ok(text) if text.is_empty() => Err(Problem::Secret("the secret is empty".into())),
-        Ok(text) if text.chars().any(char::is_control) => {
-            Err(Problem::Secret("the secret has control characters or several lines".into()))
-        }
-        Ok(text) => Ok(Secret::new(&text)),
-        Err(why) => Err(Problem::Secret(why)),
-    }
-}
-
-/// Makes a table of each bare text that stands for one, everywhere below `path`.
-pub(crate) fn spell_out(keys: &KeyTable, path: &str, table: &mut Table) {
-    for (name, node) in table {
-        let path = join(path, name);
-        match &mut node.said {
-            Said::Table(below) => spell_out(keys, &path, below),
-            Said::List(items) => {
-                let Some(Kind::Entries { short }) = keys.find(&path).map(|entry| entry.key.kind) else { continue };
-                let path = format!("{path}[]");
-                for item in items {
-                    spell_out_item(keys, &path, item, short);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn spell_out_item(keys: &KeyTable, path: &str, item: &mut Node, short: Option<&str>) {
-    if let (Said::Text(_), Some(short)) = (&item.said, short) {
-        let table = Table::from([(short.to_owned(), item.clone())]);
-        item.said = Said::Table(table);
-    }
-    if let Said::Table(below) = &mut item.said {
-        spell_out(keys, path, below);
-    }
 }
