@@ -78,14 +78,14 @@ impl Worker {
         if !self.passes_outer_layers(now, came, method, message) {
             return;
         }
-        if matches!(disposition, Disposition::Malformed(_)) {
-            self.observe(now, came, Observation::Malformed);
-        }
-        if !self.may_be_told(now, came, method, message) {
+        // Nobody can read a challenge that copies what nobody can read.
+        let is_malformed = matches!(disposition, Disposition::Malformed(_));
+        if !is_malformed && !self.may_be_told(now, came, method, message) {
             return;
         }
         match disposition {
             Disposition::Malformed(defect) => {
+                self.observe(now, came, Observation::Malformed);
                 let defect = defect.to_string();
                 let answer = Answer::status(status, &defect);
                 let refused = RefusedBy::new(Layer::Identity, "malformed", answer, Refusal::Malformed);

@@ -32,7 +32,7 @@ pub(crate) const RELAYED: u64 = 1 << 60;
 
 impl Worker {
     /// Whoever is suspicious, and may come from where it does, is told nothing before it has said who it is, whatever it asks
-    /// for and whatever is wrong with that. A CANCEL, which nobody can send again with credentials, is told what it would be told anyway.
+    /// for and whatever is wrong with that, if it can be read. A CANCEL, which nobody can send again with credentials, is told what it would be told anyway.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
     pub(crate) fn has_said_who_it_is<B: AsRef<[u8]>>(
         &mut self,
