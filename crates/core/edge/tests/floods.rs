@@ -97,6 +97,22 @@ fn whoever_authenticated_yesterday_is_forgotten_like_any_other() {
 }
 
 #[test]
+fn whoever_authenticated_within_the_hour_is_known_however_its_windows_fall() {
+    let limits =
+        SourceLimits { window: Duration::from_secs(8), unknown: 1, authenticated: 2, ..SourceLimits::default() };
+    for lead_ms in [1, 500, 4_000, 7_999] {
+        let mut sources = Sources::new(limits, *b"the same always.");
+        // So long before the next window begins.
+        let then = Time::from_millis(BEGIN_MS.next_multiple_of(8_000) + 8_000 - lead_ms);
+        assert_eq!(sources.arrived(then, friend(1)), Arrival::Pass);
+        sources.observe(then, friend(1), Observation::Authenticated);
+        let later = then + Duration::from_secs(3_599);
+        let arrivals = [0, 1].map(|_| sources.arrived(later, friend(1)));
+        assert_eq!(arrivals, [Arrival::Pass; 2], "{lead_ms}");
+    }
+}
+
+#[test]
 fn an_operators_ban_outlives_a_flood_of_bans() {
     let limits = SourceLimits { sources_max: 64, ..SourceLimits::default() };
     let mut sources = Sources::new(limits, *b"the same always.");

@@ -162,7 +162,7 @@ impl Record {
     }
 
     fn fade(&mut self, windows: u32, at: &At) {
-        if u64::from(windows) * at.moment.window_ms >= u64::from(SILENCE_S) * 1000 {
+        if is_long_silence(windows, at) {
             *self = Self { standing: self.standing, banned_until: self.banned_until, ..Self::new(at) };
             return;
         }
@@ -281,12 +281,18 @@ impl Record {
     /// As [`Self::is_authenticated`], of a record that has not been made as old as it is.
     fn remembers_authentication(&self, at: &At) -> bool {
         let windows = at.moment.window.saturating_sub(self.arrivals.window);
-        u64::from(windows) * at.moment.window_ms < u64::from(SILENCE_S) * 1000 && self.is_authenticated(at)
+        !is_long_silence(windows, at) && self.is_authenticated(at)
     }
 
     pub(super) fn authentication_age_s(&self, at: &At) -> u16 {
         (at.second as u16).wrapping_sub(self.authenticated_at)
     }
+}
+
+/// Is it an hour and more since so many windows? The first of them may have been almost over: it counts for nothing, lest one
+/// who has authenticated within the hour is forgotten.
+fn is_long_silence(windows: u32, at: &At) -> bool {
+    u64::from(windows.saturating_sub(1)) * at.moment.window_ms >= u64::from(SILENCE_S) * 1000
 }
 
 impl Challenges {
