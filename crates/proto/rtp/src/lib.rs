@@ -1,4 +1,5 @@
-//! RTP and RTCP (RFC 3550, 3551, 5761) and telephone events (RFC 4733): packets in, facts out.
+//! RTP and RTCP (RFC 3550, 3551, 5761), their protection (RFC 3711, [`srtp`]) and telephone events (RFC 4733): packets
+//! in, facts out.
 //!
 //! This crate deliberately knows no socket, no call, no session description and no audio: payloads are opaque bytes,
 //! payload types are numbers that somebody else has negotiated. It reads no clock either; what needs the time is
@@ -36,6 +37,7 @@ mod packet;
 mod playout;
 mod reception;
 mod rtcp;
+pub mod srtp;
 
 pub use event::{Event, EventPayload};
 pub use event_receiver::{EventOutput, EventReceiver};
