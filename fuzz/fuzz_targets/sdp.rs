@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr};
-use sx_sdp::{Description, Direction, Edit, MediaEdit, OriginEdit, OurFormat, Ours, RtcpEdit, answer};
+use sx_sdp::{Crypto, Description, Direction, Edit, MediaEdit, OriginEdit, OurFormat, Ours, RtcpEdit, answer};
 
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
@@ -18,6 +18,10 @@ fn look_at(description: &Description<'_>) {
         let _ = (media.kind(), media.port_count(), media.profile(), media.rtcp(), media.rtcp_mux(), media.ptime_ms());
         let _ = (media.has_crypto(), media.has_fingerprint(), media.has_ice(), media.is_held());
         assert_eq!(media.rtp_address().is_some(), media.rtcp_address().is_some());
+        for crypto in media.cryptos().flatten() {
+            assert_eq!(Crypto::parse(crypto.write().as_bytes()), Ok(crypto), "what is written is read as the same");
+            assert!(crypto.mki.is_none_or(|mki| mki.to_bytes().len() == usize::from(mki.bytes)));
+        }
         for format in media.codecs() {
             assert!(format.payload_type.0 < 128);
             let _ = media.fmtp(format.payload_type);

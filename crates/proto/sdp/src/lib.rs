@@ -28,6 +28,7 @@
 //! ```
 
 mod address;
+mod crypto;
 mod description;
 mod edit;
 mod maker;
@@ -37,6 +38,7 @@ mod parse;
 mod write;
 
 pub use address::{Connection, Host, Origin, RtcpAttribute};
+pub use crypto::{Crypto, CryptoError, Mki};
 pub use description::{Description, Direction, Line};
 pub use edit::{Edit, MediaEdit, OriginEdit, RtcpEdit};
 pub use media::{Format, Media, MediaKind, Profile};

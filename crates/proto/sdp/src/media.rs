@@ -3,7 +3,7 @@
 use crate::description::{self, Section};
 use crate::parse::{number, port, word, words};
 use crate::write::Text;
-use crate::{Connection, Description, Direction, Line, RtcpAttribute};
+use crate::{Connection, Crypto, CryptoError, Description, Direction, Line, RtcpAttribute};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use sx_types::{Codec, Kind, PayloadType};
@@ -241,6 +241,11 @@ impl<'d, 'a> Media<'d, 'a> {
     /// Does it carry SRTP keys (`a=crypto`, RFC 4568)?
     pub fn has_crypto(&self) -> bool {
         self.attribute("crypto").is_some()
+    }
+
+    /// Its SRTP keys (`a=crypto`, RFC 4568), best first; those that cannot be used, with the reason.
+    pub fn cryptos(&self) -> impl Iterator<Item = Result<Crypto<'a>, CryptoError>> + use<'d, 'a> {
+        self.lines().iter().filter_map(|line| line.attribute("crypto")).map(Crypto::parse)
     }
 
     /// Does it, or the session, name a certificate for DTLS (`a=fingerprint`, RFC 8122)?
