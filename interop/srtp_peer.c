@@ -1,4 +1,4 @@
-/* The other side of crates/proto/rtp/examples/srtp_peer.rs, with libsrtp: the same arguments, lines and answers.
+/* The other side of crates/proto/rtp/tests/peer/srtp_peer.rs, with libsrtp: the same arguments, lines and answers.
  *
  *     cc -o srtp_peer srtp_peer.c -lsrtp2
  */

@@ -8,8 +8,6 @@
 //!
 //! Each line is answered with the packet, or with `refused` and why.
 
-#![expect(clippy::print_stdout, reason = "a command line tool speaks on its standard streams")]
-
 use std::error::Error;
 use std::io::{BufRead, Write};
 use sx_rtp::srtp::{MasterKey, Protector, Suite, Unprotector};
@@ -26,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         unprotector = unprotector.with_mki_bytes(mki.len())?;
         protector = protector.with_mki(&mki)?;
     }
+    let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
@@ -41,10 +40,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => return Err("no such verb".into()),
         };
         match answer {
-            Ok(len) => println!("{}", to_hex(&packet[..len])),
-            Err(error) => println!("refused {error}"),
+            Ok(len) => writeln!(out, "{}", to_hex(&packet[..len]))?,
+            Err(error) => writeln!(out, "refused {error}")?,
         }
-        std::io::stdout().flush()?;
+        out.flush()?;
     }
     Ok(())
 }
