@@ -1,0 +1,178 @@
+//! Opus at 48 kHz in one channel, by the crate opus-rs.
+//!
+//! Whatever another sends is decoded, two channels being mixed into one. What is sent is wideband, up to 8 kHz, which is all
+//! that telephones have: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
+//! divides by zero when it is to make copies of frames.
+
+use crate::{DecodeError, Format, FrameLengthError, Resampler, level_dbm0};
+use opus_rs::Application;
+
+/// The longest packet that is made.
+pub(crate) const PACKET_MAX: usize = 1_276;
+/// The longest that is decoded: what fits into a datagram.
+const PACKET_DECODED_MAX: usize = 1_500;
+/// Samples of the longest packet: 120 ms.
+const SAMPLES_MAX: usize = 5_760;
+/// What is lost can be concealed in multiples of 2.5 ms, and is at 20 ms at a time.
+const CONCEALED_STEP: usize = 120;
+const CONCEALED: usize = 960;
+const SAMPLE_HZ: usize = 48_000;
+/// The rate at which sound is encoded.
+const WIDEBAND_HZ: u32 = 16_000;
+
+/// How an [`Encoder::Opus`](crate::Encoder::Opus) is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusSettings {
+    /// Bits a second, 6,000 to 64,000; 24,000 unless told otherwise.
+    pub bit_rate: u32,
+    /// From 0 to 10: the more, the better it sounds and the longer it takes. 5 unless told otherwise.
+    pub complexity: u8,
+    /// Puts a coarse copy of each frame into the next packet, from which it can be had again
+    /// ([`Decoder::recover`](crate::Decoder::recover)). Off unless told otherwise.
+    pub fec: bool,
+    /// Percent of packets that are expected to be lost, which the copies are made for. 5 unless told otherwise.
+    pub loss_percent: u8,
+    /// Sends nothing while there is next to nothing to be heard (below -60 dBm0 for 200 ms), but for a frame each 400 ms.
+    /// Off unless told otherwise.
+    pub dtx: bool,
+}
+
+impl Default for OpusSettings {
+    fn default() -> Self {
+        Self { bit_rate: 24_000, complexity: 5, fec: false, loss_percent: 5, dtx: false }
+    }
+}
+
+/// From samples at 48 kHz to packets.
+pub struct OpusEncoder {
+    encoder: Box<opus_rs::OpusEncoder>,
+    to_wideband: Resampler,
+    wideband: Vec<i16>,
+    pause: Option<Pause>,
+}
+
+/// When nothing is sent: no more than the level is looked at.
+#[derive(Clone, Debug, Default)]
+struct Pause {
+    /// Samples since something was to be heard.
+    quiet: usize,
+    /// Samples since a packet was made.
+    unsent: usize,
+}
+
+/// From packets to samples at 48 kHz.
+pub struct OpusDecoder {
+    decoder: Box<opus_rs::OpusDecoder>,
+    samples: Vec<f32>,
+}
+
+impl OpusEncoder {
+    pub(crate) fn new(settings: OpusSettings) -> Self {
+        let mut encoder = opus_rs::OpusEncoder::new(WIDEBAND_HZ.cast_signed(), 1, Application::Voip)
+            .expect("16 kHz in one channel is what every Opus encoder has");
+        encoder.bitrate_bps = settings.bit_rate.clamp(6_000, 64_000).cast_signed();
+        encoder.complexity = i32::from(settings.complexity.min(10));
+        encoder.use_inband_fec = settings.fec;
+        encoder.packet_loss_perc = if settings.fec { i32::from(settings.loss_percent.min(100)) } else { 0 };
+        let to_wideband = Resampler::new(SAMPLE_HZ as u32, WIDEBAND_HZ).expect("both rates are among those it has");
+        Self { encoder: Box::new(encoder), to_wideband, wideband: Vec::new(), pause: settings.dtx.then(Pause::default) }
+    }
+
+    /// Appends the packet of a frame, or nothing when nothing is to be sent.
+    pub(crate) fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), FrameLengthError> {
+        if !Format::Opus.is_frame(samples.len()) {
+            return Err(FrameLengthError { samples: samples.len() });
+        }
+        self.wideband.clear();
+        self.to_wideband.process(samples, &mut self.wideband);
+        if self.pause.as_mut().is_some_and(|pause| pause.goes_on(samples)) {
+            return Ok(());
+        }
+        let begin = out.len();
+        out.resize(begin + PACKET_MAX, 0);
+        let encoded = self.encoder.encode_i16(&self.wideband, self.wideband.len(), &mut out[begin..]);
+        // Only the length of a frame and of the buffer can be wrong, and they are not.
+        out.truncate(begin + encoded.unwrap_or(0));
+        Ok(())
+    }
+}
+
+impl Pause {
+    const QUIET_DBM0: f64 = -60.0;
+    const BEGINS_AFTER: usize = SAMPLE_HZ / 5;
+    const SENDS_EACH: usize = SAMPLE_HZ * 2 / 5;
+
+    /// Is nothing sent of this frame?
+    fn goes_on(&mut self, samples: &[i16]) -> bool {
+        self.quiet = if level_dbm0(samples) < Self::QUIET_DBM0 { self.quiet + samples.len() } else { 0 };
+        self.unsent += samples.len();
+        let is_silent = self.quiet > Self::BEGINS_AFTER && self.unsent < Self::SENDS_EACH;
+        if !is_silent {
+            self.unsent = 0;
+        }
+        is_silent
+    }
+}
+
+impl OpusDecoder {
+    pub(crate) fn new() -> Self {
+        let decoder = opus_rs::OpusDecoder::new(SAMPLE_HZ as i32, 1)
+            .expect("48 kHz in one channel is what every Opus decoder has");
+        Self { decoder: Box::new(decoder), samples: vec![0.0; SAMPLES_MAX] }
+    }
+
+    pub(crate) fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> Result<(), DecodeError> {
+        if packet.len() > PACKET_DECODED_MAX {
+            return Err(DecodeError::TooLong);
+        }
+        if packet.is_empty() {
+            return Err(DecodeError::Malformed);
+        }
+        let decoded = self.decoder.decode(packet, SAMPLES_MAX, &mut self.samples);
+        self.hand_out(decoded.map_err(|_| DecodeError::Malformed)?, out);
+        Ok(())
+    }
+
+    /// Appends so many samples in place of what was lost; what is not a multiple of 2.5 ms ends in silence.
+    pub(crate) fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) {
+        let end = out.len() + samples;
+        while out.len() + CONCEALED_STEP <= end {
+            let step = (end - out.len()).min(CONCEALED) / CONCEALED_STEP * CONCEALED_STEP;
+            match self.decoder.decode(&[], step, &mut self.samples[..step]) {
+                Ok(made_up) if made_up > 0 => self.hand_out(made_up.min(step), out),
+                _ => break,
+            }
+        }
+        out.resize(end, 0);
+    }
+
+    /// Appends so many samples in place of the packet before `next`, from the copy that it may hold.
+    pub(crate) fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
+        let can =
+            (1..=PACKET_DECODED_MAX).contains(&next.len()) && samples > 0 && samples.is_multiple_of(CONCEALED_STEP);
+        if !can || samples > CONCEALED * 3 {
+            return self.conceal(samples, out);
+        }
+        match self.decoder.decode_fec(next, samples, &mut self.samples[..samples]) {
+            Ok(found) if found == samples => self.hand_out(found, out),
+            _ => self.conceal(samples, out),
+        }
+    }
+
+    fn hand_out(&self, samples: usize, out: &mut Vec<i16>) {
+        // What exceeds the range is clipped by the conversion.
+        out.extend(self.samples[..samples].iter().map(|sample| (sample * 32_768.0).round() as i16));
+    }
+}
+
+impl std::fmt::Debug for OpusEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpusEncoder").field("pause", &self.pause).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for OpusDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpusDecoder").finish_non_exhaustive()
+    }
+}
