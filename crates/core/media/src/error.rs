@@ -47,4 +47,17 @@ pub enum MediaError {
         /// The stream, counted from 0.
         stream: usize,
     },
+    /// The stream is to be protected, and no key of the party's can be used: it is of an unknown suite, malformed, or not
+    /// one that was offered. Its fault, or our configuration allows too few suites.
+    #[error("no key of stream {stream} can be used")]
+    NoKey {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+    /// The party offers the stream in the clear, and our configuration has it protected.
+    #[error("stream {stream} has to be protected and comes without a key")]
+    KeyMissing {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
 }

@@ -44,6 +44,7 @@
 mod command;
 mod error;
 mod relay;
+mod security;
 mod stream;
 
 pub use command::{
@@ -51,6 +52,7 @@ pub use command::{
 };
 pub use error::MediaError;
 pub use relay::{SessionVersion, relay_answer, relay_description};
+pub use security::{KeySeed, SrtpPolicy, StreamKeys, agreed_keys, in_the_clear, protect_answer, protect_offer};
 pub use stream::{
     OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote,
     streams, try_remote,

@@ -2,7 +2,7 @@
 //!
 //! [`Description::parse`] splits a description into lines that borrow the text; typed access ([`Media`], [`Origin`],
 //! [`Connection`], [`Format`]) reads a line when it is asked for. A description that is passed on is *edited*, not
-//! rebuilt: [`Description::edit`] and [`Description::retain_codecs`] copy it line by line and change only what they
+//! rebuilt: [`Description::edit`], [`Description::retain_codecs`] and [`Description::protect`] copy it line by line and change only what they
 //! are told to, so that what this crate has never heard of arrives as it left. [`offer`] and [`answer`] write
 //! descriptions of our own, for a party that ends its media here.
 //!
@@ -35,6 +35,7 @@ mod maker;
 mod media;
 mod offer_answer;
 mod parse;
+mod protect;
 mod write;
 
 pub use address::{Connection, Host, Origin, RtcpAttribute};
@@ -44,3 +45,4 @@ pub use edit::{Edit, MediaEdit, OriginEdit, RtcpEdit};
 pub use media::{Format, Media, MediaKind, Profile};
 pub use offer_answer::{AnswerError, Answered, Chosen, OurFormat, Ours, answer, offer};
 pub use parse::{Limits, ParseError};
+pub use protect::Protection;

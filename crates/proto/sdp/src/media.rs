@@ -86,12 +86,23 @@ impl<'a> MediaLine<'a> {
     }
 
     /// Writes an `m=` line with another port and count of ports, and of its formats only those that are wanted.
-    pub(crate) fn write(&self, text: &mut Text, (port, count): (u16, u16), wanted: impl Fn(&[u8]) -> bool) {
+    pub(crate) fn write(&self, text: &mut Text, ports: (u16, u16), wanted: impl Fn(&[u8]) -> bool) {
+        self.write_as(text, self.protocol, ports, wanted);
+    }
+
+    /// The same with another protocol.
+    pub(crate) fn write_as(
+        &self,
+        text: &mut Text,
+        protocol: &[u8],
+        (port, count): (u16, u16),
+        wanted: impl Fn(&[u8]) -> bool,
+    ) {
         text.begin(b'm').bytes(self.kind).bytes(b" ").number(u64::from(port));
         if count > 1 {
             text.bytes(b"/").number(u64::from(count));
         }
-        text.bytes(b" ").bytes(self.protocol);
+        text.bytes(b" ").bytes(protocol);
         for format in self.formats().filter(|format| wanted(format)) {
             text.bytes(b" ").bytes(format);
         }
