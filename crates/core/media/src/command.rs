@@ -1,5 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
+use crate::StreamKeys;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -35,6 +36,13 @@ pub enum MediaCommand {
         port: PortId,
         /// The peer.
         remote: Remote,
+    },
+    /// Say how what a port receives and sends is protected.
+    SetKeys {
+        /// The port.
+        port: PortId,
+        /// Not at all where there are none.
+        keys: Option<Box<StreamKeys>>,
     },
     /// Send what arrives on `from` out of `to`, or nowhere. One direction only.
     Patch {
@@ -186,7 +194,7 @@ pub struct PortStats {
     pub jitter_us: u32,
     /// Packets dropped because they came from an address that was not negotiated.
     pub rejected_source: u64,
-    /// Packets dropped because they were neither RTP nor RTCP.
+    /// Packets dropped because they were neither RTP nor RTCP, or not protected with the peer's key.
     pub rejected_format: u64,
     /// Packets that could not be sent.
     pub send_errors: u64,

@@ -65,6 +65,7 @@ mod engine;
 mod pool;
 mod port;
 mod reception;
+mod secure;
 mod shared;
 mod sys;
 mod thread;

@@ -8,10 +8,11 @@
 //! ```
 
 use crate::reception::{Packet, Reception};
+use crate::secure::Opener;
 use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{Latch, PortStats, Remote};
+use sx_media::{Latch, PortStats, Remote, StreamKeys};
 
 /// Which socket of the pair a packet arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) enum Verdict {
     WrongSource,
     /// Dropped: it came from the peer, and is neither RTP nor RTCP.
     Malformed,
+    /// Dropped: it came from the peer's address, and is not protected with its key, or was repeated.
+    NotAuthentic,
 }
 
 /// Where packets for the peer go; `None` sends nothing.
@@ -43,9 +46,9 @@ pub(crate) struct Destinations {
 }
 
 /// The state of one port.
-#[derive(Debug)]
 pub(crate) struct Port {
     peer: Option<Peer>,
+    opener: Opener,
     hearing: Hearing,
     reception: Reception,
     stats: PortStats,
@@ -58,6 +61,7 @@ impl Port {
     pub(crate) fn new() -> Self {
         Self {
             peer: None,
+            opener: Opener::Clear,
             hearing: Hearing::NotExpected,
             reception: Reception::new(),
             stats: PortStats { last_payload_type: NO_PAYLOAD_TYPE, ..PortStats::default() },
@@ -82,14 +86,36 @@ impl Port {
         self.moved = true;
     }
 
-    /// A packet arrived.
-    pub(crate) fn receive(&mut self, now: Time, channel: Channel, from: SocketAddr, bytes: &[u8]) -> Verdict {
-        let packet = Packet::parse(bytes);
-        let is_rtcp = packet == Packet::Rtcp || channel == Channel::Rtcp;
-        let Some(peer) = self.peer.as_mut().filter(|peer| peer.believes(from, is_rtcp)) else {
+    /// What the peer sends is protected with these keys from now on, or not at all.
+    pub(crate) fn set_keys(&mut self, keys: Option<&StreamKeys>) {
+        self.opener.set_keys(keys);
+    }
+
+    /// A packet arrived. It is opened in place; what it is then and how long.
+    pub(crate) fn receive(
+        &mut self,
+        now: Time,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &mut [u8],
+    ) -> (Verdict, usize) {
+        let is_rtcp = sx_rtp::is_rtcp(bytes);
+        let believed = self.peer.as_ref().is_some_and(|peer| peer.believes(from, is_rtcp || channel == Channel::Rtcp));
+        if !believed {
             self.stats.rejected_source += 1;
-            return Verdict::WrongSource;
+            return (Verdict::WrongSource, bytes.len());
+        }
+        // Only what its key vouches for teaches anything of the peer.
+        let Some(len) = self.opener.open(is_rtcp, bytes) else {
+            self.stats.rejected_format += 1;
+            return (Verdict::NotAuthentic, bytes.len());
         };
+        (self.receive_opened(now, channel, from, &bytes[..len]), len)
+    }
+
+    fn receive_opened(&mut self, now: Time, channel: Channel, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        let packet = Packet::parse(bytes);
+        let Some(peer) = self.peer.as_mut() else { return Verdict::WrongSource };
         let (verdict, moved) = match (packet, channel) {
             (Packet::Rtp(header), Channel::Rtp) => {
                 self.reception.receive(now, &header);

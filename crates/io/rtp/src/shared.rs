@@ -3,6 +3,7 @@
 use crate::config::{MediaInterface, RtpConfig, StartError};
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
+use crate::secure::Sealer;
 use crate::sys::{RawAddress, Sent};
 use crate::totals::PoolUse;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -197,6 +198,7 @@ pub(crate) struct PortSockets {
     rtp: UdpSocket,
     rtcp: UdpSocket,
     destinations: DestinationCell,
+    sealer: Sealer,
     closed: AtomicBool,
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
@@ -209,6 +211,7 @@ impl PortSockets {
             rtp,
             rtcp,
             destinations: DestinationCell::default(),
+            sealer: Sealer::default(),
             closed: AtomicBool::new(false),
             packets_sent: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
@@ -222,6 +225,11 @@ impl PortSockets {
             Channel::Rtp => &self.rtp,
             Channel::Rtcp => &self.rtcp,
         }
+    }
+
+    /// What protects packets for the peer.
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// From now on packets go there. For the port's own thread only.

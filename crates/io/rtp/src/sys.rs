@@ -14,6 +14,8 @@ pub(crate) const BATCH: usize = 16;
 
 /// The longest packet that is relayed, in bytes: more than an Ethernet frame holds. Longer ones are dropped.
 pub(crate) const PACKET_BYTES_MAX: usize = 2048;
+/// Room behind a packet for what SRTP adds to it.
+const ROOM: usize = 32;
 
 /// How many ready sockets one wait reports.
 const READY_MAX: usize = 256;
@@ -176,7 +178,7 @@ impl From<SocketAddr> for RawAddress {
 
 /// The packets received with one call, in buffers that are used again for the next.
 pub(crate) struct Batch {
-    buffers: Box<[[u8; PACKET_BYTES_MAX]; BATCH]>,
+    buffers: Box<[[u8; PACKET_BYTES_MAX + ROOM]; BATCH]>,
     lengths: [usize; BATCH],
     sources: [RawAddress; BATCH],
 }
@@ -184,7 +186,7 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn new() -> Self {
         Self {
-            buffers: Box::new([[0; PACKET_BYTES_MAX]; BATCH]),
+            buffers: Box::new([[0; PACKET_BYTES_MAX + ROOM]; BATCH]),
             lengths: [0; BATCH],
             sources: [RawAddress::default(); BATCH],
         }
@@ -220,8 +222,18 @@ impl Batch {
     }
 
     /// A packet of the last [`receive`](Self::receive). One that was longer than its buffer is given as empty.
-    pub(crate) fn packet(&self, index: usize) -> (Option<SocketAddr>, &[u8]) {
-        (self.sources[index].socket_addr(), &self.buffers[index][..self.lengths[index]])
+    pub(crate) fn packet(&mut self, index: usize) -> (Option<SocketAddr>, &mut [u8]) {
+        (self.sources[index].socket_addr(), &mut self.buffers[index][..self.lengths[index]])
+    }
+
+    /// The buffer of a packet, and how much of it the packet is.
+    pub(crate) fn with_room(&mut self, index: usize) -> (&mut [u8], usize) {
+        (&mut self.buffers[index], self.lengths[index])
+    }
+
+    /// The packet has become longer or shorter in its place.
+    pub(crate) fn set_length(&mut self, index: usize, length: usize) {
+        self.lengths[index] = length.min(PACKET_BYTES_MAX + ROOM);
     }
 
     /// Sends the chosen packets of the last [`receive`](Self::receive) to one address.
@@ -271,7 +283,7 @@ impl Batch {
     fn vectors(&mut self) -> [libc::iovec; BATCH] {
         let mut buffers = self.buffers.iter_mut();
         std::array::from_fn(|_| match buffers.next() {
-            Some(buffer) => libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() },
+            Some(buffer) => libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: PACKET_BYTES_MAX },
             None => libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 },
         })
     }
@@ -294,7 +306,7 @@ impl Chosen {
         u64::from(self.0.count_ones())
     }
 
-    fn indices(self) -> impl Iterator<Item = usize> {
+    pub(crate) fn indices(self) -> impl Iterator<Item = usize> {
         (0..BATCH).filter(move |index| self.0 >> index & 1 == 1)
     }
 }

@@ -3,7 +3,7 @@
 use crate::commands::{Commands, NoCommand};
 use crate::port::{Channel, Port, Verdict};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Batch, Chosen, Epoll, Wake};
+use crate::sys::{Batch, Chosen, Epoll, Sent, Wake};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use sx_engine::Time;
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
 
 /// What waits for its turn between waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +133,12 @@ impl PacketThread {
         let Ok(count) = self.batch.receive(entry.sockets.socket(channel)) else { return };
         let now = self.clock.now();
         let (mut rtp, mut rtcp) = (Chosen::default(), Chosen::default());
-        let (mut wrong_source, mut malformed) = (0, 0);
+        let (mut wrong_source, mut malformed, mut not_authentic) = (0, 0, 0);
         for packet in 0..count {
             let (Some(from), bytes) = self.batch.packet(packet) else { continue };
-            match entry.port.receive(now, channel, from, bytes) {
+            let (verdict, len) = entry.port.receive(now, channel, from, bytes);
+            self.batch.set_length(packet, len);
+            match verdict {
                 Verdict::Rtp => rtp.add(packet),
                 Verdict::Rtcp => rtcp.add(packet),
                 Verdict::WrongSource => {
@@ -144,6 +146,7 @@ impl PacketThread {
                     entry.log_wrong_source(now, from);
                 }
                 Verdict::Malformed => malformed += 1,
+                Verdict::NotAuthentic => not_authentic += 1,
             }
         }
         if let Some(destinations) = entry.port.poll_destinations() {
@@ -153,6 +156,7 @@ impl PacketThread {
         self.totals.rtcp_received.add(rtcp.count());
         self.totals.rejected_source.add(wrong_source);
         self.totals.rejected_format.add(malformed);
+        self.totals.rejected_srtp.add(not_authentic);
         if let Patch::To(target) = &entry.patch
             && !target.is_closed()
         {
@@ -168,6 +172,7 @@ impl PacketThread {
                     self.open(port, &Wanted { interface: &interface, ipv6, class, host, number });
                 }
                 Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
+                Ok(MediaCommand::SetKeys { port, keys }) => self.set_keys(port, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
                 Ok(MediaCommand::Close { port }) => self.close(port),
                 Err(NoCommand::Yet) => return Next::Wait,
@@ -228,6 +233,12 @@ impl PacketThread {
         if let Some(destinations) = entry.port.poll_destinations() {
             entry.sockets.set_destinations(&destinations);
         }
+    }
+
+    fn set_keys(&mut self, port: PortId, keys: Option<&StreamKeys>) {
+        let Some(entry) = self.entry(port) else { return };
+        entry.port.set_keys(keys);
+        entry.sockets.sealer().set_keys(keys);
     }
 
     fn patch(&mut self, from: PortId, to: Option<PortId>) {
@@ -311,6 +322,7 @@ fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: 
     if !rtp.is_empty()
         && let Some((socket, destination)) = target.towards_rtp()
     {
+        let rtp = sealed(batch, totals, target, (Channel::Rtp, rtp));
         let sent = batch.send(socket, rtp, &destination);
         target.count_rtp(sent);
         totals.packets_sent.add(sent.packets);
@@ -319,11 +331,29 @@ fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: 
     if !rtcp.is_empty()
         && let Some((socket, destination)) = target.towards_rtcp()
     {
+        let rtcp = sealed(batch, totals, target, (Channel::Rtcp, rtcp));
         let sent = batch.send(socket, rtcp, &destination);
         target.count_errors(sent);
         totals.rtcp_sent.add(sent.packets);
         totals.send_errors.add(sent.errors);
     }
+}
+
+/// The packets of the batch as the peer of the port is to have them; those that cannot be protected are not sent.
+fn sealed(
+    batch: &mut Batch,
+    totals: &ThreadTotals,
+    target: &PortSockets,
+    (channel, chosen): (Channel, Chosen),
+) -> Chosen {
+    if !target.sealer().is_on() {
+        return chosen;
+    }
+    let sealed = target.sealer().seal(batch, channel, chosen);
+    let errors = chosen.count() - sealed.count();
+    target.count_errors(Sent { errors, ..Sent::default() });
+    totals.send_errors.add(errors);
+    sealed
 }
 
 /// Wall time when the thread started, and what the monotonic clock has counted since.

@@ -24,6 +24,8 @@ pub struct Totals {
     pub rejected_source: u64,
     /// Packets dropped because they were neither RTP nor RTCP.
     pub rejected_format: u64,
+    /// Packets dropped because they were not protected with their peer's key, or were repeated.
+    pub rejected_srtp: u64,
     /// Packets that could not be sent.
     pub send_errors: u64,
     /// Times that a peer was silent for too long.
@@ -58,6 +60,7 @@ pub(crate) struct ThreadTotals {
     pub(crate) rtcp_sent: Counter,
     pub(crate) rejected_source: Counter,
     pub(crate) rejected_format: Counter,
+    pub(crate) rejected_srtp: Counter,
     pub(crate) send_errors: Counter,
     pub(crate) silences: Counter,
 }
@@ -73,6 +76,7 @@ impl ThreadTotals {
         totals.rtcp_sent += self.rtcp_sent.value();
         totals.rejected_source += self.rejected_source.value();
         totals.rejected_format += self.rejected_format.value();
+        totals.rejected_srtp += self.rejected_srtp.value();
         totals.send_errors += self.send_errors.value();
         totals.silences += self.silences.value();
     }

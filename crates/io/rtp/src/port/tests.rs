@@ -35,16 +35,20 @@ fn port(remote: Remote) -> Port {
 fn check(latch: Latch, packets: &[(Channel, &str, &[u8], Verdict)]) -> Port {
     let mut port = port(remote(latch));
     for (index, (channel, from, bytes, expected)) in packets.iter().enumerate() {
-        let verdict = port.receive(Time::ZERO, *channel, address(from), bytes);
+        let verdict = receive(&mut port, Time::ZERO, *channel, address(from), bytes);
         assert_eq!(verdict, *expected, "packet {index} from {from} with {latch:?}");
     }
     port
 }
 
+fn receive(port: &mut Port, now: Time, channel: Channel, from: SocketAddr, bytes: &[u8]) -> Verdict {
+    port.receive(now, channel, from, &mut bytes.to_vec()).0
+}
+
 #[test]
 fn a_port_that_knows_no_peer_believes_nobody() {
     let mut port = Port::new();
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address(PEER), &RTP_8), Verdict::WrongSource);
+    assert_eq!(receive(&mut port, Time::ZERO, Channel::Rtp, address(PEER), &RTP_8), Verdict::WrongSource);
     assert_eq!(port.stats().rejected_source, 1);
     assert_eq!(port.stats().last_payload_type, 255);
     assert_eq!(port.poll_destinations(), None);
@@ -141,17 +145,17 @@ fn packets_go_to_the_negotiated_address_until_one_is_latched() {
     let before = Destinations { rtp: Some(address(PEER)), rtcp: Some(address(PEER_RTCP)), mux: false };
     assert_eq!(port.poll_destinations(), Some(before));
     assert_eq!(port.poll_destinations(), None, "told once");
-    port.receive(Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8);
+    receive(&mut port, Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8);
     assert_eq!(port.poll_destinations(), Some(Destinations { rtp: Some(address(PEER_ELSEWHERE)), ..before }));
-    port.receive(Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8);
+    receive(&mut port, Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8);
     assert_eq!(port.poll_destinations(), None);
 }
 
 #[test]
 fn a_muxing_peer_gets_rtcp_where_it_gets_rtp() {
     let mut port = port(Remote { rtcp: address(PEER), ..remote(Latch::Port) });
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address(PEER), &RTCP), Verdict::Rtcp);
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8), Verdict::Rtp);
+    assert_eq!(receive(&mut port, Time::ZERO, Channel::Rtp, address(PEER), &RTCP), Verdict::Rtcp);
+    assert_eq!(receive(&mut port, Time::ZERO, Channel::Rtp, address(PEER_ELSEWHERE), &RTP_8), Verdict::Rtp);
     let latched = Some(address(PEER_ELSEWHERE));
     assert_eq!(port.poll_destinations(), Some(Destinations { rtp: latched, rtcp: latched, mux: true }));
 }
@@ -166,8 +170,8 @@ fn the_same_remote_keeps_the_latch_and_another_one_loses_it() {
     let moved = address("192.0.2.50:7000");
     port.set_remote(Time::ZERO, Remote { rtp: moved, ..remote(Latch::Exact) });
     assert_eq!(port.poll_destinations().unwrap().rtp, Some(moved));
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, address(NAT), &RTP_8), Verdict::WrongSource);
-    assert_eq!(port.receive(Time::ZERO, Channel::Rtp, moved, &RTP_8), Verdict::Rtp);
+    assert_eq!(receive(&mut port, Time::ZERO, Channel::Rtp, address(NAT), &RTP_8), Verdict::WrongSource);
+    assert_eq!(receive(&mut port, Time::ZERO, Channel::Rtp, moved, &RTP_8), Verdict::Rtp);
 }
 
 #[test]
@@ -182,7 +186,7 @@ fn nothing_is_sent_to_an_address_that_is_not_one_hosts() {
 #[test]
 fn the_scope_of_a_link_local_address_is_not_compared() {
     let remote = Remote { rtp: address("[fe80::1]:4000"), ..remote(Latch::Exact) };
-    assert_eq!(port(remote).receive(Time::ZERO, Channel::Rtp, address("[fe80::1%4]:4000"), &RTP_8), Verdict::Rtp);
+    assert_eq!(receive(&mut port(remote), Time::ZERO, Channel::Rtp, address("[fe80::1%4]:4000"), &RTP_8), Verdict::Rtp);
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -197,9 +201,9 @@ fn silence_is_told_once_until_packets_resume() {
     assert!(!silent_at(&mut port, 29));
     assert!(silent_at(&mut port, 30));
     assert!(!silent_at(&mut port, 90));
-    port.receive(Time::from_secs(100), Channel::Rtp, address(STRANGER), &RTP_8);
+    receive(&mut port, Time::from_secs(100), Channel::Rtp, address(STRANGER), &RTP_8);
     assert!(!silent_at(&mut port, 200), "a stranger's packet is no sign of the peer");
-    port.receive(Time::from_secs(200), Channel::Rtcp, address(PEER_RTCP), &RTCP);
+    receive(&mut port, Time::from_secs(200), Channel::Rtcp, address(PEER_RTCP), &RTCP);
     assert!(!silent_at(&mut port, 229));
     assert!(silent_at(&mut port, 230));
 }
@@ -222,7 +226,7 @@ fn ipv6_addresses_latch_like_ipv4_ones() {
         ..remote(Latch::Nat("2001:db8::9".parse::<IpAddr>().unwrap()))
     };
     let mut port = port(remote);
-    let mut verdict = |from| port.receive(Time::ZERO, Channel::Rtp, address(from), &RTP_8);
+    let mut verdict = |from| receive(&mut port, Time::ZERO, Channel::Rtp, address(from), &RTP_8);
     assert_eq!(verdict("[2001:db8::66]:4000"), Verdict::WrongSource);
     assert_eq!(verdict("[2001:db8::9]:77"), Verdict::Rtp);
     assert_eq!(verdict("[2001:db8::1]:4000"), Verdict::WrongSource);

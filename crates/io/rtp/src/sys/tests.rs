@@ -26,7 +26,7 @@ fn a_batch_receives_and_sends_what_it_was_told_and_no_more() {
     near.send_to(&[9; PACKET_BYTES_MAX + 1], relay.local_addr().unwrap()).unwrap();
     let mut batch = Batch::new();
     assert_eq!(batch.receive(&relay).unwrap(), BATCH);
-    assert_eq!(batch.packet(3), (near.local_addr().ok(), &[3; 5][..]));
+    assert_eq!(batch.packet(3), (near.local_addr().ok(), &mut [3; 5][..]));
     let mut chosen = Chosen::default();
     chosen.add(15);
     chosen.add(2);
@@ -38,7 +38,7 @@ fn a_batch_receives_and_sends_what_it_was_told_and_no_more() {
     assert_eq!(far.recv(&mut buffer).unwrap(), 5);
     assert_eq!(buffer[..5], [15; 5]);
     assert_eq!(batch.receive(&relay).unwrap(), 5);
-    assert_eq!(batch.packet(4), (near.local_addr().ok(), &[][..]), "a packet cut short is not relayed");
+    assert_eq!(batch.packet(4), (near.local_addr().ok(), &mut [][..]), "a packet cut short is not relayed");
     assert_eq!(batch.receive(&relay).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 

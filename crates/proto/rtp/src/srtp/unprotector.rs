@@ -80,6 +80,11 @@ impl Unprotector {
         self.suite
     }
 
+    /// How long the master key identifier of each packet is; 0 when there is none.
+    pub fn mki_bytes(&self) -> usize {
+        self.mki_bytes
+    }
+
     /// Verifies and deciphers an RTP packet in place and says how long it is then. Of a packet that is refused, what
     /// follows the header may be lost.
     //= https://www.rfc-editor.org/rfc/rfc3711#section-3.3

@@ -1,0 +1,156 @@
+//! SRTP on one side of a relay, on both, and what is no peer's.
+
+mod driver;
+
+use driver::{Call, rtcp, rtp};
+use sx_media::{Latch, MediaCommand, StreamKeys};
+use sx_rtp::srtp::{MasterKey, Protector, Suite, Unprotector};
+
+/// The keys of a stream as the exchange has them.
+fn keys(suite: Suite, first: u8) -> StreamKeys {
+    let key = |first: u8| {
+        let bytes: Vec<u8> = (first..).take(suite.key_bytes() + suite.salt_bytes()).collect();
+        MasterKey::from_bytes(suite, &bytes).unwrap()
+    };
+    StreamKeys { suite, ours: key(first), theirs: key(first + 50), mki_bytes: 0 }
+}
+
+/// A telephone's side of them.
+struct Ends {
+    protector: Protector,
+    unprotector: Unprotector,
+}
+
+impl Ends {
+    fn of(keys: &StreamKeys) -> Self {
+        Self {
+            protector: Protector::new(keys.suite, &keys.theirs).unwrap(),
+            unprotector: Unprotector::new(keys.suite, &keys.ours).unwrap(),
+        }
+    }
+
+    fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
+        let mut buffer = [packet, &[0; 40]].concat();
+        let len = if sx_rtp::is_rtcp(packet) {
+            self.protector.protect_rtcp(&mut buffer, packet.len())
+        } else {
+            self.protector.protect_rtp(&mut buffer, packet.len())
+        };
+        buffer.truncate(len.unwrap());
+        buffer
+    }
+
+    fn open(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+        let len = if sx_rtp::is_rtcp(&packet) {
+            self.unprotector.unprotect_rtcp(&mut packet)
+        } else {
+            self.unprotector.unprotect_rtp(&mut packet)
+        };
+        packet.truncate(len.unwrap());
+        packet
+    }
+}
+
+fn set_keys(call: &Call, end: usize, keys: Option<&StreamKeys>) {
+    let keys = keys.cloned().map(Box::new);
+    call.relay.threads.send(MediaCommand::SetKeys { port: call.ports[end], keys });
+    call.relay.settle(&call.ports);
+}
+
+#[test]
+fn a_side_with_srtp_and_one_without_understand_each_other() {
+    for suite in Suite::ALL {
+        let call = Call::new(Latch::Port);
+        let keys = keys(suite, 1);
+        set_keys(&call, 0, Some(&keys));
+        let mut phone = Ends::of(&keys);
+        for number in [65_534, 65_535, 0, 1] {
+            call.phones[0].rtp.send_to(&phone.protect(&rtp(number)), call.opened[0].rtp).unwrap();
+            assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(number), "{suite:?}");
+            call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+            let received = driver::receive(&call.phones[0].rtp).0;
+            assert_eq!(received.len(), rtp(number).len() + suite.rtp_overhead());
+            assert_eq!(phone.open(received), rtp(number), "{suite:?}");
+        }
+        call.phones[0].rtcp.send_to(&phone.protect(&rtcp()), call.opened[0].rtcp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtcp).0, rtcp());
+        call.phones[1].rtcp.send_to(&rtcp(), call.opened[1].rtcp).unwrap();
+        let received = driver::receive(&call.phones[0].rtcp).0;
+        assert_eq!(phone.open(received), rtcp());
+    }
+}
+
+#[test]
+fn each_side_has_a_key_and_a_suite_of_its_own() {
+    let call = Call::new(Latch::Port);
+    let both = [keys(Suite::AesCm128HmacSha1_32, 1), keys(Suite::AeadAes256Gcm, 90)];
+    let mut phones = [Ends::of(&both[0]), Ends::of(&both[1])];
+    set_keys(&call, 0, Some(&both[0]));
+    set_keys(&call, 1, Some(&both[1]));
+    for number in 1..40 {
+        for (from, to) in [(0, 1), (1, 0)] {
+            let packet = phones[from].protect(&rtp(number));
+            // One is lost on the way.
+            if number == 20 {
+                continue;
+            }
+            call.phones[from].rtp.send_to(&packet, call.opened[from].rtp).unwrap();
+            let received = driver::receive(&call.phones[to].rtp).0;
+            assert_eq!(phones[to].open(received), rtp(number));
+        }
+    }
+}
+
+#[test]
+fn what_is_forged_repeated_or_in_the_clear_is_dropped_and_teaches_nothing() {
+    let call = Call::new(Latch::Port);
+    let keys = keys(Suite::AesCm128HmacSha1_80, 1);
+    set_keys(&call, 0, Some(&keys));
+    let (mut phone, mut forger) = (Ends::of(&keys), Ends::of(&self::keys(Suite::AesCm128HmacSha1_80, 9)));
+    // From another port of the telephone's address: believed, it would be latched to.
+    let elsewhere = driver::Phone::new();
+    for packet in [rtp(1), forger.protect(&rtp(1)), rtcp(), phone.protect(&rtp(1))[..40].to_vec()] {
+        elsewhere.rtp.send_to(&packet, call.opened[0].rtp).unwrap();
+    }
+    let first = phone.protect(&rtp(2));
+    for packet in [&first, &first, &phone.protect(&rtp(3))] {
+        call.phones[0].rtp.send_to(packet, call.opened[0].rtp).unwrap();
+    }
+    for number in [2, 3] {
+        assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(number));
+    }
+    let totals = call.relay.threads.totals();
+    assert_eq!((totals.rejected_srtp, totals.packets_received), (4, 2));
+    let stats = call.relay.close(call.ports[0]);
+    // RTCP from there is not even looked at: before RTP has come it is believed from the negotiated port only.
+    assert_eq!((stats.rejected_format, stats.rejected_source, stats.packets_received), (4, 1, 2));
+}
+
+#[test]
+fn a_new_key_is_taken_without_a_gap_and_the_same_one_changes_nothing() {
+    let call = Call::new(Latch::Port);
+    let (old, new) = (keys(Suite::AeadAes128Gcm, 1), keys(Suite::AeadAes128Gcm, 3));
+    let mut phone = Ends::of(&old);
+    set_keys(&call, 0, Some(&old));
+    let send = |phone: &mut Ends, number| {
+        call.phones[0].rtp.send_to(&phone.protect(&rtp(number)), call.opened[0].rtp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(number));
+        call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+        driver::receive(&call.phones[0].rtp).0
+    };
+    let received = send(&mut phone, 1);
+    assert_eq!(phone.open(received), rtp(1));
+    set_keys(&call, 0, Some(&old));
+    let received = send(&mut phone, 2);
+    assert_eq!(phone.open(received), rtp(2));
+    // What the telephone has sent before it knew of the new key arrives behind it.
+    set_keys(&call, 0, Some(&new));
+    let received = send(&mut phone, 3);
+    phone.unprotector.rekey(&new.ours).unwrap();
+    assert_eq!(phone.open(received), rtp(3));
+    phone.protector.rekey(&new.theirs).unwrap();
+    let received = send(&mut phone, 4);
+    assert_eq!(phone.open(received), rtp(4));
+    set_keys(&call, 0, None);
+    call.check_relayed(&call.phones[0].rtp, 0, &rtp(5));
+}
