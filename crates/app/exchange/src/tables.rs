@@ -96,6 +96,7 @@ impl Tables {
             transfers,
             latch: latch_of(config.media.latch),
             codecs: codecs.into(),
+            srtp: sx_types::SrtpPolicy::Accept,
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {

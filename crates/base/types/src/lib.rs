@@ -17,6 +17,7 @@ mod net;
 mod network;
 mod number;
 mod role;
+mod srtp;
 mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
@@ -26,4 +27,5 @@ pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};
 pub use number::{called_user, without_separators};
 pub use role::{Role, TOKEN_NAME_BYTES_MAX};
+pub use srtp::SrtpPolicy;
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

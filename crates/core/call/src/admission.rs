@@ -10,7 +10,7 @@ use crate::{CallRecord, Cdr, Ender, trunks};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use sx_leg::{Incoming, LegCommand, LegEvent, Rejection, Source};
-use sx_media::SessionVersion;
+use sx_media::{Keyring, SessionVersion};
 use sx_route::{Access, Facts, Plan, plan};
 use sx_types::{CallId, Cause, LegId, TraceId};
 
@@ -171,12 +171,18 @@ impl Calls {
             said: incoming.offer.clone(),
             told: None,
             session: self.session(),
+            keys: self.keyring(),
         }
     }
 
     /// A session for the descriptions that we give a party.
     pub(crate) fn session(&mut self) -> SessionVersion {
         SessionVersion { session: self.rng.u64() >> 1, version: 0 }
+    }
+
+    /// Keys for the media that faces a party.
+    pub(crate) fn keyring(&mut self) -> Keyring {
+        Keyring::new(&mut self.rng, self.settings.srtp_suites.clone())
     }
 }
 

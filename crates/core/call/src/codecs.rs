@@ -1,5 +1,5 @@
 //! Codecs that a party may neither be offered nor heard in are taken out of every description that comes from it or
-//! goes to it.
+//! goes to it; one without a key that it needs counts as one that nothing is left of.
 
 use crate::engine::Calls;
 use crate::failure::Failure;
@@ -8,8 +8,8 @@ use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
-use sx_media::{MediaError, allow_codecs};
-use sx_route::Access;
+use sx_media::{MediaError, Suite, allow_codecs, check_answer, check_keys};
+use sx_route::{Access, MediaMode};
 use sx_types::{Cause, LegId};
 
 /// What a party of this kind may be given of a description, or have said by one.
@@ -32,7 +32,14 @@ impl Calls {
     /// What a new caller may offer; it is refused when nothing is left.
     pub(crate) fn allow_incoming(&mut self, leg: LegId, incoming: &mut Incoming) -> bool {
         let access = self.tables.access(&incoming.source);
-        match incoming.offer.as_ref().map(|offer| allowed(access, &incoming.bounds, offer)) {
+        let kept = incoming.offer.as_ref().map(|offer| {
+            let kept = allowed(access, &incoming.bounds, offer)?;
+            if access.mode == MediaMode::Relay {
+                check_keys(&kept, access.srtp, &self.settings.srtp_suites)?;
+            }
+            Ok(kept)
+        });
+        match kept {
             None => true,
             Some(Ok(offer)) => {
                 incoming.offer = Some(offer);
@@ -41,7 +48,11 @@ impl Calls {
             // What cannot be read is told as such when it is to be passed on.
             Some(Err(MediaError::Description(_))) => true,
             Some(Err(error)) => {
-                let failure = Failure::new(Cause::NOT_IMPLEMENTED, &error.to_string());
+                let cause = match error {
+                    MediaError::NothingAllowed => Cause::NOT_IMPLEMENTED,
+                    _ => Cause::INCOMPATIBLE,
+                };
+                let failure = Failure::new(cause, &error.to_string());
                 self.not_admitted(leg, incoming, NotAdmitted::NoCodec);
                 self.say(leg, LegCommand::Reject(failure.rejection()));
                 false
@@ -53,11 +64,9 @@ impl Calls {
     /// an answer that has is an attempt that failed, and the leg is hung up. What else has nothing left says nothing of
     /// media: an answer without any that comes after early media of the kind is an answer in vain, too.
     pub(crate) fn heard(&mut self, call: &mut Call, leg: LegId, mut event: LegEvent) {
-        let Some(party) = call.state.party(leg).filter(|party| party.has_codecs_to_keep_to()) else {
-            return self.leg_event(call, leg, event);
-        };
+        let Some(party) = call.state.party(leg) else { return self.leg_event(call, leg, event) };
         let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
-        match take_out(party, &mut event) {
+        match take_out(party, &self.settings.srtp_suites, &mut event) {
             Ok(()) => self.leg_event(call, leg, event),
             Err(()) => match event {
                 LegEvent::Offered { .. } => {
@@ -86,31 +95,33 @@ impl Calls {
     }
 }
 
-impl Party {
-    fn has_codecs_to_keep_to(&self) -> bool {
-        !self.access.codecs.is_empty() || self.bounds.codecs.is_some()
-    }
-}
-
-/// Takes out of an event what its party may not say. An error when nothing is left; the event is without media then.
-fn take_out(party: &Party, event: &mut LegEvent) -> Result<(), ()> {
-    let change = |description: &mut Bytes| match allowed(&party.access, &party.bounds, description) {
-        Ok(text) => {
-            *description = text;
-            Ok(())
+/// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong; the event
+/// is without media then.
+fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(), ()> {
+    let change = |description: &mut Bytes, is_offer: bool| {
+        match allowed(&party.access, &party.bounds, description) {
+            Ok(text) => *description = text,
+            Err(MediaError::NothingAllowed) => return Err(()),
+            Err(_) => return Ok(()),
         }
-        Err(MediaError::NothingAllowed) => Err(()),
-        Err(_) => Ok(()),
+        let told = party.told.as_ref().filter(|_| party.access.mode == MediaMode::Relay);
+        let checked = match (is_offer, told) {
+            (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, party.access.srtp, suites),
+            (false, Some(told)) => check_answer(&told.text, description),
+            _ => Ok(()),
+        };
+        checked.or_else(|error| if matches!(error, MediaError::Description(_)) { Ok(()) } else { Err(()) })
     };
     let media = match event {
-        LegEvent::Offered { media: Some(offer) } => return change(offer),
+        LegEvent::Offered { media: Some(offer) } => return change(offer, true),
         LegEvent::Progress(progress) => &mut progress.media,
         LegEvent::Answered(answer) => &mut answer.media,
         LegEvent::Confirmed { media } | LegEvent::OfferAccepted { media } | LegEvent::OfferConfirmed { media } => media,
         _ => return Ok(()),
     };
     match media {
-        Some(Media::Offer(text) | Media::Answer(text)) => change(text).inspect_err(|()| *media = None),
+        Some(Media::Offer(text)) => change(text, true).inspect_err(|()| *media = None),
+        Some(Media::Answer(text)) => change(text, false).inspect_err(|()| *media = None),
         None => Ok(()),
     }
 }

@@ -89,6 +89,7 @@ impl Calls {
             said: None,
             told: None,
             session: self.session(),
+            keys: self.keyring(),
         };
         Branch { party, state: BranchState::Dialled }
     }

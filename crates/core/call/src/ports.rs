@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
     Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, SessionVersion,
-    StreamSummary, TrafficClass, relay_answer, relay_description, remote, streams,
+    StreamSummary, TrafficClass, agreed_keys, in_the_clear, protect_answer, protect_offer, relay_answer,
+    relay_description, remote, streams,
 };
 use sx_route::LatchMode;
 use sx_types::{Cause, LegId};
@@ -130,10 +131,16 @@ impl Calls {
         for (id, _) in open_of(body, party.leg) {
             let port = body.ports.iter().find(|port| port.id == id);
             let Some(stream) = port.map(|port| usize::from(port.stream)) else { continue };
-            if let Some(remote) = remote(description, stream, Latch::Port) {
-                let remote = Remote { latch: latch_of(party, remote.rtp.ip()), ..remote };
-                self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote }));
-            }
+            // Where it is not known with which key, nothing is sent and nothing believed.
+            let told = party.told.as_ref().map(|told| &told.text[..]).unwrap_or(description);
+            let (Some(remote), Ok(keys)) =
+                (remote(description, stream, Latch::Port), agreed_keys(told, description, stream))
+            else {
+                continue;
+            };
+            let remote = Remote { latch: latch_of(party, remote.rtp.ip()), ..remote };
+            let keys = keys.map(Box::new);
+            self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote, keys }));
         }
     }
 
@@ -276,9 +283,15 @@ fn by_stream(body: &Body, leg: LegId) -> SmallVec<[Option<Opened>; 4]> {
 
 /// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
 pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, Undeliverable> {
-    let leg = to.leg;
     let kept = allowed(&to.access, &to.bounds, offer)?;
-    tell(to, offer, &kept, relay, |session| relay_description(&kept, &by_stream(body, leg), session))
+    if !relay {
+        return Ok(kept);
+    }
+    let clear = in_the_clear(&kept)?;
+    tell(to, offer, None, |to, session| {
+        let text = relay_description(&clear, &by_stream(body, to.leg), session)?;
+        protect_offer(&text, to.said.as_ref(), to.access.srtp, &to.keys)
+    })
 }
 
 /// An answer as `to`, who made `offer`, is to see it.
@@ -289,30 +302,34 @@ pub(crate) fn answer_for(
     offer: &Bytes,
     relay: bool,
 ) -> Result<Bytes, Undeliverable> {
-    let leg = to.leg;
     let kept = allowed(&to.access, &to.bounds, answer)?;
-    tell(to, answer, &kept, relay, |session| relay_answer(&kept, offer, &by_stream(body, leg), session))
+    if !relay {
+        return Ok(kept);
+    }
+    let (clear, asked) = (in_the_clear(&kept)?, in_the_clear(offer)?);
+    // The key that is answered with depends on those that were offered.
+    let keyed = (asked != *offer).then_some(offer);
+    tell(to, answer, keyed, |to, session| {
+        let text = relay_answer(&clear, &asked, &by_stream(body, to.leg), session)?;
+        protect_answer(&text, offer, to.access.srtp, &to.keys)
+    })
 }
 
-/// Gives the party the same text again when it is made from the same description, else a new version. `kept`: what of
-/// the description it may be given.
+/// Gives the party the same text again when it is made from the same description, else a new version. `asked`: the offer
+/// with keys that it answers.
 fn tell(
     to: &mut Party,
     from: &Bytes,
-    kept: &Bytes,
-    relay: bool,
-    rewrite: impl FnOnce(SessionVersion) -> Result<Bytes, MediaError>,
+    asked: Option<&Bytes>,
+    rewrite: impl FnOnce(&Party, SessionVersion) -> Result<Bytes, MediaError>,
 ) -> Result<Bytes, Undeliverable> {
-    if !relay {
-        return Ok(kept.clone());
-    }
-    if let Some(told) = to.told.as_ref().filter(|told| told.from == *from) {
+    if let Some(told) = to.told.as_ref().filter(|told| told.from == *from && told.asked.as_ref() == asked) {
         return Ok(told.text.clone());
     }
     let session = to.session.next();
-    let text = rewrite(session)?;
+    let text = rewrite(to, session)?;
     to.session = session;
-    to.told = Some(Told { from: from.clone(), text: text.clone() });
+    to.told = Some(Told { from: from.clone(), asked: asked.cloned(), text: text.clone() });
     Ok(text)
 }
 

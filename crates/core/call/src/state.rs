@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Opened, PortId, SessionVersion, TrafficClass};
+use sx_media::{Keyring, Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::LegId;
 
@@ -139,11 +139,16 @@ pub(crate) struct Party {
     pub told: Option<Told>,
     /// The session that our descriptions to it belong to, and how many different ones there were.
     pub session: SessionVersion,
+    /// The keys that it is given.
+    pub keys: Keyring,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub from: Bytes,
+    /// The offer with keys that it answers.
+    #[serde(default)]
+    pub asked: Option<Bytes>,
     pub text: Bytes,
 }
 

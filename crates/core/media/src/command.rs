@@ -30,18 +30,13 @@ pub enum MediaCommand {
         /// `None` takes a free pair.
         number: Option<u16>,
     },
-    /// Say where the peer of a port is, and which packets to believe.
+    /// Say where the peer of a port is, which packets to believe, and how they are protected.
     SetRemote {
         /// The port.
         port: PortId,
         /// The peer.
         remote: Remote,
-    },
-    /// Say how what a port receives and sends is protected.
-    SetKeys {
-        /// The port.
-        port: PortId,
-        /// Not at all where there are none.
+        /// The keys of both sides; `None`: RTP in the clear, or nothing that the exchange has keys of.
         keys: Option<Box<StreamKeys>>,
     },
     /// Send what arrives on `from` out of `to`, or nowhere. One direction only.

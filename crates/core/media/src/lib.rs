@@ -52,9 +52,12 @@ pub use command::{
 };
 pub use error::MediaError;
 pub use relay::{SessionVersion, relay_answer, relay_description};
-pub use security::{KeySeed, SrtpPolicy, StreamKeys, agreed_keys, in_the_clear, protect_answer, protect_offer};
+pub use security::{
+    Keyring, StreamKeys, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer, protect_offer,
+};
 pub use stream::{
     OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote,
     streams, try_remote,
 };
+pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};

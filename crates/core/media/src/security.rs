@@ -15,28 +15,19 @@ use crate::MediaError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 use sx_engine::Rng;
 use sx_rtp::srtp::{MasterKey, Suite};
 use sx_sdp::{Crypto, Description, Media, Profile, Protection};
+use sx_types::SrtpPolicy;
 
-/// Whether a party's RTP is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SrtpPolicy {
-    /// Never: a stream that is offered with keys only is refused.
-    Off,
-    /// When the party offers keys. It is offered none.
-    #[default]
-    Accept,
-    /// When the party knows how: it is offered keys with a stream that it may also take in the clear (RFC 8643).
-    Optional,
-    /// Always: a stream without keys is refused.
-    Required,
-}
-
-/// What the keys that we give a party are made from; as secret as they are. `Debug` does not show it.
+/// What the keys that we give a party are made from, as secret as they are, and the suites they may be of. `Debug` shows no
+/// secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeySeed([u8; 32]);
+pub struct Keyring {
+    seed: [u8; 32],
+    suites: Arc<[Suite]>,
+}
 
 /// The keys of a stream that faces a party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,21 +42,21 @@ pub struct StreamKeys {
     pub mki_bytes: u8,
 }
 
-impl KeySeed {
-    /// A new one.
-    pub fn new(rng: &mut Rng) -> Self {
+impl Keyring {
+    /// A new one, for keys of these suites, best first.
+    pub fn new(rng: &mut Rng, suites: Arc<[Suite]>) -> Self {
         let mut seed = [0; 32];
         for word in seed.chunks_exact_mut(8) {
             word.copy_from_slice(&rng.u64().to_le_bytes());
         }
-        Self(seed)
+        Self { seed, suites }
     }
 
     /// The key of a stream, one for each suite. It stays the same for as long as the dialogue lasts: an offer that changes
     /// something else changes no key.
     //= https://www.rfc-editor.org/rfc/rfc4568#section-7.1.4
     fn key(&self, stream: usize, suite: Suite) -> MasterKey {
-        let mut seed = self.0;
+        let mut seed = self.seed;
         let number = Suite::ALL.iter().position(|known| *known == suite).unwrap_or_default();
         for (byte, other) in seed.iter_mut().zip((stream * Suite::ALL.len() + number).to_le_bytes()) {
             *byte ^= other;
@@ -77,15 +68,19 @@ impl KeySeed {
         MasterKey::from_bytes(suite, &bytes[..wanted]).expect("the suite says how long its key is")
     }
 
+    fn offered(&self, stream: usize) -> Vec<String> {
+        (1..).zip(self.suites.iter()).map(|(tag, suite)| self.attribute(stream, tag, *suite)).collect()
+    }
+
     fn attribute(&self, stream: usize, tag: u32, suite: Suite) -> String {
         let key = self.key(stream, suite).to_inline();
         Crypto { tag, suite: suite.sdp_name(), key: &key, lifetime: None, mki: None }.write()
     }
 }
 
-impl fmt::Debug for KeySeed {
+impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeySeed(..)")
+        f.debug_struct("Keyring").field("suites", &self.suites).finish_non_exhaustive()
     }
 }
 
@@ -94,16 +89,16 @@ impl fmt::Debug for KeySeed {
 /// # Errors
 /// [`MediaError::Description`] when it cannot be read.
 pub fn in_the_clear(description: &Bytes) -> Result<Bytes, MediaError> {
-    let parsed = Description::parse(description)?;
     // What needs no change keeps its bytes, by which a description is known to be the same.
-    if parsed.media().all(|media| media.profile() != Profile::SecureRtp && !media.has_crypto()) {
+    if !is_about_keys(description) {
         return Ok(description.clone());
     }
+    let parsed = Description::parse(description)?;
     let sections = vec![Protection::Clear; parsed.media().len()];
     Ok(parsed.protect(&sections).into())
 }
 
-/// An offer in the clear with the keys that the party may choose from, of these suites, best first. `said` is what the party
+/// An offer in the clear with the keys that the party may choose from. `said` is what the party
 /// has said before: a stream that is protected stays so.
 ///
 /// # Errors
@@ -111,9 +106,13 @@ pub fn in_the_clear(description: &Bytes) -> Result<Bytes, MediaError> {
 pub fn protect_offer(
     offer: &Bytes,
     said: Option<&Bytes>,
-    (policy, suites): (SrtpPolicy, &[Suite]),
-    seed: &KeySeed,
+    policy: SrtpPolicy,
+    keyring: &Keyring,
 ) -> Result<Bytes, MediaError> {
+    let said = said.filter(|said| is_about_keys(said));
+    if said.is_none() && matches!(policy, SrtpPolicy::Off | SrtpPolicy::Accept) {
+        return Ok(offer.clone());
+    }
     let parsed = Description::parse(offer)?;
     let said = said.map(|said| Description::parse(said)).transpose()?;
     let wanted = |stream: usize| {
@@ -125,11 +124,7 @@ pub fn protect_offer(
         }
     };
     let wanted: Vec<_> = (0..parsed.media().len()).map(wanted).collect();
-    if wanted.iter().all(|policy| matches!(policy, SrtpPolicy::Off | SrtpPolicy::Accept)) {
-        return Ok(offer.clone());
-    }
-    let attributes = |stream| (1..).zip(suites).map(move |(tag, suite)| seed.attribute(stream, tag, *suite)).collect();
-    let keys: Vec<Vec<String>> = (0..wanted.len()).map(attributes).collect();
+    let keys: Vec<Vec<String>> = (0..wanted.len()).map(|stream| keyring.offered(stream)).collect();
     let sections = wanted.iter().zip(&keys).map(|(policy, keys)| match policy {
         SrtpPolicy::Off | SrtpPolicy::Accept => Protection::Keep,
         SrtpPolicy::Optional => Protection::KeysIfKnown(keys),
@@ -139,7 +134,7 @@ pub fn protect_offer(
 }
 
 /// An answer in the clear with the key that the party, who made `offer`, is to expect: of those of the suites it has offered
-/// the first that is one of `suites`.
+/// the first that the keyring has.
 ///
 /// # Errors
 /// [`MediaError::Description`] when one of them cannot be read; [`MediaError::NoKey`] when a stream that is taken would need a
@@ -147,17 +142,18 @@ pub fn protect_offer(
 pub fn protect_answer(
     answer: &Bytes,
     offer: &Bytes,
-    (policy, suites): (SrtpPolicy, &[Suite]),
-    seed: &KeySeed,
+    policy: SrtpPolicy,
+    keyring: &Keyring,
 ) -> Result<Bytes, MediaError> {
+    if policy != SrtpPolicy::Required && !is_about_keys(offer) {
+        return Ok(answer.clone());
+    }
     let (parsed, asked) = (Description::parse(answer)?, Description::parse(offer)?);
     let mut keys = Vec::new();
     for (stream, (media, asked)) in parsed.media().zip(asked.media()).enumerate() {
         let taken = !media.is_rejected() && matches!(asked.profile(), Profile::Rtp | Profile::SecureRtp);
-        keys.push(if taken { answering_key(stream, &asked, (policy, suites), seed)? } else { None });
-    }
-    if keys.iter().all(Option::is_none) {
-        return Ok(answer.clone());
+        let chosen = if taken { answered_key(stream, &asked, policy, &keyring.suites)? } else { None };
+        keys.push(chosen.map(|(crypto, suite)| keyring.attribute(stream, crypto.tag, suite)));
     }
     let sections = keys.iter().zip(asked.media()).map(|(key, asked)| match key {
         None => Protection::Keep,
@@ -167,18 +163,35 @@ pub fn protect_answer(
     Ok(parsed.protect(&sections.collect::<Vec<_>>()).into())
 }
 
-/// The attribute that answers those of a stream that was offered.
+/// Can every stream of an offer be answered as this policy has it?
+///
+/// # Errors
+/// Those of [`protect_answer`].
+pub fn check_keys(offer: &[u8], policy: SrtpPolicy, suites: &[Suite]) -> Result<(), MediaError> {
+    if policy != SrtpPolicy::Required && !is_about_keys(offer) {
+        return Ok(());
+    }
+    let asked = Description::parse(offer)?;
+    for (stream, media) in asked.media().enumerate() {
+        if !media.is_rejected() && matches!(media.profile(), Profile::Rtp | Profile::SecureRtp) {
+            answered_key(stream, &media, policy, suites)?;
+        }
+    }
+    Ok(())
+}
+
+/// Which of the keys of a stream that was offered is taken.
 //= https://www.rfc-editor.org/rfc/rfc4568#section-7.1.2
-fn answering_key(
+fn answered_key<'a>(
     stream: usize,
-    asked: &Media<'_, '_>,
-    (policy, suites): (SrtpPolicy, &[Suite]),
-    seed: &KeySeed,
-) -> Result<Option<String>, MediaError> {
+    asked: &Media<'_, 'a>,
+    policy: SrtpPolicy,
+    suites: &[Suite],
+) -> Result<Option<(Crypto<'a>, Suite)>, MediaError> {
     let required = asked.profile() == Profile::SecureRtp;
     let usable = usable(asked).find(|(_, suite, _)| policy != SrtpPolicy::Off && suites.contains(suite));
     match usable {
-        Some((crypto, suite, _)) => Ok(Some(seed.attribute(stream, crypto.tag, suite))),
+        Some((crypto, suite, _)) => Ok(Some((crypto, suite))),
         None if required => Err(MediaError::NoKey { stream }),
         None if policy == SrtpPolicy::Required => Err(MediaError::KeyMissing { stream }),
         None => Ok(None),
@@ -201,6 +214,9 @@ fn usable<'a>(media: &Media<'_, 'a>) -> impl Iterator<Item = (Crypto<'a>, Suite,
 /// [`MediaError::Description`] when one of them cannot be read; [`MediaError::NoKey`] when the party has answered with a key
 /// that was not asked for, or with none where it has to.
 pub fn agreed_keys(told: &[u8], said: &[u8], stream: usize) -> Result<Option<StreamKeys>, MediaError> {
+    if !is_about_keys(told) && !is_about_keys(said) {
+        return Ok(None);
+    }
     let (told, said) = (Description::parse(told)?, Description::parse(said)?);
     let (Some(ours), Some(theirs)) = (told.media_at(stream), said.media_at(stream)) else { return Ok(None) };
     if ours.is_rejected() || theirs.is_rejected() || ours.profile() == Profile::DtlsRtp {
@@ -219,4 +235,26 @@ pub fn agreed_keys(told: &[u8], said: &[u8], stream: usize) -> Result<Option<Str
         Some(StreamKeys { suite, ours: key, theirs: same.2.clone(), mki_bytes: same.0.mki.map_or(0, |mki| mki.bytes) })
     });
     pair.map(Some).ok_or(MediaError::NoKey { stream })
+}
+
+/// Have all streams of an answer a key that was asked for, where they need one? `told` is the offer that it answers.
+///
+/// # Errors
+/// Those of [`agreed_keys`].
+pub fn check_answer(told: &[u8], answer: &[u8]) -> Result<(), MediaError> {
+    if !is_about_keys(told) && !is_about_keys(answer) {
+        return Ok(());
+    }
+    let streams = Description::parse(answer)?.media().len();
+    (0..streams).try_for_each(|stream| agreed_keys(told, answer, stream).map(|_| ()))
+}
+
+/// Is there a line that has to do with keys? Asked of every description, so that those without are not read for them.
+fn is_about_keys(description: &[u8]) -> bool {
+    let mut lines = description.split(|byte| *byte == b'\n');
+    lines.any(|line| {
+        let protocol = line.strip_prefix(b"m=").and_then(|media| media.split(|byte| *byte == b' ').nth(2));
+        line.starts_with(b"a=crypto:")
+            || protocol.is_some_and(|protocol| protocol.to_ascii_uppercase().starts_with(b"RTP/SAVP"))
+    })
 }

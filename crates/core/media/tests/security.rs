@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use sx_engine::Rng;
 use sx_media::{
-    KeySeed, MediaError, SrtpPolicy, StreamKeys, agreed_keys, in_the_clear, protect_answer, protect_offer, streams,
+    Keyring, MediaError, StreamKeys, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,
+    protect_offer, streams,
 };
 use sx_rtp::srtp::{Protector, Suite, Unprotector};
+use sx_types::SrtpPolicy;
 
 const SUITES: &[Suite] = &Suite::ALL;
 const CM_80: &str = "AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
@@ -17,12 +19,12 @@ fn sdp(profile: &str, keys: &[&str]) -> Bytes {
     format!("{head}m=audio 4000 {profile} 8\r\n{keys}").into()
 }
 
-fn seed(number: u64) -> KeySeed {
-    KeySeed::new(&mut Rng::from_number(number))
+fn keyring(number: u64, suites: &[Suite]) -> Keyring {
+    Keyring::new(&mut Rng::from_number(number), suites.into())
 }
 
 fn answered(policy: SrtpPolicy, suites: &[Suite], offer: &Bytes) -> Result<Bytes, MediaError> {
-    protect_answer(&sdp("RTP/AVP", &[]), offer, (policy, suites), &seed(1))
+    protect_answer(&sdp("RTP/AVP", &[]), offer, policy, &keyring(1, suites))
 }
 
 fn keys(told: &Bytes, said: &Bytes) -> Option<StreamKeys> {
@@ -73,16 +75,18 @@ fn what_cannot_be_protected_is_refused() {
         (SrtpPolicy::Required, &clear, MediaError::KeyMissing { stream: 0 }),
     ] {
         assert_eq!(answered(policy, SUITES, offer), Err(expected), "{policy:?}");
+        assert_eq!(check_keys(offer, policy, SUITES), Err(expected), "{policy:?}");
     }
     for policy in [SrtpPolicy::Off, SrtpPolicy::Accept, SrtpPolicy::Optional] {
         assert_eq!(answered(policy, SUITES, &clear), Ok(clear.clone()), "{policy:?}");
+        assert_eq!(check_keys(&clear, policy, SUITES), Ok(()), "{policy:?}");
     }
 }
 
 #[test]
 fn each_policy_offers_what_it_says() {
     let clear = sdp("RTP/AVP", &[]);
-    let offered = |policy, said| protect_offer(&clear, said, (policy, SUITES), &seed(2)).expect("an offer");
+    let offered = |policy, said| protect_offer(&clear, said, policy, &keyring(2, SUITES)).expect("an offer");
     for (policy, profile, keys) in [
         (SrtpPolicy::Off, "RTP/AVP", 0),
         (SrtpPolicy::Accept, "RTP/AVP", 0),
@@ -105,29 +109,30 @@ fn two_exchanges_agree_on_keys_by_every_suite() {
     let clear = sdp("RTP/AVP", &[]);
     for suite in Suite::ALL {
         for policy in [SrtpPolicy::Optional, SrtpPolicy::Required] {
-            let offer = protect_offer(&clear, None, (policy, SUITES), &seed(2)).expect("an offer");
-            let answer = protect_answer(&clear, &offer, (SrtpPolicy::Accept, &[suite]), &seed(3)).expect("an answer");
+            let offer = protect_offer(&clear, None, policy, &keyring(2, SUITES)).expect("an offer");
+            let answer = protect_answer(&clear, &offer, SrtpPolicy::Accept, &keyring(3, &[suite])).expect("an answer");
             let (one, other) = (keys(&offer, &answer).expect("keys"), keys(&answer, &offer).expect("keys"));
             assert_eq!(one.suite, suite);
             check_fit(&one, &other);
         }
-        let offer = protect_offer(&clear, None, (SrtpPolicy::Optional, SUITES), &seed(2)).expect("an offer");
-        let answer = protect_answer(&clear, &offer, (SrtpPolicy::Off, &[suite]), &seed(3)).expect("an answer");
+        let offer = protect_offer(&clear, None, SrtpPolicy::Optional, &keyring(2, SUITES)).expect("an offer");
+        let answer = protect_answer(&clear, &offer, SrtpPolicy::Off, &keyring(3, &[suite])).expect("an answer");
         assert_eq!((keys(&offer, &answer), keys(&answer, &offer)), (None, None));
     }
 }
 
 #[test]
 fn a_key_that_was_not_asked_for_is_none() {
-    let told = protect_offer(&sdp("RTP/AVP", &[]), None, (SrtpPolicy::Required, SUITES), &seed(2)).expect("an offer");
+    let told = protect_offer(&sdp("RTP/AVP", &[]), None, SrtpPolicy::Required, &keyring(2, SUITES)).expect("an offer");
     let right = sdp("RTP/SAVP", &[&format!("3 {CM_80}|2^31|1:4")]);
     assert_eq!(keys(&told, &right).map(|keys| keys.mki_bytes), Some(4));
     for wrong in [format!("2 {CM_80}"), format!("9 {CM_80}"), "3 AES_CM_128_HMAC_SHA1_80 inline:short".to_owned()] {
         let said = sdp("RTP/SAVP", &[&wrong]);
         assert_eq!(agreed_keys(&told, &said, 0), Err(MediaError::NoKey { stream: 0 }), "{wrong}");
+        assert_eq!(check_answer(&told, &said), Err(MediaError::NoKey { stream: 0 }), "{wrong}");
     }
     assert_eq!(agreed_keys(&told, &sdp("RTP/AVP", &[]), 0), Err(MediaError::NoKey { stream: 0 }));
-    assert_eq!(agreed_keys(&told, &right, 1), Ok(None));
+    assert_eq!((agreed_keys(&told, &right, 1), check_answer(&told, &right)), (Ok(None), Ok(())));
 }
 
 #[test]
@@ -141,10 +146,10 @@ fn nothing_of_a_party_s_keys_reaches_the_other() {
 }
 
 #[test]
-fn a_seed_is_not_shown_and_makes_a_key_for_each_stream() {
-    assert_eq!(format!("{:?}", seed(1)), "KeySeed(..)");
+fn a_keyring_shows_no_secret_and_makes_a_key_for_each_stream() {
+    assert_eq!(format!("{:?}", keyring(1, &[])), "Keyring { suites: [], .. }");
     let two = format!("{}m=audio 4002 RTP/AVP 8\r\n", shown(&sdp("RTP/AVP", &[]))).into();
-    let offer = protect_offer(&two, None, (SrtpPolicy::Required, SUITES), &seed(4)).expect("an offer");
+    let offer = protect_offer(&two, None, SrtpPolicy::Required, &keyring(4, SUITES)).expect("an offer");
     let text = shown(&offer);
     let mut keys: Vec<_> = text.lines().filter_map(|line| line.split_once("inline:")).map(|(_, key)| key).collect();
     keys.sort_unstable();

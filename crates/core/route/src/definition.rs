@@ -4,7 +4,7 @@ use crate::{Pattern, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::{Cause, Codec};
+use sx_types::{Cause, Codec, SrtpPolicy};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -67,6 +67,9 @@ pub struct Access {
     pub latch: LatchMode,
     /// What may be offered to the party and taken from it; empty for any.
     pub codecs: Arc<[Codec]>,
+    /// Whether its media is protected.
+    #[serde(default)]
+    pub srtp: SrtpPolicy,
 }
 
 /// Where the media of a party may come from.
@@ -212,6 +215,7 @@ impl Default for Access {
             transfers: true,
             latch: LatchMode::Nat,
             codecs: Arc::from([]),
+            srtp: SrtpPolicy::Accept,
         }
     }
 }

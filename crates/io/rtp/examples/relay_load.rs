@@ -106,7 +106,7 @@ fn connect(
         }
         let (rtp, rtcp) = (*address, *address);
         let remote = Remote { rtp, rtcp, latch: Latch::Exact, receives: true, sends: true };
-        threads.send(MediaCommand::SetRemote { port, remote });
+        threads.send(MediaCommand::SetRemote { port, remote, keys: None });
     }
     println!("opening a port took {} µs", started.elapsed().as_micros() / phones.len().max(1) as u128);
     for phone in 0..phones.len() {

@@ -171,8 +171,7 @@ impl PacketThread {
                 Ok(MediaCommand::Open { port, interface, ipv6, class, host, number }) => {
                     self.open(port, &Wanted { interface: &interface, ipv6, class, host, number });
                 }
-                Ok(MediaCommand::SetRemote { port, remote }) => self.set_remote(port, remote),
-                Ok(MediaCommand::SetKeys { port, keys }) => self.set_keys(port, keys.as_deref()),
+                Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
                 Ok(MediaCommand::Close { port }) => self.close(port),
                 Err(NoCommand::Yet) => return Next::Wait,
@@ -225,20 +224,17 @@ impl PacketThread {
         Ok(advertised)
     }
 
-    fn set_remote(&mut self, port: PortId, remote: Remote) {
+    fn set_remote(&mut self, port: PortId, remote: Remote, keys: Option<&StreamKeys>) {
         let now = self.clock.now();
         let (rtp, rtcp) = (self.exchange.seen_from_here(remote.rtp), self.exchange.seen_from_here(remote.rtcp));
         let Some(entry) = self.entry(port) else { return };
+        // Nothing is sent to a new place before it is known how.
+        entry.sockets.sealer().set_keys(keys);
+        entry.port.set_keys(keys);
         entry.port.set_remote(now, Remote { rtp, rtcp, ..remote });
         if let Some(destinations) = entry.port.poll_destinations() {
             entry.sockets.set_destinations(&destinations);
         }
-    }
-
-    fn set_keys(&mut self, port: PortId, keys: Option<&StreamKeys>) {
-        let Some(entry) = self.entry(port) else { return };
-        entry.port.set_keys(keys);
-        entry.sockets.sealer().set_keys(keys);
     }
 
     fn patch(&mut self, from: PortId, to: Option<PortId>) {

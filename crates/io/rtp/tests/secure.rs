@@ -52,8 +52,8 @@ impl Ends {
 }
 
 fn set_keys(call: &Call, end: usize, keys: Option<&StreamKeys>) {
-    let keys = keys.cloned().map(Box::new);
-    call.relay.threads.send(MediaCommand::SetKeys { port: call.ports[end], keys });
+    let (keys, remote) = (keys.cloned().map(Box::new), call.phones[end].remote(Latch::Port));
+    call.relay.threads.send(MediaCommand::SetRemote { port: call.ports[end], remote, keys });
     call.relay.settle(&call.ports);
 }
 

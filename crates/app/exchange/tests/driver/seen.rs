@@ -41,7 +41,7 @@ impl Bench {
     /// Where a port was last told its peer is.
     pub fn remote_of(&self, port: PortId) -> Option<Remote> {
         self.media.iter().rev().find_map(|command| match command {
-            MediaCommand::SetRemote { port: of, remote } if *of == port => Some(*remote),
+            MediaCommand::SetRemote { port: of, remote, .. } if *of == port => Some(*remote),
             _ => None,
         })
     }

@@ -401,7 +401,7 @@ impl World {
                 }
                 Threads::Silent => {}
             },
-            MediaCommand::SetRemote { port, remote } => _ = self.remotes.insert(port, remote),
+            MediaCommand::SetRemote { port, remote, .. } => _ = self.remotes.insert(port, remote),
             MediaCommand::Patch { from, to } => {
                 match to {
                     Some(to) => self.patched.insert(from, to),

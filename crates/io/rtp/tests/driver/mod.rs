@@ -75,7 +75,7 @@ impl Relay {
     }
 
     pub fn set_remote(&self, port: PortId, remote: Remote) {
-        self.threads.send(MediaCommand::SetRemote { port, remote });
+        self.threads.send(MediaCommand::SetRemote { port, remote, keys: None });
     }
 
     pub fn patch(&self, from: PortId, to: Option<PortId>) {
