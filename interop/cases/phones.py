@@ -60,3 +60,19 @@ def ipv6(bench):
     alice.hears(TONES[1])
     bob.hears(TONES[0])
     exchange.gone()
+
+
+@case("SRTP on one side", slow=True)
+def srtp_and_rtp(bench):
+    exchange = bench.exchange(extra=MD5, users=["alice", "bob"])
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=7)
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=5, more=";mediaenc=srtp-mand")
+    alice.finish()
+    bob.finish()
+    said = [read(bench.path(f"{user}.log")) for user in ("alice", "bob")]
+    check("RTP/SAVP" in said[0] and "RTP/AVP" not in said[0], "alice has SRTP only")
+    check("a=crypto" not in said[1] and "RTP/SAVP" not in said[1], "bob hears nothing of it")
+    alice.hears(TONES[1])
+    bob.hears(TONES[0])
+    exchange.gone()
