@@ -1,5 +1,7 @@
 """Two baresips call each other through the exchange, each plays a tone, and each must hear the other's."""
 
+import re
+
 from harness import DOMAIN, case, check, read, wait_for
 from phones import TONES, Phone
 
@@ -73,6 +75,26 @@ def srtp_and_rtp(bench):
     said = [read(bench.path(f"{user}.log")) for user in ("alice", "bob")]
     check("RTP/SAVP" in said[0] and "RTP/AVP" not in said[0], "alice has SRTP only")
     check("a=crypto" not in said[1] and "RTP/SAVP" not in said[1], "bob hears nothing of it")
+    alice.hears(TONES[1])
+    bob.hears(TONES[0])
+    exchange.gone()
+
+
+@case("SRTP on both sides", slow=True)
+def srtp_and_srtp(bench):
+    media = 'srtp = "required"\nsrtp_suites = ["AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"]'
+    exchange = bench.exchange(extra=MD5, users=["alice", "bob"], media=media)
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=7, more=";mediaenc=srtp-mand")
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=5, more=";mediaenc=srtp-mand")
+    alice.finish()
+    bob.finish()
+    keys = set()
+    for user in ("alice", "bob"):
+        said = read(bench.path(f"{user}.log"))
+        check("SRTP is Enabled" in said and "RTP/AVP" not in said, f"{user} has SRTP only")
+        keys |= {user + key for key in re.findall(r"inline:([A-Za-z0-9+/=]+)", said)}
+    check(len({key.removeprefix("alice").removeprefix("bob") for key in keys}) == len(keys), "no key goes to both")
     alice.hears(TONES[1])
     bob.hears(TONES[0])
     exchange.gone()

@@ -18,7 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::Transport;
+use sx_rtp::srtp::Suite;
+use sx_types::{SrtpPolicy, Transport};
 
 /// A whole configuration, ready to build an exchange from. Nothing in it waits for another default:
 /// where a field is an `Option`, `None` means "off" or "not wanted", as its comment says.
@@ -243,6 +244,10 @@ pub struct Media {
     pub priority: MediaPriority,
     /// Which source addresses are believed.
     pub latch: LatchMode,
+    /// Whether RTP is protected where nothing else is said.
+    pub srtp: SrtpPolicy,
+    /// With what it is, best first; never empty.
+    pub srtp_suites: Vec<Suite>,
 }
 
 /// Which way media packets go.

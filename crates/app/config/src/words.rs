@@ -6,7 +6,8 @@ use crate::meant::{
 };
 use crate::reader::Word;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
-use sx_types::{Codec, Transport};
+use sx_rtp::srtp::Suite;
+use sx_types::{Codec, SrtpPolicy, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
 const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N]) -> [(&'static str, T); N] {
@@ -122,6 +123,14 @@ impl Word for SourceKind {
 
 impl Word for Status {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for SrtpPolicy {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Suite {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::NAMES, Self::ALL);
 }
 
 impl Word for Then {

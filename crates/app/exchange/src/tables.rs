@@ -87,7 +87,7 @@ impl Tables {
     pub fn build(config: &Config, addresses: Vec<IpAddr>, before: Option<&Self>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers, codecs: &[Codec]| Access {
+        let access = |mode: MediaMode, transfers, codecs: &[Codec], srtp| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             // Where there is no IPv4, nobody can be offered any.
@@ -96,7 +96,7 @@ impl Tables {
             transfers,
             latch: latch_of(config.media.latch),
             codecs: codecs.into(),
-            srtp: sx_types::SrtpPolicy::Accept,
+            srtp,
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -105,11 +105,15 @@ impl Tables {
                 .trunks
                 .iter()
                 .map(|trunk| {
-                    route_trunk(trunk, access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed), ring_ms_max)
+                    route_trunk(
+                        trunk,
+                        access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, trunk.srtp),
+                        ring_ms_max,
+                    )
                 })
                 .collect(),
             rules: config.routes.iter().flat_map(rules_of).collect(),
-            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[]) },
+            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[], config.media.srtp) },
         };
         let routes = match sx_route::Tables::build(definition) {
             Ok(routes) => Some(Arc::new(match before {

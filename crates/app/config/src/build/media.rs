@@ -5,6 +5,8 @@ use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, Me
 use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
+use sx_rtp::srtp::Suite;
+use sx_types::SrtpPolicy;
 
 pub(crate) fn media(section: &Reader<'_>) -> Media {
     let entries = section.entries("interfaces");
@@ -23,7 +25,17 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         threads: or_cores_but_one(section.number("threads")),
         priority: section.choice("priority", MediaPriority::RealTime),
         latch: section.choice("latch", LatchMode::Nat),
+        srtp: section.choice("srtp", SrtpPolicy::Accept),
+        srtp_suites: suites(section),
     }
+}
+
+fn suites(section: &Reader<'_>) -> Vec<Suite> {
+    let suites = section.choices("srtp_suites");
+    if suites.is_empty() {
+        section.conflict(&["srtp_suites"], "at least one suite is needed; `srtp = \"off\"` takes none");
+    }
+    suites
 }
 
 /// Whatever comes to the media ports, the rest of the exchange keeps a core.

@@ -3,7 +3,8 @@
 use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
-use sx_types::{Codec, Transport};
+use sx_rtp::srtp::Suite;
+use sx_types::{Codec, SrtpPolicy, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -26,6 +27,7 @@ const HOST_PORT: Kind = Shape("a host name or IP address, and :port or none");
 const NUMBER: Kind = Shape("a user part without spaces, up to 64 characters");
 const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+base 64");
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
+const SRTP: Kind = Choice(&SrtpPolicy::WORDS);
 const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
 
 /// Every key.
@@ -107,6 +109,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.threads", number(0, 256, ""), Is("0"), "Packet threads; 0 means one for each usable core but one."),
     key("media.priority", Choice(&["real-time", "normal"]), Is("\"real-time\""), "Do packet threads go before every ordinary thread of the machine? Real time needs CAP_SYS_NICE or a limit on real-time priority that allows it (`LimitRTPRIO=1`), and more cores than packet threads; where that is not so, the log says it and they run as any other."),
     key("media.latch", Choice(&["exact", "port", "nat"]), Is("\"nat\""), "Which source addresses are believed: exactly the negotiated one, that address from any port, or, for a party behind a NAT, also the address its signalling comes from. Behind a NAT is who names a private address that its messages do not come from. The first packet fixes the one address from then on."),
+    key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP, keys in descriptions) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. Keys that pass in the clear protect from nobody who reads the signalling: use TLS with them."),
+    key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted, best first."),
 
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
     key("trunk[].name", Text, Required, "Its name; unique."),
@@ -126,6 +130,7 @@ pub(crate) const KEYS: &[Key] = &[
     limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls a second, both ways.", "strowger_attempts_failed_total"),
     key("trunk[].codecs_allowed", Choices(&Codec::NAMES), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
     key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
+    key("trunk[].srtp", SRTP, Absent("`media.srtp`"), "Is its RTP protected? As `media.srtp`."),
     key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),
     key("trunk[].from_domain", HOST, Absent("the main domain"), "The host part of From in calls to it."),
     key("trunk[].asserted_identity", Choice(&["pass", "set", "remove"]), Is("\"pass\""), "P-Asserted-Identity (RFC 3325) in calls to it: passes as it came, is made from the caller's From, or is taken out."),

@@ -5,7 +5,7 @@ use crate::secret::Secret;
 use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::{Cause, Codec, Network};
+use sx_types::{Cause, Codec, Network, SrtpPolicy};
 
 /// One trunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct Trunk {
     pub codecs_allowed: Vec<Codec>,
     /// Do packets pass through the exchange?
     pub media: MediaMode,
+    /// Whether its RTP is protected.
+    pub srtp: SrtpPolicy,
     /// The user part of From in calls to it; `None`: the caller's.
     pub from_user: Option<Arc<str>>,
     /// The host part of From in calls to it; `None`: the main domain of the exchange.

@@ -140,6 +140,8 @@ fn media(media: &Media) -> Builder {
         .number("threads", media.threads)
         .word("priority", media.priority)
         .word("latch", media.latch)
+        .word("srtp", media.srtp)
+        .words("srtp_suites", &media.srtp_suites)
 }
 
 fn interface(interface: &MediaInterface) -> Builder {
@@ -164,6 +166,7 @@ fn trunk(trunk: &Trunk) -> Builder {
         .number("calls_per_s_max", trunk.calls_per_s_max as usize)
         .words("codecs_allowed", &trunk.codecs_allowed)
         .word("media", trunk.media)
+        .word("srtp", trunk.srtp)
         .text_if("from_user", trunk.from_user.as_ref())
         .text_if("from_domain", trunk.from_domain.as_ref())
         .word("asserted_identity", trunk.asserted_identity)

@@ -40,6 +40,7 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
             worker,
             first_outgoing_leg: LegId(1 << 63),
             calls_max: u32::try_from(config.sip.calls_max).unwrap_or(u32::MAX),
+            srtp_suites: config.media.srtp_suites.clone().into(),
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {

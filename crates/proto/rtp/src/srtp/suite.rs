@@ -25,6 +25,10 @@ impl Suite {
     pub const ALL: [Self; 4] =
         [Self::AeadAes256Gcm, Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
 
+    /// Their names in `a=crypto`, in the same order.
+    pub const NAMES: [&'static str; 4] =
+        ["AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"];
+
     /// The suite that an `a=crypto` attribute names.
     //= https://www.rfc-editor.org/rfc/rfc4568#section-4
     // The values of the attribute's fields are case-insensitive unless something else is said of them.
@@ -155,5 +159,6 @@ mod tests {
         let overheads = Suite::ALL.map(|suite| (suite.rtp_overhead(), suite.rtcp_overhead()));
         assert_eq!(overheads, [(16, 20), (16, 20), (10, 14), (4, 14)]);
         assert_eq!(Suite::ALL.map(Suite::dtls_export_bytes), [88, 56, 60, 60]);
+        assert_eq!(Suite::ALL.map(Suite::sdp_name), Suite::NAMES);
     }
 }
