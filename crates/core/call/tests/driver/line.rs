@@ -36,6 +36,17 @@ pub fn line(command: &LegCommand) -> String {
     }
 }
 
+/// The description that a command brings.
+pub fn description(command: &LegCommand) -> Option<&Bytes> {
+    match command {
+        LegCommand::Dial(dial) => dial.offer.as_ref(),
+        LegCommand::Progress { media, .. } | LegCommand::Answer { media, .. } => media.as_ref().map(Media::bytes),
+        LegCommand::Confirm { media } | LegCommand::AnswerOffer { media } => Some(media.bytes()),
+        LegCommand::Offer { media } => media.as_ref(),
+        _ => None,
+    }
+}
+
 fn described(media: &Media) -> String {
     format!("{}:{}", if media.is_offer() { "offer" } else { "answer" }, short(media.bytes()))
 }

@@ -6,7 +6,8 @@ mod line;
 
 pub use description::{alice, answer, bob, carol, offer, sdp, text};
 
-use line::{leg_name, line};
+use bytes::Bytes;
+use line::{description, leg_name, line};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use sx_leg::{
     Address, Answer, Bounds, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind,
     Source, Target, TransferRequest,
 };
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
     Trunk,
@@ -66,6 +67,9 @@ pub struct World {
     pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
     pub remotes: BTreeMap<PortId, Remote>,
+    pub keys: BTreeMap<PortId, Option<Box<StreamKeys>>>,
+    /// The last description that each leg was given.
+    pub told: BTreeMap<LegId, Bytes>,
     answers: Vec<MediaEvent>,
     /// Ends that were asked for and are owed to the engine.
     pub ending: Vec<(LegId, Ended)>,
@@ -146,6 +150,8 @@ impl World {
             faced: Vec::new(),
             patched: BTreeMap::new(),
             remotes: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            told: BTreeMap::new(),
             answers: Vec::new(),
             ending: Vec::new(),
             ended: Vec::new(),
@@ -378,6 +384,9 @@ impl World {
         if let LegCommand::Reject(rejection) = command {
             self.warnings.push(rejection.warning.to_string());
         }
+        if let Some(text) = description(command) {
+            self.told.insert(leg, text.clone());
+        }
         self.lines.push(format!("{} {}", leg_name(leg), line(command)));
     }
 
@@ -385,6 +394,9 @@ impl World {
         if let MediaCommand::Open { port, ipv6, host, .. } = command {
             self.asked.push((*port, *ipv6));
             self.faced.push(*host);
+        }
+        if let MediaCommand::SetRemote { port, keys, .. } = command {
+            self.keys.insert(*port, keys.clone());
         }
         match *command {
             MediaCommand::Open { port, .. } => match self.threads {

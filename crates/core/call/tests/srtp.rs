@@ -1,0 +1,134 @@
+//! SRTP on the sides of a call, each with keys of its own.
+
+mod driver;
+
+use bytes::Bytes;
+use driver::{A, B, World, alice, answer, bob};
+use sx_call::Settings;
+use sx_leg::LegEvent;
+use sx_media::StreamKeys;
+use sx_route::MediaMode;
+use sx_types::SrtpPolicy;
+
+const KEY: &str = "AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+const OTHER: &str = "AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj";
+
+/// Users by one policy, trunk one by another.
+fn world(users: SrtpPolicy, trunk: SrtpPolicy) -> World {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.users.access.srtp = users;
+    definition.trunks[0].access.srtp = trunk;
+    World::with(definition, Settings::default())
+}
+
+/// The description with SRTP only, by these keys.
+fn secure(description: &str, keys: &[(u32, &str)]) -> String {
+    let keys: String = keys.iter().map(|(tag, key)| format!("a=crypto:{tag} {key}\r\n")).collect();
+    format!("{}{keys}", description.replace("RTP/AVP", "RTP/SAVP"))
+}
+
+fn text(told: &Bytes) -> &str {
+    std::str::from_utf8(told).expect("UTF-8")
+}
+
+fn cryptos(told: &Bytes) -> Vec<&str> {
+    text(told).lines().filter_map(|line| line.strip_prefix("a=crypto:")).collect()
+}
+
+/// What the ports with these indices have for keys.
+fn keys(world: &World, index: u64) -> Option<&StreamKeys> {
+    let found = world.keys.iter().find(|(port, _)| port.0 & 0xff == index);
+    found.expect("the port knows its peer").1.as_deref()
+}
+
+#[test]
+fn a_caller_with_srtp_talks_with_one_who_has_none() {
+    let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Accept);
+    world.incoming(A, "300", Some(&secure(&alice(), &[(4, KEY)]))).forget_lines();
+    assert!(text(&world.told[&B]).contains("RTP/AVP 0") && cryptos(&world.told[&B]).is_empty());
+    world.answers(B, Some(answer(&bob())));
+    assert!(text(&world.told[&A]).contains("RTP/SAVP 0"));
+    let told = cryptos(&world.told[&A]);
+    assert!(told.len() == 1 && told[0].starts_with("4 AES_CM_128_HMAC_SHA1_80 inline:"), "{told:?}");
+    let agreed = keys(&world, 0).expect("keys");
+    assert!(KEY.ends_with(&agreed.theirs.to_inline()) && told[0].ends_with(&agreed.ours.to_inline()));
+    assert_eq!(keys(&world, 1), None);
+}
+
+#[test]
+fn a_trunk_with_srtp_is_called_by_one_who_has_none() {
+    let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Required);
+    world.incoming(A, "300", Some(&alice())).forget_lines();
+    let told = world.told[&B].clone();
+    assert!(text(&told).contains("RTP/SAVP 0"));
+    assert_eq!(cryptos(&told).len(), 4);
+    world.answers(B, Some(answer(&secure(&bob(), &[(3, KEY)])))).expect(&["a answer answer:10.0.0.1:20000 sendrecv"]);
+    assert!(text(&world.told[&A]).contains("RTP/AVP 0") && cryptos(&world.told[&A]).is_empty());
+    let agreed = keys(&world, 1).expect("keys");
+    assert!(cryptos(&told)[2].ends_with(&agreed.ours.to_inline()) && KEY.ends_with(&agreed.theirs.to_inline()));
+    assert_eq!(keys(&world, 0), None);
+}
+
+#[test]
+fn who_is_offered_keys_and_does_not_know_how_answers_in_the_clear() {
+    let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Optional);
+    world.incoming(A, "300", Some(&alice()));
+    assert!(text(&world.told[&B]).contains("RTP/AVP 0") && cryptos(&world.told[&B]).len() == 4);
+    world.answers(B, Some(answer(&bob())));
+    assert_eq!((keys(&world, 0), keys(&world, 1)), (None, None));
+}
+
+#[test]
+fn a_caller_without_a_key_that_it_needs_calls_nobody() {
+    for (policy, offer) in [
+        (SrtpPolicy::Required, alice()),
+        (SrtpPolicy::Off, secure(&alice(), &[(1, KEY)])),
+        (SrtpPolicy::Accept, secure(&alice(), &[(1, "F8_128_HMAC_SHA1_80 inline:AAAA")])),
+        (SrtpPolicy::Accept, secure(&alice(), &[])),
+    ] {
+        let mut world = world(policy, SrtpPolicy::Accept);
+        world.incoming(A, "300", Some(&offer)).expect(&["a reject 0 88"]);
+        assert_eq!(world.warnings.len(), 1, "{policy:?}");
+    }
+}
+
+#[test]
+fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
+    for wrong in [secure(&bob(), &[(9, KEY)]), bob(), secure(&bob(), &[])] {
+        let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Required);
+        world.incoming(A, "300", Some(&alice())).forget_lines();
+        world.answers(B, Some(answer(&wrong)));
+        assert!(world.lines.contains(&"out0 hangup 65".to_owned()), "{:?}", world.lines);
+        assert!(world.keys.values().all(Option::is_none));
+    }
+}
+
+/// Hold and resume change no key of ours; a new one of the party's is taken.
+#[test]
+fn a_change_of_the_session_keeps_our_keys() {
+    let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Required);
+    world.incoming(A, "300", Some(&secure(&alice(), &[(1, KEY)])));
+    world.answers(B, Some(answer(&secure(&bob(), &[(3, KEY)]))));
+    let before = [keys(&world, 0).cloned(), keys(&world, 1).cloned()];
+    let held = secure(&alice().replace("sendrecv", "sendonly"), &[(7, OTHER)]);
+    world.offers(A, Some(&held)).forget_lines();
+    assert!(text(&world.told[&B]).contains("RTP/SAVP 0") && text(&world.told[&B]).contains("sendonly"));
+    let resumed = secure(&bob().replace("sendrecv", "recvonly"), &[(3, KEY)]);
+    world.accepts(B, answer(&resumed));
+    assert!(cryptos(&world.told[&A])[0].starts_with("7 AES_CM_128_HMAC_SHA1_80"));
+    let after = [keys(&world, 0).cloned(), keys(&world, 1).cloned()];
+    assert_eq!(after[1], before[1]);
+    let [before, after] = [&before[0], &after[0]].map(|keys| keys.as_ref().expect("keys"));
+    assert_eq!(after.ours, before.ours);
+    assert!(OTHER.ends_with(&after.theirs.to_inline()) && after.theirs != before.theirs);
+}
+
+#[test]
+fn a_change_to_what_cannot_be_protected_is_refused_and_changes_nothing() {
+    let mut world = world(SrtpPolicy::Required, SrtpPolicy::Accept);
+    world.incoming(A, "300", Some(&secure(&alice(), &[(1, KEY)]))).answers(B, Some(answer(&bob()))).forget_lines();
+    world.offers(A, Some(&alice())).expect(&["a refuse-offer 488 65"]);
+    let offered = LegEvent::Offered { media: Some(bob().into()) };
+    world.event(B, offered);
+    assert!(text(&world.told[&A]).contains("RTP/SAVP 0"));
+}
