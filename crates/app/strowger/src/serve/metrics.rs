@@ -247,7 +247,8 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         .sample(&[("kind", "rtcp"), ("direction", "out")], totals.rtcp_sent);
     out.counter("strowger_media_packets_rejected", "", "Packets dropped at a media port.")
         .sample(&[("reason", "source")], totals.rejected_source)
-        .sample(&[("reason", "format")], totals.rejected_format);
+        .sample(&[("reason", "format")], totals.rejected_format)
+        .sample(&[("reason", "srtp")], totals.rejected_srtp);
     out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
     out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
         .sample(&[], totals.open_failed);
