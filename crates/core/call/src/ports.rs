@@ -132,12 +132,8 @@ impl Calls {
             let port = body.ports.iter().find(|port| port.id == id);
             let Some(stream) = port.map(|port| usize::from(port.stream)) else { continue };
             // Where it is not known with which key, nothing is sent and nothing believed.
-            let told = party.told.as_ref().map(|told| &told.text[..]).unwrap_or(description);
-            let (Some(remote), Ok(keys)) =
-                (remote(description, stream, Latch::Port), agreed_keys(told, description, stream))
-            else {
-                continue;
-            };
+            let keys = party.told.as_ref().map(|told| agreed_keys(&told.text, description, stream));
+            let (Some(remote), Some(Ok(keys))) = (remote(description, stream, Latch::Port), keys) else { continue };
             let remote = Remote { latch: latch_of(party, remote.rtp.ip()), ..remote };
             let keys = keys.map(Box::new);
             self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote, keys }));

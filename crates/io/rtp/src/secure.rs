@@ -3,7 +3,7 @@
 use crate::port::Channel;
 use crate::sys::{Batch, Chosen};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use sx_media::StreamKeys;
 use sx_rtp::srtp::{Protector, Unprotector};
 
@@ -60,31 +60,25 @@ impl Opener {
 pub(crate) struct Sealer {
     /// Is there anything to protect with? Asked for each packet, so that those in the clear take no lock.
     is_on: AtomicBool,
-    /// `None` while it is on: the key cannot be used, and nothing is sent.
-    protector: Mutex<Option<Protector>>,
+    held: Mutex<Held>,
+}
+
+/// What packets are protected with.
+#[derive(Default)]
+struct Held {
+    /// One for each suite that there was. Our key of a suite comes back with it, and goes on where it was: no two packets may
+    /// have one key stream.
+    protectors: Vec<Protector>,
+    /// Which of them; `None` while it is on: the key cannot be used, and nothing is sent.
+    current: Option<usize>,
 }
 
 impl Sealer {
-    /// The keys were negotiated, perhaps anew. The same key goes on as it was, so that no two packets have one key stream.
+    /// The keys were negotiated, perhaps anew.
     pub(crate) fn set_keys(&self, keys: Option<&StreamKeys>) {
-        // What was protected is whole between any two statements, whoever panics.
-        let mut held = self.protector.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
+        held.current = keys.and_then(|keys| held.take(keys));
         self.is_on.store(keys.is_some(), Ordering::Release);
-        let Some(keys) = keys else {
-            // The key may come back when the peer has been in the clear for a while.
-            return;
-        };
-        let goes_on = held.as_mut().filter(|protector| protector.suite() == keys.suite);
-        if goes_on.is_some_and(|protector| protector.rekey(&keys.ours).is_ok()) {
-            return;
-        }
-        *held = match Protector::new(keys.suite, &keys.ours) {
-            Ok(new) => Some(new),
-            Err(error) => {
-                tracing::error!(%error, "what was negotiated is no key");
-                None
-            }
-        };
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -94,8 +88,8 @@ impl Sealer {
     /// Protects the chosen packets of a batch in place. Gives those that may be sent.
     pub(crate) fn seal(&self, batch: &mut Batch, channel: Channel, chosen: Chosen) -> Chosen {
         let mut sealed = Chosen::default();
-        let mut held = self.protector.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(protector) = held.as_mut() else { return sealed };
+        let mut held = self.lock();
+        let Some(protector) = held.current.and_then(|at| held.protectors.get_mut(at)) else { return sealed };
         for index in chosen.indices() {
             let (buffer, len) = batch.with_room(index);
             let done = match channel {
@@ -108,5 +102,25 @@ impl Sealer {
             }
         }
         sealed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // What was protected is whole between any two statements, whoever panics.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Which protector these keys have.
+    fn take(&mut self, keys: &StreamKeys) -> Option<usize> {
+        let known = self.protectors.iter().position(|protector| protector.suite() == keys.suite);
+        let taken = match known {
+            Some(at) => self.protectors[at].rekey(&keys.ours).map(|()| at),
+            None => Protector::new(keys.suite, &keys.ours).map(|new| {
+                self.protectors.push(new);
+                self.protectors.len() - 1
+            }),
+        };
+        taken.inspect_err(|error| tracing::error!(%error, "what was negotiated is no key")).ok()
     }
 }

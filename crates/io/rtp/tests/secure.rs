@@ -154,3 +154,24 @@ fn a_new_key_is_taken_without_a_gap_and_the_same_one_changes_nothing() {
     set_keys(&call, 0, None);
     call.check_relayed(&call.phones[0].rtp, 0, &rtp(5));
 }
+
+#[test]
+fn a_suite_that_comes_back_goes_on_where_it_was() {
+    let call = Call::new(Latch::Port);
+    let [one, other] = [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm].map(|suite| keys(suite, 1));
+    let mut phone = Ends::of(&one);
+    let send = |number| call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+    for (keys, number) in [(&one, 65_535), (&one, 0), (&other, 1), (&one, 2)] {
+        set_keys(&call, 0, Some(keys));
+        send(number);
+        let received = driver::receive(&call.phones[0].rtp).0;
+        if keys.suite == one.suite {
+            assert_eq!(phone.open(received), rtp(number), "its rollover counter went on");
+        }
+    }
+    // What it has protected once it does not protect again.
+    send(2);
+    send(3);
+    let received = driver::receive(&call.phones[0].rtp).0;
+    assert_eq!(phone.open(received), rtp(3));
+}
