@@ -68,7 +68,7 @@ impl Encoder {
     }
 
     /// Appends the payload of a frame, of a length that [`Format::is_frame`] has. Nothing is appended when nothing is to be
-    /// sent: an empty frame, or a pause with [`OpusSettings::dtx`](crate::OpusSettings).
+    /// sent: an empty frame, or a pause with `OpusSettings::dtx`.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), FrameLengthError> {
         if !self.format().is_frame(samples.len()) {
             return Err(FrameLengthError { samples: samples.len() });
@@ -146,7 +146,7 @@ impl Decoder {
     }
 
     /// Appends so many samples in place of a frame that did not come, when the payload after it is there: from the copy
-    /// that a packet of Opus may hold ([`OpusSettings::fec`](crate::OpusSettings)), else as [`conceal`](Self::conceal) does.
+    /// that a packet of Opus may hold (`OpusSettings::fec`), else as [`conceal`](Self::conceal) does.
     /// `next` is decoded afterwards as always.
     pub fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
         match self {
