@@ -68,12 +68,11 @@ impl Calls {
         let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
         match take_out(party, &self.settings.srtp_suites, &mut event) {
             Ok(()) => self.leg_event(call, leg, event),
-            Err(()) => match event {
+            Err(cause) => match event {
                 LegEvent::Offered { .. } => {
-                    self.say(leg, LegCommand::RefuseOffer { cause: Cause::NOT_IMPLEMENTED, status: 488 });
+                    self.say(leg, LegCommand::RefuseOffer { cause, status: 488 });
                 }
                 LegEvent::Answered(_) => {
-                    let cause = Cause::NOT_IMPLEMENTED;
                     // Its channel is in use until it has ended.
                     let trunk = call.state.take_trunk(leg);
                     self.say(leg, LegCommand::Hangup { cause });
@@ -86,7 +85,7 @@ impl Calls {
                     self.clear(call, &Failure::new(Cause::INCOMPATIBLE, UNANSWERED));
                 }
                 LegEvent::OfferAccepted { .. } => {
-                    let refused = LegEvent::OfferRefused { cause: Cause::NOT_IMPLEMENTED, status: 488 };
+                    let refused = LegEvent::OfferRefused { cause, status: 488 };
                     self.leg_event(call, leg, refused);
                 }
                 event => self.leg_event(call, leg, event),
@@ -95,13 +94,13 @@ impl Calls {
     }
 }
 
-/// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong; the event
-/// is without media then.
-fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(), ()> {
+/// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong, with the
+/// cause; the event is without media then.
+fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(), Cause> {
     let change = |description: &mut Bytes, is_offer: bool| {
         match allowed(&party.access, &party.bounds, description) {
             Ok(text) => *description = text,
-            Err(MediaError::NothingAllowed) => return Err(()),
+            Err(MediaError::NothingAllowed) => return Err(Cause::NOT_IMPLEMENTED),
             Err(_) => return Ok(()),
         }
         let told = party.told.as_ref().filter(|_| party.access.mode == MediaMode::Relay);
@@ -110,7 +109,10 @@ fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(),
             (false, Some(told)) => check_answer(&told.text, description),
             _ => Ok(()),
         };
-        checked.or_else(|error| if matches!(error, MediaError::Description(_)) { Ok(()) } else { Err(()) })
+        checked.or_else(|error| match error {
+            MediaError::Description(_) => Ok(()),
+            _ => Err(Cause::INCOMPATIBLE),
+        })
     };
     let media = match event {
         LegEvent::Offered { media: Some(offer) } => return change(offer, true),
@@ -120,8 +122,8 @@ fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(),
         _ => return Ok(()),
     };
     match media {
-        Some(Media::Offer(text)) => change(text, true).inspect_err(|()| *media = None),
-        Some(Media::Answer(text)) => change(text, false).inspect_err(|()| *media = None),
+        Some(Media::Offer(text)) => change(text, true).inspect_err(|_| *media = None),
+        Some(Media::Answer(text)) => change(text, false).inspect_err(|_| *media = None),
         None => Ok(()),
     }
 }

@@ -98,7 +98,7 @@ fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
         let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Required);
         world.incoming(A, "300", Some(&alice())).forget_lines();
         world.answers(B, Some(answer(&wrong)));
-        assert!(world.lines.contains(&"out0 hangup 65".to_owned()), "{:?}", world.lines);
+        assert!(world.lines.contains(&"out0 hangup 88".to_owned()), "{:?}", world.lines);
         assert!(world.keys.values().all(Option::is_none));
     }
 }
@@ -127,7 +127,7 @@ fn a_change_of_the_session_keeps_our_keys() {
 fn a_change_to_what_cannot_be_protected_is_refused_and_changes_nothing() {
     let mut world = world(SrtpPolicy::Required, SrtpPolicy::Accept);
     world.incoming(A, "300", Some(&secure(&alice(), &[(1, KEY)]))).answers(B, Some(answer(&bob()))).forget_lines();
-    world.offers(A, Some(&alice())).expect(&["a refuse-offer 488 65"]);
+    world.offers(A, Some(&alice())).expect(&["a refuse-offer 488 88"]);
     let offered = LegEvent::Offered { media: Some(bob().into()) };
     world.event(B, offered);
     assert!(text(&world.told[&A]).contains("RTP/SAVP 0"));

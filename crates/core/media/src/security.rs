@@ -155,10 +155,9 @@ pub fn protect_answer(
         let chosen = if taken { answered_key(stream, &asked, policy, &keyring.suites)? } else { None };
         keys.push(chosen.map(|(crypto, suite)| keyring.attribute(stream, crypto.tag, suite)));
     }
-    let sections = keys.iter().zip(asked.media()).map(|(key, asked)| match key {
-        None => Protection::Keep,
-        Some(key) if asked.profile() == Profile::SecureRtp => Protection::Keys(std::slice::from_ref(key)),
-        Some(key) => Protection::KeysIfKnown(std::slice::from_ref(key)),
+    let sections = keys.iter().zip(asked.media()).map(|(key, asked)| match asked.profile() {
+        Profile::Rtp | Profile::SecureRtp => Protection::Answer(asked.protocol(), key.as_slice()),
+        Profile::DtlsRtp | Profile::Other => Protection::Keep,
     });
     Ok(parsed.protect(&sections.collect::<Vec<_>>()).into())
 }

@@ -65,6 +65,15 @@ fn an_offer_with_keys_is_answered_with_the_first_that_is_known() {
 }
 
 #[test]
+fn an_answer_has_the_protocol_of_the_offer() {
+    let offer = sdp("RTP/SAVPF", &[&format!("1 {CM_80}")]);
+    let told = answered(SrtpPolicy::Accept, SUITES, &offer).expect("an answer");
+    assert!(shown(&told).contains("m=audio 4000 RTP/SAVPF 8\r\na=crypto:1 "));
+    let optional = answered(SrtpPolicy::Accept, SUITES, &sdp("RTP/AVPF", &[&format!("1 {CM_80}")])).expect("an answer");
+    assert!(shown(&optional).contains("m=audio 4000 RTP/AVPF 8\r\na=crypto:1 "));
+}
+
+#[test]
 fn what_cannot_be_protected_is_refused() {
     let unknown = sdp("RTP/SAVP", &["1 F8_128_HMAC_SHA1_80 inline:x"]);
     let known = sdp("RTP/SAVP", &[&format!("1 {CM_80}")]);

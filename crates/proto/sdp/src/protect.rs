@@ -15,6 +15,10 @@ pub enum Protection<'p> {
     /// With one of these keys if the peer knows how, else not at all: `RTP/AVP` or `RTP/AVPF`, with the keys.
     //= https://www.rfc-editor.org/rfc/rfc8643#section-3.1
     KeysIfKnown(&'p [String]),
+    /// By this protocol, which was offered, and with these keys.
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+    // The protocol of an answer is that of the offer.
+    Answer(&'p [u8], &'p [String]),
 }
 
 impl Description<'_> {
@@ -36,23 +40,25 @@ impl Description<'_> {
 
 impl<'p> Protection<'p> {
     /// The protocol of a section and its keys; `None` leaves it as it is.
-    fn of(self, media: &Media<'_, '_>) -> Option<(&'static str, &'p [String])> {
+    fn of(self, media: &Media<'_, '_>) -> Option<(&'p [u8], &'p [String])> {
         if media.is_rejected() || !matches!(media.profile(), Profile::Rtp | Profile::SecureRtp) {
             return None;
         }
         let feedback = media.protocol().last().is_some_and(|letter| letter.eq_ignore_ascii_case(&b'F'));
-        let clear = if feedback { "RTP/AVPF" } else { "RTP/AVP" };
+        let (clear, secure): (&[u8], &[u8]) =
+            if feedback { (b"RTP/AVPF", b"RTP/SAVPF") } else { (b"RTP/AVP", b"RTP/SAVP") };
         match self {
             Self::Keep => None,
             Self::Clear => Some((clear, &[])),
-            Self::Keys(keys) => Some((if feedback { "RTP/SAVPF" } else { "RTP/SAVP" }, keys)),
+            Self::Keys(keys) => Some((secure, keys)),
             Self::KeysIfKnown(keys) => Some((clear, keys)),
+            Self::Answer(protocol, keys) => Some((protocol, keys)),
         }
     }
 }
 
-fn write_section(text: &mut Text, media: &Media<'_, '_>, protocol: &str, keys: &[String]) {
-    media.section.media.write_as(text, protocol.as_bytes(), (media.port(), media.port_count()), |_| true);
+fn write_section(text: &mut Text, media: &Media<'_, '_>, protocol: &[u8], keys: &[String]) {
+    media.section.media.write_as(text, protocol, (media.port(), media.port_count()), |_| true);
     media.lines()[1..].iter().filter(|line| !is_key(line)).for_each(|line| text.copy(line));
     for key in keys {
         text.begin(b'a').bytes(b"crypto:").bytes(key.as_bytes()).end();
@@ -98,6 +104,8 @@ mod tests {
         check(secure, Protection::Clear, "m=video 4000/2 RTP/AVPF 96\r\n");
         let written = "m=video 4000/2 RTP/SAVPF 96\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n";
         check(secure, Protection::Keys(&keys), written);
+        let answer = "m=video 4000/2 RTP/SAVP 96\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n";
+        check(written, Protection::Answer(b"RTP/SAVP", &keys), answer);
     }
 
     #[test]
