@@ -4,43 +4,20 @@ mod common;
 #[path = "../benches/crowd/mod.rs"]
 mod crowd;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::io::Write;
 use std::time::Duration;
 use sx_guard::{Decision, Definition, Outcome, Policy, Request};
+use sx_testkit::CountingAllocator;
 use sx_types::Codec;
 
-/// The system's allocator, and how often this thread has asked it.
-struct Counting;
-
-std::thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that is ending has no count any more, and is not measured.
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: what holds for us holds for it.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: what holds for us holds for it.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: CountingAllocator = CountingAllocator;
 
 fn allocations(policy: &Policy, request: &Request<'_>) -> (u64, Outcome<'static>) {
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = sx_testkit::allocations();
     let decision: Decision<'_> = black_box(policy.decide(black_box(request)));
-    let after = ALLOCATIONS.with(Cell::get);
+    let after = sx_testkit::allocations();
     assert!(decision.is_approved(), "{decision:?}");
     let outcome = decision.outcome.obligations().cloned().map_or(Outcome::Approve, Outcome::Conditional);
     (after - before, outcome)

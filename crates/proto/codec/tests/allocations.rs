@@ -1,34 +1,11 @@
 //! Once the buffers have grown to a frame, nothing is allocated.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 use sx_codec::{ComfortNoise, Decoder, Encoder, Format, L16Rate, Law, Resampler, Tone};
-
-thread_local! {
-    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's, with a count for each thread.
-struct Counting;
-
-// SAFETY: everything is passed on to the system's allocator as it came; the count is a plain number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // While a thread ends its count may be gone.
-        let _ = ALLOCATED.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps to the contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use sx_testkit::{CountingAllocator, allocations};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static COUNTING: CountingAllocator = CountingAllocator;
 
 #[test]
 fn a_call_allocates_nothing_once_it_is_warm() {
@@ -49,7 +26,7 @@ fn a_call_allocates_nothing_once_it_is_warm() {
         let mut before = 0;
         for number in 0..100 {
             if number == 20 {
-                before = ALLOCATED.get();
+                before = allocations();
             }
             payload.clear();
             heard.clear();
@@ -65,6 +42,6 @@ fn a_call_allocates_nothing_once_it_is_warm() {
             noise.generate(frame, &mut other);
         }
         assert!(before > 0, "the count counts");
-        assert_eq!(ALLOCATED.get() - before, 0, "{format:?}");
+        assert_eq!(allocations() - before, 0, "{format:?}");
     }
 }

@@ -1,33 +1,10 @@
 //! That protecting a packet and opening it allocate nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use sx_rtp::srtp::{MasterKey, Protector, SrtpError, Suite, Unprotector};
-
-/// The system's allocator, and how often this thread has asked it.
-struct Counting;
-
-std::thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that is ending has no count any more, and is not measured.
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: what holds for us holds for it.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: what holds for us holds for it.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use sx_testkit::{CountingAllocator, allocations};
 
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: CountingAllocator = CountingAllocator;
 
 const RTCP: [u8; 8] = [0x80, 201, 0, 1, 1, 2, 3, 4];
 
@@ -58,10 +35,11 @@ fn packets_of_a_sender_that_is_known_allocate_nothing() {
         let mut unprotector = Unprotector::new(suite, &key).expect("its key");
         // A sender's first packet makes its entry.
         pass(&mut protector, &mut unprotector, 0);
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = allocations();
+        assert!(before > 0, "the count counts");
         for turn in 1..1000_u16 {
             pass(&mut protector, &mut unprotector, turn.wrapping_mul(512));
         }
-        assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "{suite:?}");
+        assert_eq!(allocations() - before, 0, "{suite:?}");
     }
 }

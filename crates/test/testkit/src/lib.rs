@@ -39,11 +39,13 @@
 //! println!("{}", network.trace());
 //! ```
 
+mod allocations;
 mod ladder;
 mod link;
 mod network;
 mod trace;
 
+pub use allocations::{CountingAllocator, allocations};
 pub use link::{Conditions, Link};
 pub use network::{Network, Node, Rest};
 pub use trace::{Datagram, Fate, Packet, Trace};
