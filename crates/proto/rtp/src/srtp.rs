@@ -34,7 +34,6 @@
 
 mod aes_cm;
 mod aes_gcm;
-mod base64;
 mod derivation;
 mod master_key;
 mod packet;

@@ -1,8 +1,9 @@
 //! The master key and its salt: from a session description, from DTLS, and wiped when dropped.
 
-use super::base64;
 use super::suite::Suite;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::prelude::BASE64_STANDARD;
+use base64::{DecodeSliceError, Engine as _};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -56,20 +57,17 @@ impl MasterKey {
     //= https://www.rfc-editor.org/rfc/rfc4568#section-6.1
     // A key whose length is not the one that its suite demands makes the attribute invalid.
     pub fn from_inline(suite: Suite, text: &str) -> Result<Self, KeyError> {
-        let mut bytes = Zeroizing::new([0; BYTES_MAX]);
-        let len = base64::decode(text, &mut *bytes).ok_or(if text.len() > BYTES_MAX.div_ceil(3) * 4 {
-            KeyError::Length
-        } else {
-            KeyError::Base64
+        let mut bytes = Zeroizing::new([0; BYTES_MAX.next_multiple_of(3)]);
+        let len = BASE64_STANDARD.decode_slice(text, &mut *bytes).map_err(|error| match error {
+            DecodeSliceError::OutputSliceTooSmall => KeyError::Length,
+            DecodeSliceError::DecodeError(_) => KeyError::Base64,
         })?;
         Self::from_bytes(suite, &bytes[..len])
     }
 
     /// The text of an `inline:` parameter. It is as secret as the key, and nobody wipes it.
     pub fn to_inline(&self) -> String {
-        let mut text = String::with_capacity(BYTES_MAX.div_ceil(3) * 4);
-        base64::encode(&self.bytes, &mut text);
-        text
+        BASE64_STANDARD.encode(&*self.bytes)
     }
 
     /// Splits what DTLS has exported under the label `EXTRACTOR-dtls_srtp`.
