@@ -5,6 +5,7 @@ mod keys;
 mod progress;
 mod proofs;
 mod records;
+mod vouching;
 
 use super::configuration;
 use super::when::parse_time;
@@ -75,13 +76,22 @@ Examples:
 const TRACE_HELP: &str = "\
 What is an identifier is looked for, what is none is a folder of a log: those of several nodes are put together by time.
 
+The segments that records were found in are verified, and held against the indexes of all others and the checkpoints that the key
+beside the log has signed. When that does not hold, the records are shown all the same, what is wrong is said on standard error, and
+the exit code is 1. Only verify looks at every segment, takes the key from elsewhere (--key), and compares anchors and cosignatures: a
+record whose identifier was changed is missed here when nothing else of its segment is shown.
+
 Examples:
   strowger witness trace 019ab2c3-d4e5-7000-8000-0123456789ab
   strowger witness trace --sip-call-id 843817637684230@998sdasdh09
   strowger witness trace 019ab2c3d4e5700080000123456789ab /logs/node-1 /logs/node-2 --format csv";
 
 const EXPORT_HELP: &str = "\
-Times are UTC unless they say otherwise. JSON lines are the records as they were signed.
+Times are UTC unless they say otherwise. JSON lines are the records as they stand in the log.
+
+The segments of that time are verified, and held against the indexes of all others and the checkpoints that the key beside the log has
+signed. When that does not hold, the records are written all the same, what is wrong is said on standard error, and the exit code is
+1. Only verify takes the key from elsewhere (--key), and compares anchors and cosignatures.
 
 Examples:
   strowger witness export --from 2026-11-20 --to 2026-11-21 -o day.jsonl

@@ -1,6 +1,7 @@
 //! `checkpoints.jsonl`: the checkpoints once more, with the cosignatures that came later.
 
-use super::problem::{Cover, FiledFault, Notice, Problem};
+use super::notice::Notice;
+use super::problem::{Cover, FiledFault, Problem};
 use super::tail::{Tail, lines_end};
 use super::{Options, Verification};
 use crate::checkpoint::{Checkpoint, SignatureError, is_signature_line, verify_cosignature};

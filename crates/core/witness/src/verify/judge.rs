@@ -2,7 +2,8 @@
 
 use super::Verification;
 use super::filed::note_hash;
-use super::problem::{Cover, Notice, Place, Problem};
+use super::notice::Notice;
+use super::problem::{Cover, Place, Problem};
 use super::segment::{Break, Said, SegmentReport, Statement};
 use crate::checkpoint::{Checkpoint, SignatureError};
 use crate::hash::Hash;
@@ -136,7 +137,8 @@ impl Verification {
     /// anything else is wrong, that is why nothing holds.
     pub(super) fn judge_unsigned(&mut self) {
         let is_begun_at_most = self.next <= 1 && self.absent.is_empty();
-        if self.checkpoints == 0 && !is_begun_at_most && self.problems.is_empty() && self.more == 0 {
+        let nothing_holds = self.checkpoints == 0 && self.unread.is_none();
+        if nothing_holds && !is_begun_at_most && self.problems.is_empty() && self.more == 0 {
             self.push(Problem::Unsigned);
         }
     }

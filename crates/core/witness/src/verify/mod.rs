@@ -7,13 +7,16 @@
 
 mod filed;
 mod judge;
+mod notice;
 mod order;
+mod parts;
 mod problem;
 mod segment;
 mod tail;
 
 pub use filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
-pub use problem::{Cover, FiledFault, Notice, Place, Problem};
+pub use notice::Notice;
+pub use problem::{Cover, FiledFault, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
 pub use tail::{Tail, lines_end};
 
@@ -109,6 +112,8 @@ pub struct Verification {
     recorded: BTreeMap<u64, Hash>,
     filed: Vec<Filed>,
     absent: Vec<(u64, u64)>,
+    /// Only some segments are read: of the others, those in these ranges, only the hashes are known.
+    unread: Option<Vec<(u64, u64)>>,
     /// Ranges that records have retired, and the numbers of these records.
     retired: Vec<(u64, u64, u64)>,
     indexes: BTreeMap<u64, Indexed>,
@@ -157,6 +162,7 @@ impl Verification {
             recorded: BTreeMap::new(),
             filed: Vec::new(),
             absent: Vec::new(),
+            unread: None,
             retired: Vec::new(),
             indexes: BTreeMap::new(),
             entries: Vec::new(),
@@ -333,7 +339,8 @@ impl Verification {
     }
 
     fn is_absent(&self, record: u64) -> bool {
-        self.absent.iter().any(|(first, last)| (*first..=*last).contains(&record))
+        let unread = self.unread.iter().flatten();
+        self.absent.iter().chain(unread).any(|(first, last)| (*first..=*last).contains(&record))
     }
 
     fn push(&mut self, problem: Problem) {

@@ -294,58 +294,14 @@ pub enum Problem {
     KeyFile,
 }
 
-/// Something worth knowing that an honest log may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Notice {
-    /// The last write was cut short when the power failed, or the process died.
-    #[error("the log ends in {bytes} bytes of a write that was torn ({at}): not acknowledged, or lost")]
-    TornTail {
-        /// Where.
-        at: Place,
-        /// How many bytes.
-        bytes: u64,
-    },
-    /// `checkpoints.jsonl` ends in a write that was cut short.
-    #[error("checkpoints.jsonl ends in {bytes} bytes of a write that was torn, from line {line} on")]
-    TornCheckpoints {
-        /// The line, from 1.
-        line: u64,
-        /// How many bytes.
-        bytes: u64,
-    },
-    /// A checkpoint of retired records is signed by a key that nothing present names.
-    #[error("line {line} of checkpoints.jsonl is signed by a key that only retired records name")]
-    RetiredKey {
-        /// The line, from 1.
-        line: u64,
-    },
-    /// Records that were retired are still there.
-    #[error("{} still there although a record has retired them", records(*first, *last))]
-    StillThere {
-        /// The first of them.
-        first: u64,
-        /// The last of them.
-        last: u64,
-    },
-    /// Nothing has signed the end of the log, and a writer that could write would have.
-    #[error(
-        "the last {records} records, of {seconds} s, are not signed: the disk has refused the writer, or they are not its own"
-    )]
-    LongTail {
-        /// How many records.
-        records: u64,
-        /// The time from the first of them to the last.
-        seconds: u64,
-    },
-    /// What retires records is not signed yet.
-    #[error("record {record}, which retires others, is not covered by a checkpoint yet")]
-    RetiredUnsigned {
-        /// Its number.
-        record: u64,
-    },
-}
-
 impl Problem {
+    /// Does it say nothing to somebody who has not the log's key?
+    pub fn is_of_the_key(&self) -> bool {
+        let of_a_signature = matches!(self, Self::Filed { fault: FiledFault::Signature(_), .. });
+        of_a_signature
+            || matches!(self, Self::CheckpointSignature { .. } | Self::OtherKey { .. } | Self::Unsigned | Self::KeyFile)
+    }
+
     /// The number of the first record it is about; those about no record come last.
     pub fn record(&self) -> u64 {
         match self {
@@ -377,7 +333,7 @@ impl Problem {
 }
 
 /// "record 3 is" or "records 3 to 5 are".
-fn records(first: u64, last: u64) -> String {
+pub(super) fn records(first: u64, last: u64) -> String {
     if first >= last { format!("record {first} is") } else { format!("records {first} to {last} are") }
 }
 

@@ -1,7 +1,8 @@
 //! One segment for itself: its lines, the links between them, and what they say about the log.
 
+use super::notice::Notice;
 use super::order::Run;
-use super::problem::{Notice, PROBLEMS_MAX, Place, Problem};
+use super::problem::{PROBLEMS_MAX, Place, Problem};
 use super::tail::{self, Tail, is_hole};
 use crate::hash::Hash;
 use crate::kind::Kind;

@@ -2,6 +2,7 @@
 
 use super::super::output::{self, Table, shortened};
 use super::progress::watched;
+use super::vouching::vouch;
 use super::{ExportFormat, Output, Setting, TraceFormat, wrong_usage};
 use anyhow::{Context as _, bail};
 use std::fs::File;
@@ -71,26 +72,31 @@ pub(super) fn trace(
         folders.push(setting.open(None)?);
     }
     let mut search = WitnessSearch { ids: Some(ids.clone()), ..WitnessSearch::default() };
-    let mut hits = search_all(&folders, &search)?;
+    let (mut hits, mut found) = search_all(&folders, &search)?;
     if sip_call_id.is_some() {
         ids.extend(hits.iter().filter_map(|hit| Line::parse(&hit.line).ok()?.call_id()).map(RecordId::Call));
         ids.dedup();
         search.ids = Some(ids);
-        hits = search_all(&folders, &search)?;
+        (hits, found) = search_all(&folders, &search)?;
     }
     if hits.is_empty() {
         let places: Vec<String> = folders.iter().map(|folder| folder.path().display().to_string()).collect();
-        bail!("no record in {} names {}", places.join(" or "), wanted.join(" or "));
+        bail!("no record of {} in {}", wanted.join(" or "), places.join(" or "));
     }
-    match format.unwrap_or(if setting.json { TraceFormat::Json } else { TraceFormat::Text }) {
-        TraceFormat::Text => output::text(&table(&hits).to_string()),
+    show(&hits, format.unwrap_or(if setting.json { TraceFormat::Json } else { TraceFormat::Text }))?;
+    vouch(&folders, &found)
+}
+
+fn show(hits: &[Hit], format: TraceFormat) -> anyhow::Result<ExitCode> {
+    match format {
+        TraceFormat::Text => output::text(&table(hits).to_string()),
         TraceFormat::Json => {
             let lines: Vec<u8> = hits.iter().flat_map(|hit| hit.line.iter().copied().chain([b'\n'])).collect();
             output::text(&String::from_utf8_lossy(&lines))
         }
         TraceFormat::Csv => {
             let mut text = headings()?;
-            for hit in &hits {
+            for hit in hits {
                 text.extend(csv_row(&hit.line)?);
             }
             output::text(&String::from_utf8_lossy(&text))
@@ -105,9 +111,9 @@ fn ids_of(text: &str) -> Vec<RecordId> {
     call.ok().into_iter().chain(trace).collect()
 }
 
-/// The records of all nodes, by time.
-fn search_all(folders: &[WitnessFolder], search: &WitnessSearch) -> anyhow::Result<Vec<Hit>> {
-    let mut hits = Vec::new();
+/// The records of all nodes, by time, and what was found in each folder.
+fn search_all(folders: &[WitnessFolder], search: &WitnessSearch) -> anyhow::Result<(Vec<Hit>, Vec<WitnessFound>)> {
+    let (mut hits, mut all) = (Vec::new(), Vec::new());
     for folder in folders {
         let found = watched("search", |progress| {
             folder.search(search, progress, |lines| {
@@ -115,22 +121,15 @@ fn search_all(folders: &[WitnessFolder], search: &WitnessSearch) -> anyhow::Resu
                 true
             })
         })?;
-        tell_unreadable(folder, found);
+        all.push(found);
     }
     hits.sort_by(|a, b| (a.time, &a.node, a.seq).cmp(&(b.time, &b.node, b.seq)));
-    Ok(hits)
+    Ok((hits, all))
 }
 
 fn hit(line: &[u8]) -> Option<Hit> {
     let read = Line::parse(line).ok()?;
     Some(Hit { time: read.time(), node: read.node().into_owned(), seq: read.seq(), line: line.to_vec() })
-}
-
-fn tell_unreadable(folder: &WitnessFolder, found: WitnessFound) {
-    if found.unreadable > 0 {
-        let folder = folder.path().display();
-        eprintln!("warning: {} lines of {folder} are no records; strowger witness verify says more", found.unreadable);
-    }
 }
 
 fn table(hits: &[Hit]) -> Table {
@@ -234,8 +233,7 @@ fn write_records(
     })?;
     written?;
     output.flush()?;
-    tell_unreadable(folder, found);
-    Ok(ExitCode::SUCCESS)
+    vouch(std::slice::from_ref(folder), &[found])
 }
 
 fn write_lines(lines: &[u8], format: ExportFormat, output: &mut impl Write) -> anyhow::Result<()> {

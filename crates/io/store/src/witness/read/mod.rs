@@ -8,6 +8,7 @@
 //! Nothing here writes into the folder, which may lie on a medium that cannot be written to. What the exchange does meanwhile is
 //! expected: a segment that grows, one that is closed, one that goes because it was kept for long enough.
 
+mod checked;
 mod leaves;
 mod lines;
 mod order;

@@ -6,6 +6,7 @@ use super::{LogPart, ReadError, ReadProgress, WitnessFolder, has_gone};
 use crate::FileError;
 use crate::witness::files;
 use memchr::memmem::Finder;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use sx_engine::Time;
@@ -39,12 +40,14 @@ pub struct Search {
 }
 
 /// What a search has come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// So many records.
     pub records: u64,
     /// So many lines that would have been looked at are no records.
     pub unreadable: u64,
+    /// The segments that what was found depends on, by the numbers in their names: those of its time, or those with a hit.
+    pub segments: BTreeSet<u64>,
 }
 
 /// What was found in one segment.
@@ -74,11 +77,14 @@ impl WitnessFolder {
     ) -> Result<Found, ReadError> {
         let parts: Vec<LogPart> = self.parts()?.into_iter().filter(|part| part.segment.is_some()).collect();
         let segments = search.of_its_time(&parts)?;
-        progress.begin(segments.iter().map(|(_, bytes)| bytes).sum());
+        progress.begin(segments.iter().map(|part| part.bytes).sum());
         let needles = search.needles();
         let (mut found, mut outcome) = (Found::default(), Ok(()));
-        let work = |at: usize| search.in_segment(segments[at].0, &needles, progress);
-        in_order(segments.len(), search.threads_max, work, |_, hits| match hits {
+        let work = |at: usize| match segments[at].segment.as_deref() {
+            Some(path) => search.in_segment(path, &needles, progress),
+            None => Ok(Hits::default()),
+        };
+        in_order(segments.len(), search.threads_max, work, |at, hits| match hits {
             Ok(Hits { late: true, .. }) => {
                 outcome = Err(ReadError::OutOfTime);
                 false
@@ -86,6 +92,9 @@ impl WitnessFolder {
             Ok(hits) => {
                 found.records += hits.found.records;
                 found.unreadable += hits.found.unreadable;
+                if needles.is_none() || hits.found != Found::default() {
+                    found.segments.insert(segments[at].first);
+                }
                 hits.lines.is_empty() || each(&hits.lines)
             }
             Err(error) => {
@@ -124,9 +133,9 @@ impl Search {
         self.ids.as_ref().map(|ids| ids.iter().map(finder).collect())
     }
 
-    /// The segments that may have records of the time, with their lengths. A segment lies between the times of its first record
+    /// The segments that may have records of the time. A segment lies between the times of its first record
     /// and of the next segment's; a clock that was set back makes no difference to that.
-    fn of_its_time<'a>(&self, parts: &'a [LogPart]) -> Result<Vec<(&'a Path, u64)>, ReadError> {
+    fn of_its_time<'a>(&self, parts: &'a [LogPart]) -> Result<Vec<&'a LogPart>, ReadError> {
         let mut times = Vec::with_capacity(parts.len() + 1);
         for path in parts.iter().filter_map(|part| part.segment.as_deref()) {
             times.push(if self.from.or(self.to).is_some() { time_of_first(path)? } else { None });
@@ -143,7 +152,7 @@ impl Search {
             !too_late && !too_early
         };
         let chosen = parts.iter().enumerate().filter(|(at, _)| is_of_it(*at));
-        Ok(chosen.filter_map(|(_, part)| Some((part.segment.as_deref()?, part.bytes))).collect())
+        Ok(chosen.map(|(_, part)| part).collect())
     }
 
     fn in_segment(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sx_witness::{Hash, IndexEntry, Options, SegmentCheck, SegmentReport, Verdict, Verification, VerifyingKey};
 
 /// What one part of the log has shown.
-enum Checked {
+pub(super) enum Checked {
     /// Its lines, and its index if there is one.
     Segment(Box<SegmentReport>, Option<Vec<u8>>),
     /// Only its index is there.
@@ -73,7 +73,7 @@ impl WitnessFolder {
 }
 
 /// False when it is to be begun anew.
-fn merge(verification: &mut Verification, first: u64, checked: Checked) -> bool {
+pub(super) fn merge(verification: &mut Verification, first: u64, checked: Checked) -> bool {
     match checked {
         Checked::Gone => return false,
         Checked::Segment(report, index) => {
@@ -93,7 +93,7 @@ fn merge(verification: &mut Verification, first: u64, checked: Checked) -> bool 
     true
 }
 
-fn check(part: &LogPart, is_last: bool, progress: &ReadProgress) -> Result<Checked, ReadError> {
+pub(super) fn check(part: &LogPart, is_last: bool, progress: &ReadProgress) -> Result<Checked, ReadError> {
     let index = part.index.as_deref().map(read_if_there).transpose()?.flatten();
     let Some(path) = &part.segment else { return Ok(index.map_or(Checked::Gone, Checked::Index)) };
     let report =

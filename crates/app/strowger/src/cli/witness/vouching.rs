@@ -1,0 +1,53 @@
+//! Whether what `strowger witness trace` and `export` have shown is what the log vouches for.
+
+use super::super::output::printable;
+use super::progress::watched;
+use anyhow::Context as _;
+use std::process::ExitCode;
+use sx_store::{WitnessFolder, WitnessFound};
+use sx_witness::{SigningKey, Verdict};
+
+/// So many problems are said; a log that was written anew has many, and `verify` says all.
+const SAID_MAX: usize = 10;
+
+/// Holds what was found in each of these logs against its chain and what it has signed. What is wrong goes to standard error.
+pub(super) fn vouch(folders: &[WitnessFolder], found: &[WitnessFound]) -> anyhow::Result<ExitCode> {
+    let mut holds = true;
+    for (folder, found) in folders.iter().zip(found) {
+        if let Some(verdict) = check(folder, found)? {
+            tell(folder, &verdict);
+            holds = false;
+        }
+    }
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check(folder: &WitnessFolder, found: &WitnessFound) -> anyhow::Result<Option<Verdict>> {
+    let check = |key: &_| watched("check", |progress| folder.check_found(key, found, progress));
+    match folder.key() {
+        Ok(key) => Ok(check(&key)?),
+        Err(error) => {
+            eprintln!("warning: {error}: only the chain is looked at, no signature");
+            let nobody = SigningKey::from_seed("nobody", [0; 32]).context("the name of a key")?.verifying_key();
+            let verdict = check(&nobody)?.map(|mut verdict| {
+                verdict.problems.retain(|problem| !problem.is_of_the_key());
+                verdict
+            });
+            Ok(verdict.filter(|verdict| !verdict.is_honest()))
+        }
+    }
+}
+
+fn tell(folder: &WitnessFolder, verdict: &Verdict) {
+    for problem in verdict.problems.iter().take(SAID_MAX) {
+        eprintln!("problem: {}", printable(&problem.to_string()));
+    }
+    let more = verdict.problems.len().saturating_sub(SAID_MAX) as u64 + verdict.more_problems;
+    if more > 0 {
+        eprintln!("problem: {more} more");
+    }
+    let folder = folder.path().display();
+    eprintln!(
+        "strowger: the log in {folder} was changed, and with it perhaps what is shown; strowger witness verify says more"
+    );
+}
