@@ -184,6 +184,27 @@ fn a_trace_puts_nodes_together_by_time() {
 }
 
 #[test]
+fn what_is_neither_an_identifier_nor_a_folder_is_wrong_usage() {
+    let (bed, north) = closed_log();
+    let id = call(1).to_string();
+    for mistyped in [&id[1..], &id.replace('-', "")[..31], "019ab2c3", "nowhere", &id.replace('-', "_")] {
+        let run = bed.run(&["witness", "trace", mistyped]);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let said = format!(
+            "{mistyped:?} is neither the identifier of a call or a trace, which is a UUID or 32 hexadecimal digits"
+        );
+        assert!(run.err.contains(&said) && run.err.contains("nor a folder that is there"), "{run:?}");
+    }
+    assert_eq!(bed.run(&["witness", "trace", &id, "./nowhere"]).code, Some(3), "this is said to be a folder");
+    // The order is of no account, and a name of the folder one is in will do.
+    std::os::unix::fs::symlink(&north, bed.path("copy")).expect("a link");
+    assert_eq!(bed.ok(&["witness", "trace", "copy", &id]), bed.ok(&["witness", "trace", &id, text(&north)]));
+    let unknown = TraceId::from(call(998)).to_string();
+    let run = bed.run(&["witness", "trace", &unknown]);
+    assert!(run.code == Some(1) && run.err.contains(&format!("no record of {unknown} in ")), "{run:?}");
+}
+
+#[test]
 fn the_records_of_a_time_are_exported() {
     let (bed, _) = closed_log();
     let export = ["witness", "export", "--from", "2026-11-20T12:00:10", "--to", "2026-11-20T12:00:20"];

@@ -74,7 +74,8 @@ Examples:
   strowger witness consistency 4096 16384 -o growth.proof";
 
 const TRACE_HELP: &str = "\
-What is an identifier is looked for, what is none is a folder of a log: those of several nodes are put together by time.
+What has the form of an identifier is looked for, in any order; a path with a / in it, or the name of a folder that is there, is the
+folder of a log (./NAME where that has the form of an identifier). The records of several nodes are put together by time.
 
 The segments that records were found in are verified, and held against the indexes of all others and the checkpoints that the key
 beside the log has signed. When that does not hold, the records are shown all the same, what is wrong is said on standard error, and

@@ -7,7 +7,7 @@ use super::{ExportFormat, Output, Setting, TraceFormat, wrong_usage};
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_engine::Time;
 use sx_store::{RecordId, WitnessFolder, WitnessFound, WitnessSearch};
@@ -37,6 +37,9 @@ const FACT_WIDTH: usize = 64;
 /// A Call-ID in a record has so many characters at most.
 const SIP_CALL_ID_CHARS_MAX: usize = 128;
 
+/// What stands for a call or a trace.
+const ID_SHAPE: &str = "the identifier of a call or a trace, which is a UUID or 32 hexadecimal digits";
+
 /// A record with what it is sorted by.
 struct Hit {
     time: Time,
@@ -58,15 +61,16 @@ pub(super) fn trace(
     let mut wanted: Vec<&str> = sip_call_id.into_iter().collect();
     for text in what {
         match ids_of(text) {
-            found if found.is_empty() => folders.push(setting.open(Some(PathBuf::from(text)))?),
-            found => {
+            found if !found.is_empty() => {
                 ids.extend(found);
                 wanted.push(text);
             }
+            _ if is_folder(text) => folders.push(setting.open(Some(PathBuf::from(text)))?),
+            _ => return Err(wrong_usage(format!("{text:?} is neither {ID_SHAPE}, nor a folder that is there"))),
         }
     }
     if ids.is_empty() {
-        return Err(wrong_usage("say which call or trace: 32 hexadecimal digits, or a UUID"));
+        return Err(wrong_usage(format!("say what is looked for: {ID_SHAPE}; or --sip-call-id")));
     }
     if folders.is_empty() {
         folders.push(setting.open(None)?);
@@ -102,6 +106,11 @@ fn show(hits: &[Hit], format: TraceFormat) -> anyhow::Result<ExitCode> {
             output::text(&String::from_utf8_lossy(&text))
         }
     }
+}
+
+/// Is it said to be one, or is there one of that name?
+fn is_folder(text: &str) -> bool {
+    text.contains('/') || Path::new(text).is_dir()
 }
 
 /// What a text may name: with hyphens a call, without them a trace, or a call.
