@@ -205,6 +205,17 @@ fn what_is_neither_an_identifier_nor_a_folder_is_wrong_usage() {
 }
 
 #[test]
+fn a_time_that_ends_before_it_begins_is_wrong_usage() {
+    let (bed, _) = closed_log();
+    for to in ["2026-11-20T12:00:10", "2026-11-20T12:00:20"] {
+        let file = bed.path("none.jsonl");
+        let run = bed.run(&["witness", "export", "--from", "2026-11-20T12:00:20", "--to", to, "-o", text(&file)]);
+        assert!(run.code == Some(2) && run.err.contains("--from must be earlier than --to"), "{run:?}");
+        assert!(!file.exists(), "nothing is written over");
+    }
+}
+
+#[test]
 fn the_records_of_a_time_are_exported() {
     let (bed, _) = closed_log();
     let export = ["witness", "export", "--from", "2026-11-20T12:00:10", "--to", "2026-11-20T12:00:20"];

@@ -2,8 +2,8 @@
 
 use sx_engine::Time;
 use sx_witness::{
-    Batch, CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Draft, Facts, FiledFault, IndexEntry, Kind, Notice, Options,
-    Problem, Renderer, SegmentCheck, SigningKey, Verdict, Verification, checkpoint_line,
+    Batch, CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Cover, Draft, Facts, FiledFault, IndexEntry, Kind, Notice,
+    Options, Place, Problem, Renderer, SegmentCheck, SigningKey, Verdict, Verification, checkpoint_line,
 };
 
 /// A log of two segments: records 0 to 6, the last a checkpoint, and 7 to 13, the last but one a checkpoint.
@@ -165,6 +165,15 @@ fn a_truncated_log_is_named() {
         matches!(said[..], [Problem::Truncated { there: 10, .. }, Problem::Truncated { there: 10, .. }]),
         "{said:?}"
     );
+}
+
+#[test]
+fn one_record_is_not_called_records() {
+    let (at, covers) = (Place { segment: 0, line: 7 }, Cover::ExpectedSize);
+    let forged = Problem::CheckpointSize { record: 6, at, says: 1 }.to_string();
+    assert!(forged.ends_with("was forged: it covers 1 record"), "{forged}");
+    let truncated = Problem::Truncated { cover: covers, covers: 2, there: 1 }.to_string();
+    assert!(truncated.ends_with("covers 2 records, and there is 1"), "{truncated}");
 }
 
 #[test]

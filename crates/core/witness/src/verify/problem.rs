@@ -169,7 +169,12 @@ pub enum Problem {
         at: Place,
     },
     /// The end of the log is not there.
-    #[error("the log was truncated: {cover} covers {covers} records, and there are {there}{}", cover.or_copied())]
+    #[error(
+        "the log was truncated: {cover} covers {}, and there {}{}",
+        counted(*covers, "record"),
+        if *there == 1 { "is 1".to_owned() } else { format!("are {there}") },
+        cover.or_copied()
+    )]
     Truncated {
         /// What says so.
         cover: Cover,
@@ -187,7 +192,7 @@ pub enum Problem {
         at: Place,
     },
     /// A checkpoint covers another number of records than stand before it.
-    #[error("the checkpoint in record {record} ({at}) was forged: it covers {says} records")]
+    #[error("the checkpoint in record {record} ({at}) was forged: it covers {}", counted(*says, "record"))]
     CheckpointSize {
         /// The record's number, which it must cover all the records before.
         record: u64,
@@ -335,6 +340,11 @@ impl Problem {
 /// "record 3 is" or "records 3 to 5 are".
 pub(super) fn records(first: u64, last: u64) -> String {
     if first >= last { format!("record {first} is") } else { format!("records {first} to {last} are") }
+}
+
+/// "1 record" or "2 records".
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Place {

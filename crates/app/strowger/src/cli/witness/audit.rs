@@ -75,12 +75,16 @@ fn in_words(verdict: &Verdict) -> Result<String, std::fmt::Error> {
 }
 
 /// `1 record`, `2 records`.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn covered(size: u64) -> String {
-    if size == 0 { "no record".to_owned() } else { format!("records 0 to {}", size - 1) }
+    match size {
+        0 => "no record".to_owned(),
+        1 => "record 0".to_owned(),
+        _ => format!("records 0 to {}", size - 1),
+    }
 }
 
 fn signed_at(checkpoint: &Checkpoint) -> String {

@@ -1,7 +1,7 @@
 //! `strowger witness prove`, `check-proof` and `consistency`.
 
 use super::super::output;
-use super::audit::{checkpoint_json, read_checkpoint};
+use super::audit::{checkpoint_json, counted, read_checkpoint};
 use super::keys::{of_log, of_nothing};
 use super::progress::watched;
 use super::{CannotRead, Key, Output, Setting, read_file, wrong_usage};
@@ -48,7 +48,8 @@ pub(super) fn prove(
     let checkpoint = filed.cosigned();
     let size = checkpoint.size;
     if record >= size {
-        bail!("record {record} is not covered by the checkpoint of {size} records; wait for the next one");
+        let size = counted(size, "record");
+        bail!("record {record} is not covered by the checkpoint of {size}; wait for the next one");
     }
     let path = watched("prove", |progress| folder.leaves(progress)?.inclusion(size, record))?;
     let holds = verify_inclusion(size, record, leaf_hash(&Hash::of(&bytes)), &path, checkpoint.root);
@@ -62,7 +63,7 @@ fn of_size(checkpoints: &[FiledCheckpoint], size: u64) -> anyhow::Result<&FiledC
         let near = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| checkpoints.get(at));
         let near: Vec<String> = near.map(|filed| filed.checkpoint.size.to_string()).collect();
         let near = if near.is_empty() { "none at all".to_owned() } else { near.join(" and ") };
-        anyhow::anyhow!("the log has signed no checkpoint of {size} records; the nearest are {near}")
+        anyhow::anyhow!("the log has signed no checkpoint of {}; the nearest are {near}", counted(size, "record"))
     })
 }
 
@@ -83,8 +84,8 @@ pub(super) fn check(setting: &Setting<'_>, file: &Path, key: &Key) -> anyhow::Re
         );
     }
     let when = checkpoint.time.map(|time| format!(", signed at {time}")).unwrap_or_default();
-    let (index, size, name) = (proof.index, checkpoint.size, key.name());
-    eprintln!("the proof holds: record {index} of the log {name}, in its checkpoint of {size} records{when}");
+    let (index, size, name) = (proof.index, counted(checkpoint.size, "record"), key.name());
+    eprintln!("the proof holds: record {index} of the log {name}, in its checkpoint of {size}{when}");
     output::text(&format!("{record}\n"))
 }
 
@@ -130,6 +131,6 @@ pub(super) fn consistency(
     proof.verify(old_root, &key).map_err(|error| {
         anyhow::anyhow!("the log has not only grown: {error}; `strowger witness verify` with an anchor says more")
     })?;
-    eprintln!("the log has only grown from {old} to {} records", proof.checkpoint.size);
+    eprintln!("the log has only grown from {old} to {}", counted(proof.checkpoint.size, "record"));
     output.text(&proof.to_string())
 }

@@ -214,6 +214,13 @@ pub(super) fn export(
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let (from, to) = (from.map(Time::from_nanos), to.map(Time::from_nanos));
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return Err(wrong_usage(format!(
+            "no time is from {from} on and before {to}: --from must be earlier than --to"
+        )));
+    }
     let search = WitnessSearch { from, to, ..WitnessSearch::default() };
     match &output.output {
         Some(path) => {

@@ -47,7 +47,7 @@ pub enum ReadError {
         folder: PathBuf,
     },
     /// The log is not that long.
-    #[error("there is no record {record}: the log has {size} records")]
+    #[error("there is no record {record}: the log has {size} record{}", if *size == 1 { "" } else { "s" })]
     NotThere {
         /// The record asked for.
         record: u64,
