@@ -100,6 +100,8 @@ class Verifier:
         # The record that does not name the hash of the one before, and the last one that has been blamed.
         self.doubt, self.blamed = None, None
         self.whole = True
+        # Sizes that the log must have had and has not, and what says so.
+        self.cut = {}
         # Nothing stands behind the lines of the segment that was read last.
         self.settled = True
         # How many records stand behind the last checkpoint, the time of the first of them, and that of the last of all.
@@ -135,6 +137,7 @@ class Verifier:
             self.check_retirement()
             self.check_stored()
             self.check_anchors()
+            self.check_cut()
             self.check_key_file()
             self.check_signed()
             self.look_at_tail()
@@ -334,8 +337,10 @@ class Verifier:
             known = [key for key in self.keys.values() if note.names(key)]
             if note.size >= self.next:
                 signed = any(note.signed_by(key) for key in known)
-                what = f"the log was truncated, for it had record {note.size}; {COPIED}" if signed else "it is forged"
-                self.accuse(f"{where}: {what}")
+                if signed:
+                    self.cut.setdefault(note.size, f"{where}, says so; {COPIED}")
+                else:
+                    self.accuse(f"{where}: it is forged")
             elif any(first <= note.size <= last for first, last in self.gone):
                 if self.whole and self.roots[note.size] != note.root:
                     self.accuse(f"{where}: its root is not that of the log")
@@ -352,16 +357,23 @@ class Verifier:
     def check_anchors(self):
         """Step 7."""
         if self.next < self.records_min:
-            self.accuse(f"there are {self.next} records, not {self.records_min}: the log was truncated")
+            self.cut.setdefault(self.records_min, "so many were to be there")
         for anchor in self.anchors:
             known = [key for key in self.keys.values() if anchor.names(key)]
             # Whoever kept it has looked at its signature then; what counts is that the log has its root.
             if not any(anchor.signed_by(key) for key in known):
                 self.notices.append(f"the anchor of {anchor.size} records is not signed by a key that this log names")
             if anchor.size > self.next:
-                self.accuse(f"the log was truncated: it had {anchor.size} records")
+                self.cut.setdefault(anchor.size, "an anchor says so")
             elif self.whole and self.roots[anchor.size] != anchor.root:
                 self.accuse(f"the first {anchor.size} records are not those of the anchor")
+
+    def check_cut(self):
+        """One cut is one problem, however many checkpoints stand behind it."""
+        if self.cut:
+            size = max(self.cut)
+            also = f" ({len(self.cut) - 1} smaller sizes too)" if len(self.cut) > 1 else ""
+            self.accuse(f"the log was truncated: it had {size} records{also}, and has {self.next}: {self.cut[size]}")
 
     def check_key_file(self):
         """Step 8."""

@@ -93,7 +93,9 @@ fn a_log_that_was_cut_off_is_found_out_by_an_anchor() {
         assert!(run.out.contains("problem: "), "{}", run.out);
     }
     fs::write(&checkpoints, kept).expect("as it was");
-    assert_eq!(verify(&bed, &[]).code, Some(1), "the checkpoints say so as well");
+    let run = verify(&bed, &[]);
+    assert_eq!(run.code, Some(1), "the checkpoints say so as well");
+    assert!(run.out.contains("NOT ok, 1 problem, "), "one cut, however many checkpoints are behind it: {}", run.out);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use sx_engine::Time;
 use sx_witness::{
-    Batch, CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Cover, Draft, Facts, FiledFault, IndexEntry, Kind, Notice,
-    Options, Place, Problem, Renderer, SegmentCheck, SigningKey, Verdict, Verification, checkpoint_line,
+    Batch, CHECKPOINT_LINE_BYTES_MAX, Chain, Checkpoint, Cover, Draft, Facts, FiledFault, IndexEntry, Kind, NUMBER_MAX,
+    Notice, Options, Place, Problem, Renderer, SegmentCheck, SigningKey, Verdict, Verification, checkpoint_line,
 };
 
 /// A log of two segments: records 0 to 6, the last a checkpoint, and 7 to 13, the last but one a checkpoint.
@@ -162,7 +162,7 @@ fn a_truncated_log_is_named() {
     log.second.truncate(3);
     let said = log.verify_with(Options { anchors, expect_size: Some(13), ..Options::default() }).problems;
     assert!(
-        matches!(said[..], [Problem::Truncated { there: 10, .. }, Problem::Truncated { there: 10, .. }]),
+        matches!(said[..], [Problem::Truncated { cover: Cover::ExpectedSize, covers: 13, there: 10, more: 1 }]),
         "{said:?}"
     );
 }
@@ -172,8 +172,60 @@ fn one_record_is_not_called_records() {
     let (at, covers) = (Place { segment: 0, line: 7 }, Cover::ExpectedSize);
     let forged = Problem::CheckpointSize { record: 6, at, says: 1 }.to_string();
     assert!(forged.ends_with("was forged: it covers 1 record"), "{forged}");
-    let truncated = Problem::Truncated { cover: covers, covers: 2, there: 1 }.to_string();
+    let truncated = Problem::Truncated { cover: covers, covers: 2, there: 1, more: 0 }.to_string();
     assert!(truncated.ends_with("covers 2 records, and there is 1"), "{truncated}");
+}
+
+#[test]
+fn one_cut_is_one_problem() {
+    let (mut cut, whole) = (log(), log());
+    cut.second.clear();
+    cut.first.truncate(4);
+    let lines: String = whole.checkpoints.iter().map(|one| checkpoint_line(&one.note, &[]) + "\n").collect();
+    let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+    // Each is there once more when it is cosigned.
+    verification.checkpoints_file(format!("{lines}{lines}").as_bytes());
+    let mut check = SegmentCheck::new(0, true);
+    cut.first.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
+    verification.take(check.finish());
+    let problems = verification.finish().problems;
+    assert_eq!(problems, [Problem::Truncated { cover: Cover::File(2), covers: 12, there: 4, more: 1 }]);
+    assert!(problems[0].to_string().contains("covers 12 records, and there are 4, and 1 earlier one says so too; or"));
+}
+
+#[test]
+fn a_stray_file_is_one_problem_and_counts_for_nothing() {
+    for (number, bytes) in [(9_999, &b""[..]), (u64::MAX, b"{}\n{}\n"), (u64::MAX, b"no line"), (15, &[0; 600])] {
+        let log = log();
+        let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+        for (first, lines) in [(0, &log.first), (7, &log.second)] {
+            let mut check = SegmentCheck::new(first, false);
+            lines.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
+            verification.take(check.finish());
+        }
+        let mut check = SegmentCheck::new(number, true);
+        check.feed(bytes);
+        verification.take(check.finish());
+        let verdict = verification.finish();
+        assert_eq!(verdict.problems, [Problem::Stray { segment: number, next: 14 }]);
+        assert_eq!((verdict.records, verdict.unsigned_tail, verdict.torn_bytes), (14, 1, 0));
+    }
+    assert!(Problem::Stray { segment: 15, next: 14 }.to_string().ends_with("or record 14 is missing"));
+}
+
+#[test]
+fn records_that_are_missing_are_not_counted() {
+    let (log, far) = (log(), NUMBER_MAX as u64);
+    let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+    let stray = log.second[6].replace("\"seq\":13", &format!("\"seq\":{far}"));
+    for (first, lines) in [(0, &log.first), (7, &log.second), (far, &vec![stray])] {
+        let mut check = SegmentCheck::new(first, first == far);
+        lines.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
+        verification.take(check.finish());
+    }
+    let verdict = verification.finish();
+    assert_eq!(verdict.problems, [Problem::SegmentMissing { first: 14, last: far - 1 }]);
+    assert_eq!((verdict.records, verdict.unsigned_tail), (15, 2));
 }
 
 #[test]

@@ -130,6 +130,7 @@ impl Verification {
             return self.push(Problem::CheckpointRoot { record, at, since });
         }
         self.checkpoints += 1;
+        self.lacking_signed = self.lacking;
         self.last_signed = Some(checkpoint);
     }
 
@@ -157,15 +158,23 @@ impl Verification {
         let there = self.next;
         let short = |size: &u64| *size > there;
         if let Some(covers) = self.options.expect_size.filter(short) {
-            self.push(Problem::Truncated { cover: Cover::ExpectedSize, covers, there });
+            self.cut.entry(covers).or_insert(Cover::ExpectedSize);
         }
         let anchors: Vec<(u64, Hash)> = self.options.anchors.iter().map(|anchor| (anchor.size, anchor.root)).collect();
         for (size, root) in anchors {
             if short(&size) {
-                self.push(Problem::Truncated { cover: Cover::Anchor, covers: size, there });
+                self.cut.entry(size).or_insert(Cover::Anchor);
             } else if self.roots.get(&size).is_some_and(|found| *found != root) {
                 self.push(Problem::Anchor { size });
             }
+        }
+    }
+
+    /// One cut of the log is one problem, however many checkpoints stand behind it.
+    pub(super) fn judge_cut(&mut self) {
+        let more = self.cut.len().saturating_sub(1) as u64;
+        if let Some((covers, cover)) = self.cut.pop_last() {
+            self.push(Problem::Truncated { cover, covers, there: self.next, more });
         }
     }
 

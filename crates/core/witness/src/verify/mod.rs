@@ -48,7 +48,7 @@ pub struct Options {
 /// What has become of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How many records it has, those included that were retired.
+    /// How many records it has, those included that were retired, and without those that are missing between others.
     pub records: u64,
     /// How many checkpoints in it hold.
     pub checkpoints: u64,
@@ -122,6 +122,11 @@ pub struct Verification {
     entries_of: u64,
     /// Indexes that disagree, and the first record for which they do.
     index_faults: Vec<(u64, u64)>,
+    /// Sizes that the log must have had and has not, and what says so.
+    cut: BTreeMap<u64, Cover>,
+    /// So many records are missing, as the names of segments have it; so many of them before the last checkpoint that holds.
+    lacking: u64,
+    lacking_signed: u64,
     checkpoints: u64,
     last_signed: Option<Checkpoint>,
     /// When the first record behind that was made, and when the last of all.
@@ -168,6 +173,9 @@ impl Verification {
             entries: Vec::new(),
             entries_of: u64::MAX,
             index_faults: Vec::new(),
+            cut: BTreeMap::new(),
+            lacking: 0,
+            lacking_signed: 0,
             checkpoints: 0,
             last_signed: None,
             unsigned_since: None,
@@ -183,6 +191,10 @@ impl Verification {
 
     /// Takes the report of the next segment, in the order of their names.
     pub fn take(&mut self, mut report: SegmentReport) {
+        if report.first > self.next && report.runs.iter().all(|run| run.seq.is_none()) {
+            // Whatever it has instead of records follows from that.
+            return self.push(Problem::Stray { segment: report.first, next: self.next });
+        }
         self.more += report.more;
         self.notices.extend(report.notice);
         self.torn_bytes = report.torn_bytes;
@@ -264,6 +276,7 @@ impl Verification {
         }
         self.judge_filed();
         self.judge_anchors();
+        self.judge_cut();
         self.judge_retired();
         let unknown = |text: &String| !text.parse().is_ok_and(|key| self.keys.contains(&key));
         if self.key_file.as_ref().is_some_and(unknown) {
@@ -274,7 +287,7 @@ impl Verification {
         // That records are gone may follow from what became of the record that retired them, so it is said last.
         self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
         Verdict {
-            records: self.next,
+            records: self.next.saturating_sub(self.lacking),
             checkpoints: self.checkpoints,
             first: self.first_present.unwrap_or(self.next),
             unsigned_tail: self.unsigned_tail(),
@@ -288,7 +301,7 @@ impl Verification {
 
     fn unsigned_tail(&self) -> u64 {
         let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size + 1);
-        self.next.saturating_sub(signed)
+        self.next.saturating_sub(signed).saturating_sub(self.lacking - self.lacking_signed)
     }
 
     /// Does the segment begin where the last one ended? True when it was renamed.
@@ -306,6 +319,7 @@ impl Verification {
     /// What comes next says to begin with this record.
     fn stand_at(&mut self, first: u64) {
         if first > self.next {
+            self.lacking = self.lacking.saturating_add(first - self.next);
             self.push(Problem::SegmentMissing { first: self.next, last: first - 1 });
             self.last = None;
         } else if first < self.next {
@@ -357,6 +371,7 @@ impl Verification {
                 | Problem::Begin { .. }
                 | Problem::OtherKey { .. }
                 | Problem::Truncated { .. }
+                | Problem::Stray { .. }
                 | Problem::KeyFile
                 | Problem::Unsigned
         );

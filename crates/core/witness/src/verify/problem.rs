@@ -160,6 +160,17 @@ pub enum Problem {
         /// The number in its name.
         segment: u64,
     },
+    /// A file is named as a segment of a part of the log that nothing leads to, and no record is in it.
+    #[error(
+        "segment {segment:020}.jsonl holds no record and does not begin with record {next}: it is none of the log's, or {} missing",
+        records(*next, segment - 1)
+    )]
+    Stray {
+        /// The number in its name.
+        segment: u64,
+        /// The number that a segment must have there.
+        next: u64,
+    },
     /// A segment that is not the last ends within a line.
     #[error("record {record} ({at}) was cut off: its line does not end")]
     Unfinished {
@@ -173,7 +184,7 @@ pub enum Problem {
         "the log was truncated: {cover} covers {}, and there {}{}",
         counted(*covers, "record"),
         if *there == 1 { "is 1".to_owned() } else { format!("are {there}") },
-        cover.or_copied()
+        also(*more) + cover.or_copied()
     )]
     Truncated {
         /// What says so.
@@ -182,6 +193,8 @@ pub enum Problem {
         covers: u64,
         /// How many there are.
         there: u64,
+        /// How many other sizes, none of them larger, say the same.
+        more: u64,
     },
     /// A record of kind `checkpoint` is none.
     #[error("the checkpoint in record {record} ({at}) is not in its form")]
@@ -328,7 +341,10 @@ impl Problem {
             | Self::Swapped { first, .. }
             | Self::NotRetired { first, .. }
             | Self::NoIndex { first, .. } => *first,
-            Self::Renamed { segment, .. } | Self::Overlap { segment } | Self::IndexAlone { segment } => *segment,
+            Self::Renamed { segment, .. }
+            | Self::Stray { segment, .. }
+            | Self::Overlap { segment }
+            | Self::IndexAlone { segment } => *segment,
             Self::Truncated { there, .. } => *there,
             Self::Filed { size, .. } | Self::Anchor { size } => *size,
             Self::Begin { .. } | Self::OtherKey { .. } => 0,
@@ -345,6 +361,15 @@ pub(super) fn records(first: u64, last: u64) -> String {
 /// "1 record" or "2 records".
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What else says so.
+fn also(more: u64) -> String {
+    match more {
+        0 => String::new(),
+        1 => ", and 1 earlier one says so too".to_owned(),
+        _ => format!(", and {more} earlier ones say so too"),
+    }
 }
 
 impl fmt::Display for Place {
