@@ -32,6 +32,7 @@ from witness_format import (
     key_text,
     parse_record,
     sha256,
+    signature_line,
     stored_checkpoint,
 )
 
@@ -102,6 +103,8 @@ class Verifier:
         self.whole = True
         # Sizes that the log must have had and has not, and what says so.
         self.cut = {}
+        # The sizes that each witness has cosigned, and what records say of it: their number, the size, the witness.
+        self.cosigned, self.taken, self.stored_size = {}, [], None
         # Nothing stands behind the lines of the segment that was read last.
         self.settled = True
         # How many records stand behind the last checkpoint, the time of the first of them, and that of the last of all.
@@ -141,6 +144,7 @@ class Verifier:
             self.check_key_file()
             self.check_signed()
             self.look_at_tail()
+            self.look_for_cosignatures()
         except Stopped:
             self.notices.append("the verification stopped here")
         return self
@@ -273,6 +277,8 @@ class Verifier:
                 raise Malformed("`key_changed` is not in its form")
             self.new_key = Key(facts["key"])
             self.keys[self.new_key.text] = self.new_key
+        if outcome == "anchored" and type(facts.get("cosigned_by")) is str and is_number(facts.get("size")) and "subject" in record:
+            self.taken.append((self.next, facts["size"], facts["cosigned_by"]))
         if outcome == "retired":
             if not (is_number(facts.get("first")) and is_number(facts.get("last"))):
                 raise Malformed("`retired` is not in its form")
@@ -350,7 +356,9 @@ class Verifier:
                     self.notices.append(f"{where}: it names a key that only records that are gone may have named")
             elif self.notes.get(note.size) != sha256(note.text.encode()):
                 self.accuse(f"{where}: record {note.size} is not this checkpoint")
+            self.stored_size = max(note.size, self.stored_size or 0)
             for line in cosignatures:
+                self.cosigned.setdefault(signature_line(line)[0], set()).add(note.size)
                 if not cosignature_holds(line, note, self.witnesses):
                     self.accuse(f"{where}: the cosignature {line!r} does not hold")
 
@@ -391,6 +399,15 @@ class Verifier:
         lasted = datetime.datetime.fromisoformat(self.time) - datetime.datetime.fromisoformat(self.unsigned_since)
         if self.unsigned > UNSIGNED_MAX or lasted > UNSIGNED_FOR_MAX:
             self.notices.append(f"the last {self.unsigned} records, of {lasted}, are not signed, which no writer leaves whose disk is well")
+
+    def look_for_cosignatures(self):
+        for number, size, name in self.taken:
+            last = self.covered if self.stored_size is None else self.stored_size
+            if last > number and size not in self.cosigned.get(name, ()):
+                self.notices.append(f"a cosignature is missing: record {number} tells of one by {name} on the checkpoint of {size} records")
+        for witness in self.witnesses:
+            if self.checkpoints and witness.name not in self.cosigned:
+                self.notices.append(f"cosignatures are missing: none is by the witness {witness.name}")
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):

@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use sx_types::TraceId;
-use sx_witness::SigningKey;
+use sx_witness::{Checkpoint, SigningKey, checkpoint_line, cosign};
 
 #[test]
 fn an_honest_log_is_ok_while_it_is_written() {
@@ -204,6 +204,38 @@ fn what_is_neither_an_identifier_nor_a_folder_is_wrong_usage() {
     let unknown = TraceId::from(call(998)).to_string();
     let run = bed.run(&["witness", "trace", &unknown]);
     assert!(run.code == Some(1) && run.err.contains(&format!("no record of {unknown} in ")), "{run:?}");
+}
+
+#[test]
+fn verify_says_what_is_cosigned_and_what_should_be() {
+    let (bed, folder) = closed_log();
+    let witness = SigningKey::from_seed("w.example/w1", [9; 32]).expect("a key");
+    let config = fs::read_to_string(bed.path("strowger.toml")).expect("a configuration");
+    let anchor = format!(
+        "[[witness.anchor]]\nkind = \"peer\"\nurl = \"http://192.0.2.2:8443/witness\"\nkey = \"{}\"\n",
+        witness.verifying_key().as_cosigner()
+    );
+    let run = verify(&bed, &[]);
+    assert!(run.code == Some(0) && run.out.ends_with("\ncosigned: no checkpoint\n"), "{run:?}");
+    bed.write("strowger.toml", &(config + &anchor));
+    let run = verify(&bed, &[]);
+    let missing = "notice: cosignatures are missing: none in checkpoints.jsonl is by the witness w.example/w1\n";
+    assert!(run.code == Some(0) && run.out.starts_with(missing), "the configuration makes it known: {run:?}");
+    assert!(!verify(&bed, &[text(&folder)]).out.contains("missing"), "of a copy it does not");
+    let path = folder.join("checkpoints.jsonl");
+    let mut lines = fs::read_to_string(&path).expect("checkpoints");
+    let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    let note = first["note"].as_str().expect("a note");
+    let cosignature = cosign(&Checkpoint::parse(note).expect("a checkpoint"), &witness, time(5));
+    lines += &format!("{}\n", checkpoint_line(note, &[cosignature]));
+    fs::write(&path, &lines).expect("written");
+    let run = verify(&bed, &[]);
+    assert!(run.code == Some(0) && !run.out.contains("notice"), "{run:?}");
+    assert!(
+        run.out.contains("\ncosigned: 1 of ") && run.out.contains("; 1 by w.example/w1, the last covers record 0\n")
+    );
+    let json = json(&verify(&bed, &["--json"]));
+    assert_eq!((&json["cosigned"], &json["cosigners"][0]["verified"]), (&1.into(), &true.into()));
 }
 
 #[test]

@@ -213,6 +213,11 @@ pub(crate) fn is_signature_line(line: &str) -> bool {
     Signature::parse(line).is_some()
 }
 
+/// The name of the key that a signature line is by, as it says.
+pub(crate) fn cosigner_of(line: &str) -> Option<&str> {
+    Signature::parse(line).map(|signature| signature.name)
+}
+
 /// What a witness signs: that at this second it has seen this checkpoint and nothing that contradicts it.
 fn cosigned(checkpoint: &Checkpoint, second: u64) -> String {
     format!("cosignature/v1\n{TIME}{second}\n{}", checkpoint.body())

@@ -15,8 +15,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use sx_config::ConfigError;
+use sx_config::{AnchorKind, ConfigError};
 use sx_store::{FileError, KeyError, WitnessFolder, WitnessReadError};
+use sx_witness::VerifyingKey;
 
 /// Shown below the help of `strowger witness`.
 pub(crate) const HELP: &str = "\
@@ -41,6 +42,10 @@ verification as an anchor: only so is it found out when the end of the log was c
 
 A log in which nothing is signed by its key is not ok, unless it has no more than its first record: whoever lacks the key can write all
 of a log anew, but cannot sign it.
+
+How many checkpoints are cosigned is said, and by whom. Where a record, --witness or the configuration tells of a cosignature that
+checkpoints.jsonl does not have, a notice says so. Others may be lost unnoticed: nothing says that they were there, and the next
+cosignature covers what they did.
 
 A log whose last write was cut short is torn: nothing in it was changed, but what stands behind its last record was never acknowledged
 or is lost, and only an anchor can tell which. That is said in the place of ok, and is no failure.
@@ -216,7 +221,7 @@ pub(crate) struct VerifyArgs {
     /// There must be so many records at least
     #[arg(long, value_name = "N")]
     expect_size: Option<u64>,
-    /// The key of a witness whose cosignatures must hold
+    /// The key of a witness whose cosignatures must hold [default: those of the configuration that has the log]
     #[arg(long, value_name = "FILE|KEY")]
     witness: Vec<String>,
     /// Write the last checkpoint that holds to this file, to be the anchor of the next verification
@@ -335,6 +340,19 @@ impl Setting<'_> {
     fn open(&self, dir: Option<PathBuf>) -> anyhow::Result<WitnessFolder> {
         let dir = dir.map_or_else(|| self.usual_folder(), Ok)?;
         Ok(WitnessFolder::open(&dir)?)
+    }
+
+    /// The keys of the witnesses that the configuration has the log shown to; none where the data folder was named instead.
+    fn peers(&self) -> Result<Vec<VerifyingKey>, WrongConfiguration> {
+        if self.wanted.data.is_some() {
+            return Ok(Vec::new());
+        }
+        let anchors = self.wanted.load().map_err(WrongConfiguration)?.witness.anchors;
+        let keys = anchors.iter().filter_map(|anchor| match &anchor.kind {
+            AnchorKind::Peer(key) => Some(key.clone()),
+            AnchorKind::Https { .. } | AnchorKind::S3(_) => None,
+        });
+        Ok(keys.collect())
     }
 
     fn usual_folder(&self) -> Result<PathBuf, WrongConfiguration> {

@@ -177,7 +177,9 @@ impl Showing {
         let written = match outcome {
             Ok(_) => {
                 info!(%url, size, "the witness log is anchored");
-                self.place.log().record(&Draft { outcome: "anchored", ..draft }, now, PATIENCE)
+                let by = self.place.cosigner();
+                let facts = by.into_iter().fold(draft.facts.clone(), |facts, by| facts.with("cosigned_by", by));
+                self.place.log().record(&Draft { outcome: "anchored", facts, ..draft }, now, PATIENCE)
             }
             Err(fault) => {
                 warn!(%url, error = %fault, "the witness log is not anchored");

@@ -68,7 +68,8 @@ impl Verification {
         for text in bytes[..end].split_inclusive(|byte| *byte == b'\n') {
             lines += 1;
             match read_line(&text[..text.len() - 1], &self.options) {
-                Ok(checkpoint) => {
+                Ok((checkpoint, cosignatures)) => {
+                    self.shown.note_line(checkpoint.size, &cosignatures);
                     self.wanted.insert(checkpoint.size);
                     self.filed.push(Filed { line: lines, checkpoint });
                 }
@@ -139,7 +140,7 @@ fn signed_by_one_of(checkpoint: &Checkpoint, keys: &[VerifyingKey]) -> Result<()
     outcome
 }
 
-fn read_line(line: &[u8], options: &Options) -> Result<Checkpoint, (FiledFault, u64)> {
+fn read_line(line: &[u8], options: &Options) -> Result<(Checkpoint, Vec<String>), (FiledFault, u64)> {
     let text = std::str::from_utf8(line).map_err(|_| (FiledFault::Form, 0))?;
     let (note, cosignatures) = parse_checkpoint_line(text).ok_or((FiledFault::Form, 0))?;
     let checkpoint = Checkpoint::parse(&note).map_err(|error| (FiledFault::Note(error), 0))?;
@@ -155,5 +156,5 @@ fn read_line(line: &[u8], options: &Options) -> Result<Checkpoint, (FiledFault, 
             Err(_) => return Err((FiledFault::Cosignature, checkpoint.size)),
         }
     }
-    Ok(checkpoint)
+    Ok((checkpoint, cosignatures))
 }

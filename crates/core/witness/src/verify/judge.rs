@@ -88,6 +88,7 @@ impl Verification {
                 _ => self.push(Problem::Statement { record, at }),
             },
             Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
+            Statement::Anchored { place, size, by } => self.shown.note_record(record, place, *size, by.as_deref()),
             Statement::Checkpoint { note, time, next } => {
                 let known = self.checkpoints;
                 self.hear_checkpoint(record, at, note.as_deref(), *time);

@@ -12,12 +12,14 @@ mod order;
 mod parts;
 mod problem;
 mod segment;
+mod shown;
 mod tail;
 
 pub use filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
 pub use notice::Notice;
 pub use problem::{Cover, FiledFault, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
+pub use shown::Cosigner;
 pub use tail::{Tail, lines_end};
 
 use crate::chain::{INDEX_ENTRY_BYTES, IndexEntry};
@@ -30,6 +32,7 @@ use order::Order;
 use problem::PROBLEMS_MAX;
 use segment::Break;
 use sha2::{Digest as _, Sha256};
+use shown::Shown;
 use std::collections::{BTreeMap, BTreeSet};
 use sx_engine::Time;
 
@@ -61,6 +64,12 @@ pub struct Verdict {
     /// How many bytes stand behind the last record that a torn write has left. What was in them was never acknowledged, or it is
     /// lost: no reader can tell.
     pub torn_bytes: u64,
+    /// How many checkpoints have a cosignature in `checkpoints.jsonl`, and the witnesses they are by.
+    pub cosigned: u64,
+    /// These witnesses, by name.
+    pub cosigners: Vec<Cosigner>,
+    /// The places that took a checkpoint, as far as records say, each with the size of the last of these.
+    pub anchored: Vec<(Box<str>, u64)>,
     /// What is wrong, in the order of the records; empty for an honest log. At most 100.
     pub problems: Vec<Problem>,
     /// How many problems there are beyond these.
@@ -133,6 +142,7 @@ pub struct Verification {
     unsigned_since: Option<Time>,
     last_time: Option<Time>,
     key_file: Option<String>,
+    shown: Shown,
     torn_bytes: u64,
     problems: Vec<Problem>,
     more: u64,
@@ -181,6 +191,7 @@ impl Verification {
             unsigned_since: None,
             last_time: None,
             key_file: None,
+            shown: Shown::default(),
             torn_bytes: 0,
             problems: Vec::new(),
             more: 0,
@@ -196,7 +207,7 @@ impl Verification {
             return self.push(Problem::Stray { segment: report.first, next: self.next });
         }
         self.more += report.more;
-        self.notices.extend(report.notice);
+        self.notices.extend(report.notice.take());
         self.torn_bytes = report.torn_bytes;
         let renamed = self.find_place(&report);
         let start = self.next;
@@ -284,6 +295,7 @@ impl Verification {
         }
         self.judge_unsigned();
         self.look_at_tail();
+        self.look_for_cosignatures();
         // That records are gone may follow from what became of the record that retired them, so it is said last.
         self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
         Verdict {
@@ -293,6 +305,9 @@ impl Verification {
             unsigned_tail: self.unsigned_tail(),
             last_signed: self.last_signed,
             torn_bytes: self.torn_bytes,
+            cosigned: self.shown.cosigned(),
+            cosigners: self.shown.cosigners(&self.options),
+            anchored: self.shown.places(),
             problems: self.problems,
             more_problems: self.more,
             notices: self.notices,

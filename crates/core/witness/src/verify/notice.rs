@@ -1,9 +1,9 @@
 //! What is worth knowing of a log in which nothing need be wrong, each in one sentence.
 
-use super::problem::{Place, records};
+use super::problem::{Place, counted, records};
 
 /// Something worth knowing that an honest log may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
     /// The last write was cut short when the power failed, or the process died.
     #[error("the log ends in {bytes} bytes of a write that was torn ({at}): not acknowledged, or lost")]
@@ -44,6 +44,25 @@ pub enum Notice {
         records: u64,
         /// The time from the first of them to the last.
         seconds: u64,
+    },
+    /// A record tells of a cosignature that is not where it must be.
+    #[error(
+        "a cosignature is missing: record {record} says that {by} has cosigned the checkpoint of {}, and checkpoints.jsonl does not have it",
+        counted(*size, "record")
+    )]
+    CosignatureMissing {
+        /// The record that tells of it.
+        record: u64,
+        /// How many records the checkpoint covers.
+        size: u64,
+        /// The name of the witness's key.
+        by: Box<str>,
+    },
+    /// A witness that is known to cosign the log has cosigned nothing that is there.
+    #[error("cosignatures are missing: none in checkpoints.jsonl is by the witness {by}")]
+    NeverCosigned {
+        /// The name of its key.
+        by: Box<str>,
     },
     /// What retires records is not signed yet.
     #[error("record {record}, which retires others, is not covered by a checkpoint yet")]

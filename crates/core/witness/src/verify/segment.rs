@@ -84,6 +84,12 @@ pub(super) enum Statement {
         first: u64,
         last: u64,
     },
+    /// A place has taken a checkpoint, and a witness may have cosigned it.
+    Anchored {
+        place: String,
+        size: u64,
+        by: Option<String>,
+    },
     Checkpoint {
         note: Option<String>,
         time: Time,
@@ -339,6 +345,11 @@ fn statement_of(line: &Line<'_>) -> Option<Statement> {
         Kind::Log if line.has_outcome("begun") => Some(Statement::Wrong),
         Kind::Log if line.has_outcome("key_changed") => {
             Some(text(&line.facts(), "key").map_or(Statement::Wrong, |key| Statement::KeyChanged { key }))
+        }
+        Kind::Log if line.has_outcome("anchored") => {
+            let facts = line.facts();
+            let place = line.subject().map(std::borrow::Cow::into_owned)?;
+            Some(Statement::Anchored { place, size: facts["size"].as_u64()?, by: text(&facts, "cosigned_by") })
         }
         Kind::Log if line.has_outcome("retired") => {
             let facts = line.facts();

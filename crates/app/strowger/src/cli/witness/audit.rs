@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_store::WitnessFolder;
-use sx_witness::{Checkpoint, Options, Verdict};
+use sx_witness::{Checkpoint, Cosigner, Options, Verdict};
 
 /// `strowger witness verify`.
 pub(super) fn verify(setting: &Setting<'_>, args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    let usual = args.dir.is_none();
     let folder = setting.open(args.dir)?;
     let key = of_log(&args.key, &folder)?;
     let anchors = args.anchor.iter().map(|path| read_checkpoint(path)).collect::<Result<Vec<_>, _>>()?;
@@ -25,7 +26,10 @@ pub(super) fn verify(setting: &Setting<'_>, args: VerifyArgs) -> anyhow::Result<
             );
         }
     }
-    let witnesses = args.witness.iter().map(|said| said_key(said)).collect::<Result<Vec<_>, _>>()?;
+    let mut witnesses = args.witness.iter().map(|said| said_key(said)).collect::<Result<Vec<_>, _>>()?;
+    let of_peers = if usual { setting.peers()? } else { Vec::new() };
+    let others: Vec<_> = of_peers.into_iter().filter(|peer| !witnesses.contains(peer)).collect();
+    witnesses.extend(others);
     let options = Options { anchors, expect_size: args.expect_size, witnesses };
     let verdict = watched("verify", |progress| folder.verify(&key, &options, progress))?;
     if let (Some(path), Some(signed), true) = (&args.output, &verdict.last_signed, verdict.is_honest()) {
@@ -71,6 +75,25 @@ fn in_words(verdict: &Verdict) -> Result<String, std::fmt::Error> {
         None => write!(text, "none of which holds, ")?,
     }
     writeln!(text, "{} not signed yet", counted(verdict.unsigned_tail, "record"))?;
+    text.push_str(&shown(verdict)?);
+    Ok(text)
+}
+
+/// What others have seen of the log, as far as its files say.
+fn shown(verdict: &Verdict) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    match verdict.cosigned {
+        0 => text.push_str("cosigned: no checkpoint"),
+        count => write!(text, "cosigned: {count} of {}", counted(verdict.checkpoints.max(count), "checkpoint"))?,
+    }
+    for Cosigner { name, is_known, checkpoints, last } in &verdict.cosigners {
+        let verified = if *is_known { "" } else { ", not verified without its key (--witness)" };
+        write!(text, "; {checkpoints} by {}, the last covers {}{verified}", printable(name), covered(*last))?;
+    }
+    for (place, size) in &verdict.anchored {
+        write!(text, "\nanchored: at {}, at least {}", printable(place), covered(*size))?;
+    }
+    text.push('\n');
     Ok(text)
 }
 
@@ -109,10 +132,18 @@ fn as_json(verdict: &Verdict) -> serde_json::Value {
         "last_checkpoint": verdict.last_signed.as_ref().map(checkpoint_json),
         "unsigned": verdict.unsigned_tail,
         "torn_bytes": verdict.torn_bytes,
+        "cosigned": verdict.cosigned,
+        "cosigners": verdict.cosigners.iter().map(cosigner_json).collect::<Vec<_>>(),
+        "anchored": verdict.anchored.iter().map(|(place, size)| json!({ "place": place, "size": size })).collect::<Vec<_>>(),
         "problems": problems.collect::<Vec<_>>(),
         "more_problems": verdict.more_problems,
         "notices": verdict.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+fn cosigner_json(cosigner: &Cosigner) -> serde_json::Value {
+    let Cosigner { name, is_known, checkpoints, last } = cosigner;
+    json!({ "name": name, "verified": is_known, "checkpoints": checkpoints, "last": last })
 }
 
 pub(super) fn checkpoint_json(checkpoint: &Checkpoint) -> serde_json::Value {

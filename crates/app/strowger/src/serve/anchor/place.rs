@@ -146,6 +146,14 @@ impl Place {
         self.url.clone()
     }
 
+    /// Whose cosignatures it gives, if it is a witness.
+    pub fn cosigner(&self) -> Option<&str> {
+        match &self.kind {
+            Shown::Peer { key, .. } => Some(key.name()),
+            Shown::Service { .. } | Shown::Objects(_) => None,
+        }
+    }
+
     pub fn log(&self) -> &WitnessLog {
         &self.log
     }
