@@ -239,6 +239,21 @@ fn verify_says_what_is_cosigned_and_what_should_be() {
 }
 
 #[test]
+fn a_closed_segment_that_is_gone_is_named() {
+    let (bed, folder) = closed_log();
+    let segment = segments(&folder).swap_remove(1);
+    assert!(segment.with_extension("index").exists());
+    fs::remove_file(&segment).expect("removed");
+    let run = verify(&bed, &[]);
+    let name = segment.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(
+        run.out.contains("no record has retired them") && run.out.contains(&format!("{name} is missing")),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn a_time_that_ends_before_it_begins_is_wrong_usage() {
     let (bed, _) = closed_log();
     for to in ["2026-11-20T12:00:10", "2026-11-20T12:00:20"] {

@@ -191,7 +191,10 @@ impl Verification {
                 }
             }
             if next <= last {
-                self.push(Problem::NotRetired { first: next, last });
+                // The one that holds the first of them, and those that begin among them.
+                let holder = self.gone.range(..=next).next_back().copied().unwrap_or(next);
+                let segments = self.gone.range(holder..=last).count() as u64;
+                self.push(Problem::NotRetired { first: next, last, segment: holder, segments });
             }
         }
         let present = self.first_present.unwrap_or(self.next);

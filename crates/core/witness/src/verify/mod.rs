@@ -121,6 +121,8 @@ pub struct Verification {
     recorded: BTreeMap<u64, Hash>,
     filed: Vec<Filed>,
     absent: Vec<(u64, u64)>,
+    /// The segments that are gone, by the numbers in their names.
+    gone: BTreeSet<u64>,
     /// Only some segments are read: of the others, those in these ranges, only the hashes are known.
     unread: Option<Vec<(u64, u64)>>,
     /// Ranges that records have retired, and the numbers of these records.
@@ -177,6 +179,7 @@ impl Verification {
             recorded: BTreeMap::new(),
             filed: Vec::new(),
             absent: Vec::new(),
+            gone: BTreeSet::new(),
             unread: None,
             retired: Vec::new(),
             indexes: BTreeMap::new(),
@@ -240,6 +243,7 @@ impl Verification {
     /// when there is no index either.
     pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
         self.stand_at(first);
+        self.gone.insert(first);
         let last = first.saturating_add(count.max(1)) - 1;
         match self.absent.last_mut() {
             Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,

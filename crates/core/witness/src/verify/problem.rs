@@ -275,12 +275,16 @@ pub enum Problem {
         at: Place,
     },
     /// Records are gone that no record has retired.
-    #[error("{} not there and no record has retired them", records(*first, *last))]
+    #[error("{} not there and no record has retired them: {}", records(*first, *last), missing(*segment, *segments))]
     NotRetired {
         /// The first of them.
         first: u64,
         /// The last of them.
         last: u64,
+        /// The first segment that is not there, by the number in its name.
+        segment: u64,
+        /// How many segments hold them.
+        segments: u64,
     },
     /// The index of retired records is missing or too short.
     #[error("{} retired without the index that must remain", records(*first, *last))]
@@ -361,6 +365,14 @@ pub(super) fn records(first: u64, last: u64) -> String {
 /// "1 record" or "2 records".
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Segments that are not there although their indexes are.
+fn missing(segment: u64, segments: u64) -> String {
+    match segments {
+        0 | 1 => format!("{segment:020}.jsonl is missing, and its index is there"),
+        _ => format!("{segment:020}.jsonl and {} behind it are missing, and their indexes are there", segments - 1),
+    }
 }
 
 /// What else says so.

@@ -107,6 +107,8 @@ pub struct Opened {
     pub cut_bytes: u64,
     /// Segments whose index had to be written anew.
     pub indexed: u64,
+    /// Closed segments that are not there although no record has retired them.
+    pub missing: u64,
     /// When the last record was made, unless it is in a segment before the last.
     pub last: Option<Time>,
 }

@@ -1,6 +1,7 @@
 //! Opening a log: where did it end, and is what is there its own?
 
 mod aside;
+mod gone;
 mod indexes;
 mod links;
 mod signed;
@@ -179,7 +180,8 @@ impl WitnessLog {
         let chain = if found.size == 0 { Chain::new() } else { Chain::resume(found.size, found.last, tree) };
         let segment = Segment::open(&mut *disk, folder, found.first, found.end, found.tail, entries)?;
         let closed = closed_of(folder, &segments)?;
-        let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed, last: found.time };
+        let missing = gone::tell(folder, &segments)?;
+        let opened = Opened { records: found.size, cut_bytes: found.cut_bytes, indexed, last: found.time, missing };
         let ports = Arc::new(Ports::default());
         let chores = Chores::start(folder, ports.clone())?;
         let public = key.verifying_key().to_string();
@@ -195,7 +197,7 @@ impl WitnessLog {
             _ => Draft {
                 outcome: "resumed",
                 reason: if found.closed { "started" } else { "started after a crash" },
-                facts: cut(opened.cut_bytes, checkpoints_cut_bytes).with("unsigned", unsigned as i64),
+                facts: cut(&opened, checkpoints_cut_bytes).with("unsigned", unsigned as i64),
                 ..Draft::new(now, Kind::Log)
             },
         };
@@ -211,10 +213,12 @@ impl WitnessLog {
     }
 }
 
-/// What was cut off, in the record that says that the log goes on.
-fn cut(bytes: u64, checkpoints_bytes: u64) -> Facts<'static> {
-    let facts = Facts::new().with("cut_bytes", bytes as i64);
-    if checkpoints_bytes > 0 { facts.with("checkpoints_cut_bytes", checkpoints_bytes as i64) } else { facts }
+/// What was cut off and what is missing, in the record that says that the log goes on.
+fn cut(opened: &Opened, checkpoints_bytes: u64) -> Facts<'static> {
+    let facts = Facts::new().with("cut_bytes", opened.cut_bytes as i64);
+    let others = [("checkpoints_cut_bytes", checkpoints_bytes), ("missing", opened.missing)];
+    let others = others.into_iter().filter(|(_, number)| *number > 0);
+    others.fold(facts, |facts, (name, number)| facts.with(name, number as i64))
 }
 
 /// How long the first record may take.

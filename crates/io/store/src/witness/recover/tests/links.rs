@@ -274,3 +274,45 @@ fn what_was_cut_off_before_is_kept() {
     );
     assert_eq!(resumed(folder)["cut_bytes"], 7);
 }
+
+#[test]
+fn a_closed_segment_that_is_missing_is_told_and_the_log_goes_on() {
+    let closed = Closed::new();
+    fs::remove_file(closed.path(0, files::SEGMENT)).expect("removed");
+    let (log, opened) = open(closed.dir.path()).expect("a log");
+    assert_eq!(opened.missing, 1);
+    drop(log);
+    let text = fs::read(closed.path(closed.second, files::SEGMENT)).expect("a segment");
+    assert!(memchr::memmem::find(&text, b"\"missing\":1,").is_some(), "the record of the start says so");
+    let problems: Vec<String> = verify(closed.dir.path()).problems.iter().map(ToString::to_string).collect();
+    assert!(
+        matches!(&problems[..], [one] if one.ends_with("00000000000000000000.jsonl is missing, and its index is there"))
+    );
+}
+
+#[test]
+fn a_segment_that_was_retired_is_not_missed() {
+    let dir = tempdir().expect("a folder");
+    let options = WitnessOptions {
+        node: "test".into(),
+        gather: Duration::ZERO,
+        segment_bytes_max: 8_000,
+        keep_bytes: 20_000,
+        ..WitnessOptions::default()
+    };
+    let (log, _) =
+        WitnessLog::open_on(dir.path(), disk_for(dir.path()).expect("a disk"), key(), options, NOW).expect("a log");
+    let port = log.port().expect("a port");
+    while files::path_of(dir.path(), 0, files::SEGMENT).exists() {
+        write(&port, 10, "somebody");
+    }
+    assert!(log.close(NOW, PATIENT));
+    drop((port, log));
+    let (log, opened) = open(dir.path()).expect("a log");
+    assert_eq!(opened.missing, 0);
+    drop(log);
+    let there = files::list(dir.path(), files::SEGMENT).expect("segments");
+    let closed = there.first().filter(|_| there.len() > 1).expect("one that is closed is kept");
+    fs::remove_file(&closed.path).expect("removed");
+    assert_eq!(open(dir.path()).expect("a log").1.missing, 1, "one that was kept is");
+}
