@@ -14,6 +14,7 @@ mod problem;
 mod segment;
 mod shown;
 mod tail;
+mod words;
 
 pub use filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
 pub use notice::Notice;
@@ -237,28 +238,6 @@ impl Verification {
             self.last_place = report.place(report.hashes.len() as u64);
         }
         self.expect_index(&report, ordered && self.sound >= self.next);
-    }
-
-    /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
-    /// when there is no index either.
-    pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
-        self.stand_at(first);
-        self.gone.insert(first);
-        let last = first.saturating_add(count.max(1)) - 1;
-        match self.absent.last_mut() {
-            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
-            _ => self.absent.push((first, last)),
-        }
-        if hashes.len() as u64 != count {
-            self.push(Problem::NoIndex { first, last });
-            self.last = None;
-        } else {
-            hashes.iter().for_each(|hash| self.grow(hash));
-            self.last = hashes.last().copied().or(self.last);
-        }
-        self.next = last.saturating_add(1);
-        self.last_place = Place { segment: first, line: count };
-        self.entries_of = u64::MAX;
     }
 
     /// Compares the index of a segment that was taken. What is wrong is named to the record when the segment is the one taken last.

@@ -1,6 +1,7 @@
 //! What is worth knowing of a log in which nothing need be wrong, each in one sentence.
 
-use super::problem::{Place, counted, records};
+use super::problem::Place;
+use super::words::{counted, records};
 
 /// Something worth knowing that an honest log may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,11 @@
-//! Some segments of a log, held against all that vouches for them: the chain, and the roots that the log has signed.
+//! Segments that are not there, or not read.
+//!
+//! Where some are not read, the others are held against all that vouches for them: the chain, and the roots that the log has signed.
 //!
 //! This finds out that something is wrong, at the cost of the indexes of the other segments. What it is, is for a verification of
 //! all of the log to say: only that knows which keys the log has had, and what was retired.
 
-use super::problem::Place;
+use super::problem::{Place, Problem};
 use super::{Options, Verification};
 use crate::hash::Hash;
 use crate::key::VerifyingKey;
@@ -12,6 +14,28 @@ impl Verification {
     /// Of a log some segments of which are not read.
     pub fn of_parts(key: VerifyingKey) -> Self {
         Self { unread: Some(Vec::new()), ..Self::new(key, Options::default()) }
+    }
+
+    /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
+    /// when there is no index either.
+    pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
+        self.stand_at(first);
+        self.gone.insert(first);
+        let last = first.saturating_add(count.max(1)) - 1;
+        match self.absent.last_mut() {
+            Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+            _ => self.absent.push((first, last)),
+        }
+        if hashes.len() as u64 != count {
+            self.push(Problem::NoIndex { first, last });
+            self.last = None;
+        } else {
+            hashes.iter().for_each(|hash| self.grow(hash));
+            self.last = hashes.last().copied().or(self.last);
+        }
+        self.next = last.saturating_add(1);
+        self.last_place = Place { segment: first, line: count };
+        self.entries_of = u64::MAX;
     }
 
     /// Takes note of records that are not read, with their hashes as an index has them.

@@ -60,13 +60,13 @@ impl Shown {
 
     pub(super) fn cosigners(&self, options: &Options) -> Vec<Cosigner> {
         let is_known = |name: &str| options.witnesses.iter().any(|key| key.name() == name);
-        let cosigner = |(name, sizes): (&Box<str>, &BTreeSet<u64>)| Cosigner {
-            name: name.clone(),
+        let cosigner = |(name, sizes): (&str, &BTreeSet<u64>)| Cosigner {
+            name: name.into(),
             is_known: is_known(name),
             checkpoints: sizes.len() as u64,
             last: sizes.last().copied().unwrap_or(0),
         };
-        self.by.iter().map(cosigner).collect()
+        self.by.iter().map(|(name, sizes)| cosigner((name, sizes))).collect()
     }
 
     pub(super) fn places(&self) -> Vec<(Box<str>, u64)> {
