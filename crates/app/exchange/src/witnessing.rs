@@ -324,6 +324,7 @@ fn reason_of(why: NotAdmitted) -> &'static str {
         NotAdmitted::TrunkFull => "the trunk has all its channels in use",
         NotAdmitted::TrunkTooFast => "the trunk has had its calls for this second",
         NotAdmitted::NoCodec => "no codec is offered that is allowed",
+        NotAdmitted::NoKeys => "the keys of SRTP that are offered do not fit",
         NotAdmitted::NoPlace { .. } => "the place is not to be taken",
     }
 }

@@ -321,7 +321,9 @@ impl Worker {
             } => {
                 self.counts.refuse(Refusal::Overload);
             }
-            Note::NotAdmitted { why: NotAdmitted::NoCodec, .. } => self.counts.refuse(Refusal::NotAcceptable),
+            Note::NotAdmitted { why: NotAdmitted::NoCodec | NotAdmitted::NoKeys, .. } => {
+                self.counts.refuse(Refusal::NotAcceptable);
+            }
             Note::NotAdmitted { why: NotAdmitted::NoPlace { status }, .. } => {
                 self.counts.refuse(if *status == 403 { Refusal::Forbidden } else { Refusal::Stray });
             }

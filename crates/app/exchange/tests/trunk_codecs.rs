@@ -2,7 +2,7 @@
 
 mod driver;
 
-use driver::{Bench, Manner, body, named, with_east, with_reserve};
+use driver::{Bench, Manner, TRUNKS, body, named, with_east, with_reserve};
 use sx_sip::message::{Method, OwnedMessage};
 
 /// An offer of the formats with these payload types.
@@ -66,4 +66,23 @@ fn a_trunk_that_may_not_have_the_callers_codec_is_passed_over() {
     bench.dial("west", "sip:0123@192.0.2.1");
     assert!(bench.requests("east", Method::Invite).is_empty());
     assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
+}
+
+#[test]
+fn keys_of_srtp_that_do_not_fit_are_not_told_as_a_codec() {
+    let config = TRUNKS.replace("options_interval_s = 0\n", "options_interval_s = 0\nsrtp = \"required\"\n");
+    let mut bench = Bench::two_trunks(&config, Manner::Answers);
+    // West has to be protected, and brings no key.
+    bench.dial_with("west", "sip:0123@192.0.2.1", |spec| spec.offer = Some(offering("0")));
+    bench.pass_s(1);
+    assert_eq!(bench.statuses("west", "INVITE").last(), Some(&488), "{}", bench.ladder());
+    assert_eq!(bench.last_recorded("rejected")["reason"], "the keys of SRTP that are offered do not fit");
+    assert!(bench.requests("east", Method::Invite).is_empty());
+    // East is offered keys and answers in the clear.
+    let only_east = with_east("srtp = \"required\"");
+    let mut bench = Bench::two_trunks(&only_east, Manner::Answers);
+    bench.dial_with("west", "sip:0123@192.0.2.1", |spec| spec.offer = Some(offering("0")));
+    bench.pass_s(1);
+    let told = bench.received("west").into_iter().rfind(|m| m.status() == Some(488)).expect("a refusal");
+    assert!(named(&told, "Warning").contains("without a key of SRTP that fits"), "{}", bench.ladder());
 }

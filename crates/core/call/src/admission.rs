@@ -194,6 +194,7 @@ impl NotAdmitted {
             Self::TrunkFull => (Cause::CONGESTION, "the trunk has all its channels in use"),
             Self::TrunkTooFast => (Cause::CONGESTION, "the trunk has had its calls for this second"),
             Self::NoCodec => (Cause::NOT_IMPLEMENTED, "no codec is offered that is allowed"),
+            Self::NoKeys => (Cause::INCOMPATIBLE, "the keys of SRTP that are offered do not fit"),
             Self::NoPlace { .. } => (Cause(81), "there is no such place to take"),
         };
         Rejection { cause, status: self.status(), warning: warning.into(), retry_after_s }

@@ -48,12 +48,12 @@ impl Calls {
             // What cannot be read is told as such when it is to be passed on.
             Some(Err(MediaError::Description(_))) => true,
             Some(Err(error)) => {
-                let cause = match error {
-                    MediaError::NothingAllowed => Cause::NOT_IMPLEMENTED,
-                    _ => Cause::INCOMPATIBLE,
+                let (cause, why) = match error {
+                    MediaError::NothingAllowed => (Cause::NOT_IMPLEMENTED, NotAdmitted::NoCodec),
+                    _ => (Cause::INCOMPATIBLE, NotAdmitted::NoKeys),
                 };
                 let failure = Failure::new(cause, &error.to_string());
-                self.not_admitted(leg, incoming, NotAdmitted::NoCodec);
+                self.not_admitted(leg, incoming, why);
                 self.say(leg, LegCommand::Reject(failure.rejection()));
                 false
             }

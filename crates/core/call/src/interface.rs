@@ -298,6 +298,8 @@ pub enum NotAdmitted {
     TrunkTooFast,
     /// It offers no codec that is allowed where it comes from.
     NoCodec,
+    /// It offers no key of SRTP that can be used, or none where there has to be one.
+    NoKeys,
     /// It was to take a place that it may not have, or cannot; refused with this status.
     NoPlace {
         /// The status.
@@ -310,7 +312,7 @@ impl NotAdmitted {
     pub fn status(self) -> u16 {
         match self {
             Self::Full | Self::Draining | Self::TrunkFull | Self::TrunkTooFast => 503,
-            Self::NoCodec => 488,
+            Self::NoCodec | Self::NoKeys => 488,
             Self::NoPlace { status } => status,
         }
     }

@@ -4,7 +4,7 @@ mod driver;
 
 use bytes::Bytes;
 use driver::{A, B, World, alice, answer, bob};
-use sx_call::Settings;
+use sx_call::{NotAdmitted, Note, Settings};
 use sx_leg::LegEvent;
 use sx_media::StreamKeys;
 use sx_route::MediaMode;
@@ -89,6 +89,11 @@ fn a_caller_without_a_key_that_it_needs_calls_nobody() {
         let mut world = world(policy, SrtpPolicy::Accept);
         world.incoming(A, "300", Some(&offer)).expect(&["a reject 0 88"]);
         assert_eq!(world.warnings.len(), 1, "{policy:?}");
+        let why = world.notes.iter().find_map(|note| match note {
+            Note::NotAdmitted { why, .. } => Some(*why),
+            _ => None,
+        });
+        assert_eq!(why, Some(NotAdmitted::NoKeys), "{policy:?}");
     }
 }
 
@@ -100,6 +105,7 @@ fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
         world.answers(B, Some(answer(&wrong)));
         assert!(world.lines.contains(&"out0 hangup 88".to_owned()), "{:?}", world.lines);
         assert!(world.keys.values().all(Option::is_none));
+        assert_eq!(world.warnings, ["the called trunk has answered without a key of SRTP that fits"]);
     }
 }
 
