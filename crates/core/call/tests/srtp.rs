@@ -79,6 +79,15 @@ fn who_is_offered_keys_and_does_not_know_how_answers_in_the_clear() {
 }
 
 #[test]
+fn a_key_that_has_an_identifier_is_answered_by_one_without() {
+    let mut world = world(SrtpPolicy::Accept, SrtpPolicy::Accept);
+    let named = format!("{KEY}|2^20|1:4");
+    world.incoming(A, "300", Some(&secure(&alice(), &[(1, &named)]))).answers(B, Some(answer(&bob())));
+    assert_eq!(keys(&world, 0).expect("keys").mki_bytes, 4);
+    assert!(!cryptos(&world.told[&A])[0].contains('|'));
+}
+
+#[test]
 fn a_caller_without_a_key_that_it_needs_calls_nobody() {
     for (policy, offer) in [
         (SrtpPolicy::Required, alice()),

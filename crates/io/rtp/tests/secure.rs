@@ -80,6 +80,29 @@ fn a_side_with_srtp_and_one_without_understand_each_other() {
     }
 }
 
+/// The bytes that name the key are taken off and not looked at, since there is one key; ours names none.
+#[test]
+fn packets_that_name_their_key_are_opened_and_those_that_do_not_are_dropped() {
+    for suite in Suite::ALL {
+        let call = Call::new(Latch::Port);
+        let keys = StreamKeys { mki_bytes: 4, ..keys(suite, 1) };
+        set_keys(&call, 0, Some(&keys));
+        let mut phone = Ends::of(&keys);
+        // Nothing names a key here: this is not what the telephone has said it would send.
+        call.phones[0].rtp.send_to(&phone.protect(&rtp(1)), call.opened[0].rtp).unwrap();
+        phone.protector = Protector::new(suite, &keys.theirs).unwrap().with_mki(&[0, 0, 0, 9]).unwrap();
+        call.phones[0].rtp.send_to(&phone.protect(&rtp(2)), call.opened[0].rtp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(2), "{suite:?}");
+        call.phones[0].rtcp.send_to(&phone.protect(&rtcp()), call.opened[0].rtcp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtcp).0, rtcp(), "{suite:?}");
+        call.phones[1].rtp.send_to(&rtp(1), call.opened[1].rtp).unwrap();
+        let received = driver::receive(&call.phones[0].rtp).0;
+        assert_eq!(received.len(), rtp(1).len() + suite.rtp_overhead(), "ours names no key");
+        assert_eq!(phone.open(received), rtp(1), "{suite:?}");
+        assert_eq!(call.relay.threads.totals().rejected_srtp, 1, "{suite:?}");
+    }
+}
+
 #[test]
 fn each_side_has_a_key_and_a_suite_of_its_own() {
     let call = Call::new(Latch::Port);
