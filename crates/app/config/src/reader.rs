@@ -270,6 +270,19 @@ impl<'a> Reader<'a> {
         self.list(name, word)
     }
 
+    /// Some of some words, each once: in an order of preference the second of two would mean nothing.
+    pub(crate) fn choices_in_order<T: Word>(&self, name: &str) -> Vec<T> {
+        let said = RefCell::new(Vec::new());
+        self.list(name, |text, kind| {
+            let value: T = word(text, kind)?;
+            if said.borrow().contains(&value) {
+                return Err(Problem::Conflict("stands in the list twice".to_owned()));
+            }
+            said.borrow_mut().push(value);
+            Ok(value)
+        })
+    }
+
     /// A path; relative ones start at the directory of the main file.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.run.outside.resolve(&self.text(name))

@@ -93,6 +93,14 @@ fn values_that_do_not_fit_together_are_refused() {
             "text:2: registrar.expires_max_s = 600: expires_min_s, expires_default_s and expires_max_s must not decrease in this order",
         ),
         ("[registrar]\nalgorithms = []", "text:2: registrar.algorithms = []: at least one algorithm is needed"),
+        (
+            "[registrar]\nalgorithms = [\"MD5\", \"MD5\"]",
+            "text:2: registrar.algorithms = \"MD5\": stands in the list twice",
+        ),
+        (
+            "[media]\nsrtp_suites = [\n\"AEAD_AES_128_GCM\",\n\"AES_CM_128_HMAC_SHA1_80\",\n\"AEAD_AES_128_GCM\"]",
+            "text:5: media.srtp_suites = \"AEAD_AES_128_GCM\": stands in the list twice",
+        ),
         ("[exchange]\ndomains = []", "text:2: exchange.domains = []: at least one domain is needed"),
         ("[sip]\nlisten = []", "text:2: sip.listen = []: at least one place to listen is needed"),
         (

@@ -31,7 +31,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
 }
 
 fn suites(section: &Reader<'_>) -> Vec<Suite> {
-    let suites = section.choices("srtp_suites");
+    let suites = section.choices_in_order("srtp_suites");
     if suites.is_empty() {
         section.conflict(&["srtp_suites"], "at least one suite is needed; `srtp = \"off\"` takes none");
     }

@@ -133,7 +133,7 @@ pub(crate) fn registrar(section: &Reader<'_>) -> Registrar {
         contacts_max: section.number("contacts_max"),
         bindings_max: section.number("bindings_max"),
         nonce_lifetime: section.seconds("nonce_lifetime_s"),
-        algorithms: section.choices("algorithms"),
+        algorithms: section.choices_in_order("algorithms"),
     };
     let in_order =
         registrar.expires_min <= registrar.expires_default && registrar.expires_default <= registrar.expires_max;
