@@ -101,6 +101,10 @@ fn values_that_do_not_fit_together_are_refused() {
             "[media]\nsrtp_suites = [\n\"AEAD_AES_128_GCM\",\n\"AES_CM_128_HMAC_SHA1_80\",\n\"AEAD_AES_128_GCM\"]",
             "text:5: media.srtp_suites = \"AEAD_AES_128_GCM\": stands in the list twice",
         ),
+        (
+            "[media]\nmode = \"direct\"\nsrtp = \"required\"",
+            "text:3: media.srtp = \"required\": \"required\" needs packets that pass through the exchange, not \"direct\"",
+        ),
         ("[exchange]\ndomains = []", "text:2: exchange.domains = []: at least one domain is needed"),
         ("[sip]\nlisten = []", "text:2: sip.listen = []: at least one place to listen is needed"),
         (
@@ -130,6 +134,18 @@ fn values_that_do_not_fit_together_are_refused() {
     ] {
         check(text, &[expected]);
     }
+}
+
+#[test]
+fn a_trunk_whose_packets_pass_by_cannot_require_keys() {
+    let wrong = |key: &str| format!("{key}: \"required\" needs packets that pass through the exchange, not \"direct\"");
+    let trunk = "[[trunk]]\nname = \"a\"\nsources = [\"10.0.0.1\"]\n";
+    let said = format!("text:4: {}", wrong("trunk[a].srtp = \"required\""));
+    check(&format!("{trunk}srtp = \"required\"\nmedia = \"direct\""), &[&said]);
+    check(&format!("{trunk}srtp = \"required\"\n[media]\nmode = \"direct\""), &[&said]);
+    let inherited = format!("text:4: {}", wrong("trunk[a].media = \"direct\""));
+    check(&format!("{trunk}media = \"direct\"\n[media]\nsrtp = \"required\""), &[&inherited]);
+    check(&format!("{trunk}media = \"direct\"\nsrtp = \"accept\"\n[media]\nsrtp = \"required\""), &[]);
 }
 
 #[test]

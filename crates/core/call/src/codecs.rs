@@ -103,8 +103,8 @@ fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(),
             Err(MediaError::NothingAllowed) => return Err(Cause::NOT_IMPLEMENTED),
             Err(_) => return Ok(()),
         }
-        let told = party.told.as_ref().filter(|_| party.access.mode == MediaMode::Relay);
-        let checked = match (is_offer, told) {
+        // Only what was relayed is remembered as told.
+        let checked = match (is_offer, &party.told) {
             (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, party.access.srtp, suites),
             (false, Some(told)) => check_answer(&told.text, description),
             _ => Ok(()),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Keyring, Opened, PortId, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
-use sx_types::LegId;
+use sx_types::{LegId, SrtpPolicy};
 
 /// A call and what surrounds it in this engine.
 #[derive(Debug)]
@@ -341,5 +341,8 @@ impl Talking {
 
 /// Does the media between two parties pass through us?
 pub(crate) fn relayed(one: &Party, other: &Party) -> bool {
-    one.access.mode == MediaMode::Relay && other.access.mode == MediaMode::Relay
+    let required = |party: &Party| party.access.srtp == SrtpPolicy::Required;
+    let may_be = |party: &Party| party.access.mode == MediaMode::Relay;
+    // What has to be protected is protected here or not at all, whatever the other party would be spared.
+    required(one) || required(other) || (may_be(one) && may_be(other))
 }

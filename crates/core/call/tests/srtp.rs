@@ -106,6 +106,20 @@ fn a_caller_without_a_key_that_it_needs_calls_nobody() {
     }
 }
 
+/// Past the exchange nobody would protect it: the other side would have the keys, or talk in the clear.
+#[test]
+fn what_has_to_be_protected_passes_through_the_exchange_though_the_other_side_has_direct() {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.users.access.srtp = SrtpPolicy::Required;
+    definition.trunks[0].access.mode = MediaMode::Direct;
+    let mut world = World::with(definition, Settings::default());
+    world.incoming(A, "300", Some(&secure(&alice(), &[(1, KEY)])));
+    assert!(text(&world.told[&B]).contains("RTP/AVP 0") && cryptos(&world.told[&B]).is_empty());
+    world.answers(B, Some(answer(&bob())));
+    assert!(text(&world.told[&A]).contains("RTP/SAVP 0") && keys(&world, 0).is_some());
+    assert_eq!(keys(&world, 1), None);
+}
+
 #[test]
 fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
     for wrong in [secure(&bob(), &[(9, KEY)]), bob(), secure(&bob(), &[])] {

@@ -14,7 +14,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
     if entries.is_empty() {
         section.conflict(&["interfaces"], "at least one interface is needed");
     }
-    Media {
+    let media = Media {
         mode: section.choice("mode", MediaMode::Relay),
         interfaces: entries.iter().map(interface).collect(),
         ports: section.parsed("ports").unwrap_or(PortRange { first: 0, last: 1 }),
@@ -27,8 +27,15 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         latch: section.choice("latch", LatchMode::Nat),
         srtp: section.choice("srtp", SrtpPolicy::Accept),
         srtp_suites: suites(section),
+    };
+    if media.mode == MediaMode::Direct && media.srtp == SrtpPolicy::Required {
+        section.conflict(&["srtp", "mode"], UNPROTECTED);
     }
+    media
 }
+
+/// Of packets that do not pass through the exchange.
+pub(super) const UNPROTECTED: &str = "\"required\" needs packets that pass through the exchange, not \"direct\"";
 
 fn suites(section: &Reader<'_>) -> Vec<Suite> {
     let suites = section.choices_in_order("srtp_suites");

@@ -1,9 +1,10 @@
 //! `[[trunk]]`.
 
+use super::media::UNPROTECTED;
 use super::{order, refuse_same_names};
 use crate::error::Problem;
 use crate::meant::{
-    AssertedIdentity, Credentials, Danger, HeaderRules, Media, Privacy, ReliableProvisional, Sip, Trunk, TrunkAddress,
+    AssertedIdentity, Credentials, Danger, HeaderRules, Media, MediaMode, Privacy, ReliableProvisional, Sip, Trunk, TrunkAddress,
     TrunkRegistration,
 };
 use crate::reader::Reader;
@@ -11,7 +12,7 @@ use crate::value::{HostPort, SipUri, is_host, is_user};
 use crate::words::Switch;
 use std::collections::HashMap;
 use std::sync::Arc;
-use sx_types::{CAUSES, Cause, Network};
+use sx_types::{CAUSES, Cause, Network, SrtpPolicy};
 
 pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger) -> Vec<Arc<Trunk>> {
     let entries = top.entries("trunk");
@@ -49,6 +50,10 @@ fn trunk(entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
         failover_causes: failover_causes(entry),
         addresses,
     };
+    let says = ["srtp", "media"].iter().any(|name| entry.has(name));
+    if says && trunk.media == MediaMode::Direct && trunk.srtp == SrtpPolicy::Required {
+        entry.conflict(&["srtp", "media"], UNPROTECTED);
+    }
     if !["addresses", "sources"].iter().any(|name| entry.has(name)) {
         // That it registers brings no calls either: what the provider sends would be asked for credentials.
         entry.refuse("", Problem::Conflict("needs addresses or sources: no call could come or go".into()));

@@ -96,7 +96,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("registrar.algorithms", Choices(&["SHA-256", "MD5"]), Is("[\"SHA-256\", \"MD5\"]"), "Digest algorithms in the order they are offered (RFC 8760). Never empty."),
 
     key("media", Section, NOTHING, "Audio and video packets."),
-    key("media.mode", MEDIA_MODE, Is("\"relay\""), "Do packets pass through the exchange, or go between the parties?"),
+    key("media.mode", MEDIA_MODE, Is("\"relay\""), "Do packets pass through the exchange, or go between the parties? They pass through it when both parties have `relay`, and when either's `srtp` is `required`."),
     key("media.interfaces", ENTRIES, Is("[{ name = \"default\", bind = [\"0.0.0.0\"] }]"), "Where packets arrive; the first is used where nothing else is said. Never empty."),
     key("media.interfaces[].name", Text, Required, "The name that others refer to; unique."),
     key("media.interfaces[].bind", Shapes("an IP address"), Required, "The addresses to bind: one IPv4, one IPv6, or one of each."),
@@ -109,7 +109,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.threads", number(0, 256, ""), Is("0"), "Packet threads; 0 means one for each usable core but one."),
     key("media.priority", Choice(&["real-time", "normal"]), Is("\"real-time\""), "Do packet threads go before every ordinary thread of the machine? Real time needs CAP_SYS_NICE or a limit on real-time priority that allows it (`LimitRTPRIO=1`), and more cores than packet threads; where that is not so, the log says it and they run as any other."),
     key("media.latch", Choice(&["exact", "port", "nat"]), Is("\"nat\""), "Which source addresses are believed: exactly the negotiated one, that address from any port, or, for a party behind a NAT, also the address its signalling comes from. Behind a NAT is who names a private address that its messages do not come from. The first packet fixes the one address from then on."),
-    key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP, keys in descriptions) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. Keys that pass in the clear protect from nobody who reads the signalling: use TLS with them."),
+    key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP, keys in descriptions) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. `required` with `direct` is an error, and packets pass through the exchange though the other party has `direct`. Keys that pass in the clear protect from nobody who reads the signalling: use TLS with them."),
     key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted, best first."),
 
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
