@@ -92,8 +92,10 @@ fn all_that_is_wrong_is_said_at_once() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("bad.toml:3") && run.err.contains("bad.toml:8"), "{}", run.err);
     let json = bed.run(&["policy", "check", "bad.toml", "--json"]);
-    let errors: Value = serde_json::from_str(&json.out).expect("JSON");
-    assert!(json.code == Some(2) && errors.as_array().is_some_and(|errors| errors.len() >= 2), "{json:?}");
+    let errors: Vec<Value> = json.out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let lines: Vec<&Value> = errors.iter().map(|error| &error["line"]).collect();
+    assert_eq!((json.code, lines), (Some(2), vec![&3.into(), &8.into()]), "{json:?}");
+    assert!(errors.iter().all(|error| error["file"] == "bad.toml" && error["problem"].is_string()), "{json:?}");
     bed.write("facts.toml", "sorce = \"user\"\n");
     let both = bed.run(&["policy", "test", "bad.toml", "--facts", "facts.toml"]);
     assert!(both.code == Some(2) && both.err.contains("bad.toml:3") && both.err.contains("facts.toml:1"), "{both:?}");

@@ -29,7 +29,8 @@ pub(crate) fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitC
     Ok(ExitCode::from(WRONG))
 }
 
-fn error_object(error: &ConfigError) -> serde_json::Value {
+/// One error, for programs.
+pub(super) fn error_object(error: &ConfigError) -> serde_json::Value {
     json!({
         "file": error.file,
         "line": (error.line > 0).then_some(error.line),

@@ -29,7 +29,7 @@ and refuses all that it binds: a warning names it.
 
 Examples:
   strowger policy check policy.toml
-  strowger policy check policy.toml --json";
+  strowger policy check policy.toml --json     what is wrong as an object a line, of file, line, key, value and problem";
 
 const TEST_HELP: &str = "\
 The facts of a request are a TOML or a JSON file; what is not said has a default.
@@ -125,7 +125,10 @@ fn build(file: &Path) -> anyhow::Result<Result<Policy, Vec<ConfigError>>> {
 
 fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        return configuration::report(errors, json);
+        for error in errors {
+            output::json_line(&configuration::error_object(error))?;
+        }
+        return Ok(ExitCode::from(WRONG));
     }
     errors.iter().for_each(|error| eprintln!("{error}"));
     let count = errors.len();
