@@ -10,7 +10,7 @@ use crate::error::{ConfigError, Problem};
 use crate::keys;
 use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
 use crate::reader::{Reader, Run, spell_out};
-use crate::said::{Origin, Table};
+use crate::said::{self, Origin, Table};
 use crate::source::Outside;
 use crate::value::{HostPort, is_host};
 use std::cell::RefCell;
@@ -27,8 +27,7 @@ pub(crate) fn build(
     outside: &dyn Outside,
     errors: Vec<ConfigError>,
 ) -> Result<Config, Vec<ConfigError>> {
-    // What was recovered from a text that is no TOML would only draw errors that are not there.
-    if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
+    if said::is_broken(&errors) {
         return Err(sorted(errors));
     }
     spell_out(&keys::CONFIG, "", &mut table);

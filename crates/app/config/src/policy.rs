@@ -29,7 +29,7 @@ pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigEr
     let name = path.display().to_string();
     let text = read_text(path).map_err(|error| vec![error])?;
     let (mut table, mut errors) = said::parse(&name, &text);
-    if !table.contains_key("rule") && !table.get("gate").is_some_and(says_something) {
+    if !said::is_broken(&errors) && !table.contains_key("rule") && !table.get("gate").is_some_and(says_something) {
         errors.push(Origin::new(&name, 1).error("rule", String::new(), Problem::Conflict(NOTHING_SAID.to_owned())));
     }
     let mut hash = PolicyHash::of(text.as_bytes());
@@ -108,8 +108,7 @@ fn definition(
     outside: &dyn Outside,
     errors: Vec<ConfigError>,
 ) -> Result<Definition, Vec<ConfigError>> {
-    // What was recovered from a text that is no TOML would only draw errors that are not there.
-    if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
+    if said::is_broken(&errors) {
         return Err(sorted(errors));
     }
     rules::bracket_single_values(&mut table);

@@ -2,7 +2,7 @@
 
 use crate::error::{ConfigError, Problem};
 use crate::secret::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use toml::Spanned;
@@ -84,20 +84,39 @@ impl Node {
 /// is still read; a test sees that it says so.
 const DOUBLED: &str = "duplicate key";
 
+/// What it says of a line that is a key and nothing else, behind which it reads no further value; a test sees that, too.
+const KEY_ALONE: &str = "key with no value";
+
 /// Reads TOML. What can be read is returned even when there are errors.
 pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
     let lines = Lines { file: file.into(), starts: line_starts(text) };
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let errors = errors.iter().map(|error| {
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    let start = |error: &toml::de::Error| error.span().unwrap_or_default().start;
+    let alone: Vec<usize> = errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).map(start).collect();
+    if !alone.is_empty() {
+        errors.extend(DeTable::parse_recoverable(&lines.without(text, &alone)).1);
+    }
+    // What else is wrong with a line follows from the first that is.
+    errors.sort_by_key(start);
+    let (mut doubled, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    let told = errors.iter().filter_map(|error| {
         let span = error.span().unwrap_or_default();
         let origin = lines.origin(span.start);
         if error.message() == DOUBLED {
             let problem = Problem::Conflict("said twice in one table, or in two ways".to_owned());
-            return origin.error(text.get(span).unwrap_or_default(), String::new(), problem);
+            let key = text.get(span.clone()).unwrap_or_default();
+            return doubled.insert(span.start).then(|| origin.error(key, String::new(), problem));
         }
-        origin.error("", String::new(), Problem::Syntax(error.message().to_owned()))
+        let problem = Problem::Syntax(error.message().to_owned());
+        wrong.insert(origin.line).then(|| origin.error("", String::new(), problem))
     });
-    (lines.table(document.into_inner()), errors.collect())
+    let told = told.collect();
+    (lines.table(document.into_inner()), told)
+}
+
+/// Is a text no TOML at all? What was recovered from one would only draw errors that are not there.
+pub(crate) fn is_broken(errors: &[ConfigError]) -> bool {
+    errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_)))
 }
 
 /// Reads one TOML value that does not stand in a file.
@@ -150,6 +169,16 @@ struct Lines {
 impl Lines {
     fn origin(&self, at: usize) -> Origin {
         Origin { file: self.file.clone(), line: self.starts.partition_point(|start| *start <= at) }
+    }
+
+    /// The text with the lines left blank that have these places.
+    fn without(&self, text: &str, places: &[usize]) -> String {
+        let blank: BTreeSet<usize> = places.iter().map(|at| self.origin(*at).line).collect();
+        let line = |(number, line): (usize, &str)| match blank.contains(&number) {
+            true => line.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect(),
+            false => line.to_owned(),
+        };
+        (1..).zip(text.split_inclusive('\n')).map(line).collect()
     }
 
     fn table(&self, table: DeTable<'_>) -> Table {

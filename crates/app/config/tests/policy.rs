@@ -221,6 +221,26 @@ fn a_file_that_says_nothing_must_say_that_it_is_meant() {
 }
 
 #[test]
+fn a_file_that_is_no_toml_is_told_line_by_line_and_draws_no_errors_that_are_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("policy.toml");
+    for (text, expected) in [
+        ("[[rule]\nname = \"a\"\nthen = \"approve\"\n", vec![1]),
+        ("no toml at all\n[[rule]]\nname = \"a\"\nthen = \"approve\"\nx = = 3\n", vec![1, 5]),
+        // The values behind a key that stands alone, a key said twice before and behind it, and a line that is wrong in two ways.
+        (
+            "[[rule]]\nname = \"a\"\nname = \"b\"\nreason 3\n\nstatus = \nthen = \"reject\nthen = 1\nx = 1 2 3\ny\n",
+            vec![3, 4, 6, 7, 8, 9, 10],
+        ),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        let found = read_policy(&path).expect_err("it is no TOML");
+        assert_eq!(found.iter().map(|error| error.line).collect::<Vec<_>>(), expected, "{text:?}: {found:?}");
+        assert!(found.iter().all(|error| error.key != "rule"), "{found:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_too_long_is_refused_unread() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("policy.toml");
