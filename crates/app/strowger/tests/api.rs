@@ -248,13 +248,39 @@ fn tokens_are_given_and_taken_and_roles_hold() {
     assert!(served.bed.ok(&["token", "list"]).contains("carol"));
     let rejected = told("a record of both tokens", || {
         let records = served.records().into_iter();
-        let rejected: Vec<Value> = records.filter(|record| record["facts"]["layer"] == "api").collect();
+        let is_token = |record: &Value| record["facts"]["layer"] == "api" && record["reason"] != "insufficient-scope";
+        let rejected: Vec<Value> = records.filter(is_token).collect();
         (rejected.len() == 2).then_some(rejected)
     });
     assert_eq!(
         (&rejected[0]["kind"], &rejected[0]["subject"], &rejected[0]["reason"]),
         (&json!("security_rejected"), &json!("127.0.0.1"), &json!("revoked-token"))
     );
+    served.stop();
+}
+
+#[test]
+fn what_a_role_does_not_allow_and_changes_without_a_token_are_in_the_witness_log() {
+    let served = Served::start("");
+    let body = json!({ "name": "anna", "role": "viewer" }).to_string();
+    let made = served.post("/tokens", &body).json();
+    let (id, secret) = (made["id"].as_str().expect("an id"), made["secret"].as_str().expect("a secret"));
+    served.ask(secret, "PUT", "/sources/192.0.2.7/ban", "{}").is(403, "insufficient-scope");
+    served.ask("", "PUT", "/drain", "").is(401, "unauthenticated");
+    // Nobody is asked who only looks.
+    served.ask("", "GET", "/calls", "").is(401, "unauthenticated");
+    let mut refused = told("a record of both", || {
+        let of_api = |record: &Value| record["facts"]["layer"] == "api";
+        let records: Vec<Value> = served.records().into_iter().filter(of_api).collect();
+        (records.len() == 2).then_some(records)
+    });
+    refused.sort_by_key(|record| record["reason"].to_string());
+    assert_eq!(refused[0]["actor"], format!("token anna ({id})"));
+    let facts = json!({ "layer": "api", "request": "PUT /api/v1/sources/192.0.2.7/ban", "role": "viewer",
+        "role_needed": "operator" });
+    assert_eq!((&refused[0]["reason"], &refused[0]["facts"]), (&json!("insufficient-scope"), &facts));
+    assert!(refused.iter().all(|record| record["kind"] == "security_rejected" && record["subject"] == "127.0.0.1"));
+    assert_eq!((&refused[1]["reason"], &refused[1]["actor"]), (&json!("no-token"), &Value::Null));
     served.stop();
 }
 

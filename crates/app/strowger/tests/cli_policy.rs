@@ -92,7 +92,8 @@ fn all_that_is_wrong_is_said_at_once() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("bad.toml:3") && run.err.contains("bad.toml:8"), "{}", run.err);
     let json = bed.run(&["policy", "check", "bad.toml", "--json"]);
-    let errors: Vec<Value> = json.out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let errors: Vec<Value> =
+        json.out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
     let lines: Vec<&Value> = errors.iter().map(|error| &error["line"]).collect();
     assert_eq!((json.code, lines), (Some(2), vec![&3.into(), &8.into()]), "{json:?}");
     assert!(errors.iter().all(|error| error["file"] == "bad.toml" && error["problem"].is_string()), "{json:?}");

@@ -4,8 +4,8 @@ use super::media::UNPROTECTED;
 use super::{order, refuse_same_names};
 use crate::error::Problem;
 use crate::meant::{
-    AssertedIdentity, Credentials, Danger, HeaderRules, Media, MediaMode, Privacy, ReliableProvisional, Sip, Trunk, TrunkAddress,
-    TrunkRegistration,
+    AssertedIdentity, Credentials, Danger, HeaderRules, Media, MediaMode, Privacy, ReliableProvisional, Sip, Trunk,
+    TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Reader;
 use crate::value::{HostPort, SipUri, is_host, is_user};

@@ -4,7 +4,8 @@ use super::problem::{ApiProblem, Refusal};
 use super::rate::{Buckets, counted_as};
 use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
 use super::{
-    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Management, Role, body, cors, parse,
+    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Forbidden, Management, Role, body,
+    cors, parse,
 };
 use crate::listener::Seat;
 use axum::body::Body;
@@ -44,11 +45,14 @@ impl Gate {
     }
 
     /// Whose token is it, and may it be asked with now?
-    async fn admit(self: &Arc<Self>, peer: IpAddr, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let peer = counted_as(peer);
+    async fn admit(self: &Arc<Self>, peer: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let few = locked(&self.failures).look(&peer, Instant::now());
         few.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
         let Some(token) = bearer(headers)? else {
+            // What anybody may come across by a browser is not worth a record.
+            if !method.is_safe() {
+                self.tell(move |management| management.authentication_failed(peer, &AuthenticationFailed::Missing));
+            }
             return Err(self.counted(ApiRefusal::Unauthorized, unauthenticated()));
         };
         let caller = match token {
@@ -73,12 +77,17 @@ impl Gate {
                 // That there is none left is for the next request to hear.
                 let counted = locked(&self.failures).take(&peer, Instant::now());
                 if counted.is_ok() {
-                    let gate = self.clone();
-                    drop(tokio::task::spawn_blocking(move || gate.management.authentication_failed(peer, &failed)));
+                    self.tell(move |management| management.authentication_failed(peer, &failed));
                 }
                 Err(self.counted(ApiRefusal::Unauthorized, invalid_token()))
             }
         }
+    }
+
+    /// Tells the exchange something that nobody waits for.
+    fn tell(&self, what: impl FnOnce(&dyn Management) + Send + 'static) {
+        let management = self.management.clone();
+        drop(tokio::task::spawn_blocking(move || what(&*management)));
     }
 
     /// A refusal, which the exchange counts.
@@ -165,12 +174,17 @@ async fn answer_or_refusal(
     if path.strip_prefix(BASE) == Some(OPENAPI_PATH) {
         return description(&head.method);
     }
-    let caller = gate.admit(peer.ip(), &head.headers).await?;
+    let peer = counted_as(peer.ip());
+    let caller = gate.admit(peer, &head.method, &head.headers).await?;
     let Some(found) = routes::find(path) else {
         return Err(ApiProblem::not_found("nothing is at this path").into());
     };
     let row = found.row(head.method.as_str()).ok_or_else(|| method_not_allowed(&found.allow()))?;
-    allowed(row.role, caller.role).map_err(|refusal| gate.counted(ApiRefusal::Forbidden, refusal))?;
+    if let Err(refusal) = allowed(row.role, caller.role) {
+        let asked = Forbidden { verb: row.verb, path: path.to_owned(), role: row.role };
+        gate.tell(move |management| management.forbidden(peer, &caller, &asked));
+        return Err(gate.counted(ApiRefusal::Forbidden, refusal));
+    }
     let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;
     let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
     // From here on something may happen that its asker must hear of.

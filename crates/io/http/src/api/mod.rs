@@ -72,9 +72,14 @@ pub trait Management: Send + Sync + 'static {
     /// Why it opens nothing. The client hears the same whatever the reason; the log has it.
     fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed>;
 
-    /// A token that opens nothing was shown from this address, to be written down for those who look for guessers. An
-    /// address is told no more often than it may be wrong; the client does not wait for it.
+    /// A token that opens nothing was shown from this address, or none with what would change something, to be written
+    /// down for those who look for guessers. Of wrong tokens an address is told no more often than it may be wrong; the
+    /// client does not wait for it.
     fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed) {}
+
+    /// The role of whoever asked this from this address does not allow it, to be written down. No more often than a token
+    /// may ask; the client does not wait for it.
+    fn forbidden(&self, _peer: IpAddr, _caller: &Caller, _asked: &Forbidden) {}
 
     /// A request was refused before it was looked at, to be counted. It is called for each, and does not wait.
     fn refused(&self, _why: ApiRefusal) {}
@@ -95,6 +100,17 @@ pub struct Caller {
     pub role: Role,
     /// The public name of the token, which logs may bear.
     pub id: String,
+}
+
+/// What somebody may not ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    /// By which method.
+    pub verb: Verb,
+    /// The path, as it was sent.
+    pub path: String,
+    /// The lowest role that may.
+    pub role: Role,
 }
 
 /// Why a request is refused before anybody looks at what it asks for.
@@ -131,6 +147,9 @@ impl ApiRefusal {
 /// Why a token opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationFailed {
+    /// None was shown.
+    #[error("no token")]
+    Missing,
     /// Nobody was given it.
     #[error("no such token")]
     Unknown,

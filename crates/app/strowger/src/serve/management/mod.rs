@@ -35,7 +35,9 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_exchange::Tables;
-use sx_http::{ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Management, MetricsText};
+use sx_http::{
+    ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Forbidden, Management, MetricsText,
+};
 use sx_store::{Tokens, WitnessLog};
 use tracing::warn;
 use witness::Searches;
@@ -120,6 +122,10 @@ impl Management for Operators {
 
     fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
         self.record_failed(peer, failed);
+    }
+
+    fn forbidden(&self, peer: IpAddr, caller: &Caller, asked: &Forbidden) {
+        self.record_forbidden(peer, caller, asked);
     }
 
     fn refused(&self, why: ApiRefusal) {
