@@ -234,7 +234,12 @@ impl Worker {
         let domain = self.tables.domains.first().cloned().unwrap_or_default();
         let uris = places.iter().map(|place| place.uri.clone().unwrap_or_else(|| uri.clone())).collect();
         let to = places.into_iter().map(|place| place.to).collect();
-        let failed = self.legs.dial(now, leg, dial, DialTo { to, uris, routes, replaces, rules, domain });
+        let silence_max = match &dial.target {
+            Target::Trunk { trunk, .. } => self.silence_max(trunk),
+            _ => None,
+        };
+        let to = DialTo { to, uris, routes, replaces, rules, domain, silence_max };
+        let failed = self.legs.dial(now, leg, dial, to);
         if let Some(event) = failed {
             self.parties.remove(&leg);
             self.calls.handle_input(now, CallInput::Leg { leg, event });

@@ -21,6 +21,13 @@ pub(crate) const REGISTRATION: u64 = 1 << 62;
 /// A failed registration is tried again after so long.
 const REGISTER_AGAIN: Duration = Duration::from_secs(30);
 
+/// A trunk that does not answer its probes is probed again after so long, or after its interval when that is shorter: whoever
+/// comes back is to have calls at once.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+
+/// For how long such a trunk, which is called when there is nothing better, may say nothing.
+const LAST_RESORT: Duration = Duration::from_secs(4);
+
 /// How often in a row a registrar may ask for a longer lifetime and is asked again at once.
 const RAISED_MAX: u8 = 3;
 
@@ -161,6 +168,9 @@ impl Worker {
             return;
         }
         let healthy = !matches!(status, 408 | 502..=504);
+        if !healthy {
+            trunk.probe_at = trunk.probe_at.map(|at| at.min(now + PROBE_AGAIN));
+        }
         if trunk.healthy == healthy {
             return;
         }
@@ -171,6 +181,12 @@ impl Worker {
             let message = PeerMessage::TrunkHealth { trunk: name.clone(), healthy };
             self.outputs.push_back(Output::Peer { worker, message });
         }
+    }
+
+    /// For how long a trunk may leave a call without a word, where that is not as long as SIP has it.
+    pub(crate) fn silence_max(&self, name: &str) -> Option<Duration> {
+        let trunk = self.trunks.iter().find(|trunk| *trunk.name == *name)?;
+        (!trunk.healthy).then_some(LAST_RESORT)
     }
 
     /// Tells the calls of a trunk's health.

@@ -2,25 +2,11 @@
 
 mod driver;
 
-use driver::{Bench, FAILOVER, Manner, Scripted, named, value};
+use driver::{Bench, FAILOVER, Manner, Scripted, named, probed, value, with_probes};
 use std::time::Duration;
 use sx_call::Command;
 use sx_exchange::Input;
 use sx_sip::message::{HeaderName, Message, Method};
-
-/// The trunk that is tried first is probed every minute.
-fn with_probes() -> String {
-    let east = "addresses = [\"sip:192.0.2.20\"]\noptions_interval_s = ";
-    FAILOVER.replace(&format!("{east}0"), &format!("{east}60"))
-}
-
-fn probed() -> Bench {
-    let mut bench = Bench::new(&with_probes());
-    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
-    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
-    bench.peer("south", "192.0.2.30:5060", Manner::Answers);
-    bench
-}
 
 /// Calls from the west, says which trunk was asked, and hangs up.
 fn called(bench: &mut Bench) -> Vec<&'static str> {
@@ -59,18 +45,6 @@ fn a_trunk_that_says_nothing_is_passed_over_until_it_recovers() {
     bench.pass_s(60);
     assert_eq!(bench.health.last(), Some(&("east".to_owned(), true)));
     assert_eq!(called(&mut bench), ["east"]);
-}
-
-#[test]
-fn when_no_trunk_answers_its_probes_the_caller_is_told_502() {
-    let mut bench = Bench::new(&with_probes().replace("options_interval_s = 0", "options_interval_s = 60"));
-    for (name, own) in [("west", "192.0.2.10:5060"), ("east", "192.0.2.20:5060"), ("south", "192.0.2.30:5060")] {
-        bench.peer(name, own, if name == "west" { Manner::Silent } else { Manner::Dead });
-    }
-    bench.pass_s(40);
-    bench.dial("west", "sip:0123@192.0.2.1");
-    assert_eq!(bench.statuses("west", "INVITE"), [502]);
-    bench.assert_over(1);
 }
 
 #[test]

@@ -89,6 +89,7 @@ impl Run {
             credentials: self.credentials.clone(),
             reliable: ReliablePolicy::Supported,
             session_timer: true,
+            silence_max: None,
         };
         match self.agent.dial(self.now, owner, spec) {
             Ok(session) => {

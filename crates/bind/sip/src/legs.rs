@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 use sx_engine::Time;
 use sx_leg::{Address, Bounds, Dial, Ended, EndedBy, Incoming, LegEvent, Source};
 use sx_sip::agent::{AcceptError, Agent, AgentEvent};
@@ -47,6 +48,8 @@ pub struct DialTo {
     pub rules: Arc<Rules>,
     /// The domain to show where an identity has none.
     pub domain: Box<str>,
+    /// For how long each of the addresses may say nothing at all; `None`: as long as SIP has it.
+    pub silence_max: Option<Duration>,
 }
 
 /// An INVITE that became a leg.
@@ -238,6 +241,7 @@ impl SipLegs {
             credentials: to.rules.credentials.clone(),
             reliable: to.rules.reliable,
             session_timer: to.rules.session_timer,
+            silence_max: to.silence_max,
             to: to.to,
         };
         match self.agent.dial(now, leg.0, spec) {

@@ -113,6 +113,8 @@ pub enum Why {
     },
     /// It rings together with the others of its priority.
     Together(u16),
+    /// It does not answer its probes, and no way of the rule is better.
+    LastResort(u16),
     /// A target that was tried has named it.
     Redirected,
     /// Somebody who transfers a call has named it.
@@ -188,13 +190,24 @@ pub fn plan(tables: &Tables, facts: &Facts<'_>) -> Plan {
 }
 
 fn by_rule(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule) -> Plan {
+    let route = stages(tables, facts, rule, false);
+    if !route.stages.is_empty() {
+        return Plan::Ring(route);
+    }
+    // A trunk that was believed not to answer may do so by now; the caller has nothing to lose.
+    let last = stages(tables, facts, rule, true);
+    if last.stages.is_empty() { refuse_all(rule, &route.skipped) } else { Plan::Ring(last) }
+}
+
+/// What a rule has to try, and what not. In the last resort, where there is nothing else, trunks need not answer probes.
+fn stages(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule, last_resort: bool) -> Route {
     let to = rewrite(tables, &rule.rule, facts.to, counts_as_ours(tables, facts));
     let mut route = Route { stages: Vec::with_capacity(rule.destinations.len()), skipped: Vec::new() };
     let mut chance = facts.random;
     for group in rule.destinations.chunk_by(|a, b| a.priority == b.priority) {
         let mut usable: Vec<&CheckedDestination> = group
             .iter()
-            .filter(|destination| match out_of_use(tables, facts, &destination.kind) {
+            .filter(|destination| match out_of_use(tables, facts, &destination.kind, last_resort) {
                 None => true,
                 Some(skipped) => {
                     route.skipped.push(skipped);
@@ -206,25 +219,34 @@ fn by_rule(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule) -> Plan {
             continue;
         }
         if rule.rule.fork == Fork::Parallel {
-            route.stages.push(together(tables, rule, &to, &usable));
+            route.stages.push(together(tables, rule, &to, &usable, last_resort));
             continue;
         }
         let alone = usable.len() == 1;
         while !usable.is_empty() {
             let destination = usable.remove(draw(&usable, &mut chance));
             let CheckedDestination { kind, priority, weight, .. } = destination;
-            let why =
-                if alone { Why::Priority(*priority) } else { Why::Weight { priority: *priority, weight: *weight } };
+            let why = match (last_resort, alone) {
+                (true, _) => Why::LastResort(*priority),
+                (false, true) => Why::Priority(*priority),
+                (false, false) => Why::Weight { priority: *priority, weight: *weight },
+            };
             let (ring_ms_max, failover) = patience(tables, rule, kind);
             let ways = vec![planned(tables, rule, &to, destination, why)];
             route.stages.push(Stage { ways, ring_ms_max, failover });
         }
     }
-    if route.stages.is_empty() { refuse_all(rule, &route.skipped) } else { Plan::Ring(route) }
+    route
 }
 
-fn together(tables: &Tables, rule: &CheckedRule, to: &Address, usable: &[&CheckedDestination]) -> Stage {
-    let why = Why::Together(usable[0].priority);
+fn together(
+    tables: &Tables,
+    rule: &CheckedRule,
+    to: &Address,
+    usable: &[&CheckedDestination],
+    last_resort: bool,
+) -> Stage {
+    let why = if last_resort { Why::LastResort } else { Why::Together }(usable[0].priority);
     let ways = usable.iter().map(|destination| planned(tables, rule, to, destination, why)).collect();
     let (ring_ms_max, failover) = usable
         .iter()
@@ -283,12 +305,12 @@ fn patience(tables: &Tables, rule: &CheckedRule, kind: &CheckedKind) -> (u32, Fa
 }
 
 /// Why a destination is of no use now; `None` when it is.
-fn out_of_use(tables: &Tables, facts: &Facts<'_>, kind: &CheckedKind) -> Option<Skipped> {
+fn out_of_use(tables: &Tables, facts: &Facts<'_>, kind: &CheckedKind, last_resort: bool) -> Option<Skipped> {
     let CheckedKind::Trunk(id) = kind else { return None };
     let trunk = trunk(tables, *id);
     let idle = TrunkFacts { active: 0, begun_this_second: 0, healthy: true };
     let known = facts.trunks.get(usize::from(id.0)).copied().unwrap_or(idle);
-    let reason = if !known.healthy {
+    let reason = if !(known.healthy || last_resort) {
         SkipReason::Unhealthy
     } else if known.active >= trunk.calls_max {
         SkipReason::Full
@@ -348,6 +370,9 @@ impl fmt::Display for Reason {
             Why::OurDomain => f.write_str("the domain is ours and no rule takes the address"),
             Why::Priority(priority) => write!(f, "alone at priority {priority}"),
             Why::Weight { priority, weight } => write!(f, "drawn with weight {weight} at priority {priority}"),
+            Why::LastResort(priority) => {
+                write!(f, "nothing is better than a trunk that does not answer its probes, at priority {priority}")
+            }
             Why::Redirected => f.write_str("a target that was tried has named it"),
             Why::Transferred => f.write_str("the party that transfers the call has named it"),
             Why::Together(priority) => write!(f, "together with the others at priority {priority}"),

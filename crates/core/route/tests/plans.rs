@@ -209,7 +209,26 @@ fn trunks_of_no_use_are_skipped_and_the_refusal_says_why() {
     check(idle, "one/1", "");
     check(TrunkFacts { active: 2, ..idle }, "refused 42", "one has all its channels in use");
     check(TrunkFacts { begun_this_second: 5, ..idle }, "refused 42", "one has had its calls for this second");
-    check(TrunkFacts { healthy: false, ..idle }, "refused 42", "one does not answer");
+    let down = TrunkFacts { healthy: false, ..idle };
+    check(TrunkFacts { active: 2, ..down }, "refused 42", "one does not answer");
+    // It may have come back since it was probed.
+    check(down, "one/1", "");
+}
+
+#[test]
+fn a_trunk_that_does_not_answer_its_probes_is_tried_when_nothing_is_better() {
+    let destinations = vec![trunk_to("one", 1, 1), trunk_to("two", 2, 1)];
+    let tables = tables(vec![Rule { destinations, ..rule("r", prefix(""), "") }], &["one", "two"]);
+    let up = TrunkFacts { active: 0, begun_this_second: 0, healthy: true };
+    let down = TrunkFacts { healthy: false, ..up };
+    let to = Address::new("1", "pbx");
+    for (trunks, expected) in [([down, up], "two/1"), ([up, down], "one/1"), ([down, down], "one/1;two/1")] {
+        let plan = plan(&tables, &Facts { source: &user(), to: &to, trunks: &trunks, random: 0 });
+        assert_eq!(ways(&plan), expected);
+        let Plan::Ring(route) = plan else { panic!("a way") };
+        let reason = route.stages[0].ways[0].reason.to_string();
+        assert_eq!(reason.contains("nothing is better"), expected.contains(';'), "{reason}");
+    }
 }
 
 #[test]

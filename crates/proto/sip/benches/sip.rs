@@ -187,6 +187,7 @@ fn call(criterion: &mut Criterion) {
         credentials: None,
         reliable: ReliablePolicy::Supported,
         session_timer: true,
+        silence_max: None,
     };
     let mut agents = [agent(ALICE), agent(BOB)];
     let mut now = Time::from_secs(1_000);

@@ -11,7 +11,7 @@ mod witness;
 pub use countries::database;
 pub use peer::{Manner, Peer, Scripted, credentials, sdp};
 pub use text::{Line, authorization, body, named, rtp_address, text, uri, value};
-pub use trunks::{FAILOVER, TRUNKS, with_east, with_reserve};
+pub use trunks::{FAILOVER, TRUNKS, probed, with_east, with_probes, with_reserve};
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};

@@ -129,6 +129,7 @@ impl Peer {
             credentials: self.credentials.clone(),
             reliable: ReliablePolicy::Supported,
             session_timer: true,
+            silence_max: None,
         };
         change(&mut spec);
         let session = self.agent.dial(now, 1, spec).expect("accepted");

@@ -54,6 +54,21 @@ prefix = "0"
 to = [{ trunk = "east" }, { trunk = "south" }]
 "#;
 
+/// The trunk that is tried first is probed every minute.
+pub fn with_probes() -> String {
+    let east = "addresses = [\"sip:192.0.2.20\"]\noptions_interval_s = ";
+    FAILOVER.replace(&format!("{east}0"), &format!("{east}60"))
+}
+
+/// An exchange of this kind, with both trunks that answer.
+pub fn probed() -> Bench {
+    let mut bench = Bench::new(&with_probes());
+    bench.peer("west", "192.0.2.10:5060", Manner::Silent);
+    bench.peer("east", "192.0.2.20:5060", Manner::Answers);
+    bench.peer("south", "192.0.2.30:5060", Manner::Answers);
+    bench
+}
+
 impl Bench {
     /// An exchange with this configuration, the trunk "west", which calls, and the trunk "east".
     pub fn two_trunks(config: &str, east: Manner) -> Self {

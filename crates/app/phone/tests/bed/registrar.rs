@@ -212,6 +212,7 @@ fn call(agent: &mut Agent, now: Time, flow: Flow) {
         credentials: None,
         reliable: ReliablePolicy::Off,
         session_timer: false,
+        silence_max: None,
     };
     agent.dial(now, 1, spec).expect("dials");
 }

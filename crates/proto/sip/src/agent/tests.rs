@@ -61,6 +61,7 @@ impl Wire {
             credentials: None,
             reliable,
             session_timer: true,
+            silence_max: None,
         };
         let id = self.peers[0].agent.dial(self.now, 1, spec).expect("accepted");
         self.settle();

@@ -28,7 +28,10 @@ pub(crate) struct Calling {
     pub raised: u8,
     /// It was cancelled, and its owner was told that it is over.
     pub cancelled: bool,
-    /// Set from the first provisional response on: the final one must come before it.
+    /// A provisional response has come from where it was sent last.
+    pub heard: bool,
+    /// Set from the first provisional response on, or from the start where silence is not borne for long: the final one,
+    /// or any, must come before it.
     pub timer: TimerId,
     /// The tags of its early dialogs.
     pub tags: Vec<Box<str>>,
@@ -75,8 +78,10 @@ impl Session {
         if let Phase::Outgoing(calling) = &mut self.phase
             && status < 200
             && !calling.cancelled
-            && calling.timer == TimerId::NONE
+            && !calling.heard
         {
+            calling.heard = true;
+            core.wheel.cancel(calling.timer);
             calling.timer = core.set_timer(now + core.config.invite_timeout, self.id, SessionTimer::Invite);
         }
         match (&mut self.phase, status) {
@@ -268,14 +273,22 @@ impl Session {
         self.abandon(core, now, ended);
     }
 
-    /// No final response has come for too long.
+    /// No final response has come for too long, or none at all.
     pub(super) fn invite_late(&mut self, core: &mut Core, now: Time) {
         let Phase::Outgoing(calling) = &mut self.phase else { return };
         calling.timer = TimerId::NONE;
-        if !calling.cancelled {
+        if calling.cancelled {
+            return;
+        }
+        if calling.heard {
             // Where it rang, somebody did not want to answer; where nothing did, another way may do better.
             let cause = if calling.tags.is_empty() { Cause::TIMER_EXPIRY } else { Cause::NO_ANSWER };
-            self.abandon(core, now, Ended { status: 408, q850: Some(cause.0), by: EndedBy::Failure });
+            return self.abandon(core, now, Ended { status: 408, q850: Some(cause.0), by: EndedBy::Failure });
+        }
+        // Should it speak after all, it hears CANCEL.
+        core.transactions.cancel(calling.client, "", now);
+        if !self.next_destination(core, now) {
+            self.abandon(core, now, Ended { status: 502, q850: Some(Cause::OUT_OF_ORDER.0), by: EndedBy::Failure });
         }
     }
 
@@ -312,7 +325,11 @@ impl Session {
         let (dialog, Phase::Outgoing(calling)) = (&self.dialog, &mut self.phase) else { return };
         let (locals, config) = (&core.locals, &core.config);
         core.wheel.cancel(calling.timer);
-        calling.timer = TimerId::NONE;
+        calling.heard = false;
+        calling.timer = match calling.spec.silence_max {
+            Some(longest) => core.wheel.set(now + longest, (self.id, SessionTimer::Invite)),
+            None => TimerId::NONE,
+        };
         calling.seq = seq;
         calling.client =
             core.transactions.request(request, now, |branch| calling.write(dialog, branch, locals, config));

@@ -11,6 +11,7 @@ use crate::message::{HeaderName, Method, Writer};
 use crate::transaction::ClientId;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use sx_engine::{Time, TimerId};
 use sx_types::Destination;
 
@@ -45,6 +46,8 @@ pub struct Outgoing {
     pub reliable: ReliablePolicy,
     /// Offer a session timer.
     pub session_timer: bool,
+    /// For how long each of `to` may say nothing at all; `None`: as long as the transaction waits (timer B).
+    pub silence_max: Option<Duration>,
 }
 
 /// What a caller says of reliable provisional responses.
@@ -86,6 +89,7 @@ impl Session {
             challenges: Challenges::default(),
             raised: 0,
             cancelled: false,
+            heard: false,
             timer: TimerId::NONE,
             tags: Vec::new(),
             acknowledged: Vec::new(),

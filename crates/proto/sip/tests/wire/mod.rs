@@ -55,6 +55,7 @@ pub fn outgoing(agent: &mut Agent) -> Outgoing {
         credentials: None,
         reliable: ReliablePolicy::Supported,
         session_timer: true,
+        silence_max: None,
     }
 }
 
