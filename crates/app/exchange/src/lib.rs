@@ -58,7 +58,7 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
-pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, status_of};
+pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, SIP_CALL_ID_CHARS_MAX, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use obligations::{UnmetRule, unmet_rules};
 pub use peers::keeper_of;

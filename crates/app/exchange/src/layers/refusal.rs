@@ -209,7 +209,7 @@ pub(crate) fn sip_call_id<B: AsRef<[u8]>>(message: &Message<B>) -> Option<Box<st
 }
 
 /// A Call-ID in a record has so many characters at most.
-const SIP_CALL_ID_CHARS_MAX: usize = 128;
+pub const SIP_CALL_ID_CHARS_MAX: usize = 128;
 
 /// What a peer has written, in so many characters at most.
 pub(crate) fn shown(text: &[u8]) -> Cow<'_, str> {

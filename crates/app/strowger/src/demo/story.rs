@@ -18,7 +18,7 @@ pub struct Story {
 
 impl Story {
     pub fn of(setup: &Setup) -> anyhow::Result<Self> {
-        Ok(Self { folder: setup.data.join("witness") })
+        Ok(Self { folder: WitnessFolder::of_data(&setup.data) })
     }
 
     /// Why the last request from this source was refused, as soon as the log says so.

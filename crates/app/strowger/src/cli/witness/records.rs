@@ -10,6 +10,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_engine::Time;
+use sx_exchange::SIP_CALL_ID_CHARS_MAX;
 use sx_store::{RecordId, WitnessFolder, WitnessFound, WitnessSearch};
 use sx_types::{CallId, TraceId};
 use sx_witness::Line;
@@ -34,8 +35,6 @@ const CELL_WIDTH: usize = 32;
 
 /// Nor would a long list be read.
 const FACT_WIDTH: usize = 64;
-/// A Call-ID in a record has so many characters at most.
-const SIP_CALL_ID_CHARS_MAX: usize = 128;
 
 /// What stands for a call or a trace.
 const ID_SHAPE: &str = "the identifier of a call or a trace, which is a UUID or 32 hexadecimal digits";

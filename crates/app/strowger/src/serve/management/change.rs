@@ -101,7 +101,7 @@ pub(super) mod tests {
     use sx_edge::Prefixes;
     use sx_exchange::Tables;
     use sx_http::Role;
-    use sx_store::{DataFolder, WitnessLog, WitnessOptions, read_or_make_key};
+    use sx_store::{DataFolder, WitnessFolder, WitnessLog, WitnessOptions, read_or_make_key};
 
     /// An exchange without workers.
     pub fn operators(folder: &Path) -> Operators {
@@ -121,7 +121,7 @@ pub(super) mod tests {
             workers: Workers::at(Vec::new()),
             live: Arc::new(Live::new(Arc::new(tables), bans)),
             log,
-            witness_folder: folder.join("witness"),
+            witness_folder: WitnessFolder::of_data(folder),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
             refusals: Mutex::new(Refusals::default()),
             telling: Mutex::default(),

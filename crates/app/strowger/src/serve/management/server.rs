@@ -10,10 +10,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use sx_config::{Api, Config};
 use sx_http::{ApiConfig, ApiServer, api_tls};
-use sx_store::{DataFolder, WitnessLog};
-
-/// Where the witness log is in the data folder.
-const WITNESS: &str = "witness";
+use sx_store::{DataFolder, WitnessFolder, WitnessLog};
 
 /// Starts the server. `main` is who reads the configuration again; without it nobody does.
 ///
@@ -34,7 +31,7 @@ pub fn start(
         workers,
         live,
         log,
-        witness_folder: data.path().join(WITNESS),
+        witness_folder: WitnessFolder::of_data(data.path()),
         tokens: Mutex::new(data.shared().tokens()?),
         refusals: Mutex::new(Refusals::default()),
         telling: Mutex::default(),
