@@ -242,6 +242,8 @@ pub struct Media {
     pub threads: usize,
     /// Whom packet threads go before.
     pub priority: MediaPriority,
+    /// Do they use io_uring where it is to be had?
+    pub io_uring: bool,
     /// Which source addresses are believed.
     pub latch: LatchMode,
     /// Whether RTP is protected where nothing else is said.

@@ -26,13 +26,17 @@ pub struct RtpConfig {
     pub threads: usize,
     /// Whom they go before.
     pub priority: Priority,
+    /// Receive and send with io_uring where the kernel has it (Linux 6.1 or later, unless it is forbidden there), else with
+    /// epoll.
+    pub io_uring: bool,
     /// Receive buffer of each socket in bytes, as asked of the operating system, which may grant less.
     pub receive_buffer_bytes: usize,
 }
 
 impl Default for RtpConfig {
     /// No interface; 16384..=32767; ten seconds of quarantine and thirty of silence; EF and AF41; a thread for every
-    /// two processors, in real time; 256 KiB.
+    /// two processors, in real time; io_uring;
+    /// 256 KiB.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -46,6 +50,7 @@ impl Default for RtpConfig {
             dscp_video: 34,
             threads: (processors / 2).max(1),
             priority: Priority::RealTime,
+            io_uring: true,
             receive_buffer_bytes: 256 * 1024,
         }
     }

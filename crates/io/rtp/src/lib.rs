@@ -10,12 +10,12 @@
 //!
 //! # Who owns what
 //!
-//! Each packet thread owns an epoll instance and a table of ports, and handles whatever concerns a port alone. Port
+//! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and handles whatever concerns a port alone. Port
 //! numbers are handed out by one pool per local address. A port's sockets and the address they send to may be read by
 //! every thread, so a port may be patched to a port of another thread: the thread on which a packet arrives sends it.
 //!
 //! ```text
-//!  MediaCommand ──► queue ──► packet thread ◄── epoll ── sockets
+//!  MediaCommand ──► queue ──► packet thread ◄──────────── sockets
 //!                                 │  ▲
 //!            events(worker, …) ◄──┘  └── every 100 ms: silence, patches to ports that are gone
 //! ```

@@ -102,7 +102,7 @@ impl Exchange {
             Some(number) => self.bind_number(now, &self.pools[pool], class, number)?,
             None => self.bind_free(now, &self.pools[pool], class)?,
         };
-        let sockets = Arc::new(PortSockets::new(rtp, rtcp));
+        let sockets = Arc::new(PortSockets::new(port, rtp, rtcp));
         locked(&self.ports).insert(port, sockets.clone());
         let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
         Ok(Bound { sockets, lease: Lease { pool, number }, advertised })
@@ -195,6 +195,7 @@ impl Exchange {
 /// The pair of sockets of a port, where they send to, and what was sent. Written by the port's own thread, except for
 /// the counters; read by every thread that has something to send to the port's peer.
 pub(crate) struct PortSockets {
+    id: PortId,
     rtp: UdpSocket,
     rtcp: UdpSocket,
     destinations: DestinationCell,
@@ -206,8 +207,9 @@ pub(crate) struct PortSockets {
 }
 
 impl PortSockets {
-    fn new(rtp: UdpSocket, rtcp: UdpSocket) -> Self {
+    fn new(id: PortId, rtp: UdpSocket, rtcp: UdpSocket) -> Self {
         Self {
+            id,
             rtp,
             rtcp,
             destinations: DestinationCell::default(),
@@ -217,6 +219,11 @@ impl PortSockets {
             bytes_sent: AtomicU64::new(0),
             send_errors: AtomicU64::new(0),
         }
+    }
+
+    /// The port that they are of.
+    pub(crate) fn id(&self) -> PortId {
+        self.id
     }
 
     /// The socket of a channel.
@@ -268,6 +275,12 @@ impl PortSockets {
         }
     }
 
+    /// A packet was counted as sent, and was not.
+    pub(crate) fn count_not_sent(&self, is_rtp: bool) {
+        self.packets_sent.fetch_sub(u64::from(is_rtp), Ordering::Relaxed);
+        self.send_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// RTP packets and bytes sent, and packets that could not be.
     pub(crate) fn sent(&self) -> Sent {
         Sent {
@@ -317,7 +330,7 @@ impl DestinationCell {
 }
 
 fn bind(address: SocketAddr, config: &RtpConfig, class: TrafficClass) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let dscp = match class {
         TrafficClass::Audio => config.dscp_audio,
         TrafficClass::Video => config.dscp_video,

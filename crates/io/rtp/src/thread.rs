@@ -3,7 +3,7 @@
 use crate::commands::{Commands, NoCommand};
 use crate::port::{Channel, Port, Verdict};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Batch, Chosen, Epoll, Sent, Wake};
+use crate::sys::{Chosen, Intake, Label, Sent, WAKE, Wake};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::io;
@@ -30,13 +30,12 @@ pub(crate) struct PacketThread {
     commands: Arc<Commands>,
     wake: Arc<Wake>,
     totals: Arc<ThreadTotals>,
-    epoll: Epoll,
+    intake: Intake,
     clock: Clock,
     slots: Vec<Slot>,
     vacant: Vec<u32>,
     /// For commands; packets find their slot by the token of their socket.
     by_id: HashMap<PortId, u32>,
-    batch: Batch,
     next_tick: Time,
 }
 
@@ -71,56 +70,79 @@ impl PacketThread {
         wake: Arc<Wake>,
         totals: Arc<ThreadTotals>,
     ) -> io::Result<Self> {
-        let epoll = Epoll::new()?;
-        epoll.add(&*wake, WAKE)?;
+        let intake = Intake::new(exchange.config.io_uring)?;
         let clock = Clock::start();
         Ok(Self {
             exchange,
             commands,
             wake,
             totals,
-            epoll,
+            intake,
             next_tick: clock.now() + TICK,
             clock,
             slots: Vec::new(),
             vacant: Vec::new(),
             by_id: HashMap::new(),
-            batch: Batch::new(),
         })
     }
 
     /// Runs until nobody can send commands any more, then closes every port.
     pub(crate) fn run(mut self) {
+        if let Err(error) = self.intake.begin(&self.wake) {
+            tracing::error!(%error, "a packet thread cannot be woken");
+            return;
+        }
         let mut next = Next::Wait;
         while next != Next::Stop {
-            let timeout = if next == Next::Wait { TICK } else { Duration::ZERO };
-            let ready = match self.epoll.wait(timeout) {
-                Ok(ready) => ready,
+            next = match self.turn(next) {
+                Ok(next) => next,
                 Err(error) => {
                     tracing::error!(%error, "a packet thread cannot wait for packets");
-                    break;
+                    Next::Stop
                 }
             };
-            let mut woken = next == Next::Commands;
-            for index in 0..ready {
-                match self.epoll.token(index) {
-                    WAKE => {
-                        self.wake.heard();
-                        woken = true;
-                    }
-                    token => self.relay(token),
-                }
-            }
-            next = if woken { self.obey() } else { Next::Wait };
-            let now = self.clock.now();
-            if now >= self.next_tick {
-                self.next_tick = now + TICK;
-                self.tick(now);
-            }
         }
         let open: Vec<PortId> = self.by_id.keys().copied().collect();
         for port in open {
             self.close(port);
+        }
+    }
+
+    /// Waits, relays what has come, obeys, and looks at the clock.
+    fn turn(&mut self, next: Next) -> io::Result<Next> {
+        self.intake.wait(if next == Next::Wait { TICK } else { Duration::ZERO })?;
+        let mut woken = next == Next::Commands;
+        while let Some(token) = self.intake.poll_token() {
+            match token {
+                WAKE => {
+                    self.wake.heard();
+                    woken = true;
+                }
+                token => self.relay(token),
+            }
+        }
+        while let Some(label) = self.intake.poll_failure() {
+            self.not_sent(label);
+        }
+        let now = self.clock.now();
+        let is_time = now >= self.next_tick;
+        if is_time || woken {
+            // What follows may close sockets.
+            self.intake.flush();
+        }
+        let next = if woken { self.obey() } else { Next::Wait };
+        if is_time {
+            self.next_tick = now + TICK;
+            self.tick(now);
+        }
+        Ok(next)
+    }
+
+    /// A packet was counted as sent, and was not.
+    fn not_sent(&self, label: Label) {
+        self.totals.send_errors.add(1);
+        if let Some(sockets) = self.exchange.find(PortId(label.port)) {
+            sockets.count_not_sent(label.is_rtp);
         }
     }
 
@@ -130,14 +152,14 @@ impl PacketThread {
         let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation & GENERATION == generation);
         let Some(entry) = slot.and_then(|slot| slot.entry.as_mut()) else { return };
         // An error is that nothing waits after all, or an ICMP message about something sent: no packet either way.
-        let Ok(count) = self.batch.receive(entry.sockets.socket(channel)) else { return };
+        let Ok(count) = self.intake.receive(entry.sockets.socket(channel)) else { return };
         let now = self.clock.now();
         let (mut rtp, mut rtcp) = (Chosen::default(), Chosen::default());
         let (mut wrong_source, mut malformed, mut not_authentic) = (0, 0, 0);
         for packet in 0..count {
-            let (Some(from), bytes) = self.batch.packet(packet) else { continue };
+            let (Some(from), bytes) = self.intake.batch().packet(packet) else { continue };
             let (verdict, len) = entry.port.receive(now, channel, from, bytes);
-            self.batch.set_length(packet, len);
+            self.intake.batch().set_length(packet, len);
             match verdict {
                 Verdict::Rtp => rtp.add(packet),
                 Verdict::Rtcp => rtcp.add(packet),
@@ -160,7 +182,7 @@ impl PacketThread {
         if let Patch::To(target) = &entry.patch
             && !target.is_closed()
         {
-            forward(&mut self.batch, &self.totals, target, rtp, rtcp);
+            forward(&mut self.intake, &self.totals, target, rtp, rtcp);
         }
     }
 
@@ -211,7 +233,7 @@ impl PacketThread {
         let slot = &mut self.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1);
         let added = [Channel::Rtp, Channel::Rtcp].into_iter().try_for_each(|channel| {
-            self.epoll.add(sockets.socket(channel), join_token(index, slot.generation, channel))
+            self.intake.add(sockets.socket(channel), join_token(index, slot.generation, channel))
         });
         if let Err(error) = added {
             tracing::error!(%error, "the operating system does not watch a media port");
@@ -250,9 +272,11 @@ impl PacketThread {
     fn close(&mut self, port: PortId) {
         let Some(index) = self.by_id.remove(&port) else { return };
         let Some(entry) = self.slots[index as usize].entry.take() else { return };
+        let generation = self.slots[index as usize].generation;
         self.vacant.push(index);
-        self.epoll.remove(entry.sockets.socket(Channel::Rtp));
-        self.epoll.remove(entry.sockets.socket(Channel::Rtcp));
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
+        }
         let sent = entry.sockets.sent();
         let stats = PortStats {
             packets_sent: sent.packets,
@@ -314,12 +338,12 @@ impl Entry {
 }
 
 /// Sends packets of the batch to the peer of a port.
-fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: Chosen, rtcp: Chosen) {
+fn forward(intake: &mut Intake, totals: &ThreadTotals, target: &PortSockets, rtp: Chosen, rtcp: Chosen) {
     if !rtp.is_empty()
         && let Some((socket, destination)) = target.towards_rtp()
     {
-        let rtp = sealed(batch, totals, target, (Channel::Rtp, rtp));
-        let sent = batch.send(socket, rtp, &destination);
+        let rtp = sealed(intake, totals, target, (Channel::Rtp, rtp));
+        let sent = intake.send(socket, rtp, &destination, Label { port: target.id().0, is_rtp: true });
         target.count_rtp(sent);
         totals.packets_sent.add(sent.packets);
         totals.send_errors.add(sent.errors);
@@ -327,8 +351,8 @@ fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: 
     if !rtcp.is_empty()
         && let Some((socket, destination)) = target.towards_rtcp()
     {
-        let rtcp = sealed(batch, totals, target, (Channel::Rtcp, rtcp));
-        let sent = batch.send(socket, rtcp, &destination);
+        let rtcp = sealed(intake, totals, target, (Channel::Rtcp, rtcp));
+        let sent = intake.send(socket, rtcp, &destination, Label { port: target.id().0, is_rtp: false });
         target.count_errors(sent);
         totals.rtcp_sent.add(sent.packets);
         totals.send_errors.add(sent.errors);
@@ -337,7 +361,7 @@ fn forward(batch: &mut Batch, totals: &ThreadTotals, target: &PortSockets, rtp: 
 
 /// The packets of the batch as the peer of the port is to have them; those that cannot be protected are not sent.
 fn sealed(
-    batch: &mut Batch,
+    intake: &mut Intake,
     totals: &ThreadTotals,
     target: &PortSockets,
     (channel, chosen): (Channel, Chosen),
@@ -345,7 +369,7 @@ fn sealed(
     if !target.sealer().is_on() {
         return chosen;
     }
-    let sealed = target.sealer().seal(batch, channel, chosen);
+    let sealed = target.sealer().seal(intake.batch(), channel, chosen);
     let errors = chosen.count() - sealed.count();
     target.count_errors(Sent { errors, ..Sent::default() });
     totals.send_errors.add(errors);
@@ -382,9 +406,6 @@ fn split_token(token: u64) -> (u32, u32, Channel) {
 
 /// The bits of a generation that a token has room for.
 const GENERATION: u32 = u32::MAX >> 1;
-
-/// The token of the wake-up; no table has that many slots.
-const WAKE: u64 = u64::MAX;
 
 /// How coarse silence is measured, and how long the sockets of a closed port may stay open for another thread.
 const TICK: Duration = Duration::from_millis(100);

@@ -24,6 +24,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         dscp_video: section.number("dscp_video"),
         threads: or_cores_but_one(section.number("threads")),
         priority: section.choice("priority", MediaPriority::RealTime),
+        io_uring: section.flag("io_uring"),
         latch: section.choice("latch", LatchMode::Nat),
         srtp: section.choice("srtp", SrtpPolicy::Accept),
         srtp_suites: suites(section),

@@ -139,6 +139,7 @@ fn media(media: &Media) -> Builder {
         .number("dscp_video", media.dscp_video.into())
         .number("threads", media.threads)
         .word("priority", media.priority)
+        .flag("io_uring", media.io_uring)
         .word("latch", media.latch)
         .word("srtp", media.srtp)
         .words("srtp_suites", &media.srtp_suites)

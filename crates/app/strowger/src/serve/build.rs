@@ -473,6 +473,7 @@ fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketT
             MediaPriority::RealTime => Priority::RealTime,
             MediaPriority::Normal => Priority::Normal,
         },
+        io_uring: media.io_uring,
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();

@@ -1,6 +1,9 @@
 //! Against the kernel, over the loopback interface.
 
+use super::batch::{BATCH, PACKET_BYTES_MAX};
 use super::*;
+use std::net::UdpSocket;
+use std::time::Duration;
 
 fn check_address(text: &str) {
     let address: SocketAddr = text.parse().unwrap();
@@ -17,61 +20,158 @@ fn addresses_survive_the_kernels_layout() {
     assert_eq!(RawAddress::default().socket_addr(), None);
 }
 
+/// What a token of these tests stands for.
+const TOKEN: u64 = 7 << 32 | 1;
+const LABEL: Label = Label { port: 3, is_rtp: true };
+
+/// An intake of each kind that hears of one socket, and what wakes it.
+fn each_way(mut check: impl FnMut(&mut Intake, &UdpSocket, &Wake)) {
+    for io_uring in [true, false] {
+        let (mut intake, wake) = (Intake::new(io_uring).unwrap(), Wake::new().unwrap());
+        let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+        intake.begin(&wake).unwrap();
+        intake.add(&relay, TOKEN).unwrap();
+        check(&mut intake, &relay, &wake);
+        intake.remove(&relay, TOKEN);
+    }
+}
+
+/// Waits until packets have come. Gives how many.
+fn receive(intake: &mut Intake, relay: &UdpSocket) -> usize {
+    for _ in 0..100 {
+        if intake.poll_token() == Some(TOKEN)
+            && let Ok(count) = intake.receive(relay)
+        {
+            return count;
+        }
+        intake.wait(Duration::from_secs(5)).unwrap();
+    }
+    panic!("nothing has come");
+}
+
 #[test]
 fn a_batch_receives_and_sends_what_it_was_told_and_no_more() {
-    let [near, far, relay] = std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
-    for number in 0..20_u8 {
-        near.send_to(&[number; 5], relay.local_addr().unwrap()).unwrap();
-    }
-    near.send_to(&[9; PACKET_BYTES_MAX + 1], relay.local_addr().unwrap()).unwrap();
-    let mut batch = Batch::new();
-    assert_eq!(batch.receive(&relay).unwrap(), BATCH);
-    assert_eq!(batch.packet(3), (near.local_addr().ok(), &mut [3; 5][..]));
-    let mut chosen = Chosen::default();
-    chosen.add(15);
-    chosen.add(2);
-    let sent = batch.send(&relay, chosen, &far.local_addr().unwrap().into());
-    assert_eq!(sent, Sent { packets: 2, bytes: 10, errors: 0 });
-    let mut buffer = [0; 64];
-    assert_eq!(far.recv_from(&mut buffer).unwrap(), (5, relay.local_addr().unwrap()));
-    assert_eq!(buffer[..5], [2; 5]);
-    assert_eq!(far.recv(&mut buffer).unwrap(), 5);
-    assert_eq!(buffer[..5], [15; 5]);
-    assert_eq!(batch.receive(&relay).unwrap(), 5);
-    assert_eq!(batch.packet(4), (near.local_addr().ok(), &mut [][..]), "a packet cut short is not relayed");
-    assert_eq!(batch.receive(&relay).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    each_way(|intake, relay, _| {
+        let [near, far] = std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        for number in 0..20_u8 {
+            near.send_to(&[number; 5], relay.local_addr().unwrap()).unwrap();
+        }
+        near.send_to(&[9; PACKET_BYTES_MAX + 1], relay.local_addr().unwrap()).unwrap();
+        assert_eq!(receive(intake, relay), BATCH);
+        assert_eq!(intake.batch().packet(3), (near.local_addr().ok(), &mut [3; 5][..]));
+        let mut chosen = Chosen::default();
+        chosen.add(15);
+        chosen.add(2);
+        let sent = intake.send(relay, chosen, &far.local_addr().unwrap().into(), LABEL);
+        assert_eq!(sent, Sent { packets: 2, bytes: 10, errors: 0 });
+        assert_eq!(receive(intake, relay), 5);
+        assert_eq!(intake.batch().packet(4), (near.local_addr().ok(), &mut [][..]), "one cut short is not relayed");
+        assert_eq!(intake.poll_token(), None);
+        intake.flush();
+        let mut buffer = [0; 64];
+        assert_eq!(far.recv_from(&mut buffer).unwrap(), (5, relay.local_addr().unwrap()));
+        assert_eq!(buffer[..5], [2; 5]);
+        assert_eq!(far.recv(&mut buffer).unwrap(), 5);
+        assert_eq!(buffer[..5], [15; 5]);
+        intake.wait(Duration::ZERO).unwrap();
+        assert_eq!((intake.poll_token(), intake.poll_failure()), (None, None));
+    });
+}
+
+#[test]
+fn buffers_come_back_whatever_became_of_their_packets() {
+    each_way(|intake, relay, _| {
+        let here = relay.local_addr().unwrap();
+        let [near, far] = std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut buffer = [0; 8];
+        for number in 0..5_000_u32 {
+            near.send_to(&number.to_be_bytes(), here).unwrap();
+            assert_eq!(receive(intake, relay), 1);
+            assert_eq!(intake.batch().packet(0).1, number.to_be_bytes());
+            if number % 3 == 0 {
+                let sent = intake.send(relay, Chosen::one(0), &far.local_addr().unwrap().into(), LABEL);
+                assert_eq!(sent.packets, 1);
+                intake.flush();
+                assert_eq!(far.recv(&mut buffer).unwrap(), 4);
+                assert_eq!(buffer[..4], number.to_be_bytes());
+            }
+        }
+    });
+}
+
+#[test]
+fn more_packets_than_buffers_wait_in_the_socket() {
+    each_way(|intake, relay, _| {
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let count = ring::BUFFERS as u32 + 100;
+        let mut got = 0;
+        socket2::SockRef::from(relay).set_recv_buffer_size(4 << 20).unwrap();
+        for number in 0..count {
+            near.send_to(&number.to_be_bytes(), relay.local_addr().unwrap()).unwrap();
+        }
+        while got < count {
+            for index in 0..receive(intake, relay) {
+                assert_eq!(intake.batch().packet(index).1, got.to_be_bytes());
+                got += 1;
+            }
+        }
+    });
 }
 
 #[test]
 fn a_packet_that_cannot_be_sent_is_counted_and_the_next_one_is_tried() {
-    let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for number in 0..2_u8 {
-        relay.send_to(&[number], relay.local_addr().unwrap()).unwrap();
+    each_way(|intake, relay, _| {
+        for number in 0..2_u8 {
+            relay.send_to(&[number], relay.local_addr().unwrap()).unwrap();
+        }
+        assert_eq!(receive(intake, relay), 2);
+        let mut chosen = Chosen::default();
+        chosen.add(0);
+        chosen.add(1);
+        let other_family: SocketAddr = "[::1]:9".parse().unwrap();
+        let sent = intake.send(relay, chosen, &other_family.into(), LABEL);
+        intake.wait(Duration::ZERO).unwrap();
+        assert_eq!(intake.poll_token(), None);
+        let failures = std::iter::from_fn(|| intake.poll_failure()).inspect(|label| assert_eq!(*label, LABEL)).count();
+        assert_eq!(sent.errors + failures as u64, 2);
+    });
+}
+
+#[test]
+fn a_socket_that_was_removed_is_closed_when_it_is_dropped() {
+    for io_uring in [true, false] {
+        let (mut intake, wake) = (Intake::new(io_uring).unwrap(), Wake::new().unwrap());
+        intake.begin(&wake).unwrap();
+        for submitted in [true, false] {
+            let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let here = relay.local_addr().unwrap();
+            intake.add(&relay, TOKEN).unwrap();
+            if submitted {
+                intake.wait(Duration::ZERO).unwrap();
+            }
+            intake.remove(&relay, TOKEN);
+            drop(relay);
+            assert!(UdpSocket::bind(here).is_ok(), "the number is free again");
+        }
     }
-    let mut batch = Batch::new();
-    assert_eq!(batch.receive(&relay).unwrap(), 2);
-    let mut chosen = Chosen::default();
-    chosen.add(0);
-    chosen.add(1);
-    let other_family: SocketAddr = "[::1]:9".parse().unwrap();
-    assert_eq!(batch.send(&relay, chosen, &other_family.into()), Sent { packets: 0, bytes: 0, errors: 2 });
 }
 
 #[test]
 fn a_signal_wakes_a_wait_once() {
-    let wake = Wake::new().unwrap();
-    let mut epoll = Epoll::new().unwrap();
-    epoll.add(&wake, 42).unwrap();
-    assert_eq!(epoll.wait(Duration::ZERO).unwrap(), 0);
-    wake.signal();
-    wake.signal();
-    assert_eq!(epoll.wait(Duration::from_secs(5)).unwrap(), 1);
-    assert_eq!(epoll.token(0), 42);
-    wake.heard();
-    assert_eq!(epoll.wait(Duration::ZERO).unwrap(), 0);
-    epoll.remove(&wake);
-    wake.signal();
-    assert_eq!(epoll.wait(Duration::ZERO).unwrap(), 0);
+    each_way(|intake, _, wake| {
+        intake.wait(Duration::ZERO).unwrap();
+        assert_eq!(intake.poll_token(), None);
+        wake.signal();
+        wake.signal();
+        intake.wait(Duration::from_secs(5)).unwrap();
+        assert_eq!((intake.poll_token(), intake.poll_token()), (Some(WAKE), None));
+        wake.heard();
+        intake.wait(Duration::ZERO).unwrap();
+        assert_eq!(intake.poll_token(), None);
+        wake.signal();
+        intake.wait(Duration::from_secs(5)).unwrap();
+        assert_eq!(intake.poll_token(), Some(WAKE));
+    });
 }
 
 /// The policy that the kernel has for the calling thread, the 41st field of its state.
