@@ -209,6 +209,8 @@ impl Calls {
             MediaEvent::OpenFailed { port, .. } => self.port_failed(call, *port),
             MediaEvent::Silent { port } => self.silent(call, *port),
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
+            // Nobody here asks.
+            MediaEvent::Counted(_) => {}
         }
     }
 

@@ -334,6 +334,7 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
     match event {
         MediaEvent::Opened(opened) => opened.port,
         MediaEvent::OpenFailed { port, .. } | MediaEvent::Silent { port } => *port,
+        MediaEvent::Counted(counted) => counted.port,
         MediaEvent::Closed(closed) => closed.port,
     }
 }

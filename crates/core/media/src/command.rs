@@ -46,6 +46,11 @@ pub enum MediaCommand {
         /// Where they leave.
         to: Option<PortId>,
     },
+    /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
+    Count {
+        /// The port.
+        port: PortId,
+    },
     /// Close a port; answered by [`MediaEvent::Closed`].
     Close {
         /// The port.
@@ -133,6 +138,8 @@ pub enum MediaEvent {
         /// The port.
         port: PortId,
     },
+    /// What a port has counted so far. It stays open.
+    Counted(Closed),
     /// A port is closed and its numbers are in quarantine.
     Closed(Closed),
 }
@@ -161,7 +168,7 @@ pub enum OpenError {
     System,
 }
 
-/// A closed port and what it counted.
+/// A port that is closed, or was asked, and what it counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     /// The port.

@@ -51,9 +51,10 @@ impl PacketThreads {
     /// Queues a command and wakes the thread it concerns. Commands about ports of one thread are obeyed in order.
     pub fn send(&self, command: MediaCommand) {
         let port = match &command {
-            MediaCommand::Open { port, .. } | MediaCommand::SetRemote { port, .. } | MediaCommand::Close { port } => {
-                port
-            }
+            MediaCommand::Open { port, .. }
+            | MediaCommand::SetRemote { port, .. }
+            | MediaCommand::Count { port }
+            | MediaCommand::Close { port } => port,
             MediaCommand::Patch { from, .. } => from,
         };
         let handle = &self.threads[self.thread_of(*port)];

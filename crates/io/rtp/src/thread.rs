@@ -195,6 +195,7 @@ impl PacketThread {
                 }
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
+                Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Close { port }) => self.close(port),
                 Err(NoCommand::Yet) => return Next::Wait,
                 Err(NoCommand::Ever) => return Next::Stop,
@@ -269,6 +270,12 @@ impl PacketThread {
         }
     }
 
+    fn count(&mut self, port: PortId) {
+        if let Some(stats) = self.entry(port).map(|entry| entry.stats()) {
+            self.exchange.tell(port, MediaEvent::Counted(Closed { port, stats }));
+        }
+    }
+
     fn close(&mut self, port: PortId) {
         let Some(index) = self.by_id.remove(&port) else { return };
         let Some(entry) = self.slots[index as usize].entry.take() else { return };
@@ -277,14 +284,7 @@ impl PacketThread {
         for channel in [Channel::Rtp, Channel::Rtcp] {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }
-        let sent = entry.sockets.sent();
-        let stats = PortStats {
-            packets_sent: sent.packets,
-            bytes_sent: sent.bytes,
-            send_errors: sent.errors,
-            ..entry.port.stats()
-        };
-        let lease = entry.lease;
+        let (stats, lease) = (entry.stats(), entry.lease);
         // The sockets are to be closed before anybody hears that their numbers are free.
         drop(entry);
         self.exchange.close(self.clock.now(), port, lease);
@@ -326,6 +326,12 @@ impl Drop for PacketThread {
 }
 
 impl Entry {
+    /// What it has counted so far.
+    fn stats(&self) -> PortStats {
+        let sent = self.sockets.sent();
+        PortStats { packets_sent: sent.packets, bytes_sent: sent.bytes, send_errors: sent.errors, ..self.port.stats() }
+    }
+
     /// Says so at most once a second: an attacker decides how often this happens.
     fn log_wrong_source(&mut self, now: Time, from: SocketAddr) {
         if now.since(self.logged) >= LOG_INTERVAL {

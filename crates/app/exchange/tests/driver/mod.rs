@@ -361,7 +361,9 @@ impl Bench {
                 assert!(was_open || self.no_ports, "port {port:?} is closed and was not open");
                 was_open.then(|| MediaEvent::Closed(Closed { port: *port, stats: PortStats::default() }))
             }
-            MediaCommand::SetRemote { port, .. } | MediaCommand::Patch { from: port, .. } => {
+            MediaCommand::SetRemote { port, .. }
+            | MediaCommand::Count { port }
+            | MediaCommand::Patch { from: port, .. } => {
                 assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");
                 None
             }

@@ -420,6 +420,7 @@ impl World {
                     None => self.patched.remove(&from),
                 };
             }
+            MediaCommand::Count { .. } => {}
             MediaCommand::Close { port } => {
                 self.ports.retain(|open| *open != port);
                 self.patched.retain(|from, to| *from != port && *to != port);
