@@ -1,0 +1,48 @@
+//! The NG control protocol as plans of media, and nothing else.
+//!
+//! A SIP proxy (Kamailio, OpenSIPS) passes the descriptions of its calls through [`NgCalls`], which opens ports between the
+//! parties and says in each description that media goes there. The engine deliberately knows no SIP, and no socket: requests
+//! come in as bytes with whoever sent them, answers go out as bytes, packet threads are told in [`MediaCommand`]s.
+//!
+//! ```text
+//!  proxy ── offer, answer, delete ──► NgCalls ── Open, SetRemote, Patch, Close ──► packet threads
+//!        ◄──── ok, descriptions ────         ◄──── Opened, Counted, Closed ───────
+//! ```
+//!
+//! A request waits while ports are opened or counted for it, and those of the same call behind it; the same request sent
+//! again gets the same answer. A call has branches, one for each party that its caller may come to talk to, and each branch
+//! two sides with ports of their own:
+//!
+//! ```text
+//!            offer                 answer                       delete, silence
+//!  (nothing) ─────► ports open(ing) ─────► both sides connected ───────────────► ports stay for the delay, then (nothing)
+//!                        ▲                     │
+//!                        └────── re-offer ─────┘
+//! ```
+//!
+//! | file | what is there |
+//! | --- | --- |
+//! | `engine.rs` | requests and events in, answers and commands out; waiting, timers |
+//! | `call.rs` | calls, branches, sides, ports; which branch a request means |
+//! | `offer.rs` | offers and answers |
+//! | `ending.rs` | deletions, and calls that nobody deletes |
+//! | `codecs.rs` | which codecs a party is offered |
+//! | `edit.rs` | what of descriptions is changed besides addresses and keys |
+//! | `report.rs` | what queries and statistics tell |
+//! | `repeated.rs` | answers that are kept for requests that come again |
+
+mod call;
+mod codecs;
+mod edit;
+mod ending;
+mod engine;
+mod offer;
+mod repeated;
+mod report;
+mod settings;
+
+pub use engine::{Input, NgCalls, Output, Sender};
+pub use settings::{Interface, Settings};
+
+#[cfg(doc)]
+use sx_media::MediaCommand;
