@@ -1,6 +1,7 @@
 //! From what is said to what is meant, section by section.
 
 mod media;
+mod ng;
 mod route;
 mod sip;
 mod trunk;
@@ -35,7 +36,8 @@ pub(crate) fn build(
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.tested_list("include", |_| true);
     let exchange = exchange(&top.section("exchange"));
-    let sip = sip::sip(&top.section("sip"), &exchange);
+    let ng = ng::ng(&top.section("ng"));
+    let sip = sip::sip(&top.section("sip"), &exchange, &ng);
     let media = media::media(&top.section("media"));
     let danger = danger(&top.section("danger"));
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
@@ -55,6 +57,7 @@ pub(crate) fn build(
         exchange,
         sip,
         media,
+        ng,
         trunks,
         routes,
     };

@@ -43,7 +43,7 @@ pub use error::{ConfigError, Problem};
 pub use meant::{
     Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
     Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
-    Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity,
+    Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity, Ng,
     NumberMatch, ObjectPlace, Organisation, Policy, Privacy, Registrar, ReliableProvisional, Retention, Route, Sip,
     Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
 };

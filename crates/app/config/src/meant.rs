@@ -1,9 +1,11 @@
 //! What the configuration means: every default resolved, every reference checked.
 
+mod ng;
 mod route;
 mod trunk;
 mod trust;
 
+pub use ng::Ng;
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
@@ -33,6 +35,8 @@ pub struct Config {
     pub registrar: Registrar,
     /// Audio and video packets.
     pub media: Media,
+    /// The NG control protocol.
+    pub ng: Ng,
     /// Peers that calls come from and go to, in the order written; names are unique.
     pub trunks: Vec<Arc<Trunk>>,
     /// Where numbers lead, in the order written; the trunks they name exist.
@@ -77,7 +81,7 @@ pub struct Exchange {
 /// `[sip]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sip {
-    /// Where to listen; never empty.
+    /// Where to listen; empty only where proxies use the media ports and nothing else is wanted.
     pub listen: Vec<Listen>,
     /// The realm of digest challenges.
     pub realm: Arc<str>,

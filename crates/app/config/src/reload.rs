@@ -45,6 +45,7 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
         sip: Sip { realm: new.sip.realm, ring_timeout, tls, ..old.sip },
         registrar: Registrar { algorithms: new.registrar.algorithms, ..old.registrar },
         media: Media { mode: new.media.mode, latch: new.media.latch, srtp: new.media.srtp, ..old.media },
+        ng: old.ng,
         trunks: new.trunks,
         routes: new.routes.into_iter().map(in_time).collect(),
         http: old.http,

@@ -1,18 +1,20 @@
 //! `[sip]` and `[registrar]`.
 
 use super::NO_ADDRESS;
-use crate::meant::{ClientCertificate, Connections, Exchange, Identity, Listen, NamedIdentity, Registrar, Sip, Tls};
+use crate::meant::{
+    ClientCertificate, Connections, Exchange, Identity, Listen, NamedIdentity, Ng, Registrar, Sip, Tls,
+};
 use crate::reader::Reader;
 use crate::value::is_host;
 use std::collections::HashSet;
 use std::time::Duration;
 use sx_types::Transport;
 
-pub(crate) fn sip(section: &Reader<'_>, exchange: &Exchange) -> Sip {
+pub(crate) fn sip(section: &Reader<'_>, exchange: &Exchange, ng: &Ng) -> Sip {
     let tls = tls(&section.section("tls"));
     let main_domain = || exchange.domains.first().cloned().unwrap_or_default();
     let sip = Sip {
-        listen: listen(section, &tls),
+        listen: listen(section, &tls, ng),
         realm: section.text_if_said("realm").unwrap_or_else(main_domain),
         user_agent: section.text("user_agent"),
         t1: section.milliseconds("t1_ms"),
@@ -47,7 +49,7 @@ pub(crate) fn sip(section: &Reader<'_>, exchange: &Exchange) -> Sip {
     sip
 }
 
-fn listen(section: &Reader<'_>, tls: &Tls) -> Vec<Listen> {
+fn listen(section: &Reader<'_>, tls: &Tls, ng: &Ng) -> Vec<Listen> {
     let mut taken = HashSet::new();
     let mut listeners = Vec::new();
     for entry in section.entries("listen") {
@@ -65,8 +67,8 @@ fn listen(section: &Reader<'_>, tls: &Tls) -> Vec<Listen> {
         }
         listeners.push(listen);
     }
-    if listeners.is_empty() {
-        section.conflict(&["listen"], "at least one place to listen is needed");
+    if listeners.is_empty() && !ng.is_spoken() {
+        section.conflict(&["listen"], "at least one place to listen is needed, here or in [ng]");
     }
     listeners
 }

@@ -113,6 +113,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP, keys in descriptions) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. `required` with `direct` is an error, and packets pass through the exchange though the other party has `direct`. Keys that pass in the clear protect from nobody who reads the signalling: use TLS with them."),
     key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted, best first."),
 
+    key("ng", Section, NOTHING, "The NG control protocol, by which SIP proxies (Kamailio, OpenSIPS) use the media ports: they pass each description through the exchange, as through rtpengine. Who may send here opens ports and hears of every call: keep it on networks of your own."),
+    key("ng.listen_udp", SOCKET, Absent("not over UDP"), "Where requests come by UDP."),
+    key("ng.listen_tcp", SOCKET, Absent("not over TCP"), "Where they come by TCP."),
+    key("ng.allow", Shapes("an IP address, or address/bits with no bit set after the prefix"), Is("[\"127.0.0.0/8\", \"::1\"]"), "Who may send requests; whatever comes from elsewhere is dropped unread."),
+    limit("ng.calls_max", number(1, 1_000_000, "calls"), Is("10000"), "Calls of proxies at a time.", "strowger_ng_calls"),
+    key("ng.delete_delay_s", number(0, 86_400, "s"), Is("30"), "How long the ports of a call stay open behind its deletion, unless the proxy says: a message that has crossed the deletion finds them still."),
+    key("ng.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A call that no proxy has deleted ends when none of its parties has sent a packet for this long, up to a quarter more; 0 means never."),
+    key("ng.idle_timeout_s", number(0, 604_800, "s"), Is("3600"), "The same for a call in which nobody is expected to send, as on hold, and for an offer that is not answered; 0 means never."),
+
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
     key("trunk[].name", Text, Required, "Its name; unique."),
     key("trunk[].addresses", Entries { short: Some("uri") }, Is("[]"), "Where calls to it go. Empty: it only calls in."),

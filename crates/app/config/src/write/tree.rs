@@ -2,8 +2,8 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, NumberMatch, Registrar, Route, Sip, Target,
-    TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
+    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Registrar, Route, Sip,
+    Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
@@ -42,6 +42,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("sip", sip(&config.sip))
         .table("registrar", registrar(&config.registrar))
         .table("media", media(&config.media))
+        .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
         .tables("route", config.routes.iter().map(|each| route(each)))
         .table("http", Builder::default().text("listen", config.http.listen))
@@ -143,6 +144,17 @@ fn media(media: &Media) -> Builder {
         .word("latch", media.latch)
         .word("srtp", media.srtp)
         .words("srtp_suites", &media.srtp_suites)
+}
+
+fn ng(ng: &Ng) -> Builder {
+    Builder::default()
+        .text_if("listen_udp", ng.listen_udp)
+        .text_if("listen_tcp", ng.listen_tcp)
+        .texts("allow", &ng.allow)
+        .number("calls_max", ng.calls_max)
+        .seconds("delete_delay_s", ng.delete_delay)
+        .seconds("silence_timeout_s", ng.silence_timeout.unwrap_or_default())
+        .seconds("idle_timeout_s", ng.idle_timeout.unwrap_or_default())
 }
 
 fn interface(interface: &MediaInterface) -> Builder {

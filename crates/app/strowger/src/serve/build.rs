@@ -11,6 +11,7 @@ use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
+use super::ng::{NG_WORKER, NgMailbox, NgParts, NgServer};
 use super::notice::{self, Lookout, Noticed};
 use super::pace::Pace;
 use super::resolver;
@@ -56,6 +57,7 @@ pub struct Exchange {
     listening: Vec<(Transport, SocketAddr)>,
     http: HttpServer,
     api: ApiServer,
+    ng: Option<NgServer>,
     pub(super) live: Arc<Live>,
     pub(super) drift: Drift,
     pub(super) noticed: Option<Noticed>,
@@ -150,7 +152,8 @@ impl Exchange {
         let mailboxes: Vec<Mailbox> = parts.iter().map(|parts| parts.mailbox.clone()).collect();
         let listening = parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(resolver::config(&config.sip.listen, tls.is_some(), seed()))?);
-        let rtp = Arc::new(start_media(&config, &mailboxes)?);
+        let ng = NgParts::open(&config)?;
+        let rtp = Arc::new(start_media(&config, &mailboxes, ng.as_ref().map(NgParts::mailbox))?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
@@ -192,6 +195,8 @@ impl Exchange {
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
+        let ng = ng.map(|ng| ng.start(&config, clock, Rng::new(seed()), rtp.clone())).transpose()?;
+        ng.iter().for_each(|ng| watch.set_ng(ng.counts()));
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());
         let tokens = TokenWatch::open(data.shared())?;
@@ -207,6 +212,7 @@ impl Exchange {
             listening,
             http,
             api,
+            ng,
             live,
             drift: Drift::default(),
             noticed: None,
@@ -228,7 +234,9 @@ impl Exchange {
     /// The addresses it listens on, for people.
     pub fn listening(&self) -> String {
         let each = self.listening.iter().map(|(transport, address)| format!("{transport}:{address}"));
-        each.collect::<Vec<_>>().join(" ")
+        let (udp, tcp) = self.ng_addresses();
+        let ng = [("udp", udp), ("tcp", tcp)].map(|(by, at)| at.map(|at| format!("ng/{by}:{at}")));
+        each.chain(ng.into_iter().flatten()).collect::<Vec<_>>().join(" ")
     }
 
     /// The address it listens on for a transport.
@@ -244,6 +252,11 @@ impl Exchange {
     /// The address of the server for management.
     pub fn api_address(&self) -> SocketAddr {
         self.api.local_addr()
+    }
+
+    /// The addresses that proxies speak to: UDP, TCP.
+    pub fn ng_addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        self.ng.as_ref().map(NgServer::addresses).unwrap_or_default()
     }
 
     /// The address this host reaches others from.
@@ -290,6 +303,7 @@ impl Exchange {
             }
         }
         self.http.stop();
+        drop(self.ng);
         drop(self.lookout);
         drop(self.anchoring);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
@@ -443,7 +457,7 @@ fn restore_bans(worker: &mut Worker, bans: &Bans, now: Time) {
     }
 }
 
-fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketThreads> {
+fn start_media(config: &Config, mailboxes: &[Mailbox], ng: Option<NgMailbox>) -> anyhow::Result<PacketThreads> {
     let interface = |named: &sx_config::MediaInterface| {
         let mut interface = MediaInterface::new(named.name.clone());
         for address in [named.ipv4, named.ipv6].into_iter().flatten() {
@@ -480,6 +494,8 @@ fn start_media(config: &Config, mailboxes: &[Mailbox]) -> anyhow::Result<PacketT
     Ok(PacketThreads::start(&rtp, move |worker, event| {
         if let Some(mailbox) = mailboxes.get(usize::from(worker)) {
             mailbox.post(Mail::Media(event));
+        } else if let (NG_WORKER, Some(ng)) = (worker, &ng) {
+            ng.media(event);
         }
     })?)
 }

@@ -4,6 +4,7 @@ use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
 use super::management::Live;
+use super::ng::NgCounts;
 use super::trust_metrics::{write_layers, write_witness};
 use super::vitals::Vitals;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,7 @@ pub struct Watch {
     witness: WitnessLog,
     layers: Vec<Arc<LayerCounts>>,
     anchoring: Option<Arc<AnchoringCounts>>,
+    ng: Option<Arc<NgCounts>>,
     live: Arc<Live>,
     started: Instant,
     name: Arc<str>,
@@ -84,13 +86,18 @@ impl Watch {
         witness: WitnessLog,
         live: Arc<Live>,
     ) -> Self {
-        let (workers, layers, anchoring, started) = (Vec::new(), Vec::new(), None, Instant::now());
-        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, live, started, name }
+        let (workers, layers, anchoring, ng, started) = (Vec::new(), Vec::new(), None, None, Instant::now());
+        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, ng, live, started, name }
     }
 
     /// What shows checkpoints elsewhere.
     pub fn set_anchoring(&mut self, counts: Arc<AnchoringCounts>) {
         self.anchoring = Some(counts);
+    }
+
+    /// What proxies use the media ports with.
+    pub fn set_ng(&mut self, counts: Arc<NgCounts>) {
+        self.ng = Some(counts);
     }
 
     /// The layers of a worker.
@@ -232,6 +239,9 @@ impl Status for Watch {
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
         self.live.write(out);
+        if let Some(ng) = &self.ng {
+            ng.write(out);
+        }
         if let Some(anchoring) = &self.anchoring {
             write_anchoring(out, anchoring, &self.witness, self.clock.now());
         }

@@ -14,6 +14,7 @@ mod log;
 mod mailbox;
 mod management;
 mod metrics;
+mod ng;
 mod notice;
 mod pace;
 mod reload;
