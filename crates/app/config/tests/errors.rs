@@ -106,7 +106,7 @@ fn values_that_do_not_fit_together_are_refused() {
             "text:3: media.srtp = \"required\": \"required\" needs packets that pass through the exchange, not \"direct\"",
         ),
         ("[exchange]\ndomains = []", "text:2: exchange.domains = []: at least one domain is needed"),
-        ("[sip]\nlisten = []", "text:2: sip.listen = []: at least one place to listen is needed"),
+        ("[sip]\nlisten = []", "text:2: sip.listen = []: at least one place to listen is needed, here or in [ng]"),
         (
             "[sip]\nlisten = [{ transport = \"tls\", address = \"0.0.0.0:5061\" }]",
             "text:2: sip.listen[1].transport = \"tls\": needs sip.tls.certificate and sip.tls.key",

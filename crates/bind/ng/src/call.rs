@@ -57,6 +57,8 @@ pub(crate) struct Side {
     pub(crate) told: Option<Bytes>,
     pub(crate) session: SessionVersion,
     pub(crate) keys: Keyring,
+    /// It was told a key of them.
+    pub(crate) keyed: bool,
     pub(crate) interface: Interface,
     /// Its media travels protected, with feedback.
     pub(crate) travels: Option<(bool, bool)>,

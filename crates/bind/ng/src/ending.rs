@@ -1,7 +1,8 @@
 //! Deletions, and calls that nobody deletes.
 
 use crate::call::{Branch, Call, PortState};
-use crate::engine::{NgCalls, Output, Progress, Reply, Waiting};
+use crate::engine::{NgCalls, Output, Progress, Waiting};
+use crate::reply::Reply;
 use sx_engine::Time;
 use sx_media::MediaCommand;
 use sx_ng::Request;

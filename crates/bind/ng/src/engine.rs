@@ -2,6 +2,7 @@
 
 use crate::call::{Call, PortState};
 use crate::repeated::{Known, Repeated};
+use crate::reply::Reply;
 use crate::report::Counts;
 use crate::settings::Settings;
 use bytes::Bytes;
@@ -33,6 +34,10 @@ pub enum Input<'a> {
     },
     /// A packet thread has something to tell.
     Media(MediaEvent),
+    /// No new calls are to be taken, or new ones again.
+    Drain(bool),
+    /// Every call is to end.
+    Clear,
 }
 
 /// What is to be done.
@@ -61,6 +66,8 @@ pub struct NgCalls {
     repeated: Repeated,
     timers: Wheel<(u64, Alarm)>,
     pub(crate) counts: Counts,
+    /// No new calls are taken.
+    draining: bool,
     /// What tells descriptions that were passed on by this engine.
     pub(crate) mark: String,
     pub(crate) out: VecDeque<Output>,
@@ -92,16 +99,6 @@ pub(crate) enum Progress {
     Waits,
 }
 
-/// What a request is answered with, before it is written.
-pub(crate) enum Reply {
-    Ok,
-    Description(Bytes),
-    Report(sx_ng::Dictionary<'static>),
-    Warning(&'static str),
-    Error(String),
-    LoadLimit,
-}
-
 impl NgCalls {
     /// An engine without calls.
     pub fn new(now: Time, settings: Settings, mut rng: Rng) -> Self {
@@ -112,6 +109,7 @@ impl NgCalls {
             repeated: Repeated::new(settings.answers_kept, settings.answers_max),
             timers: Wheel::new(now),
             counts: Counts::default(),
+            draining: false,
             mark: format!("strowger-media:{:016x}", rng.u64()),
             out: VecDeque::new(),
             started: now,
@@ -128,9 +126,8 @@ impl NgCalls {
     fn receive(&mut self, now: Time, from: Sender, bytes: &[u8]) {
         // Without a cookie nobody knows what an answer belongs to.
         let Some(cookie) = Message::cookie_of(bytes) else { return };
-        let message = match Message::parse(bytes) {
-            Ok(message) => message,
-            Err(_) => return self.send(from, cookie, Notation::Bencode, Reply::error("Invalid NG data format")),
+        let Ok(message) = Message::parse(bytes) else {
+            return self.send(from, cookie, Notation::Bencode, Reply::error("Invalid NG data format"));
         };
         let notation = message.notation;
         let request = match Request::read(&message.dictionary) {
@@ -203,7 +200,7 @@ impl NgCalls {
         if let Some(unique) = self.names.get(id) {
             return Some(*unique);
         }
-        if self.calls.len() >= self.settings.calls_max {
+        if self.draining || self.calls.len() >= self.settings.calls_max {
             self.counts.rejected += 1;
             return None;
         }
@@ -318,6 +315,18 @@ impl NgCalls {
         self.keep(call);
     }
 
+    fn clear(&mut self) {
+        for (_, mut call) in std::mem::take(&mut self.calls) {
+            while !call.branches.is_empty() {
+                self.remove_branch(&mut call, 0);
+            }
+            while let Some(waiting) = call.waiting.pop_front() {
+                self.finish(&mut call, &waiting, Reply::error("This media engine is about to end"));
+            }
+            self.keep(call);
+        }
+    }
+
     /// Has every open port of the call counted.
     pub(crate) fn count(&mut self, call: &mut Call) {
         let open = call.ports().filter(|port| matches!(port.state, PortState::Open(_))).map(|port| port.id);
@@ -386,35 +395,6 @@ fn port_of(event: &MediaEvent) -> PortId {
     }
 }
 
-impl Reply {
-    pub(crate) fn error(reason: &str) -> Self {
-        Self::Error(reason.to_owned())
-    }
-
-    /// What a deletion finds is not there.
-    pub(crate) fn not_found(fatal: bool) -> Self {
-        const NOT_FOUND: &str = "Call-ID not found or tags didn't match";
-        if fatal { Self::error(NOT_FOUND) } else { Self::Warning(NOT_FOUND) }
-    }
-
-    fn full(supports_load_limit: bool) -> Self {
-        if supports_load_limit { Self::LoadLimit } else { Self::error(FULL) }
-    }
-
-    fn write(self, cookie: &[u8], notation: Notation) -> Vec<u8> {
-        match self {
-            Self::Ok => Answer::ok().write(cookie, notation),
-            Self::Description(sdp) => Answer::description(&sdp).write(cookie, notation),
-            Self::Report(report) => Answer::ok().with_all(report).write(cookie, notation),
-            Self::Warning(warning) => Answer::ok().with("warning", sx_ng::Value::text(warning)).write(cookie, notation),
-            Self::Error(reason) => Answer::error(&reason).write(cookie, notation),
-            Self::LoadLimit => Answer::load_limit(FULL).write(cookie, notation),
-        }
-    }
-}
-
-const FULL: &str = "Parallel session limit reached";
-
 impl Engine for NgCalls {
     type Input<'a> = Input<'a>;
     type Output = Output;
@@ -423,6 +403,8 @@ impl Engine for NgCalls {
         match input {
             Input::Request { from, bytes } => self.receive(now, from, bytes),
             Input::Media(event) => self.media(now, &event),
+            Input::Drain(draining) => self.draining = draining,
+            Input::Clear => self.clear(),
         }
     }
 

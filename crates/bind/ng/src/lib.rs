@@ -24,20 +24,25 @@
 //! | --- | --- |
 //! | `engine.rs` | requests and events in, answers and commands out; waiting, timers |
 //! | `call.rs` | calls, branches, sides, ports; which branch a request means |
-//! | `offer.rs` | offers and answers |
+//! | `offer.rs`, `answer.rs` | descriptions passed on, sides connected |
+//! | `ports.rs` | ports opened and closed |
 //! | `ending.rs` | deletions, and calls that nobody deletes |
 //! | `codecs.rs` | which codecs a party is offered |
 //! | `edit.rs` | what of descriptions is changed besides addresses and keys |
 //! | `report.rs` | what queries and statistics tell |
+//! | `reply.rs` | what requests are answered with |
 //! | `repeated.rs` | answers that are kept for requests that come again |
 
+mod answer;
 mod call;
 mod codecs;
 mod edit;
 mod ending;
 mod engine;
 mod offer;
+mod ports;
 mod repeated;
+mod reply;
 mod report;
 mod settings;
 

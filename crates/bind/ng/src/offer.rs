@@ -1,17 +1,18 @@
-//! Offers and answers: which ports they need, and what the other side is told.
+//! Offers: which ports they need, and what the other side is told.
 
-use crate::call::{Branch, Call, Port, PortState, Side, Trust};
+use crate::call::{Branch, Call, Side, Trust};
 use crate::codecs;
 use crate::edit::{SectionEdit, edit, has_attribute, with_session_attribute};
-use crate::engine::{NgCalls, Output, Progress, Reply};
+use crate::engine::{NgCalls, Progress};
+use crate::ports::Ports;
+use crate::reply::Reply;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::{
-    Keyring, Latch, MediaCommand, MediaError, Opened, PortId, PortStats, Profile, Remote, SessionVersion,
-    StreamSummary, Suite, agreed_keys, in_the_clear, protect_answer, protect_offer, relay_answer, relay_description,
-    remote, streams,
+    Keyring, MediaError, Opened, Profile, SessionVersion, StreamSummary, Suite, in_the_clear, protect_offer,
+    relay_description, streams,
 };
 use sx_ng::{Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media};
@@ -77,26 +78,7 @@ impl NgCalls {
         self.reply(now, call, request, passed_on)
     }
 
-    /// An answer: the description for whoever has made the offer, and the two sides connected.
-    pub(crate) fn answer_offer(&mut self, now: Time, call: &mut Call, request: &Request<'_>) -> Progress {
-        let sdp = Bytes::copy_from_slice(request.sdp.unwrap_or_default());
-        if request.options.loop_protect && has_attribute(&sdp, &self.mark) {
-            return Progress::Done(Reply::Description(sdp));
-        }
-        let (from, to) = (request.from_tag.unwrap_or_default(), request.to_tag.unwrap_or_default());
-        let Some((place, offerer)) = call.answered(from, to, request.via_branch) else {
-            return Progress::Done(Reply::Error(Refusal::NoOffer.to_string()));
-        };
-        let branch = &mut call.branches[place];
-        branch.ends = None;
-        let passed_on = self.pass_answer(branch, 1 - offerer, to, &request.options, &sdp);
-        if passed_on.is_ok() && self.settings.silence_timeout.is_some() && call.heard < now {
-            call.heard = now;
-        }
-        self.reply(now, call, request, passed_on)
-    }
-
-    fn reply(
+    pub(crate) fn reply(
         &mut self,
         now: Time,
         call: &mut Call,
@@ -197,6 +179,7 @@ impl NgCalls {
             // Below 2⁶³, since many peers read it into a signed integer.
             session: SessionVersion { session: self.rng.u64() >> 1, version: 1 },
             keys: Keyring::new(&mut self.rng, suites),
+            keyed: false,
             interface: self.settings.interface(None),
             travels: None,
             mux_rejected: false,
@@ -204,54 +187,6 @@ impl NgCalls {
             trust: Trust::default(),
             ports: Vec::new(),
         }
-    }
-
-    /// Opens the ports that face one side, as far as there are none. `receiver`: it is the one that receives the
-    /// description, and this is what the client wishes.
-    fn open_ports(
-        &mut self,
-        call: &mut Call,
-        place: usize,
-        side: usize,
-        summaries: &[StreamSummary],
-        receiver: Option<&Options<'_>>,
-    ) {
-        for (stream, summary) in summaries.iter().enumerate() {
-            if summary.rejected || summary.profile == Profile::Other {
-                continue;
-            }
-            let this = &call.branches[place].sides[side];
-            if this.port(stream).is_some() {
-                continue;
-            }
-            let said = this.said.as_ref().and_then(|said| streams(said).ok()).and_then(|said| said.first().cloned());
-            let wanted =
-                receiver.and_then(|options| options.ipv6).or(said.map(|said| said.ipv6)).unwrap_or(summary.ipv6);
-            let ipv6 = if wanted { this.interface.ipv6 } else { !this.interface.ipv4 };
-            let interface = this.interface.name.clone();
-            let host = if receiver.is_none() { summary.address.map(|address| address.ip()) } else { None };
-            let Some(id) = self.free_port(call) else { continue };
-            let class = summary.traffic_class();
-            call.branches[place].sides[side].ports.push(Port {
-                id,
-                stream,
-                state: PortState::Opening,
-                stats: PortStats::default(),
-            });
-            let open = MediaCommand::Open { port: id, interface, ipv6, class, host, number: None };
-            self.out.push_back(Output::Media(open));
-        }
-    }
-
-    /// An id that no port of the call has.
-    ///
-    /// What is told of one that has closed may still be on its way: its id is the last to be taken again.
-    fn free_port(&self, call: &mut Call) -> Option<PortId> {
-        let base = u64::from(self.settings.worker) << 48 | call.unique << 8;
-        let indices = (1..=255).map(|further| call.last_index.wrapping_add(further));
-        let is_free = |index: &u8| call.ports().all(|port| port.id.0 & 0xff != u64::from(*index));
-        call.last_index = indices.into_iter().find(is_free)?;
-        Some(PortId(base | u64::from(call.last_index)))
     }
 
     /// What the other side is told of an offer.
@@ -278,7 +213,7 @@ impl NgCalls {
         }
         let mux = match options.rtcp_mux {
             mux if mux.offer => Some(true),
-            mux if mux.demux || mux.reject => Some(false),
+            mux if mux.demux => Some(false),
             _ => None,
         };
         let section = |stream: usize| match summaries.get(stream).map(|summary| (summary.profile, summary.rejected)) {
@@ -300,124 +235,10 @@ impl NgCalls {
         one.trust = trust(options);
         Ok(text)
     }
-
-    /// What whoever has made the offer is told of its answer; and the two sides connected.
-    fn pass_answer(
-        &mut self,
-        branch: &mut Branch,
-        author: usize,
-        tag: &[u8],
-        options: &Options<'_>,
-        sdp: &Bytes,
-    ) -> Result<Bytes, Refusal> {
-        let summaries = streams(sdp)?;
-        let [one, other] = pair(branch, author);
-        let offer = other.said.clone().ok_or(Refusal::NoOffer)?;
-        let asked = streams(&offer)?;
-        let muxes = |stream: usize| {
-            let offered = asked.get(stream).is_some_and(|asked| asked.rtcp_mux) && !other.mux_rejected;
-            let answered = summaries.get(stream).is_some_and(|answer| answer.rtcp_mux);
-            offered && (answered || options.rtcp_mux.accept || options.rtcp_mux.demux || demuxed(one, stream))
-        };
-        // Where it is not accepted, it is as if it had not been offered.
-        let asked_text = edit(&in_the_clear(&offer)?, |stream| SectionEdit {
-            rtcp_mux: Some(muxes(stream)),
-            ..SectionEdit::default()
-        });
-        let refused: Vec<bool> = (0..asked.len()).map(|stream| !muxes(stream)).collect();
-        let protocols = protocols(&offer)?;
-        let clear = edit(&in_the_clear(sdp)?, |stream| SectionEdit {
-            protocol: protocols.get(stream).copied().flatten(),
-            rtcp_mux: None,
-        });
-        let opened = advertised(other, options.media_address);
-        let text = tell(other, |other, session| {
-            let text = relay_answer(&clear, &asked_text, &opened, session)?;
-            protect_answer(&text, &offer, SrtpPolicy::Accept, &other.keys)
-        })?;
-        one.tag = Some(tag.into());
-        one.said = Some(sdp.clone());
-        one.trust = trust(options);
-        (one.mux_refused, other.mux_refused) = (Vec::new(), refused);
-        self.connect(branch)?;
-        self.close_refused(branch, &summaries, &asked);
-        Ok(text)
-    }
-
-    /// Lets media flow between the sides.
-    fn connect(&mut self, branch: &mut Branch) -> Result<(), Refusal> {
-        let mut commands = Vec::new();
-        for side in &branch.sides {
-            let (Some(said), Some(told)) = (&side.said, &side.told) else { continue };
-            let refused = |stream: usize| side.mux_refused.get(stream).copied().unwrap_or_default();
-            let seen = edit(said, |stream| SectionEdit {
-                rtcp_mux: refused(stream).then_some(false),
-                ..SectionEdit::default()
-            });
-            for port in &side.ports {
-                let keys = agreed_keys(told, said, port.stream)?;
-                let Some(remote) = remote(&seen, port.stream, Latch::Port) else { continue };
-                let keys = keys.map(Box::new);
-                commands.push(MediaCommand::SetRemote { port: port.id, remote: placed(side.trust, remote), keys });
-            }
-        }
-        let [one, other] = &branch.sides;
-        for port in &one.ports {
-            let Some(facing) = other.port(port.stream) else { continue };
-            for (from, to) in [(port.id, facing.id), (facing.id, port.id)] {
-                commands.push(MediaCommand::Patch { from, to: Some(to) });
-            }
-        }
-        self.out.extend(commands.into_iter().map(Output::Media));
-        branch.answered = true;
-        Ok(())
-    }
-}
-
-impl NgCalls {
-    /// Closes the ports of streams that one of the parties does not want.
-    fn close_refused(&mut self, branch: &mut Branch, answer: &[StreamSummary], offer: &[StreamSummary]) {
-        let wanted = |stream: usize| {
-            [answer, offer].iter().all(|streams| streams.get(stream).is_some_and(|summary| !summary.rejected))
-        };
-        for side in &mut branch.sides {
-            for port in side.ports.iter().filter(|port| !wanted(port.stream)) {
-                self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));
-            }
-            side.ports.retain(|port| wanted(port.stream));
-        }
-    }
-
-    /// Forgets the ports that could not be opened, and a branch that has come to nothing with them.
-    fn drop_failed(&mut self, call: &mut Call, place: usize) {
-        let branch = &mut call.branches[place];
-        if !branch.answered {
-            return self.remove_branch(call, place);
-        }
-        branch.sides.iter_mut().for_each(|side| side.ports.retain(|port| port.state != PortState::Failed));
-    }
-}
-
-/// What has become of the ports of a branch, all in all.
-enum Ports {
-    Opening,
-    Failed,
-    Open,
-}
-
-impl Ports {
-    fn of(branch: &Branch) -> Self {
-        let has = |state: PortState| branch.sides.iter().flat_map(|side| &side.ports).any(|port| port.state == state);
-        match (has(PortState::Opening), has(PortState::Failed)) {
-            (true, _) => Self::Opening,
-            (false, true) => Self::Failed,
-            (false, false) => Self::Open,
-        }
-    }
 }
 
 /// The author of a description and the one that it is for.
-fn pair(branch: &mut Branch, author: usize) -> [&mut Side; 2] {
+pub(crate) fn pair(branch: &mut Branch, author: usize) -> [&mut Side; 2] {
     let [first, second] = &mut branch.sides;
     if author == 0 { [first, second] } else { [second, first] }
 }
@@ -431,29 +252,12 @@ fn travels(description: &Bytes) -> Result<Option<(bool, bool)>, Refusal> {
 }
 
 /// RFC 4585.
-fn has_feedback(media: &Media<'_, '_>) -> bool {
+pub(crate) fn has_feedback(media: &Media<'_, '_>) -> bool {
     media.protocol().last().is_some_and(|letter| letter.eq_ignore_ascii_case(&b'F'))
 }
 
-/// Was the party not offered a shared port, though it accepts what it was not asked?
-fn demuxed(side: &Side, stream: usize) -> bool {
-    let told = side.told.as_ref().and_then(|told| streams(told).ok());
-    told.is_some_and(|told| told.get(stream).is_some_and(|told| !told.rtcp_mux))
-}
-
-/// The protocols of an offer as they are in the clear; `None`: what is not ours to change.
-fn protocols(offer: &Bytes) -> Result<Vec<Option<&'static str>>, Refusal> {
-    let parsed = Description::parse(offer)?;
-    let protocol = |media: Media<'_, '_>| match media.profile() {
-        Profile::Rtp | Profile::SecureRtp if has_feedback(&media) => Some("RTP/AVPF"),
-        Profile::Rtp | Profile::SecureRtp => Some("RTP/AVP"),
-        Profile::DtlsRtp | Profile::Other => None,
-    };
-    Ok(parsed.media().map(protocol).collect())
-}
-
 /// The ports of a side as its party is told of them.
-fn advertised(side: &Side, instead: Option<IpAddr>) -> Vec<Option<Opened>> {
+pub(crate) fn advertised(side: &Side, instead: Option<IpAddr>) -> Vec<Option<Opened>> {
     let mut opened = side.opened();
     if let Some(ip) = instead {
         for opened in opened.iter_mut().flatten() {
@@ -464,7 +268,7 @@ fn advertised(side: &Side, instead: Option<IpAddr>) -> Vec<Option<Opened>> {
     opened
 }
 
-fn trust(options: &Options<'_>) -> Trust {
+pub(crate) fn trust(options: &Options<'_>) -> Trust {
     Trust {
         signalling: options.received_from,
         signalling_only: options.sip_source_address && options.received_from.is_some(),
@@ -472,23 +276,18 @@ fn trust(options: &Options<'_>) -> Trust {
     }
 }
 
-fn placed(trust: Trust, mut remote: Remote) -> Remote {
-    let (latch, place) = trust.latch(remote.rtp.ip());
-    if !remote.rtp.ip().is_unspecified() {
-        remote.rtp.set_ip(place);
-        remote.rtcp.set_ip(place);
-    }
-    Remote { latch, ..remote }
-}
-
 /// Gives the party the same text again when nothing has changed, else a new version.
-fn tell(side: &mut Side, write: impl Fn(&Side, SessionVersion) -> Result<Bytes, MediaError>) -> Result<Bytes, Refusal> {
+pub(crate) fn tell(
+    side: &mut Side,
+    write: impl Fn(&Side, SessionVersion) -> Result<Bytes, MediaError>,
+) -> Result<Bytes, Refusal> {
     let before = side.told.is_some();
     let mut text = write(side, side.session)?;
     if before && side.told.as_ref() != Some(&text) {
         side.session = side.session.next();
         text = write(side, side.session)?;
     }
+    side.keyed |= text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"a=crypto:"));
     side.told = Some(text.clone());
     Ok(text)
 }

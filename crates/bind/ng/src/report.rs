@@ -1,7 +1,8 @@
 //! What queries and statistics tell.
 
 use crate::call::{Branch, Call, Port, PortState, Side};
-use crate::engine::{NgCalls, Progress, Reply, Waiting};
+use crate::engine::{NgCalls, Progress, Waiting};
+use crate::reply::Reply;
 use std::net::SocketAddr;
 use sx_engine::Time;
 use sx_media::{Latch, MediaKind};
@@ -65,22 +66,14 @@ impl NgCalls {
     /// What is known of a call, or of some of its branches.
     pub(crate) fn report(&self, call: &Call, branches: Option<&[usize]>) -> Dictionary<'static> {
         let meant = |place: &usize| branches.is_none_or(|branches| branches.contains(place));
-        let (mut tags, mut rtp, mut rtcp) = (Dictionary::default(), Totals::default(), Totals::default());
-        let mut untagged = 0;
+        let (mut parties, mut rtp, mut rtcp) = (Parties::default(), Totals::default(), Totals::default());
         for (_, branch) in call.branches.iter().enumerate().filter(|(place, _)| meant(place)) {
             for side in 0..2 {
-                let name = match &branch.sides[side].tag {
-                    Some(tag) => String::from_utf8_lossy(tag).into_owned(),
-                    None => {
-                        untagged += 1;
-                        format!("<untagged {untagged}>")
-                    }
-                };
                 for port in &branch.sides[side].ports {
                     rtp.add(port.stats.packets_received, port.stats.bytes_received, port.stats.send_errors);
                     rtcp.add(port.stats.rtcp_received, 0, 0);
                 }
-                tags.set(name, Value::Dictionary(party(branch, side)));
+                parties.add(branch, side);
             }
         }
         let totals = Dictionary::default().with("RTP", rtp.value()).with("RTCP", rtcp.value());
@@ -89,7 +82,7 @@ impl NgCalls {
             .with("created_us", Value::count(call.created.as_nanos() / 1_000 % 1_000_000))
             .with("last signal", Value::count(call.signalled.as_secs()))
             .with("SSRC", Value::Dictionary(Dictionary::default()))
-            .with("tags", Value::Dictionary(tags))
+            .with("tags", Value::Dictionary(parties.into_tags()))
             .with("totals", Value::Dictionary(totals))
     }
 
@@ -122,6 +115,39 @@ impl NgCalls {
     }
 }
 
+/// The parties of a call, each once however many branches it has.
+#[derive(Default)]
+struct Parties {
+    known: Vec<(String, Dictionary<'static>, Vec<Value<'static>>)>,
+    untagged: usize,
+}
+
+impl Parties {
+    fn add(&mut self, branch: &Branch, side: usize) {
+        let this = &branch.sides[side];
+        let medias = this.ports.iter().map(|port| Value::Dictionary(media(this, port)));
+        let name = match &this.tag {
+            Some(tag) => String::from_utf8_lossy(tag).into_owned(),
+            None => {
+                self.untagged += 1;
+                format!("<untagged {}>", self.untagged)
+            }
+        };
+        match self.known.iter_mut().find(|(known, _, _)| *known == name) {
+            Some((_, _, all)) => all.extend(medias),
+            None => self.known.push((name, party(branch, side), medias.collect())),
+        }
+    }
+
+    fn into_tags(self) -> Dictionary<'static> {
+        let mut tags = Dictionary::default();
+        for (name, party, medias) in self.known {
+            tags.set(name, Value::Dictionary(party.with("medias", Value::List(medias))));
+        }
+        tags
+    }
+}
+
 fn party(branch: &Branch, side: usize) -> Dictionary<'static> {
     let (this, other) = (&branch.sides[side], &branch.sides[1 - side]);
     let tag = |side: &Side| Value::Text(side.tag.clone().unwrap_or_default().into_vec().into());
@@ -134,8 +160,6 @@ fn party(branch: &Branch, side: usize) -> Dictionary<'static> {
     if other.tag.is_some() {
         party.set("in dialogue with", tag(other));
     }
-    let medias = this.ports.iter().map(|port| Value::Dictionary(media(this, port)));
-    party.set("medias", Value::List(medias.collect()));
     party
 }
 

@@ -4,7 +4,8 @@ mod driver;
 
 use driver::{KEY, PCMU, PROXY, Threads, World, list, sdp, text};
 use std::time::Duration;
-use sx_bind_ng::Settings;
+use sx_bind_ng::{Input, Settings};
+use sx_engine::Engine as _;
 use sx_media::{Latch, Suite};
 use sx_ng::Value;
 
@@ -117,7 +118,7 @@ fn a_port_is_shared_with_rtcp_as_the_parties_and_the_proxy_wish() {
     check_mux(true, &[], false, (true, false));
     check_mux(false, &[], false, (false, false));
     check_mux(true, &["demux"], false, (false, true));
-    check_mux(true, &["reject"], false, (false, false));
+    check_mux(true, &["reject"], true, (true, false));
     check_mux(true, &["accept"], false, (true, false));
     check_mux(false, &["offer"], true, (true, false));
     check_mux(true, &["offer", "reject"], true, (true, false));
@@ -135,8 +136,8 @@ fn whom_a_port_believes_follows_from_the_signalling_and_the_flags() {
     let from = ("received-from", list(&["IP4", "203.0.113.9"]));
     let nat = Latch::Nat("203.0.113.9".parse().unwrap());
     assert_eq!(latch(A, &[]), (A.into(), Latch::Port));
-    assert_eq!(latch(A, &[from.clone()]), (A.into(), Latch::Port));
-    assert_eq!(latch("10.0.0.7", &[from.clone()]), ("10.0.0.7".into(), nat));
+    assert_eq!(latch(A, std::slice::from_ref(&from)), (A.into(), Latch::Port));
+    assert_eq!(latch("10.0.0.7", std::slice::from_ref(&from)), ("10.0.0.7".into(), nat));
     let source = ("flags", list(&["SIP source address"]));
     assert_eq!(latch("10.0.0.7", &[from.clone(), source]), ("203.0.113.9".into(), Latch::Port));
     assert_eq!(latch(A, &[("flags", list(&["asymmetric"]))]), (A.into(), Latch::Exact));
@@ -181,6 +182,8 @@ fn branches_of_a_fork_have_ports_of_their_own() {
         [("call-id", text("x")), ("from-tag", text("a")), ("to-tag", text("b2")), ("delete-delay", Value::Integer(0))];
     world.ask("delete", &gone);
     assert_eq!(world.open.len(), 2, "the other branch stays");
+    let told = world.ask("query", &[("call-id", text("x"))]);
+    assert_eq!(String::from_utf8_lossy(&told.0).matches("\"tag\":\"a\"").count(), 1);
 }
 
 #[test]
@@ -268,6 +271,21 @@ fn only_so_many_calls_there_are() {
 }
 
 #[test]
+fn an_engine_that_is_drained_goes_on_with_the_calls_it_has() {
+    let mut world = World::new();
+    world.offer(&sdp(A, PCMU), &[]);
+    world.calls.handle_input(world.now, Input::Drain(true));
+    world.answer(&sdp(B, PCMU), &[]).sdp();
+    let more = [("call-id", text("y")), ("from-tag", text("a")), ("sdp", text(&sdp(A, PCMU)))];
+    assert_eq!(world.ask("offer", &more).error(), "Parallel session limit reached");
+    world.calls.handle_input(world.now, Input::Drain(false));
+    world.ask("offer", &more).sdp();
+    world.calls.handle_input(world.now, Input::Clear);
+    world.pass(Duration::ZERO);
+    assert!(world.open.is_empty() && world.calls.calls() == 0);
+}
+
+#[test]
 fn streams_that_are_refused_lose_their_ports() {
     let mut world = World::new();
     let video = "m=video 40010 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
@@ -275,6 +293,23 @@ fn streams_that_are_refused_lose_their_ports() {
     assert_eq!(world.open.len(), 4);
     world.answer(&sdp(B, &format!("{PCMU}{}", video.replace("40010", "0"))), &[]);
     assert_eq!(world.open.len(), 2);
+}
+
+#[test]
+fn a_port_whose_key_was_used_is_not_opened_a_second_time() {
+    let mut world = World::new();
+    let secure = format!("{}{KEY}", PCMU.replace("RTP/AVP", "RTP/SAVP"));
+    let both = format!("{secure}{}", secure.replace("40000", "40010"));
+    let taken_back = format!("{secure}{}", PCMU.replace("40000", "0").replace("RTP/AVP", "RTP/SAVP"));
+    let suite = list(&["only-AES_CM_128_HMAC_SHA1_80"]);
+    world.offer(&sdp(A, &both), &[("SDES", suite.clone())]);
+    world.answer(&sdp(B, &both), &[]);
+    let opened = world.opened;
+    world.offer(&sdp(A, &taken_back), &[("to-tag", text("b")), ("SDES", suite.clone())]);
+    world.answer(&sdp(B, &taken_back), &[]);
+    world.offer(&sdp(A, &both), &[("to-tag", text("b")), ("SDES", suite)]);
+    world.answer(&sdp(B, &both), &[]);
+    assert_eq!((world.opened, opened, world.closed), (4, 4, 0));
 }
 
 #[test]
@@ -347,7 +382,7 @@ fn a_query_tells_of_both_sides_and_what_they_have_sent() {
 fn a_description_that_has_passed_before_stays_as_it_is() {
     let mut world = World::new();
     let protect = ("flags", list(&["loop-protect"]));
-    let passed = world.offer(&sdp(A, PCMU), &[protect.clone()]).sdp();
+    let passed = world.offer(&sdp(A, PCMU), std::slice::from_ref(&protect)).sdp();
     let again = world.ask("offer", &[("call-id", text("y")), ("from-tag", text("a")), ("sdp", text(&passed)), protect]);
     assert_eq!(again.sdp(), passed);
     assert_eq!(world.open.len(), 2);

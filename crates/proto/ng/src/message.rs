@@ -111,8 +111,11 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A cookie, and what follows it.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 /// The cookie and what follows the space behind it; `None` when the space may still come.
-fn split(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, MessageError> {
+fn split(bytes: &[u8]) -> Result<Option<Parts<'_>>, MessageError> {
     let bytes = bytes.trim_ascii_start();
     match bytes.iter().take(COOKIE_BYTES_MAX + 1).position(|byte| *byte == b' ') {
         Some(space) if space > 0 => Ok(Some((&bytes[..space], &bytes[space + 1..]))),

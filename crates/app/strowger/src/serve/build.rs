@@ -276,13 +276,15 @@ impl Exchange {
 
     /// Calls at the moment, as of the last half second.
     pub fn calls(&self) -> u64 {
-        self.counts.iter().map(|counts| counts.calls.load(Ordering::Relaxed)).sum()
+        let own: u64 = self.counts.iter().map(|counts| counts.calls.load(Ordering::Relaxed)).sum();
+        own + self.ng.as_ref().map_or(0, NgServer::calls)
     }
 
     /// Takes no new calls from now on, whatever operators want: the exchange is about to end.
     pub fn drain(&self) {
         let drain = |mailbox: &Mailbox| mailbox.post(Mail::Command(Command::Drain));
         self.live.stop(|| self.mailboxes.iter().for_each(drain));
+        self.ng.iter().for_each(NgServer::drain);
         // The gauges must have been brought up to date once before they are believed.
         super::clock::pause(Duration::from_millis(600));
     }
@@ -291,6 +293,7 @@ impl Exchange {
     pub fn clear(&self) {
         let clear = Command::Clear { cause: Cause::TEMPORARY_FAILURE };
         self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear)));
+        self.ng.iter().for_each(NgServer::clear);
     }
 
     /// Ends every part, in the order they depend on each other.

@@ -26,6 +26,8 @@ pub const NG_WORKER: u16 = u16::MAX;
 /// What other threads tell this one.
 enum Mail {
     Media(MediaEvent),
+    Drain,
+    Clear,
     Stop,
 }
 
@@ -130,6 +132,21 @@ impl NgServer {
         self.counts.clone()
     }
 
+    /// Takes no new calls from now on.
+    pub fn drain(&self) {
+        self.mailbox.post(Mail::Drain);
+    }
+
+    /// Ends every call.
+    pub fn clear(&self) {
+        self.mailbox.post(Mail::Clear);
+    }
+
+    /// Calls at the moment, as of the last second.
+    pub fn calls(&self) -> u64 {
+        self.counts.calls.load(Ordering::Relaxed)
+    }
+
     /// Where it listens: UDP, TCP.
     pub fn addresses(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         (self.udp, self.tcp)
@@ -188,6 +205,8 @@ impl Thread {
         while let Ok(mail) = self.inbox.try_recv() {
             match mail {
                 Mail::Media(event) => self.engine.handle_input(now, Input::Media(event)),
+                Mail::Drain => self.engine.handle_input(now, Input::Drain(true)),
+                Mail::Clear => self.engine.handle_input(now, Input::Clear),
                 Mail::Stop => return true,
             }
             self.carry_out();

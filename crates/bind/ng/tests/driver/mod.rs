@@ -38,6 +38,7 @@ pub struct World {
     /// What each port has received, as it will be told.
     pub received: BTreeMap<PortId, u64>,
     pub answers: Vec<(Sender, Vec<u8>)>,
+    pub opened: usize,
     pub closed: usize,
     next_number: u16,
     next_cookie: u32,
@@ -63,6 +64,7 @@ impl World {
             patched: BTreeMap::new(),
             received: BTreeMap::new(),
             answers: Vec::new(),
+            opened: 0,
             closed: 0,
             next_number: 20_000,
             next_cookie: 0,
@@ -115,6 +117,7 @@ impl World {
             self.carry_out();
         }
         self.now = end;
+        self.carry_out();
     }
 
     /// Lets packet threads say what they have kept to themselves.
@@ -175,6 +178,7 @@ impl World {
                 let at = |number: u16| format!("{host}:{number}").parse().expect("an address");
                 let opened = Opened { port, rtp: at(self.next_number), rtcp: at(self.next_number + 1) };
                 self.next_number += 2;
+                self.opened += 1;
                 assert!(self.open.insert(port, (command, opened)).is_none(), "{port:?} is opened twice");
                 self.waiting.push(MediaEvent::Opened(opened));
             }
@@ -196,13 +200,11 @@ impl World {
                     self.waiting.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
             }
-            other => self.patch(other),
-        }
-    }
-
-    fn patch(&mut self, command: MediaCommand) {
-        if let MediaCommand::Patch { from, to: Some(to), .. } = command {
-            self.patched.insert(from, to);
+            MediaCommand::Patch { from, to, .. } => {
+                if let Some(to) = to {
+                    self.patched.insert(from, to);
+                }
+            }
         }
     }
 }

@@ -1,0 +1,134 @@
+//! Answers: what whoever has made the offer is told, and the two sides connected.
+
+use crate::call::{Branch, Call, Side, Trust};
+use crate::edit::{SectionEdit, edit, has_attribute};
+use crate::engine::{NgCalls, Output, Progress};
+use crate::offer::{Refusal, advertised, has_feedback, pair, tell, trust};
+use crate::reply::Reply;
+use bytes::Bytes;
+use sx_engine::Time;
+use sx_media::{
+    Latch, MediaCommand, Profile, Remote, agreed_keys, in_the_clear, protect_answer, relay_answer, remote, streams,
+};
+use sx_ng::{Options, Request};
+use sx_sdp::{Description, Media};
+use sx_types::SrtpPolicy;
+
+impl NgCalls {
+    /// An answer: the description for whoever has made the offer, and the two sides connected.
+    pub(crate) fn answer_offer(&mut self, now: Time, call: &mut Call, request: &Request<'_>) -> Progress {
+        let sdp = Bytes::copy_from_slice(request.sdp.unwrap_or_default());
+        if request.options.loop_protect && has_attribute(&sdp, &self.mark) {
+            return Progress::Done(Reply::Description(sdp));
+        }
+        let (from, to) = (request.from_tag.unwrap_or_default(), request.to_tag.unwrap_or_default());
+        let Some((place, offerer)) = call.answered(from, to, request.via_branch) else {
+            return Progress::Done(Reply::Error(Refusal::NoOffer.to_string()));
+        };
+        let branch = &mut call.branches[place];
+        branch.ends = None;
+        let passed_on = self.pass_answer(branch, 1 - offerer, to, &request.options, &sdp);
+        if passed_on.is_ok() && self.settings.silence_timeout.is_some() && call.heard < now {
+            call.heard = now;
+        }
+        self.reply(now, call, request, passed_on)
+    }
+
+    /// What whoever has made the offer is told of its answer; and the two sides connected.
+    fn pass_answer(
+        &mut self,
+        branch: &mut Branch,
+        author: usize,
+        tag: &[u8],
+        options: &Options<'_>,
+        sdp: &Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let summaries = streams(sdp)?;
+        let [one, other] = pair(branch, author);
+        let offer = other.said.clone().ok_or(Refusal::NoOffer)?;
+        let asked = streams(&offer)?;
+        let muxes = |stream: usize| {
+            let offered = asked.get(stream).is_some_and(|asked| asked.rtcp_mux) && !other.mux_rejected;
+            let answered = summaries.get(stream).is_some_and(|answer| answer.rtcp_mux);
+            offered && (answered || options.rtcp_mux.accept || options.rtcp_mux.demux || demuxed(one, stream))
+        };
+        // Where it is not accepted, it is as if it had not been offered.
+        let asked_text = edit(&in_the_clear(&offer)?, |stream| SectionEdit {
+            rtcp_mux: Some(muxes(stream)),
+            ..SectionEdit::default()
+        });
+        let refused: Vec<bool> = (0..asked.len()).map(|stream| !muxes(stream)).collect();
+        let protocols = protocols(&offer)?;
+        let clear = edit(&in_the_clear(sdp)?, |stream| SectionEdit {
+            protocol: protocols.get(stream).copied().flatten(),
+            rtcp_mux: None,
+        });
+        let opened = advertised(other, options.media_address);
+        let text = tell(other, |other, session| {
+            let text = relay_answer(&clear, &asked_text, &opened, session)?;
+            protect_answer(&text, &offer, SrtpPolicy::Accept, &other.keys)
+        })?;
+        one.tag = Some(tag.into());
+        one.said = Some(sdp.clone());
+        one.trust = trust(options);
+        (one.mux_refused, other.mux_refused) = (Vec::new(), refused);
+        self.connect(branch)?;
+        self.close_refused(branch, &summaries, &asked);
+        Ok(text)
+    }
+
+    /// Lets media flow between the sides.
+    fn connect(&mut self, branch: &mut Branch) -> Result<(), Refusal> {
+        let mut commands = Vec::new();
+        for side in &branch.sides {
+            let (Some(said), Some(told)) = (&side.said, &side.told) else { continue };
+            let refused = |stream: usize| side.mux_refused.get(stream).copied().unwrap_or_default();
+            let seen = edit(said, |stream| SectionEdit {
+                rtcp_mux: refused(stream).then_some(false),
+                ..SectionEdit::default()
+            });
+            for port in &side.ports {
+                let keys = agreed_keys(told, said, port.stream)?;
+                let Some(remote) = remote(&seen, port.stream, Latch::Port) else { continue };
+                let keys = keys.map(Box::new);
+                commands.push(MediaCommand::SetRemote { port: port.id, remote: placed(side.trust, remote), keys });
+            }
+        }
+        let [one, other] = &branch.sides;
+        for port in &one.ports {
+            let Some(facing) = other.port(port.stream) else { continue };
+            for (from, to) in [(port.id, facing.id), (facing.id, port.id)] {
+                commands.push(MediaCommand::Patch { from, to: Some(to) });
+            }
+        }
+        self.out.extend(commands.into_iter().map(Output::Media));
+        branch.answered = true;
+        Ok(())
+    }
+}
+
+/// Was the party not offered a shared port, though it accepts what it was not asked?
+fn demuxed(side: &Side, stream: usize) -> bool {
+    let told = side.told.as_ref().and_then(|told| streams(told).ok());
+    told.is_some_and(|told| told.get(stream).is_some_and(|told| !told.rtcp_mux))
+}
+
+/// The protocols of an offer as they are in the clear; `None`: what is not ours to change.
+fn protocols(offer: &Bytes) -> Result<Vec<Option<&'static str>>, Refusal> {
+    let parsed = Description::parse(offer)?;
+    let protocol = |media: Media<'_, '_>| match media.profile() {
+        Profile::Rtp | Profile::SecureRtp if has_feedback(&media) => Some("RTP/AVPF"),
+        Profile::Rtp | Profile::SecureRtp => Some("RTP/AVP"),
+        Profile::DtlsRtp | Profile::Other => None,
+    };
+    Ok(parsed.media().map(protocol).collect())
+}
+
+fn placed(trust: Trust, mut remote: Remote) -> Remote {
+    let (latch, place) = trust.latch(remote.rtp.ip());
+    if !remote.rtp.ip().is_unspecified() {
+        remote.rtp.set_ip(place);
+        remote.rtcp.set_ip(place);
+    }
+    Remote { latch, ..remote }
+}
