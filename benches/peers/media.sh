@@ -12,6 +12,7 @@ cat > "$data/strowger.toml" <<TOML
 [exchange]
 data = "$data"
 workers = 1
+drain_s = 0
 [sip]
 listen = []
 [ng]
