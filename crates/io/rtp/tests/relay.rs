@@ -12,7 +12,9 @@ use sx_media::{Latch, MediaEvent, Remote};
 fn rtp_is_relayed_both_ways_with_its_content_unchanged() {
     let call = Call::new(Latch::Exact);
     call.check_both_ways();
+    let so_far = call.ports.map(|port| call.relay.count(port));
     let stats = call.ports.map(|port| call.relay.close(port));
+    assert_eq!(so_far, stats, "asked before the end");
     for stats in stats {
         assert_eq!((stats.packets_received, stats.bytes_received), (40, 40 * 172));
         assert_eq!((stats.packets_sent, stats.bytes_sent), (40, 40 * 172));

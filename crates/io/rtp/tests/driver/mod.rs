@@ -106,6 +106,15 @@ impl Relay {
         }
     }
 
+    /// What a port has counted so far.
+    pub fn count(&self, port: PortId) -> PortStats {
+        self.threads.send(MediaCommand::Count { port });
+        match self.event() {
+            MediaEvent::Counted(counted) if counted.port == port => counted.stats,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub fn close(&self, port: PortId) -> PortStats {
         self.threads.send(MediaCommand::Close { port });
         match self.event() {
