@@ -77,8 +77,8 @@ pub(crate) struct Trust {
     pub(crate) signalling: Option<IpAddr>,
     /// That alone is believed, and not what its description says.
     pub(crate) signalling_only: bool,
-    /// No address is learnt.
-    pub(crate) exact: bool,
+    /// It sends from elsewhere than it receives.
+    pub(crate) asymmetric: bool,
 }
 
 /// A port that faces a stream of a side.
@@ -121,8 +121,7 @@ impl Call {
     pub(crate) fn answered(&self, from: &[u8], to: &[u8], via: Option<&[u8]>) -> Option<(usize, usize)> {
         let by_branch = || via.and_then(|_| self.find(|branch, side| branch.of(via) && branch.sides[side].is(from)));
         let open = || self.find(|branch, side| branch.sides[side].is(from) && branch.sides[1 - side].tag.is_none());
-        let last =
-            || self.find(|_, side| side == 0).and_then(|_| self.find(|branch, side| branch.sides[side].is(from)));
+        let last = || self.find(|branch, side| branch.sides[side].is(from));
         self.between(from, to).or_else(by_branch).or_else(open).or_else(last)
     }
 
@@ -196,8 +195,8 @@ impl Trust {
     /// Whom a port believes when the party says that it is at `said`, and where the party is then.
     pub(crate) fn latch(self, said: IpAddr) -> (Latch, IpAddr) {
         let place = self.signalling.filter(|_| self.signalling_only).unwrap_or(said);
-        match self.exact {
-            true => (Latch::Exact, place),
+        match self.asymmetric {
+            true => (Latch::Host, place),
             false => (Latch::towards(place, self.signalling), place),
         }
     }

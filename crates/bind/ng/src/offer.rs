@@ -272,7 +272,7 @@ pub(crate) fn trust(options: &Options<'_>) -> Trust {
     Trust {
         signalling: options.received_from,
         signalling_only: options.sip_source_address && options.received_from.is_some(),
-        exact: options.asymmetric,
+        asymmetric: options.asymmetric,
     }
 }
 

@@ -140,7 +140,7 @@ fn whom_a_port_believes_follows_from_the_signalling_and_the_flags() {
     assert_eq!(latch("10.0.0.7", std::slice::from_ref(&from)), ("10.0.0.7".into(), nat));
     let source = ("flags", list(&["SIP source address"]));
     assert_eq!(latch("10.0.0.7", &[from.clone(), source]), ("203.0.113.9".into(), Latch::Port));
-    assert_eq!(latch(A, &[("flags", list(&["asymmetric"]))]), (A.into(), Latch::Exact));
+    assert_eq!(latch(A, &[("flags", list(&["asymmetric"]))]), (A.into(), Latch::Host));
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub enum Latch {
     Exact,
     /// The negotiated IP address from any port; the first valid RTP packet fixes the port.
     Port,
+    /// The negotiated IP address from any port, and nothing is learnt: the peer sends from elsewhere than it receives.
+    Host,
     /// The peer is behind a NAT: believed are the negotiated IP address and this one, where its signalling comes from,
     /// each from any port. The first valid RTP packet from either fixes the address and the port.
     Nat(IpAddr),

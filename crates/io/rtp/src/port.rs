@@ -187,6 +187,7 @@ impl Peer {
     fn believes(&self, from: SocketAddr, is_rtcp: bool) -> bool {
         if is_rtcp {
             return match (self.rtp, self.remote.latch) {
+                (_, Latch::Host) => from.ip() == self.remote.rtcp.ip(),
                 (_, Latch::Exact) | (None, _) => same(from, self.remote.rtcp),
                 (Some(latched), Latch::Port) => same(from, self.remote.rtcp) || latched.ip() == from.ip(),
                 // Of both its addresses the peer has the one that it was heard from.
@@ -196,13 +197,16 @@ impl Peer {
         match (self.rtp, self.remote.latch) {
             (Some(latched), _) => same(from, latched),
             (None, Latch::Exact) => same(from, self.remote.rtp),
-            (None, Latch::Port) => from.ip() == self.remote.rtp.ip(),
+            (None, Latch::Port | Latch::Host) => from.ip() == self.remote.rtp.ip(),
             (None, Latch::Nat(ip)) => from.ip() == ip || from.ip() == self.remote.rtp.ip(),
         }
     }
 
-    /// A valid RTP packet was believed. True when it was the first.
+    /// A valid RTP packet was believed. True when it was the first that something was learnt from.
     fn latch_rtp(&mut self, from: SocketAddr) -> bool {
+        if self.remote.latch == Latch::Host {
+            return false;
+        }
         let first = self.rtp.is_none();
         self.rtp.get_or_insert(from);
         first
@@ -211,7 +215,7 @@ impl Peer {
     /// A valid RTCP packet was believed. True when it was the first. An exact latch has nothing to learn, and where
     /// both share a port RTCP goes where RTP goes.
     fn latch_rtcp(&mut self, from: SocketAddr) -> bool {
-        let first = self.rtcp.is_none() && self.remote.latch != Latch::Exact && !self.mux();
+        let first = self.rtcp.is_none() && !matches!(self.remote.latch, Latch::Exact | Latch::Host) && !self.mux();
         if first {
             self.rtcp = Some(from);
         }

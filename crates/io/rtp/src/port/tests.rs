@@ -97,6 +97,22 @@ fn a_port_latch_is_fixed_by_the_first_valid_rtp_packet() {
 }
 
 #[test]
+fn a_peer_that_sends_from_elsewhere_than_it_receives_teaches_nothing() {
+    let port = check(
+        Latch::Host,
+        &[
+            (Channel::Rtp, PEER_ELSEWHERE, &RTP_8, Verdict::Rtp),
+            (Channel::Rtp, PEER, &RTP_8, Verdict::Rtp),
+            (Channel::Rtcp, PEER_ELSEWHERE, &RTCP, Verdict::Rtcp),
+            (Channel::Rtp, STRANGER, &RTP_8, Verdict::WrongSource),
+            (Channel::Rtcp, STRANGER, &RTCP, Verdict::WrongSource),
+        ],
+    );
+    let destinations = port.peer.as_ref().map(Peer::destinations).expect("a peer");
+    assert_eq!((destinations.rtp, destinations.rtcp), (Some(address(PEER)), Some(address(PEER_RTCP))));
+}
+
+#[test]
 fn behind_a_nat_the_first_packet_from_where_the_signalling_comes_from_fixes_the_address() {
     use Channel::{Rtcp, Rtp};
     let mut port = check(
