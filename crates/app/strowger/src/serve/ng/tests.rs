@@ -76,6 +76,23 @@ fn packets_go_between_the_ports_that_a_proxy_has_asked_for() {
 }
 
 #[test]
+fn an_exchange_that_is_drained_refuses_new_calls_and_counts_those_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let exchange = start(folder.path(), "");
+    let engine = exchange.ng_addresses().0.expect("it listens");
+    let (proxy, alice) = (client(), client());
+    pass(&proxy, engine, "offer", &alice);
+    exchange.drain();
+    assert_eq!(exchange.calls(), 1);
+    let sdp = r"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+    let offer = format!(r#"2 {{"command":"offer","call-id":"y","from-tag":"a","sdp":"{sdp}"}}"#);
+    assert_eq!(ask(&proxy, engine, &offer, "error-reason"), "Parallel session limit reached");
+    exchange.clear();
+    assert_eq!(ask(&proxy, engine, r#"3 {"command":"query","call-id":"x"}"#, "error-reason"), "Unknown call-id");
+    exchange.stop();
+}
+
+#[test]
 fn requests_come_along_a_connection_in_any_pieces() {
     let folder = tempfile::tempdir().expect("a folder");
     let exchange = start(folder.path(), "");
