@@ -5,6 +5,8 @@
 //! makes one of any [`sx_engine::Engine`]. The test keeps its nodes and lends them to [`Network::run`], so between
 //! two runs it can look at them and ask things of them.
 //!
+//! For a stream of packets alone [`Route`] says what becomes of each on several kinds of real networks.
+//!
 //! This crate deliberately knows no protocol: a datagram is bytes between two addresses. It is a dev-dependency only.
 //!
 //! The loop: lend the nodes, let time pass, look at the nodes and at the [`Trace`].
@@ -43,9 +45,11 @@ mod allocations;
 mod ladder;
 mod link;
 mod network;
+mod route;
 mod trace;
 
 pub use allocations::{CountingAllocator, allocations};
 pub use link::{Conditions, Link};
 pub use network::{Network, Node, Rest};
+pub use route::{Arrived, JourneyError, Journeys, Route, read_journeys};
 pub use trace::{Datagram, Fate, Packet, Trace};
