@@ -11,12 +11,12 @@ use std::io;
 use std::iter::Peekable;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
-use sx_codec::{Digit, DtmfDetector, SAMPLE_HZ};
+use sx_codec::{Decoder, Digit, DtmfDetector, Format, Law, SAMPLE_HZ};
 use sx_engine::{Engine, Rng, Time};
 use sx_rtp::{
-    Compound, Event, EventOutput, EventReceiver, EventSender, Frame, Header, Packet, Playout, PlayoutConfig, Reception,
-    RtcpPacket, SenderInfo, Ssrc, ntp_from_time, write_bye, write_receiver_report, write_sdes_cname,
-    write_sender_report,
+    Compound, Content, Event, EventOutput, EventReceiver, EventSender, Frame, GapCause, Header, JitterBuffer,
+    JitterConfig, Packet, Reception, RtcpPacket, SenderInfo, Ssrc, ntp_from_time, write_bye, write_receiver_report,
+    write_sdes_cname, write_sender_report,
 };
 use sx_types::PayloadType;
 
@@ -77,7 +77,9 @@ struct Series {
 struct Receiving {
     ssrc: Option<Ssrc>,
     reception: Reception,
-    playout: Playout,
+    buffer: JitterBuffer,
+    /// `None`: nothing has been heard yet.
+    decoder: Option<Decoder>,
     events: EventReceiver,
     tones: DtmfDetector,
     /// Packets of all sources. A reception counts from when it believes in its source, and one source only.
@@ -320,7 +322,8 @@ impl Receiving {
         Self {
             ssrc: None,
             reception: Reception::new(SAMPLE_HZ),
-            playout: Playout::new(PlayoutConfig::default()),
+            buffer: JitterBuffer::new(JitterConfig::new(SAMPLE_HZ)),
+            decoder: None,
             events: EventReceiver::new(SAMPLE_HZ, EventReceiver::SILENCE),
             tones: DtmfDetector::new(),
             packets: 0,
@@ -343,22 +346,15 @@ impl Receiving {
         if self.ssrc.replace(packet.ssrc()) != Some(packet.ssrc()) {
             self.lost_before += self.reception.lost();
             self.reception = Reception::new(SAMPLE_HZ);
-            self.playout = Playout::new(PlayoutConfig::default());
         }
         if agreed.is_event(packet.payload_type()) {
             self.reception.handle_sequence(packet.sequence());
             self.events.handle_input(now, packet);
-            // A key takes the place of sound: its packets are played as silence.
-            self.playout.handle_packet(now, packet.sequence(), &[]);
-        } else if let Some(law) = agreed.law_of(packet.payload_type()) {
+            // A key takes the place of sound, whose numbers its packets have.
+            self.buffer.handle_packet(now, packet.header(), Content::Nothing, &[]);
+        } else if agreed.law_of(packet.payload_type()).is_some() {
             self.reception.handle_packet(now, packet.sequence(), packet.timestamp());
-            if law == agreed.law {
-                self.playout.handle_packet(now, packet.sequence(), packet.payload());
-            } else {
-                // Played under the law that was agreed, so that the playout needs to know of one only.
-                let recoded: Vec<u8> = packet.payload().iter().map(|c| agreed.law.compress(law.expand(*c))).collect();
-                self.playout.handle_packet(now, packet.sequence(), &recoded);
-            }
+            self.buffer.handle_packet(now, packet.header(), Content::Speech, packet.payload());
         }
     }
 
@@ -369,11 +365,23 @@ impl Receiving {
                 turn.keys.extend(event.key());
             }
         }
-        while let Some(frame) = self.playout.poll_frame(now) {
-            let begin = turn.samples.len();
+        while let Some(frame) = self.buffer.poll_frame(now) {
+            let end = turn.samples.len();
             match frame {
-                Frame::Payload(payload) if !payload.is_empty() => agreed.law.decode(&payload, &mut turn.samples),
-                Frame::Payload(_) | Frame::Gap => turn.samples.resize(begin + FRAME_SAMPLES, 0),
+                Frame::Payload(payload) | Frame::Surplus(payload) => {
+                    // Nothing got in of which the law is not known, unless another one was agreed meanwhile.
+                    let law = agreed.law_of(payload.header.payload_type).unwrap_or(agreed.law);
+                    let decoded = decoder(&mut self.decoder, law).decode(payload.bytes, &mut turn.samples);
+                    // What is longer than any packet should be is no sound.
+                    if decoded.is_err() || matches!(frame, Frame::Surplus(_)) {
+                        turn.samples.truncate(end);
+                    }
+                }
+                Frame::Gap(gap) if gap.cause == GapCause::Pause => turn.samples.resize(end + FRAME_SAMPLES, 0),
+                Frame::Gap(gap) => {
+                    let samples = gap.duration.as_nanos() * u128::from(SAMPLE_HZ) / 1_000_000_000;
+                    decoder(&mut self.decoder, agreed.law).conceal(samples as usize, &mut turn.samples);
+                }
             }
         }
         if !agreed.receives {
@@ -383,6 +391,14 @@ impl Receiving {
             turn.keys.extend(self.tones.hear(&turn.samples).map(|detection| detection.digit.key()));
         }
     }
+}
+
+/// The decoder of a law: the one that is there, or a new one when it is of the other law.
+fn decoder(kept: &mut Option<Decoder>, law: Law) -> &mut Decoder {
+    if kept.as_ref().is_some_and(|decoder| decoder.format() != Format::G711(law)) {
+        *kept = None;
+    }
+    kept.get_or_insert_with(|| Decoder::new(Format::G711(law)))
 }
 
 /// The key of a digit, when it is one.

@@ -7,7 +7,7 @@
 //!
 //! The loop of a packet thread: ask [`is_rtcp`]; if so, [`Compound::parse`] validates the whole datagram and walks its
 //! packets; if not, [`Packet::parse`] validates an RTP packet without copying or allocating, and [`Reception`] counts
-//! it. A telephone passes audio to a [`Playout`] and events to an [`EventReceiver`].
+//! it. Whoever plays sound passes it through a [`JitterBuffer`], and events to an [`EventReceiver`].
 //!
 //! ```
 //! use sx_rtp::{Header, Packet, Reception, Sequencing, Ssrc, is_rtcp};
@@ -33,8 +33,8 @@
 mod event;
 mod event_receiver;
 mod event_sender;
+mod jitter_buffer;
 mod packet;
-mod playout;
 mod reception;
 mod rtcp;
 pub mod srtp;
@@ -42,8 +42,8 @@ pub mod srtp;
 pub use event::{Event, EventPayload};
 pub use event_receiver::{EventOutput, EventReceiver};
 pub use event_sender::{EventPacket, EventSender};
+pub use jitter_buffer::{Content, Frame, Gap, GapCause, JitterBuffer, JitterConfig, JitterStats, Payload};
 pub use packet::{Extension, Extras, Header, Packet, PacketError, Ssrc, WriteError, is_rtcp};
-pub use playout::{Frame, Playout, PlayoutConfig, PlayoutStats};
 pub use reception::{Reception, Sequencing};
 pub use rtcp::{
     App, Bye, Compound, CompoundError, Packets, ReceiverReport, ReportBlock, ReportBlocks, RtcpPacket, RtcpWriteError,
