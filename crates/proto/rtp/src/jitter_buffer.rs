@@ -41,6 +41,8 @@ pub struct JitterBuffer {
     /// The number whose turn is next, and for the 64 before it, from the lowest bit on, whether they have come.
     next: u64,
     came: u64,
+    /// When the last packet came.
+    heard: Time,
     /// A packet has come after its turn, and nothing was done about that yet.
     was_late: bool,
     /// Since when the delay has been longer than it has to be.
@@ -249,6 +251,7 @@ impl JitterBuffer {
             state: State::Idle(Stopped::default()),
             next: 0,
             came: 0,
+            heard: Time::ZERO,
             was_late: false,
             surplus_since: None,
             yielded: Vec::new(),
@@ -260,6 +263,7 @@ impl JitterBuffer {
 
     /// A packet arrived at `now`. A new source (SSRC) and a sender that begins to count anew are played after what waits.
     pub fn handle_packet(&mut self, now: Time, header: Header, content: Content, payload: &[u8]) {
+        self.heard = now;
         let now = nanos(now);
         self.stats.received += 1;
         let Some(place) = self.timeline.place(now, self.floor_nanos(), &header, content) else {
@@ -290,30 +294,21 @@ impl JitterBuffer {
     /// The frame that begins to sound at `at`, and lasts for as long as its samples do. `None` when there is nothing to play,
     /// which lasts for as long as whoever asks wants. A consumer that has 10 ms left over asks for what begins in 10 ms.
     pub fn take(&mut self, at: Time) -> Option<Frame<'_>> {
-        let now = nanos(at);
-        loop {
-            let step = self.step(now);
-            match step {
-                Step::Drop => {
-                    self.drop_first();
-                    self.stats.late += 1;
-                }
-                Step::PassOver => self.pass_over(),
-                Step::Wait => {
-                    self.stop();
-                    return None;
-                }
-                Step::Gap(cause) => return Some(Frame::Gap(self.yield_gap(at, cause))),
-                Step::LeaveOut => return self.leave_out(at).map(Frame::Surplus),
-                Step::Play { surplus } => return self.play(at, surplus).map(Frame::Payload),
-            }
-        }
+        let step = self.next_step(at);
+        self.carry_out(at, step)
     }
 
     /// The next frame whose turn has come at `now`; ask until there is none.
     pub fn poll_frame(&mut self, now: Time) -> Option<Frame<'_>> {
-        let due = self.poll_timeout()?;
-        if now < due { None } else { self.take(due) }
+        loop {
+            let due = self.poll_timeout().filter(|due| *due <= now)?;
+            let waiting = self.waiting.len();
+            let step = self.next_step(due);
+            // Where all that was due is of no use, something else may be due a little later.
+            if step != Step::Wait || self.waiting.len() == waiting {
+                return self.carry_out(due, step);
+            }
+        }
     }
 
     /// When the next frame's turn comes; `None` while there is nothing to play.
@@ -323,7 +318,8 @@ impl JitterBuffer {
             State::Idle(_) => {
                 let first = self.waiting.first()?;
                 let due = first.position.saturating_add(self.floor_nanos()).saturating_add(self.target());
-                Some(Time::from_nanos(due.try_into().unwrap_or(0)))
+                // What has waited elsewhere for long would have been due before it came.
+                Some(Time::from_nanos(due.try_into().unwrap_or(0)).max(self.heard))
             }
         }
     }
@@ -364,6 +360,32 @@ impl JitterBuffer {
         self.delays.add(transit - floor.nanos());
     }
 
+    /// What is to be yielded at `at`, when what yields nothing has been done.
+    fn next_step(&mut self, at: Time) -> Step {
+        loop {
+            match self.step(nanos(at)) {
+                Step::Drop => {
+                    self.drop_first();
+                    self.stats.late += 1;
+                }
+                Step::PassOver => self.pass_over(),
+                step => return step,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, at: Time, step: Step) -> Option<Frame<'_>> {
+        match step {
+            Step::Play { surplus } => self.play(at, surplus).map(Frame::Payload),
+            Step::LeaveOut => self.leave_out(at).map(Frame::Surplus),
+            Step::Gap(cause) => Some(Frame::Gap(self.yield_gap(at, cause))),
+            Step::Wait | Step::Drop | Step::PassOver => {
+                self.stop();
+                None
+            }
+        }
+    }
+
     /// What is to be done at `now`. Changes nothing but what it remembers of delays that are too long or too short.
     fn step(&mut self, now: i64) -> Step {
         let (floor, target, frame) = (self.floor_nanos(), self.target(), self.timeline.frame());
@@ -396,14 +418,14 @@ impl JitterBuffer {
             self.surplus_since = None;
             return Step::Play { surplus: 0 };
         }
-        self.adapt(now, delay, target, follows)
+        self.adapt(now, delay, target)
     }
 
     /// A frame is to be played, in the middle of others: or would a shorter or longer delay be better?
-    fn adapt(&mut self, now: i64, delay: i64, target: i64, follows: bool) -> Step {
+    fn adapt(&mut self, now: i64, delay: i64, target: i64) -> Step {
         let frame = self.timeline.frame();
         let too_short = delay < nanos_of(self.config.delay_min) || self.was_late && delay < target;
-        if too_short && follows && delay + frame <= nanos_of(self.config.delay_max) {
+        if too_short && delay + frame <= nanos_of(self.config.delay_max) {
             return Step::Gap(GapCause::Growth);
         }
         self.was_late = false;

@@ -143,6 +143,26 @@ fn who_lets_the_buffer_give_the_pace_is_told_when_frames_are_due() {
 }
 
 #[test]
+fn what_is_due_after_a_stall_is_due_when_it_comes_and_not_before() {
+    let mut buffer = new();
+    let mut packet = |millis, sequence: u16| {
+        let header = header(sequence, u32::from(sequence) * TICKS);
+        buffer.handle_packet(at(millis), header, Content::Speech, &[]);
+        let mut frames = 0;
+        while buffer.poll_frame(at(millis)).is_some() {
+            frames += 1;
+        }
+        frames
+    };
+    let frames: u32 = (0..10).map(|sequence| packet(20 * u64::from(sequence), sequence)).sum();
+    // Those that wait, and ten are made up; then there is nothing until what comes now.
+    assert_eq!((frames, packet(900, 10)), (8, 2 + 10 + 1));
+    let played: u32 = (11..45).map(|sequence| packet(900, sequence)).sum();
+    assert!(played <= 1, "{played} frames at one time");
+    assert_eq!(buffer.poll_timeout(), Some(at(920)));
+}
+
+#[test]
 fn an_underrun_makes_the_delay_grow_at_once_and_loses_nothing() {
     let mut test = Test::new();
     test.packets(0, 0..10);

@@ -51,7 +51,7 @@ proptest! {
                 asked += 1;
                 assert!(asked < 200);
             }
-            assert!(buffer.poll_timeout().is_none_or(|due| due > now));
+            assert!(buffer.poll_timeout().is_none_or(|due| due > now), "{now}: {buffer:?}");
             buffer.handle_packet(now, header(sequence, timestamp), Content::Speech, &[]);
             check_account(&buffer);
         }
