@@ -12,16 +12,18 @@
 //! once. So a sender whose clock drifts needs no care of its own: it makes the delay grow or shrink.
 
 mod delays;
+mod interface;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod waiting;
 
+pub use interface::{Content, Frame, Gap, GapCause, JitterConfig, JitterStats, Payload};
+
 use crate::Header;
 use delays::{Floor, Histogram};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_types::PayloadType;
 use timeline::Timeline;
 use waiting::{Packet, Waiting};
 
@@ -30,6 +32,26 @@ use waiting::{Packet, Waiting};
 /// Whoever has a clock of its own, as a mixer has, asks [`take`](Self::take) when it needs sound; whoever has none lets
 /// [`poll_frame`](Self::poll_frame) and [`poll_timeout`](Self::poll_timeout) give the pace. Once its buffers have grown to
 /// what the stream needs it allocates nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use sx_engine::Time;
+/// use sx_rtp::{Content, Frame, Header, JitterBuffer, JitterConfig, Ssrc};
+/// use sx_types::PayloadType;
+///
+/// let mut buffer = JitterBuffer::new(JitterConfig::new(8_000));
+/// let header = Header { marker: true, payload_type: PayloadType(0), sequence: 7, timestamp: 0, ssrc: Ssrc(1) };
+/// let now = Time::from_secs(1_800_000_000);
+/// buffer.handle_packet(now, header, Content::Speech, &[0xff; 160]);
+///
+/// assert_eq!(buffer.take(now + Duration::from_millis(20)), None);
+/// match buffer.take(now + Duration::from_millis(40)) {
+///     Some(Frame::Payload(payload)) => assert_eq!(payload.bytes.len(), 160),
+///     Some(Frame::Surplus(payload)) => println!("to be decoded and thrown away: {payload:?}"),
+///     Some(Frame::Gap(gap)) => println!("to be concealed, or comfort noise: {gap:?}"),
+///     None => println!("nothing to play"),
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
     config: JitterConfig,
@@ -53,126 +75,6 @@ pub struct JitterBuffer {
     /// The residual jitter in 16ths of nanoseconds, and the last delay that went into it.
     jitter_x16: i64,
     transit: Option<i64>,
-}
-
-/// How a [`JitterBuffer`] is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JitterConfig {
-    /// Ticks of the payload's clock a second, as RTP has it: 8,000 also for G.722.
-    pub clock_hz: u32,
-    /// What one packet carries, until timestamps have told; 20 ms unless told otherwise.
-    pub frame: Duration,
-    /// The shortest delay; 20 ms unless told otherwise.
-    pub delay_min: Duration,
-    /// The longest delay; 150 ms unless told otherwise.
-    pub delay_max: Duration,
-    /// The delay in the beginning, when nothing is known of the network; 40 ms unless told otherwise.
-    pub delay_start: Duration,
-    /// So long the delay must have been too long by a frame before a frame is left out, each time; 2 s unless told otherwise.
-    pub patience: Duration,
-    /// Packets that wait at most; 64 unless told otherwise.
-    pub packets_max: usize,
-    /// Bytes that wait at most; as much again may be kept for the next packets. 64 KiB unless told otherwise.
-    pub bytes_max: usize,
-    /// Frames without any packet waiting, after which there is nothing to play until the next packet. 10 unless told
-    /// otherwise.
-    pub gaps_max: u32,
-}
-
-/// What a packet carries, which its payload type says to those who have negotiated it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Sound.
-    Speech,
-    /// What silence sounds like from here on (RFC 3389). What does not come after it was not sent.
-    ComfortNoise,
-    /// No sound, but a number that would be missed otherwise: a telephone event, whose timestamp is that of its beginning.
-    Nothing,
-}
-
-/// What is to be played next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
-    /// What a packet carried.
-    Payload(Payload<'a>),
-    /// What a packet carried that is left out, so that the delay shrinks: to be decoded, for the sake of what the decoder
-    /// remembers, and thrown away, or blended with the frame after it. It takes no time: ask again at once.
-    Surplus(Payload<'a>),
-    /// No packet.
-    Gap(Gap<'a>),
-}
-
-/// What a packet carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payload<'a> {
-    /// The packet's header.
-    pub header: Header,
-    /// Speech or comfort noise.
-    pub content: Content,
-    /// The payload.
-    pub bytes: &'a [u8],
-    /// How long it lasts, as far as timestamps have told; the payload itself may know better.
-    pub duration: Duration,
-    /// By so much the delay is longer than it has to be. Who can play faster without being noticed, because there is
-    /// silence or because the sound can be compressed, may do so: with [`JitterBuffer::take`] by asking earlier for the
-    /// next frame, with [`JitterBuffer::poll_frame`] by [`JitterBuffer::hasten`].
-    pub surplus: Duration,
-}
-
-/// A time without a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap<'a> {
-    /// Why there is none.
-    pub cause: GapCause,
-    /// How long it lasts.
-    pub duration: Duration,
-    /// The packet after the missing one, if it is here: it may hold a copy of what is missing. It is yielded later as always.
-    pub next: Option<(PayloadType, &'a [u8])>,
-}
-
-/// Why there is no packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GapCause {
-    /// It is lost or will be late: later ones are here. To be concealed.
-    Lost,
-    /// Nothing is here. To be concealed; if the packet comes after all, it is played, and the delay has grown.
-    Underrun,
-    /// The delay must grow: a packet has come after its turn. To be concealed.
-    Growth,
-    /// The sender is silent. To be filled with comfort noise.
-    Pause,
-}
-
-/// What a jitter buffer has counted, in packets and frames, and what it has measured. Each packet that was handed in is
-/// counted under one of `played`, `surplus`, `silent`, `late`, `duplicates` and `discarded`, or waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct JitterStats {
-    /// Packets that were handed in.
-    pub received: u64,
-    /// Payloads yielded to be played.
-    pub played: u64,
-    /// Payloads yielded to be left out.
-    pub surplus: u64,
-    /// Packets without sound whose turn has come.
-    pub silent: u64,
-    /// Packets dropped because their turn was over, or because they would be played too late.
-    pub late: u64,
-    /// Packets dropped because they had come already.
-    pub duplicates: u64,
-    /// Packets dropped because there was no room, or because they belonged to a stream that is not believed.
-    pub discarded: u64,
-    /// Gaps yielded to be concealed.
-    pub concealed: u64,
-    /// Those among them that made the delay grow and replace no packet.
-    pub grown: u64,
-    /// Gaps in which the sender was silent.
-    pub paused: u64,
-    /// How long the last frame was played after the fastest of the last packets would have been here in its place.
-    pub delay: Duration,
-    /// What the delay should be.
-    pub target: Duration,
-    /// The jitter that is left: that of RFC 3550, section 6.4.1, for the times at which frames are played.
-    pub jitter: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -221,23 +123,6 @@ enum Step {
 
 /// What the delay exceeds the target by, beside a frame, before a frame is left out; what is smaller may come and go.
 const SLACK: i64 = 5_000_000;
-
-impl JitterConfig {
-    /// The usual settings for a payload of this clock.
-    pub const fn new(clock_hz: u32) -> Self {
-        Self {
-            clock_hz,
-            frame: Duration::from_millis(20),
-            delay_min: Duration::from_millis(20),
-            delay_max: Duration::from_millis(150),
-            delay_start: Duration::from_millis(40),
-            patience: Duration::from_secs(2),
-            packets_max: 64,
-            bytes_max: 65_536,
-            gaps_max: 10,
-        }
-    }
-}
 
 impl JitterBuffer {
     /// Nothing to play yet.

@@ -5,6 +5,7 @@ mod senders;
 
 use super::*;
 use crate::Ssrc;
+use sx_types::PayloadType;
 
 const START: Time = Time::from_secs(1_800_000_000);
 const FRAME: Duration = Duration::from_millis(20);
