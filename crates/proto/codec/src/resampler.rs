@@ -67,6 +67,12 @@ impl Resampler {
         if self.phases.is_empty() { 0.0 } else { (self.up * self.len - 1) as f64 / 2.0 / self.down as f64 }
     }
 
+    /// Forgets what came in, as if there had been silence: for a stream that goes on after a pause.
+    pub fn reset(&mut self) {
+        self.history.fill(0.0);
+        self.place = 0;
+    }
+
     /// Takes samples at the one rate and appends those at the other. Where the rates are multiples, and so many samples
     /// came in that none is left over, as many come out as last equally long; else one more or less.
     pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
@@ -220,6 +226,20 @@ mod tests {
             let begun = (width - 1) as f64 / 2.0 * f64::from(to) / f64::from(from);
             assert!((centre - begun - stated).abs() < 0.5, "{from} to {to}: {} for {stated}", centre - begun);
             assert!(stated / f64::from(to) < 0.006, "{from} to {to}: {stated}");
+        }
+    }
+
+    #[test]
+    fn after_a_reset_it_is_as_new() {
+        for (from, to) in pairs() {
+            let mut resampler = Resampler::new(from, to).expect("known rates");
+            // A sample that is left over, so that the place is not where it began.
+            resampler.process(&sine(440.0, from, from as usize / 50 + 1), &mut Vec::new());
+            resampler.reset();
+            let (mut after, mut new) = (Vec::new(), Vec::new());
+            resampler.process(&sine(1_000.0, from, 480), &mut after);
+            Resampler::new(from, to).expect("known rates").process(&sine(1_000.0, from, 480), &mut new);
+            assert_eq!(after, new, "{from} to {to}");
         }
     }
 
