@@ -11,34 +11,19 @@ pub(crate) struct Measure {
     pub(crate) peak: f32,
 }
 
-/// Side by side, as many as two vectors hold.
-const LANES: usize = 8;
-
+/// One plain loop for each figure, in integers, whose order the compiler is free to change.
 pub(crate) fn measure(samples: &[i16]) -> Measure {
-    let (mut sums, mut squares) = ([0i32; LANES], [0f32; LANES]);
-    let (mut least, mut greatest) = ([0i16; LANES], [0i16; LANES]);
-    let chunks = samples.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for i in 0..LANES {
-            let sample = i32::from(chunk[i]);
-            sums[i] += sample;
-            squares[i] += sample as f32 * sample as f32;
-            least[i] = least[i].min(chunk[i]);
-            greatest[i] = greatest[i].max(chunk[i]);
-        }
-    }
-    for (i, sample) in rest.iter().enumerate() {
-        sums[i] += i32::from(*sample);
-        squares[i] += f32::from(*sample) * f32::from(*sample);
-        least[i] = least[i].min(*sample);
-        greatest[i] = greatest[i].max(*sample);
-    }
-    let least = least.into_iter().min().unwrap_or(0);
-    let greatest = greatest.into_iter().max().unwrap_or(0);
+    let sum: i32 = samples.iter().map(|sample| i32::from(*sample)).sum();
+    let least = samples.iter().copied().fold(0, i16::min);
+    let greatest = samples.iter().copied().fold(0, i16::max);
+    let square = |sample: i16| (i32::from(sample) * i32::from(sample)) as u32;
+    // Two squares fit into 32 bits.
+    let (pairs, rest) = samples.as_chunks::<2>();
+    let squares: u64 = pairs.iter().map(|[a, b]| u64::from(square(*a) + square(*b))).sum();
+    let squares = squares + rest.iter().map(|sample| u64::from(square(*sample))).sum::<u64>();
     let len = samples.len().max(1) as f32;
-    let mean = sums.iter().sum::<i32>() as f32 / len;
-    let variance = (squares.iter().sum::<f32>() / len - mean * mean).max(0.0);
+    let mean = sum as f32 / len;
+    let variance = (squares as f32 / len - mean * mean).max(0.0);
     Measure { mean, variance, peak: f32::from(greatest).max(-f32::from(least)) }
 }
 
@@ -119,11 +104,13 @@ pub(crate) fn add_ramped(sum: &mut [f32], row: &[f32], gain: Ramp) {
     }
 }
 
+/// Side by side, as many as two vectors hold.
+const LANES: usize = 8;
+
 /// The largest magnitude.
 pub(crate) fn peak(samples: &[f32]) -> f32 {
     let mut peaks = [0f32; LANES];
-    let chunks = samples.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let (chunks, rest) = samples.as_chunks::<LANES>();
     for chunk in chunks {
         for i in 0..LANES {
             // `f32::max` heeds what is not a number, which takes thrice the instructions.
