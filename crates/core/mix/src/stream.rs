@@ -101,10 +101,7 @@ impl Stream {
         let Some(lane) = &mut self.lanes[rate.index()] else { return row.fill(0.0) };
         let samples = rate.ramp_samples();
         match part {
-            Part::Tail => {
-                kernel::tail(row, lane.last, samples);
-                lane.last = 0.0;
-            }
+            Part::Tail => kernel::tail(row, lane.last, samples),
             Part::Frame { from, to } => {
                 let frame = match &mut lane.resampler {
                     None => &self.frame,

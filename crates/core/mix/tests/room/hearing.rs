@@ -75,6 +75,22 @@ fn what_a_wideband_member_says_is_narrowband_only_for_narrowband_members() {
 }
 
 #[test]
+fn what_was_said_before_a_pause_is_not_heard_after_it() {
+    let settings = RoomSettings { gate_dbov: f32::NEG_INFINITY, removes_constant: false, ..RoomSettings::default() };
+    let mut party = Party::new(settings);
+    party.join(1, Rate::Hz8000, tone(440.0, 20_000.0, Rate::Hz8000));
+    party.join(2, Rate::Hz16000, nothing());
+    party.run(5);
+    party.say(1, nothing());
+    party.run(3);
+    party.say(1, silence());
+    party.forget();
+    party.run(3);
+    // At another rate what was said is still in a filter.
+    assert!(party.heard(2).iter().all(|sample| *sample == 0));
+}
+
+#[test]
 fn members_of_one_rate_hear_each_other_to_the_sample() {
     let settings = RoomSettings { removes_constant: false, ..RoomSettings::default() };
     let mut party = Party::new(settings);
