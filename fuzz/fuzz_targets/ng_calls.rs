@@ -82,15 +82,11 @@ impl World {
                     let at = |number| ([198, 51, 100, 1], number).into();
                     self.to_tell.push(MediaEvent::Opened(Opened { port, rtp: at(number), rtcp: at(number + 1) }));
                 }
-                MediaCommand::Close { port } => {
-                    if self.open.remove(&port) {
-                        self.to_tell.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
-                    }
+                MediaCommand::Close { port } if self.open.remove(&port) => {
+                    self.to_tell.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
-                MediaCommand::Count { port } => {
-                    if self.open.contains(&port) {
-                        self.to_tell.push(MediaEvent::Counted(Closed { port, stats: PortStats::default() }));
-                    }
+                MediaCommand::Count { port } if self.open.contains(&port) => {
+                    self.to_tell.push(MediaEvent::Counted(Closed { port, stats: PortStats::default() }));
                 }
                 _ => {}
             }
