@@ -255,8 +255,8 @@ impl Room {
         let listened = self.listened.map(|members| members > 0);
         let members = self.members.iter_mut().map(|member| &mut member.stream);
         let sources = self.sources.iter_mut().map(|source| &mut source.stream);
-        let leaving = self.leaving.iter_mut().map(|leaving| &mut leaving.stream);
-        members.chain(sources).chain(leaving).for_each(|stream| stream.tune(listened));
+        // Who has gone has lanes for whoever heard it; they are gone in a tick.
+        members.chain(sources).for_each(|stream| stream.tune(listened));
         self.events.reserve(self.members.len() + 1);
         self.work.reserve(self.members.len(), self.sources.len(), self.listened);
     }

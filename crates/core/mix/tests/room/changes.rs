@@ -122,6 +122,16 @@ fn a_member_can_come_into_the_middle_of_a_word() {
 }
 
 #[test]
+fn who_comes_in_as_all_others_go_hears_the_end_of_a_word() {
+    let mut party = party();
+    (1..=3).for_each(|id| party.leave(id));
+    party.join(4, RATE, nothing());
+    party.run(1);
+    let heard = party.heard(4);
+    assert!(heard.iter().any(|sample| *sample != 0) && largest_step(&heard) <= STEP_MAX);
+}
+
+#[test]
 fn a_gain_is_heard_and_its_change_is_not() {
     let mut party = party();
     party.forget();
