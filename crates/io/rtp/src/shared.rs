@@ -4,7 +4,7 @@ use crate::config::{MediaInterface, RtpConfig, StartError};
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
 use crate::secure::Sealer;
-use crate::sys::{RawAddress, Sent};
+use crate::sys::{Failure, RawAddress, Sent};
 use crate::totals::PoolUse;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
@@ -276,8 +276,11 @@ impl PortSockets {
     }
 
     /// A packet was counted as sent, and was not.
-    pub(crate) fn count_not_sent(&self, is_rtp: bool) {
-        self.packets_sent.fetch_sub(u64::from(is_rtp), Ordering::Relaxed);
+    pub(crate) fn count_not_sent(&self, Failure { label, bytes }: Failure) {
+        if label.is_rtp {
+            self.packets_sent.fetch_sub(1, Ordering::Relaxed);
+            self.bytes_sent.fetch_sub(bytes, Ordering::Relaxed);
+        }
         self.send_errors.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -6,7 +6,7 @@ mod epoll;
 mod intake;
 mod ring;
 
-pub(crate) use batch::{Batch, Chosen, Label, Sent};
+pub(crate) use batch::{Batch, Chosen, Failure, Label, Sent};
 pub(crate) use intake::{Intake, WAKE};
 
 use std::fs::File;

@@ -3,7 +3,7 @@
 use crate::commands::{Commands, NoCommand};
 use crate::port::{Channel, Port, Verdict};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Chosen, Intake, Label, Sent, WAKE, Wake};
+use crate::sys::{Chosen, Failure, Intake, Label, Sent, WAKE, Wake};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::io;
@@ -121,14 +121,14 @@ impl PacketThread {
                 token => self.relay(token),
             }
         }
-        while let Some(label) = self.intake.poll_failure() {
-            self.not_sent(label);
+        while let Some(failure) = self.intake.poll_failure() {
+            self.not_sent(failure);
         }
         let now = self.clock.now();
         let is_time = now >= self.next_tick;
-        if is_time || woken {
-            // What follows may close sockets.
-            self.intake.flush();
+        // What follows may close sockets.
+        if (is_time || woken) && !self.intake.flush() {
+            return Ok(if woken { Next::Commands } else { Next::Wait });
         }
         let next = if woken { self.obey() } else { Next::Wait };
         if is_time {
@@ -138,11 +138,10 @@ impl PacketThread {
         Ok(next)
     }
 
-    /// A packet was counted as sent, and was not.
-    fn not_sent(&self, label: Label) {
+    fn not_sent(&self, failure: Failure) {
         self.totals.send_errors.add(1);
-        if let Some(sockets) = self.exchange.find(PortId(label.port)) {
-            sockets.count_not_sent(label.is_rtp);
+        if let Some(sockets) = self.exchange.find(PortId(failure.label.port)) {
+            sockets.count_not_sent(failure);
         }
     }
 
@@ -238,6 +237,9 @@ impl PacketThread {
         });
         if let Err(error) = added {
             tracing::error!(%error, "the operating system does not watch a media port");
+            for channel in [Channel::Rtp, Channel::Rtcp] {
+                self.intake.remove(sockets.socket(channel), join_token(index, slot.generation, channel));
+            }
             self.vacant.push(index);
             self.exchange.close(self.clock.now(), id, lease);
             return Err(OpenError::System);

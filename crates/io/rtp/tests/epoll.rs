@@ -2,6 +2,8 @@
 
 #![allow(clippy::duplicate_mod, reason = "each of them has the driver as its own, where it is a crate")]
 
+#[path = "ports.rs"]
+mod ports;
 #[path = "relay.rs"]
 mod relay;
 #[path = "secure.rs"]

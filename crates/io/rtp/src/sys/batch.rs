@@ -86,6 +86,7 @@ impl Chosen {
     }
 
     /// This one alone.
+    #[cfg(test)]
     pub(super) fn one(index: usize) -> Self {
         Self(1 << index)
     }
@@ -116,18 +117,17 @@ pub(crate) struct Label {
     pub(crate) is_rtp: bool,
 }
 
+/// A packet that was counted as sent, and was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) label: Label,
+    pub(crate) bytes: u64,
+}
+
 /// What became of packets that were to be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) errors: u64,
-}
-
-impl Sent {
-    pub(super) fn add(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
-        self.errors += other.errors;
-    }
 }

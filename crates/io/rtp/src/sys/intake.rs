@@ -3,7 +3,7 @@
 //! With io_uring the kernel receives into buffers of ours by itself, and one call both sends what is to be sent and waits
 //! for more. With epoll, which every kernel has, each packet takes two calls.
 
-use super::batch::{BATCH, Batch, Chosen, Label, Sent};
+use super::batch::{BATCH, Batch, Chosen, Failure, Label, Sent};
 use super::epoll::{self, Epoll};
 use super::ring::{BUFFERS, Ring};
 use super::{RawAddress, Wake};
@@ -29,7 +29,9 @@ enum Way {
 impl Intake {
     /// With io_uring where that is wanted and to be had, else with epoll.
     pub(crate) fn new(io_uring: bool) -> io::Result<Self> {
-        if io_uring {
+        if !io_uring {
+            tracing::info!("packets are waited for with epoll, as configured");
+        } else {
             let batch = Batch::new(BUFFERS);
             match Ring::new(&batch) {
                 Ok(ring) => return Ok(Self { way: Way::Ring(Box::new(ring)), batch }),
@@ -104,7 +106,7 @@ impl Intake {
     }
 
     /// Sends packets of the batch to one address, now or with the next wait: nobody may change them afterwards. Of one that
-    /// was counted as sent and could not be, [`poll_failure`](Self::poll_failure) tells the label.
+    /// was counted as sent and could not be, [`poll_failure`](Self::poll_failure) tells.
     pub(crate) fn send(&mut self, socket: &UdpSocket, chosen: Chosen, destination: &RawAddress, label: Label) -> Sent {
         match &mut self.way {
             Way::Ring(ring) => ring.send(&self.batch, socket, chosen, destination, label),
@@ -112,19 +114,19 @@ impl Intake {
         }
     }
 
-    /// The label of a packet that was counted as sent, and was not.
-    pub(crate) fn poll_failure(&mut self) -> Option<Label> {
+    /// A packet that was counted as sent, and was not.
+    pub(crate) fn poll_failure(&mut self) -> Option<Failure> {
         match &mut self.way {
             Way::Ring(ring) => ring.poll_failure(),
             Way::Epoll { .. } => None,
         }
     }
 
-    /// Sends what is to be sent. To be called before a socket may be closed.
-    pub(crate) fn flush(&mut self) {
+    /// Sends what is to be sent. No socket may be closed before this was true.
+    pub(crate) fn flush(&mut self) -> bool {
         match &mut self.way {
             Way::Ring(ring) => ring.flush(),
-            Way::Epoll { .. } => {}
+            Way::Epoll { .. } => true,
         }
     }
 }

@@ -6,11 +6,12 @@
 //!                                                 └────── not sent on ────────────────────────►
 //! ```
 
-use super::batch::{BATCH, Batch, Chosen, HEAD, Label, PACKET_BYTES_MAX, Sent};
+use super::batch::{BATCH, Batch, Chosen, Failure, HEAD, Label, PACKET_BYTES_MAX, Sent};
 use super::intake::WAKE;
-use super::{RawAddress, Wake, epoll};
+use super::{RawAddress, Wake};
 use io_uring::types::{BufRingEntry, CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
+use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, RawFd};
@@ -28,6 +29,9 @@ const COMPLETIONS: u32 = 4096;
 /// How many answers are looked at before commands have their turn.
 const ANSWERS_PER_TURN: usize = 512;
 
+/// How often the kernel is asked to let go of a socket at most.
+const TURNS_TO_CANCEL: usize = 256;
+
 /// The number of the one group of buffers.
 const GROUP: u16 = 0;
 /// Bit of the token of an answer about a packet that was sent; its buffer is below.
@@ -44,23 +48,29 @@ pub(super) struct Ring {
     /// What the kernel is to tell of a packet. It reads this when a request is submitted.
     header: Box<Header>,
     wake: RawFd,
+    is_watching: bool,
+    /// How many buffers are the kernel's to fill.
+    offered: usize,
+    /// Sockets whose request has ended, in the order of their turns: for want of a buffer, mostly.
+    ended: VecDeque<(u64, RawFd)>,
     /// Answers that may still be looked at in this turn, and one that was looked at too early.
     left: usize,
     held: Option<cqueue::Entry>,
-    /// The token that was given last, how many packets came for it, and whether its request is to be made anew.
+    /// The token that was given last, how many packets came for it, and whether its request has ended.
     token: u64,
     count: usize,
-    ended: bool,
+    has_ended: bool,
     /// What of the batch has not been sent.
     unsent: Chosen,
     /// Where the packet of each buffer goes.
     departures: Box<[Departure; BUFFERS]>,
-    failures: Vec<Label>,
+    failures: Vec<Failure>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Departure {
     to: RawAddress,
+    bytes: usize,
     /// Whom to tell if it does not get there.
     label: Label,
     under_way: bool,
@@ -87,11 +97,14 @@ impl Ring {
             offers,
             header: Box::new(Header::new()),
             wake: -1,
+            is_watching: false,
+            offered: BUFFERS,
+            ended: VecDeque::new(),
             left: 0,
             held: None,
             token: WAKE,
             count: 0,
-            ended: false,
+            has_ended: false,
             unsent: Chosen::default(),
             departures: Box::new([Departure::default(); BUFFERS]),
             failures: Vec::new(),
@@ -101,37 +114,67 @@ impl Ring {
     pub(super) fn begin(&mut self, wake: &Wake) -> io::Result<()> {
         self.ring.submitter().register_enable_rings()?;
         self.wake = wake.as_raw_fd();
-        self.watch()
+        self.watch();
+        Ok(())
     }
 
-    fn watch(&mut self) -> io::Result<()> {
+    /// When it fails, for want of memory, the next wait tries again.
+    fn watch(&mut self) {
         let request = opcode::PollAdd::new(Fd(self.wake), libc::POLLIN as u32).multi(true);
-        self.push(&request.build().user_data(WAKE))
+        self.is_watching = self.push(&request.build().user_data(WAKE)).is_ok();
     }
 
     pub(super) fn receive_on(&mut self, socket: &UdpSocket, token: u64) -> io::Result<()> {
-        let request = opcode::RecvMsgMulti::new(Fd(socket.as_raw_fd()), &raw const self.header.0, GROUP);
+        self.request(socket.as_raw_fd(), token)
+    }
+
+    fn request(&mut self, socket: RawFd, token: u64) -> io::Result<()> {
+        let request = opcode::RecvMsgMulti::new(Fd(socket), &raw const self.header.0, GROUP);
         self.push(&request.build().user_data(token))
     }
 
     /// Ends the request for a socket, which the kernel would keep open otherwise.
     pub(super) fn cancel(&mut self, token: u64) {
+        self.ended.retain(|(ended, _)| *ended != token);
         // A request that the kernel does not have yet cannot be cancelled.
         self.flush();
         // The only error is that the request has ended by itself.
         let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::user_data(token));
-        // The kernel lets go of the socket when it tells that the request has ended.
-        let _ = self.ring.submit();
+        // The kernel lets go of the socket when it tells that the request has ended, which has its turn behind what else has
+        // happened: some of it with each call.
+        for _ in 0..TURNS_TO_CANCEL {
+            if self.ring.submit().is_err() || !self.ring.submission().taskrun() {
+                break;
+            }
+        }
     }
 
-    pub(super) fn flush(&mut self) {
-        if !self.ring.submission().is_empty() {
-            // What could not be submitted stays in the queue.
-            let _ = self.ring.submit();
+    /// False: something could not be submitted, and stays in the queue.
+    pub(super) fn flush(&mut self) -> bool {
+        while !self.ring.submission().is_empty() {
+            if self.ring.submit().is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Requests that have ended are made anew, no more of them than there are buffers for: each would end again at once.
+    fn renew(&mut self) {
+        for _ in 0..self.offered {
+            let Some((token, socket)) = self.ended.pop_front() else { return };
+            if self.request(socket, token).is_err() {
+                self.ended.push_front((token, socket));
+                return;
+            }
         }
     }
 
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        if !self.is_watching {
+            self.watch();
+        }
+        self.renew();
         self.left = ANSWERS_PER_TURN;
         let time = Timespec::from(timeout);
         let wanted = usize::from(self.held.is_none());
@@ -151,8 +194,8 @@ impl Ring {
             let answer = self.poll_answer()?;
             match answer.user_data() {
                 WAKE => {
-                    if !cqueue::more(answer.flags()) && self.watch().is_err() {
-                        tracing::error!("a packet thread is woken no more");
+                    if !cqueue::more(answer.flags()) {
+                        self.watch();
                     }
                     return Some(WAKE);
                 }
@@ -166,8 +209,8 @@ impl Ring {
     }
 
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        if std::mem::take(&mut self.ended) {
-            self.receive_on(socket, self.token)?;
+        if std::mem::take(&mut self.has_ended) {
+            self.ended.push_back((self.token, socket.as_raw_fd()));
         }
         if self.count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(self.count) }
     }
@@ -185,11 +228,11 @@ impl Ring {
             let buffer = batch.slots[index];
             let departure = &mut self.departures[usize::from(buffer)];
             if departure.under_way {
-                // There is one place for where a packet goes: a second time it leaves at once.
-                sent.add(epoll::send(batch, socket, Chosen::one(index), destination));
+                // There is one place for where a packet goes, so that it leaves once.
+                sent.errors += 1;
                 continue;
             }
-            *departure = Departure { to: *destination, label, under_way: true };
+            *departure = Departure { to: *destination, bytes: batch.lengths[index], label, under_way: true };
             let request =
                 opcode::Send::new(Fd(socket.as_raw_fd()), batch.memory.packet(buffer), batch.lengths[index] as u32)
                     .dest_addr((&raw const departure.to).cast())
@@ -197,7 +240,8 @@ impl Ring {
                     .flags(libc::MSG_DONTWAIT);
             if self.push(&request.build().user_data(SENT | u64::from(buffer))).is_ok() {
                 self.unsent.remove(index);
-                sent.add(Sent { packets: 1, bytes: batch.lengths[index] as u64, errors: 0 });
+                sent.packets += 1;
+                sent.bytes += batch.lengths[index] as u64;
             } else {
                 self.departures[usize::from(buffer)].under_way = false;
                 sent.errors += 1;
@@ -206,17 +250,17 @@ impl Ring {
         sent
     }
 
-    pub(super) fn poll_failure(&mut self) -> Option<Label> {
+    pub(super) fn poll_failure(&mut self) -> Option<Failure> {
         self.failures.pop()
     }
 
     /// What was not sent of the last batch is the kernel's again.
     fn give_back(&mut self, batch: &Batch) {
         for index in std::mem::take(&mut self.unsent).indices() {
-            self.offers.offer(batch, batch.slots[index]);
+            self.offer(batch, batch.slots[index]);
         }
         self.count = 0;
-        self.ended = false;
+        self.has_ended = false;
     }
 
     /// A packet has left, or could not.
@@ -224,9 +268,14 @@ impl Ring {
         let departure = &mut self.departures[usize::from(buffer)];
         departure.under_way = false;
         if result < 0 {
-            self.failures.push(departure.label);
+            self.failures.push(Failure { label: departure.label, bytes: departure.bytes as u64 });
         }
+        self.offer(batch, buffer);
+    }
+
+    fn offer(&mut self, batch: &Batch, buffer: u16) {
         self.offers.offer(batch, buffer);
+        self.offered += 1;
     }
 
     fn poll_answer(&mut self) -> Option<cqueue::Entry> {
@@ -242,7 +291,7 @@ impl Ring {
     fn load(&mut self, batch: &mut Batch, token: u64, first: &cqueue::Entry) {
         self.token = token;
         self.take(batch, first);
-        while self.count < BATCH && !self.ended {
+        while self.count < BATCH && !self.has_ended {
             let Some(answer) = self.poll_answer() else { return };
             if answer.user_data() != token {
                 self.held = Some(answer);
@@ -254,8 +303,9 @@ impl Ring {
     }
 
     fn take(&mut self, batch: &mut Batch, answer: &cqueue::Entry) {
-        self.ended |= !cqueue::more(answer.flags());
+        self.has_ended |= !cqueue::more(answer.flags());
         let Some(buffer) = cqueue::buffer_select(answer.flags()) else { return };
+        self.offered -= 1;
         let slot = batch.memory.slot(buffer);
         // SAFETY: the slot is initialised and longer than that, and the kernel, which has written to it, has let go of it.
         let (about, source) = unsafe {

@@ -24,9 +24,14 @@ fn addresses_survive_the_kernels_layout() {
 const TOKEN: u64 = 7 << 32 | 1;
 const LABEL: Label = Label { port: 3, is_rtp: true };
 
+/// With io_uring and with epoll, or with that alone where the system has no other.
+fn ways() -> &'static [bool] {
+    if io_uring::IoUring::new(1).is_ok() { &[true, false] } else { &[false] }
+}
+
 /// An intake of each kind that hears of one socket, and what wakes it.
 fn each_way(mut check: impl FnMut(&mut Intake, &UdpSocket, &Wake)) {
-    for io_uring in [true, false] {
+    for io_uring in ways().iter().copied() {
         let (mut intake, wake) = (Intake::new(io_uring).unwrap(), Wake::new().unwrap());
         let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
         intake.begin(&wake).unwrap();
@@ -132,26 +137,71 @@ fn a_packet_that_cannot_be_sent_is_counted_and_the_next_one_is_tried() {
         let sent = intake.send(relay, chosen, &other_family.into(), LABEL);
         intake.wait(Duration::ZERO).unwrap();
         assert_eq!(intake.poll_token(), None);
-        let failures = std::iter::from_fn(|| intake.poll_failure()).inspect(|label| assert_eq!(*label, LABEL)).count();
+        let failures = std::iter::from_fn(|| intake.poll_failure())
+            .inspect(|failure| assert_eq!(*failure, Failure { label: LABEL, bytes: 1 }))
+            .count();
         assert_eq!(sent.errors + failures as u64, 2);
     });
 }
 
 #[test]
-fn a_socket_that_was_removed_is_closed_when_it_is_dropped() {
-    for io_uring in [true, false] {
+fn packets_of_more_sockets_than_there_are_buffers_all_come_and_soon() {
+    const SOCKETS: usize = 100;
+    const PACKETS: u32 = 20;
+    for io_uring in ways().iter().copied() {
         let (mut intake, wake) = (Intake::new(io_uring).unwrap(), Wake::new().unwrap());
         intake.begin(&wake).unwrap();
-        for submitted in [true, false] {
-            let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let here = relay.local_addr().unwrap();
-            intake.add(&relay, TOKEN).unwrap();
-            if submitted {
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let relays: Vec<_> = (0..SOCKETS).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        for (token, relay) in relays.iter().enumerate() {
+            intake.add(relay, token as u64).unwrap();
+        }
+        intake.wait(Duration::ZERO).unwrap();
+        for number in 0..PACKETS {
+            for relay in &relays {
+                near.send_to(&number.to_be_bytes(), relay.local_addr().unwrap()).unwrap();
+            }
+        }
+        let far = near.local_addr().unwrap().into();
+        let (mut got, mut turns) = ([0; SOCKETS], 0);
+        while got.iter().any(|got| *got < PACKETS) {
+            turns += 1;
+            assert!(turns < 60, "{got:?}");
+            while let Some(token) = intake.poll_token() {
+                let relay = &relays[token as usize];
+                for index in 0..intake.receive(relay).unwrap_or(0) {
+                    assert_eq!(intake.batch().packet(index).1, got[token as usize].to_be_bytes());
+                    got[token as usize] += 1;
+                    intake.send(relay, Chosen::one(index), &far, LABEL);
+                }
+            }
+            intake.wait(Duration::from_secs(5)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_socket_that_was_removed_is_closed_when_it_is_dropped() {
+    for io_uring in ways().iter().copied() {
+        let (mut intake, wake) = (Intake::new(io_uring).unwrap(), Wake::new().unwrap());
+        intake.begin(&wake).unwrap();
+        for (is_submitted, packets) in [(true, 0), (false, 0), (true, 1)] {
+            let relays: Vec<_> = (0..60).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+            for (token, relay) in relays.iter().enumerate() {
+                intake.add(relay, token as u64).unwrap();
+            }
+            if is_submitted {
                 intake.wait(Duration::ZERO).unwrap();
             }
-            intake.remove(&relay, TOKEN);
-            drop(relay);
-            assert!(UdpSocket::bind(here).is_ok(), "the number is free again");
+            for relay in relays.iter().cycle().take(packets * relays.len()) {
+                relay.send_to(b"one", relay.local_addr().unwrap()).unwrap();
+            }
+            for (token, relay) in relays.into_iter().enumerate().rev() {
+                let here = relay.local_addr().unwrap();
+                intake.remove(&relay, token as u64);
+                drop(relay);
+                assert!(UdpSocket::bind(here).is_ok(), "the number is free again");
+            }
         }
     }
 }
