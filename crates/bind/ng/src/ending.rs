@@ -37,7 +37,8 @@ impl NgCalls {
             }
         }
         if !call.branches.is_empty() {
-            self.look_at(call, now + delay);
+            let next = self.look_interval().map_or(delay, |interval| interval.min(delay));
+            self.look_at(call, now + next);
         }
         self.counts.deleted += u64::from(call.branches.iter().all(|branch| branch.ends.is_some()));
         Progress::Done(Reply::Report(report))

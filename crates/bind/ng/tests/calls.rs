@@ -213,6 +213,22 @@ fn ports_stay_for_the_delay_and_a_new_offer_revives_them() {
 }
 
 #[test]
+fn a_branch_that_is_deleted_with_a_long_delay_keeps_no_other_one_alive() {
+    let mut world = World::new();
+    for branch in ["1", "2"] {
+        let via = ("via-branch", text(branch));
+        world.offer(&sdp(A, PCMU), std::slice::from_ref(&via));
+        let tags = [("call-id", text("x")), ("from-tag", text("a")), ("to-tag", text(branch)), via];
+        let all: Vec<_> = tags.into_iter().chain([("sdp", text(&sdp(B, PCMU)))]).collect();
+        world.ask("answer", &all).sdp();
+    }
+    let delay = ("delete-delay", Value::Integer(50_000));
+    world.ask("delete", &[("call-id", text("x")), ("from-tag", text("a")), ("via-branch", text("1")), delay]);
+    world.pass(Duration::from_secs(120));
+    assert!(world.open.is_empty(), "nobody sends");
+}
+
+#[test]
 fn a_call_that_nobody_deletes_ends_when_nobody_sends() {
     let mut world = World::new();
     let to_b = world.offer(&sdp(A, PCMU), &[]).number();
