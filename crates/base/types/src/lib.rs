@@ -11,6 +11,7 @@
 
 mod cause;
 mod codec;
+mod dtls;
 mod enumerated;
 mod id;
 mod net;
@@ -22,6 +23,7 @@ mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
 pub use codec::{Codec, Kind, PayloadType};
+pub use dtls::{DtlsRole, Fingerprint, HashFunction, SrtpKeying};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};

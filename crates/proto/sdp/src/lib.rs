@@ -30,6 +30,7 @@
 mod address;
 mod crypto;
 mod description;
+mod dtls;
 mod edit;
 mod maker;
 mod media;
@@ -41,6 +42,7 @@ mod write;
 pub use address::{Connection, Host, Origin, RtcpAttribute};
 pub use crypto::{Crypto, CryptoError, Mki};
 pub use description::{Description, Direction, Line};
+pub use dtls::{DtlsTerms, Setup};
 pub use edit::{Edit, MediaEdit, OriginEdit, RtcpEdit};
 pub use media::{Format, Media, MediaKind, Profile};
 pub use offer_answer::{AnswerError, Answered, Chosen, OurFormat, Ours, answer, offer};

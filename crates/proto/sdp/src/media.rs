@@ -288,7 +288,7 @@ impl<'d, 'a> Media<'d, 'a> {
         described.find(|(of, _)| *of == payload_type).map(|(_, rest)| rest)
     }
 
-    fn inherited(&self, name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn inherited(&self, name: &str) -> Option<&'a [u8]> {
         self.attribute(name).or_else(|| self.description.attribute(name))
     }
 }
