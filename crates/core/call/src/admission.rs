@@ -182,7 +182,7 @@ impl Calls {
 
     /// Keys for the media that faces a party.
     pub(crate) fn keyring(&mut self) -> Keyring {
-        Keyring::new(&mut self.rng, self.settings.srtp_suites.clone())
+        Keyring::new(&mut self.rng, self.settings.means.clone())
     }
 }
 

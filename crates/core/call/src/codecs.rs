@@ -8,7 +8,7 @@ use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
-use sx_media::{MediaError, Suite, allow_codecs, check_answer, check_keys};
+use sx_media::{Means, MediaError, Terms, allow_codecs, check_answer, check_keys};
 use sx_route::{Access, MediaMode};
 use sx_types::{Cause, LegId};
 
@@ -28,6 +28,11 @@ pub(crate) fn allowed(access: &Access, bounds: &Bounds, description: &Bytes) -> 
     }
 }
 
+/// On which terms the media of a party of this kind is protected.
+pub(crate) fn terms(access: &Access) -> Terms {
+    Terms { policy: access.srtp, keying: access.srtp_keying }
+}
+
 impl Calls {
     /// What a new caller may offer; it is refused when nothing is left.
     pub(crate) fn allow_incoming(&mut self, leg: LegId, incoming: &mut Incoming) -> bool {
@@ -35,7 +40,7 @@ impl Calls {
         let kept = incoming.offer.as_ref().map(|offer| {
             let kept = allowed(access, &incoming.bounds, offer)?;
             if access.mode == MediaMode::Relay {
-                check_keys(&kept, access.srtp, &self.settings.srtp_suites)?;
+                check_keys(&kept, terms(access), &self.settings.means)?;
             }
             Ok(kept)
         });
@@ -66,7 +71,7 @@ impl Calls {
     pub(crate) fn heard(&mut self, call: &mut Call, leg: LegId, mut event: LegEvent) {
         let Some(party) = call.state.party(leg) else { return self.leg_event(call, leg, event) };
         let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
-        match take_out(party, &self.settings.srtp_suites, &mut event) {
+        match take_out(party, &self.settings.means, &mut event) {
             Ok(()) => self.leg_event(call, leg, event),
             Err(cause) => match event {
                 LegEvent::Offered { .. } => {
@@ -96,7 +101,7 @@ impl Calls {
 
 /// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong, with the
 /// cause; the event is without media then.
-fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(), Cause> {
+fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Cause> {
     let change = |description: &mut Bytes, is_offer: bool| {
         match allowed(&party.access, &party.bounds, description) {
             Ok(text) => *description = text,
@@ -105,7 +110,7 @@ fn take_out(party: &Party, suites: &[Suite], event: &mut LegEvent) -> Result<(),
         }
         // Only what was relayed is remembered as told.
         let checked = match (is_offer, &party.told) {
-            (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, party.access.srtp, suites),
+            (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, terms(&party.access), means),
             (false, Some(told)) => check_answer(&told.text, description),
             _ => Ok(()),
         };

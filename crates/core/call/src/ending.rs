@@ -9,7 +9,7 @@ use crate::{CallRecord, Ender, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, LegCommand, LegEvent};
-use sx_media::{MediaCommand, PortId};
+use sx_media::{HandshakeFault, MediaCommand, PortId};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -139,6 +139,14 @@ impl Calls {
         if open && matches!(call.state, State::Talking(_)) {
             let sentence = "no media has come from a party for too long";
             self.clear(call, &Failure::of_timer(Cause::TEMPORARY_FAILURE, sentence));
+        }
+    }
+
+    /// There will be no keys for the media of a party: it is not heard and hears nobody, or is somebody else.
+    pub(crate) fn unprotected(&mut self, call: &mut Call, port: PortId, fault: HandshakeFault) {
+        if call.body.ports.iter().any(|p| p.id == port && p.state != PortState::Closing) {
+            let failure = Failure::new(Cause::INCOMPATIBLE, &fault.to_string());
+            self.clear(call, &Failure { by: Ender::Failure, ..failure });
         }
     }
 

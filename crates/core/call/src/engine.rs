@@ -208,6 +208,7 @@ impl Calls {
             }
             MediaEvent::OpenFailed { port, .. } => self.port_failed(call, *port),
             MediaEvent::Silent { port } => self.silent(call, *port),
+            MediaEvent::HandshakeFailed { port, fault } => self.unprotected(call, *port, *fault),
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             // Nobody here asks.
             MediaEvent::Counted(_) => {}

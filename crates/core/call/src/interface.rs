@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_leg::{Address, Bounds, LegCommand, LegEvent, Source, Target};
-use sx_media::{MediaCommand, MediaEvent, Suite};
+use sx_media::{Means, MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
 use sx_types::{CallId, Cause, LegId, TraceId};
 
@@ -335,8 +335,8 @@ pub struct Settings {
     pub redirects_max: u8,
     /// Streams of one description; one with more is refused.
     pub streams_max: u8,
-    /// With what media is protected, best first.
-    pub srtp_suites: Arc<[Suite]>,
+    /// With what media can be protected.
+    pub means: Means,
     /// Events that wait for a port or for another change of the session to be over.
     pub waiting_max: u8,
     /// How long a call may last once it is answered.
@@ -371,7 +371,7 @@ impl Default for Settings {
             targets_max: 16,
             redirects_max: 5,
             streams_max: 8,
-            srtp_suites: Arc::from(Suite::ALL),
+            means: Means::default(),
             waiting_max: 16,
             talk_max: Duration::from_secs(4 * 3600),
             port_wait: Duration::from_secs(2),

@@ -1,7 +1,7 @@
 //! The media ports of a call: opened before they are named in a description, closed with the leg they face.
 
 use crate::alarm::Alarm;
-use crate::codecs::allowed;
+use crate::codecs::{allowed, terms};
 use crate::engine::Calls;
 use crate::interface::Output;
 use crate::state::{Body, Call, Party, Port, PortState, Role, State, Told, relayed};
@@ -286,7 +286,8 @@ pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool)
     let clear = in_the_clear(&kept)?;
     tell(to, offer, None, |to, session| {
         let text = relay_description(&clear, &by_stream(body, to.leg), session)?;
-        protect_offer(&text, to.said.as_ref(), to.access.srtp, &to.keys)
+        let told = to.told.as_ref().map(|told| &told.text);
+        protect_offer(&text, to.said.as_ref(), told, terms(&to.access), &to.keys)
     })
 }
 
@@ -307,7 +308,8 @@ pub(crate) fn answer_for(
     let keyed = (asked != *offer).then_some(offer);
     tell(to, answer, keyed, |to, session| {
         let text = relay_answer(&clear, &asked, &by_stream(body, to.leg), session)?;
-        protect_answer(&text, offer, to.access.srtp, &to.keys)
+        let told = to.told.as_ref().map(|told| &told.text);
+        protect_answer(&text, offer, (told, to.said.as_ref()), terms(&to.access), &to.keys)
     })
 }
 
@@ -333,7 +335,9 @@ fn tell(
 pub(crate) fn port_of(event: &MediaEvent) -> PortId {
     match event {
         MediaEvent::Opened(opened) => opened.port,
-        MediaEvent::OpenFailed { port, .. } | MediaEvent::Silent { port } => *port,
+        MediaEvent::OpenFailed { port, .. }
+        | MediaEvent::Silent { port }
+        | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,
         MediaEvent::Closed(closed) => closed.port,
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use driver::{A, B, World, alice, answer, bob};
 use sx_call::{NotAdmitted, Note, Settings};
 use sx_leg::LegEvent;
-use sx_media::StreamKeys;
+use sx_media::{Keys, StreamKeys};
 use sx_route::MediaMode;
 use sx_types::SrtpPolicy;
 
@@ -38,7 +38,10 @@ fn cryptos(told: &Bytes) -> Vec<&str> {
 /// What the ports with these indices have for keys.
 fn keys(world: &World, index: u64) -> Option<&StreamKeys> {
     let found = world.keys.iter().find(|(port, _)| port.0 & 0xff == index);
-    found.expect("the port knows its peer").1.as_deref()
+    match found.expect("the port knows its peer").1.as_deref()? {
+        Keys::Described(keys) => Some(keys),
+        Keys::Handshake(_) => panic!("a handshake"),
+    }
 }
 
 #[test]

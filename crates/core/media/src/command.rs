@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::StreamKeys;
+use crate::{HandshakeFault, Keys};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -36,8 +36,9 @@ pub enum MediaCommand {
         port: PortId,
         /// The peer.
         remote: Remote,
-        /// The keys of both sides; `None`: RTP in the clear, or nothing that the exchange has keys of.
-        keys: Option<Box<StreamKeys>>,
+        /// The keys of both sides, or the handshake that yields them; `None`: RTP in the clear. A handshake that the port has
+        /// had already is not had again.
+        keys: Option<Box<Keys>>,
     },
     /// Send what arrives on `from` out of `to`, or nowhere. One direction only.
     Patch {
@@ -142,6 +143,13 @@ pub enum MediaEvent {
     },
     /// What a port has counted so far. It stays open.
     Counted(Closed),
+    /// The peer of a port and we have no keys, and it will not be heard. Told once for each handshake.
+    HandshakeFailed {
+        /// The port.
+        port: PortId,
+        /// Why.
+        fault: HandshakeFault,
+    },
     /// A port is closed and its numbers are in quarantine.
     Closed(Closed),
 }

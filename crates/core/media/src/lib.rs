@@ -43,6 +43,7 @@
 
 mod command;
 mod error;
+mod handshake;
 mod relay;
 mod security;
 mod stream;
@@ -51,9 +52,11 @@ pub use command::{
     Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
 };
 pub use error::MediaError;
+pub use handshake::{AssociationName, Handshake, HandshakeFault};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use security::{
-    Keyring, StreamKeys, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer, protect_offer,
+    Keyring, Keys, Means, StreamKeys, Terms, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,
+    protect_offer,
 };
 pub use stream::{
     OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use sx_engine::Rng;
 use sx_media::{
-    Keyring, MediaError, StreamKeys, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,
-    protect_offer, streams,
+    Keyring, Keys, Means, MediaError, StreamKeys, Terms, agreed_keys, check_answer, check_keys, in_the_clear,
+    protect_answer, protect_offer, streams,
 };
 use sx_rtp::srtp::{Protector, Suite, Unprotector};
 use sx_types::SrtpPolicy;
@@ -20,15 +20,34 @@ fn sdp(profile: &str, keys: &[&str]) -> Bytes {
 }
 
 fn keyring(number: u64, suites: &[Suite]) -> Keyring {
-    Keyring::new(&mut Rng::from_number(number), suites.into())
+    Keyring::new(&mut Rng::from_number(number), means(suites))
+}
+
+fn means(suites: &[Suite]) -> Means {
+    Means { suites: suites.into(), certificate: None }
+}
+
+fn terms(policy: SrtpPolicy) -> Terms {
+    Terms { policy, ..Terms::default() }
+}
+
+fn offered(policy: SrtpPolicy, said: Option<&Bytes>) -> Bytes {
+    protect_offer(&sdp("RTP/AVP", &[]), said, None, terms(policy), &keyring(2, SUITES)).expect("an offer")
 }
 
 fn answered(policy: SrtpPolicy, suites: &[Suite], offer: &Bytes) -> Result<Bytes, MediaError> {
-    protect_answer(&sdp("RTP/AVP", &[]), offer, policy, &keyring(1, suites))
+    answered_by(policy, &keyring(1, suites), offer)
+}
+
+fn answered_by(policy: SrtpPolicy, keyring: &Keyring, offer: &Bytes) -> Result<Bytes, MediaError> {
+    protect_answer(&sdp("RTP/AVP", &[]), offer, (None, None), terms(policy), keyring)
 }
 
 fn keys(told: &Bytes, said: &Bytes) -> Option<StreamKeys> {
-    agreed_keys(told, said, 0).expect("keys or none")
+    match agreed_keys(told, said, 0).expect("keys or none")? {
+        Keys::Described(keys) => Some(keys),
+        Keys::Handshake(_) => panic!("a handshake"),
+    }
 }
 
 fn shown(text: &Bytes) -> String {
@@ -84,18 +103,17 @@ fn what_cannot_be_protected_is_refused() {
         (SrtpPolicy::Required, &clear, MediaError::KeyMissing { stream: 0 }),
     ] {
         assert_eq!(answered(policy, SUITES, offer), Err(expected), "{policy:?}");
-        assert_eq!(check_keys(offer, policy, SUITES), Err(expected), "{policy:?}");
+        assert_eq!(check_keys(offer, terms(policy), &means(SUITES)), Err(expected), "{policy:?}");
     }
     for policy in [SrtpPolicy::Off, SrtpPolicy::Accept, SrtpPolicy::Optional] {
         assert_eq!(answered(policy, SUITES, &clear), Ok(clear.clone()), "{policy:?}");
-        assert_eq!(check_keys(&clear, policy, SUITES), Ok(()), "{policy:?}");
+        assert_eq!(check_keys(&clear, terms(policy), &means(SUITES)), Ok(()), "{policy:?}");
     }
 }
 
 #[test]
 fn each_policy_offers_what_it_says() {
     let clear = sdp("RTP/AVP", &[]);
-    let offered = |policy, said| protect_offer(&clear, said, policy, &keyring(2, SUITES)).expect("an offer");
     for (policy, profile, keys) in [
         (SrtpPolicy::Off, "RTP/AVP", 0),
         (SrtpPolicy::Accept, "RTP/AVP", 0),
@@ -115,24 +133,23 @@ fn each_policy_offers_what_it_says() {
 
 #[test]
 fn two_exchanges_agree_on_keys_by_every_suite() {
-    let clear = sdp("RTP/AVP", &[]);
     for suite in Suite::ALL {
         for policy in [SrtpPolicy::Optional, SrtpPolicy::Required] {
-            let offer = protect_offer(&clear, None, policy, &keyring(2, SUITES)).expect("an offer");
-            let answer = protect_answer(&clear, &offer, SrtpPolicy::Accept, &keyring(3, &[suite])).expect("an answer");
+            let offer = offered(policy, None);
+            let answer = answered_by(SrtpPolicy::Accept, &keyring(3, &[suite]), &offer).expect("an answer");
             let (one, other) = (keys(&offer, &answer).expect("keys"), keys(&answer, &offer).expect("keys"));
             assert_eq!(one.suite, suite);
             check_fit(&one, &other);
         }
-        let offer = protect_offer(&clear, None, SrtpPolicy::Optional, &keyring(2, SUITES)).expect("an offer");
-        let answer = protect_answer(&clear, &offer, SrtpPolicy::Off, &keyring(3, &[suite])).expect("an answer");
+        let offer = offered(SrtpPolicy::Optional, None);
+        let answer = answered_by(SrtpPolicy::Off, &keyring(3, &[suite]), &offer).expect("an answer");
         assert_eq!((keys(&offer, &answer), keys(&answer, &offer)), (None, None));
     }
 }
 
 #[test]
 fn a_key_that_was_not_asked_for_is_none() {
-    let told = protect_offer(&sdp("RTP/AVP", &[]), None, SrtpPolicy::Required, &keyring(2, SUITES)).expect("an offer");
+    let told = offered(SrtpPolicy::Required, None);
     let right = sdp("RTP/SAVP", &[&format!("3 {CM_80}|2^31|1:4")]);
     assert_eq!(keys(&told, &right).map(|keys| keys.mki_bytes), Some(4));
     for wrong in [format!("2 {CM_80}"), format!("9 {CM_80}"), "3 AES_CM_128_HMAC_SHA1_80 inline:short".to_owned()] {
@@ -156,9 +173,9 @@ fn nothing_of_a_party_s_keys_reaches_the_other() {
 
 #[test]
 fn a_keyring_shows_no_secret_and_makes_a_key_for_each_stream() {
-    assert_eq!(format!("{:?}", keyring(1, &[])), "Keyring { suites: [], .. }");
+    assert_eq!(format!("{:?}", keyring(1, &[])), "Keyring { means: Means { suites: [], certificate: None }, .. }");
     let two = format!("{}m=audio 4002 RTP/AVP 8\r\n", shown(&sdp("RTP/AVP", &[]))).into();
-    let offer = protect_offer(&two, None, SrtpPolicy::Required, &keyring(4, SUITES)).expect("an offer");
+    let offer = protect_offer(&two, None, None, terms(SrtpPolicy::Required), &keyring(4, SUITES)).expect("an offer");
     let text = shown(&offer);
     let mut keys: Vec<_> = text.lines().filter_map(|line| line.split_once("inline:")).map(|(_, key)| key).collect();
     keys.sort_unstable();

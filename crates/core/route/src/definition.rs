@@ -4,7 +4,7 @@ use crate::{Pattern, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::{Cause, Codec, SrtpPolicy};
+use sx_types::{Cause, Codec, SrtpKeying, SrtpPolicy};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -70,6 +70,9 @@ pub struct Access {
     /// Whether its media is protected.
     #[serde(default)]
     pub srtp: SrtpPolicy,
+    /// Where the keys come from that it is offered.
+    #[serde(default)]
+    pub srtp_keying: SrtpKeying,
 }
 
 /// Where the media of a party may come from.
@@ -216,6 +219,7 @@ impl Default for Access {
             latch: LatchMode::Nat,
             codecs: Arc::from([]),
             srtp: SrtpPolicy::Accept,
+            srtp_keying: SrtpKeying::Sdes,
         }
     }
 }

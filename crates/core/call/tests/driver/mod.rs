@@ -18,7 +18,7 @@ use sx_leg::{
     Address, Answer, Bounds, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind,
     Source, Target, TransferRequest,
 };
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
+use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
     Trunk,
@@ -67,7 +67,7 @@ pub struct World {
     pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
     pub remotes: BTreeMap<PortId, Remote>,
-    pub keys: BTreeMap<PortId, Option<Box<StreamKeys>>>,
+    pub keys: BTreeMap<PortId, Option<Box<Keys>>>,
     /// The last description that each leg was given.
     pub told: BTreeMap<LegId, Bytes>,
     answers: Vec<MediaEvent>,
