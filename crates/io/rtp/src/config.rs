@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_dtls::Local;
 
 /// The configuration of the relay. It is fixed while the packet threads run.
 #[derive(Clone, Debug)]
@@ -31,12 +32,14 @@ pub struct RtpConfig {
     pub io_uring: bool,
     /// Receive buffer of each socket in bytes, as asked of the operating system, which may grant less.
     pub receive_buffer_bytes: usize,
+    /// What DTLS handshakes are made with; `None`: no port has any.
+    pub handshakes: Option<Local>,
 }
 
 impl Default for RtpConfig {
     /// No interface; 16384..=32767; ten seconds of quarantine and thirty of silence; EF and AF41; a thread for every
     /// two processors, in real time; io_uring;
-    /// 256 KiB.
+    /// 256 KiB; no handshakes.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -52,6 +55,7 @@ impl Default for RtpConfig {
             priority: Priority::RealTime,
             io_uring: true,
             receive_buffer_bytes: 256 * 1024,
+            handshakes: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! another; [`MediaEvent`](sx_media::MediaEvent)s answer. What arrives on a port from its peer leaves, byte for byte
 //! unchanged, from the port it is patched to.
 //!
-//! This crate deliberately knows no call, no session description, no codec and no key. It neither orders packets nor
+//! This crate deliberately knows no call, no session description and no codec. It neither orders packets nor
 //! plays them, and it never answers a packet itself.
 //!
 //! # Who owns what
@@ -62,6 +62,7 @@
 mod commands;
 mod config;
 mod engine;
+mod handshakes;
 mod pool;
 mod port;
 mod reception;
@@ -73,4 +74,5 @@ mod totals;
 
 pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
+pub use sx_dtls::{Certificate, Local};
 pub use totals::{PoolUse, Totals};

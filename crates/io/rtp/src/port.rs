@@ -7,12 +7,13 @@
 //!                             └── set_remote, elsewhere ─┘
 //! ```
 
+use crate::handshakes::{Handshakes, Protects, Shaker, Step};
 use crate::reception::{Packet, Reception};
 use crate::secure::Opener;
 use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{Latch, PortStats, Remote, StreamKeys};
+use sx_media::{Handshake, Keys, Latch, PortStats, Remote};
 
 /// Which socket of the pair a packet arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,10 @@ pub(crate) enum Verdict {
     Malformed,
     /// Dropped: it came from the peer's address, and is not protected with its key, or was repeated.
     NotAuthentic,
+    /// It was of a handshake, and was heard.
+    Handshake,
+    /// Dropped: it was of a handshake, and there is none, or more comes than is looked at.
+    NoHandshake,
 }
 
 /// Where packets for the peer go; `None` sends nothing.
@@ -49,6 +54,9 @@ pub(crate) struct Destinations {
 pub(crate) struct Port {
     peer: Option<Peer>,
     opener: Opener,
+    /// The handshakes with the peer, and what of one has come before it was known who the peer is.
+    handshakes: Option<Box<Handshakes>>,
+    early: Option<Box<Early>>,
     hearing: Hearing,
     reception: Reception,
     stats: PortStats,
@@ -62,6 +70,8 @@ impl Port {
         Self {
             peer: None,
             opener: Opener::Clear,
+            handshakes: None,
+            early: None,
             hearing: Hearing::NotExpected,
             reception: Reception::new(),
             stats: PortStats { last_payload_type: NO_PAYLOAD_TYPE, ..PortStats::default() },
@@ -86,9 +96,80 @@ impl Port {
         self.moved = true;
     }
 
-    /// What the peer sends is protected with these keys from now on, or not at all.
-    pub(crate) fn set_keys(&mut self, keys: Option<&StreamKeys>) {
-        self.opener.set_keys(keys);
+    /// What the peer sends is protected with these keys from now on, or with those of a handshake, or not at all. The handshake
+    /// that is to begin, if it is another one than before.
+    pub(crate) fn set_keys<'k>(&mut self, keys: Option<&'k Keys>) -> Option<&'k Handshake> {
+        let described = match keys {
+            Some(Keys::Handshake(terms)) => {
+                self.opener.await_keys();
+                return Some(terms).filter(|terms| !self.handshakes.as_ref().is_some_and(|had| had.is(terms)));
+            }
+            Some(Keys::Described(keys)) => Some(keys),
+            None => None,
+        };
+        self.handshakes = None;
+        self.opener.set_keys(described);
+        None
+    }
+
+    /// Begins a handshake with the peer, who is known by now.
+    pub(crate) fn begin_handshake(&mut self, now: Time, terms: &Handshake, shaker: &Shaker) {
+        let Some(peer) = &self.peer else { return };
+        let (rtp, rtcp) = (peer.rtp.unwrap_or(peer.remote.rtp), peer.rtcp.unwrap_or(peer.remote.rtcp));
+        let places = (rtp, if peer.mux() { rtp } else { rtcp });
+        let begun = Handshakes::begin(terms, self.handshakes.as_deref(), places, shaker, now);
+        self.handshakes = Some(Box::new(begun));
+        //= https://www.rfc-editor.org/rfc/rfc5763#section-5
+        // Whoever has offered is ready for a handshake that begins before the answer has come.
+        if let Some(early) = self.early.take() {
+            self.receive_handshake(now, Channel::Rtp, early.from, &early.datagram);
+        }
+    }
+
+    /// What is to be done for the handshakes, and now done with the opener.
+    pub(crate) fn poll_step(&mut self) -> Option<Step> {
+        let handshakes = self.handshakes.as_mut()?;
+        let step = handshakes.poll_step()?;
+        match &step {
+            Step::Send(..) => {}
+            Step::Agreed(protects, keys) => {
+                self.opener.set_agreed(*protects, keys);
+                // It is there where its handshake came from: that it may have said as well.
+                let place = handshakes.place(*protects);
+                if let Some(peer) = self.peer.as_mut().filter(|peer| peer.remote.latch != Latch::Exact) {
+                    self.moved |= match protects {
+                        Protects::Both | Protects::Rtp => peer.latch_rtp(place),
+                        Protects::Rtcp => peer.latch_rtcp(place),
+                    };
+                }
+            }
+            Step::Failed(_) => self.opener.shut(),
+        }
+        Some(step)
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        if let Some(handshakes) = &mut self.handshakes {
+            handshakes.handle_timeout(now);
+        }
+    }
+
+    /// A datagram of a handshake.
+    fn receive_handshake(&mut self, now: Time, channel: Channel, from: SocketAddr, datagram: &[u8]) -> Verdict {
+        let Some(peer) = &self.peer else {
+            let is_first = self.early.is_none() && channel == Channel::Rtp && datagram.len() <= EARLY_BYTES_MAX;
+            if is_first {
+                self.early = Some(Box::new(Early { from, datagram: datagram.into() }));
+            }
+            return Verdict::NoHandshake;
+        };
+        if !peer.believes(from, channel == Channel::Rtcp) {
+            self.stats.rejected_source += 1;
+            return Verdict::WrongSource;
+        }
+        let heard = self.handshakes.as_mut().is_some_and(|own| own.receive(now, channel, from, datagram));
+        if heard { Verdict::Handshake } else { Verdict::NoHandshake }
     }
 
     /// A packet arrived. It is opened in place; what it is then and how long.
@@ -99,6 +180,11 @@ impl Port {
         from: SocketAddr,
         bytes: &mut [u8],
     ) -> (Verdict, usize) {
+        if sx_dtls::is_dtls(bytes) && (self.handshakes.is_some() || self.peer.is_none()) {
+            let verdict = self.receive_handshake(now, channel, from, bytes);
+            self.stats.rejected_format += u64::from(verdict == Verdict::NoHandshake);
+            return (verdict, bytes.len());
+        }
         let is_rtcp = sx_rtp::is_rtcp(bytes);
         let believed = self.peer.as_ref().is_some_and(|peer| peer.believes(from, is_rtcp || channel == Channel::Rtcp));
         if !believed {
@@ -160,6 +246,15 @@ impl Port {
         PortStats { packets_lost: self.reception.lost(), jitter_us: self.reception.jitter_us(), ..self.stats }
     }
 }
+
+/// The first datagram of a handshake with a peer that is not known yet.
+struct Early {
+    from: SocketAddr,
+    datagram: Box<[u8]>,
+}
+
+/// What begins a handshake is shorter.
+const EARLY_BYTES_MAX: usize = 1500;
 
 /// [`PortStats::last_payload_type`] when there was none.
 const NO_PAYLOAD_TYPE: u8 = 255;
@@ -250,7 +345,7 @@ fn same(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// One host's address: a description is not to aim packets at many.
-fn is_unicast(address: SocketAddr) -> bool {
+pub(crate) fn is_unicast(address: SocketAddr) -> bool {
     let ip = address.ip();
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast()
 }

@@ -1,7 +1,9 @@
 //! SRTP at a port: what its peer protects is opened where it arrives, and what goes to the peer is protected before it leaves.
 
+use crate::handshakes::Protects;
 use crate::port::Channel;
 use crate::sys::{Batch, Chosen};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sx_media::StreamKeys;
@@ -13,7 +15,9 @@ pub(crate) enum Opener {
     Clear,
     /// It protects its packets with this key.
     Srtp(Box<Unprotector>),
-    /// It protects them with a key that cannot be used: none is believed.
+    /// It protects RTP with one key and RTCP with another, or with the same: those of its handshakes, as far as they are over.
+    Agreed(Box<[Option<Unprotector>; 2]>),
+    /// There is no key yet, or none that can be used: nothing is believed.
     Shut,
 }
 
@@ -31,27 +35,65 @@ impl Opener {
         {
             return;
         }
-        let new = Unprotector::new(keys.suite, &keys.theirs).and_then(|new| match keys.mki_bytes {
-            0 => Ok(new),
-            bytes => new.with_mki_bytes(bytes.into()),
-        });
-        *self = match new {
-            Ok(new) => Self::Srtp(Box::new(new)),
-            Err(error) => {
-                tracing::error!(%error, "what was negotiated is no key");
-                Self::Shut
+        *self = unprotector_of(keys).map_or(Self::Shut, |new| Self::Srtp(Box::new(new)));
+    }
+
+    /// A handshake will yield the keys: until then those that there are go on, and nothing comes in the clear.
+    pub(crate) fn await_keys(&mut self) {
+        if matches!(self, Self::Clear) {
+            *self = Self::Shut;
+        }
+    }
+
+    /// A handshake has yielded keys. Packets under the keys of the one before are taken until these are in use.
+    //= https://www.rfc-editor.org/rfc/rfc5764#section-5.2
+    pub(crate) fn set_agreed(&mut self, protects: Protects, keys: &StreamKeys) {
+        if !matches!(self, Self::Agreed(_)) {
+            *self = Self::Agreed(Box::default());
+        }
+        let Self::Agreed(pair) = self else { return };
+        for place in places(protects) {
+            let held = &mut pair[place];
+            let goes_on =
+                held.as_mut().is_some_and(|held| held.suite() == keys.suite && held.rekey(&keys.theirs).is_ok());
+            if !goes_on {
+                *held = unprotector_of(keys);
             }
-        };
+        }
+    }
+
+    /// There are no keys, and there will be none.
+    pub(crate) fn shut(&mut self) {
+        *self = Self::Shut;
     }
 
     /// Opens a packet in place. Gives its length then; `None` when it is not authentic, or came before.
     pub(crate) fn open(&mut self, is_rtcp: bool, packet: &mut [u8]) -> Option<usize> {
-        match self {
-            Self::Clear => Some(packet.len()),
-            Self::Shut => None,
-            Self::Srtp(unprotector) if is_rtcp => unprotector.unprotect_rtcp(packet).ok(),
-            Self::Srtp(unprotector) => unprotector.unprotect_rtp(packet).ok(),
-        }
+        let unprotector = match self {
+            Self::Clear => return Some(packet.len()),
+            Self::Shut => return None,
+            Self::Srtp(unprotector) => unprotector,
+            Self::Agreed(pair) => pair[usize::from(is_rtcp)].as_mut()?,
+        };
+        let opened = if is_rtcp { unprotector.unprotect_rtcp(packet) } else { unprotector.unprotect_rtp(packet) };
+        opened.ok()
+    }
+}
+
+fn unprotector_of(keys: &StreamKeys) -> Option<Unprotector> {
+    let new = Unprotector::new(keys.suite, &keys.theirs).and_then(|new| match keys.mki_bytes {
+        0 => Ok(new),
+        bytes => new.with_mki_bytes(bytes.into()),
+    });
+    new.inspect_err(|error| tracing::error!(%error, "what was negotiated is no key")).ok()
+}
+
+/// The places of RTP, and of RTCP, in a pair.
+fn places(protects: Protects) -> RangeInclusive<usize> {
+    match protects {
+        Protects::Both => 0..=1,
+        Protects::Rtp => 0..=0,
+        Protects::Rtcp => 1..=1,
     }
 }
 
@@ -66,19 +108,59 @@ pub(crate) struct Sealer {
 /// What packets are protected with.
 #[derive(Default)]
 struct Held {
-    /// One for each suite that there was. Our key of a suite comes back with it, and goes on where it was: no two packets may
-    /// have one key stream.
+    /// One for each suite that there was of keys in descriptions. Our key of a suite comes back with it, and goes on where it
+    /// was: no two packets may have one key stream.
     protectors: Vec<Protector>,
-    /// Which of them; `None` while it is on: the key cannot be used, and nothing is sent.
-    current: Option<usize>,
+    current: Current,
+}
+
+/// Which keys packets are protected with now.
+#[derive(Default)]
+enum Current {
+    /// None, while the sealer is on: nothing is sent.
+    #[default]
+    None,
+    /// Those of a protector that is kept.
+    Described(usize),
+    /// Those of handshakes, for RTP and for RTCP. They never come back: each handshake has others.
+    Agreed(Box<[Option<Protector>; 2]>),
 }
 
 impl Sealer {
     /// The keys were negotiated, perhaps anew.
     pub(crate) fn set_keys(&self, keys: Option<&StreamKeys>) {
         let mut held = self.lock();
-        held.current = keys.and_then(|keys| held.take(keys));
+        held.current = keys.and_then(|keys| held.take(keys)).map_or(Current::None, Current::Described);
         self.is_on.store(keys.is_some(), Ordering::Release);
+    }
+
+    /// A handshake will yield the keys: until then those that there are go on, and nothing is sent in the clear.
+    pub(crate) fn await_keys(&self) {
+        let _held = self.lock();
+        self.is_on.store(true, Ordering::Release);
+    }
+
+    /// A handshake has yielded keys.
+    pub(crate) fn set_agreed(&self, protects: Protects, keys: &StreamKeys) {
+        let mut held = self.lock();
+        if !matches!(held.current, Current::Agreed(_)) {
+            held.current = Current::Agreed(Box::default());
+        }
+        if let Current::Agreed(pair) = &mut held.current {
+            for place in places(protects) {
+                // The peer counts from the beginning under new keys, and so does this.
+                let new = Protector::new(keys.suite, &keys.ours);
+                pair[place] = new.inspect_err(|error| tracing::error!(%error, "what was agreed on is no key")).ok();
+            }
+        }
+        self.is_on.store(true, Ordering::Release);
+    }
+
+    /// There are no keys, and there will be none: nothing is sent.
+    pub(crate) fn shut(&self) {
+        let mut held = self.lock();
+        held.current = Current::None;
+        self.is_on.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -89,7 +171,7 @@ impl Sealer {
     pub(crate) fn seal(&self, batch: &mut Batch, channel: Channel, chosen: Chosen) -> Chosen {
         let mut sealed = Chosen::default();
         let mut held = self.lock();
-        let Some(protector) = held.current.and_then(|at| held.protectors.get_mut(at)) else { return sealed };
+        let Some(protector) = held.protector(channel) else { return sealed };
         for index in chosen.indices() {
             let (buffer, len) = batch.with_room(index);
             let done = match channel {
@@ -111,6 +193,14 @@ impl Sealer {
 }
 
 impl Held {
+    fn protector(&mut self, channel: Channel) -> Option<&mut Protector> {
+        match &mut self.current {
+            Current::None => None,
+            Current::Described(at) => self.protectors.get_mut(*at),
+            Current::Agreed(pair) => pair[usize::from(channel == Channel::Rtcp)].as_mut(),
+        }
+    }
+
     /// Which protector these keys have.
     fn take(&mut self, keys: &StreamKeys) -> Option<usize> {
         let known = self.protectors.iter().position(|protector| protector.suite() == keys.suite);

@@ -1,7 +1,8 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
 use crate::commands::{Commands, NoCommand};
-use crate::port::{Channel, Port, Verdict};
+use crate::handshakes::{Shaker, Step};
+use crate::port::{Channel, Port, Verdict, is_unicast};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
 use crate::sys::{Chosen, Failure, Intake, Label, Sent, WAKE, Wake};
 use crate::totals::ThreadTotals;
@@ -10,8 +11,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use sx_dtls::Anchor;
 use sx_engine::Time;
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
+use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 
 /// What waits for its turn between waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) struct PacketThread {
     /// For commands; packets find their slot by the token of their socket.
     by_id: HashMap<PortId, u32>,
     next_tick: Time,
+    /// `None`: no port has handshakes.
+    shaker: Option<Shaker>,
 }
 
 /// A place in the table. The generation tells a token of the port that is here from one of the port before it.
@@ -72,6 +76,8 @@ impl PacketThread {
     ) -> io::Result<Self> {
         let intake = Intake::new(exchange.config.io_uring)?;
         let clock = Clock::start();
+        let anchor = Anchor { time: clock.wall, instant: clock.started };
+        let shaker = exchange.config.handshakes.clone().map(|local| Shaker { local, anchor });
         Ok(Self {
             exchange,
             commands,
@@ -83,6 +89,7 @@ impl PacketThread {
             slots: Vec::new(),
             vacant: Vec::new(),
             by_id: HashMap::new(),
+            shaker,
         })
     }
 
@@ -154,7 +161,7 @@ impl PacketThread {
         let Ok(count) = self.intake.receive(entry.sockets.socket(channel)) else { return };
         let now = self.clock.now();
         let (mut rtp, mut rtcp) = (Chosen::default(), Chosen::default());
-        let (mut wrong_source, mut malformed, mut not_authentic) = (0, 0, 0);
+        let (mut wrong_source, mut malformed, mut not_authentic, mut no_handshake) = (0, 0, 0, 0);
         for packet in 0..count {
             let (Some(from), bytes) = self.intake.batch().packet(packet) else { continue };
             let (verdict, len) = entry.port.receive(now, channel, from, bytes);
@@ -168,6 +175,9 @@ impl PacketThread {
                 }
                 Verdict::Malformed => malformed += 1,
                 Verdict::NotAuthentic => not_authentic += 1,
+                Verdict::NoHandshake => no_handshake += 1,
+                // The next packet may be under its keys already.
+                Verdict::Handshake => entry.carry_out(&self.exchange, &self.totals),
             }
         }
         if let Some(destinations) = entry.port.poll_destinations() {
@@ -178,6 +188,7 @@ impl PacketThread {
         self.totals.rejected_source.add(wrong_source);
         self.totals.rejected_format.add(malformed);
         self.totals.rejected_srtp.add(not_authentic);
+        self.totals.rejected_dtls.add(no_handshake);
         if let Patch::To(target) = &entry.patch
             && !target.is_closed()
         {
@@ -249,14 +260,27 @@ impl PacketThread {
         Ok(advertised)
     }
 
-    fn set_remote(&mut self, port: PortId, remote: Remote, keys: Option<&StreamKeys>) {
+    fn set_remote(&mut self, port: PortId, remote: Remote, keys: Option<&Keys>) {
         let now = self.clock.now();
         let (rtp, rtcp) = (self.exchange.seen_from_here(remote.rtp), self.exchange.seen_from_here(remote.rtcp));
-        let Some(entry) = self.entry(port) else { return };
+        let Some(index) = self.by_id.get(&port) else { return };
+        let Some(entry) = self.slots[*index as usize].entry.as_mut() else { return };
         // Nothing is sent to a new place before it is known how.
-        entry.sockets.sealer().set_keys(keys);
-        entry.port.set_keys(keys);
+        match keys {
+            None => entry.sockets.sealer().set_keys(None),
+            Some(Keys::Described(keys)) => entry.sockets.sealer().set_keys(Some(keys)),
+            Some(Keys::Handshake(_)) => entry.sockets.sealer().await_keys(),
+        }
+        let begins = entry.port.set_keys(keys);
         entry.port.set_remote(now, Remote { rtp, rtcp, ..remote });
+        match (begins, &self.shaker) {
+            (Some(terms), Some(shaker)) => {
+                entry.port.begin_handshake(now, terms, shaker);
+                entry.carry_out(&self.exchange, &self.totals);
+            }
+            (Some(_), None) => tracing::error!(port = port.0, "a handshake was agreed on, and there is no certificate"),
+            (None, _) => {}
+        }
         if let Some(destinations) = entry.port.poll_destinations() {
             entry.sockets.set_destinations(&destinations);
         }
@@ -298,6 +322,8 @@ impl PacketThread {
     fn tick(&mut self, now: Time) {
         let timeout = self.exchange.config.silence_timeout;
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
+            entry.port.handle_timeout(now);
+            entry.carry_out(&self.exchange, &self.totals);
             if entry.port.poll_silence(now, timeout) {
                 self.totals.silences.add(1);
                 self.exchange.tell(entry.id, MediaEvent::Silent { port: entry.id });
@@ -332,6 +358,31 @@ impl Entry {
     fn stats(&self) -> PortStats {
         let sent = self.sockets.sent();
         PortStats { packets_sent: sent.packets, bytes_sent: sent.bytes, send_errors: sent.errors, ..self.port.stats() }
+    }
+
+    /// Does what the handshakes of the port want done.
+    fn carry_out(&mut self, exchange: &Exchange, totals: &ThreadTotals) {
+        while let Some(step) = self.port.poll_step() {
+            match step {
+                // What is not sent is as what is lost: it is sent again.
+                Step::Send(_, to, _) if !is_unicast(to) => {}
+                Step::Send(channel, to, bytes) => _ = self.sockets.socket(channel).send_to(&bytes, to),
+                Step::Agreed(protects, keys) => {
+                    self.sockets.sealer().set_agreed(protects, &keys);
+                    totals.handshakes.add(1);
+                    tracing::debug!(port = self.id.0, ?protects, suite = keys.suite.sdp_name(), "a handshake is over");
+                }
+                Step::Failed(fault) => {
+                    self.sockets.sealer().shut();
+                    totals.handshakes_failed.add(1);
+                    tracing::info!(port = self.id.0, %fault, "there are no keys for the media of a peer");
+                    exchange.tell(self.id, MediaEvent::HandshakeFailed { port: self.id, fault });
+                }
+            }
+        }
+        if let Some(destinations) = self.port.poll_destinations() {
+            self.sockets.set_destinations(&destinations);
+        }
     }
 
     /// Says so at most once a second: an attacker decides how often this happens.

@@ -26,6 +26,12 @@ pub struct Totals {
     pub rejected_format: u64,
     /// Packets dropped because they were not protected with their peer's key, or were repeated.
     pub rejected_srtp: u64,
+    /// Datagrams of DTLS dropped: of no handshake, or more than are looked at.
+    pub rejected_dtls: u64,
+    /// DTLS handshakes that have yielded keys.
+    pub handshakes: u64,
+    /// DTLS handshakes that have failed.
+    pub handshakes_failed: u64,
     /// Packets that could not be sent.
     pub send_errors: u64,
     /// Times that a peer was silent for too long.
@@ -61,6 +67,9 @@ pub(crate) struct ThreadTotals {
     pub(crate) rejected_source: Counter,
     pub(crate) rejected_format: Counter,
     pub(crate) rejected_srtp: Counter,
+    pub(crate) rejected_dtls: Counter,
+    pub(crate) handshakes: Counter,
+    pub(crate) handshakes_failed: Counter,
     pub(crate) send_errors: Counter,
     pub(crate) silences: Counter,
 }
@@ -77,6 +86,9 @@ impl ThreadTotals {
         totals.rejected_source += self.rejected_source.value();
         totals.rejected_format += self.rejected_format.value();
         totals.rejected_srtp += self.rejected_srtp.value();
+        totals.rejected_dtls += self.rejected_dtls.value();
+        totals.handshakes += self.handshakes.value();
+        totals.handshakes_failed += self.handshakes_failed.value();
         totals.send_errors += self.send_errors.value();
         totals.silences += self.silences.value();
     }

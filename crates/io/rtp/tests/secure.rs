@@ -3,7 +3,7 @@
 mod driver;
 
 use driver::{Call, rtcp, rtp};
-use sx_media::{Latch, MediaCommand, StreamKeys};
+use sx_media::{Keys, Latch, MediaCommand, StreamKeys};
 use sx_rtp::srtp::{MasterKey, Protector, Suite, Unprotector};
 
 /// The keys of a stream as the exchange has them.
@@ -52,7 +52,7 @@ impl Ends {
 }
 
 fn set_keys(call: &Call, end: usize, keys: Option<&StreamKeys>) {
-    let (keys, remote) = (keys.cloned().map(Box::new), call.phones[end].remote(Latch::Port));
+    let (keys, remote) = (keys.cloned().map(Keys::Described).map(Box::new), call.phones[end].remote(Latch::Port));
     call.relay.threads.send(MediaCommand::SetRemote { port: call.ports[end], remote, keys });
     call.relay.settle(&call.ports);
 }

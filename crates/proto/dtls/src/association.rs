@@ -172,6 +172,11 @@ impl Association {
         self.out.pop_front()
     }
 
+    /// Is there anything to be done?
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// When there is something to do at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.state {

@@ -4,10 +4,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use sx_io_rtp::{MediaInterface, PacketThreads, RtpConfig};
+use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, RtpConfig};
 use sx_media::{Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass};
 
 pub const WORKER: u64 = 5;
@@ -26,9 +27,16 @@ pub fn config(ports: RangeInclusive<u16>) -> RtpConfig {
         bind_v6: Some(Ipv6Addr::LOCALHOST),
         ..MediaInterface::new("loopback")
     };
+    let handshakes = Some(local().clone());
     // `epoll.rs` runs the tests of others once more.
     let io_uring = !module_path!().starts_with("epoll::");
-    RtpConfig { interfaces: vec![loopback], ports, threads: 2, io_uring, ..RtpConfig::default() }
+    RtpConfig { interfaces: vec![loopback], ports, threads: 2, io_uring, handshakes, ..RtpConfig::default() }
+}
+
+/// What the relays make handshakes with.
+pub fn local() -> &'static Local {
+    static LOCAL: OnceLock<Local> = OnceLock::new();
+    LOCAL.get_or_init(|| Local::new(Certificate::self_signed().unwrap()).unwrap())
 }
 
 pub fn id(call: u64, stream: u64) -> PortId {
