@@ -52,7 +52,7 @@ class Phone:
     """One baresip that registers as a user and plays a tone in its calls. It ends by itself after `seconds`."""
 
     def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more="",
-                 address="127.0.0.1"):
+                 address="127.0.0.1", environment=None):
         self.bench = bench
         self.user = user
         self.folder = bench.path(user)
@@ -86,12 +86,13 @@ module aubridge.so
 module sndfile.so
 module menu.so
 module srtp.so
+module dtls_srtp.so
 module account.so
 """
         for name, text in (("config", config), ("accounts", account), ("contacts", "")):
             bench.write(os.path.join(user, name), text)
         command = ["baresip", "-f", self.folder, "-v", "-s", "-t", str(seconds)] + (["-e", f"/dial {dial}"] if dial else [])
-        self.process = bench.start(user, command)
+        self.process = bench.start(user, command, env={**os.environ, **(environment or {})})
 
     def finish(self):
         """Waits until it has ended."""

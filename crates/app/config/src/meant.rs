@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_rtp::srtp::Suite;
-use sx_types::{SrtpPolicy, Transport};
+use sx_types::{SrtpKeying, SrtpPolicy, Transport};
 
 /// A whole configuration, ready to build an exchange from. Nothing in it waits for another default:
 /// where a field is an `Option`, `None` means "off" or "not wanted", as its comment says.
@@ -252,7 +252,9 @@ pub struct Media {
     pub latch: LatchMode,
     /// Whether RTP is protected where nothing else is said.
     pub srtp: SrtpPolicy,
-    /// With what it is, best first; never empty.
+    /// Where the keys come from that are offered where nothing else is said.
+    pub srtp_keying: SrtpKeying,
+    /// The suites of keys in descriptions, best first; never empty.
     pub srtp_suites: Vec<Suite>,
 }
 

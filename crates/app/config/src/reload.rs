@@ -16,6 +16,7 @@ pub(crate) const RELOADED: &[&str] = &[
     "media.mode",
     "media.latch",
     "media.srtp",
+    "media.srtp_keying",
     "organisation",
     "policy",
     "edge.only_organisations",
@@ -44,7 +45,13 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
         exchange: Exchange { domains: new.exchange.domains, drain: new.exchange.drain, ..old.exchange },
         sip: Sip { realm: new.sip.realm, ring_timeout, tls, ..old.sip },
         registrar: Registrar { algorithms: new.registrar.algorithms, ..old.registrar },
-        media: Media { mode: new.media.mode, latch: new.media.latch, srtp: new.media.srtp, ..old.media },
+        media: Media {
+            mode: new.media.mode,
+            latch: new.media.latch,
+            srtp: new.media.srtp,
+            srtp_keying: new.media.srtp_keying,
+            ..old.media
+        },
         ng: old.ng,
         trunks: new.trunks,
         routes: new.routes.into_iter().map(in_time).collect(),

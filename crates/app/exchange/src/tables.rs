@@ -87,7 +87,7 @@ impl Tables {
     pub fn build(config: &Config, addresses: Vec<IpAddr>, before: Option<&Self>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
         let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers, codecs: &[Codec], srtp| Access {
+        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying)| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             // Where there is no IPv4, nobody can be offered any.
@@ -97,6 +97,7 @@ impl Tables {
             latch: latch_of(config.media.latch),
             codecs: codecs.into(),
             srtp,
+            srtp_keying,
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -107,13 +108,16 @@ impl Tables {
                 .map(|trunk| {
                     route_trunk(
                         trunk,
-                        access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, trunk.srtp),
+                        access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, (trunk.srtp, trunk.srtp_keying)),
                         ring_ms_max,
                     )
                 })
                 .collect(),
             rules: config.routes.iter().flat_map(rules_of).collect(),
-            users: DefaultsForUsers { ring_ms_max, access: access(config.media.mode, true, &[], config.media.srtp) },
+            users: DefaultsForUsers {
+                ring_ms_max,
+                access: access(config.media.mode, true, &[], (config.media.srtp, config.media.srtp_keying)),
+            },
         };
         let routes = match sx_route::Tables::build(definition) {
             Ok(routes) => Some(Arc::new(match before {

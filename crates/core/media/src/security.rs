@@ -160,6 +160,8 @@ enum Offered {
     Nothing,
     Keys(Vec<String>, SrtpPolicy),
     Handshake(Said, SrtpPolicy),
+    /// By the protocol that the party has named.
+    Again(Said, Vec<u8>),
 }
 
 /// An offer in the clear with the keys that the party may choose from, or with the handshake it may have. `said` is what the
@@ -188,7 +190,12 @@ pub fn protect_offer(
             || Said::offered(keyring, stream, told.as_ref().and_then(|told| told.media_at(stream)).as_ref());
         match (policy, keying) {
             (SrtpPolicy::Off | SrtpPolicy::Accept, _) => Offered::Nothing,
-            (_, SrtpKeying::Dtls) if let Some(said) = of_handshake() => Offered::Handshake(said, policy),
+            (_, SrtpKeying::Dtls) if let Some(ours) = of_handshake() => {
+                match before.filter(|before| before.profile() == Profile::DtlsRtp) {
+                    Some(before) => Offered::Again(ours, before.protocol().to_vec()),
+                    None => Offered::Handshake(ours, policy),
+                }
+            }
             (_, SrtpKeying::Dtls | SrtpKeying::Sdes) => Offered::Keys(keyring.offered(stream), policy),
         }
     };
@@ -199,6 +206,7 @@ pub fn protect_offer(
         Offered::Keys(keys, _) => Protection::KeysIfKnown(keys),
         Offered::Handshake(said, SrtpPolicy::Required) => Protection::Dtls(said.terms()),
         Offered::Handshake(said, _) => Protection::DtlsIfKnown(said.terms()),
+        Offered::Again(said, protocol) => Protection::DtlsAnswer(protocol, said.terms()),
     });
     Ok(parsed.protect(&sections.collect::<Vec<_>>()).into())
 }

@@ -1,14 +1,15 @@
 //! Copying a description while changing how its RTP is protected.
 
 use crate::write::Text;
-use crate::{Description, DtlsTerms, Line, Media, Profile};
+use crate::{Description, DtlsTerms, Line, Media, MediaKind, Profile};
 
 /// How the RTP of a media section is protected from now on, as [`Description::protect`] writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection<'p> {
     /// It stays as it is.
     Keep,
-    /// Not at all: `RTP/AVP` or `RTP/AVPF`, and no keys.
+    /// Not at all: `RTP/AVP` or `RTP/AVPF`, and no keys. Sound that has come with a handshake goes on without feedback, of which
+    /// there is little for sound: those who have handshakes ask for it with everything, and plain telephones know none.
     Clear,
     /// With one of these keys, each the value of an `a=crypto`, best first: `RTP/SAVP` or `RTP/SAVPF`.
     Keys(&'p [String]),
@@ -72,6 +73,7 @@ impl<'p> Protection<'p> {
         let [clear, secure, dtls] = of_three;
         match self {
             Self::Keep => None,
+            Self::Clear if has_idle_feedback(media) => Some((b"RTP/AVP", Keys::Sdes(&[]))),
             Self::Clear => Some((clear, Keys::Sdes(&[]))),
             Self::Keys(keys) => Some((secure, Keys::Sdes(keys))),
             Self::KeysIfKnown(keys) => Some((clear, Keys::Sdes(keys))),
@@ -85,7 +87,9 @@ impl<'p> Protection<'p> {
 
 fn write_section(text: &mut Text, media: &Media<'_, '_>, protocol: &[u8], keys: &Keys<'_>) {
     media.section.media.write_as(text, protocol, (media.port(), media.port_count()), |_| true);
-    media.lines()[1..].iter().filter(|line| !is_key(line)).for_each(|line| text.copy(line));
+    let no_feedback = has_idle_feedback(media) && !protocol.ends_with(b"F");
+    let goes = |line: &Line<'_>| is_key(line) || no_feedback && line.attribute_name() == Some(b"rtcp-fb");
+    media.lines()[1..].iter().filter(|line| !goes(line)).for_each(|line| text.copy(line));
     match keys {
         Keys::Sdes(keys) => {
             for key in *keys {
@@ -99,6 +103,11 @@ fn write_section(text: &mut Text, media: &Media<'_, '_>, protocol: &[u8], keys: 
             terms.write(text);
         }
     }
+}
+
+/// Is it sound that asks for feedback because handshakes came with it?
+fn has_idle_feedback(media: &Media<'_, '_>) -> bool {
+    media.profile() == Profile::DtlsRtp && media.kind() == MediaKind::Audio
 }
 
 /// Does the line say with what key the media is protected?
@@ -160,6 +169,9 @@ mod tests {
         let offered = format!("{}{lines}", clear.replace("RTP/AVP", "UDP/TLS/RTP/SAVP"));
         check(clear, Protection::Dtls(terms(Setup::ActPass)), &offered);
         check(clear, Protection::DtlsIfKnown(terms(Setup::ActPass)), &format!("{clear}{lines}"));
+        let sound = "m=audio 4000 UDP/TLS/RTP/SAVPF 8\r\na=rtcp-fb:* nack\r\n";
+        check(sound, Protection::Clear, "m=audio 4000 RTP/AVP 8\r\n");
+        check(sound, Protection::Keep, sound);
         let answered = offered.replace("actpass", "passive");
         check(&answered, Protection::DtlsAnswer(b"UDP/TLS/RTP/SAVP", terms(Setup::Passive)), &answered);
         check(&offered, Protection::Clear, "m=audio 4000 RTP/AVP 8\r\na=sendonly\r\na=rtcp-mux\r\n");

@@ -6,7 +6,7 @@ use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
 use sx_rtp::srtp::Suite;
-use sx_types::SrtpPolicy;
+use sx_types::{SrtpKeying, SrtpPolicy};
 
 pub(crate) fn media(section: &Reader<'_>) -> Media {
     let entries = section.entries("interfaces");
@@ -27,6 +27,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         io_uring: section.flag("io_uring"),
         latch: section.choice("latch", LatchMode::Nat),
         srtp: section.choice("srtp", SrtpPolicy::Accept),
+        srtp_keying: section.choice("srtp_keying", SrtpKeying::Sdes),
         srtp_suites: suites(section),
     };
     if media.mode == MediaMode::Direct && media.srtp == SrtpPolicy::Required {

@@ -4,7 +4,7 @@ use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, SrtpPolicy, Transport};
+use sx_types::{Codec, SrtpKeying, SrtpPolicy, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -28,6 +28,7 @@ const NUMBER: Kind = Shape("a user part without spaces, up to 64 characters");
 const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+base 64");
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
 const SRTP: Kind = Choice(&SrtpPolicy::WORDS);
+const SRTP_KEYING: Kind = Choice(&SrtpKeying::WORDS);
 const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
 
 /// Every key.
@@ -110,8 +111,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.priority", Choice(&["real-time", "normal"]), Is("\"real-time\""), "Do packet threads go before every ordinary thread of the machine? Real time needs CAP_SYS_NICE or a limit on real-time priority that allows it (`LimitRTPRIO=1`), and more cores than packet threads; where that is not so, the log says it and they run as any other."),
     key("media.io_uring", Flag, Is("true"), "Do packet threads use io_uring, which costs less than a system call or two for each packet? It needs Linux 6.1 and that nobody forbids it (`kernel.io_uring_disabled`, the default rules of container engines); where it is not to be had, and when this is `false`, they use epoll; the log says so."),
     key("media.latch", Choice(&["exact", "port", "nat"]), Is("\"nat\""), "Which source addresses are believed: exactly the negotiated one, that address from any port, or, for a party behind a NAT, also the address its signalling comes from. Behind a NAT is who names a private address that its messages do not come from. The first packet fixes the one address from then on."),
-    key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP, keys in descriptions) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. `required` with `direct` is an error, and packets pass through the exchange though the other party has `direct`. Keys that pass in the clear protect from nobody who reads the signalling: use TLS with them."),
-    key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted, best first."),
+    key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. Where the keys come from, `media.srtp_keying` says."),
+    key("media.srtp_keying", SRTP_KEYING, Is("\"sdes\""), "Where the keys come from that a party is offered. `sdes`: they stand in descriptions (RFC 4568), and protect from nobody who reads the signalling: use TLS with them; `dtls`: from a handshake on the way of the media (RFC 5763), by a certificate that the exchange makes when it starts and whose fingerprint stands in descriptions; who changes the signalling can still take the other's place: use TLS here as well. A party that offers is answered in its own way; one that offers both, in this."),
+    key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted with keys in descriptions, best first. Handshakes choose among the two of AES-GCM and AES_CM_128_HMAC_SHA1_80."),
 
     key("ng", Section, NOTHING, "The NG control protocol, by which SIP proxies (Kamailio, OpenSIPS) use the media ports: they pass each description through the exchange, as through rtpengine. Who may send here opens ports and hears of every call: keep it on networks of your own."),
     key("ng.listen_udp", SOCKET, Absent("not over UDP"), "Where requests come by UDP."),
@@ -141,6 +143,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].codecs_allowed", Choices(&Codec::NAMES), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
     key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
     key("trunk[].srtp", SRTP, Absent("`media.srtp`"), "Is its RTP protected? As `media.srtp`."),
+    key("trunk[].srtp_keying", SRTP_KEYING, Absent("`media.srtp_keying`"), "Where the keys come from that it is offered. As `media.srtp_keying`."),
     key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),
     key("trunk[].from_domain", HOST, Absent("the main domain"), "The host part of From in calls to it."),
     key("trunk[].asserted_identity", Choice(&["pass", "set", "remove"]), Is("\"pass\""), "P-Asserted-Identity (RFC 3325) in calls to it: passes as it came, is made from the caller's From, or is taken out."),

@@ -143,6 +143,7 @@ fn media(media: &Media) -> Builder {
         .flag("io_uring", media.io_uring)
         .word("latch", media.latch)
         .word("srtp", media.srtp)
+        .word("srtp_keying", media.srtp_keying)
         .words("srtp_suites", &media.srtp_suites)
 }
 
@@ -180,6 +181,7 @@ fn trunk(trunk: &Trunk) -> Builder {
         .words("codecs_allowed", &trunk.codecs_allowed)
         .word("media", trunk.media)
         .word("srtp", trunk.srtp)
+        .word("srtp_keying", trunk.srtp_keying)
         .text_if("from_user", trunk.from_user.as_ref())
         .text_if("from_domain", trunk.from_domain.as_ref())
         .word("asserted_identity", trunk.asserted_identity)

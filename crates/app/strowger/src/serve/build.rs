@@ -36,7 +36,7 @@ use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{BuildError, Counts, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
 use sx_guard::PolicyError;
 use sx_http::{ApiServer, HttpServer};
-use sx_io_rtp::{MediaInterface, PacketThreads, Priority, RtpConfig};
+use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
@@ -153,7 +153,10 @@ impl Exchange {
         let listening = parts[0].net.local_addresses().iter().map(|(t, a, _)| (*t, *a)).collect();
         let resolver = Arc::new(Resolver::start(resolver::config(&config.sip.listen, tls.is_some(), seed()))?);
         let ng = NgParts::open(&config)?;
-        let rtp = Arc::new(start_media(&config, &mailboxes, ng.as_ref().map(NgParts::mailbox))?);
+        // A new one each time: whoever had the old one's key is nobody now.
+        let local = Local::new(Certificate::self_signed()?)?;
+        let certificate = local.fingerprint().clone();
+        let rtp = Arc::new(start_media(&config, &mailboxes, (ng.as_ref().map(NgParts::mailbox), local))?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
@@ -167,7 +170,7 @@ impl Exchange {
             let name = format!("worker-{number}");
             let vitals = Arc::new(Vitals::new(clock.now()));
             let locals = locals(&config, &part.net, number as u16, outward);
-            let settings = settings(&config, number as u16);
+            let settings = settings(&config, number as u16, Some(certificate.clone()));
             let mut worker = open_worker(clock.now(), settings, &tables, &directory, locals, kept);
             restore_bans(&mut worker, &live.bans, clock.now());
             let watched = bindings.counters().clone();
@@ -460,7 +463,11 @@ fn restore_bans(worker: &mut Worker, bans: &Bans, now: Time) {
     }
 }
 
-fn start_media(config: &Config, mailboxes: &[Mailbox], ng: Option<NgMailbox>) -> anyhow::Result<PacketThreads> {
+fn start_media(
+    config: &Config,
+    mailboxes: &[Mailbox],
+    (ng, local): (Option<NgMailbox>, Local),
+) -> anyhow::Result<PacketThreads> {
     let interface = |named: &sx_config::MediaInterface| {
         let mut interface = MediaInterface::new(named.name.clone());
         for address in [named.ipv4, named.ipv6].into_iter().flatten() {
@@ -491,6 +498,7 @@ fn start_media(config: &Config, mailboxes: &[Mailbox], ng: Option<NgMailbox>) ->
             MediaPriority::Normal => Priority::Normal,
         },
         io_uring: media.io_uring,
+        handshakes: Some(local),
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();

@@ -258,7 +258,11 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_packets_rejected", "", "Packets dropped at a media port.")
         .sample(&[("reason", "source")], totals.rejected_source)
         .sample(&[("reason", "format")], totals.rejected_format)
-        .sample(&[("reason", "srtp")], totals.rejected_srtp);
+        .sample(&[("reason", "srtp")], totals.rejected_srtp)
+        .sample(&[("reason", "dtls")], totals.rejected_dtls);
+    out.counter("strowger_media_handshakes", "", "DTLS handshakes for keys of media, by their outcome.")
+        .sample(&[("outcome", "keys")], totals.handshakes)
+        .sample(&[("outcome", "failed")], totals.handshakes_failed);
     out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
     out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
         .sample(&[], totals.open_failed);

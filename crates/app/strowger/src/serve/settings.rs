@@ -4,14 +4,16 @@ use std::time::Duration;
 use sx_config::Config;
 use sx_edge::{Prefixes, SourceLimits};
 use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
+use sx_media::Means;
 use sx_sip::agent::AgentConfig;
 use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Timers;
-use sx_types::LegId;
+use sx_types::{Fingerprint, LegId};
 
 /// What worker `worker` is told. Each limit holds for each worker, as the reference of the configuration says: what one
 /// peer sends over UDP lands on one worker, which must not refuse it because others have nothing to do.
-pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
+/// `certificate`: by what peers know the one of our handshakes.
+pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) -> WorkerSettings {
     let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
     WorkerSettings {
         worker,
@@ -40,7 +42,7 @@ pub fn settings(config: &Config, worker: u16) -> WorkerSettings {
             worker,
             first_outgoing_leg: LegId(1 << 63),
             calls_max: u32::try_from(config.sip.calls_max).unwrap_or(u32::MAX),
-            srtp_suites: config.media.srtp_suites.clone().into(),
+            means: Means { suites: config.media.srtp_suites.clone().into(), certificate },
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {
@@ -100,7 +102,7 @@ mod tests {
     fn each_worker_has_the_whole_limit_however_many_there_are() {
         let text = "[exchange]\ndomains = [\"example.org\"]\nworkers = 4\n\
                     [sip]\ncalls_max = 10\ntransactions_max = 100\n[registrar]\nbindings_max = 7\n";
-        let settings = settings(&Config::from_text(text).expect("it is right"), 3);
+        let settings = settings(&Config::from_text(text).expect("it is right"), 3, None);
         assert_eq!((settings.worker, settings.workers), (3, 4));
         assert_eq!((settings.calls.calls_max, settings.transactions_max), (10, 100));
         assert_eq!((settings.agent.sessions_max, settings.registrar.bindings_max), (40, 7));

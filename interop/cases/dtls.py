@@ -1,0 +1,69 @@
+"""DTLS-SRTP: handshakes with baresip, which takes a certificate of ours on a curve instead of its own of RSA."""
+
+import os
+import re
+import subprocess
+
+from harness import DOMAIN, Skipped, case, check, read, wait_for
+from phones import TONES, Phone
+
+from cases.phones import MD5
+
+DTLS, SDES, CLEAR = ";mediaenc=dtls_srtp", ";mediaenc=srtp-mand", ""
+SAYS = {DTLS: "UDP/TLS/RTP/SAVP", SDES: "RTP/SAVP", CLEAR: "RTP/AVP"}
+
+
+def certificates(bench):
+    """What baresip is started with so that its certificate is one on a curve."""
+    library = bench.path("ec_certificate.so")
+    source = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "ec_certificate.c")
+    if subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], capture_output=True, check=False).returncode:
+        raise Skipped("the certificate of baresip needs a C compiler")
+    key, certificate, both = (bench.path(f"curve.{part}") for part in ("key", "crt", "pem"))
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*command, "-subj", "/CN=phone", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    bench.write("curve.pem", read(key) + read(certificate))
+    return {"LD_PRELOAD": library, "CERTIFICATE": both}
+
+
+def talk(bench, caller, called, media=""):
+    """Alice calls bob, each with keys of their own kind or none, and each hears the other."""
+    curve = certificates(bench)
+    exchange = bench.exchange(extra=MD5, users=["alice", "bob"], media=media)
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=8, more=called, environment=curve)
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller,
+                  environment=curve)
+    alice.finish()
+    bob.finish()
+    handshakes = [caller, called].count(DTLS)
+    counted = exchange.metric("strowger_media_handshakes_total", outcome="keys")
+    check(counted >= handshakes, f"{handshakes} handshakes are over, not {counted}")
+    for user, kind in (("alice", caller), ("bob", called)):
+        said = read(bench.path(f"{user}.log"))
+        protocols = set(re.findall(r"^m=audio \d+ (\S+)", said, re.M))
+        check(protocols == {SAYS[kind]}, f"{user} speaks {SAYS[kind]} only: {protocols}")
+        check(("a=fingerprint" in said) == (kind == DTLS), f"{user} hears of a certificate only if it has one")
+    alice.hears(TONES[1])
+    bob.hears(TONES[0])
+    exchange.gone()
+
+
+@case("DTLS-SRTP of the caller", slow=True)
+def of_the_caller(bench):
+    talk(bench, DTLS, CLEAR)
+
+
+@case("DTLS-SRTP on both sides", slow=True)
+def on_both_sides(bench):
+    talk(bench, DTLS, DTLS, 'srtp = "required"\nsrtp_keying = "dtls"')
+
+
+@case("DTLS-SRTP of the caller and keys in descriptions of the called", slow=True)
+def dtls_to_sdes(bench):
+    talk(bench, DTLS, SDES, 'srtp = "required"')
+
+
+@case("keys in descriptions of the caller and DTLS-SRTP of the called", slow=True)
+def sdes_to_dtls(bench):
+    talk(bench, SDES, DTLS, 'srtp = "required"\nsrtp_keying = "dtls"')
