@@ -6,9 +6,9 @@ use bytes::Bytes;
 use driver::{A, B, World, alice, answer, bob};
 use sx_call::{NotAdmitted, Note, Settings};
 use sx_leg::LegEvent;
-use sx_media::{Keys, StreamKeys};
+use sx_media::{Handshake, HandshakeFault, Keys, Means, MediaEvent, StreamKeys};
 use sx_route::MediaMode;
-use sx_types::SrtpPolicy;
+use sx_types::{DtlsRole, Fingerprint, HashFunction, SrtpKeying, SrtpPolicy};
 
 const KEY: &str = "AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
 const OTHER: &str = "AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj";
@@ -163,4 +163,88 @@ fn a_change_to_what_cannot_be_protected_is_refused_and_changes_nothing() {
     let offered = LegEvent::Offered { media: Some(bob().into()) };
     world.event(B, offered);
     assert!(text(&world.told[&A]).contains("RTP/SAVP 0"));
+}
+
+fn print(byte: u8) -> Fingerprint {
+    Fingerprint::new(HashFunction::Sha256, &[byte; 32]).expect("its length")
+}
+
+/// Users by handshakes, and trunk one by handshakes as well or by keys in descriptions.
+fn handshaking(trunk: SrtpKeying) -> World {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.trunks[0].access.srtp = SrtpPolicy::Required;
+    definition.trunks[0].access.srtp_keying = trunk;
+    let means = Means { certificate: Some(print(0xee)), ..Means::default() };
+    World::with(definition, Settings { means, ..Settings::default() })
+}
+
+/// The description with DTLS-SRTP only.
+fn shaking(description: &str, certificate: u8, setup: &str) -> String {
+    let secure = description.replace("RTP/AVP", "UDP/TLS/RTP/SAVP");
+    format!("{secure}a=fingerprint:{}\r\na=setup:{setup}\r\n", print(certificate))
+}
+
+/// What the port with this index is to do.
+fn handshake(world: &World, index: u64) -> Handshake {
+    match world.keys.iter().find(|(port, _)| port.0 & 0xff == index).and_then(|(_, keys)| keys.as_deref()) {
+        Some(Keys::Handshake(handshake)) => handshake.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_side_has_a_handshake_of_its_own() {
+    let mut world = handshaking(SrtpKeying::Dtls);
+    world.incoming(A, "300", Some(&shaking(&alice(), 1, "actpass"))).forget_lines();
+    let told = text(&world.told[&B]).to_owned();
+    assert!(told.contains("UDP/TLS/RTP/SAVP 0") && told.contains(&format!("a=fingerprint:{}", print(0xee))), "{told}");
+    assert!(told.contains("a=setup:actpass") && !told.contains(&print(1).to_string()));
+    world.answers(B, Some(answer(&shaking(&bob(), 2, "active"))));
+    assert!(
+        text(&world.told[&A]).contains("a=setup:passive") && !text(&world.told[&A]).contains(&print(2).to_string())
+    );
+    for (index, certificate) in [(0, 1), (1, 2)] {
+        let handshake = handshake(&world, index);
+        assert_eq!((handshake.role, handshake.peer), (DtlsRole::Server, vec![print(certificate)]));
+    }
+}
+
+#[test]
+fn a_handshake_on_one_side_and_keys_in_descriptions_on_the_other() {
+    let mut world = handshaking(SrtpKeying::Sdes);
+    world.incoming(A, "300", Some(&shaking(&alice(), 1, "passive"))).forget_lines();
+    assert!(text(&world.told[&B]).contains("RTP/SAVP 0") && cryptos(&world.told[&B]).len() == 4);
+    world.answers(B, Some(answer(&secure(&bob(), &[(3, KEY)]))));
+    assert!(text(&world.told[&A]).contains("a=setup:active") && cryptos(&world.told[&A]).is_empty());
+    assert_eq!(handshake(&world, 0).role, DtlsRole::Client);
+    assert!(KEY.ends_with(&keys(&world, 1).expect("keys").theirs.to_inline()));
+}
+
+#[test]
+fn hold_keeps_the_handshake_and_another_certificate_makes_another() {
+    let mut world = handshaking(SrtpKeying::Dtls);
+    world.incoming(A, "300", Some(&shaking(&alice(), 1, "actpass")));
+    world.answers(B, Some(answer(&shaking(&bob(), 2, "active"))));
+    let before = [handshake(&world, 0), handshake(&world, 1)];
+    let held = shaking(&alice().replace("sendrecv", "sendonly"), 1, "actpass");
+    world.offers(A, Some(&held));
+    world.accepts(B, answer(&shaking(&bob().replace("sendrecv", "recvonly"), 2, "active")));
+    assert_eq!([handshake(&world, 0), handshake(&world, 1)], before);
+    world.offers(A, Some(&shaking(&alice(), 3, "actpass")));
+    world.accepts(B, answer(&shaking(&bob(), 2, "active")));
+    assert_eq!((handshake(&world, 0).peer, handshake(&world, 1)), (vec![print(3)], before[1].clone()));
+}
+
+#[test]
+fn a_call_whose_handshake_fails_ends_and_says_why() {
+    for fault in [HandshakeFault::Certificate, HandshakeFault::Late] {
+        let mut world = handshaking(SrtpKeying::Dtls);
+        world.incoming(A, "300", Some(&shaking(&alice(), 1, "actpass")));
+        world.answers(B, Some(answer(&shaking(&bob(), 2, "active")))).forget_lines();
+        let port = *world.keys.keys().next().expect("a port");
+        world.media(MediaEvent::HandshakeFailed { port, fault });
+        for leg in ["a hangup 88", "out0 hangup 88"] {
+            assert!(world.lines.contains(&leg.to_owned()), "{:?}", world.lines);
+        }
+    }
 }
