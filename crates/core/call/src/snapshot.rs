@@ -29,7 +29,7 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,6 +144,8 @@ impl Calls {
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
             trunks::occupy(&self.tables, trunk);
         }
+        // Of handshakes to come, the certificate is ours.
+        state.each_party(|party| party.keys.set_means(self.settings.means.clone()));
         self.ask_again(key, id, &mut state);
         self.reopen_ports(&mut body, &state);
         let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
@@ -240,28 +242,32 @@ impl State {
 
     /// Notes that the party of a leg is behind a NAT.
     pub(crate) fn set_nat(&mut self, leg: LegId, address: IpAddr) {
-        let nat_of = |party: &mut Party| {
+        self.each_party(|party| {
             if party.leg == leg {
                 party.nat = Some(address);
             }
-        };
+        });
+    }
+
+    /// Does something with every party.
+    fn each_party(&mut self, mut work: impl FnMut(&mut Party)) {
         if let Some(hunt) = self.hunt_mut() {
-            hunt.branches.iter_mut().for_each(|branch| nat_of(&mut branch.party));
+            hunt.branches.iter_mut().for_each(|branch| work(&mut branch.party));
         }
         match self {
             Self::Ringing(ringing) => {
                 let Ringing { caller, .. } = &mut **ringing;
-                nat_of(caller);
+                work(caller);
             }
             Self::Talking(talking) => {
                 let Talking { parties, .. } = &mut **talking;
-                parties.iter_mut().for_each(nat_of);
+                parties.iter_mut().for_each(work);
             }
-            Self::Moving(moving) => nat_of(&mut moving.remaining),
+            Self::Moving(moving) => work(&mut moving.remaining),
             Self::Joining(joining) => {
                 let Joining { remaining, joins, leaves, .. } = &mut **joining;
-                [remaining, joins].into_iter().for_each(nat_of);
-                leaves.iter_mut().for_each(|leaver| nat_of(&mut leaver.party));
+                [remaining, joins].into_iter().for_each(&mut work);
+                leaves.iter_mut().for_each(|leaver| work(&mut leaver.party));
             }
             Self::Ending => {}
         }
