@@ -86,15 +86,16 @@ impl Tables {
     /// Everything that does not fit together, all at once.
     pub fn build(config: &Config, addresses: Vec<IpAddr>, before: Option<&Self>) -> Result<Self, Vec<BuildError>> {
         let mut errors = Vec::new();
-        let interface = config.media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
+        let media = &config.media;
+        let interface = media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
         let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying)| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             // Where there is no IPv4, nobody can be offered any.
-            ipv6: config.media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
+            ipv6: media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
             host: None,
             transfers,
-            latch: latch_of(config.media.latch),
+            latch: latch_of(media.latch),
             codecs: codecs.into(),
             srtp,
             srtp_keying,
@@ -106,17 +107,15 @@ impl Tables {
                 .trunks
                 .iter()
                 .map(|trunk| {
-                    route_trunk(
-                        trunk,
-                        access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, (trunk.srtp, trunk.srtp_keying)),
-                        ring_ms_max,
-                    )
+                    let srtp = (trunk.srtp, trunk.srtp_keying);
+                    let access = access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, srtp);
+                    route_trunk(trunk, access, ring_ms_max)
                 })
                 .collect(),
             rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers {
                 ring_ms_max,
-                access: access(config.media.mode, true, &[], (config.media.srtp, config.media.srtp_keying)),
+                access: access(media.mode, true, &[], (media.srtp, media.srtp_keying)),
             },
         };
         let routes = match sx_route::Tables::build(definition) {

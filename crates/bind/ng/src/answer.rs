@@ -8,11 +8,11 @@ use crate::reply::Reply;
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_media::{
-    Latch, MediaCommand, Profile, Remote, agreed_keys, in_the_clear, protect_answer, relay_answer, remote, streams,
+    Latch, MediaCommand, Profile, Remote, Terms, agreed_keys, in_the_clear, protect_answer, relay_answer, remote,
+    streams,
 };
 use sx_ng::{Options, Request};
 use sx_sdp::{Description, Media};
-use sx_types::SrtpPolicy;
 
 impl NgCalls {
     /// An answer: the description for whoever has made the offer, and the two sides connected.
@@ -66,7 +66,7 @@ impl NgCalls {
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
             let text = relay_answer(&clear, &asked_text, &opened, session)?;
-            protect_answer(&text, &offer, SrtpPolicy::Accept, &other.keys)
+            protect_answer(&text, &offer, (None, None), Terms::default(), &other.keys)
         })?;
         one.tag = Some(tag.into());
         one.said = Some(sdp.clone());

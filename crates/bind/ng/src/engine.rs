@@ -304,7 +304,7 @@ impl NgCalls {
                 call.counting = call.counting.saturating_sub(1);
                 call.ports_mut().filter(|known| known.id == port).for_each(|p| p.stats = counted.stats);
             }
-            MediaEvent::Silent { .. } | MediaEvent::Closed(_) => {}
+            MediaEvent::Silent { .. } | MediaEvent::HandshakeFailed { .. } | MediaEvent::Closed(_) => {}
         }
         if call.counting == 0 && std::mem::take(&mut call.watching) {
             self.judge(now, &mut call);
@@ -390,7 +390,9 @@ pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
 fn port_of(event: &MediaEvent) -> PortId {
     match event {
         MediaEvent::Opened(opened) => opened.port,
-        MediaEvent::OpenFailed { port, .. } | MediaEvent::Silent { port } => *port,
+        MediaEvent::OpenFailed { port, .. }
+        | MediaEvent::Silent { port }
+        | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
     }
 }

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::{
-    Keyring, MediaError, Opened, Profile, SessionVersion, StreamSummary, Suite, in_the_clear, protect_offer,
-    relay_description, streams,
+    Keyring, Means, MediaError, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, in_the_clear,
+    protect_offer, relay_description, streams,
 };
 use sx_ng::{Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media};
@@ -178,7 +178,7 @@ impl NgCalls {
             told: None,
             // Below 2⁶³, since many peers read it into a signed integer.
             session: SessionVersion { session: self.rng.u64() >> 1, version: 1 },
-            keys: Keyring::new(&mut self.rng, suites),
+            keys: Keyring::new(&mut self.rng, Means { suites, certificate: None }),
             keyed: false,
             interface: self.settings.interface(None),
             travels: None,
@@ -227,7 +227,7 @@ impl NgCalls {
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
             let text = relay_description(&clear, &opened, session)?;
-            protect_offer(&text, None, policy, &other.keys)
+            protect_offer(&text, None, None, Terms { policy, ..Terms::default() }, &other.keys)
         })?;
         (one.travels, other.travels) = (spoken, wanted);
         one.said = Some(sdp.clone());

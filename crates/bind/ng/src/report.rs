@@ -5,8 +5,8 @@ use crate::engine::{NgCalls, Progress, Waiting};
 use crate::reply::Reply;
 use std::net::SocketAddr;
 use sx_engine::Time;
+use sx_media::{Keys, PortStats, Profile, agreed_keys, remote, streams};
 use sx_media::{Latch, MediaKind};
-use sx_media::{PortStats, Profile, agreed_keys, remote, streams};
 use sx_ng::{Dictionary, Request, Value};
 
 /// What was counted since the start.
@@ -199,7 +199,7 @@ fn stream(side: &Side, port: &Port, rtcp: bool) -> Value<'static> {
     stream.set("endpoint", endpoint(remote));
     stream.set("advertised endpoint", endpoint(remote));
     if let (Some(told), Some(said)) = (&side.told, &side.said)
-        && let Ok(Some(keys)) = agreed_keys(told, said, port.stream)
+        && let Ok(Some(Keys::Described(keys))) = agreed_keys(told, said, port.stream)
     {
         stream.set("crypto suite", Value::text(keys.suite.sdp_name()));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
+use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
 use sx_ng::{Dictionary, Message, Value};
 
 pub const PCMU: &str = "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
@@ -184,7 +184,11 @@ impl World {
             }
             MediaCommand::SetRemote { port, remote, keys } => {
                 assert!(self.open.contains_key(&port));
-                self.remotes.insert(port, (remote, keys.map(|keys| *keys)));
+                let keys = keys.map(|keys| match *keys {
+                    Keys::Described(keys) => keys,
+                    Keys::Handshake(_) => panic!("proxies' calls have no handshakes"),
+                });
+                self.remotes.insert(port, (remote, keys));
             }
             MediaCommand::Count { port } => {
                 let packets_received = self.received.get(&port).copied().unwrap_or_default();
