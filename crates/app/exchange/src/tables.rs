@@ -128,7 +128,6 @@ impl Tables {
                 None
             }
         };
-        let main_domain = config.exchange.domains.first().map(|domain| &**domain);
         let allowlist = allowlist(config).map_err(|wrong| errors.push(BuildError::Allowlist(wrong)));
         let (Some(routes), Ok(allowlist)) = (routes, allowlist) else { return Err(errors) };
         Ok(Self {
@@ -138,15 +137,7 @@ impl Tables {
             algorithms: config.registrar.algorithms.iter().map(|a| algorithm(*a)).collect(),
             nonce_lifetime: config.registrar.nonce_lifetime,
             routes,
-            trunks: config
-                .trunks
-                .iter()
-                .map(|trunk| TrunkTable {
-                    config: trunk.clone(),
-                    rules: Arc::new(trunk_rules(trunk, main_domain)),
-                    load: before.and_then(|b| b.trunk(&trunk.name)).map(|then| then.load.clone()).unwrap_or_default(),
-                })
-                .collect(),
+            trunks: trunk_tables(config, before),
             allowlist,
             only_organisations: config.edge.only_organisations,
             scanners: scanners(config),
@@ -211,6 +202,17 @@ impl Tables {
     pub fn trunk(&self, name: &str) -> Option<&TrunkTable> {
         self.trunks.iter().find(|trunk| *trunk.config.name == *name)
     }
+}
+
+/// What is known of each trunk beside its routes. One that was there `before` goes on with its calls.
+fn trunk_tables(config: &Config, before: Option<&Tables>) -> Vec<TrunkTable> {
+    let main_domain = config.exchange.domains.first().map(|domain| &**domain);
+    let table = |trunk: &Arc<sx_config::Trunk>| TrunkTable {
+        config: trunk.clone(),
+        rules: Arc::new(trunk_rules(trunk, main_domain)),
+        load: before.and_then(|b| b.trunk(&trunk.name)).map(|then| then.load.clone()).unwrap_or_default(),
+    };
+    config.trunks.iter().map(table).collect()
 }
 
 fn rules_of_users() -> Rules {
