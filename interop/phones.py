@@ -12,6 +12,14 @@ RATE = 8000
 # Frequencies, in hertz, that no harmonic of another one meets.
 TONES = (440, 1030)
 
+# What baresip calls codecs, and which of its modules has them.
+CODECS = {
+    "PCMU": ("PCMU/8000/1", "g711.so"),
+    "PCMA": ("PCMA/8000/1", "g711.so"),
+    "G722": ("G722/16000/1", "g722.so"),
+    "opus": ("opus/48000/2", "opus.so"),
+}
+
 
 def write_tone(path, frequency, seconds):
     """A WAV file, 8000 Hz, one channel, 16 bits, with a sine at a quarter of the full scale."""
@@ -52,7 +60,7 @@ class Phone:
     """One baresip that registers as a user and plays a tone in its calls. It ends by itself after `seconds`."""
 
     def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more="",
-                 address="127.0.0.1", environment=None):
+                 address="127.0.0.1", codec=None, environment=None):
         self.bench = bench
         self.user = user
         self.folder = bench.path(user)
@@ -66,7 +74,7 @@ class Phone:
         proxy = f"sip:{exchange.host}:{port};transport={transport}"
         mode = ";answermode=auto" if answers else ""
         account = f'<sip:{user}@{harness.DOMAIN}>;auth_user={user};auth_pass={harness.PASSWORD};outbound="{proxy}"'
-        account += f";regint=600{mode}{more}\n"
+        account += f";regint=600{mode}{more}" + (f";audio_codecs={CODECS[codec][0]}" if codec else "") + "\n"
         config = f"""
 poll_method epoll
 sip_listen {host}:{harness.free_port(self.address)}
@@ -75,12 +83,14 @@ net_interface {self.address}
 call_max_calls 4
 audio_source aufile,{self.folder}/tone.wav
 audio_player aubridge,nowhere
-audio_srate 8000
-audio_channels 1
+audio_srate {"8000-48000" if codec else "8000"}
+audio_channels {"1-2" if codec else "1"}
+ausrc_srate 8000
+ausrc_channels 1
 rtp_stats yes
 snd_path {self.folder}
 module_path {module_path()}
-module g711.so
+module {CODECS[codec][1] if codec else "g711.so"}
 module aufile.so
 module aubridge.so
 module sndfile.so

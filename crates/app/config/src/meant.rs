@@ -20,6 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_media::Preference;
 use sx_rtp::srtp::Suite;
 use sx_types::{SrtpKeying, SrtpPolicy, Transport};
 
@@ -256,6 +257,19 @@ pub struct Media {
     pub srtp_keying: SrtpKeying,
     /// The suites of keys in descriptions, best first; never empty.
     pub srtp_suites: Vec<Suite>,
+    /// When sound is coded anew.
+    pub transcode: Transcode,
+    /// Which codecs are offered first where it is.
+    pub prefer: Preference,
+}
+
+/// When sound is coded anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transcode {
+    /// Between two parties that share no codec.
+    Needed,
+    /// Never: parties that share none are not connected.
+    Never,
 }
 
 /// Which way media packets go.

@@ -2,10 +2,11 @@
 
 use crate::meant::{
     AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
-    MediaPriority, Privacy, ReliableProvisional, Retention,
+    MediaPriority, Privacy, ReliableProvisional, Retention, Transcode,
 };
 use crate::reader::Word;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
+use sx_media::Preference;
 use sx_rtp::srtp::Suite;
 use sx_types::{Codec, SrtpKeying, SrtpPolicy, Transport};
 
@@ -54,6 +55,15 @@ impl Word for DigestAlgorithm {
 
 impl Word for MediaMode {
     const WORDS: &'static [(&'static str, Self)] = &[("relay", Self::Relay), ("direct", Self::Direct)];
+}
+
+impl Word for Transcode {
+    const WORDS: &'static [(&'static str, Self)] = &[("needed", Self::Needed), ("never", Self::Never)];
+}
+
+impl Word for Preference {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("quality", Self::Quality), ("bandwidth", Self::Bandwidth), ("cpu", Self::Cpu)];
 }
 
 impl Word for MediaPriority {

@@ -98,7 +98,7 @@ impl NgCalls {
         for port in &one.ports {
             let Some(facing) = other.port(port.stream) else { continue };
             for (from, to) in [(port.id, facing.id), (facing.id, port.id)] {
-                commands.push(MediaCommand::Patch { from, to: Some(to) });
+                commands.push(MediaCommand::Patch { from, to: Some(to), conversion: None });
             }
         }
         self.out.extend(commands.into_iter().map(Output::Media));

@@ -5,7 +5,8 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::Note;
-use crate::ports::{Readiness, all_open, offer_for};
+use crate::passing::offer_for;
+use crate::ports::{Readiness, all_open};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
 use crate::trunks;
 use std::net::IpAddr;
@@ -106,7 +107,7 @@ impl Calls {
         let relay = relayed(party, &branch.party);
         let offer = match &party.said {
             Some(offer) if !hunt.offerless => Some(
-                offer_for(&call.body, &mut branch.party, offer, relay)
+                offer_for(&call.body, &mut branch.party, offer, &self.passing(relay))
                     .map_err(|error| Failure::new(error.cause(), &error.to_string()))?,
             ),
             _ => None,

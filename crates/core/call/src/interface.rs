@@ -8,7 +8,7 @@ use std::time::Duration;
 use sx_leg::{Address, Bounds, LegCommand, LegEvent, Source, Target};
 use sx_media::{Means, MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
-use sx_types::{CallId, Cause, LegId, TraceId};
+use sx_types::{CallId, Cause, Codec, LegId, TraceId};
 
 /// What the world did.
 #[derive(Debug)]
@@ -337,6 +337,8 @@ pub struct Settings {
     pub streams_max: u8,
     /// With what media can be protected.
     pub means: Means,
+    /// What is coded anew between two parties that share no codec, best first; empty: nothing is.
+    pub transcode: Arc<[Codec]>,
     /// Events that wait for a port or for another change of the session to be over.
     pub waiting_max: u8,
     /// How long a call may last once it is answered.
@@ -372,6 +374,7 @@ impl Default for Settings {
             redirects_max: 5,
             streams_max: 8,
             means: Means::default(),
+            transcode: Arc::from([]),
             waiting_max: 16,
             talk_max: Duration::from_secs(4 * 3600),
             port_wait: Duration::from_secs(2),

@@ -15,7 +15,8 @@ use crate::codecs::allowed;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::interface::Note;
-use crate::ports::{Readiness, answer_for, offer_for};
+use crate::passing::{answer_for, offer_for};
+use crate::ports::Readiness;
 use crate::state::{Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Talking, relayed};
 use crate::trunks;
 use bytes::Bytes;
@@ -174,7 +175,7 @@ impl Calls {
                 return self.join_failed(call, joining, &Failure::new(error.cause(), &error.to_string()));
             }
         }
-        let told = match offer_for(&call.body, &mut joining.remaining, &offer, relay) {
+        let told = match offer_for(&call.body, &mut joining.remaining, &offer, &self.passing(relay)) {
             Ok(told) => told,
             Err(error) => {
                 let failure = Failure::new(error.cause(), &error.to_string());
@@ -240,7 +241,7 @@ impl Calls {
     /// The one that stays has answered the offer of the one that comes.
     fn join_answered(&mut self, call: &mut Call, mut joining: Box<Joining>, offer: &Bytes, answer: &Bytes) -> State {
         let relay = relayed(&joining.remaining, &joining.joins);
-        let told = match answer_for(&call.body, &mut joining.joins, answer, offer, relay) {
+        let told = match answer_for(&call.body, &mut joining.joins, answer, offer, &self.passing(relay)) {
             Ok(told) => Media::Answer(told),
             Err(error) => {
                 return self.join_failed(call, joining, &Failure::new(Cause::INCOMPATIBLE, &error.to_string()));
@@ -267,7 +268,7 @@ impl Calls {
             Self::defer(call, Block::Ports, leg, LegEvent::OfferAccepted { media: Some(Media::Offer(offer)) });
             return State::Joining(joining);
         }
-        let told = match offer_for(&call.body, &mut joining.joins, &offer, relay) {
+        let told = match offer_for(&call.body, &mut joining.joins, &offer, &self.passing(relay)) {
             Ok(told) => Media::Offer(told),
             Err(error) => {
                 return self.join_failed(call, joining, &Failure::new(error.cause(), &error.to_string()));

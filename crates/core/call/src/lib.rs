@@ -61,6 +61,7 @@ mod failure;
 mod hunt;
 mod interface;
 mod join;
+mod passing;
 mod pickup;
 mod ports;
 mod ringing;

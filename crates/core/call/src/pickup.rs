@@ -10,12 +10,13 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::NotAdmitted;
-use crate::ports::{Readiness, Undeliverable, all_open, answer_for};
+use crate::passing::{Passing, answer_for};
+use crate::ports::{Readiness, Undeliverable, all_open};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
 use crate::trunks;
 use bytes::Bytes;
 use sx_leg::{Answer, Incoming, LegCommand, Media, Source};
-use sx_media::{answer_from, streams};
+use sx_media::streams;
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -95,7 +96,8 @@ impl Calls {
         };
         let Some(index) = hunt.branches.iter().position(is_ready) else { return State::Ringing(ringing) };
         let party = &mut hunt.branches[index].party;
-        match exchanged(call, caller, party) {
+        let passing = self.passing(relayed(caller, party));
+        match exchanged(call, caller, party, &passing) {
             Ok((to_party, to_caller)) => {
                 let leg = party.leg;
                 let media = Some(Media::Answer(to_party));
@@ -142,14 +144,13 @@ fn describes(party: &Party, stream: u8) -> bool {
 }
 
 /// The answer to the offer of the one that takes the call, and what it says in answer to the caller's.
-fn exchanged(call: &Call, caller: &Party, party: &mut Party) -> Result<(Bytes, Bytes), Failure> {
+fn exchanged(call: &Call, caller: &Party, party: &mut Party, passing: &Passing) -> Result<(Bytes, Bytes), Failure> {
     let nothing = |error: Undeliverable| Failure::new(Cause::INCOMPATIBLE, &error.to_string());
     let (Some(asked), Some(offer)) = (&caller.said, &party.said.clone()) else {
         return Err(Failure::new(Cause::INCOMPATIBLE, "an offer is missing"));
     };
-    let to_caller = answer_from(offer, asked).map_err(|error| nothing(error.into()))?;
-    let to_party = answer_from(asked, offer).map_err(|error| nothing(error.into()))?;
-    let relay = relayed(caller, party);
-    let told = answer_for(&call.body, party, &to_party, offer, relay).map_err(nothing)?;
+    let to_caller = passing.answer_from(offer, asked).map_err(|error| nothing(error.into()))?;
+    let to_party = passing.answer_from(asked, offer).map_err(|error| nothing(error.into()))?;
+    let told = answer_for(&call.body, party, &to_party, offer, passing).map_err(nothing)?;
     Ok((told, to_caller))
 }

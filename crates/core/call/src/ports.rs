@@ -1,17 +1,15 @@
 //! The media ports of a call: opened before they are named in a description, closed with the leg they face.
 
 use crate::alarm::Alarm;
-use crate::codecs::{allowed, terms};
 use crate::engine::Calls;
 use crate::interface::Output;
-use crate::state::{Body, Call, Party, Port, PortState, Role, State, Told, relayed};
+use crate::state::{Body, Call, Party, Port, PortState, Role, State, relayed};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
-    Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, SessionVersion,
-    StreamSummary, TrafficClass, agreed_keys, in_the_clear, protect_answer, protect_offer, relay_answer,
-    relay_description, remote, streams,
+    Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, StreamSummary,
+    TrafficClass, agreed_keys, conversions, remote, streams,
 };
 use sx_route::LatchMode;
 use sx_types::{Cause, LegId};
@@ -141,14 +139,18 @@ impl Calls {
     }
 
     /// Connects the ports of two parties, stream by stream, both ways.
-    pub(crate) fn patch(&mut self, body: &Body, one: LegId, other: LegId) {
-        for port in body.ports.iter().filter(|port| port.leg == one && matches!(port.state, PortState::Open(_))) {
+    fn patch(&mut self, body: &Body, one: &Party, other: &Party) {
+        let agreed = agreed(one).zip(agreed(other)).filter(|_| !self.settings.transcode.is_empty());
+        for port in body.ports.iter().filter(|port| port.leg == one.leg && matches!(port.state, PortState::Open(_))) {
             let facing = body.ports.iter().find(|peer| {
-                peer.leg == other && peer.stream == port.stream && matches!(peer.state, PortState::Open(_))
+                peer.leg == other.leg && peer.stream == port.stream && matches!(peer.state, PortState::Open(_))
             });
             if let Some(peer) = facing {
-                self.out.push_back(Output::Media(MediaCommand::Patch { from: port.id, to: Some(peer.id) }));
-                self.out.push_back(Output::Media(MediaCommand::Patch { from: peer.id, to: Some(port.id) }));
+                let both = agreed.and_then(|(one, other)| conversions(one, other, port.stream.into()));
+                let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
+                let patch = |from, to, conversion| MediaCommand::Patch { from, to: Some(to), conversion };
+                self.out.push_back(Output::Media(patch(port.id, peer.id, there)));
+                self.out.push_back(Output::Media(patch(peer.id, port.id, back)));
             }
         }
     }
@@ -163,7 +165,7 @@ impl Calls {
                 self.set_remotes(body, party, said);
             }
         }
-        self.patch(body, one.leg, other.leg);
+        self.patch(body, one, other);
     }
 
     /// Closes the ports that face a leg. What arrives for it from the other ports goes nowhere then.
@@ -238,6 +240,11 @@ fn latch_of(party: &Party, said: IpAddr) -> Latch {
     }
 }
 
+/// What a party has agreed to, when it has.
+fn agreed(party: &Party) -> Option<Agreed<'_>> {
+    Some(Agreed { told: &party.told.as_ref()?.text, said: party.said.as_ref()? })
+}
+
 fn carried(closed: &Closed) -> u64 {
     closed.stats.packets_received + closed.stats.packets_sent
 }
@@ -261,74 +268,6 @@ fn open_of(body: &Body, leg: LegId) -> SmallVec<[(PortId, Opened); 2]> {
             PortState::Opening | PortState::Closing => None,
         })
         .collect()
-}
-
-/// The open ports that face a leg, by stream.
-fn by_stream(body: &Body, leg: LegId) -> SmallVec<[Option<Opened>; 4]> {
-    let mut opened = SmallVec::new();
-    for port in body.ports.iter().filter(|port| port.leg == leg) {
-        let PortState::Open(open) = port.state else { continue };
-        let stream = usize::from(port.stream);
-        if opened.len() <= stream {
-            opened.resize(stream + 1, None);
-        }
-        opened[stream] = Some(open);
-    }
-    opened
-}
-
-/// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
-pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, relay: bool) -> Result<Bytes, Undeliverable> {
-    let kept = allowed(&to.access, &to.bounds, offer)?;
-    if !relay {
-        return Ok(kept);
-    }
-    let clear = in_the_clear(&kept)?;
-    tell(to, offer, None, |to, session| {
-        let text = relay_description(&clear, &by_stream(body, to.leg), session)?;
-        let told = to.told.as_ref().map(|told| &told.text);
-        protect_offer(&text, to.said.as_ref(), told, terms(&to.access), &to.keys)
-    })
-}
-
-/// An answer as `to`, who made `offer`, is to see it.
-pub(crate) fn answer_for(
-    body: &Body,
-    to: &mut Party,
-    answer: &Bytes,
-    offer: &Bytes,
-    relay: bool,
-) -> Result<Bytes, Undeliverable> {
-    let kept = allowed(&to.access, &to.bounds, answer)?;
-    if !relay {
-        return Ok(kept);
-    }
-    let (clear, asked) = (in_the_clear(&kept)?, in_the_clear(offer)?);
-    // The key that is answered with depends on those that were offered.
-    let keyed = (asked != *offer).then_some(offer);
-    tell(to, answer, keyed, |to, session| {
-        let text = relay_answer(&clear, &asked, &by_stream(body, to.leg), session)?;
-        let told = to.told.as_ref().map(|told| &told.text);
-        protect_answer(&text, offer, (told, to.said.as_ref()), terms(&to.access), &to.keys)
-    })
-}
-
-/// Gives the party the same text again when it is made from the same description, else a new version. `asked`: the offer
-/// with keys that it answers.
-fn tell(
-    to: &mut Party,
-    from: &Bytes,
-    asked: Option<&Bytes>,
-    rewrite: impl FnOnce(&Party, SessionVersion) -> Result<Bytes, MediaError>,
-) -> Result<Bytes, Undeliverable> {
-    if let Some(told) = to.told.as_ref().filter(|told| told.from == *from && told.asked.as_ref() == asked) {
-        return Ok(told.text.clone());
-    }
-    let session = to.session.next();
-    let text = rewrite(to, session)?;
-    to.session = session;
-    to.told = Some(Told { from: from.clone(), asked: asked.cloned(), text: text.clone() });
-    Ok(text)
 }
 
 /// Which call a packet thread's event is about.

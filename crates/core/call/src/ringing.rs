@@ -6,7 +6,8 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{Note, Output};
-use crate::ports::{Readiness, answer_for, offer_for};
+use crate::passing::{Passing, answer_for, offer_for};
+use crate::ports::Readiness;
 use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
@@ -115,7 +116,7 @@ impl Calls {
         let media = audible.filter(|media| !media.is_offer()).and_then(|media| {
             let offer = caller.said.clone()?;
             let relay = relayed(caller, &branch.party);
-            let told = answer_for(&call.body, caller, media.bytes(), &offer, relay).ok()?;
+            let told = answer_for(&call.body, caller, media.bytes(), &offer, &self.passing(relay)).ok()?;
             if news {
                 self.connect(&call.body, caller, &branch.party);
             }
@@ -140,9 +141,10 @@ impl Calls {
         }
         let callee = &mut hunt.branches[index].party;
         let was_early = callee.said.clone().filter(|_| hunt.early == Some(leg));
+        let relay = relayed(caller, callee);
         let told = match (&answer.media, &caller.said) {
             (Some(Media::Offer(offer)), None) => {
-                let readiness = match relayed(caller, callee) {
+                let readiness = match relay {
                     true => self.prepare(call, offer, leg, [caller, callee]),
                     false => Ok(Readiness::Ready),
                 };
@@ -152,7 +154,7 @@ impl Calls {
                 }
                 callee.said = Some(offer.clone());
                 match readiness {
-                    Ok(_) => deliver_offer(call, caller, callee, offer),
+                    Ok(_) => deliver_offer(call, caller, offer, &self.passing(relay)),
                     Err(error) => Err(Failure::new(error.cause(), &error.to_string())),
                 }
             }
@@ -161,7 +163,7 @@ impl Calls {
                     callee.said = Some(media.bytes().clone());
                 }
                 let said = said.clone();
-                deliver_answer(call, caller, callee, said.as_ref())
+                deliver_answer(call, caller, callee, said.as_ref(), &self.passing(relay))
             }
         };
         let media = match told {
@@ -230,8 +232,8 @@ impl Calls {
     }
 }
 
-fn deliver_offer(call: &Call, caller: &mut Party, callee: &Party, offer: &Bytes) -> Result<Option<Media>, Failure> {
-    let text = offer_for(&call.body, caller, offer, relayed(caller, callee))
+fn deliver_offer(call: &Call, caller: &mut Party, offer: &Bytes, passing: &Passing) -> Result<Option<Media>, Failure> {
+    let text = offer_for(&call.body, caller, offer, passing)
         .map_err(|error| Failure::new(error.cause(), &error.to_string()))?;
     Ok(Some(Media::Offer(text)))
 }
@@ -242,6 +244,7 @@ fn deliver_answer(
     caller: &mut Party,
     callee: &Party,
     offer: Option<&Bytes>,
+    passing: &Passing,
 ) -> Result<Option<Media>, Failure> {
     let Some(said) = &callee.said else {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
@@ -249,10 +252,9 @@ fn deliver_answer(
         let silent = "the called party answered without saying where its media is";
         return offer.map_or(Ok(None), |_| Err(Failure::new(Cause::INCOMPATIBLE, silent)));
     };
-    let relay = relayed(caller, callee);
     let text = match offer {
-        Some(offer) => answer_for(&call.body, caller, said, offer, relay),
-        None => offer_for(&call.body, caller, said, relay),
+        Some(offer) => answer_for(&call.body, caller, said, offer, passing),
+        None => offer_for(&call.body, caller, said, passing),
     };
     text.map(|text| Some(Media::Answer(text))).map_err(|error| Failure::new(Cause::INCOMPATIBLE, &error.to_string()))
 }

@@ -146,7 +146,7 @@ pub(crate) struct Party {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub from: Bytes,
-    /// The offer with keys that it answers.
+    /// The offer that it answers, where it has keys or a codec of that.
     #[serde(default)]
     pub asked: Option<Bytes>,
     pub text: Bytes,

@@ -14,7 +14,8 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::interface::Note;
-use crate::ports::{Readiness, Undeliverable, answer_for, offer_for};
+use crate::passing::{answer_for, offer_for};
+use crate::ports::{Readiness, Undeliverable};
 use crate::state::{Block, Call, Negotiation, State, Talking, relayed};
 use bytes::Bytes;
 use sx_leg::{LegCommand, LegEvent, Media};
@@ -86,9 +87,11 @@ impl Calls {
                         Self::defer(call, Block::Ports, asker, LegEvent::Offered { media });
                         return;
                     }
-                    Ok(Readiness::Ready) => offer_for(&call.body, &mut talking.parties[1 - by], offer, relay)
-                        .map(Some)
-                        .map_err(Undeliverable::cause),
+                    Ok(Readiness::Ready) => {
+                        offer_for(&call.body, &mut talking.parties[1 - by], offer, &self.passing(relay))
+                            .map(Some)
+                            .map_err(Undeliverable::cause)
+                    }
                     Err(error) => Err(error.cause()),
                 }
             }
@@ -123,7 +126,8 @@ impl Calls {
         match (offer, media) {
             (Some(offer), Some(media)) => {
                 let answer = media.bytes();
-                let Ok(told) = answer_for(&call.body, &mut talking.parties[by], answer, &offer, relay) else {
+                let Ok(told) = answer_for(&call.body, &mut talking.parties[by], answer, &offer, &self.passing(relay))
+                else {
                     self.negotiated(call, talking);
                     self.say(asker, LegCommand::RefuseOffer { cause: Cause::INCOMPATIBLE, status: 0 });
                     return Ok(());
@@ -146,7 +150,7 @@ impl Calls {
                     Self::defer(call, Block::Ports, talking.parties[index].leg, event);
                     return Ok(());
                 }
-                let told = offer_for(&call.body, &mut talking.parties[by], &offer, relay)
+                let told = offer_for(&call.body, &mut talking.parties[by], &offer, &self.passing(relay))
                     .map_err(|error| Failure::new(error.cause(), UNANSWERED))?;
                 talking.parties[index].said = Some(offer.clone());
                 talking.negotiation = Negotiation::Confirming { by, offer };
@@ -171,7 +175,7 @@ impl Calls {
         let relay = relayed(&talking.parties[0], &talking.parties[1]);
         let told = media.as_ref().and_then(|media| {
             let other = &mut talking.parties[1 - by];
-            answer_for(&call.body, other, media.bytes(), &offer, relay).ok()
+            answer_for(&call.body, other, media.bytes(), &offer, &self.passing(relay)).ok()
         });
         let (Some(media), Some(told)) = (media, told) else {
             let failure = Failure::new(Cause::INCOMPATIBLE, UNANSWERED);

@@ -24,7 +24,7 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{Note, Wish, WishKind};
-use crate::ports::answer_for;
+use crate::passing::answer_for;
 use crate::state::{
     Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
     Transfer, relayed,
@@ -35,7 +35,6 @@ use std::collections::VecDeque;
 use sx_leg::{
     Address, Answer, Bounds, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest,
 };
-use sx_media::answer_from;
 use sx_route::{Planned, Reason, Way};
 use sx_types::{Cause, LegId};
 
@@ -151,10 +150,10 @@ impl Calls {
             Negotiation::Asked { by, .. } if by != asker => self.refuse_glare(remaining.leg),
             // The one that stays was asked for an offer, has made it, and is told what the transferor last had.
             Negotiation::Confirming { by, offer } if by == asker => {
-                let relay = relayed(left, &remaining);
-                let answer = left.said.as_ref().and_then(|said| answer_from(said, &offer).ok());
+                let passing = self.passing(relayed(left, &remaining));
+                let answer = left.said.as_ref().and_then(|said| passing.answer_from(said, &offer).ok());
                 let told =
-                    answer.and_then(|answer| answer_for(&call.body, &mut remaining, &answer, &offer, relay).ok());
+                    answer.and_then(|answer| answer_for(&call.body, &mut remaining, &answer, &offer, &passing).ok());
                 let Some(told) = told else {
                     self.hunt_cancel(call, &mut hunt, Cause::NORMAL);
                     self.dismiss(call, &remaining, Cause::INCOMPATIBLE);

@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{HandshakeFault, Keys};
+use crate::{Conversion, HandshakeFault, Keys};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -46,6 +46,9 @@ pub enum MediaCommand {
         from: PortId,
         /// Where they leave.
         to: Option<PortId>,
+        /// What they become on the way; `None` leaves every byte as it came. One that is as it was goes on with what it
+        /// remembers of the stream.
+        conversion: Option<Box<Conversion>>,
     },
     /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
     Count {
@@ -212,6 +215,12 @@ pub struct PortStats {
     pub send_errors: u64,
     /// Payload type of the last RTP packet received; 255 when there was none.
     pub last_payload_type: u8,
+    /// RTP packets from the peer whose sound was coded anew for the other side.
+    #[serde(default)]
+    pub packets_transcoded: u64,
+    /// Those among the received whose payload could not be decoded, and was made up instead.
+    #[serde(default)]
+    pub decode_errors: u64,
 }
 
 #[cfg(test)]

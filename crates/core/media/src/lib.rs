@@ -42,17 +42,22 @@
 //! ```
 
 mod command;
+mod conversion;
 mod error;
 mod handshake;
+mod plan;
 mod relay;
 mod security;
 mod stream;
+mod transcoding;
 
 pub use command::{
     Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
 };
+pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
+pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use security::{
     Keyring, Keys, Means, StreamKeys, Terms, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,
@@ -64,3 +69,4 @@ pub use stream::{
 };
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
+pub use transcoding::{Agreed, conversions, extend_offer, settle_answer};

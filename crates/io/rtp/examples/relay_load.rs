@@ -110,7 +110,7 @@ fn connect(
     }
     println!("opening a port took {} µs", started.elapsed().as_micros() / phones.len().max(1) as u128);
     for phone in 0..phones.len() {
-        threads.send(MediaCommand::Patch { from: id(phone), to: Some(id(phone ^ 1)) });
+        threads.send(MediaCommand::Patch { from: id(phone), to: Some(id(phone ^ 1)), conversion: None });
     }
     // The last command is obeyed once this one is answered.
     threads.send(open(PortId(1 << 48), "none"));

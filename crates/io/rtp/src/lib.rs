@@ -5,8 +5,9 @@
 //! another; [`MediaEvent`](sx_media::MediaEvent)s answer. What arrives on a port from its peer leaves, byte for byte
 //! unchanged, from the port it is patched to.
 //!
-//! This crate deliberately knows no call, no session description and no codec. It neither orders packets nor
-//! plays them, and it never answers a packet itself.
+//! This crate deliberately knows no call, no session description and no codec. It neither orders packets nor plays them. Where
+//! two sides have no codec in common, a patch has a [`Conversion`](sx_media::Conversion): `sx-audio` makes other packets of
+//! those that arrive, and reports of its own take the place of RTCP.
 //!
 //! # Who owns what
 //!
@@ -61,7 +62,9 @@
 
 mod commands;
 mod config;
+mod converting;
 mod engine;
+mod forwarding;
 mod handshakes;
 mod pool;
 mod port;

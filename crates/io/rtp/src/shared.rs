@@ -204,6 +204,12 @@ pub(crate) struct PortSockets {
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
     send_errors: AtomicU64,
+    /// The source of what is coded anew for the peer.
+    ssrc: u32,
+    /// What was sent of that. Written and read where packets are converted, and nowhere else.
+    sending: Mutex<Option<sx_audio::Sent>>,
+    /// What goes to the peer, or comes from it, is coded anew.
+    converted: AtomicBool,
 }
 
 impl PortSockets {
@@ -218,6 +224,9 @@ impl PortSockets {
             packets_sent: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             send_errors: AtomicU64::new(0),
+            ssrc: RandomState::new().build_hasher().finish() as u32,
+            sending: Mutex::new(None),
+            converted: AtomicBool::new(false),
         }
     }
 
@@ -282,6 +291,31 @@ impl PortSockets {
             self.bytes_sent.fetch_sub(bytes, Ordering::Relaxed);
         }
         self.send_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The source of what is coded anew for the peer.
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// So much was sent of what is coded anew.
+    pub(crate) fn set_sending(&self, sent: Option<sx_audio::Sent>) {
+        *locked(&self.sending) = sent;
+    }
+
+    /// What was sent of it.
+    pub(crate) fn sending(&self) -> Option<sx_audio::Sent> {
+        *locked(&self.sending)
+    }
+
+    /// What goes to the peer, or comes from it, is coded anew, or is so no more.
+    pub(crate) fn set_converted(&self, converted: bool) {
+        self.converted.store(converted, Ordering::Relaxed);
+    }
+
+    /// Is it coded anew?
+    pub(crate) fn is_converted(&self) -> bool {
+        self.converted.load(Ordering::Relaxed)
     }
 
     /// RTP packets and bytes sent, and packets that could not be.

@@ -5,9 +5,11 @@ mod batch;
 mod epoll;
 mod intake;
 mod ring;
+mod written;
 
-pub(crate) use batch::{Batch, Chosen, Failure, Label, Sent};
+pub(crate) use batch::{BATCH, Batch, Chosen, Failure, Label, Sent};
 pub(crate) use intake::{Intake, WAKE};
+pub(crate) use written::{Outlet, Written};
 
 use std::fs::File;
 use std::io::{self, Read, Write};

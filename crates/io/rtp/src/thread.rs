@@ -1,19 +1,22 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
 use crate::commands::{Commands, NoCommand};
+use crate::converting::{Converting, Means};
+use crate::forwarding::forward;
 use crate::handshakes::{Shaker, Step};
 use crate::port::{Channel, Port, Verdict, is_unicast};
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
-use crate::sys::{Chosen, Failure, Intake, Label, Sent, WAKE, Wake};
+use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use sx_dtls::Anchor;
-use sx_engine::Time;
-use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_engine::{Rng, Time};
+use sx_media::{Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 
 /// What waits for its turn between waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub(crate) struct PacketThread {
     vacant: Vec<u32>,
     /// For commands; packets find their slot by the token of their socket.
     by_id: HashMap<PortId, u32>,
+    /// For packets that are written here rather than received.
+    written: Written,
+    rng: Rng,
     next_tick: Time,
     /// `None`: no port has handshakes.
     shaker: Option<Shaker>,
@@ -55,6 +61,10 @@ struct Entry {
     sockets: Arc<PortSockets>,
     lease: Lease,
     patch: Patch,
+    /// What packets become on the way there; `None` when they pass as they are.
+    converting: Option<Box<Converting>>,
+    /// What was counted by those that were there before.
+    counted: (u64, u64),
     /// When a packet from a wrong source was last logged.
     logged: Time,
 }
@@ -90,6 +100,9 @@ impl PacketThread {
             vacant: Vec::new(),
             by_id: HashMap::new(),
             shaker,
+            written: Written::new(),
+            // The keys of the standard hasher are the operating system's randomness.
+            rng: Rng::from_number(RandomState::new().build_hasher().finish()),
         })
     }
 
@@ -192,7 +205,14 @@ impl PacketThread {
         if let Patch::To(target) = &entry.patch
             && !target.is_closed()
         {
-            forward(&mut self.intake, &self.totals, target, rtp, rtcp);
+            match &mut entry.converting {
+                None => forward(&mut self.intake, &self.totals, target, rtp, rtcp),
+                Some(converting) => {
+                    let (received, written) = (&mut self.intake, &mut self.written);
+                    let mut means = Means { now, received, written, totals: &self.totals };
+                    converting.forward(&mut means, (&entry.sockets, target), rtp, rtcp);
+                }
+            }
         }
     }
 
@@ -204,7 +224,7 @@ impl PacketThread {
                     self.open(port, &Wanted { interface: &interface, ipv6, class, host, number });
                 }
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
-                Ok(MediaCommand::Patch { from, to }) => self.patch(from, to),
+                Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Close { port }) => self.close(port),
                 Err(NoCommand::Yet) => return Next::Wait,
@@ -255,7 +275,16 @@ impl PacketThread {
             self.exchange.close(self.clock.now(), id, lease);
             return Err(OpenError::System);
         }
-        slot.entry = Some(Entry { id, port: Port::new(), sockets, lease, patch: Patch::Nowhere, logged: Time::ZERO });
+        slot.entry = Some(Entry {
+            id,
+            port: Port::new(),
+            sockets,
+            lease,
+            patch: Patch::Nowhere,
+            converting: None,
+            counted: (0, 0),
+            logged: Time::ZERO,
+        });
         self.by_id.insert(id, index);
         Ok(advertised)
     }
@@ -286,12 +315,14 @@ impl PacketThread {
         }
     }
 
-    fn patch(&mut self, from: PortId, to: Option<PortId>) {
+    fn patch(&mut self, from: PortId, to: Option<PortId>, conversion: Option<Box<Conversion>>) {
         let patch = match to {
             None => Patch::Nowhere,
             Some(to) => self.exchange.find(to).map_or(Patch::Awaiting(to), Patch::To),
         };
+        let rng = self.rng.fork();
         if let Some(entry) = self.entry(from) {
+            entry.convert(&patch, conversion, rng);
             entry.patch = patch;
         }
     }
@@ -338,6 +369,10 @@ impl PacketThread {
                 }
                 Patch::To(_) | Patch::Nowhere => {}
             }
+            if let Some(converting) = &mut entry.converting {
+                let (received, written) = (&mut self.intake, &mut self.written);
+                converting.report(&mut Means { now, received, written, totals: &self.totals }, &entry.sockets);
+            }
         }
     }
 
@@ -357,7 +392,37 @@ impl Entry {
     /// What it has counted so far.
     fn stats(&self) -> PortStats {
         let sent = self.sockets.sent();
-        PortStats { packets_sent: sent.packets, bytes_sent: sent.bytes, send_errors: sent.errors, ..self.port.stats() }
+        let (packets_transcoded, decode_errors) = self.counted();
+        PortStats {
+            packets_transcoded,
+            decode_errors,
+            packets_sent: sent.packets,
+            bytes_sent: sent.bytes,
+            send_errors: sent.errors,
+            ..self.port.stats()
+        }
+    }
+
+    /// Packets become what is said on their way. What goes on as it was remembers what it knows of the stream.
+    fn convert(&mut self, patch: &Patch, conversion: Option<Box<Conversion>>, rng: Rng) {
+        let same_end = matches!((&self.patch, patch), (Patch::To(before), Patch::To(now)) if Arc::ptr_eq(before, now));
+        match (&mut self.converting, conversion) {
+            (Some(converting), Some(conversion)) if same_end && converting.is(&conversion) => return,
+            (Some(converting), Some(conversion)) => converting.begin_anew(conversion),
+            (place @ None, Some(conversion)) => *place = Some(Box::new(Converting::new(conversion, rng))),
+            (converting, None) => {
+                let (transcoded, decode_errors) = converting.take().map_or((0, 0), |gone| gone.counted());
+                self.counted.0 += transcoded;
+                self.counted.1 += decode_errors;
+            }
+        }
+        self.sockets.set_converted(false);
+    }
+
+    /// What was coded anew, and what could not be decoded.
+    fn counted(&self) -> (u64, u64) {
+        let (transcoded, decode_errors) = self.converting.as_ref().map_or((0, 0), |converting| converting.counted());
+        (self.counted.0 + transcoded, self.counted.1 + decode_errors)
     }
 
     /// Does what the handshakes of the port want done.
@@ -394,45 +459,6 @@ impl Entry {
             tracing::debug!(port = self.id.0, %from, "the address that is not the peer's");
         }
     }
-}
-
-/// Sends packets of the batch to the peer of a port.
-fn forward(intake: &mut Intake, totals: &ThreadTotals, target: &PortSockets, rtp: Chosen, rtcp: Chosen) {
-    if !rtp.is_empty()
-        && let Some((socket, destination)) = target.towards_rtp()
-    {
-        let rtp = sealed(intake, totals, target, (Channel::Rtp, rtp));
-        let sent = intake.send(socket, rtp, &destination, Label { port: target.id().0, is_rtp: true });
-        target.count_rtp(sent);
-        totals.packets_sent.add(sent.packets);
-        totals.send_errors.add(sent.errors);
-    }
-    if !rtcp.is_empty()
-        && let Some((socket, destination)) = target.towards_rtcp()
-    {
-        let rtcp = sealed(intake, totals, target, (Channel::Rtcp, rtcp));
-        let sent = intake.send(socket, rtcp, &destination, Label { port: target.id().0, is_rtp: false });
-        target.count_errors(sent);
-        totals.rtcp_sent.add(sent.packets);
-        totals.send_errors.add(sent.errors);
-    }
-}
-
-/// The packets of the batch as the peer of the port is to have them; those that cannot be protected are not sent.
-fn sealed(
-    intake: &mut Intake,
-    totals: &ThreadTotals,
-    target: &PortSockets,
-    (channel, chosen): (Channel, Chosen),
-) -> Chosen {
-    if !target.sealer().is_on() {
-        return chosen;
-    }
-    let sealed = target.sealer().seal(intake.batch(), channel, chosen);
-    let errors = chosen.count() - sealed.count();
-    target.count_errors(Sent { errors, ..Sent::default() });
-    totals.send_errors.add(errors);
-    sealed
 }
 
 /// Wall time when the thread started, and what the monotonic clock has counted since.

@@ -34,6 +34,10 @@ pub struct Totals {
     pub handshakes_failed: u64,
     /// Packets that could not be sent.
     pub send_errors: u64,
+    /// RTP packets whose sound was coded anew.
+    pub packets_transcoded: u64,
+    /// RTP packets that could not be decoded, and in whose place something was made up.
+    pub decode_errors: u64,
     /// Times that a peer was silent for too long.
     pub silences: u64,
     /// The pool of each local address.
@@ -71,6 +75,8 @@ pub(crate) struct ThreadTotals {
     pub(crate) handshakes: Counter,
     pub(crate) handshakes_failed: Counter,
     pub(crate) send_errors: Counter,
+    pub(crate) packets_transcoded: Counter,
+    pub(crate) decode_errors: Counter,
     pub(crate) silences: Counter,
 }
 
@@ -90,6 +96,8 @@ impl ThreadTotals {
         totals.handshakes += self.handshakes.value();
         totals.handshakes_failed += self.handshakes_failed.value();
         totals.send_errors += self.send_errors.value();
+        totals.packets_transcoded += self.packets_transcoded.value();
+        totals.decode_errors += self.decode_errors.value();
         totals.silences += self.silences.value();
     }
 }

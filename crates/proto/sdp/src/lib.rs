@@ -2,7 +2,8 @@
 //!
 //! [`Description::parse`] splits a description into lines that borrow the text; typed access ([`Media`], [`Origin`],
 //! [`Connection`], [`Format`]) reads a line when it is asked for. A description that is passed on is *edited*, not
-//! rebuilt: [`Description::edit`], [`Description::retain_codecs`] and [`Description::protect`] copy it line by line and change only what they
+//! rebuilt: [`Description::edit`], [`Description::retain_codecs`],
+//! [`Description::set_formats`] and [`Description::protect`] copy it line by line and change only what they
 //! are told to, so that what this crate has never heard of arrives as it left. [`offer`] and [`answer`] write
 //! descriptions of our own, for a party that ends its media here.
 //!
@@ -32,6 +33,7 @@ mod crypto;
 mod description;
 mod dtls;
 mod edit;
+mod formats;
 mod maker;
 mod media;
 mod offer_answer;
@@ -44,6 +46,7 @@ pub use crypto::{Crypto, CryptoError, Mki};
 pub use description::{Description, Direction, Line};
 pub use dtls::{DtlsTerms, Setup};
 pub use edit::{Edit, MediaEdit, OriginEdit, RtcpEdit};
+pub use formats::{FormatEdit, NewFormat};
 pub use media::{Format, Media, MediaKind, Profile};
 pub use offer_answer::{AnswerError, Answered, Chosen, OurFormat, Ours, answer, offer};
 pub use parse::{Limits, ParseError};

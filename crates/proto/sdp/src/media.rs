@@ -114,6 +114,27 @@ impl<'a> MediaLine<'a> {
         text.end();
     }
 
+    /// Writes the `m=` line with some of its formats, and others behind them.
+    pub(crate) fn write_formats(
+        &self,
+        text: &mut Text,
+        old: impl Iterator<Item = &'a [u8]>,
+        new: impl Iterator<Item = PayloadType>,
+    ) {
+        text.begin(b'm').bytes(self.kind).bytes(b" ").number(u64::from(self.port));
+        if self.port_count > 1 {
+            text.bytes(b"/").number(u64::from(self.port_count));
+        }
+        text.bytes(b" ").bytes(self.protocol);
+        for format in old {
+            text.bytes(b" ").bytes(format);
+        }
+        for payload_type in new {
+            text.bytes(b" ").number(u64::from(payload_type.0));
+        }
+        text.end();
+    }
+
     pub(crate) fn formats(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         words(self.format_list)
     }
@@ -247,6 +268,11 @@ impl<'d, 'a> Media<'d, 'a> {
     /// Milliseconds of sound the party wants in a packet (`a=ptime`).
     pub fn ptime_ms(&self) -> Option<u32> {
         number(self.attribute("ptime")?.trim_ascii())
+    }
+
+    /// Milliseconds of sound a packet may have at most (`a=maxptime`).
+    pub fn max_ptime_ms(&self) -> Option<u32> {
+        number(self.attribute("maxptime")?.trim_ascii())
     }
 
     /// Does it carry SRTP keys (`a=crypto`, RFC 4568)?

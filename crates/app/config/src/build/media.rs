@@ -1,10 +1,11 @@
 //! `[media]`.
 
 use super::{or_cores, refuse_same_names};
-use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority};
+use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, Transcode};
 use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
+use sx_media::Preference;
 use sx_rtp::srtp::Suite;
 use sx_types::{SrtpKeying, SrtpPolicy};
 
@@ -29,6 +30,8 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         srtp: section.choice("srtp", SrtpPolicy::Accept),
         srtp_keying: section.choice("srtp_keying", SrtpKeying::Sdes),
         srtp_suites: suites(section),
+        transcode: section.choice("transcode", Transcode::Needed),
+        prefer: section.choice("prefer", Preference::Quality),
     };
     if media.mode == MediaMode::Direct && media.srtp == SrtpPolicy::Required {
         section.conflict(&["srtp", "mode"], UNPROTECTED);

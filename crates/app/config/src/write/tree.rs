@@ -145,6 +145,8 @@ fn media(media: &Media) -> Builder {
         .word("srtp", media.srtp)
         .word("srtp_keying", media.srtp_keying)
         .words("srtp_suites", &media.srtp_suites)
+        .word("transcode", media.transcode)
+        .word("prefer", media.prefer)
 }
 
 fn ng(ng: &Ng) -> Builder {

@@ -49,7 +49,7 @@ impl Bench {
     /// Where what arrives on a port was last told to go.
     pub fn patch_of(&self, port: PortId) -> Option<PortId> {
         let patch = self.media.iter().rev().find_map(|command| match command {
-            MediaCommand::Patch { from, to } if *from == port => Some(*to),
+            MediaCommand::Patch { from, to, .. } if *from == port => Some(*to),
             _ => None,
         });
         patch.flatten()

@@ -300,9 +300,12 @@ fn describe(cdr: &Cdr) -> Result<String, std::fmt::Error> {
 
 /// What both ports counted.
 fn media(cdr: &Cdr) -> Table {
-    let mut table = Table::new(&["MEDIA", "RECEIVED", "SENT", "LOST", "JITTER", "REJECTED"]);
+    let mut table = Table::new(&["MEDIA", "RECEIVED", "SENT", "LOST", "JITTER", "REJECTED", "TRANSCODED"]);
     for (party, stats) in [("caller", &cdr.caller_media), ("called", &cdr.called_media)] {
-        let Some(PortStats { packets_received, packets_sent, packets_lost, jitter_us, .. }) = stats else { continue };
+        let Some(PortStats { packets_received, packets_sent, packets_lost, jitter_us, packets_transcoded, .. }) = stats
+        else {
+            continue;
+        };
         let rejected = stats.as_ref().map_or(0, |stats| stats.rejected_source + stats.rejected_format);
         table.row([
             party.to_owned(),
@@ -311,6 +314,7 @@ fn media(cdr: &Cdr) -> Table {
             packets_lost.to_string(),
             format!("{:.1} ms", f64::from(*jitter_us) / 1_000.0),
             rejected.to_string(),
+            packets_transcoded.to_string(),
         ]);
     }
     table

@@ -5,6 +5,7 @@
 
 mod call;
 mod cdr;
+mod codec;
 mod configuration;
 mod drain;
 pub mod ladder;
@@ -81,6 +82,9 @@ pub enum Command {
     /// Check a policy, and try it out on requests
     #[command(subcommand, after_help = policy::HELP)]
     Policy(policy::PolicyCommand),
+    /// Say what codecs cost, and what a conference takes of links and processors
+    #[command(subcommand, after_help = codec::HELP)]
+    Codec(codec::CodecCommand),
     /// Tell the running exchange to take no new calls, and wait until it has ended
     #[command(after_help = drain::HELP)]
     Drain(drain::DrainArgs),
@@ -156,6 +160,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
+        Command::Codec(command) => return codec::run_codec(command, json),
         Command::Policy(command) => return policy::run_policy(command, json),
         Command::Witness(command) => {
             // These read it for themselves, and only when it must say where the log is.

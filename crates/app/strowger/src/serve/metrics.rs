@@ -269,6 +269,10 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_ports_closed", "", "Media ports closed.").sample(&[], totals.closed);
     out.counter("strowger_media_send_errors", "", "RTP and RTCP packets that could not be sent.")
         .sample(&[], totals.send_errors);
+    out.counter("strowger_media_packets_transcoded", "", "RTP packets whose sound was coded anew.")
+        .sample(&[], totals.packets_transcoded);
+    out.counter("strowger_media_decode_errors", "", "RTP packets that could not be decoded.")
+        .sample(&[], totals.decode_errors);
     out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
         .sample(&[], totals.silences);
     let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
@@ -379,9 +383,11 @@ mod tests {
         [&bindings.compactions, &bindings.compaction_failures].into_iter().for_each(set);
         let mut out = MetricsText::default();
         write_journals(&mut out, &cdr, &[&bindings]);
-        write_totals(&mut out, Totals { closed: 901, send_errors: 902, silences: 903, ..Totals::default() });
+        let (packets_transcoded, decode_errors) = (904, 905);
+        let counted = Totals { closed: 901, send_errors: 902, silences: 903, ..Totals::default() };
+        write_totals(&mut out, Totals { packets_transcoded, decode_errors, ..counted });
         let text = out.finish();
-        for value in (101..=next.get()).chain(901..=903) {
+        for value in (101..=next.get()).chain(901..=905) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
         }
     }

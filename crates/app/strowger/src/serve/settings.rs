@@ -1,14 +1,15 @@
 //! What a worker is told once, from the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
-use sx_config::Config;
+use sx_config::{Config, Media, Transcode};
 use sx_edge::{Prefixes, SourceLimits};
 use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
-use sx_media::Means;
+use sx_media::{Means, by_preference};
 use sx_sip::agent::AgentConfig;
 use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Timers;
-use sx_types::{Fingerprint, LegId};
+use sx_types::{Codec, Fingerprint, LegId};
 
 /// What worker `worker` is told. Each limit holds for each worker, as the reference of the configuration says: what one
 /// peer sends over UDP lands on one worker, which must not refuse it because others have nothing to do.
@@ -43,6 +44,7 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             first_outgoing_leg: LegId(1 << 63),
             calls_max: u32::try_from(config.sip.calls_max).unwrap_or(u32::MAX),
             means: Means { suites: config.media.srtp_suites.clone().into(), certificate },
+            transcode: codable(&config.media),
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {
@@ -70,6 +72,14 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             },
             nanos: super::clock::nanos,
         },
+    }
+}
+
+/// What is coded anew between parties that share no codec, best first.
+fn codable(media: &Media) -> Arc<[Codec]> {
+    match media.transcode {
+        Transcode::Needed => by_preference(sx_audio::codable(), media.prefer).into(),
+        Transcode::Never => Arc::from([]),
     }
 }
 
@@ -105,6 +115,7 @@ mod tests {
         let settings = settings(&Config::from_text(text).expect("it is right"), 3, None);
         assert_eq!((settings.worker, settings.workers), (3, 4));
         assert_eq!((settings.calls.calls_max, settings.transactions_max), (10, 100));
+        assert_eq!(settings.calls.transcode.last(), Some(&Codec::Pcma));
         assert_eq!((settings.agent.sessions_max, settings.registrar.bindings_max), (40, 7));
     }
 }

@@ -18,7 +18,7 @@ use sx_leg::{
     Address, Answer, Bounds, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind,
     Source, Target, TransferRequest,
 };
-use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
     Trunk,
@@ -66,6 +66,8 @@ pub struct World {
     /// The hosts that they were to face.
     pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
+    /// What packets become on their way from a port.
+    pub conversions: BTreeMap<PortId, Conversion>,
     pub remotes: BTreeMap<PortId, Remote>,
     pub keys: BTreeMap<PortId, Option<Box<Keys>>>,
     /// The last description that each leg was given.
@@ -149,6 +151,7 @@ impl World {
             asked: Vec::new(),
             faced: Vec::new(),
             patched: BTreeMap::new(),
+            conversions: BTreeMap::new(),
             remotes: BTreeMap::new(),
             keys: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -395,6 +398,12 @@ impl World {
             self.asked.push((*port, *ipv6));
             self.faced.push(*host);
         }
+        if let MediaCommand::Patch { from, conversion, .. } = command {
+            match conversion {
+                Some(conversion) => _ = self.conversions.insert(*from, (**conversion).clone()),
+                None => _ = self.conversions.remove(from),
+            }
+        }
         if let MediaCommand::SetRemote { port, keys, .. } = command {
             self.keys.insert(*port, keys.clone());
         }
@@ -414,7 +423,7 @@ impl World {
                 Threads::Silent => {}
             },
             MediaCommand::SetRemote { port, remote, .. } => _ = self.remotes.insert(port, remote),
-            MediaCommand::Patch { from, to } => {
+            MediaCommand::Patch { from, to, .. } => {
                 match to {
                     Some(to) => self.patched.insert(from, to),
                     None => self.patched.remove(&from),

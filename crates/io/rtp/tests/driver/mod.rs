@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, RtpConfig};
-use sx_media::{Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass};
+use sx_media::{
+    Coding, Conversion, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
+};
 
 pub const WORKER: u64 = 5;
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,7 +91,16 @@ impl Relay {
     }
 
     pub fn patch(&self, from: PortId, to: Option<PortId>) {
-        self.threads.send(MediaCommand::Patch { from, to });
+        self.threads.send(MediaCommand::Patch { from, to, conversion: None });
+    }
+
+    /// Patches two ports to each other with what each takes.
+    pub fn convert(&self, one: (PortId, &[Coding]), other: (PortId, &[Coding])) {
+        for ((from, takes), (to, wants)) in [(one, other), (other, one)] {
+            let conversion = Conversion { from: takes.to_vec(), to: wants.to_vec(), ptime_ms: 20 };
+            let conversion = Some(Box::new(conversion));
+            self.threads.send(MediaCommand::Patch { from, to: Some(to), conversion });
+        }
     }
 
     pub fn patch_both(&self, one: PortId, other: PortId) {

@@ -11,7 +11,10 @@ use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before: its ports counted no sound that was coded anew.
+const VERSION_BEFORE: u8 = 1;
+const STATS_BEFORE: usize = 11;
 const HEAD_BYTES: usize = 26;
 
 /// What a record is.
@@ -34,7 +37,7 @@ pub(crate) struct Head {
 
 /// The bytes are no call record of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a call record of version {VERSION}")]
+#[error("not a call record of version {VERSION}, or the one before")]
 pub(crate) struct Malformed;
 
 pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
@@ -63,10 +66,11 @@ pub(crate) fn peek(bytes: &[u8]) -> Result<Head, Malformed> {
 pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
     let mut cursor = Cursor(bytes);
     let Head { kind, call, at } = cursor.head()?;
+    let counted = if bytes.first() == Some(&VERSION_BEFORE) { STATS_BEFORE } else { STATS };
     let record = match kind {
-        Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call)?)),
+        Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call, counted)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
-        Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call)?)),
+        Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call, counted)?)),
         Kind::Alive if call.as_u128() == 0 => CallRecord::Alive { at },
         Kind::Alive => return Err(Malformed),
     };
@@ -183,7 +187,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// How many numbers a port counts.
-pub(crate) const STATS: usize = 11;
+pub(crate) const STATS: usize = 13;
 
 /// What a port has counted, in the order of the columns of the database.
 pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
@@ -199,6 +203,8 @@ pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
         rejected_format,
         send_errors,
         last_payload_type,
+        packets_transcoded,
+        decode_errors,
     } = *stats;
     [
         packets_received,
@@ -212,13 +218,16 @@ pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
         rejected_format,
         send_errors,
         last_payload_type.into(),
+        packets_transcoded,
+        decode_errors,
     ]
 }
 
 /// The inverse of [`stats_numbers`]; `None` when a number does not fit.
 pub(crate) fn stats_from(numbers: [u64; STATS]) -> Option<PortStats> {
     let [packets_received, bytes_received, packets_sent, bytes_sent, rtcp_received, packets_lost, ..] = numbers;
-    let [.., jitter_us, rejected_source, rejected_format, send_errors, last_payload_type] = numbers;
+    let [.., jitter_us, rejected_source, rejected_format, send_errors, last_payload_type, _, _] = numbers;
+    let [.., packets_transcoded, decode_errors] = numbers;
     Some(PortStats {
         packets_received,
         bytes_received,
@@ -231,6 +240,8 @@ pub(crate) fn stats_from(numbers: [u64; STATS]) -> Option<PortStats> {
         rejected_format,
         send_errors,
         last_payload_type: last_payload_type.try_into().ok()?,
+        packets_transcoded,
+        decode_errors,
     })
 }
 
@@ -294,7 +305,7 @@ impl<'a> Cursor<'a> {
     fn head(&mut self) -> Result<Head, Malformed> {
         let whole: [u8; HEAD_BYTES] = self.take()?;
         let mut head = Cursor(&whole);
-        if head.byte()? != VERSION {
+        if !matches!(head.byte()?, VERSION | VERSION_BEFORE) {
             return Err(Malformed);
         }
         let kind = match head.byte()? {
@@ -357,19 +368,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn stats(&mut self) -> Result<Option<PortStats>, Malformed> {
+    /// What a port has counted, of which so many numbers are there.
+    fn stats(&mut self, counted: usize) -> Result<Option<PortStats>, Malformed> {
         if !self.flag()? {
             return Ok(None);
         }
         let mut numbers = [0; STATS];
-        for number in &mut numbers {
+        for number in &mut numbers[..counted] {
             *number = self.number()?;
         }
         stats_from(numbers).ok_or(Malformed).map(Some)
     }
 
     /// Fields in the order they were written in, which the order of evaluation keeps to.
-    fn cdr(&mut self, call: CallId) -> Result<Cdr, Malformed> {
+    fn cdr(&mut self, call: CallId, counted: usize) -> Result<Cdr, Malformed> {
         let trace = TraceId::from_u128(u128::from_be_bytes(self.take()?));
         let (source, caller, dialled) = (self.source()?, self.address()?, self.address()?);
         let start = u64::from_le_bytes(self.take()?);
@@ -388,8 +400,8 @@ impl<'a> Cursor<'a> {
             ended_by: self.ended_by()?,
             attempts: self.attempts(start)?,
             codec: self.codec()?,
-            caller_media: self.stats()?,
-            called_media: self.stats()?,
+            caller_media: self.stats(counted)?,
+            called_media: self.stats(counted)?,
         })
     }
 }

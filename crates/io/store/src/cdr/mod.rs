@@ -9,6 +9,8 @@ mod recover;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod versions;
 
 pub use export::{CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, ExportError};
 pub use fold::FoldError;

@@ -49,8 +49,19 @@ const FOLDED: &str = "CREATE TABLE IF NOT EXISTS cdr_folded (journal TEXT PRIMAR
 /// Opens the database for reading and writing; creates it when it is not there.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenDatabaseError> {
     let connection = database::open(path, VERSION, &SCHEMA)?;
-    connection.execute_batch(FOLDED).map_err(DatabaseError::at("open", path))?;
+    let extended = connection.execute_batch(FOLDED).and_then(|()| add_columns(&connection));
+    extended.map_err(DatabaseError::at("open", path))?;
     Ok(connection)
+}
+
+/// Adds the columns that a database from before has not; what they would have counted there was nothing.
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info('cdr')")?;
+    let there = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    for column in stats_columns().filter(|column| !there.contains(column)) {
+        connection.execute_batch(&format!("ALTER TABLE cdr ADD COLUMN {column} INTEGER"))?;
+    }
+    Ok(())
 }
 
 /// The columns of `cdr` before those of the media ports, in the order of the table.
@@ -91,6 +102,8 @@ pub(super) const STATS_NAMES: [&str; STATS] = [
     "rejected_format",
     "send_errors",
     "last_payload_type",
+    "packets_transcoded",
+    "decode_errors",
 ];
 
 /// The columns of both media ports.
@@ -109,8 +122,9 @@ static SELECT_ATTEMPTS: LazyLock<String> =
 
 /// A call that is there already stays as it is: its record was complete when it came.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let places = vec!["?"; COLUMNS.len() + 2 * STATS].join(",");
-    format!("INSERT OR IGNORE INTO cdr VALUES ({places})")
+    let columns: Vec<String> = COLUMNS.into_iter().map(str::to_owned).chain(stats_columns()).collect();
+    let places = vec!["?"; columns.len()].join(",");
+    format!("INSERT OR IGNORE INTO cdr ({}) VALUES ({places})", columns.join(", "))
 });
 
 static INSERT_ATTEMPT: LazyLock<String> = LazyLock::new(|| {
@@ -324,7 +338,7 @@ fn stats(row: &Row, first: usize) -> rusqlite::Result<Option<PortStats>> {
     }
     let mut numbers = [0; STATS];
     for (offset, value) in numbers.iter_mut().enumerate() {
-        *value = number(row, first + offset)?;
+        *value = number_option(row, first + offset)?.unwrap_or(0);
     }
     stats_from(numbers).ok_or_else(|| unknown(first)).map(Some)
 }

@@ -484,9 +484,11 @@ fn times() -> impl Strategy<Value = (u64, Option<u64>, Option<u64>, u64)> {
 }
 
 fn stats() -> impl Strategy<Value = Option<PortStats>> {
-    let numbers = any::<([u64; 5], u64, u32, [u64; 3], u8)>();
-    proptest::option::of(numbers.prop_map(|(received, packets_lost, jitter_us, refused, last_payload_type)| {
+    let numbers = any::<([u64; 5], u64, u32, [u64; 3], u8, [u64; 2])>();
+    proptest::option::of(numbers.prop_map(|(received, packets_lost, jitter_us, refused, last_payload_type, coded)| {
         PortStats {
+            packets_transcoded: coded[0],
+            decode_errors: coded[1],
             packets_received: received[0],
             bytes_received: received[1],
             packets_sent: received[2],

@@ -1,0 +1,60 @@
+//! What is done with sound between packets: packets of one format in, packets of another out.
+//!
+//! A [`Transcoder`] is one direction of a stream between two parties that have no codec in common. It is driven by the
+//! packets that arrive, by no timer, so that it delays nothing: what a packet brings goes out at once, but for the rest that
+//! does not fill a packet of the other side's length.
+//!
+//! This crate deliberately knows no socket, no key, no session description and no clock: [`Conversion`] says what was
+//! negotiated, and the time comes in with each packet.
+//!
+//! ```text
+//!              ┌──────────┐  sound   ┌─────────┐ samples ┌───────────┐ samples ┌─────────┐
+//!  packet ───► │ Sequence │ ───────► │ Decoder │ ──────► │ Resampler │ ──────► │ Encoder │ ───► packets
+//!              └──────────┘          └─────────┘         └───────────┘         └─────────┘
+//!                late, twice, strange ──► counted     keys, comfort noise, what both sides have ──► passed
+//! ```
+//!
+//! # What becomes of what is missing
+//!
+//! * **Lost, up to 60 ms:** made up here, from the copy in the next packet where Opus has one, else by repeating the last
+//!   period of the voice. Only here is the copy to be had, and an encoder that remembers what it coded never sees a leap. The
+//!   sender is told of the loss in the reports about its stream.
+//! * **Lost, more than that:** a gap in sequence numbers and timestamps; the receiver conceals what it can.
+//! * **Not sent** (a pause): a gap in timestamps alone, and the marker where sound begins again.
+//! * **Late, or twice:** dropped and counted, since its place has been filled.
+//! * **Not decodable:** made up as if it were lost, and counted.
+//!
+//! ```
+//! use sx_audio::Transcoder;
+//! use sx_engine::{Rng, Time};
+//! use sx_media::{Coding, Conversion};
+//! use sx_rtp::{Header, Packet, Ssrc};
+//! use sx_types::{Codec, PayloadType};
+//!
+//! let (from, to) = (Coding::new(PayloadType(0), Codec::Pcmu), Coding::new(PayloadType(8), Codec::Pcma));
+//! let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 10 };
+//! let mut transcoder = Transcoder::new(&conversion, Ssrc(5), &mut Rng::from_number(1))?;
+//! let mut datagram = Vec::new();
+//! let header = Header { marker: true, payload_type: PayloadType(0), sequence: 9, timestamp: 0, ssrc: Ssrc(1) };
+//! header.write(&[0xff; 160], &mut datagram);
+//!
+//! transcoder.handle_packet(Time::from_secs(1), &datagram);
+//! let first = Packet::parse(transcoder.poll_packet().ok_or("no packet")?)?;
+//! assert_eq!((first.payload_type(), first.ssrc(), first.payload().len()), (PayloadType(8), Ssrc(5), 80));
+//! assert!(transcoder.poll_packet().is_some() && transcoder.poll_packet().is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod recoder;
+mod reports;
+mod route;
+mod sending;
+mod source;
+mod timeline;
+mod transcoder;
+
+pub use reports::Reporter;
+pub use route::{NotConvertible, can_code, codable};
+pub use sending::Sent;
+pub use sx_media::Conversion;
+pub use transcoder::{Stats, Transcoder};

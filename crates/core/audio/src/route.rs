@@ -1,0 +1,175 @@
+//! What becomes of each payload type that may arrive.
+
+use sx_codec::{Decoder, Encoder, Format};
+use sx_media::{Coding, Conversion};
+use sx_types::{Codec, PayloadType};
+
+/// The other side takes nothing that can be coded here, and there is something that does not pass as it is. It is the fault
+/// of whoever has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the other side takes no sound that can be coded here")]
+pub struct NotConvertible;
+
+/// What becomes of a payload type.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// It passes as it is, under this payload type.
+    Pass(PayloadType),
+    /// It is decoded, and coded anew. The decoder comes with the first packet.
+    Code(Format, Option<Box<Decoder>>),
+    /// A telephone event: another payload type, and perhaps another clock.
+    Event(Coding),
+    /// Comfort noise that the other side takes as well.
+    Noise(Coding),
+    /// Comfort noise that the other side is to hear as sound.
+    NoiseAsSound,
+}
+
+/// A payload type that may arrive.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) payload_type: PayloadType,
+    /// Ticks a second of its timestamps.
+    pub(crate) clock_hz: u32,
+    pub(crate) route: Route,
+}
+
+/// What sound is coded as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coded {
+    pub(crate) coding: Coding,
+    pub(crate) format: Format,
+}
+
+/// Can a codec be decoded and coded here, whatever its clock is?
+pub fn can_code(codec: Codec) -> bool {
+    codable().any(|known| known == codec)
+}
+
+/// The codecs that can be decoded and coded here, at their registered clocks.
+pub fn codable() -> impl Iterator<Item = Codec> {
+    Codec::ALL.into_iter().filter(|codec| Format::from_codec(*codec, codec.clock_hz()).is_some())
+}
+
+/// How a coding is coded here; `None` when it is not. Two channels are no more than what Opus has in its name.
+pub(crate) fn format_of(coding: &Coding) -> Option<Format> {
+    let mono = coding.channels == 1 || coding.codec == Codec::Opus;
+    Format::from_codec(coding.codec, coding.clock_hz).filter(|_| mono)
+}
+
+/// What sound becomes when it does not pass: the first that the receiver takes and that can be coded.
+pub(crate) fn coded(conversion: &Conversion) -> Option<Coded> {
+    conversion.to.iter().find_map(|coding| Some(Coded { coding: *coding, format: format_of(coding)? }))
+}
+
+/// What becomes of everything that may arrive.
+pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<Vec<Arriving>, NotConvertible> {
+    let mut arriving = Vec::with_capacity(conversion.from.len());
+    for coding in &conversion.from {
+        let passes = conversion.passes(coding);
+        let route = match (coding.codec, passes) {
+            (Codec::TelephoneEvent, _) => nearest(conversion, coding, coded).map(Route::Event),
+            (Codec::ComfortNoise, _) => match nearest(conversion, coding, coded) {
+                Some(noise) => Some(Route::Noise(noise)),
+                None => coded.map(|_| Route::NoiseAsSound),
+            },
+            (_, Some(payload_type)) => Some(Route::Pass(payload_type)),
+            (_, None) => match format_of(coding) {
+                Some(format) if coded.is_some() => Some(Route::Code(format, None)),
+                Some(_) => return Err(NotConvertible),
+                None => None,
+            },
+        };
+        // What cannot become anything is not expected, and dropped like what nobody has negotiated.
+        let known = |payload_type| arriving.iter().any(|other: &Arriving| other.payload_type == payload_type);
+        if let Some(route) = route.filter(|_| !known(coding.payload_type)) {
+            arriving.push(Arriving { payload_type: coding.payload_type, clock_hz: coding.clock_hz, route });
+        }
+    }
+    let is_sound = |arriving: &Arriving| matches!(arriving.route, Route::Pass(_) | Route::Code(..));
+    if arriving.iter().any(is_sound) { Ok(arriving) } else { Err(NotConvertible) }
+}
+
+/// The receiver's telephone events, or comfort noise: those with the clock of the sound that it is sent, then with that of
+/// what arrives, then any.
+//= https://www.rfc-editor.org/rfc/rfc4733#section-2.1
+// Events share the timestamps of the sound beside them, so their clock should be that of the sound.
+fn nearest(conversion: &Conversion, coding: &Coding, coded: Option<&Coded>) -> Option<Coding> {
+    let of_kind = || conversion.to.iter().filter(|taken| taken.codec == coding.codec);
+    let sound = conversion.to.iter().find(|taken| taken.is_sound()).map_or(coding.clock_hz, |sound| sound.clock_hz);
+    let sound = coded.map_or(sound, |coded| coded.coding.clock_hz);
+    let with_clock = |clock_hz| of_kind().find(|taken| taken.clock_hz == clock_hz);
+    with_clock(sound).or_else(|| with_clock(coding.clock_hz)).or_else(|| of_kind().next()).copied()
+}
+
+/// An encoder, set as the receiver wants it.
+pub(crate) fn encoder(coded: &Coded) -> Encoder {
+    match coded.format {
+        #[cfg(feature = "opus")]
+        Format::Opus => {
+            let wanted = coded.coding.opus;
+            let settings = sx_codec::OpusSettings::default();
+            let bit_rate = wanted.bit_rate_max.map_or(settings.bit_rate, |most| most.min(settings.bit_rate));
+            Encoder::opus(sx_codec::OpusSettings { bit_rate, fec: wanted.fec, dtx: wanted.dtx, ..settings })
+        }
+        format => Encoder::new(format),
+    }
+}
+
+/// Samples of a packet that lasts so long, or 20 ms where the codec has none of this length, or it would be too long for a
+/// datagram.
+pub(crate) fn frame_samples(format: Format, ptime_ms: u16) -> usize {
+    let samples = |ms: u16| format.frame_samples(std::time::Duration::from_millis(ms.into()));
+    let fits = |ms: &u16| {
+        let samples = samples(*ms);
+        samples > 0 && format.is_frame(samples) && format.payload_len(samples) <= PAYLOAD_MAX
+    };
+    let wanted = ptime_ms.clamp(PTIME_MIN_MS, PTIME_MAX_MS);
+    samples([wanted, 20, 10].into_iter().find(fits).unwrap_or(10))
+}
+
+/// Packets last between these.
+const PTIME_MIN_MS: u16 = 10;
+const PTIME_MAX_MS: u16 = 60;
+/// More does not fit into a datagram on every link.
+const PAYLOAD_MAX: usize = 1_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sx_codec::{L16Rate, Law};
+
+    #[test]
+    fn frames_are_those_that_the_codec_has() {
+        let check = |format, ptime_ms, samples| assert_eq!(frame_samples(format, ptime_ms), samples, "{format:?}");
+        check(Format::G711(Law::A), 20, 160);
+        check(Format::G711(Law::A), 30, 240);
+        check(Format::G711(Law::A), 0, 80);
+        check(Format::G711(Law::A), 1_000, 480);
+        check(Format::G722, 30, 480);
+        check(Format::L16(L16Rate::Hz48000), 20, 480);
+        check(Format::L16(L16Rate::Hz16000), 40, 640);
+        #[cfg(feature = "opus")]
+        {
+            check(Format::Opus, 40, 1_920);
+            check(Format::Opus, 30, 960);
+        }
+    }
+
+    fn conversion(from: &[(u8, Codec)], to: &[(u8, Codec)]) -> Conversion {
+        let codings =
+            |list: &[(u8, Codec)]| list.iter().map(|(n, codec)| Coding::new(PayloadType(*n), *codec)).collect();
+        Conversion { from: codings(from), to: codings(to), ptime_ms: 20 }
+    }
+
+    #[test]
+    fn what_cannot_be_coded_is_told() {
+        let refused = |conversion: &Conversion| routes(conversion, coded(conversion).as_ref()).is_err();
+        assert!(refused(&conversion(&[(0, Codec::Pcmu)], &[(18, Codec::G729)])));
+        assert!(refused(&conversion(&[(18, Codec::G729)], &[(0, Codec::Pcmu)])));
+        assert!(refused(&conversion(&[], &[(0, Codec::Pcmu)])));
+        assert!(refused(&conversion(&[(101, Codec::TelephoneEvent)], &[(101, Codec::TelephoneEvent)])));
+        assert!(!refused(&conversion(&[(18, Codec::G729)], &[(18, Codec::G729)])), "it passes as it is");
+        assert!(!refused(&conversion(&[(0, Codec::Pcmu), (18, Codec::G729)], &[(8, Codec::Pcma)])));
+    }
+}

@@ -1,0 +1,108 @@
+//! What packets become on their way from one party to the other, where the two have no codec in common.
+
+use serde::{Deserialize, Serialize};
+use sx_types::{Codec, Kind, PayloadType};
+
+/// One direction of a stream between two parties: what the one may send, and what the other takes.
+///
+/// What both have passes as it is, under the other's payload type. All other sound is decoded and coded anew as the first
+/// of `to` that can be, in packets of `ptime_ms`. Telephone events and comfort noise become what the other calls them, or
+/// what it can hear instead. Who can code what is known to whoever converts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversion {
+    /// What the sender may send.
+    pub from: Vec<Coding>,
+    /// What the receiver takes, best first.
+    pub to: Vec<Coding>,
+    /// Milliseconds of sound in a packet that is coded anew; one that the codec has not becomes 20.
+    pub ptime_ms: u16,
+}
+
+/// A payload type and what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coding {
+    /// The payload type.
+    pub payload_type: PayloadType,
+    /// The encoding.
+    pub codec: Codec,
+    /// Ticks of the RTP timestamp a second.
+    pub clock_hz: u32,
+    /// Channels of sound, as its `rtpmap` has them.
+    pub channels: u8,
+    /// What its receiver wants, where it is Opus.
+    pub opus: OpusParameters,
+}
+
+/// What a receiver of Opus wants to be sent.
+//= https://www.rfc-editor.org/rfc/rfc7587#section-6.1
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpusParameters {
+    /// It can use copies of lost frames (`useinbandfec`).
+    pub fec: bool,
+    /// It would have nothing sent in pauses (`usedtx`).
+    pub dtx: bool,
+    /// Bits a second that it wants at most (`maxaveragebitrate`).
+    pub bit_rate_max: Option<u32>,
+}
+
+impl Conversion {
+    /// Which payload type of the receiver a coding of the sender passes under as it is.
+    pub fn passes(&self, coding: &Coding) -> Option<PayloadType> {
+        self.to.iter().find(|taken| taken.is_same(coding)).map(|taken| taken.payload_type)
+    }
+
+    /// Can a packet of this payload type go on without a byte being changed?
+    pub fn relays(&self, payload_type: PayloadType) -> bool {
+        let mut sent = self.from.iter().filter(|coding| coding.payload_type == payload_type);
+        sent.any(|coding| self.passes(coding) == Some(payload_type))
+    }
+
+    /// Is there sound that can go on without a byte being changed?
+    pub fn relays_sound(&self) -> bool {
+        self.from.iter().any(|coding| coding.is_sound() && self.relays(coding.payload_type))
+    }
+
+    /// Can everything? Then there is nothing to convert.
+    pub fn relays_all(&self) -> bool {
+        self.from.iter().all(|coding| self.relays(coding.payload_type))
+    }
+}
+
+impl Coding {
+    /// A codec under a payload type, with its registered clock and channels.
+    pub fn new(payload_type: PayloadType, codec: Codec) -> Self {
+        let (clock_hz, channels) = (codec.clock_hz(), codec.channels());
+        Self { payload_type, codec, clock_hz, channels, opus: OpusParameters::default() }
+    }
+
+    /// Is it sound, rather than something that goes beside it?
+    pub fn is_sound(&self) -> bool {
+        self.codec.kind() == Kind::Audio
+    }
+
+    /// Do both stand for the same bytes?
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.codec, self.clock_hz, self.channels) == (other.codec, other.clock_hz, other.channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coding(payload_type: u8, codec: Codec) -> Coding {
+        Coding::new(PayloadType(payload_type), codec)
+    }
+
+    #[test]
+    fn what_both_have_under_one_number_is_relayed() {
+        let from = vec![coding(0, Codec::Pcmu), coding(111, Codec::Opus), coding(101, Codec::TelephoneEvent)];
+        let to = vec![coding(0, Codec::Pcmu), coding(96, Codec::Opus), coding(101, Codec::TelephoneEvent)];
+        let conversion = Conversion { from, to, ptime_ms: 20 };
+        for (number, relays) in [(0, true), (111, false), (96, false), (101, true), (9, false)] {
+            assert_eq!(conversion.relays(PayloadType(number)), relays, "{number}");
+        }
+        assert_eq!(conversion.passes(&conversion.from[1]), Some(PayloadType(96)));
+        assert!(conversion.relays_sound() && !conversion.relays_all());
+    }
+}
