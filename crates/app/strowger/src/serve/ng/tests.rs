@@ -88,10 +88,12 @@ fn an_exchange_that_is_drained_refuses_new_calls_and_counts_those_it_has() {
     let offer = format!(r#"2 {{"command":"offer","call-id":"y","from-tag":"a","sdp":"{sdp}"}}"#);
     assert_eq!(ask(&proxy, engine, &offer, "error-reason"), "Parallel session limit reached");
     exchange.clear();
-    // What is asked as the call ends may still be answered for it.
-    let ended =
-        |_: &u8| ask(&proxy, engine, r#"3 {"command":"query","call-id":"x"}"#, "error-reason") == "Unknown call-id";
-    assert!((0..100).any(|turn| ended(&turn)));
+    // What is asked as the call ends may still be answered for it; each time under a cookie of its own.
+    let is_unknown = |turn: usize| {
+        let query = format!(r#"q{turn} {{"command":"query","call-id":"x"}}"#);
+        ask(&proxy, engine, &query, "error-reason") == "Unknown call-id"
+    };
+    assert!((0..1_000).any(is_unknown));
     exchange.stop();
 }
 
