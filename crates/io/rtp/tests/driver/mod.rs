@@ -175,8 +175,14 @@ impl Phone {
 
 pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = [0; 4096];
-    let (length, from) = socket.recv_from(&mut buffer).unwrap();
-    (buffer[..length].to_vec(), from)
+    loop {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => return (buffer[..length].to_vec(), from),
+            // The kernel interrupts the thread that a ring was made on for work of its own.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 pub fn rtp(sequence: u16) -> Vec<u8> {
