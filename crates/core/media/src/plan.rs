@@ -18,11 +18,12 @@ pub struct CodecCost {
     /// The R factor, of 129 at most; `None` for pictures.
     //  ITU-T G.107.1 with the impairments of G.113, appendix IV; those of Opus are an estimate of ours.
     pub quality: Option<u8>,
-    /// Microseconds of a processor for a second of sound, coded and decoded once; `None` when it is not coded here.
+    /// Microseconds of a processor for a second of sound, coded and decoded once, as far as estimated; `None` when it is not
+    /// coded here.
     pub cpu_us_per_s: Option<u32>,
 }
 
-/// The table. `examples/cost.rs` of sx-audio measures the last column.
+/// The table. Its last column is estimated in powers of ten; `examples/cost.rs` of sx-audio measures it on a machine.
 const COSTS: [CodecCost; 8] = [
     sound(Codec::Pcmu, 64_000, 93, Some(PCMU_US)),
     sound(Codec::Pcma, 64_000, 93, Some(PCMA_US)),
@@ -211,8 +212,8 @@ impl Load {
     }
 }
 
-/// Microseconds of a processor for a packet that is received or sent.
-const PACKET_US: f64 = 1.0;
+/// Microseconds of a processor for a packet that is received or sent: half of what relaying one has cost (docs/performance.md).
+const PACKET_US: f64 = 3.5;
 
 fn member(preset: Preset) -> Rate {
     let sound = cost_of(preset.sound()).map(|cost| (cost, cost.payload_bit_s));

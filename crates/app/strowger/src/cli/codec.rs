@@ -14,8 +14,8 @@ Examples:
   strowger codec plan --members 12 --preset browser";
 
 const LIST_HELP: &str = "\
-Quality is the R factor of the wideband E-model (ITU-T G.107.1), at most 129; that of Opus is an estimate. The processor's
-share is for coding and decoding one stream.
+Quality is the R factor of the wideband E-model (ITU-T G.107.1), at most 129; that of Opus is an estimate. So is the
+processor's share, for coding and decoding one stream, in powers of ten.
 
 Examples:
   strowger codec list
@@ -23,6 +23,7 @@ Examples:
 
 const PLAN_HELP: &str = "\
 Mbit/s are 10^6 bits a second. Payload is what codecs make; the wire has the headers of RTP, UDP and IPv4 as well.
+Processors are estimated.
 
 Examples:
   strowger codec plan --members 12 --preset browser
