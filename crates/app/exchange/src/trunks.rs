@@ -37,7 +37,8 @@ pub(crate) struct TrunkState {
     /// Stays when the configuration changes; the trunk's place in the tables may not.
     number: u64,
     name: Arc<str>,
-    healthy: bool,
+    /// It has answered its last probe, or not; `None` until it has been found out.
+    health: Option<bool>,
     probe_at: Option<Time>,
     probing: bool,
     register_at: Option<Time>,
@@ -56,8 +57,9 @@ impl TrunkState {
         &self.name
     }
 
+    /// It is called as if nothing were the matter: a trunk is not known to be down.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy
+        self.health != Some(false)
     }
 }
 
@@ -77,7 +79,7 @@ impl Worker {
             let mut state = known.unwrap_or(TrunkState {
                 number,
                 name: config.name.clone(),
-                healthy: true,
+                health: None,
                 probe_at: None,
                 probing: false,
                 register_at: None,
@@ -92,9 +94,8 @@ impl Worker {
             }
             if config.options_interval.is_none() {
                 state.probe_at = None;
-                if !state.healthy {
-                    // Nothing would ever tell that it has recovered.
-                    state.healthy = true;
+                // Nothing would ever tell that it has recovered.
+                if state.health == Some(false) {
                     recovered.push(state.name.clone());
                 }
             }
@@ -108,7 +109,7 @@ impl Worker {
     }
 
     fn count_trunks(&self) {
-        Counts::set(&self.counts.trunks_healthy, self.trunks.iter().filter(|trunk| trunk.healthy).count());
+        Counts::set(&self.counts.trunks_healthy, self.trunks.iter().filter(|trunk| trunk.is_healthy()).count());
     }
 
     /// When a trunk wants something done.
@@ -171,10 +172,9 @@ impl Worker {
         if !healthy {
             trunk.probe_at = trunk.probe_at.map(|at| at.min(now + PROBE_AGAIN));
         }
-        if trunk.healthy == healthy {
+        if trunk.health == Some(healthy) {
             return;
         }
-        trunk.healthy = healthy;
         let name = trunk.name.clone();
         self.trunk_is(now, &name, healthy);
         for worker in 1..self.settings.workers {
@@ -183,20 +183,22 @@ impl Worker {
         }
     }
 
-    /// For how long a trunk may leave a call without a word, where that is not as long as SIP has it.
+    /// For how long a trunk may leave a call without a word, where that is not as long as SIP has it: one that is down, and
+    /// one that is probed and has never answered. At the start nobody waits half a minute for what was never there.
     pub(crate) fn silence_max(&self, name: &str) -> Option<Duration> {
         let trunk = self.trunks.iter().find(|trunk| *trunk.name == *name)?;
-        (!trunk.healthy).then_some(LAST_RESORT)
+        let is_probed = || self.tables.trunk(name).is_some_and(|table| table.config.options_interval.is_some());
+        (trunk.health != Some(true) && is_probed()).then_some(LAST_RESORT)
     }
 
     /// Tells the calls of a trunk's health.
     pub(crate) fn trunk_is(&mut self, now: Time, name: &Arc<str>, healthy: bool) {
-        if let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.name == *name) {
-            trunk.healthy = healthy;
-        }
+        let known = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
+        let was = known.and_then(|trunk| trunk.health.replace(healthy));
         self.calls.handle_input(now, CallInput::TrunkHealth { trunk: name, healthy });
-        // The first worker speaks for all: the others have it from there, and the operator is told once.
-        if self.settings.worker == 0 {
+        // The first worker speaks for all: the others have it from there, and the operator is told once. That a trunk which
+        // nobody has missed answers is no news.
+        if self.settings.worker == 0 && !(healthy && was.is_none()) {
             self.outputs.push_back(Output::TrunkHealth { trunk: name.clone(), healthy });
         }
         self.count_trunks();

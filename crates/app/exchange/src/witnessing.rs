@@ -212,6 +212,12 @@ impl Worker {
                 let facts = Facts::new().with("status", i64::from(*status));
                 self.witness.record(&Draft { outcome: "failed", facts, ..about(now, Kind::Transferred, *call) });
             }
+            Note::ChangeRefused { call, leg, cause, sentence } => {
+                let facts = Facts::new().with("cause", i64::from(cause.0)).with("change", "session");
+                let reason = if sentence.is_empty() { cause.text() } else { sentence };
+                let draft = Draft { outcome: "reject", reason, ..about(now, Kind::Rejected, *call) };
+                self.witness.record(&Draft { facts: facts.with("leg", leg.to_string()), ..draft });
+            }
             Note::Ended { call, cause, status, by, sentence, talked } => {
                 let talked_ms = i64::try_from(talked.as_millis()).unwrap_or(i64::MAX);
                 let facts = facts_of(*cause, *status).with("by", ender_of(*by)).with("talked_ms", talked_ms);

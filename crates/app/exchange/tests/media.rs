@@ -164,7 +164,7 @@ fn a_change_that_the_other_side_refuses_is_refused() {
     bench.who("bob").accepts_changes = false;
     let of_bob = bench.who("bob").invited[0];
     change(&mut bench, "alice", session, "sendonly");
-    bench.act("bob", |peer, now| peer.agent.refuse_offer(now, of_bob, 488));
+    bench.act("bob", |peer, now| peer.agent.refuse_offer(now, of_bob, 488, &|_| {}));
     assert!(bench.who("alice").has(|event| matches!(event, SessionEvent::OfferRefused { status: 488 })));
     bench.hang_up("alice", session);
     bench.assert_over(1);
@@ -260,4 +260,24 @@ fn where_the_media_interface_has_only_ipv6_that_is_what_everybody_is_offered() {
         // The caller has said what it wants; the called party has not yet.
         assert_eq!(families.collect::<Vec<_>>(), [false, expected], "{bind}");
     }
+}
+
+#[test]
+fn a_change_that_the_exchange_refuses_is_refused_with_the_reason_and_written_down() {
+    let mut bench = alice_and_bob(Manner::Answers);
+    let session = bench.dial("alice", "sip:bob@example.org");
+    bench.pass_s(1);
+    bench.act("alice", |peer, now| {
+        let offer = String::from_utf8(peer.describe("sendrecv").to_vec()).expect("text");
+        peer.agent.offer(now, session, Some(offer.replace("RTP/AVP", "RTP/SAVP").into()));
+    });
+    let refusal = bench.received("alice").pop().expect("a refusal");
+    assert_eq!(refusal.status(), Some(488));
+    assert_eq!(value(&refusal, HeaderName::Warning), "399 strowger \"no key of stream 0 can be used\"");
+    let record = bench.last_recorded("rejected");
+    assert_eq!(record["call_id"], bench.recorded("invite")[0]["call_id"]);
+    assert_eq!((&record["outcome"], &record["reason"]), (&"reject".into(), &"no key of stream 0 can be used".into()));
+    assert_eq!((&record["facts"]["change"], &record["facts"]["cause"]), (&"session".into(), &88.into()));
+    bench.hang_up("alice", session);
+    bench.assert_over(1);
 }

@@ -77,3 +77,27 @@ fn each_address_of_a_trunk_that_is_down_is_called_in_its_turn() {
     assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
     assert!(bench.requests("east", Method::Cancel).is_empty(), "who has said nothing is not sent CANCEL");
 }
+
+#[test]
+fn a_trunk_that_has_never_answered_a_probe_costs_the_first_caller_four_seconds() {
+    let mut bench = all_down();
+    bench.pass_s(1);
+    assert!(bench.health.is_empty(), "nothing is known of it yet");
+    bench.who("south").manner = Manner::Answers;
+    bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(5);
+    assert!(bench.statuses("west", "INVITE").contains(&200), "{}", bench.ladder());
+}
+
+#[test]
+fn a_trunk_that_answers_its_probes_may_take_as_long_over_a_call_as_any() {
+    let mut bench = probed();
+    bench.pass_s(10);
+    assert!(bench.health.is_empty(), "that nothing is the matter is no news");
+    bench.who("east").manner = Manner::Dead;
+    bench.dial("west", "sip:0123@192.0.2.1");
+    bench.pass_s(6);
+    assert!(bench.requests("south", Method::Invite).is_empty(), "{}", bench.ladder());
+    bench.pass_s(30);
+    assert_eq!(bench.requests("south", Method::Invite).len(), 1);
+}

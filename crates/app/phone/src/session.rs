@@ -118,7 +118,7 @@ impl Run {
             return;
         };
         let Ok((answer, agreed)) = call.negotiation.answer(offer) else {
-            self.agent.refuse_offer(self.now, call.session, 488);
+            self.agent.refuse_offer(self.now, call.session, 488, &|_| {});
             return;
         };
         let was_held = call.media.agreed().is_some_and(|before| before.held_by_peer);

@@ -39,8 +39,9 @@ impl SipLegs {
             LegCommand::Confirm { media } => self.agent.confirm(session, media.bytes().clone()),
             LegCommand::Offer { media } => self.agent.offer(now, session, media),
             LegCommand::AnswerOffer { media } => self.agent.answer_offer(now, session, media.bytes().clone()),
-            LegCommand::RefuseOffer { cause, status } => {
-                self.agent.refuse_offer(now, session, cause::status(cause, status));
+            LegCommand::RefuseOffer { cause, status, warning } => {
+                let headers = |writer: &mut Writer| write_warning(writer, &warning);
+                self.agent.refuse_offer(now, session, cause::status(cause, status), &headers);
             }
             LegCommand::TransferProgress { status } => self.agent.report(now, session, status),
             LegCommand::Digit { digit, duration_ms } => {
@@ -58,15 +59,19 @@ impl SipLegs {
         let headers = |writer: &mut Writer| {
             let (value, text) = (rejection.cause.0, rejection.cause.text());
             writer.header(HeaderName::Reason, format_args!("Q.850;cause={value};text=\"{text}\""));
-            if !rejection.warning.is_empty() {
-                //= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
-                let warning = rejection.warning.replace(['"', '\\'], "'");
-                writer.header(HeaderName::Warning, format_args!("399 strowger \"{warning}\""));
-            }
+            write_warning(writer, &rejection.warning);
             if rejection.retry_after_s > 0 {
                 writer.header(HeaderName::RetryAfter, format_args!("{}", rejection.retry_after_s));
             }
         };
         self.agent.reject(now, session, status, "", &headers);
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
+fn write_warning(writer: &mut Writer, sentence: &str) {
+    if !sentence.is_empty() {
+        let sentence = sentence.replace(['"', '\\'], "'");
+        writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
     }
 }

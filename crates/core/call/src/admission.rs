@@ -129,6 +129,7 @@ impl Calls {
             ports: SmallVec::new(),
             leaving: SmallVec::new(),
             unwritten: self.unwritten(leg).into_iter().collect(),
+            changes_refused: 0,
             unwritten_wishes: SmallVec::new(),
         };
         Box::new(Call {

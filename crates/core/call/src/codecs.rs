@@ -3,7 +3,8 @@
 
 use crate::engine::Calls;
 use crate::failure::Failure;
-use crate::interface::NotAdmitted;
+use crate::interface::{NotAdmitted, Note};
+use crate::ports::Undeliverable;
 use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
@@ -11,6 +12,9 @@ use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
 use sx_media::{Means, MediaError, Terms, allow_codecs, check_answer, check_keys};
 use sx_route::{Access, MediaMode};
 use sx_types::{Cause, LegId};
+
+/// Of so many refused changes of one call the log is told.
+const REFUSALS_TOLD_MAX: u8 = 16;
 
 /// What a party of this kind may be given of a description, or have said by one.
 ///
@@ -65,6 +69,17 @@ impl Calls {
         }
     }
 
+    /// Refuses a change that a party has asked for, for a reason of ours.
+    pub(crate) fn refuse_change(&mut self, call: &mut Call, leg: LegId, failure: &Failure) {
+        let Failure { cause, sentence, .. } = failure;
+        // A party may ask as often as it likes; the log is not to grow with that.
+        if call.body.changes_refused < REFUSALS_TOLD_MAX {
+            call.body.changes_refused += 1;
+            self.note(Note::ChangeRefused { call: call.body.cdr.call, leg, cause: *cause, sentence: sentence.clone() });
+        }
+        self.say(leg, failure.refused_offer());
+    }
+
     /// An event of a leg, with what its party may say. A change that has nothing left is refused, one's own or another's;
     /// an answer that has is an attempt that failed, and the leg is hung up. What else has nothing left says nothing of
     /// media: an answer without any that comes after early media of the kind is an answer in vain, too.
@@ -73,11 +88,10 @@ impl Calls {
         let offers = matches!(event, LegEvent::OfferAccepted { media: Some(Media::Offer(_)) });
         match take_out(party, &self.settings.means, &mut event) {
             Ok(()) => self.leg_event(call, leg, event),
-            Err(cause) => match event {
-                LegEvent::Offered { .. } => {
-                    self.say(leg, LegCommand::RefuseOffer { cause, status: 488 });
-                }
+            Err(failure) => match event {
+                LegEvent::Offered { .. } => self.refuse_change(call, leg, &failure),
                 LegEvent::Answered(_) => {
+                    let cause = failure.cause;
                     // Its channel is in use until it has ended.
                     let trunk = call.state.take_trunk(leg);
                     self.say(leg, LegCommand::Hangup { cause });
@@ -90,7 +104,7 @@ impl Calls {
                     self.clear(call, &Failure::new(Cause::INCOMPATIBLE, UNANSWERED));
                 }
                 LegEvent::OfferAccepted { .. } => {
-                    let refused = LegEvent::OfferRefused { cause, status: 488 };
+                    let refused = LegEvent::OfferRefused { cause: failure.cause, status: 488 };
                     self.leg_event(call, leg, refused);
                 }
                 event => self.leg_event(call, leg, event),
@@ -99,13 +113,13 @@ impl Calls {
     }
 }
 
-/// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong, with the
-/// cause; the event is without media then.
-fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Cause> {
+/// Takes out of an event what its party may not say. An error when nothing is left, or a key is missing or wrong; the event
+/// is without media then.
+fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Failure> {
     let change = |description: &mut Bytes, is_offer: bool| {
         match allowed(&party.access, &party.bounds, description) {
             Ok(text) => *description = text,
-            Err(MediaError::NothingAllowed) => return Err(Cause::NOT_IMPLEMENTED),
+            Err(error @ MediaError::NothingAllowed) => return Err(not_acceptable(error)),
             Err(_) => return Ok(()),
         }
         // Only what was relayed is remembered as told.
@@ -116,7 +130,7 @@ fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Ca
         };
         checked.or_else(|error| match error {
             MediaError::Description(_) => Ok(()),
-            _ => Err(Cause::INCOMPATIBLE),
+            error => Err(not_acceptable(error)),
         })
     };
     let media = match event {
@@ -131,4 +145,9 @@ fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Ca
         Some(Media::Answer(text)) => change(text, false).inspect_err(|_| *media = None),
         None => Ok(()),
     }
+}
+
+/// What is offered or answered has a codec or a key too few.
+fn not_acceptable(error: MediaError) -> Failure {
+    Failure::from(Undeliverable::from(error)).with_status(488)
 }

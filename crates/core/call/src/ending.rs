@@ -228,9 +228,8 @@ impl Calls {
 
     /// An event that waited for a port that cannot be had.
     fn without_port(&mut self, call: &mut Call, leg: LegId, event: &LegEvent) {
-        let Failure { cause, status, .. } = Failure::portless();
         match event {
-            LegEvent::Offered { .. } => self.say(leg, LegCommand::RefuseOffer { cause, status }),
+            LegEvent::Offered { .. } => self.refuse_change(call, leg, &Failure::portless()),
             // An answer, or an accepted offer, that cannot be passed on leaves nothing to go back to.
             _ => self.clear(call, &Failure::portless()),
         }

@@ -1,9 +1,10 @@
 //! Which of several failures the caller is told.
 
 use crate::Ender;
+use crate::ports::Undeliverable;
 use crate::state::{Party, Role};
 use serde::{Deserialize, Serialize};
-use sx_leg::{Ended, EndedBy, Rejection, Source};
+use sx_leg::{Ended, EndedBy, LegCommand, Rejection, Source};
 use sx_types::Cause;
 
 /// Why an attempt, or the whole search, has failed.
@@ -109,6 +110,11 @@ impl Failure {
         }
     }
 
+    /// The command that refuses a change of the session for this reason.
+    pub(crate) fn refused_offer(&self) -> LegCommand {
+        LegCommand::RefuseOffer { cause: self.cause, status: self.status, warning: self.sentence.clone() }
+    }
+
     /// A media port could not be had.
     pub(crate) fn portless() -> Self {
         Self::new(Cause::NO_RESOURCE, "the exchange has no media port to give").with_status(503)
@@ -121,6 +127,12 @@ impl Failure {
             warning: self.sentence.clone(),
             retry_after_s: self.retry_after_s,
         }
+    }
+}
+
+impl From<Undeliverable> for Failure {
+    fn from(error: Undeliverable) -> Self {
+        Self::new(error.cause(), &error.to_string())
     }
 }
 

@@ -261,6 +261,17 @@ pub enum Note {
         /// The status told to the party that asked.
         status: u16,
     },
+    /// A change of the session that a party asked for was refused by the exchange; the session stands as it was.
+    ChangeRefused {
+        /// The call.
+        call: CallId,
+        /// The leg of the party that asked.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+        /// The same in a sentence.
+        sentence: Box<str>,
+    },
     /// A call is over.
     Ended {
         /// The call.

@@ -1,6 +1,7 @@
 //! The media ports of a call: opened before they are named in a description, closed with the leg they face.
 
 use crate::alarm::Alarm;
+use crate::codecs::terms;
 use crate::engine::Calls;
 use crate::interface::Output;
 use crate::state::{Body, Call, Party, Port, PortState, Role, State, relayed};
@@ -9,9 +10,9 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
     Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, StreamSummary,
-    TrafficClass, agreed_keys, conversions, remote, streams,
+    TrafficClass, agreed_keys, check_keys, conversions, remote, streams,
 };
-use sx_route::LatchMode;
+use sx_route::{LatchMode, MediaMode};
 use sx_types::{Cause, LegId};
 
 /// Can a description be passed on now?
@@ -57,7 +58,7 @@ fn port_base(worker: u16, unique: u64) -> u64 {
 pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
 
 impl Calls {
-    /// Opens the ports that a description needs on the sides of both parties, as far as there are none.
+    /// Opens the ports that an offer needs on the sides of both parties, as far as there are none.
     /// `author` is the leg of the one that wrote it.
     pub(crate) fn prepare(
         &mut self,
@@ -69,6 +70,11 @@ impl Calls {
         let summaries = streams(description)?;
         if summaries.len() > usize::from(self.settings.streams_max) {
             return Err(Undeliverable::TooManyStreams);
+        }
+        // What is to be relayed always has been looked at; of a party whose media passes us by it turns out only now.
+        let unchecked = |party: &&Party| party.leg == author && party.access.mode != MediaMode::Relay;
+        if let Some(party) = parties.into_iter().find(unchecked) {
+            check_keys(description, terms(&party.access), &self.settings.means)?;
         }
         let ready = parties.map(|party| self.open_ports(call, party, &summaries, party.leg == author));
         Ok(if ready.contains(&Readiness::Waiting) { Readiness::Waiting } else { Readiness::Ready })

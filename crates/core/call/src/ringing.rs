@@ -219,7 +219,7 @@ impl Calls {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
     // An offer that crosses one of ours is refused with 491.
     pub(crate) fn refuse_glare(&mut self, leg: LegId) {
-        self.say(leg, LegCommand::RefuseOffer { cause: Cause(31), status: 491 });
+        self.say(leg, Failure::new(Cause(31), "").with_status(491).refused_offer());
     }
 
     /// Passes keys and application information on to the other leg.

@@ -60,6 +60,9 @@ pub(crate) struct Body {
     /// is not taken elsewhere.
     #[serde(skip)]
     pub unwritten: SmallVec<[LegId; 1]>,
+    /// How many changes of the session were refused and told of.
+    #[serde(skip)]
+    pub changes_refused: u8,
     /// Wishes that were granted, and of which that is not written down.
     #[serde(skip)]
     pub unwritten_wishes: SmallVec<[QueryId; 1]>,

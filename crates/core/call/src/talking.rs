@@ -15,7 +15,7 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::interface::Note;
 use crate::passing::{answer_for, offer_for};
-use crate::ports::{Readiness, Undeliverable};
+use crate::ports::Readiness;
 use crate::state::{Block, Call, Negotiation, State, Talking, relayed};
 use bytes::Bytes;
 use sx_leg::{LegCommand, LegEvent, Media};
@@ -48,7 +48,7 @@ impl Calls {
                 {
                     let asker = talking.parties[*by].leg;
                     self.negotiated(call, &mut talking);
-                    self.say(asker, LegCommand::RefuseOffer { cause, status });
+                    self.say(asker, Failure::new(cause, "").with_status(status).refused_offer());
                 }
             }
             LegEvent::Confirmed { media } | LegEvent::OfferConfirmed { media } => {
@@ -88,16 +88,14 @@ impl Calls {
                         return;
                     }
                     Ok(Readiness::Ready) => {
-                        offer_for(&call.body, &mut talking.parties[1 - by], offer, &self.passing(relay))
-                            .map(Some)
-                            .map_err(Undeliverable::cause)
+                        offer_for(&call.body, &mut talking.parties[1 - by], offer, &self.passing(relay)).map(Some)
                     }
-                    Err(error) => Err(error.cause()),
+                    Err(error) => Err(error),
                 }
             }
         };
         match told {
-            Err(cause) => self.say(asker, LegCommand::RefuseOffer { cause, status: 0 }),
+            Err(error) => self.refuse_change(call, asker, &error.into()),
             Ok(told) => {
                 talking.negotiation = Negotiation::Asked { by, offer: media };
                 self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
@@ -129,7 +127,7 @@ impl Calls {
                 let Ok(told) = answer_for(&call.body, &mut talking.parties[by], answer, &offer, &self.passing(relay))
                 else {
                     self.negotiated(call, talking);
-                    self.say(asker, LegCommand::RefuseOffer { cause: Cause::INCOMPATIBLE, status: 0 });
+                    self.refuse_change(call, asker, &Failure::new(Cause::INCOMPATIBLE, UNANSWERED));
                     return Ok(());
                 };
                 talking.parties[by].said = Some(offer);
@@ -159,7 +157,7 @@ impl Calls {
             }
             (_, _) => {
                 self.negotiated(call, talking);
-                self.say(asker, LegCommand::RefuseOffer { cause: Cause::INTERWORKING, status: 0 });
+                self.refuse_change(call, asker, &Failure::new(Cause::INTERWORKING, UNANSWERED));
             }
         }
         Ok(())
@@ -203,7 +201,8 @@ impl Calls {
             Negotiation::Idle => State::Talking(talking),
             Negotiation::Asked { by, .. } => {
                 let asker = talking.parties[by].leg;
-                self.say(asker, LegCommand::RefuseOffer { cause: Cause::TIMER_EXPIRY, status: 0 });
+                let late = Failure::of_timer(Cause::TIMER_EXPIRY, "the other party has not answered the offer in time");
+                self.refuse_change(call, asker, &late);
                 State::Talking(talking)
             }
             Negotiation::Confirming { .. } => {

@@ -248,3 +248,38 @@ fn a_call_whose_handshake_fails_ends_and_says_why() {
         }
     }
 }
+
+/// Its media would have passed us by, and nobody asked for its keys, but that the other side has to be protected.
+#[test]
+fn a_caller_whose_keys_nobody_can_use_is_refused_before_anybody_rings_though_it_has_direct() {
+    let mut definition = driver::definition(MediaMode::Relay);
+    definition.users.access.mode = MediaMode::Direct;
+    definition.trunks[0].access.srtp = SrtpPolicy::Required;
+    let mut world = World::with(definition, Settings::default());
+    let unknown = secure(&alice(), &[(1, "F8_128_HMAC_SHA1_80 inline:AAAA")]);
+    world.incoming(A, "300", Some(&unknown)).expect(&["a reject 0 88"]);
+    assert_eq!(world.warnings, ["no key of stream 0 can be used"]);
+    world.the_record();
+    assert!(world.ports.is_empty());
+}
+
+#[test]
+fn a_change_by_a_key_that_cannot_be_used_is_refused_with_the_reason_and_told_of_so_often() {
+    for mode in [MediaMode::Relay, MediaMode::Direct] {
+        let mut definition = driver::definition(MediaMode::Relay);
+        definition.users.access.mode = mode;
+        definition.trunks[0].access.srtp = SrtpPolicy::Required;
+        let mut world = World::with(definition, Settings::default());
+        world.incoming(A, "300", Some(&alice())).answers(B, Some(answer(&secure(&bob(), &[(3, KEY)])))).forget_lines();
+        for _ in 0..40 {
+            world.offers(A, Some(&secure(&alice(), &[])));
+        }
+        assert!(world.lines.iter().all(|line| line.starts_with("a refuse-offer") && line.ends_with(" 88")), "{mode:?}");
+        assert_eq!(world.lines.len(), 40);
+        assert_eq!(world.warnings, vec!["no key of stream 0 can be used"; 40]);
+        let told = world.notes.iter().filter(|note| matches!(note, Note::ChangeRefused { .. }));
+        assert_eq!(told.count(), 16);
+        world.forget_lines().ends(A, 0);
+        world.the_record();
+    }
+}

@@ -48,6 +48,8 @@ pub enum LegCommand {
         cause: Cause,
         /// The protocol's own status when the other leg speaks the same protocol, else 0.
         status: u16,
+        /// A sentence for people that says whose fault it was (SIP `Warning`); empty for none.
+        warning: Box<str>,
     },
     /// Tell the party that asked for a transfer how it goes. A status of 200 or more ends the reports.
     TransferProgress {

@@ -314,12 +314,19 @@ fn out_of_use(tables: &Tables, facts: &Facts<'_>, kind: &CheckedKind, last_resor
         SkipReason::Unhealthy
     } else if known.active >= trunk.calls_max {
         SkipReason::Full
-    } else if known.begun_this_second >= trunk.calls_per_s_max {
+    } else if known.begun_this_second >= per_s_max(trunk, known.healthy) {
         SkipReason::TooFast
     } else {
         return None;
     };
     Some(Skipped { trunk: trunk.name.clone(), reason })
+}
+
+/// How many calls a second a trunk is sent. One that does not answer its probes keeps each caller waiting, and holds a call
+/// of the exchange meanwhile: a few are enough to find out that it is back.
+fn per_s_max(trunk: &Trunk, healthy: bool) -> u32 {
+    const TO_ONE_THAT_IS_DOWN: u32 = 2;
+    if healthy { trunk.calls_per_s_max } else { trunk.calls_per_s_max.min(TO_ONE_THAT_IS_DOWN) }
 }
 
 /// The index of one of the destinations, each as likely as its weight says.

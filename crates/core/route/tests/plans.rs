@@ -211,8 +211,9 @@ fn trunks_of_no_use_are_skipped_and_the_refusal_says_why() {
     check(TrunkFacts { begun_this_second: 5, ..idle }, "refused 42", "one has had its calls for this second");
     let down = TrunkFacts { healthy: false, ..idle };
     check(TrunkFacts { active: 2, ..down }, "refused 42", "one does not answer");
-    // It may have come back since it was probed.
+    // It may have come back since it was probed; a few calls are enough to find out.
     check(down, "one/1", "");
+    check(TrunkFacts { begun_this_second: 2, ..down }, "refused 42", "one does not answer");
 }
 
 #[test]

@@ -139,3 +139,38 @@ fn an_early_dialog_of_an_address_that_failed_is_forgotten() {
     let ended = Ended { status: 408, q850: Some(Cause::TIMER_EXPIRY.0), by: EndedBy::Failure };
     assert!(matches!(alone.events()[..], [SessionEvent::Ended(end)] if end == ended));
 }
+
+/// A call to two addresses, the first of which says nothing, with the INVITE that each was sent.
+fn given_up() -> (Alone, SessionId, [OwnedMessage; 2]) {
+    let mut alone = Alone::new();
+    let mut spec = outgoing(&mut alone.agent);
+    spec.to = vec![Destination::Flow(flow(BOB)), Destination::Flow(flow("192.0.2.3:5060"))];
+    spec.silence_max = Some(Duration::from_secs(4));
+    let session = alone.agent.dial(alone.now, 1, spec).expect("accepted");
+    let first = alone.sent_one();
+    alone.pass(Duration::from_secs(4));
+    let (_, second) = alone.sent().pop().expect("the next address is asked");
+    assert_ne!(value(&first, HeaderName::CSeq), value(&second, HeaderName::CSeq));
+    (alone, session, [first, second])
+}
+
+#[test]
+fn who_answers_when_another_has_been_asked_instead_is_hung_up() {
+    let (mut alone, session, [first, second]) = given_up();
+    alone.receive(&respond(&first, 200, "late", CONTACT, "answer"));
+    let sent = alone.sent();
+    assert_eq!(labels(&sent), ["ACK", "BYE"]);
+    let hung_up: Vec<OwnedMessage> = sent.into_iter().map(|(_, message)| message).collect();
+    assert!(hung_up.iter().all(|message| our_tag(message) == "late"));
+    assert_eq!(
+        value(&hung_up[0], HeaderName::CSeq).split(' ').next(),
+        value(&first, HeaderName::CSeq).split(' ').next()
+    );
+    alone.receive(&respond(&hung_up[1], 200, "", "", ""));
+    // The call goes on with the one that is asked now.
+    assert!(alone.events().is_empty());
+    alone.receive(&respond(&second, 200, "second", CONTACT, "answer"));
+    assert_eq!(labels(&alone.sent()), ["ACK"]);
+    assert!(matches!(alone.events()[..], [SessionEvent::Answered { .. }]));
+    assert_stands(alone, session);
+}

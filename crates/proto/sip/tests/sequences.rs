@@ -155,7 +155,7 @@ impl Peer {
             3 => agent.offer(now, id, Some(description)),
             4 => agent.offer(now, id, None),
             5 | 6 => agent.answer_offer(now, id, description),
-            7 => agent.refuse_offer(now, id, 488),
+            7 => agent.refuse_offer(now, id, 488, &|_| {}),
             8 => agent.confirm(id, description),
             9 => agent.info(now, id, "text/plain", b"x"),
             10 => agent.refer(now, id, "sip:carol@example.org"),

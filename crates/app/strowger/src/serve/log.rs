@@ -62,6 +62,9 @@ impl NoteLog {
             }
             Note::Transferred { call, .. } => info!(%call, "a call was transferred"),
             Note::TransferFailed { call, status } => info!(%call, status, "a transfer has failed"),
+            Note::ChangeRefused { call, leg, cause, sentence } => {
+                info!(%call, %leg, %cause, why = %sentence, "a change of the session was refused");
+            }
             Note::Ended { call, cause, status, talked, sentence, .. } => {
                 info!(%call, %cause, status, talked_ms = talked.as_millis() as u64, sentence = %sentence, "a call has ended");
             }

@@ -28,7 +28,7 @@ pub fn line(command: &LegCommand) -> String {
         LegCommand::Confirm { media } => format!("confirm {}", described(media)),
         LegCommand::Offer { media } => format!("offer {}", media.as_ref().map_or("nothing".to_owned(), short)),
         LegCommand::AnswerOffer { media } => format!("answer-offer {}", described(media)),
-        LegCommand::RefuseOffer { cause, status } => format!("refuse-offer {status} {}", cause.0),
+        LegCommand::RefuseOffer { cause, status, .. } => format!("refuse-offer {status} {}", cause.0),
         LegCommand::TransferProgress { status } => format!("transfer-progress {status}"),
         LegCommand::Digit { digit, .. } => format!("digit {digit}"),
         LegCommand::Info { content_type, .. } => format!("info {content_type}"),

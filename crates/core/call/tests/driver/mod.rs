@@ -384,8 +384,10 @@ impl World {
         if let Some((cause, status)) = end {
             self.ending.push((leg, Ended { cause, status, by: EndedBy::Exchange }));
         }
-        if let LegCommand::Reject(rejection) = command {
-            self.warnings.push(rejection.warning.to_string());
+        match command {
+            LegCommand::Reject(rejection) => self.warnings.push(rejection.warning.to_string()),
+            LegCommand::RefuseOffer { warning, .. } => self.warnings.push(warning.to_string()),
+            _ => {}
         }
         if let Some(text) = description(command) {
             self.told.insert(leg, text.clone());

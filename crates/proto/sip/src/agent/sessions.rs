@@ -176,8 +176,8 @@ impl Agent {
     }
 
     /// Refuses the peer's change.
-    pub fn refuse_offer(&mut self, now: Time, id: SessionId, status: u16) {
-        self.with(id, |session, core| session.refuse_offer(core, now, status));
+    pub fn refuse_offer(&mut self, now: Time, id: SessionId, status: u16, headers: &dyn Fn(&mut Writer)) {
+        self.with(id, |session, core| session.refuse_offer(core, now, status, headers));
     }
 
     /// Hangs up, cancels or refuses, whatever the state.

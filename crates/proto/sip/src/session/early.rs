@@ -57,6 +57,11 @@ impl Session {
         }
     }
 
+    /// Was this an INVITE to an address that another has been tried after?
+    pub(super) fn has_given_up(&self, client: ClientId) -> bool {
+        matches!(&self.phase, Phase::Outgoing(calling) if calling.client != client) && !self.change.is_sent(client)
+    }
+
     /// Was this request of ours sent within the dialog as it is now? An INVITE that was forked has several early ones, and the
     /// end of those that have not won is none of the one that has.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
@@ -204,14 +209,27 @@ impl Session {
             }
             return;
         }
-        let mut other = self.dialog.clone();
-        other.take_response(response, &core.locals);
-        let ours = std::mem::replace(&mut self.dialog, other);
         let challenges = match &self.phase {
             Phase::Established { ack } if ack.seq == seq => ack.challenges.clone(),
             _ => Challenges::default(),
         };
-        self.acknowledge(core, &Acknowledged { challenges, ..bare });
+        self.hang_up_branch(core, now, response, challenges);
+    }
+
+    /// Acknowledges a 2xx of a branch that is not wanted, and hangs it up.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(super) fn hang_up_branch<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        response: &Message<B>,
+        challenges: Challenges,
+    ) {
+        let mut other = self.dialog.clone();
+        other.take_response(response, &core.locals);
+        let ours = std::mem::replace(&mut self.dialog, other);
+        let seq = response.number(HeaderName::CSeq).unwrap_or_default();
+        self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
         let part =
             RequestPart { method: Method::Bye, seq: self.dialog.next_seq(), hops: 70, headers: None, body: None };
         // Nobody waits for its outcome: the session is the first branch's.

@@ -320,6 +320,10 @@ impl Session {
         let (client, method) = (matched.client, matched.method);
         match method {
             Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
+            // It has answered after all, when the next address had been asked in its stead.
+            Method::Invite if self.has_given_up(client) && (200..=299).contains(&status) => {
+                self.hang_up_branch(core, now, response, Challenges::default());
+            }
             Method::Invite | Method::Update => self.receive_change_response(core, now, matched, response),
             _ if matches!(status, 401 | 407)
                 && self.is_of_dialog(&matched.request)

@@ -132,9 +132,10 @@ impl Session {
     }
 
     /// Refuses the peer's change.
-    pub fn refuse_offer(&mut self, core: &mut Core, now: Time, status: u16) {
+    pub fn refuse_offer(&mut self, core: &mut Core, now: Time, status: u16, headers: &dyn Fn(&mut Writer)) {
         if let Change::Received(received) = &self.change {
-            core.transactions.respond(received.server, &Reply { status, ..Reply::default() }, now);
+            let reply = Reply { status, headers: Some(headers), ..Reply::default() };
+            core.transactions.respond(received.server, &reply, now);
             self.change = Change::None;
         } else if matches!(self.change, Change::Withdrawn) {
             self.change = Change::None;
