@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{Conversion, HandshakeFault, Keys};
+use crate::{Conversion, HandshakeFault, Keys, PortMemory};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -54,6 +54,18 @@ pub enum MediaCommand {
     Count {
         /// The port.
         port: PortId,
+    },
+    /// Say what a port knows of its peer, for whoever may have to go on with it; answered by [`MediaEvent::Remembered`].
+    Remember {
+        /// The port.
+        port: PortId,
+    },
+    /// Go on with what a port of another process has known. Between opening the port and saying where its peer is.
+    Resume {
+        /// The port.
+        port: PortId,
+        /// What the other one has known.
+        memory: Box<PortMemory>,
     },
     /// Close a port; answered by [`MediaEvent::Closed`].
     Close {
@@ -146,6 +158,13 @@ pub enum MediaEvent {
     },
     /// What a port has counted so far. It stays open.
     Counted(Closed),
+    /// What a port knows of its peer.
+    Remembered {
+        /// The port.
+        port: PortId,
+        /// What it knows.
+        memory: Box<PortMemory>,
+    },
     /// The peer of a port and we have no keys, and it will not be heard. Told once for each handshake.
     HandshakeFailed {
         /// The port.

@@ -45,6 +45,7 @@ mod command;
 mod conversion;
 mod error;
 mod handshake;
+mod memory;
 mod plan;
 mod relay;
 mod security;
@@ -57,6 +58,7 @@ pub use command::{
 pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
+pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use security::{

@@ -54,6 +54,8 @@ impl PacketThreads {
             MediaCommand::Open { port, .. }
             | MediaCommand::SetRemote { port, .. }
             | MediaCommand::Count { port }
+            | MediaCommand::Remember { port }
+            | MediaCommand::Resume { port, .. }
             | MediaCommand::Close { port } => port,
             MediaCommand::Patch { from, .. } => from,
         };

@@ -83,6 +83,19 @@ impl Handshakes {
         begun
     }
 
+    /// One that another process has had.
+    pub(crate) fn had(terms: &Handshake) -> Self {
+        // Nothing is said any more, and nowhere.
+        let nowhere = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
+        let rtp = End { association: None, towards: nowhere, agreed: Some(Time::ZERO) };
+        Self { terms: terms.clone(), is_renewal: false, rtp, rtcp: None, steps: VecDeque::new() }
+    }
+
+    /// Which handshake it was, when there are keys of it.
+    pub(crate) fn agreed_terms(&self) -> Option<&Handshake> {
+        self.is_agreed().then_some(&self.terms)
+    }
+
     /// Is this the association that there is?
     pub(crate) fn is(&self, terms: &Handshake) -> bool {
         self.terms == *terms

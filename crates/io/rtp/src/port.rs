@@ -13,7 +13,7 @@ use crate::secure::Opener;
 use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{Handshake, Keys, Latch, PortStats, Remote};
+use sx_media::{Handshake, Keys, Latch, PortMemory, PortStats, Remote};
 
 /// Which socket of the pair a packet arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(crate) struct Port {
     /// The handshakes with the peer, and what of one has come before it was known who the peer is.
     handshakes: Option<Box<Handshakes>>,
     early: Option<Box<Early>>,
+    /// What another process has known, until it is said who the peer is.
+    memory: Option<Box<PortMemory>>,
     hearing: Hearing,
     reception: Reception,
     stats: PortStats,
@@ -72,6 +74,7 @@ impl Port {
             opener: Opener::Clear,
             handshakes: None,
             early: None,
+            memory: None,
             hearing: Hearing::NotExpected,
             reception: Reception::new(),
             stats: PortStats { last_payload_type: NO_PAYLOAD_TYPE, ..PortStats::default() },
@@ -87,7 +90,8 @@ impl Port {
             hearing @ (Hearing::Since(_) | Hearing::Silent) if known.is_some() => hearing,
             _ => Hearing::Since(now),
         };
-        let peer = known.map_or(Peer { remote, rtp: None, rtcp: None }, |peer| Peer {
+        let heard = self.memory.take().unwrap_or_default();
+        let peer = known.map_or(Peer { remote, rtp: heard.rtp, rtcp: heard.rtcp }, |peer| Peer {
             rtp: peer.rtp,
             rtcp: peer.rtcp.filter(|_| peer.remote.rtcp == remote.rtcp),
             remote,
@@ -101,6 +105,7 @@ impl Port {
     pub(crate) fn set_keys<'k>(&mut self, keys: Option<&'k Keys>) -> Option<&'k Handshake> {
         let described = match keys {
             Some(Keys::Handshake(terms)) => {
+                self.resume_handshake(terms);
                 self.opener.await_keys();
                 return Some(terms).filter(|terms| !self.handshakes.as_ref().is_some_and(|had| had.is(terms)));
             }
@@ -110,6 +115,31 @@ impl Port {
         self.handshakes = None;
         self.opener.set_keys(described);
         None
+    }
+
+    /// A handshake that another process has had is not had again.
+    fn resume_handshake(&mut self, terms: &Handshake) {
+        let Some(memory) = &self.memory else { return };
+        if let Some(agreed) = memory.agreed.as_deref().filter(|agreed| agreed.terms == *terms) {
+            self.opener.resume_agreed(agreed);
+            self.handshakes = Some(Box::new(Handshakes::had(terms)));
+        }
+    }
+
+    /// What it knows of its peer.
+    pub(crate) fn remember(&self) -> PortMemory {
+        let heard = |place: fn(&Peer) -> Option<SocketAddr>| self.peer.as_ref().and_then(place);
+        let mut memory =
+            PortMemory { rtp: heard(|peer| peer.rtp), rtcp: heard(|peer| peer.rtcp), ..PortMemory::default() };
+        let terms = self.handshakes.as_ref().and_then(|handshakes| handshakes.agreed_terms());
+        self.opener.remember(terms, &mut memory);
+        memory
+    }
+
+    /// Goes on with what another process has known, as soon as it is said who the peer is.
+    pub(crate) fn resume(&mut self, memory: Box<PortMemory>) {
+        self.opener.resume_described(&memory.described);
+        self.memory = Some(memory);
     }
 
     /// Begins a handshake with the peer, who is known by now.

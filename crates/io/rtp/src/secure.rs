@@ -6,8 +6,8 @@ use crate::sys::{Batch, Chosen};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use sx_media::StreamKeys;
-use sx_rtp::srtp::{Protector, Unprotector};
+use sx_media::{AgreedMemory, DescribedMemory, Handshake, PortMemory, StreamKeys};
+use sx_rtp::srtp::{Protector, ProtectorState, StateError, Unprotector};
 
 /// Opens what the peer of a port protects.
 pub(crate) enum Opener {
@@ -67,6 +67,31 @@ impl Opener {
         *self = Self::Shut;
     }
 
+    /// Says how far the keys are used. `terms`: of the handshake that has yielded them.
+    pub(crate) fn remember(&self, terms: Option<&Handshake>, memory: &mut PortMemory) {
+        match (self, terms) {
+            (Self::Srtp(unprotector), _) => memory.described.theirs = Some(unprotector.export()),
+            (Self::Agreed(pair), Some(terms)) => {
+                let theirs = [0, 1].map(|place: usize| pair[place].as_ref().map(Unprotector::export));
+                memory.agreed = Some(Box::new(AgreedMemory { terms: terms.clone(), theirs, ours: [None, None] }));
+            }
+            (Self::Agreed(_) | Self::Clear | Self::Shut, _) => {}
+        }
+    }
+
+    /// Goes on where another process was with keys of descriptions, if they are what is negotiated.
+    pub(crate) fn resume_described(&mut self, described: &DescribedMemory) {
+        if let Some(unprotector) = described.theirs.as_ref().and_then(|state| resumed(Unprotector::import(state))) {
+            *self = Self::Srtp(Box::new(unprotector));
+        }
+    }
+
+    /// Goes on where another process was with the keys of a handshake.
+    pub(crate) fn resume_agreed(&mut self, agreed: &AgreedMemory) {
+        let pair = [0, 1].map(|place: usize| resumed(Unprotector::import(agreed.theirs[place].as_ref()?)));
+        *self = Self::Agreed(Box::new(pair));
+    }
+
     /// Opens a packet in place. Gives its length then; `None` when it is not authentic, or came before.
     pub(crate) fn open(&mut self, is_rtcp: bool, packet: &mut [u8]) -> Option<usize> {
         let unprotector = match self {
@@ -86,6 +111,22 @@ fn unprotector_of(keys: &StreamKeys) -> Option<Unprotector> {
         bytes => new.with_mki_bytes(bytes.into()),
     });
     new.inspect_err(|error| tracing::error!(%error, "what was negotiated is no key")).ok()
+}
+
+/// How many reports another process may have protected since it said how far it was: no two may have one key stream. Of RTP
+/// that is no matter, whose numbers are its sender's.
+const REPORTS_MISSED_MAX: u32 = 4096;
+
+fn protector_of(state: &ProtectorState) -> Option<Protector> {
+    let mut state = state.clone();
+    state.skip_rtcp(REPORTS_MISSED_MAX);
+    resumed(Protector::import(&state))
+}
+
+fn resumed<T>(imported: Result<T, StateError>) -> Option<T> {
+    imported
+        .inspect_err(|error| tracing::error!(%error, "what another process knew of SRTP cannot be gone on with"))
+        .ok()
 }
 
 /// The places of RTP, and of RTCP, in a pair.
@@ -160,6 +201,26 @@ impl Sealer {
     pub(crate) fn shut(&self) {
         let mut held = self.lock();
         held.current = Current::None;
+        self.is_on.store(true, Ordering::Release);
+    }
+
+    /// Says how far the keys are used.
+    pub(crate) fn remember(&self, memory: &mut PortMemory) {
+        let held = self.lock();
+        memory.described.ours = held.protectors.iter().map(Protector::export).collect();
+        if let (Current::Agreed(pair), Some(agreed)) = (&held.current, &mut memory.agreed) {
+            agreed.ours = [0, 1].map(|place: usize| pair[place].as_ref().map(Protector::export));
+        }
+    }
+
+    /// Goes on where another process was. Nothing is sent before it is negotiated with what.
+    pub(crate) fn resume(&self, memory: &PortMemory) {
+        let mut held = self.lock();
+        held.protectors = memory.described.ours.iter().filter_map(protector_of).collect();
+        if let Some(agreed) = &memory.agreed {
+            let pair = [0, 1].map(|place: usize| protector_of(agreed.ours[place].as_ref()?));
+            held.current = Current::Agreed(Box::new(pair));
+        }
         self.is_on.store(true, Ordering::Release);
     }
 

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
-use sx_media::{Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{
+    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
+};
 
 /// What waits for its turn between waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +228,8 @@ impl PacketThread {
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
                 Ok(MediaCommand::Count { port }) => self.count(port),
+                Ok(MediaCommand::Remember { port }) => self.remember(port),
+                Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),
                 Ok(MediaCommand::Close { port }) => self.close(port),
                 Err(NoCommand::Yet) => return Next::Wait,
                 Err(NoCommand::Ever) => return Next::Stop,
@@ -331,6 +335,19 @@ impl PacketThread {
         if let Some(stats) = self.entry(port).map(|entry| entry.stats()) {
             self.exchange.tell(port, MediaEvent::Counted(Closed { port, stats }));
         }
+    }
+
+    fn remember(&mut self, port: PortId) {
+        let Some(entry) = self.entry(port) else { return };
+        let mut memory = Box::new(entry.port.remember());
+        entry.sockets.sealer().remember(&mut memory);
+        self.exchange.tell(port, MediaEvent::Remembered { port, memory });
+    }
+
+    fn resume(&mut self, port: PortId, memory: Box<PortMemory>) {
+        let Some(entry) = self.entry(port) else { return };
+        entry.sockets.sealer().resume(&memory);
+        entry.port.resume(memory);
     }
 
     fn close(&mut self, port: PortId) {

@@ -260,3 +260,31 @@ fn a_new_association_takes_over_without_a_gap_and_the_same_one_goes_on() {
     check_both_ways(&call, &mut again, 4);
     assert_eq!(call.relay.threads.totals().handshakes, 2);
 }
+
+#[test]
+fn another_process_goes_on_with_the_keys_of_a_handshake_that_the_first_has_had() {
+    let mut call = Call::new(Latch::Port);
+    let phone = certificate();
+    let agreed = terms(DtlsRole::Server, phone.fingerprint(), "theirs");
+    agree(&call, 0, &agreed, call.phones[0].muxing(Latch::Port));
+    let mut ends = Shaking::begin(&phone, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
+    let mut talk = |call: &Call, number| {
+        call.phones[0].rtp.send_to(&ends.protect(&rtp(number)), call.opened[0].rtp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(number));
+        call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+        assert_eq!(ends.open(driver::receive(&call.phones[0].rtp).0), rtp(number));
+        call.phones[1].rtcp.send_to(&rtcp(), call.opened[1].rtcp).unwrap();
+        assert_eq!(ends.open(driver::receive(&call.phones[0].rtp).0), rtcp());
+    };
+    talk(&call, 65_535);
+    talk(&call, 0);
+    call = call.taken_over();
+    agree(&call, 0, &agreed, call.phones[0].muxing(Latch::Port));
+    call.set_remote(1, call.phones[1].remote(Latch::Port));
+    talk(&call, 1);
+    assert_eq!(call.relay.threads.totals().handshakes, 0);
+    // One that is agreed on anew is had.
+    let next = terms(DtlsRole::Server, phone.fingerprint(), "others");
+    agree(&call, 0, &next, call.phones[0].muxing(Latch::Port));
+    Shaking::begin(&phone, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
+}

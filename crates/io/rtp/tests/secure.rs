@@ -198,3 +198,51 @@ fn a_suite_that_comes_back_goes_on_where_it_was() {
     let received = driver::receive(&call.phones[0].rtp).0;
     assert_eq!(phone.open(received), rtp(3));
 }
+
+#[test]
+fn another_process_goes_on_with_the_keys_where_the_first_has_stopped() {
+    for suite in Suite::ALL {
+        let mut call = Call::new(Latch::Port);
+        let keys = keys(suite, 1);
+        set_keys(&call, 0, Some(&keys));
+        let mut phone = Ends::of(&keys);
+        let mut heard = Vec::new();
+        let mut talk = |call: &Call, phone: &mut Ends, numbers: &[u16]| {
+            for number in numbers.iter().copied() {
+                heard = phone.protect(&rtp(number));
+                call.phones[0].rtp.send_to(&heard, call.opened[0].rtp).unwrap();
+                assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(number), "{suite:?}");
+                call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+                let received = driver::receive(&call.phones[0].rtp).0;
+                assert_eq!(phone.open(received), rtp(number), "{suite:?}");
+            }
+            // Its index is in the packet, and one that was used before is refused by the telephone.
+            call.phones[1].rtcp.send_to(&rtcp(), call.opened[1].rtcp).unwrap();
+            let received = driver::receive(&call.phones[0].rtcp).0;
+            assert_eq!(phone.open(received), rtcp(), "{suite:?}");
+            heard.clone()
+        };
+        // The numbers of a sender have wrapped, which only who was there knows.
+        let old = talk(&call, &mut phone, &[65_534, 65_535, 0, 1]);
+        call = call.taken_over();
+        set_keys(&call, 0, Some(&keys));
+        call.set_remote(1, call.phones[1].remote(Latch::Port));
+        call.phones[0].rtp.send_to(&old, call.opened[0].rtp).unwrap();
+        talk(&call, &mut phone, &[3, 4]);
+        let totals = call.relay.threads.totals();
+        assert_eq!(totals.rejected_srtp, 1, "what was repeated is refused here as it was there: {suite:?}");
+    }
+}
+
+#[test]
+fn a_call_in_the_clear_that_is_gone_on_with_is_in_the_clear_and_faces_whom_it_faced() {
+    let mut call = Call::new(Latch::Port);
+    let elsewhere = driver::Phone::new();
+    call.check_relayed(&elsewhere.rtp, 0, &rtp(1));
+    call = call.taken_over();
+    for end in [0, 1] {
+        call.set_remote(end, call.phones[end].remote(Latch::Port));
+    }
+    call.phones[1].rtp.send_to(&rtp(1), call.opened[1].rtp).unwrap();
+    assert_eq!(driver::receive(&elsewhere.rtp).0, rtp(1), "it had sent from there");
+}

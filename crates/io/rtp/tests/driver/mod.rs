@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, RtpConfig};
 use sx_media::{
-    Coding, Conversion, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
+    Coding, Conversion, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
+    TrafficClass,
 };
 
 pub const WORKER: u64 = 5;
@@ -67,16 +68,22 @@ impl Relay {
     }
 
     pub fn open_on(&self, port: PortId, ipv6: bool) -> MediaEvent {
-        let interface = "loopback".into();
-        self.threads.send(MediaCommand::Open {
-            port,
-            interface,
-            ipv6,
-            class: TrafficClass::Audio,
-            host: None,
-            number: None,
-        });
+        self.open_at(port, ipv6, None)
+    }
+
+    fn open_at(&self, port: PortId, ipv6: bool, number: Option<u16>) -> MediaEvent {
+        let (interface, class) = ("loopback".into(), TrafficClass::Audio);
+        self.threads.send(MediaCommand::Open { port, interface, ipv6, class, host: None, number });
         self.event()
+    }
+
+    /// What a port knows of its peer.
+    pub fn remember(&self, port: PortId) -> Box<PortMemory> {
+        self.threads.send(MediaCommand::Remember { port });
+        match self.event() {
+            MediaEvent::Remembered { port: of, memory } if of == port => memory,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn open(&self, port: PortId) -> Opened {
@@ -200,6 +207,7 @@ pub fn rtcp() -> Vec<u8> {
 /// Two telephones and the ports that face them.
 pub struct Call {
     pub relay: Relay,
+    numbers: RangeInclusive<u16>,
     pub phones: [Phone; 2],
     pub ports: [PortId; 2],
     pub opened: [Opened; 2],
@@ -211,7 +219,8 @@ impl Call {
     }
 
     pub fn between(ports: [PortId; 2], latch: Latch) -> Self {
-        let relay = Relay::start(&config(numbers(8)));
+        let numbers = numbers(8);
+        let relay = Relay::start(&config(numbers.clone()));
         let phones = [Phone::new(), Phone::new()];
         let opened = ports.map(|port| relay.open(port));
         for (port, phone) in ports.iter().zip(&phones) {
@@ -219,7 +228,24 @@ impl Call {
         }
         relay.patch_both(ports[0], ports[1]);
         relay.settle(&ports);
-        Self { relay, phones, ports, opened }
+        Self { relay, numbers, phones, ports, opened }
+    }
+
+    /// Another relay takes the place of this one, as of another process, and knows what this one has known.
+    pub fn taken_over(self) -> Self {
+        let Self { relay, numbers, phones, ports, opened } = self;
+        let memories = ports.map(|port| serde_json::to_string(&relay.remember(port)).unwrap());
+        drop(relay);
+        let relay = Relay::start(&config(numbers.clone()));
+        for ((port, opened), memory) in ports.iter().zip(&opened).zip(memories) {
+            let again = relay.open_at(*port, false, Some(opened.rtp.port()));
+            assert_eq!(again, MediaEvent::Opened(*opened));
+            let memory = serde_json::from_str(&memory).unwrap();
+            relay.threads.send(MediaCommand::Resume { port: *port, memory });
+        }
+        relay.patch_both(ports[0], ports[1]);
+        relay.settle(&ports);
+        Self { relay, numbers, phones, ports, opened }
     }
 
     pub fn set_remote(&self, end: usize, remote: Remote) {
