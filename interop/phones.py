@@ -46,14 +46,13 @@ def share(samples, rate, frequency):
     return 2 * at / (len(samples) * power)
 
 
-def heard(path):
-    """What a recording has at each of TONES, and its length in seconds: the parts of the power in its second half second."""
+def heard(path, part=(1 / 4, 3 / 4)):
+    """What a part of a recording has at each of TONES, as shares of its power, and the length of the whole in seconds."""
     with wave.open(path, "rb") as file:
         rate, channels, length = file.getframerate(), file.getnchannels(), file.getnframes()
         samples = array.array("h", file.readframes(length))[::channels]
-    # The beginning has the silence before the other side was there.
-    middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
-    return {tone: share(middle, rate, tone) for tone in TONES}, length / rate
+    begin, end = (round(len(samples) * place) for place in part)
+    return {tone: share(samples[begin:end], rate, tone) for tone in TONES}, length / rate
 
 
 class Phone:
@@ -108,11 +107,12 @@ module account.so
         """Waits until it has ended."""
         self.process.wait(self.seconds + 10)
 
-    def hears(self, tone):
-        """Fails unless what it has heard is this tone and no other."""
+    def hears(self, tone, part=(1 / 4, 3 / 4)):
+        """Fails unless what it has heard is this tone and no other. The beginning has the silence before the other side was
+        there, so a part from the middle is listened to."""
         recordings = glob.glob(os.path.join(self.folder, "dump-*-dec.wav"))
         harness.check(recordings, f"{self.user} has recorded what it heard")
-        shares, seconds = heard(max(recordings, key=os.path.getsize))
+        shares, seconds = heard(max(recordings, key=os.path.getsize), part)
         shown = ", ".join(f"{part:.0%} at {frequency} Hz" for frequency, part in shares.items())
         harness.check(seconds > 1, f"{self.user} has heard more than a second, not {seconds:.1f} s")
         harness.check(shares[tone] > 0.9, f"{self.user} hears {tone} Hz: {shown}")

@@ -397,7 +397,7 @@ impl Engine for Worker {
                 self.draining = match command {
                     Command::Drain => true,
                     Command::Undrain => false,
-                    Command::Hangup { .. } | Command::Clear { .. } => self.draining,
+                    Command::Hangup { .. } | Command::Clear { .. } | Command::Remember { .. } => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }

@@ -4,6 +4,7 @@ mod driver;
 
 use driver::{Bench, Manner, TRUNKS, USERS_ONLY, body, value};
 use std::net::SocketAddr;
+use sx_call::CallRecord;
 use sx_exchange::ExchangeSnapshot;
 use sx_media::{PortId, Remote};
 use sx_sip::message::{HeaderName, Method};
@@ -23,7 +24,7 @@ fn established() -> (Bench, SessionId, SessionId) {
 /// The process is replaced by another of another seed, which is told of the call as text and knows no port.
 fn take_over(bench: &mut Bench) {
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     assert_eq!(snapshot.call.ports().len(), bench.open.len());
     let text = serde_json::to_string(&snapshot).expect("it is serialisable");
     assert!(!text.contains("opensesame"), "the trunk's password is in the configuration, and nowhere else");
@@ -168,11 +169,12 @@ fn a_trunks_leg_that_is_taken_over_answers_challenges() {
 fn a_call_handed_over_leaves_nothing_behind() {
     let (mut bench, alice, _) = established();
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     let said = bench.lines.len();
     assert!(bench.workers[0].forget(call) && !bench.workers[0].forget(call));
     bench.settle();
     assert_eq!((bench.workers[0].calls(), bench.open.len()), (0, 0));
+    assert!(matches!(bench.records.last(), Some(CallRecord::Moved { call: moved, .. }) if *moved == call));
     bench.workers[0].publish();
     assert_eq!(bench.workers[0].counts().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
     bench.pass_s(60);
@@ -192,7 +194,7 @@ fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
     bench.who("bob").accepts_changes = false;
     bench.hold("alice", alice);
     let call = bench.workers[0].list().next().expect("a call").call;
-    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    assert!(bench.export(call).is_none() && !bench.workers[0].forget(call));
     bench.hang_up("alice", alice);
     bench.assert_over(1);
 
@@ -206,7 +208,7 @@ fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
     bench.names_wait = true;
     let west = bench.dial("west", "sip:0123@192.0.2.1");
     let call = bench.workers[0].list().next().expect("a call").call;
-    assert!(bench.workers[0].export(call).is_none() && !bench.workers[0].forget(call));
+    assert!(bench.export(call).is_none() && !bench.workers[0].forget(call));
     bench.names_come();
     assert_eq!(bench.statuses("west", "INVITE").last(), Some(&200), "{}", bench.ladder());
     bench.hang_up("west", west);
@@ -217,7 +219,7 @@ fn a_call_that_nobody_can_have_exported_is_not_forgotten() {
 fn a_call_whose_ports_are_taken_here_is_ended() {
     let (mut bench, ..) = established();
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     bench.open.clear();
     bench.no_ports = true;
     let (mut other, now) = (driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711), bench.now);
@@ -236,7 +238,7 @@ fn a_trunks_leg_that_is_taken_over_is_still_the_trunks() {
     bench.peer("east", "192.0.2.20:5060", Manner::Answers);
     bench.dial("west", "sip:0123@192.0.2.1");
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     let trunks: Vec<_> = snapshot.call.legs().iter().map(|leg| snapshot.call.trunk_of(*leg).cloned()).collect();
     assert_eq!(trunks, [Some("west".into()), Some("east".into())]);
 }
@@ -246,7 +248,7 @@ fn a_trunks_leg_that_is_taken_over_is_still_the_trunks() {
 fn a_call_is_taken_over_beside_others() {
     let (mut bench, alice, _) = established();
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     bench.workers[0].forget(call);
     bench.workers[0] = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
     bench.settle();
@@ -268,7 +270,7 @@ fn a_call_is_taken_over_beside_others() {
 fn a_call_taken_over_twice_is_refused_the_second_time() {
     let (mut bench, alice, _) = established();
     let call = bench.workers[0].list().next().expect("a call").call;
-    let snapshot = bench.workers[0].export(call).expect("nothing is under way");
+    let snapshot = bench.export(call).expect("nothing is under way");
     let now = bench.now;
     assert!(bench.workers[0].import(now, snapshot).is_err());
     bench.hang_up("alice", alice);

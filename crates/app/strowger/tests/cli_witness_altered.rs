@@ -46,6 +46,9 @@ const NUMBER: u64 = 24;
 fn a_record_that_was_changed_is_shown_and_named() {
     let (bed, folder) = closed_log();
     let (segment, at) = place_of(&folder, "\"number\":25");
+    let is_last = at + 1 == lines(&segment).len();
+    // What follows it may stand in the next segment: when checkpoints come is up to the clock.
+    let (segment, at) = if is_last { place_of(&folder, "\"number\":24") } else { (segment, at) };
     let id = call(NUMBER / 3).to_string();
     let export = ["witness", "export", "--from", "2026-11-20T12:00:20", "--to", "2026-11-20T12:00:30"];
     let good = lines(&segment);

@@ -304,7 +304,10 @@ impl NgCalls {
                 call.counting = call.counting.saturating_sub(1);
                 call.ports_mut().filter(|known| known.id == port).for_each(|p| p.stats = counted.stats);
             }
-            MediaEvent::Silent { .. } | MediaEvent::HandshakeFailed { .. } | MediaEvent::Closed(_) => {}
+            MediaEvent::Silent { .. }
+            | MediaEvent::HandshakeFailed { .. }
+            | MediaEvent::Remembered { .. }
+            | MediaEvent::Closed(_) => {}
         }
         if call.counting == 0 && std::mem::take(&mut call.watching) {
             self.judge(now, &mut call);
@@ -392,6 +395,7 @@ fn port_of(event: &MediaEvent) -> PortId {
         MediaEvent::Opened(opened) => opened.port,
         MediaEvent::OpenFailed { port, .. }
         | MediaEvent::Silent { port }
+        | MediaEvent::Remembered { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
     }

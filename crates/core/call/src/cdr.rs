@@ -23,6 +23,13 @@ pub enum CallRecord {
     },
     /// The call is over. The record is complete and replaces all before it.
     Ended(Box<Cdr>),
+    /// Another process goes on with the call: its record will be made there.
+    Moved {
+        /// The call.
+        call: CallId,
+        /// When, in nanoseconds since the Unix epoch.
+        at: u64,
+    },
     /// Of no call: there are calls and nothing to say of them. Whoever finds that the process has died knows that they
     /// lasted until then at least.
     Alive {

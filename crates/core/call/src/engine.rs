@@ -210,6 +210,7 @@ impl Calls {
             MediaEvent::Silent { port } => self.silent(call, *port),
             MediaEvent::HandshakeFailed { port, fault } => self.unprotected(call, *port, *fault),
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
+            MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             // Nobody here asks.
             MediaEvent::Counted(_) => {}
         }
@@ -244,6 +245,11 @@ impl Calls {
 
     fn command(&mut self, command: Command) {
         match command {
+            Command::Remember { call } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, Self::ask_ports);
+                }
+            }
             Command::Drain => self.draining = true,
             Command::Undrain => self.draining = false,
             Command::Hangup { call, cause } => {

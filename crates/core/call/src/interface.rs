@@ -86,6 +86,13 @@ pub enum Command {
         /// Why.
         cause: Cause,
     },
+    /// Ask the ports of a call what they know of their peers, for a snapshot of it ([`Calls::export`]).
+    ///
+    /// [`Calls::export`]: crate::Calls::export
+    Remember {
+        /// The call.
+        call: CallId,
+    },
     /// Take no new calls; those there are go on.
     Drain,
     /// Take new calls again.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
-    Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, Profile, Remote, StreamSummary,
-    TrafficClass, agreed_keys, check_keys, conversions, remote, streams,
+    Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, PortMemory, Profile, Remote,
+    StreamSummary, TrafficClass, agreed_keys, check_keys, conversions, remote, streams,
 };
 use sx_route::{LatchMode, MediaMode};
 use sx_types::{Cause, LegId};
@@ -122,6 +122,7 @@ impl Calls {
             interface: interface.clone(),
             class,
             state: PortState::Opening,
+            memory: None,
         });
         let host = party.access.host;
         self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, host, number: None }));
@@ -201,9 +202,26 @@ impl Calls {
                 host: None,
                 number: Some(opened.rtp.port()),
             }));
+            if let Some(memory) = port.memory.take() {
+                self.out.push_back(Output::Media(MediaCommand::Resume { port: port.id, memory }));
+            }
         }
         if let Some((one, other)) = state.connected() {
             self.connect(body, one, other);
+        }
+    }
+
+    /// Asks the open ports of a call what they know of their peers.
+    pub(crate) fn ask_ports(&mut self, call: &mut Call) {
+        for port in call.body.ports.iter_mut().filter(|port| matches!(port.state, PortState::Open(_))) {
+            port.memory = None;
+            self.out.push_back(Output::Media(MediaCommand::Remember { port: port.id }));
+        }
+    }
+
+    pub(crate) fn port_remembered(call: &mut Call, of: PortId, memory: &PortMemory) {
+        if let Some(port) = call.body.ports.iter_mut().find(|port| port.id == of) {
+            port.memory = Some(Box::new(memory.clone()));
         }
     }
 
@@ -281,6 +299,7 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
     match event {
         MediaEvent::Opened(opened) => opened.port,
         MediaEvent::OpenFailed { port, .. }
+        | MediaEvent::Remembered { port, .. }
         | MediaEvent::Silent { port }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,

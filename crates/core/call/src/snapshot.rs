@@ -1,13 +1,13 @@
 //! A call as one value: taken out of one engine, carried on by another.
 
-use crate::QueryId;
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::interface::Output;
 use crate::ports::any_opening;
 use crate::slots::Key;
-use crate::state::{Body, Call, Hunt, Joining, Party, PortState, Ringing, State, Talking};
+use crate::state::{Body, Call, Hunt, Joining, Party, Port, PortState, Ringing, State, Talking};
 use crate::trunks;
+use crate::{CallRecord, QueryId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,10 +80,15 @@ impl CallSnapshot {
 
 impl Calls {
     /// The call as it stands. `None` when there is no such call, when it is being cleared, and for the moment in
-    /// which it waits for a port to open, for what must be written down or for a change of its session to end: then it is worth another try.
+    /// which it waits for a port to open, for what must be written down or for a change of its session to end: then it is
+    /// worth another try. So it is while its ports have not said what they know ([`Command::Remember`]): whoever goes on
+    /// without that might protect packets as others were.
+    ///
+    /// [`Command::Remember`]: crate::Command::Remember
     pub fn export(&self, call: CallId) -> Option<CallSnapshot> {
         let call = self.slots.iter().find(|found| found.body.cdr.call == call)?;
         let waits = !call.waiting.is_empty() || !call.body.is_written() || any_opening(&call.body);
+        let waits = waits || !call.body.ports.iter().all(Port::is_known);
         if waits || matches!(call.state, State::Ending) {
             return None;
         }
@@ -96,8 +101,8 @@ impl Calls {
         self.slots.iter().find(|call| call.body.cdr.call == id).map(|call| call.key)
     }
 
-    /// Forgets a call that another engine carries on: nothing is said to its legs, its ports or the record.
-    /// `false` when there is none.
+    /// Forgets a call that another engine carries on: nothing is said to its legs or its ports, and its record will be made
+    /// there. `false` when there is none.
     pub fn forget(&mut self, call: CallId) -> bool {
         let Some(mut call) = self.key_of(call).and_then(|key| self.slots.take(key)) else { return false };
         self.clear_alarms(&mut call);
@@ -113,6 +118,7 @@ impl Calls {
         }
         self.uniques.remove(&call.body.unique);
         self.slots.release(call.key);
+        self.record(CallRecord::Moved { call: call.body.cdr.call, at: self.now.as_nanos() });
         true
     }
 
@@ -146,6 +152,7 @@ impl Calls {
         }
         // Of handshakes to come, the certificate is ours.
         state.each_party(|party| party.keys.set_means(self.settings.means.clone()));
+        self.begin_record(&body);
         self.ask_again(key, id, &mut state);
         self.reopen_ports(&mut body, &state);
         let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
@@ -155,6 +162,16 @@ impl Calls {
         }
         self.slots.put_back(key, call);
         Ok(())
+    }
+
+    /// What is written of a call that has come so far here: should this process die, it has a record.
+    fn begin_record(&mut self, body: &Body) {
+        let cdr = &body.cdr;
+        let by = cdr.attempts.iter().find(|attempt| attempt.answer.is_some()).map(|attempt| attempt.target.clone());
+        self.record(CallRecord::Begun(Box::new(cdr.clone())));
+        if let Some(at) = cdr.answer {
+            self.record(CallRecord::Answered { call: cdr.call, at, by: by.unwrap_or_default() });
+        }
     }
 
     fn ask_again(&mut self, key: Key, call: CallId, state: &mut State) {

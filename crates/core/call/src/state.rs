@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Keyring, Opened, PortId, SessionVersion, TrafficClass};
+use sx_media::{Keyring, Opened, PortId, PortMemory, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::{LegId, SrtpPolicy};
 
@@ -82,6 +82,16 @@ pub(crate) struct Port {
     pub interface: Arc<str>,
     pub class: TrafficClass,
     pub state: PortState,
+    /// What it knew of its peer when it was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Box<PortMemory>>,
+}
+
+impl Port {
+    /// Has it said what it knows of its peer, as far as it has one?
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self.state, PortState::Open(_)) || self.memory.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

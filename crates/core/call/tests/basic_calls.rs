@@ -29,6 +29,7 @@ fn ringing_and_answer_are_passed_on_in_their_order_and_the_record_says_when() {
             CallRecord::Begun(_) => "begun",
             CallRecord::Answered { .. } => "answered",
             CallRecord::Ended(_) => "ended",
+            CallRecord::Moved { .. } => "moved",
             CallRecord::Alive { .. } => "alive",
         })
         .collect();

@@ -13,7 +13,7 @@ use sx_types::LegId;
 /// The call moves to another engine with packet threads of its own, as text; the legs stay as they are.
 fn moved(world: &mut World, mode: MediaMode) -> World {
     let call = world.only_call();
-    let snapshot = world.calls.export(call).expect("nothing is being waited for");
+    let snapshot = world.export().expect("nothing is being waited for");
     let text = serde_json::to_string(&snapshot).expect("a snapshot is serialisable");
     let settings = Settings { worker: 9, first_outgoing_leg: LegId(B.0 + 100), ..Settings::default() };
     let mut other = World::with(driver::definition(mode), settings);
@@ -29,6 +29,7 @@ fn moved(world: &mut World, mode: MediaMode) -> World {
     assert_eq!(world.calls.poll_timeout(), None);
     let of_nine = |port: &PortId| PortId(9 << 48 | port.0 & ((1 << 48) - 1));
     assert_eq!(other.ports, world.ports.iter().map(of_nine).collect::<Vec<_>>(), "its ports are the new worker's");
+    assert_eq!(other.resumed, other.ports, "and go on with what the others have known");
     let patched = world.patched.iter().map(|(from, to)| (of_nine(from), of_nine(to)));
     assert_eq!(other.patched, patched.collect(), "whoever heard each other still does");
     other
@@ -109,9 +110,9 @@ fn a_transfer_goes_on_elsewhere() {
 
 #[test]
 fn a_call_is_not_restored_twice_nor_beyond_the_limit() {
-    let world = established();
+    let mut world = established();
     let call = world.only_call();
-    let snapshot = world.calls.export(call).expect("an established call");
+    let snapshot = world.export().expect("an established call");
     let mut other = World::with(driver::definition(MediaMode::Relay), Settings { calls_max: 1, ..Settings::default() });
     other.calls.import(world.now, snapshot.clone()).expect("room for one");
     assert_eq!(other.calls.import(world.now, snapshot.clone()), Err(ImportError::Full));
@@ -125,5 +126,16 @@ fn a_call_that_waits_for_a_port_is_not_exported() {
     let mut world = World::new(MediaMode::Relay);
     world.threads = driver::Threads::Silent;
     world.incoming(A, "300", Some(&sdp("192.0.2.1", 4000, "sendrecv")));
-    assert!(world.calls.export(world.only_call()).is_none());
+    assert!(world.export().is_none());
+}
+
+/// Without what they know, packets would be protected as others were.
+#[test]
+fn a_call_whose_ports_have_not_said_what_they_know_is_not_exported() {
+    let mut world = established();
+    let call = world.only_call();
+    assert!(world.calls.export(call).is_none());
+    assert!(world.export().is_some());
+    world.ends(A, 0);
+    world.the_record();
 }

@@ -168,9 +168,8 @@ fn whoever_a_call_is_transferred_to_is_converted_to_as_well() {
 
 #[test]
 fn a_call_goes_on_elsewhere_as_it_was_converted() {
-    let world = connected();
-    let call = world.only_call();
-    let text = serde_json::to_string(&world.calls.export(call).expect("a call at rest")).expect("a value");
+    let mut world = connected();
+    let text = serde_json::to_string(&world.export().expect("a call at rest")).expect("a value");
     let snapshot = serde_json::from_str(&text).expect("the same value");
     let before: Vec<Conversion> = world.conversions.values().cloned().collect();
     let mut elsewhere = self::world();

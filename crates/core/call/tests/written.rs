@@ -31,7 +31,7 @@ fn an_answer_waits_until_its_caller_is_written_down() {
     world.rings(B).expect(&["a progress Ringing nothing"]);
     world.answers(B, Some(answer("AB"))).expect(&[]);
     assert_eq!(answers_recorded(&world), (0, 0));
-    assert_eq!(world.calls.export(world.only_call()).map(|_| ()), None, "it is not taken elsewhere meanwhile");
+    assert_eq!(world.export().map(|_| ()), None, "it is not taken elsewhere meanwhile");
     world.after(Duration::from_secs(1));
     written(&mut world, A).expect(&["a answer answer:AB"]);
     assert_eq!(answers_recorded(&world), (1, 1));

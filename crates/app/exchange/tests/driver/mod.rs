@@ -18,21 +18,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{CallRecord, Note};
+use sx_call::{CallRecord, Command, Note};
 use sx_config::Config;
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{
-    Directory, Input, LayerSettings, Output, PeerMessage, RefusalLimits, RefusedAuthentication, Tables, Unresolved,
-    User, WitnessSettings, Worker, WorkerSettings,
+    Directory, ExchangeSnapshot, Input, LayerSettings, Output, PeerMessage, RefusalLimits, RefusedAuthentication,
+    Tables, Unresolved, User, WitnessSettings, Worker, WorkerSettings,
 };
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
+use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats};
 use sx_sip::agent::AgentConfig;
 use sx_sip::digest::{Algorithm, Ha1};
 use sx_sip::local::{LocalLink, Locals};
 use sx_sip::message::{Message, OwnedMessage};
 use sx_sip::registrar::{Change, RegistrarConfig};
 use sx_sip::session::{Outgoing, SessionId};
-use sx_types::{Destination, Flow, LinkId, Transport};
+use sx_types::{CallId, Destination, Flow, LinkId, Transport};
 
 /// When every test begins.
 pub const START: Time = Time::from_secs(1_800_000_000);
@@ -261,6 +261,12 @@ impl Bench {
         self.settle();
     }
 
+    /// A call of the first worker as a value, with what its ports know.
+    pub fn export(&mut self, call: CallId) -> Option<ExchangeSnapshot> {
+        self.tell(0, Input::Command(Command::Remember { call }));
+        self.workers[0].export(call)
+    }
+
     /// Gives every worker another configuration.
     pub fn reload(&mut self, config: &str) {
         self.tables = tables_of(config, Some(&self.tables));
@@ -361,7 +367,12 @@ impl Bench {
                 assert!(was_open || self.no_ports, "port {port:?} is closed and was not open");
                 was_open.then(|| MediaEvent::Closed(Closed { port: *port, stats: PortStats::default() }))
             }
+            MediaCommand::Remember { port } => {
+                let memory = Box::new(PortMemory::default());
+                Some(MediaEvent::Remembered { port: *port, memory })
+            }
             MediaCommand::SetRemote { port, .. }
+            | MediaCommand::Resume { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Patch { from: port, .. } => {
                 assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");

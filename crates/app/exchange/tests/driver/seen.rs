@@ -33,7 +33,7 @@ impl Bench {
         records
             .filter_map(|record| match record {
                 CallRecord::Ended(cdr) => Some(&**cdr),
-                CallRecord::Begun(_) | CallRecord::Answered { .. } | CallRecord::Alive { .. } => None,
+                _ => None,
             })
             .collect()
     }
@@ -84,10 +84,14 @@ impl Bench {
         let mut seen: BTreeMap<u128, Vec<&str>> = BTreeMap::new();
         for record in &self.records {
             let (call, kind) = match record {
-                CallRecord::Begun(cdr) => (cdr.call, "begun"),
+                CallRecord::Begun(cdr) => {
+                    // Whoever goes on with a call begins its record.
+                    seen.remove(&cdr.call.as_u128());
+                    (cdr.call, "begun")
+                }
                 CallRecord::Answered { call, .. } => (*call, "answered"),
                 CallRecord::Ended(cdr) => (cdr.call, "ended"),
-                CallRecord::Alive { .. } => continue,
+                CallRecord::Moved { .. } | CallRecord::Alive { .. } => continue,
             };
             seen.entry(call.as_u128()).or_default().push(kind);
         }

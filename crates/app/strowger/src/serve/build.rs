@@ -195,6 +195,7 @@ impl Exchange {
                 admission: Admission::default(),
                 vitals,
                 notes: NoteLog::default(),
+                handovers: Vec::new(),
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }

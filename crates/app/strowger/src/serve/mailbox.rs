@@ -7,6 +7,7 @@
 //! registrations are, and never dropped.
 
 use super::asking::Ask;
+use super::handover::Handover;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -43,6 +44,8 @@ pub enum Mail {
     Operation(Operation),
     /// Somebody who waits for an answer.
     Ask(Ask),
+    /// A call goes to another process, or comes from one.
+    Handover(Handover),
     /// The end.
     Stop,
 }

@@ -9,6 +9,7 @@ mod build;
 mod clock;
 mod cosign;
 mod fate;
+mod handover;
 mod hep;
 mod log;
 mod mailbox;

@@ -3,6 +3,7 @@
 use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::fate;
+use super::handover::Handover;
 use super::hep::HepExport;
 use super::log::{NoteLog, log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
@@ -39,7 +40,12 @@ pub struct Shell {
     pub admission: Admission,
     pub vitals: Arc<Vitals>,
     pub notes: NoteLog,
+    /// Calls that are to go, or to come, and are waited for.
+    pub handovers: Vec<Handover>,
 }
+
+/// So many operators may wait for calls that are to go elsewhere.
+const HANDOVERS_MAX: usize = 64;
 
 /// Gauges are brought up to date this often.
 const PUBLISH: Duration = Duration::from_millis(500);
@@ -172,7 +178,7 @@ impl Shell {
                     match command {
                         Command::Drain => self.vitals.set_draining(true),
                         Command::Undrain => self.vitals.set_draining(false),
-                        Command::Hangup { .. } | Command::Clear { .. } => {}
+                        Command::Hangup { .. } | Command::Clear { .. } | Command::Remember { .. } => {}
                     }
                     match self.admission.ordered(command) {
                         Some(command) => Input::Command(command),
@@ -184,6 +190,10 @@ impl Shell {
                     ask.answer(&self.worker, now);
                     continue;
                 }
+                Mail::Handover(handover) => {
+                    self.handovers.push(handover);
+                    continue;
+                }
                 Mail::Tls(tls) => {
                     self.net.reload_tls(tls);
                     continue;
@@ -193,7 +203,20 @@ impl Shell {
             self.worker.handle_input(now, input);
             self.carry_out(now);
         }
+        self.hand_over(now);
         false
+    }
+
+    /// Tells what calls are, and takes some over, as far as that can be done now.
+    fn hand_over(&mut self, now: Time) {
+        if self.handovers.is_empty() {
+            return;
+        }
+        let handovers = std::mem::take(&mut self.handovers);
+        self.handovers = handovers.into_iter().filter_map(|one| one.carry_out(&mut self.worker, now)).collect();
+        // Whoever asks as well has waited for long, and is told that it was too long.
+        self.handovers.truncate(HANDOVERS_MAX);
+        self.carry_out(now);
     }
 
     fn carry_out(&mut self, now: Time) {
@@ -279,7 +302,7 @@ impl Shell {
 fn call_of(record: &CallRecord) -> Option<CallId> {
     match record {
         CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => Some(cdr.call),
-        CallRecord::Answered { call, .. } => Some(*call),
+        CallRecord::Answered { call, .. } | CallRecord::Moved { call, .. } => Some(*call),
         CallRecord::Alive { .. } => None,
     }
 }

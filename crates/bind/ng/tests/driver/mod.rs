@@ -196,6 +196,9 @@ impl World {
                     PortStats { packets_received, bytes_received: packets_received * 172, ..PortStats::default() };
                 self.waiting.push(MediaEvent::Counted(Closed { port, stats }));
             }
+            MediaCommand::Remember { .. } | MediaCommand::Resume { .. } => {
+                panic!("proxies' calls are not taken elsewhere")
+            }
             MediaCommand::Close { port } => {
                 self.closed += 1;
                 self.patched.retain(|from, to| *from != port && *to != port);

@@ -8,17 +8,21 @@ pub use description::{alice, answer, bob, carol, offer, sdp, text};
 
 use bytes::Bytes;
 use line::{description, leg_name, line};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{Admission, CallRecord, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings, Wish};
+use sx_call::{
+    Admission, CallRecord, CallSnapshot, Calls, Cdr, Command, Found, Input, Note, Output, QueryId, Settings, Wish,
+};
 use sx_engine::{Engine, Rng, Time};
 use sx_leg::{
     Address, Answer, Bounds, Ended, EndedBy, Identity, Incoming, LegCommand, LegEvent, Media, Progress, ProgressKind,
     Source, Target, TransferRequest,
 };
-use sx_media::{Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote};
+use sx_media::{
+    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
+};
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
     Trunk,
@@ -66,6 +70,8 @@ pub struct World {
     /// The hosts that they were to face.
     pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
+    /// Ports that go on with what others have known.
+    pub resumed: Vec<PortId>,
     /// What packets become on their way from a port.
     pub conversions: BTreeMap<PortId, Conversion>,
     pub remotes: BTreeMap<PortId, Remote>,
@@ -151,6 +157,7 @@ impl World {
             asked: Vec::new(),
             faced: Vec::new(),
             patched: BTreeMap::new(),
+            resumed: Vec::new(),
             conversions: BTreeMap::new(),
             remotes: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -229,6 +236,13 @@ impl World {
     pub fn ends(&mut self, leg: LegId, status: u16) -> &mut Self {
         let cause = if status == 0 { Cause::NORMAL } else { Cause::from_sip_status(status) };
         self.event(leg, LegEvent::Ended(Ended { cause, status, by: EndedBy::Peer }))
+    }
+
+    /// The call as a value, with what its ports know.
+    pub fn export(&mut self) -> Option<CallSnapshot> {
+        let call = self.only_call();
+        self.command(Command::Remember { call });
+        self.calls.export(call)
     }
 
     pub fn offers(&mut self, leg: LegId, offer: Option<&str>) -> &mut Self {
@@ -336,7 +350,12 @@ impl World {
         ended.sort();
         ended.dedup();
         assert_eq!(ended.len(), self.ended.len(), "each leg ended once");
-        let begun = self.records.iter().filter(|record| matches!(record, CallRecord::Begun(_))).count();
+        // Whoever goes on with a call begins its record anew.
+        let begun = self.records.iter().filter_map(|record| match record {
+            CallRecord::Begun(cdr) => Some(cdr.call),
+            _ => None,
+        });
+        let begun = begun.collect::<BTreeSet<_>>().len();
         let complete: Vec<Cdr> = self
             .records
             .iter()
@@ -432,6 +451,15 @@ impl World {
                 };
             }
             MediaCommand::Count { .. } => {}
+            MediaCommand::Remember { port } => {
+                let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
+                self.answers.push(MediaEvent::Remembered { port, memory });
+            }
+            MediaCommand::Resume { port, ref memory } => {
+                assert!(!self.remotes.contains_key(&port), "it resumes before it is said who is there");
+                assert_eq!(memory.rtp, Some(heard_at(port)));
+                self.resumed.push(port);
+            }
             MediaCommand::Close { port } => {
                 self.ports.retain(|open| *open != port);
                 self.patched.retain(|from, to| *from != port && *to != port);
@@ -442,4 +470,9 @@ impl World {
             }
         }
     }
+}
+
+/// Where the peer of a port is heard from.
+fn heard_at(port: PortId) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 99], 40_000 + (port.0 & 0xff) as u16))
 }

@@ -25,6 +25,13 @@ pub enum ApiBody {
     },
     /// What the policy is to be told, an object.
     Facts(serde_json::Value),
+    /// A call that is to go on here.
+    Call {
+        /// The worker that had it.
+        worker: u16,
+        /// What it is.
+        snapshot: serde_json::Value,
+    },
     /// A token to be made.
     Token {
         /// Whose or what for.
@@ -47,7 +54,11 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
             let (seconds, reason) = ban(&mut fields);
             ApiBody::Ban { seconds, reason }
         }
-        Route::PolicyExplain => ApiBody::Facts(facts(&mut fields)),
+        Route::PolicyExplain => ApiBody::Facts(object(&mut fields, "facts")),
+        Route::ImportCall => {
+            let (worker, snapshot) = exported(&mut fields);
+            ApiBody::Call { worker, snapshot }
+        }
         Route::CreateToken => {
             let (name, role, expires_s) = token(&mut fields);
             ApiBody::Token { name, role, expires_s }
@@ -59,7 +70,7 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
 
 /// Does a request for this route have a body?
 pub(crate) const fn wants_body(route: Route) -> bool {
-    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken)
+    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall)
 }
 
 /// Reads a whole request.
@@ -92,6 +103,13 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         Route::Calls => ApiRequest::Calls { limit: limit(fields) },
         Route::Call => ApiRequest::Call { id: identifier(fields, "id") },
         Route::Hangup => ApiRequest::Hangup { id: identifier(fields, "id"), cause: cause(fields) },
+        Route::ExportCall => {
+            ApiRequest::ExportCall { id: identifier(fields, "id"), release: fields.flag("release").unwrap_or(false) }
+        }
+        Route::ImportCall => {
+            let (worker, snapshot) = exported(fields);
+            ApiRequest::ImportCall { worker, snapshot }
+        }
         Route::Trunks => ApiRequest::Trunks,
         Route::Sources => {
             ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
@@ -103,7 +121,7 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         }
         Route::Unban => ApiRequest::Unban { address: address(fields) },
         Route::Policy => ApiRequest::Policy,
-        Route::PolicyExplain => ApiRequest::PolicyExplain { facts: facts(fields) },
+        Route::PolicyExplain => ApiRequest::PolicyExplain { facts: object(fields, "facts") },
         Route::ReloadConfig => ApiRequest::ReloadConfig,
         Route::ReloadPolicy => ApiRequest::ReloadPolicy,
         Route::Drain => ApiRequest::Drain,
@@ -164,12 +182,18 @@ fn ban(fields: &mut Fields) -> (u64, String) {
     (seconds, fields.required(Place::Body, "reason", reason))
 }
 
-fn facts(fields: &mut Fields) -> serde_json::Value {
-    let facts = fields.value(Place::Body, "facts");
-    if facts.as_ref().is_some_and(|facts| !facts.is_object()) {
-        fields.fault("facts", Place::Body, "must be an object");
+fn object(fields: &mut Fields, name: &'static str) -> serde_json::Value {
+    let value = fields.value(Place::Body, name);
+    if value.as_ref().is_some_and(|value| !value.is_object()) {
+        fields.fault(name, Place::Body, "must be an object");
     }
-    fields.required(Place::Body, "facts", facts)
+    fields.required(Place::Body, name, value)
+}
+
+fn exported(fields: &mut Fields) -> (u16, serde_json::Value) {
+    let worker = fields.integer(Place::Body, "worker", 0..=u16::MAX.into());
+    let worker = fields.required(Place::Body, "worker", worker.and_then(|worker| u16::try_from(worker).ok()));
+    (worker, object(fields, "snapshot"))
 }
 
 fn token(fields: &mut Fields) -> (String, Role, Option<u64>) {

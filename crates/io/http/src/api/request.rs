@@ -24,6 +24,20 @@ pub enum ApiRequest {
         /// A cause of Q.850, 1 to 127.
         cause: u8,
     },
+    /// A call as a value that another exchange can go on with.
+    ExportCall {
+        /// Its id.
+        id: String,
+        /// Forget it here: the other one has it from now on.
+        release: bool,
+    },
+    /// Go on with a call of another exchange.
+    ImportCall {
+        /// The worker that had it there, and has it here.
+        worker: u16,
+        /// The value.
+        snapshot: serde_json::Value,
+    },
     /// The trunks and how they are.
     Trunks,
     /// The sources that traffic came from.
@@ -115,6 +129,8 @@ impl ApiRequest {
             Self::Calls { .. } => Route::Calls,
             Self::Call { .. } => Route::Call,
             Self::Hangup { .. } => Route::Hangup,
+            Self::ExportCall { .. } => Route::ExportCall,
+            Self::ImportCall { .. } => Route::ImportCall,
             Self::Trunks => Route::Trunks,
             Self::Sources { .. } => Route::Sources,
             Self::Source { .. } => Route::Source,

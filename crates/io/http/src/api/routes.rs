@@ -14,6 +14,8 @@ pub enum Route {
     Calls,
     Call,
     Hangup,
+    ExportCall,
+    ImportCall,
     Trunks,
     Sources,
     Source,
@@ -62,7 +64,7 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 22] = {
+pub const ROUTES: [RouteRow; 24] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Post, Put};
     [
@@ -70,6 +72,8 @@ pub const ROUTES: [RouteRow; 22] = {
         row_of(Route::Calls, Get, "/calls", Viewer),
         row_of(Route::Call, Get, "/calls/{id}", Viewer),
         row_of(Route::Hangup, Delete, "/calls/{id}", Operator),
+        row_of(Route::ExportCall, Post, "/calls/{id}/export", Administrator),
+        row_of(Route::ImportCall, Post, "/calls", Administrator),
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Sources, Get, "/sources", Viewer),
         row_of(Route::Source, Get, "/sources/{address}", Viewer),
@@ -129,7 +133,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 22] = ROUTES;
+static ROWS: [RouteRow; 24] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]
@@ -188,7 +192,7 @@ mod tests {
         let check = |path: &str, expected: Option<&str>| {
             assert_eq!(find(path).map(|found| found.allow()).as_deref(), expected, "{path}");
         };
-        check("/api/v1/calls", Some("GET, HEAD"));
+        check("/api/v1/calls", Some("GET, HEAD, POST"));
         check("/api/v1/calls/", None);
         check("/api/v1/calls/a", Some("GET, HEAD, DELETE"));
         check("/api/v1/calls/a/b", None);

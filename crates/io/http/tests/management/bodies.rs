@@ -174,7 +174,7 @@ proptest! {
     #[test]
     fn no_json_is_more_than_a_body_or_a_problem(
         members in proptest::collection::vec(
-            ("seconds|reason|facts|name|role|expires_s|[a-z]{0,3}", "[1-9][0-9]{0,19}|-?0|\"[a-zé]{0,70}\"|null|\\{\\}|\\[1\\]"),
+            ("seconds|reason|facts|name|role|expires_s|worker|snapshot|[a-z]{0,3}", "[1-9][0-9]{0,19}|-?0|\"[a-zé]{0,70}\"|null|\\{\\}|\\[1\\]"),
             0..6,
         ),
     ) {
@@ -185,7 +185,7 @@ proptest! {
                 Ok(ApiBody::Token { name, expires_s, .. }) => {
                     prop_assert!((1..=64).contains(&name.len()) && expires_s != Some(0));
                 }
-                Ok(ApiBody::Facts(facts)) => prop_assert!(facts.is_object()),
+                Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => prop_assert!(value.is_object()),
                 Ok(ApiBody::Nothing) => prop_assert!(false, "a body was taken for none"),
                 Err(problem) => prop_assert_eq!(problem.status, 422),
             }

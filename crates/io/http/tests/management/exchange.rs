@@ -75,6 +75,7 @@ impl Management for Exchange {
                 body: serde_json::json!({ "id": "0a1b2c3d4e5f", "secret": "sxt_once" }),
             }),
             ApiRequest::Hangup { .. }
+            | ApiRequest::ImportCall { .. }
             | ApiRequest::Ban { .. }
             | ApiRequest::Unban { .. }
             | ApiRequest::Undrain

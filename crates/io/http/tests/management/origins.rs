@@ -18,7 +18,7 @@ fn preflight(server: &ApiServer, path: &str, origin: &str) -> crate::exchange::A
 fn a_page_of_a_listed_origin_is_told_beforehand_what_it_may_ask() {
     let server = started();
     for (path, methods) in
-        [("/sources/192.0.2.1/ban", "PUT, DELETE"), ("/calls", "GET, HEAD"), ("/openapi.json", "GET, HEAD")]
+        [("/sources/192.0.2.1/ban", "PUT, DELETE"), ("/trunks", "GET, HEAD"), ("/openapi.json", "GET, HEAD")]
     {
         let answer = preflight(&server, path, CONSOLE);
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{answer:?}");

@@ -15,6 +15,7 @@ fn cases() -> Vec<Case> {
     let facts = serde_json::json!({ "source": { "address": "192.0.2.7" } });
     let (ban, explain) = (r#"{"seconds":60,"reason":"scans"}"#, r#"{"facts":{"source":{"address":"192.0.2.7"}}}"#);
     let (token, brief) = (r#"{"name":"ci","role":"operator"}"#, r#"{"name":"ci","role":"viewer","expires_s":60}"#);
+    let call = r#"{"worker":1,"snapshot":{}}"#;
     vec![
         ("GET", "/version", "", Version, Viewer, 200),
         ("GET", "/calls", "", Calls { limit: 100 }, Viewer, 200),
@@ -22,6 +23,9 @@ fn cases() -> Vec<Case> {
         ("GET", "/calls/a%2Fb", "", Call { id: "a/b".into() }, Viewer, 200),
         ("DELETE", "/calls/a", "", Hangup { id: "a".into(), cause: 16 }, Operator, 204),
         ("DELETE", "/calls/a?cause=21", "", Hangup { id: "a".into(), cause: 21 }, Operator, 204),
+        ("POST", "/calls/a/export", "", ExportCall { id: "a".into(), release: false }, Administrator, 200),
+        ("POST", "/calls/a/export?release=true", "", ExportCall { id: "a".into(), release: true }, Administrator, 200),
+        ("POST", "/calls", call, ImportCall { worker: 1, snapshot: serde_json::json!({}) }, Administrator, 204),
         ("GET", "/trunks", "", Trunks, Viewer, 200),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),
         ("GET", "/sources?limit=1000&banned=true", "", Sources { banned_only: true, limit: 1000 }, Viewer, 200),

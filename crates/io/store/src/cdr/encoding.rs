@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Answered = 2,
     Ended = 3,
     Alive = 4,
+    Moved = 5,
 }
 
 /// What can be said of a record without decoding the rest of it.
@@ -54,6 +55,7 @@ pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
             head(out, Kind::Ended, cdr.call, cdr.end);
             put_cdr(out, cdr);
         }
+        CallRecord::Moved { call, at } => head(out, Kind::Moved, *call, *at),
         CallRecord::Alive { at } => head(out, Kind::Alive, CallId::from_u128(0), *at),
     }
 }
@@ -71,6 +73,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call, counted)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
         Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call, counted)?)),
+        Kind::Moved => CallRecord::Moved { call, at },
         Kind::Alive if call.as_u128() == 0 => CallRecord::Alive { at },
         Kind::Alive => return Err(Malformed),
     };
@@ -313,6 +316,7 @@ impl<'a> Cursor<'a> {
             2 => Kind::Answered,
             3 => Kind::Ended,
             4 => Kind::Alive,
+            5 => Kind::Moved,
             _ => return Err(Malformed),
         };
         let call = CallId::from_u128(u128::from_be_bytes(head.take()?));

@@ -323,6 +323,7 @@ fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>)
         Kind::Begun => Change::Begun(head.call, record.into()),
         Kind::Answered => Change::Answered(head.call, record.into()),
         Kind::Alive => decode(record).map(|_| Change::Nothing)?,
+        Kind::Moved => decode(record).map(|_| Change::Ended(head.call))?,
         Kind::Ended => {
             if let CallRecord::Ended(cdr) = decode(record)? {
                 insert(&cdr).map_err(TakeError::Database)?;

@@ -201,6 +201,19 @@ fn check_recovered(path: &Path, count: u64) {
 }
 
 #[test]
+fn a_call_that_another_process_has_taken_over_is_none_that_was_cut_off() {
+    let dir = tempdir().expect("a folder");
+    let (folder, mut store, _) = open(dir.path());
+    let mut writer = store.writer("w").expect("a writer");
+    let moved = CallRecord::Moved { call: call(1), at: NOON + SECOND };
+    write(&mut writer, &[CallRecord::Begun(begun(0)), CallRecord::Begun(begun(1)), answered(1), moved]);
+    drop((writer, store));
+    let (cdrs, recovery) = open_again(folder, dir.path());
+    assert_eq!((recovery.calls_cut_off, cdrs.len()), (1, 1));
+    assert_eq!(cdrs[0].call, call(0));
+}
+
+#[test]
 fn a_crash_between_fold_and_removal_gives_no_double() {
     let dir = tempdir().expect("a folder");
     let (folder, mut store, _) = open(dir.path());
@@ -548,7 +561,7 @@ proptest! {
     fn any_record_survives_its_encoding(cdr in cdr(), at in any::<u64>(), by in "\\PC{0,20}") {
         let call = cdr.call;
         let cdr = Box::new(cdr);
-        for record in [CallRecord::Begun(cdr.clone()), CallRecord::Answered { call, at, by: by.into() }, CallRecord::Ended(cdr), CallRecord::Alive { at }] {
+        for record in [CallRecord::Begun(cdr.clone()), CallRecord::Answered { call, at, by: by.into() }, CallRecord::Ended(cdr), CallRecord::Moved { call, at }, CallRecord::Alive { at }] {
             let mut bytes = Vec::new();
             encode(&record, &mut bytes);
             prop_assert_eq!(decode(&bytes), Ok(record));
@@ -564,7 +577,7 @@ proptest! {
     #[test]
     fn any_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&bytes);
-        for kind in [1, 2, 3, 4] {
+        for kind in [1, 2, 3, 4, 5] {
             let bytes = [&[1, kind][..], &bytes].concat();
             if let Ok(record) = decode(&bytes) {
                 let mut again = Vec::new();

@@ -34,7 +34,7 @@ impl Operators {
     }
 
     /// Where a call is, and what it is.
-    fn find(&self, id: &str) -> Result<(u16, CallSummary), ApiProblem> {
+    pub(super) fn find(&self, id: &str) -> Result<(u16, CallSummary), ApiProblem> {
         let nowhere = || ApiProblem::not_found("there is no such call");
         let call: CallId = id.parse().map_err(|_| nowhere())?;
         let answers = self.ask(Asked::Call(call))?;

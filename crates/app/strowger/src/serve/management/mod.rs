@@ -11,6 +11,7 @@
 
 mod calls;
 mod change;
+mod handover;
 mod policy;
 mod refusals;
 mod registrations;
@@ -137,6 +138,8 @@ impl Management for Operators {
             ApiRequest::Calls { limit } => self.calls(limit),
             ApiRequest::Call { id } => self.call(&id),
             ApiRequest::Hangup { id, cause } => self.hang_up(caller, &id, cause),
+            ApiRequest::ExportCall { id, release } => self.export_call(caller, &id, release),
+            ApiRequest::ImportCall { worker, snapshot } => self.import_call(caller, worker, snapshot),
             ApiRequest::Trunks => self.trunks(),
             ApiRequest::Sources { banned_only, limit } => self.sources(banned_only, limit),
             ApiRequest::Source { address } => self.source(address),
