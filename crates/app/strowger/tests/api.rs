@@ -285,6 +285,26 @@ fn what_a_role_does_not_allow_and_changes_without_a_token_are_in_the_witness_log
 }
 
 #[test]
+fn refusals_without_a_record_of_their_own_are_in_a_sum_before_the_log_is_closed() {
+    const ASKED: u64 = 70;
+    let served = Served::start("");
+    for _ in 0..ASKED {
+        served.ask("", "PUT", "/drain", "").is(401, "unauthenticated");
+    }
+    served.restart_after(Signal::TERM);
+    let records = served.records();
+    let closed = records.iter().position(|record| record["outcome"] == "closed").expect("it has ended");
+    let (before, after) = records.split_at(closed);
+    let own = before.iter().filter(|record| record["reason"] == "no-token").count() as u64;
+    let sums: Vec<&Value> = before.iter().filter(|record| record["kind"] == "summary").collect();
+    assert!(sums.iter().all(|sum| sum["outcome"] == "refused" && sum["facts"]["layer"] == "api"), "{sums:?}");
+    let summed: u64 = sums.iter().filter_map(|sum| sum["facts"]["no_token"].as_u64()).sum();
+    assert!(own + summed == ASKED && summed > 0, "{own} records of their own, and {sums:?}");
+    assert!(after.iter().all(|record| record["kind"] != "summary"), "what was told is not told again");
+    served.stop();
+}
+
+#[test]
 fn a_token_of_the_command_line_is_asked_for_in_the_right_way() {
     let bed = bed::Bed::new();
     let made = bed.ok(&["token", "create", "anna", "--role", "viewer"]);

@@ -313,6 +313,7 @@ impl Exchange {
         drop(self.ng);
         drop(self.lookout);
         drop(self.anchoring);
+        self.live.sum_refusals(&self.witness, self.clock.now(), true);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
             error!("the last records of the witness log could not be written");
         }

@@ -112,12 +112,14 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// Looks whether the witness log's segment is where it was, whether bans have yet to be written, and for news of tokens.
+    /// Looks whether the witness log's segment is where it was, whether bans have yet to be written, for news of tokens, and
+    /// whether a minute of refusals is over.
     pub fn over(live: Arc<Live>, log: WitnessLog, mut tokens: TokenWatch, clock: Clock) -> std::io::Result<Self> {
         Self::start(LOOK_EVERY, LOOK_PATIENCE, move || {
             log.look_for_segment();
             live.bans.catch_up();
             tokens.look(&log, clock.now());
+            live.sum_refusals(&log, clock.now(), false);
         })
     }
 

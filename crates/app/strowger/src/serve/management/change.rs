@@ -87,7 +87,7 @@ pub fn actor(caller: &Caller) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Live, Refusals};
+    use super::super::Live;
     use super::*;
     use crate::serve::asking::Workers;
     use crate::serve::bans::Bans;
@@ -123,11 +123,17 @@ pub(super) mod tests {
             log,
             witness_folder: WitnessFolder::of_data(folder),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
-            refusals: Mutex::new(Refusals::default()),
             telling: Mutex::default(),
             searches: super::super::Searches::default(),
             main: None,
         }
+    }
+
+    /// The records of the witness log.
+    pub fn records(folder: &Path) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(folder.join("witness/00000000000000000000.jsonl")).expect("a segment");
+        let lines = text.trim_end_matches('\0').lines();
+        lines.map(|line| serde_json::from_str(line).expect("a record")).collect()
     }
 
     #[test]

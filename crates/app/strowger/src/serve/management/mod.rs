@@ -54,6 +54,8 @@ pub struct Live {
     stopping: Mutex<bool>,
     /// Requests to the API that were refused, in the order of [`ApiRefusal::ALL`].
     refused: [AtomicU64; ApiRefusal::ALL.len()],
+    /// What the witness log is told of them.
+    refusals: Mutex<Refusals>,
 }
 
 /// What operators may ask, and how.
@@ -66,7 +68,6 @@ pub struct Operators {
     /// Where the witness log's files are.
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
-    refusals: Mutex<Refusals>,
     /// Held while workers are told what a later word takes back.
     telling: Mutex<()>,
     searches: Searches,
@@ -77,7 +78,13 @@ pub struct Operators {
 impl Live {
     /// With these tables, and the bans that were kept.
     pub fn new(tables: Arc<Tables>, bans: Bans) -> Self {
-        Self { tables: Mutex::new(tables), bans, stopping: Mutex::new(false), refused: Default::default() }
+        Self {
+            tables: Mutex::new(tables),
+            bans,
+            stopping: Mutex::new(false),
+            refused: Default::default(),
+            refusals: Mutex::default(),
+        }
     }
 
     /// The tables in force.
@@ -131,6 +138,9 @@ impl Management for Operators {
 
     fn refused(&self, why: ApiRefusal) {
         self.live.refused[why as usize].fetch_add(1, Ordering::Relaxed);
+        if why == ApiRefusal::Failures {
+            self.live.count_guess(self.clock.now());
+        }
     }
 
     fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {

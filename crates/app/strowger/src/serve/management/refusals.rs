@@ -1,16 +1,18 @@
 //! Tokens that opened nothing, or not what was asked with them, written down within bounds: whoever guesses from many
-//! addresses must not fill the disk.
+//! addresses must not fill the disk. What has no record of its own is in a sum, which is written when its minute is over and
+//! when the exchange ends.
 
 use super::change::actor;
-use super::{Operators, locked};
+use super::{Live, Operators, locked};
 use std::net::IpAddr;
 use std::time::Duration;
 use sx_engine::Time;
 use sx_http::{AuthenticationFailed, Caller, Forbidden};
+use sx_store::WitnessLog;
 use sx_witness::{Draft, Facts, Kind};
 use tracing::error;
 
-/// Records of one kind a minute; what is beyond is only counted, and told with the next record of the kind.
+/// Records of one kind a minute; what is beyond is only counted.
 const RECORDS_PER_MINUTE: u32 = 60;
 /// How long a record may take. Nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -18,45 +20,120 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PATH_CHARS_MAX: usize = 256;
 
 /// What is refused, kind by kind: a flood of the one, which needs no token, hides nothing of another.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Refusals {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
     /// Without a token.
-    missing: Budget,
+    Missing,
     /// With one that opens nothing.
-    wrong: Budget,
+    Wrong,
     /// With one whose role is too low.
-    forbidden: Budget,
+    Forbidden,
 }
 
-/// How many were written down in this minute, and how many were not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Refused {
+    const ALL: [Self; 3] = [Self::Missing, Self::Wrong, Self::Forbidden];
+
+    /// Its number in a sum.
+    const fn fact(self) -> &'static str {
+        match self {
+            Self::Missing => "no_token",
+            Self::Wrong => "wrong_token",
+            Self::Forbidden => "insufficient_scope",
+        }
+    }
+}
+
+/// What was written down of refusals, and what was only counted.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    budgets: [Budget; Refused::ALL.len()],
+    /// What has no record yet; `None` while everything has.
+    sum: Option<Sum>,
+}
+
+/// How many were written down in this minute.
+#[derive(Clone, Copy, Debug, Default)]
 struct Budget {
     minute: u64,
     written: u32,
-    suppressed: u32,
 }
 
-/// The budget of a kind.
-type Of = fn(&mut Refusals) -> &mut Budget;
+/// How many have had no record since then, kind by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sum {
+    since: Time,
+    counts: [u64; Refused::ALL.len()],
+}
 
-impl Budget {
-    /// Is one that comes now to be written down? If so, how many were not since the last.
-    fn next(&mut self, now: Time) -> Option<u32> {
-        let minute = now.as_secs() / 60;
-        if minute != self.minute {
-            (self.minute, self.written) = (minute, 0);
+impl Refusals {
+    /// Is one that comes now to be written down? If not, it is counted.
+    fn records(&mut self, refused: Refused, now: Time) -> bool {
+        let has_room = self.budgets[refused as usize].takes(now);
+        if !has_room {
+            self.count(refused, now);
         }
-        if self.written >= RECORDS_PER_MINUTE {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return None;
-        }
-        self.written += 1;
-        Some(std::mem::take(&mut self.suppressed))
+        has_room
     }
 
-    /// So many could not be written down after all.
-    fn untold(&mut self, refused: u32) {
-        self.suppressed = self.suppressed.saturating_add(refused);
+    /// Counts one that has no record of its own.
+    fn count(&mut self, refused: Refused, now: Time) {
+        let sum = self.sum.get_or_insert(Sum { since: now, counts: Default::default() });
+        let count = &mut sum.counts[refused as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// The sum, when its minute is over or nothing more will come.
+    fn take_sum(&mut self, now: Time, ends: bool) -> Option<Sum> {
+        self.sum.take_if(|sum| ends || minute(now) != minute(sum.since))
+    }
+
+    /// A sum could not be written down after all.
+    fn put_back(&mut self, untold: Sum) {
+        let sum = self.sum.get_or_insert(Sum { since: untold.since, counts: Default::default() });
+        sum.since = untold.since;
+        for (count, more) in sum.counts.iter_mut().zip(untold.counts) {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
+impl Budget {
+    fn takes(&mut self, now: Time) -> bool {
+        if minute(now) != self.minute {
+            *self = Self { minute: minute(now), written: 0 };
+        }
+        let has_room = self.written < RECORDS_PER_MINUTE;
+        self.written += u32::from(has_room);
+        has_room
+    }
+}
+
+fn minute(time: Time) -> u64 {
+    time.as_secs() / 60
+}
+
+impl Live {
+    /// Writes down how many refusals have no record of their own, when their minute is over or the exchange `ends`.
+    pub fn sum_refusals(&self, log: &WitnessLog, now: Time, ends: bool) {
+        // While nothing can be written the sum grows, and is written when something can.
+        if log.is_failing() && !ends {
+            return;
+        }
+        let Some(sum) = locked(&self.refusals).take_sum(now, ends) else { return };
+        let mut facts = Facts::new().with("layer", "api").with("since_ms", sum.since.as_millis());
+        for (refused, count) in Refused::ALL.into_iter().zip(sum.counts).filter(|(_, count)| *count > 0) {
+            facts.push(refused.fact(), count);
+        }
+        let draft = Draft { outcome: "refused", facts, ..Draft::new(now, Kind::Summary) };
+        if !log.record(&draft, now, PATIENCE) {
+            error!("how many requests the management API has refused is not in the witness log");
+            locked(&self.refusals).put_back(sum);
+        }
+    }
+
+    /// A token that opens nothing came from an address that has had its share of them.
+    pub(super) fn count_guess(&self, now: Time) {
+        locked(&self.refusals).count(Refused::Wrong, now);
     }
 }
 
@@ -64,7 +141,7 @@ impl Operators {
     pub(super) fn record_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
         let (reason, id) = match failed {
             AuthenticationFailed::Missing => {
-                return self.record_refusal(|refusals| &mut refusals.missing, "", peer, "no-token", Facts::new());
+                return self.record_refusal(Refused::Missing, "", peer, "no-token", Facts::new());
             }
             AuthenticationFailed::Unknown => ("unknown-token", ""),
             AuthenticationFailed::Expired { id } => ("expired-token", id.as_str()),
@@ -74,7 +151,7 @@ impl Operators {
             AuthenticationFailed::Unavailable { .. } => return,
         };
         let actor = if id.is_empty() { String::new() } else { format!("token ({id})") };
-        self.record_refusal(|refusals| &mut refusals.wrong, &actor, peer, reason, Facts::new());
+        self.record_refusal(Refused::Wrong, &actor, peer, reason, Facts::new());
     }
 
     pub(super) fn record_forbidden(&self, peer: IpAddr, caller: &Caller, asked: &Forbidden) {
@@ -83,44 +160,79 @@ impl Operators {
             .with("request", format!("{} {path}", asked.verb.as_str()))
             .with("role", caller.role.as_str())
             .with("role_needed", asked.role.as_str());
-        self.record_refusal(|refusals| &mut refusals.forbidden, &actor(caller), peer, "insufficient-scope", facts);
+        self.record_refusal(Refused::Forbidden, &actor(caller), peer, "insufficient-scope", facts);
     }
 
-    fn record_refusal(&self, of: Of, actor: &str, peer: IpAddr, reason: &str, facts: Facts<'_>) {
+    fn record_refusal(&self, refused: Refused, actor: &str, peer: IpAddr, reason: &str, facts: Facts<'_>) {
         let now = self.clock.now();
-        let Some(suppressed) = of(&mut locked(&self.refusals)).next(now) else { return };
-        let subject = peer.to_string();
-        let mut facts = facts.with("layer", "api");
-        if suppressed > 0 {
-            facts.push("suppressed", suppressed);
+        if !locked(&self.live.refusals).records(refused, now) {
+            return;
         }
+        let subject = peer.to_string();
         let draft = Draft {
             actor,
             subject: &subject,
             outcome: "refused",
             reason,
-            facts,
+            facts: facts.with("layer", "api"),
             ..Draft::new(now, Kind::SecurityRejected)
         };
         if !self.log.record(&draft, now, PATIENCE) {
             error!("a refused token is not in the witness log");
-            of(&mut locked(&self.refusals)).untold(suppressed + 1);
+            locked(&self.live.refusals).count(refused, now);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::tests::{operators_at, records};
     use super::*;
+    use crate::serve::clock::Clock;
+    use serde_json::json;
+
+    const NOW: Time = Time::from_secs(600);
 
     #[test]
-    fn a_flood_of_guesses_is_told_by_its_number() {
-        let mut refusals = Budget::default();
-        let written = (0..100).filter(|_| refusals.next(Time::from_secs(600)).is_some()).count();
+    fn what_is_beyond_the_records_of_a_minute_is_in_its_sum() {
+        let mut refusals = Refusals::default();
+        let written = (0..100).filter(|_| refusals.records(Refused::Wrong, NOW)).count();
         assert_eq!(written, RECORDS_PER_MINUTE as usize);
-        assert_eq!(refusals.next(Time::from_secs(660)), Some(40));
-        assert_eq!(refusals.next(Time::from_secs(661)), Some(0));
-        refusals.untold(1);
-        assert_eq!(refusals.next(Time::from_secs(662)), Some(1), "what was not written is told with the next");
+        assert!(refusals.records(Refused::Forbidden, NOW), "a flood of the one hides nothing of another");
+        assert_eq!(refusals.take_sum(Time::from_secs(659), false), None, "the minute goes on");
+        let sum = Sum { since: NOW, counts: [0, 40, 0] };
+        assert_eq!(refusals.take_sum(Time::from_secs(660), false), Some(sum));
+        assert_eq!(refusals.take_sum(Time::from_secs(720), true), None, "a quiet minute has no sum");
+    }
+
+    #[test]
+    fn a_sum_that_could_not_be_written_is_in_the_next() {
+        let mut refusals = Refusals::default();
+        refusals.count(Refused::Missing, NOW);
+        let sum = refusals.take_sum(NOW, true).expect("a sum");
+        refusals.count(Refused::Missing, NOW + Duration::from_secs(9));
+        refusals.put_back(sum);
+        assert_eq!(refusals.take_sum(NOW, true), Some(Sum { since: NOW, counts: [2, 0, 0] }));
+    }
+
+    #[test]
+    fn the_sum_of_a_minute_has_one_record() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators_at(folder.path(), Clock::showing(NOW));
+        let write = |now, ends| operators.live.sum_refusals(&operators.log, now, ends);
+        let sums = || {
+            let all = records(folder.path()).into_iter().filter(|record| record["kind"] == "summary");
+            all.map(|record| (record["outcome"].clone(), record["facts"].clone())).collect::<Vec<_>>()
+        };
+        (0..3).for_each(|_| operators.live.count_guess(NOW));
+        write(NOW + Duration::from_secs(59), false);
+        assert_eq!(sums(), [], "the minute goes on");
+        write(NOW + Duration::from_secs(60), false);
+        let first = (json!("refused"), json!({ "layer": "api", "since_ms": 600_000, "wrong_token": 3 }));
+        assert_eq!(sums(), std::slice::from_ref(&first));
+        operators.live.count_guess(NOW + Duration::from_secs(61));
+        write(NOW + Duration::from_secs(62), true);
+        let last = (json!("refused"), json!({ "layer": "api", "since_ms": 661_000, "wrong_token": 1 }));
+        assert_eq!(sums(), [first, last], "the end waits for no minute");
     }
 }

@@ -1,6 +1,6 @@
 //! The server for management, from the configuration.
 
-use super::{Live, Operators, Refusals, Searches};
+use super::{Live, Operators, Searches};
 use crate::serve::asking::Workers;
 use crate::serve::clock::Clock;
 use crate::serve::signals::Signal;
@@ -33,7 +33,6 @@ pub fn start(
         log,
         witness_folder: WitnessFolder::of_data(data.path()),
         tokens: Mutex::new(data.shared().tokens()?),
-        refusals: Mutex::new(Refusals::default()),
         telling: Mutex::default(),
         searches: Searches::default(),
         main,
