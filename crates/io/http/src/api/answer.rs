@@ -46,8 +46,6 @@ impl Gate {
 
     /// Whose token is it, and may it be asked with now?
     async fn admit(self: &Arc<Self>, peer: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let few = locked(&self.failures).look(&peer, Instant::now());
-        few.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
         let Some(token) = bearer(headers)? else {
             // What anybody may come across by a browser is not worth a record.
             if !method.is_safe() {
@@ -62,6 +60,8 @@ impl Gate {
             }
             None => Err(AuthenticationFailed::Unknown),
         };
+        // A good token is heard from wherever it comes: behind one address there may be others who guess. What it opens is
+        // found in the same time whether it is good or not, and 32 random bytes are not found by trying.
         match caller {
             Ok(caller) => {
                 let taken = locked(&self.requests).take(&caller.id, Instant::now());
@@ -73,12 +73,10 @@ impl Gate {
                 Err(ApiProblem::unavailable("tokens cannot be looked up at the moment").into())
             }
             Err(failed) => {
-                tracing::warn!(%peer, reason = %failed, "a token was refused by the management API");
-                // That there is none left is for the next request to hear.
                 let counted = locked(&self.failures).take(&peer, Instant::now());
-                if counted.is_ok() {
-                    self.tell(move |management| management.authentication_failed(peer, &failed));
-                }
+                counted.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
+                tracing::warn!(%peer, reason = %failed, "a token was refused by the management API");
+                self.tell(move |management| management.authentication_failed(peer, &failed));
                 Err(self.counted(ApiRefusal::Unauthorized, invalid_token()))
             }
         }

@@ -6,8 +6,8 @@
 //! [`Management`], whose answers it passes on.
 //!
 //! ```text
-//!  connection ─► origin ─► address ─► token ─► rate ─► path ─► method ─► role ─► body ─► fields ─► Management
-//!     64 max      403       429        401      429     404      405      403   413 415  400 422
+//!  connection ─► origin ─► token ─► rate ─► path ─► method ─► role ─► body ─► fields ─► Management
+//!     64 max      403     401 429   429     404      405      403   413 415  400 422
 //! ```
 //!
 //! Whoever has no valid token learns nothing but where the description is: `GET /api/v1/openapi.json`.
@@ -118,7 +118,7 @@ pub struct Forbidden {
 pub enum ApiRefusal {
     /// The token has asked too often in this minute.
     Rate,
-    /// Too many tokens that open nothing have come from the address.
+    /// It shows a token that opens nothing, and too many such have come from its address.
     Failures,
     /// It shows no token, or one that opens nothing.
     Unauthorized,

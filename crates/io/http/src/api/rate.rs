@@ -46,7 +46,7 @@ impl<K: std::hash::Hash + Eq + Clone> Buckets<K> {
     ///
     /// # Errors
     /// When there is none: after how many seconds there will be one.
-    pub(crate) fn look(&self, key: &K, now: Instant) -> Result<(), u64> {
+    fn look(&self, key: &K, now: Instant) -> Result<(), u64> {
         let short = self.taken(key, now) + 1.0 - f64::from(self.per_minute);
         if short <= 0.0 {
             return Ok(());

@@ -27,8 +27,8 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
     /// Requests a minute with one token.
     pub requests_per_minute: u32,
-    /// Tokens a minute from one address that may open nothing; after them the address is not heard, whatever token it
-    /// shows. Behind a proxy all clients have one address, so that there one can shut out all.
+    /// Tokens a minute from one address that may open nothing; those beyond are told to wait. Whoever shows a token that
+    /// opens something is heard all the same: behind a proxy all clients have one address.
     pub failures_per_minute: u32,
     /// The longest body.
     pub body_bytes_max: usize,

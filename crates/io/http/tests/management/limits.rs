@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use sx_http::Role;
+use sx_http::{ApiRefusal, Role};
 
 #[test]
-fn after_ten_wrong_tokens_an_address_is_not_heard() {
+fn after_ten_wrong_tokens_of_an_address_the_others_are_told_to_wait() {
     let (server, exchange) = started();
     for attempt in 0..100 {
         let answer = ask(&server, &format!("sxt_{attempt}"), "GET", "/version", "", "");
@@ -20,13 +20,28 @@ fn after_ten_wrong_tokens_an_address_is_not_heard() {
             assert!((1..=6).contains(&seconds), "{seconds}");
         }
     }
-    // A bucket fills by one in six seconds, which a slow machine may take for a hundred requests.
-    let authenticated = exchange.authenticated.load(Ordering::Relaxed);
-    assert!((10..=12).contains(&authenticated), "{authenticated}");
-    // Otherwise the right one could be found by trying on.
-    asked(&server, Role::Viewer, "GET", "/version", "").is_problem(429, "too-many-failures");
+    // The exchange is told of those that were refused, and of the others their number.
+    let refused = exchange.refused.lock().expect("not poisoned").clone();
+    assert_eq!(refused.iter().filter(|why| **why == ApiRefusal::Failures).count(), 90);
+    assert_eq!(exchange.failed(10).len(), 10);
+    // What was no token is not looked up.
+    ask(&server, "~not~ours~\u{e9}", "GET", "/version", "", "").is_problem(429, "too-many-failures");
+    assert_eq!(exchange.authenticated.load(Ordering::Relaxed), 100);
     // The description needs no token.
     assert_eq!(ask(&server, "", "GET", "/openapi.json", "", "").status, 200);
+}
+
+#[test]
+fn whoever_guesses_shuts_out_nobody_with_a_good_token() {
+    let (server, _exchange) = started_with(|config| config.failures_per_minute = 1);
+    for status in [401, 429, 429] {
+        assert_eq!(ask(&server, "sxt_guess", "GET", "/version", "", "").status, status);
+        assert_eq!(asked(&server, Role::Viewer, "GET", "/version", "").status, 200);
+    }
+    // One that was good is as wrong as any other.
+    ask(&server, "sxt_expired", "GET", "/version", "", "").is_problem(429, "too-many-failures");
+    // Who shows none has guessed nothing.
+    ask(&server, "", "GET", "/version", "", "").is_problem(401, "unauthenticated");
 }
 
 #[test]
