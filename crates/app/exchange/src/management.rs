@@ -30,6 +30,8 @@ pub enum Operation {
     Unregister {
         /// The address of record, `user@domain`.
         aor: Box<str>,
+        /// Who wants it, as records name them.
+        by: Box<str>,
     },
 }
 
@@ -114,8 +116,11 @@ impl Worker {
                 let source = self.source_of(*address);
                 self.layers.sources.unban(source);
             }
-            Operation::Unregister { aor } => {
-                self.registrar.remove(aor);
+            Operation::Unregister { aor, by } => {
+                let removed = self.registrar.remove(aor);
+                if removed > 0 {
+                    self.witness_removal(now, aor, by, removed);
+                }
             }
         }
     }

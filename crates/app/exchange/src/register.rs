@@ -128,6 +128,13 @@ impl Worker {
         }
     }
 
+    /// Writes down that an operator has removed all places where a user could be reached.
+    pub(crate) fn witness_removal(&mut self, now: Time, aor: &str, by: &str, removed: usize) {
+        let facts = Facts::new().with("bindings", i64::try_from(removed).unwrap_or(i64::MAX));
+        let reason = "removed by an operator";
+        self.witness.record(&Draft { actor: by, subject: aor, reason, facts, ..Draft::new(now, Kind::Unregistered) });
+    }
+
     /// `user@domain` of the To header, when the domain is ours.
     fn address_of_record<B: AsRef<[u8]>>(&self, request: &Message<B>) -> Option<Box<str>> {
         let to = NameAddr::parse(request.value(HeaderName::To)?).ok()?;

@@ -102,6 +102,13 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// These and those. A name that is there already gets the new value.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        more.0.into_iter().for_each(|(name, value)| self.push(name, value));
+        self
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -44,12 +44,13 @@ use build::{Fault, StartError};
 use management::{NotReloaded, ReloadRequest, Reloading};
 use reload::Reloaded;
 use signals::Signal;
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use sx_config::Config;
 use sx_witness::Kind;
 use tracing::{error, info, warn};
-use trust::Unwitnessed;
+use trust::{Drain, Unwitnessed};
 
 /// Runs an exchange until it is told to stop; `wanted` is where its configuration is from. The exit code says whether it ended in order.
 pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
@@ -61,7 +62,7 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
     let mut exchange = Exchange::start_for(config, Some(signals.door()))?;
     let (http, api) = (exchange.http_address(), exchange.api_address());
     info!(%name, listening = %exchange.listening(), %http, %api, "the exchange is ready");
-    loop {
+    let signal = loop {
         match signals.wait(Duration::from_secs(1)) {
             // Why it was not taken over stands in the log, and the old one stays.
             Some(Signal::Reload) => drop(reload(&mut exchange, wanted, Reloading::Configuration, BY_SIGNAL)),
@@ -71,11 +72,11 @@ pub fn run(config: Config, wanted: &Wanted) -> anyhow::Result<ExitCode> {
                     let _ = answer.try_send(reload(&mut exchange, wanted, what, &by));
                 }
             }
-            Some(Signal::Stop) => break,
+            Some(Signal::Stop(signal)) => break signal,
             None => exchange.watch(),
         }
-    }
-    drain(&mut exchange, &signals);
+    };
+    drain(&mut exchange, &signals, signal);
     exchange.stop();
     info!("the exchange has stopped");
     Ok(ExitCode::SUCCESS)
@@ -113,11 +114,8 @@ fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -
     match &done {
         // Nothing can be written.
         Ok(_) | Err(NotReloaded::Unwitnessed) => {}
-        Err(NotReloaded::Wrong(faults)) => {
-            let first = faults.first().map(ToString::to_string).unwrap_or_default();
-            exchange.reload_refused(kind, &first, by);
-        }
-        Err(why) => exchange.reload_refused(kind, &why.to_string(), by),
+        Err(NotReloaded::Wrong(faults)) => exchange.reload_refused(kind, faults, by),
+        Err(why) => exchange.reload_refused(kind, &[why], by),
     }
     done
 }
@@ -133,19 +131,31 @@ fn not_reloaded(error: anyhow::Error) -> NotReloaded {
 }
 
 /// Takes no new calls and waits for those there are: until the configured time is over, or a second signal comes.
-fn drain(exchange: &mut Exchange, signals: &Signals) {
+fn drain(exchange: &mut Exchange, signals: &Signals, signal: &'static str) {
     let patience = exchange.drain_time();
     let begun = Instant::now();
+    let record = |exchange: &Exchange, outcome, reason: &str, hung_up| {
+        exchange.witness_drain(&Drain { by: BY_SIGNAL, signal, outcome, reason, hung_up });
+    };
+    // Whoever is about to end does so also when that cannot be written down.
+    record(exchange, "requested", "", None);
     exchange.drain();
     info!(calls = exchange.calls(), seconds = patience.as_secs(), "draining");
+    let mut reason = Cow::Borrowed("the time to drain is over");
     while exchange.calls() > 0 && begun.elapsed() < patience {
-        if matches!(signals.wait(Duration::from_millis(200)), Some(Signal::Stop)) {
+        if let Some(Signal::Stop(second)) = signals.wait(Duration::from_millis(200)) {
             warn!(calls = exchange.calls(), "stopping at once");
+            reason = format!("a second signal, {second}, has ended it").into();
             break;
         }
     }
-    if exchange.calls() > 0 {
-        warn!(calls = exchange.calls(), "the time to drain is over; the calls there are are hung up");
+    let left = exchange.calls();
+    if left == 0 {
+        reason = Cow::Borrowed("");
+    }
+    record(exchange, "carried_out", &reason, Some(left));
+    if left > 0 {
+        warn!(calls = left, %reason, "the calls there are are hung up");
         exchange.clear();
     }
     // Nobody is left in a call that nobody carries any more, and each record says when its call ended.

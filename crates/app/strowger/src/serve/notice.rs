@@ -118,7 +118,7 @@ impl Lookout {
         Self::start(LOOK_EVERY, LOOK_PATIENCE, move || {
             log.look_for_segment();
             live.bans.catch_up();
-            tokens.look(&log, clock.now());
+            tokens.look(&log, &live.token_actors, clock.now());
             live.sum_refusals(&log, clock.now(), false);
         })
     }
@@ -131,6 +131,8 @@ impl Lookout {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
                 look();
             }
+            // For what was done since.
+            look();
         };
         let thread = Builder::new().name("lookout".into()).spawn(work)?;
         Ok(Self { stop: Some(stop), thread: Some(thread), ended, patience })

@@ -3,7 +3,7 @@
 use super::build::{Exchange, build_tables};
 use super::mailbox::Mail;
 use super::tls;
-use super::trust;
+use super::trust::{self, Drain};
 use std::sync::Arc;
 use sx_config::{Change, Config};
 use sx_exchange::Tables;
@@ -57,11 +57,18 @@ impl Exchange {
         Ok(Reloaded { changed, waiting: Vec::new() })
     }
 
-    /// Writes down that a reload was refused, and why.
-    pub fn reload_refused(&self, kind: Kind, why: &str, by: &str) {
+    /// Writes down that a reload was refused, and everything that is wrong.
+    pub fn reload_refused(&self, kind: Kind, faults: &[impl ToString], by: &str) {
         let now = self.clock.now();
-        if let Err(error) = trust::witness_refused(&self.witness, &self.tables.policy, kind, why, by, now) {
+        if let Err(error) = trust::witness_refused(&self.witness, &self.tables.policy, kind, faults, by, now) {
             error!(%error, "that a reload was refused is not in the witness log");
+        }
+    }
+
+    /// Writes down that the exchange is about to end.
+    pub fn witness_drain(&self, drain: &Drain<'_>) {
+        if let Err(error) = trust::witness_drain(&self.witness, &self.tables.policy, drain, self.clock.now()) {
+            error!(%error, outcome = drain.outcome, "that the exchange is about to end is not in the witness log");
         }
     }
 

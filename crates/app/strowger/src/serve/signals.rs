@@ -11,8 +11,8 @@ use std::time::Duration;
 pub enum Signal {
     /// SIGHUP.
     Reload,
-    /// SIGTERM or SIGINT.
-    Stop,
+    /// SIGTERM or SIGINT, by its name.
+    Stop(&'static str),
     /// An operator wants something read again, and waits for what comes of it.
     Asked(ReloadRequest),
 }
@@ -36,7 +36,11 @@ impl Signals {
         let asked = send.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in &mut signals {
-                let meant = if signal == SIGHUP { Signal::Reload } else { Signal::Stop };
+                let meant = match signal {
+                    SIGHUP => Signal::Reload,
+                    SIGINT => Signal::Stop("SIGINT"),
+                    _ => Signal::Stop("SIGTERM"),
+                };
                 if send.send(meant).is_err() {
                     return;
                 }

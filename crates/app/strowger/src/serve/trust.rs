@@ -100,21 +100,75 @@ pub fn write_policy(log: &WitnessLog, policy: &Policy, outcome: &str, by: &str, 
     write(log, &draft, now)
 }
 
-/// Writes down that what was read again is wrong, so that what was in force stays: `kind` is what was to change, `why` the
-/// first thing that is wrong.
+/// Writes down that what was read again is wrong, so that what was in force stays: `kind` is what was to change. The first fault
+/// is the reason; all of them, within bounds, are among the facts.
 pub fn witness_refused(
     log: &WitnessLog,
     policy: &Policy,
     kind: Kind,
-    why: &str,
+    faults: &[impl ToString],
     by: &str,
     now: Time,
 ) -> Result<(), Unwitnessed> {
-    let facts = Facts::new().with("hash", policy.full_hash());
+    let told: Vec<String> =
+        faults.iter().take(FAULTS_MAX).map(|fault| shortened(&fault.to_string(), FAULT_CHARS_MAX)).collect();
+    let reason = told.first().cloned().unwrap_or_default();
+    let mut facts = Facts::new().with("hash", policy.full_hash()).with("faults", told);
+    if faults.len() > FAULTS_MAX {
+        facts.push("faults_more", i64::try_from(faults.len() - FAULTS_MAX).unwrap_or(i64::MAX));
+    }
     let version = policy.version();
-    let draft = Draft { reason: why, policy_version: version, facts, ..Draft::new(now, kind) };
+    let draft = Draft { reason: &reason, policy_version: version, facts, ..Draft::new(now, kind) };
     write(log, &Draft { actor: by, outcome: "refused", ..draft }, now)
 }
+
+/// Faults in one record, and characters of each: a record has at most 65,536 bytes.
+const FAULTS_MAX: usize = 32;
+const FAULT_CHARS_MAX: usize = 300;
+
+/// A text that may be long, as a record has it.
+pub fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// That the exchange takes no new calls and ends, because it was sent a signal.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain<'a> {
+    /// Who wants it.
+    pub by: &'a str,
+    /// The signal's name.
+    pub signal: &'static str,
+    /// `requested`, or `carried_out`.
+    pub outcome: &'a str,
+    /// Why calls were hung up; empty when none was.
+    pub reason: &'a str,
+    /// How many calls are hung up in the end.
+    pub hung_up: Option<u64>,
+}
+
+/// Writes down that the exchange ends, in the words of one that is drained by the management API.
+pub fn witness_drain(log: &WitnessLog, policy: &Policy, drain: &Drain<'_>, now: Time) -> Result<(), Unwitnessed> {
+    let mut facts = Facts::new().with("command", "drain").with("signal", drain.signal);
+    if let Some(calls) = drain.hung_up {
+        facts.push("hung_up", calls);
+    }
+    let draft = Draft {
+        actor: drain.by,
+        subject: "exchange",
+        outcome: drain.outcome,
+        reason: drain.reason,
+        policy_version: policy.version(),
+        facts,
+        ..Draft::new(now, Kind::Command)
+    };
+    if log.record(&draft, now, DRAIN_PATIENCE) { Ok(()) } else { Err(Unwitnessed) }
+}
+
+/// How long a drain waits for its record: calls come in meanwhile.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes down what a reload changes, before it changes it; `by` is who has asked for it.
 pub fn witness_reload(

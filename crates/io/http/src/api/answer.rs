@@ -4,8 +4,8 @@ use super::problem::{ApiProblem, Refusal};
 use super::rate::{Buckets, counted_as};
 use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
 use super::{
-    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Forbidden, Management, Role, body,
-    cors, parse,
+    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, Asked, AuthenticationFailed, Caller, Forbidden, Management, Role,
+    body, cors, parse,
 };
 use crate::listener::Seat;
 use axum::body::Body;
@@ -45,12 +45,10 @@ impl Gate {
     }
 
     /// Whose token is it, and may it be asked with now?
-    async fn admit(self: &Arc<Self>, peer: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let Some(token) = bearer(headers)? else {
-            // What anybody may come across by a browser is not worth a record.
-            if !method.is_safe() {
-                self.tell(move |management| management.authentication_failed(peer, &AuthenticationFailed::Missing));
-            }
+    async fn admit(self: &Arc<Self>, peer: IpAddr, head: &Parts) -> Result<Caller, Refusal> {
+        let asked = || Asked { method: head.method.to_string(), path: head.uri.path().to_owned() };
+        let Some(token) = bearer(&head.headers)? else {
+            self.tell_failed(peer, AuthenticationFailed::Missing, asked());
             return Err(self.counted(ApiRefusal::Unauthorized, unauthenticated()));
         };
         let caller = match token {
@@ -76,10 +74,14 @@ impl Gate {
                 let counted = locked(&self.failures).take(&peer, Instant::now());
                 counted.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
                 tracing::warn!(%peer, reason = %failed, "a token was refused by the management API");
-                self.tell(move |management| management.authentication_failed(peer, &failed));
+                self.tell_failed(peer, failed, asked());
                 Err(self.counted(ApiRefusal::Unauthorized, invalid_token()))
             }
         }
+    }
+
+    fn tell_failed(&self, peer: IpAddr, failed: AuthenticationFailed, asked: Asked) {
+        self.tell(move |management| management.authentication_failed(peer, &failed, &asked));
     }
 
     /// Tells the exchange something that nobody waits for.
@@ -173,14 +175,15 @@ async fn answer_or_refusal(
         return description(&head.method);
     }
     let peer = counted_as(peer.ip());
-    let caller = gate.admit(peer, &head.method, &head.headers).await?;
+    let caller = gate.admit(peer, head).await?;
     let Some(found) = routes::find(path) else {
         return Err(ApiProblem::not_found("nothing is at this path").into());
     };
     let row = found.row(head.method.as_str()).ok_or_else(|| method_not_allowed(&found.allow()))?;
     if let Err(refusal) = allowed(row.role, caller.role) {
-        let asked = Forbidden { verb: row.verb, path: path.to_owned(), role: row.role };
-        gate.tell(move |management| management.forbidden(peer, &caller, &asked));
+        let asked = Asked { method: head.method.to_string(), path: path.to_owned() };
+        let forbidden = Forbidden { asked, role: row.role };
+        gate.tell(move |management| management.forbidden(peer, &caller, &forbidden));
         return Err(gate.counted(ApiRefusal::Forbidden, refusal));
     }
     let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;

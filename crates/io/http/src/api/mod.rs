@@ -72,10 +72,10 @@ pub trait Management: Send + Sync + 'static {
     /// Why it opens nothing. The client hears the same whatever the reason; the log has it.
     fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed>;
 
-    /// A token that opens nothing was shown from this address, or none with what would change something, to be written
-    /// down for those who look for guessers. Of wrong tokens an address is told no more often than it may be wrong; the
-    /// client does not wait for it.
-    fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed) {}
+    /// Whoever asked this from this address has shown a token that opens nothing, or none, to be written down for those
+    /// who look for guessers. Of wrong tokens an address is told no more often than it may be wrong; the client does not
+    /// wait for it.
+    fn authentication_failed(&self, _peer: IpAddr, _failed: &AuthenticationFailed, _asked: &Asked) {}
 
     /// The role of whoever asked this from this address does not allow it, to be written down. No more often than a token
     /// may ask; the client does not wait for it.
@@ -102,13 +102,26 @@ pub struct Caller {
     pub id: String,
 }
 
+/// What somebody has asked who was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// By which method, as it was sent.
+    pub method: String,
+    /// The path, as it was sent, without what stands behind the question mark.
+    pub path: String,
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
 /// What somebody may not ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forbidden {
-    /// By which method.
-    pub verb: Verb,
-    /// The path, as it was sent.
-    pub path: String,
+    /// What it was.
+    pub asked: Asked,
     /// The lowest role that may.
     pub role: Role,
 }

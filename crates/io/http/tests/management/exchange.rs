@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use sx_http::{
-    ApiAnswer, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, AuthenticationFailed, Caller, Management, Role,
+    ApiAnswer, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, Asked, AuthenticationFailed, Caller,
+    Management, Role,
 };
+
+/// From where, what was wrong, and what was asked.
+pub type Failed = (IpAddr, AuthenticationFailed, String);
 
 /// A fake exchange. What it does depends on the token or the id it is given.
 #[derive(Default)]
@@ -16,7 +20,7 @@ pub struct Exchange {
     pub asked: Mutex<Vec<ApiRequest>>,
     pub authenticated: AtomicUsize,
     /// Who has shown what opens nothing.
-    pub failed: (Mutex<Vec<(IpAddr, AuthenticationFailed)>>, Condvar),
+    pub failed: (Mutex<Vec<Failed>>, Condvar),
     /// Why requests were refused.
     pub refused: Mutex<Vec<ApiRefusal>>,
     /// `true` lets go of whoever asks for the call `stuck`.
@@ -40,8 +44,8 @@ impl Management for Exchange {
         }
     }
 
-    fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
-        self.failed.0.lock().expect("not poisoned").push((peer, failed.clone()));
+    fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed, asked: &Asked) {
+        self.failed.0.lock().expect("not poisoned").push((peer, failed.clone(), asked.to_string()));
         self.failed.1.notify_all();
     }
 
@@ -93,7 +97,7 @@ impl Exchange {
     }
 
     /// Who has shown what opens nothing, once it was so many.
-    pub fn failed(&self, count: usize) -> Vec<(IpAddr, AuthenticationFailed)> {
+    pub fn failed(&self, count: usize) -> Vec<Failed> {
         let (failed, told) = &self.failed;
         let failed = failed.lock().expect("not poisoned");
         let waited = told.wait_timeout_while(failed, Duration::from_secs(30), |failed| failed.len() < count);

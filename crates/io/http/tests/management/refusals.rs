@@ -3,7 +3,7 @@
 use crate::exchange::{ask, asked, loopback, say, started, started_with};
 use std::net::TcpListener;
 use std::sync::Arc;
-use sx_http::{ApiConfig, ApiRefusal, ApiServer, Role, StartError};
+use sx_http::{ApiConfig, ApiRefusal, ApiServer, AuthenticationFailed, Role, StartError};
 
 const NO_TOKEN: &str = "Bearer realm=\"strowger\"";
 const WRONG_TOKEN: &str = "Bearer realm=\"strowger\", error=\"invalid_token\"";
@@ -188,17 +188,25 @@ fn a_port_in_use_is_said_so() {
 }
 
 #[test]
-fn tokens_that_open_nothing_are_told_with_their_address_as_often_as_an_address_may_be_wrong() {
+fn whoever_shows_no_good_token_is_told_with_the_address_and_what_was_asked() {
     let (server, exchange) = started_with(|config| config.failures_per_minute = 2);
+    // Of wrong tokens no more than an address may show.
     for token in ["", "sxt_expired", "sxt_unavailable", "sxt_guess", "sxt_another", "sxt_another"] {
-        ask(&server, token, "GET", "/calls", "", "");
+        ask(&server, token, "GET", "/calls?limit=7", "", "");
     }
+    ask(&server, "", "BREW", "/%2e%2e/calls", "", "");
     let peer = server.local_addr().ip();
-    let expired = sx_http::AuthenticationFailed::Expired { id: "0a1b2c3d4e5f".into() };
+    let expired = AuthenticationFailed::Expired { id: "0a1b2c3d4e5f".into() };
     // Each is told on a thread of its own, so that their order may be another.
-    let mut failed = exchange.failed(2);
-    failed.sort_by_key(|(_, failed)| failed.to_string());
-    assert_eq!(failed, [(peer, sx_http::AuthenticationFailed::Unknown), (peer, expired)]);
+    let mut failed = exchange.failed(4);
+    failed.sort_by_key(|(_, failed, asked)| format!("{failed} {asked}"));
+    let expected = [
+        (AuthenticationFailed::Unknown, "GET /api/v1/calls"),
+        (AuthenticationFailed::Missing, "BREW /api/v1/%2e%2e/calls"),
+        (AuthenticationFailed::Missing, "GET /api/v1/calls"),
+        (expired, "GET /api/v1/calls"),
+    ];
+    assert_eq!(failed, expected.map(|(failed, asked)| (peer, failed, asked.to_owned())));
     assert_eq!(exchange.authenticated.load(std::sync::atomic::Ordering::Relaxed), 5, "each is looked up");
     server.stop();
 }

@@ -1,6 +1,7 @@
 //! Changes: each is written down before it is made, and so is what came of it.
 
 use super::Operators;
+use crate::serve::trust::shortened;
 use std::time::Duration;
 use sx_http::{ApiAnswer, ApiProblem, Caller};
 use sx_types::{CallId, TraceId};
@@ -9,6 +10,8 @@ use tracing::error;
 
 /// How long a change waits for its record to be on the disk.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Of why it was refused, in a record: a file that was read again may be wrong in any number of ways.
+const REASON_CHARS_MAX: usize = 1_024;
 
 /// What somebody wants changed, as it is written down.
 pub struct Change<'a> {
@@ -46,23 +49,48 @@ impl Operators {
         change: &Change<'_>,
         carry_out: impl FnOnce() -> Result<ApiAnswer, ApiProblem>,
     ) -> Result<ApiAnswer, ApiProblem> {
+        self.change_telling(caller, change, || carry_out().map(|answer| (answer, Facts::new())))
+    }
+
+    /// The same; what has come of it has facts that were not known before.
+    pub fn change_telling(
+        &self,
+        caller: &Caller,
+        change: &Change<'_>,
+        carry_out: impl FnOnce() -> Result<(ApiAnswer, Facts<'static>), ApiProblem>,
+    ) -> Result<ApiAnswer, ApiProblem> {
         let actor = actor(caller);
-        if !self.record_change(&actor, change, "requested", change.reason) {
+        if !self.record_change(&actor, change, "requested", change.reason, Facts::new()) {
             let detail = "the witness log cannot be written; nothing is changed that cannot be accounted for";
             return Err(ApiProblem::unavailable(detail));
         }
         let done = carry_out();
-        let (outcome, reason) = match &done {
-            Ok(_) => ("carried_out", change.reason),
-            Err(problem) => ("refused", problem.detail.as_str()),
+        let (done, told) = match done {
+            Ok((answer, facts)) => {
+                let told = self.record_change(&actor, change, "carried_out", change.reason, facts);
+                (Ok(answer), told)
+            }
+            Err(problem) => {
+                let reason = shortened(&problem.detail, REASON_CHARS_MAX);
+                let told = self.record_change(&actor, change, "refused", &reason, Facts::new());
+                (Err(problem), told)
+            }
         };
-        if !self.record_change(&actor, change, outcome, reason) {
-            error!(outcome, "what has come of a command is not in the witness log");
+        if !told {
+            let refused = done.is_err();
+            error!(refused, "what has come of a command is not in the witness log");
         }
         done
     }
 
-    fn record_change(&self, actor: &str, change: &Change<'_>, outcome: &str, reason: &str) -> bool {
+    fn record_change(
+        &self,
+        actor: &str,
+        change: &Change<'_>,
+        outcome: &str,
+        reason: &str,
+        more: Facts<'static>,
+    ) -> bool {
         let now = self.clock.now();
         let tables = self.live.tables();
         let draft = Draft {
@@ -73,7 +101,7 @@ impl Operators {
             call: change.call.map(|(call, _)| call),
             trace: change.call.map(|(_, trace)| trace),
             policy_version: tables.policy.version(),
-            facts: change.facts.clone(),
+            facts: change.facts.clone().and(more),
             ..Draft::new(now, Kind::Command)
         };
         self.log.record(&draft, now, PATIENCE)

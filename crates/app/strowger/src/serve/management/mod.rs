@@ -28,6 +28,7 @@ use super::asking::{Answered, Asked, NoAnswer, Workers};
 use super::bans::Bans;
 use super::clock::Clock;
 use super::signals::Signal;
+use super::tokens::TokenActors;
 use refusals::Refusals;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ pub struct Live {
     refused: [AtomicU64; ApiRefusal::ALL.len()],
     /// What the witness log is told of them.
     refusals: Mutex<Refusals>,
+    /// Who has made and taken back which tokens by the API.
+    pub token_actors: TokenActors,
 }
 
 /// What operators may ask, and how.
@@ -84,6 +87,7 @@ impl Live {
             stopping: Mutex::new(false),
             refused: Default::default(),
             refusals: Mutex::default(),
+            token_actors: TokenActors::default(),
         }
     }
 
@@ -128,12 +132,12 @@ impl Management for Operators {
         self.whose(token)
     }
 
-    fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
-        self.record_failed(peer, failed);
+    fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed, asked: &sx_http::Asked) {
+        self.record_failed(peer, failed, asked);
     }
 
-    fn forbidden(&self, peer: IpAddr, caller: &Caller, asked: &Forbidden) {
-        self.record_forbidden(peer, caller, asked);
+    fn forbidden(&self, peer: IpAddr, caller: &Caller, forbidden: &Forbidden) {
+        self.record_forbidden(peer, caller, forbidden);
     }
 
     fn refused(&self, why: ApiRefusal) {

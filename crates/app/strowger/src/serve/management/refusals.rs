@@ -7,7 +7,7 @@ use super::{Live, Operators, locked};
 use std::net::IpAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_http::{AuthenticationFailed, Caller, Forbidden};
+use sx_http::{Asked, AuthenticationFailed, Caller, Forbidden};
 use sx_store::WitnessLog;
 use sx_witness::{Draft, Facts, Kind};
 use tracing::error;
@@ -16,8 +16,8 @@ use tracing::error;
 const RECORDS_PER_MINUTE: u32 = 60;
 /// How long a record may take. Nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of a path, in a record.
-const PATH_CHARS_MAX: usize = 256;
+/// Of a method and a path, in a record.
+const REQUEST_CHARS_MAX: usize = 256;
 
 /// What is refused, kind by kind: a flood of the one, which needs no token, hides nothing of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,28 +138,23 @@ impl Live {
 }
 
 impl Operators {
-    pub(super) fn record_failed(&self, peer: IpAddr, failed: &AuthenticationFailed) {
-        let (reason, id) = match failed {
-            AuthenticationFailed::Missing => {
-                return self.record_refusal(Refused::Missing, "", peer, "no-token", Facts::new());
-            }
-            AuthenticationFailed::Unknown => ("unknown-token", ""),
-            AuthenticationFailed::Expired { id } => ("expired-token", id.as_str()),
-            AuthenticationFailed::Revoked { id } => ("revoked-token", id.as_str()),
-            AuthenticationFailed::Role { id } => ("unknown-role", id.as_str()),
+    pub(super) fn record_failed(&self, peer: IpAddr, failed: &AuthenticationFailed, asked: &Asked) {
+        let (refused, reason, id) = match failed {
+            AuthenticationFailed::Missing => (Refused::Missing, "no-token", ""),
+            AuthenticationFailed::Unknown => (Refused::Wrong, "unknown-token", ""),
+            AuthenticationFailed::Expired { id } => (Refused::Wrong, "expired-token", id.as_str()),
+            AuthenticationFailed::Revoked { id } => (Refused::Wrong, "revoked-token", id.as_str()),
+            AuthenticationFailed::Role { id } => (Refused::Wrong, "unknown-role", id.as_str()),
             // The fault is ours, and the client's token may be good.
             AuthenticationFailed::Unavailable { .. } => return,
         };
         let actor = if id.is_empty() { String::new() } else { format!("token ({id})") };
-        self.record_refusal(Refused::Wrong, &actor, peer, reason, Facts::new());
+        self.record_refusal(refused, &actor, peer, reason, facts_of(asked));
     }
 
-    pub(super) fn record_forbidden(&self, peer: IpAddr, caller: &Caller, asked: &Forbidden) {
-        let path: String = asked.path.chars().take(PATH_CHARS_MAX).collect();
-        let facts = Facts::new()
-            .with("request", format!("{} {path}", asked.verb.as_str()))
-            .with("role", caller.role.as_str())
-            .with("role_needed", asked.role.as_str());
+    pub(super) fn record_forbidden(&self, peer: IpAddr, caller: &Caller, forbidden: &Forbidden) {
+        let facts =
+            facts_of(&forbidden.asked).with("role", caller.role.as_str()).with("role_needed", forbidden.role.as_str());
         self.record_refusal(Refused::Forbidden, &actor(caller), peer, "insufficient-scope", facts);
     }
 
@@ -182,6 +177,10 @@ impl Operators {
             locked(&self.live.refusals).count(refused, now);
         }
     }
+}
+
+fn facts_of(asked: &Asked) -> Facts<'static> {
+    Facts::new().with("request", asked.to_string().chars().take(REQUEST_CHARS_MAX).collect::<String>())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Who is registered where.
 
 use super::Operators;
-use super::change::Change;
+use super::change::{Change, actor};
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ impl Operators {
                 return Err(ApiProblem::not_found("nobody is registered under this address of record"));
             }
             let keeper = keeper_of(&aor, u16::try_from(self.workers.len()).unwrap_or(u16::MAX));
-            self.workers.tell(keeper, Mail::Operation(Operation::Unregister { aor: aor.clone() }));
+            self.workers
+                .tell(keeper, Mail::Operation(Operation::Unregister { aor: aor.clone(), by: actor(caller).into() }));
             Ok(self.told())
         })
     }

@@ -1,6 +1,6 @@
 //! Tokens: whose they are, and giving and taking them.
 
-use super::change::Change;
+use super::change::{Change, actor};
 use super::{Operators, locked};
 use crate::serve::clock::wall;
 use crate::tokens::object as token_object;
@@ -8,6 +8,7 @@ use serde_json::json;
 use std::time::Duration;
 use sx_http::{ApiAnswer, ApiProblem, AuthenticationFailed, BASE, Caller, FieldProblem, Place, Role};
 use sx_store::{NewToken, TOKEN_RANDOM_BYTES, TokenRefused, TokensError};
+use sx_witness::Facts;
 use tracing::error;
 
 impl Operators {
@@ -42,20 +43,28 @@ impl Operators {
         if let Some(seconds) = expires_s {
             change = change.with("expires_s", seconds);
         }
-        self.change(caller, &change, || {
+        self.change_telling(caller, &change, || {
             let now = wall();
             let expires = expires_s.map(|seconds| now + Duration::from_secs(seconds));
             let new = NewToken { name, role, expires };
-            let (token, secret) = locked(&self.tokens).create(new, now, &random).map_err(problem)?;
+            let made = self.live.token_actors.making(&actor(caller), || {
+                let made = locked(&self.tokens).create(new, now, &random);
+                made.map(|(token, secret)| (token.id.clone(), (token, secret)))
+            });
+            let (token, secret) = made.map_err(problem)?;
+            let facts = Facts::new().with("token", token.id.to_string());
             let mut body = token_object(&token);
             body["secret"] = secret.as_str().into();
-            Ok(ApiAnswer::Created { location: format!("{BASE}/tokens/{}", token.id), body })
+            Ok((ApiAnswer::Created { location: format!("{BASE}/tokens/{}", token.id), body }, facts))
         })
     }
 
     pub(super) fn revoke_token(&self, caller: &Caller, id: &str) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("revoke_token", id), || {
-            let revoked = locked(&self.tokens).revoke(id, wall());
+            let revoked = self.live.token_actors.revoking(&actor(caller), || {
+                let revoked = locked(&self.tokens).revoke(id, wall());
+                revoked.map(|()| (id.into(), ()))
+            });
             revoked.map(|()| ApiAnswer::NoContent).map_err(problem)
         })
     }
