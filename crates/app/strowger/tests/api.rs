@@ -84,7 +84,11 @@ fn a_registration_that_an_operator_removes_is_gone() {
     let served = Served::start("");
     let bob = served.waits_for_a_call("bob");
     assert_eq!(served.get("/registrations").ok()["total"], 1);
-    assert_eq!(served.delete("/registrations/bob%40example.org").status, 204);
+    for user in ["bob", "sip:bob", "bob%40example.org", "sip:bob@example.org", "sips%3Abob%40example.org"] {
+        let found = served.get(&format!("/registrations?user={user}")).ok();
+        assert_eq!(found["registrations"].as_array().map(Vec::len), Some(1), "{user}: {found}");
+    }
+    assert_eq!(served.delete("/registrations/sip%3Abob%40example.org").status, 204);
     assert_eq!(served.get("/registrations").ok()["registrations"], json!([]));
     served.delete("/registrations/bob%40example.org").is(404, "not-found");
     assert_eq!(outcomes(&served, "unregister"), ["requested", "carried_out", "requested", "refused"]);
