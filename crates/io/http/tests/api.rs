@@ -2,6 +2,8 @@
 
 #[path = "management/bodies.rs"]
 mod bodies;
+#[path = "management/description.rs"]
+mod description;
 #[path = "management/exchange.rs"]
 mod exchange;
 #[path = "management/limits.rs"]
