@@ -88,8 +88,31 @@ fn errors_are_an_array_for_programs() {
     let problem = "out of range; allowed: 50 to 10000 ms";
     assert_eq!(
         errors,
-        json!([{ "file": "bad.toml", "line": 2, "key": "sip.t1_ms", "value": "0", "problem": problem }])
+        json!([{ "file": "bad.toml", "line": 2, "key": "sip.t1_ms", "value": "0", "problem": problem, "warning": false }])
     );
+}
+
+#[test]
+fn warnings_are_in_the_array_for_programs_too() {
+    let bed = Bed::new();
+    bed.write("named.toml", "[policy]\nfile = \"policy.toml\"\n");
+    bed.write("policy.toml", "[[gate.rate.trunk]]\nname = \"west\"\ncalls_max = 1\n");
+    let check = |code: i32| -> Value {
+        let run = bed.run(&["check", "--json", "--config", "named.toml"]);
+        assert_eq!((run.code, run.err.as_str()), (Some(code), ""), "{run:?}");
+        serde_json::from_str(&run.out).expect("JSON")
+    };
+    let warning = json!({ "file": "policy.toml", "line": null, "key": "", "value": "", "warning": true,
+        "problem": "it names the trunk west, which the configuration does not have" });
+    assert_eq!(check(0), json!([warning]));
+    bed.write("geo.mmdb", "no database");
+    bed.write(
+        "named.toml",
+        "[policy]\nfile = \"policy.toml\"\n[edge]\ngeoip_database = \"geo.mmdb\"\ncountries_blocked = [\"DE\"]\n",
+    );
+    let both = check(2);
+    assert_eq!((&both[0], both.as_array().map(Vec::len)), (&warning, Some(2)), "{both}");
+    assert_eq!((&both[1]["file"], &both[1]["warning"]), (&json!("named.toml"), &json!(false)), "{both}");
 }
 
 #[test]

@@ -19,8 +19,7 @@ pub(crate) fn find(said: Option<PathBuf>) -> Option<PathBuf> {
 /// Prints what is wrong: a line each to standard error, or a JSON array.
 pub(crate) fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        let array: Vec<_> = errors.iter().map(error_object).collect();
-        output::text(&format!("{}\n", serde_json::Value::Array(array)))?;
+        array(errors.iter().map(error_object))?;
     } else {
         errors.iter().for_each(|error| eprintln!("{error}"));
         let count = errors.len();
@@ -37,7 +36,12 @@ pub(super) fn error_object(error: &ConfigError) -> serde_json::Value {
         "key": error.key,
         "value": error.value,
         "problem": error.problem.to_string(),
+        "warning": false,
     })
+}
+
+fn array(objects: impl Iterator<Item = serde_json::Value>) -> anyhow::Result<ExitCode> {
+    output::text(&format!("{}\n", serde_json::Value::Array(objects.collect())))
 }
 
 /// `strowger check`, when all keys are good: do the parts fit together as well, and can the files be read that they name?
@@ -45,23 +49,21 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     let name = path.map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
     // Which addresses this host has is known when the exchange starts; no check depends on them.
     let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
-    let mut wrong: Vec<Wrong> = tables.iter().map(|error| Wrong::in_words(&name, &error.to_string())).collect();
-    let warnings = check_policy(config, &mut wrong);
+    let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
+    found.extend(check_policy(config));
     if let Err(error) = serve::countries(config) {
-        wrong.push(Wrong::in_words(&name, &error.to_string()));
+        found.push(Finding::in_words(&name, &error.to_string()));
     }
-    warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    if !wrong.is_empty() {
-        if json {
-            let objects = wrong.into_iter().map(|wrong| wrong.object);
-            output::text(&format!("{}\n", serde_json::Value::Array(objects.collect())))?;
-        } else {
-            wrong.iter().for_each(|wrong| eprintln!("{}", wrong.line));
-        }
-        return Ok(ExitCode::from(WRONG));
-    }
+    // Those that hardly matter come first, so that the others are seen.
+    found.sort_by_key(|finding| !finding.is_warning);
+    let is_wrong = found.iter().any(|finding| !finding.is_warning);
     if json {
-        return output::text("[]\n");
+        array(found.into_iter().map(|finding| finding.object))?;
+        return Ok(if is_wrong { ExitCode::from(WRONG) } else { ExitCode::SUCCESS });
+    }
+    found.iter().for_each(|finding| eprintln!("{}", finding.line));
+    if is_wrong {
+        return Ok(ExitCode::from(WRONG));
     }
     let listen = config.sip.listen.iter().map(|listen| format!("{}:{}", listen.transport, listen.address));
     output::text(&format!(
@@ -74,29 +76,38 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     ))
 }
 
-/// Something that is wrong, for people and for programs.
-struct Wrong {
+/// Something that is wrong, or that is hardly meant, for people and for programs.
+struct Finding {
+    is_warning: bool,
     line: String,
     object: serde_json::Value,
 }
 
-impl Wrong {
+impl Finding {
     fn in_words(file: &str, problem: &str) -> Self {
-        let line = format!("{file}: {problem}");
-        Self { line, object: json!({ "file": file, "line": null, "key": "", "value": "", "problem": problem }) }
+        let object =
+            json!({ "file": file, "line": null, "key": "", "value": "", "problem": problem, "warning": false });
+        Self { is_warning: false, line: format!("{file}: {problem}"), object }
+    }
+
+    fn said(error: &ConfigError) -> Self {
+        Self { is_warning: false, line: error.to_string(), object: error_object(error) }
+    }
+
+    fn warning(file: &str, problem: &str) -> Self {
+        let mut finding = Self::in_words(file, problem);
+        finding.object["warning"] = true.into();
+        Self { is_warning: true, line: format!("{file}: warning: {problem}"), ..finding }
     }
 }
 
 /// Reads the policy that the configuration names. What is no error, and yet hardly meant, is a warning.
-fn check_policy(config: &Config, wrong: &mut Vec<Wrong>) -> Vec<String> {
+fn check_policy(config: &Config) -> Vec<Finding> {
     let Some(path) = &config.policy.file else { return Vec::new() };
     let file = path.display().to_string();
     let (definition, hash) = match sx_config::read_policy(path) {
         Ok(read) => read,
-        Err(errors) => {
-            wrong.extend(errors.iter().map(|error| Wrong { line: error.to_string(), object: error_object(error) }));
-            return Vec::new();
-        }
+        Err(errors) => return errors.iter().map(Finding::said).collect(),
     };
     match Policy::build(definition, hash) {
         Ok(policy) => {
@@ -104,12 +115,9 @@ fn check_policy(config: &Config, wrong: &mut Vec<Wrong>) -> Vec<String> {
             let unknown =
                 trunks.map(|trunk| format!("it names the trunk {trunk}, which the configuration does not have"));
             let unmet = sx_exchange::unmet_rules(&policy).map(|unmet| unmet.to_string());
-            unknown.chain(unmet).map(|warning| format!("{file}: warning: {warning}")).collect()
+            unknown.chain(unmet).map(|warning| Finding::warning(&file, &warning)).collect()
         }
-        Err(errors) => {
-            wrong.extend(errors.iter().map(|error| Wrong::in_words(&file, &error.to_string())));
-            Vec::new()
-        }
+        Err(errors) => errors.iter().map(|error| Finding::in_words(&file, &error.to_string())).collect(),
     }
 }
 

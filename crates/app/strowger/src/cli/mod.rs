@@ -251,7 +251,7 @@ const CHECK_HELP: &str = "\
 Examples:
   strowger check
   strowger check --config new.toml && mv new.toml strowger.toml
-  strowger check --json     the errors as a JSON array of file, line, key, value and problem";
+  strowger check --json     the errors and warnings as a JSON array of file, line, key, value, problem and warning (true or false)";
 
 const PRINT_CONFIG_HELP: &str = "\
 Examples:
