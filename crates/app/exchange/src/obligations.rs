@@ -16,15 +16,15 @@ pub(crate) fn unmet(obligations: &Obligations) -> Vec<&'static str> {
 
 /// A rule of a policy that binds what it lets in to what the exchange cannot do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnmetRule<'p> {
+pub(crate) struct UnmetRule<'p> {
     /// The rule's name.
-    pub rule: &'p str,
+    pub(crate) rule: &'p str,
     /// Its obligations that nothing here can meet, as the policy writes them.
-    pub obligations: Vec<&'static str>,
+    pub(crate) obligations: Vec<&'static str>,
 }
 
 /// The rules of a policy that let nothing in, though they do not say so.
-pub fn unmet_rules(policy: &Policy) -> impl Iterator<Item = UnmetRule<'_>> {
+pub(crate) fn unmet_rules(policy: &Policy) -> impl Iterator<Item = UnmetRule<'_>> {
     let asked = policy.rules().iter().filter(|rule| {
         let actions = &rule.when.action;
         rule.then != Then::Reject && (actions.is_empty() || ASKED.iter().any(|asked| actions.contains(asked)))

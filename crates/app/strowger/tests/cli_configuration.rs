@@ -115,6 +115,142 @@ fn warnings_are_in_the_array_for_programs_too() {
     assert_eq!((&both[1]["file"], &both[1]["warning"]), (&json!("named.toml"), &json!(false)), "{both}");
 }
 
+/// The warnings that a configuration draws, with the policy beside it, as their keys and sentences.
+fn warnings(bed: &Bed, config: &str, policy: &str) -> Vec<(String, String)> {
+    let named = if policy.is_empty() { "" } else { "[policy]\nfile = \"policy.toml\"\n" };
+    bed.write("policy.toml", policy);
+    bed.write("doubted.toml", &format!("[exchange]\ndomains = [\"example.org\"]\n{named}{config}"));
+    let run = bed.run(&["check", "--json", "--config", "doubted.toml"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let found: Vec<Value> = serde_json::from_str(&run.out).expect("an array");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    found.iter().map(|warning| (text(&warning["key"]), text(&warning["problem"]))).collect()
+}
+
+fn trunk(name: &str, more: &str) -> String {
+    format!("[[trunk]]\nname = \"{name}\"\n{more}\n")
+}
+
+#[test]
+fn keys_of_srtp_that_stand_in_clear_signalling_are_warned_of() {
+    let bed = Bed::new();
+    let check = |config: &str, expected: &[&str]| {
+        let found = warnings(&bed, config, "");
+        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, expected, "{config}: {found:?}");
+        assert!(found.iter().all(|(_, problem)| problem.contains("in the clear")), "{found:?}");
+    };
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    bed.write("certificate.pem", &certificate.cert.pem());
+    bed.write("key.pem", &certificate.signing_key.serialize_pem());
+    let required = "[media]\nsrtp = \"required\"\n";
+    check(required, &["media.srtp"]);
+    check(&format!("{required}srtp_keying = \"dtls\"\n"), &[]);
+    check("[media]\nsrtp = \"optional\"\n", &[]);
+    let over_tls = "[sip]\nlisten = [{ transport = \"udp\", address = \"127.0.0.1:5060\" }, { transport = \"tls\", \
+                    address = \"127.0.0.1:5061\" }]\n[sip.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n";
+    check(&format!("{required}{over_tls}"), &[]);
+    let west = |more: &str| trunk("west", &format!("srtp = \"required\"\n{more}"));
+    check(&west("addresses = [\"sip:192.0.2.1\"]"), &["trunk[west].srtp"]);
+    check(&west("addresses = [\"sip:192.0.2.1;transport=tcp\"]"), &["trunk[west].srtp"]);
+    check(&west("addresses = [\"sip:192.0.2.1;transport=tls\"]"), &[]);
+    check(&west("addresses = [\"sips:carrier.example\", \"sip:192.0.2.1\"]"), &[]);
+    check(&west("sources = [\"192.0.2.1\"]"), &["trunk[west].srtp"]);
+    check(&format!("{}{over_tls}", west("sources = [\"192.0.2.1\"]")), &[]);
+    check(&west("addresses = [\"sip:192.0.2.1\"]\nsrtp_keying = \"dtls\""), &[]);
+    // What it takes over of the rest is its own as well.
+    let taken_over = trunk("west", "addresses = [\"sip:192.0.2.1\"]");
+    check(&format!("{required}{over_tls}{taken_over}"), &["trunk[west].srtp"]);
+}
+
+#[test]
+fn lists_that_leave_no_codec_for_a_call_are_warned_of() {
+    let bed = Bed::new();
+    let check = |config: &str, policy: &str, expected: &[&str]| {
+        let found = warnings(&bed, config, policy);
+        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, expected, "{config} {policy}: {found:?}");
+    };
+    let west = |codecs: &str| trunk("west", &format!("sources = [\"192.0.2.1\"]\ncodecs_allowed = [{codecs}]"));
+    check(&west("\"telephone-event\""), "", &["trunk[west].codecs_allowed"]);
+    check(&west("\"telephone-event\", \"CN\""), "", &["trunk[west].codecs_allowed"]);
+    check(&west("\"telephone-event\", \"PCMA\""), "", &[]);
+    check("", "[gate.codec]\nallowed = [\"telephone-event\"]\n", &["gate.codec.allowed"]);
+
+    let allowed = "[gate.codec]\nallowed = [\"PCMU\", \"telephone-event\"]\n";
+    check(&west("\"PCMA\", \"telephone-event\""), allowed, &["trunk[west].codecs_allowed"]);
+    check(&west("\"PCMA\", \"PCMU\""), allowed, &[]);
+    check("", allowed, &[]);
+    let of_trunk = format!("{allowed}[[gate.codec.trunk]]\nname = \"WEST\"\nallowed = [\"PCMA\"]\n");
+    check(&west("\"PCMA\""), &of_trunk, &[]);
+    check(&west("\"PCMU\""), &of_trunk, &["trunk[west].codecs_allowed"]);
+
+    let rule = |when: &str, codecs: &str| {
+        format!(
+            "[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\nthen = \"conditional\"\nobligations = {{ codecs = [{codecs}] }}\n"
+        )
+    };
+    let bound = |policy: &str, when: &str, codecs: &str| format!("{}{policy}", rule(when, codecs));
+    check("", &bound(allowed, "dialled_prefix = \"0\"", "\"PCMA\""), &["rule[r].obligations.codecs"]);
+    check("", &bound(allowed, "dialled_prefix = \"0\"", "\"PCMA\", \"PCMU\""), &[]);
+    check("", &bound("", "dialled_prefix = \"0\"", "\"PCMA\""), &[]);
+    let with_class = format!("{allowed}[[gate.codec.class]]\nname = \"expert\"\nallowed = [\"PCMA\"]\n");
+    check("", &bound(&with_class, "dialled_prefix = \"0\"", "\"PCMA\""), &[]);
+    check("", &bound(&with_class, "class = \"expert\"", "\"PCMU\""), &["rule[r].obligations.codecs"]);
+    check(&west("\"PCMU\""), &bound("", "trunk = \"west\"", "\"PCMA\""), &["rule[r].obligations.codecs"]);
+}
+
+#[test]
+fn names_in_a_policy_that_nobody_here_has_are_warned_of() {
+    let bed = Bed::new();
+    let rule = |when: &str| format!("[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\nthen = \"reject\"\n");
+    let check = |config: &str, when: &str, expected: Option<(&str, &str)>| {
+        let found = warnings(&bed, config, &rule(when));
+        let shown = found.first().map(|(key, problem)| (key.as_str(), problem.as_str()));
+        assert!(found.len() <= 1 && shown.is_none() == expected.is_none(), "{when}: {found:?}");
+        if let (Some((key, problem)), Some((wanted, part))) = (shown, expected) {
+            assert!(key == wanted && problem.contains(part), "{key} {problem}");
+        }
+    };
+    let organisation = |members: &str| {
+        format!("[[organisation]]\nname = \"acme\"\nnetworks = [\"192.0.2.0/24\"]\nmembers = [{members}]\n")
+    };
+    let of_acme = "organisation = \"acme\"";
+    check(&organisation("\"*@example.org\""), of_acme, None);
+    check(&organisation(""), of_acme, Some(("rule[r].when.organisation", "has no members")));
+    check("", of_acme, Some(("rule[r].when.organisation", "neither the configuration nor the registry")));
+    check("", "identity = \"bob@Example.org\"", None);
+    check("", "identity = \"*@example.org\"", None);
+    check("", "identity = \"*@example.net\"", Some(("rule[r].when.identity", "*@example.net")));
+    check("[danger]\nunauthenticated_calls = true\n", "identity = \"*@example.net\"", None);
+    check("", "identity = \"west\"", Some(("rule[r].when.identity", "west")));
+    let west = trunk("west", "sources = [\"192.0.2.1\"]");
+    check(&west, "identity = \"west\"", None);
+    check(&west, "trunk = \"west\"", None);
+    check(&west, "trunk = \"east\"", Some(("", "the trunk east")));
+    let outward = trunk("west", "sources = []\naddresses = [\"sip:192.0.2.1\"]");
+    check(&outward, "trunk = \"west\"", Some(("rule[r].when.trunk", "has no sources")));
+
+    let registered = "rule = []\n[[identity]]\nidentity = \"bob@example.org\"\norganisation = \"acme\"\n";
+    assert_eq!(warnings(&bed, "", &format!("{registered}{}", "")), []);
+    let of_nobody = registered.replace("example.org", "example.net");
+    assert_eq!(warnings(&bed, "", &of_nobody)[0].0, "identity[bob@example.net]");
+    let rate = "[[gate.rate.identity]]\nname = \"bob@example.net\"\nlimit = 1\n";
+    assert_eq!(warnings(&bed, "", rate)[0].0, "gate.rate.identity[bob@example.net]");
+    let known = format!("{}[[identity]]\nidentity = \"bob@example.org\"\norganisation = \"acme\"\n", rule(of_acme));
+    assert_eq!(warnings(&bed, "", &known), [], "the registry knows who belongs to it");
+}
+
+#[test]
+fn a_trunk_that_neither_calls_nor_is_called_is_an_error() {
+    let bed = Bed::new();
+    for lists in ["", "sources = []\n", "addresses = []\n", "sources = []\naddresses = []\n"] {
+        bed.write("trunk.toml", &trunk("west", lists));
+        let run = bed.run(&["check", "--config", "trunk.toml"]);
+        assert!(run.code == Some(2) && run.err.contains("trunk[west]: needs addresses or sources"), "{run:?}");
+    }
+}
+
 #[test]
 fn a_configuration_that_is_named_must_be_there() {
     let bed = Bed::new();

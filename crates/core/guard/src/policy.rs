@@ -119,6 +119,16 @@ impl Policy {
         self.registry.len()
     }
 
+    /// The entries of the registry, sorted by their identities.
+    pub fn registry(&self) -> impl Iterator<Item = &Entry> {
+        self.registry.iter().map(|(_, entry)| entry)
+    }
+
+    /// What it was built from, but for the registry: that is [`registry`](Self::registry).
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
     /// The rules, in their order.
     pub fn rules(&self) -> &[Rule] {
         &self.definition.rules

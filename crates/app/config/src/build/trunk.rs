@@ -55,7 +55,8 @@ fn trunk(entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
     if says && trunk.media == MediaMode::Direct && trunk.srtp == SrtpPolicy::Required {
         entry.conflict(&["srtp", "media"], UNPROTECTED);
     }
-    if !["addresses", "sources"].iter().any(|name| entry.has(name)) {
+    let is_said = |name| entry.has(name) && !entry.is_empty_list(name);
+    if !["addresses", "sources"].into_iter().any(is_said) {
         // That it registers brings no calls either: what the provider sends would be asked for credentials.
         entry.refuse("", Problem::Conflict("needs addresses or sources: no call could come or go".into()));
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_config::{Config, ConfigError};
+use sx_exchange::{About, Doubt};
 use sx_guard::Policy;
 
 /// Where the configuration is looked for when nobody says where it is.
@@ -50,7 +51,7 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     // Which addresses this host has is known when the exchange starts; no check depends on them.
     let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
     let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
-    found.extend(check_policy(config));
+    found.extend(check_policy(config, &name));
     if let Err(error) = serve::countries(config) {
         found.push(Finding::in_words(&name, &error.to_string()));
     }
@@ -94,30 +95,33 @@ impl Finding {
         Self { is_warning: false, line: error.to_string(), object: error_object(error) }
     }
 
-    fn warning(file: &str, problem: &str) -> Self {
-        let mut finding = Self::in_words(file, problem);
-        finding.object["warning"] = true.into();
-        Self { is_warning: true, line: format!("{file}: warning: {problem}"), ..finding }
+    /// A doubt about one of these two files.
+    fn warning((configuration, policy): (&str, &str), doubt: &Doubt) -> Self {
+        let file = if doubt.about == About::Policy { policy } else { configuration };
+        let object = json!({ "file": file, "line": null, "key": doubt.key, "value": "", "problem": doubt.sentence,
+            "warning": true });
+        Self { is_warning: true, line: format!("{file}: warning: {doubt}"), object }
     }
 }
 
-/// Reads the policy that the configuration names. What is no error, and yet hardly meant, is a warning.
-fn check_policy(config: &Config) -> Vec<Finding> {
-    let Some(path) = &config.policy.file else { return Vec::new() };
-    let file = path.display().to_string();
+/// Reads the policy that the configuration names, if any. What is no error in either, and yet hardly meant, is a warning.
+fn check_policy(config: &Config, name: &str) -> Vec<Finding> {
+    let file = config.policy.file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let warnings = |policy: Option<&Policy>| -> Vec<Finding> {
+        let doubts = serve::doubts(config, policy);
+        doubts.iter().map(|doubt| Finding::warning((name, &file), doubt)).collect()
+    };
+    let Some(path) = &config.policy.file else { return warnings(None) };
     let (definition, hash) = match sx_config::read_policy(path) {
         Ok(read) => read,
-        Err(errors) => return errors.iter().map(Finding::said).collect(),
+        Err(errors) => return warnings(None).into_iter().chain(errors.iter().map(Finding::said)).collect(),
     };
     match Policy::build(definition, hash) {
-        Ok(policy) => {
-            let trunks = serve::unknown_trunks(&policy, config).into_iter();
-            let unknown =
-                trunks.map(|trunk| format!("it names the trunk {trunk}, which the configuration does not have"));
-            let unmet = sx_exchange::unmet_rules(&policy).map(|unmet| unmet.to_string());
-            unknown.chain(unmet).map(|warning| Finding::warning(&file, &warning)).collect()
+        Ok(policy) => warnings(Some(&policy)),
+        Err(errors) => {
+            let wrong = errors.iter().map(|error| Finding::in_words(&file, &error.to_string()));
+            warnings(None).into_iter().chain(wrong).collect()
         }
-        Err(errors) => errors.iter().map(|error| Finding::in_words(&file, &error.to_string())).collect(),
     }
 }
 

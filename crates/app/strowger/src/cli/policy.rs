@@ -98,7 +98,7 @@ fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         Err(errors) => return report(&errors, json),
     };
     let (version, rules, identities) = (policy.version(), policy.rules().len(), policy.identities());
-    let warnings: Vec<String> = sx_exchange::unmet_rules(&policy).map(|unmet| unmet.to_string()).collect();
+    let warnings: Vec<String> = sx_exchange::doubts_of_policy(&policy).iter().map(ToString::to_string).collect();
     if json {
         let object = json!({ "result": "good", "version": version, "rules": rules, "identities": identities, "warnings": warnings });
         return output::json_line(&object);

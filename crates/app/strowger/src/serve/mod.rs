@@ -37,7 +37,7 @@ pub use clock::{pause, wall as now};
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
-pub use trust::{countries, unknown_trunks};
+pub use trust::{countries, doubts};
 
 use crate::wanted::Wanted;
 use build::{Fault, StartError};

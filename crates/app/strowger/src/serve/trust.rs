@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_config::{Change, Config};
 use sx_engine::Time;
-use sx_exchange::{Countries, Directory, Tables};
+use sx_exchange::{Countries, Directory, Doubt, Tables};
 use sx_guard::Policy;
 use sx_store::{DataFolder, UserChanges, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
 use sx_witness::{Draft, Facts, Kind, SigningKey};
@@ -15,22 +15,27 @@ use tracing::warn;
 
 /// The policy that the configuration names, or the built-in one.
 pub fn policy(config: &Config) -> Result<Arc<Policy>, StartError> {
-    let Some(path) = &config.policy.file else { return Ok(Arc::default()) };
+    let policy = policy_in_file(config)?;
+    doubts(config, policy.as_deref()).iter().for_each(|doubt| warn!("{doubt}"));
+    Ok(policy.unwrap_or_default())
+}
+
+fn policy_in_file(config: &Config) -> Result<Option<Arc<Policy>>, StartError> {
+    let Some(path) = &config.policy.file else { return Ok(None) };
     let (definition, hash) = sx_config::read_policy(path)
         .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Said).collect()))?;
     let policy = Policy::build(definition, hash)
         .map_err(|errors| StartError::Policy(errors.into_iter().map(Fault::Policy).collect()))?;
-    for trunk in unknown_trunks(&policy, config) {
-        warn!(trunk, "the policy names a trunk that the configuration does not have");
-    }
-    sx_exchange::unmet_rules(&policy).for_each(|unmet| warn!("{unmet}"));
-    Ok(Arc::new(policy))
+    Ok(Some(Arc::new(policy)))
 }
 
-/// The trunks that a policy names and the configuration does not have: what it says of them is said in vain.
-pub fn unknown_trunks<'p>(policy: &'p Policy, config: &Config) -> Vec<&'p str> {
-    let known = |name: &str| config.trunks.iter().any(|trunk| trunk.name.eq_ignore_ascii_case(name));
-    policy.trunks().into_iter().filter(|name| !known(name)).collect()
+/// What is hardly meant in a configuration and its policy.
+pub fn doubts(config: &Config, policy: Option<&Policy>) -> Vec<Doubt> {
+    let of_policy = |policy| {
+        let own = sx_exchange::doubts_of_policy(policy).into_iter();
+        own.chain(sx_exchange::doubts_between(config, policy))
+    };
+    sx_exchange::doubts_of(config).into_iter().chain(policy.into_iter().flat_map(of_policy)).collect()
 }
 
 /// The database of countries, when there is one.
