@@ -44,7 +44,8 @@ pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigEr
         }
     }
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    definition(&name, table, &Machine { env: BTreeMap::new(), base }, errors).map(|definition| (definition, hash))
+    let outside = Machine { env: BTreeMap::new(), base };
+    definition((&name, &text), table, &outside, errors).map(|definition| (definition, hash))
 }
 
 /// Reads a policy from a text, which may name no further file, and be empty. Errors name it `text`.
@@ -57,7 +58,7 @@ pub fn read_policy_text(text: &str) -> Result<(Definition, PolicyHash), Vec<Conf
         let problem = Problem::Unreadable("a text in memory may not refer to files".into());
         errors.push(node.origin.error("registry", node.shown(), problem));
     }
-    let definition = definition("text", table, &Memory { env: BTreeMap::new() }, errors)?;
+    let definition = definition(("text", text), table, &Memory { env: BTreeMap::new() }, errors)?;
     Ok((definition, PolicyHash::of(text.as_bytes())))
 }
 
@@ -93,6 +94,10 @@ pub(crate) fn with_errors_of(policy: Option<&Path>, mut errors: Vec<ConfigError>
 /// Adds the identities of a registry, which holds nothing else.
 fn add_registry(table: &mut Table, path: &Path, text: &str) -> Vec<ConfigError> {
     let (mut further, mut errors) = said::parse(&path.display().to_string(), text);
+    if said::is_broken(&errors) {
+        // What is no registry says nothing of identities, and hides nothing of the policy.
+        return errors;
+    }
     for (key, node) in further.extract_if(.., |key, _| key != "identity") {
         let problem = Problem::Conflict("a registry holds nothing but [[identity]]".into());
         errors.push(node.origin.error(&key, String::new(), problem));
@@ -101,23 +106,25 @@ fn add_registry(table: &mut Table, path: &Path, text: &str) -> Vec<ConfigError> 
     errors
 }
 
-/// What a tree means. `errors` were found before.
+/// What a tree means. `errors` were found before. Where the file is no TOML in places, what is wrong elsewhere in it is said all
+/// the same.
 fn definition(
-    file: &str,
+    (file, text): (&str, &str),
     mut table: Table,
     outside: &dyn Outside,
     errors: Vec<ConfigError>,
 ) -> Result<Definition, Vec<ConfigError>> {
-    if said::is_broken(&errors) {
-        return Err(sorted(errors));
-    }
+    let (broken, before) = (said::broken_tables(file, text, &errors), errors.len());
+    let is_broken = |at: &str, line: usize| at == file && broken.iter().any(|lines| lines.contains(&line));
     rules::bracket_single_values(&mut table);
     let run = Run { keys: &keys::POLICY, outside, errors: RefCell::new(errors) };
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.text_if_said("registry");
     let gate = top.section("gate");
     let (codec, rate) = (gate.section("codec"), gate.section("rate"));
-    let rules = top.entries("rule");
+    let mut rules = top.entries("rule");
+    // Of a rule that is no TOML nobody knows what it takes, so that none is held against it.
+    rules.retain(|rule| !is_broken(&rule.origin().file, rule.origin().line));
     rules::refuse_same_names(&rules);
     let lists = Lists {
         rules: good(rules, rules::rule),
@@ -148,7 +155,11 @@ fn definition(
             reader.refuse(error.key, Problem::Conflict(error.problem.to_string()));
         }
     }
-    let errors = run.errors.into_inner();
+    let mut errors = run.errors.into_inner();
+    let drawn = errors.split_off(before);
+    // What a table is that a broken header belongs to cannot be told, only what stands in the others.
+    let is_there = |error: &ConfigError| error.key.contains('.') && !is_broken(&error.file, error.line);
+    errors.extend(drawn.into_iter().filter(|error| broken.is_empty() || is_there(error)));
     if errors.is_empty() { Ok(definition) } else { Err(sorted(errors)) }
 }
 

@@ -4,6 +4,7 @@ use crate::error::{ConfigError, Problem};
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -117,6 +118,36 @@ pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
 /// Is a text no TOML at all? What was recovered from one would only draw errors that are not there.
 pub(crate) fn is_broken(errors: &[ConfigError]) -> bool {
     errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_)))
+}
+
+/// The lines of the tables of a file that are no TOML in places, each with the tables within it: what was recovered from them would
+/// draw errors that are not there. A header that is no TOML leaves its keys to the table before, which is broken with it.
+pub(crate) fn broken_tables(file: &str, text: &str, errors: &[ConfigError]) -> Vec<Range<usize>> {
+    let of_file = errors.iter().filter(|error| error.file == file && matches!(error.problem, Problem::Syntax(_)));
+    let mut wrong: BTreeSet<usize> = of_file.map(|error| error.line).collect();
+    if wrong.is_empty() {
+        return Vec::new();
+    }
+    // Of a text of several lines that has no end the fault is told where it was looked for.
+    let several = |line: &str| ["\"\"\"", "'''"].iter().any(|quotes| line.contains(quotes));
+    wrong.extend((1..).zip(text.lines()).filter(|(_, line)| several(line)).map(|(number, _)| number));
+    // The top of the file, which is about the whole of it, has no header.
+    let (mut starts, mut within) = (vec![0], "");
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| line.trim_start().starts_with('[')) {
+        let mut names = line.trim_matches(['[', ']', ' ', '\t']).splitn(2, '.');
+        let (first, is_deeper) = (names.next().unwrap_or_default(), names.next().is_some());
+        if !(is_deeper && first == within) {
+            starts.push(number);
+        }
+        within = first;
+    }
+    let ends = starts.iter().skip(1).copied().chain([usize::MAX]);
+    let tables: Vec<Range<usize>> = starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect();
+    let is_broken = |place: usize, table: &Range<usize>| {
+        let next = tables.get(place + 1).is_some_and(|next| wrong.contains(&next.start));
+        next || wrong.range(table.clone()).next().is_some()
+    };
+    (0..).zip(&tables).filter(|(place, table)| is_broken(*place, table)).map(|(_, table)| table.clone()).collect()
 }
 
 /// Reads one TOML value that does not stand in a file.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use std::time::Duration;
-use sx_config::{ConfigError, OwnedRequest, policy_reference, read_facts, read_policy, read_policy_text};
+use sx_config::{ConfigError, OwnedRequest, Problem, policy_reference, read_facts, read_policy, read_policy_text};
 use sx_guard::{
     Action, Authentication, AuthenticationKind, BUILT_IN, Definition, Outcome, Policy, PolicyHash, Rate, ReasonKind,
     SignatureFacts, Source, SourceKind, Status, Then, Unlisted, Weekday,
@@ -238,6 +238,62 @@ fn a_file_that_is_no_toml_is_told_line_by_line_and_draws_no_errors_that_are_not_
         assert_eq!(found.iter().map(|error| error.line).collect::<Vec<_>>(), expected, "{text:?}: {found:?}");
         assert!(found.iter().all(|error| error.key != "rule"), "{found:?}");
     }
+}
+
+#[test]
+fn what_is_no_toml_hides_nothing_that_is_wrong_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+    let wrong = || -> Vec<String> {
+        let found = lines(read_policy(&folder.path().join("policy.toml")));
+        found.iter().map(|line| line.rsplit('/').next().expect("a name").to_owned()).collect()
+    };
+    let rules = "registry = \"who.toml\"\n[[rule]]\nname = \"a\"\nthen = maybe\n[rule.when]\ndialled = \"1\"\nx = 1\n\
+        [[rule]]\nname = \"b\"\nthen = \"perhaps\"\nstatus = 99\n[gate.codec]\nallowed = [\"PCMX\"]\n";
+    write("policy.toml", rules);
+    write("who.toml", "[[identity]]\nidentity = \"a@x\"\nkey = \"7\"\n");
+    let found = wrong();
+    let places: Vec<&str> = found.iter().filter_map(|line| line.split([' ', '=']).nth(1)).collect();
+    let expected = ["not", "rule[b].then", "rule[b].status", "gate.codec.allowed", "identity[a@x].key"];
+    assert_eq!(places, expected, "{found:?}");
+    write("who.toml", "[[identity]]\nidentity = a@x\n");
+    let found = wrong();
+    assert!(found.len() == 5 && found[4].starts_with("who.toml:2: not TOML"), "{found:?}");
+    assert!(found[..4].iter().all(|line| line.starts_with("policy.toml:")), "{found:?}");
+}
+
+#[test]
+fn a_good_policy_with_a_line_that_is_no_toml_has_no_other_fault() {
+    let more = "[[rule]]\nname = \"first\"\nthen = \"reject\"\n[rule.when]\ndialled = \"77\"\n\
+        [[rule]]\nname = \"second\"\nwhen = { dialled = \"78\", source = \"user\" }\nthen = \"conditional\"\n\
+        obligations = { limit_s = 60 }\n[[rule]]\nname = \"third\"\nwhen = { dialled = \"79\" }\nthen = \"approve\"\n";
+    let good = include_str!("fixtures/policy.toml").replacen("[[rule]]", &format!("{more}[[rule]]"), 1);
+    read_policy_text(&good).expect("a good policy");
+    let breaks: [fn(&str) -> String; 7] = [
+        |line| line[..line.len().saturating_sub(1)].to_owned(),
+        |line| format!("{line} x"),
+        |line| format!("= {line}"),
+        |line| line.replacen('"', "", 1),
+        |line| line.replacen('=', " ", 1),
+        |line| line.replacen('[', "", 1),
+        |line| line.replacen(['}', ']'], "\"\"\"", 1),
+    ];
+    let whole: Vec<&str> = good.lines().collect();
+    let mut broken = 0;
+    for (number, way) in (0..whole.len()).flat_map(|number| breaks.iter().map(move |way| (number, way))) {
+        let mut text: Vec<String> = whole.iter().map(|line| (*line).to_owned()).collect();
+        text[number] = way(whole[number]);
+        let Err(errors) = read_policy_text(&text.join("\n")) else { continue };
+        if errors.iter().any(|error| matches!(error.problem, Problem::Syntax(_))) {
+            broken += 1;
+            // What the reader of TOML itself says, of lines that have come to stand in another table.
+            let is_toml = |error: &&ConfigError| {
+                !matches!(error.problem, Problem::Syntax(_)) && !error.problem.to_string().starts_with("said twice")
+            };
+            assert_eq!(errors.iter().find(is_toml), None, "{number}: {:?}", text[number]);
+        }
+    }
+    assert!(broken > whole.len(), "{broken}");
 }
 
 #[test]

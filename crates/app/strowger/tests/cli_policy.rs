@@ -104,6 +104,27 @@ fn all_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn names_that_a_configuration_does_not_have_are_warned_of_when_it_is_named() {
+    let bed = bed();
+    bed.write("names.toml", "[[rule]]\nname = \"r\"\nwhen = { trunk = \"west\" }\nthen = \"reject\"\n");
+    let alone = bed.run(&["policy", "check", "names.toml"]);
+    assert_eq!((alone.code, alone.err.as_str()), (Some(0), ""), "{alone:?}");
+    let with = bed.run(&["policy", "check", "names.toml", "--config", "strowger.toml"]);
+    let warning = "it names the trunk west, which the configuration does not have";
+    assert_eq!((with.code, with.err.trim_end()), (Some(0), &*format!("names.toml: warning: {warning}")), "{with:?}");
+    let json = bed.ok(&["policy", "check", "names.toml", "--config", "strowger.toml", "--json"]);
+    let object: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(object["warnings"], serde_json::json!([warning]));
+
+    // What is wrong with either is said at once, and of the policy that both name once.
+    bed.write("bad.toml", "[[rule]]\nname = \"a\"\nthen = \"perhaps\"\n");
+    bed.write("with_bad.toml", "[sip]\nt1_ms = 0\n[policy]\nfile = \"bad.toml\"\n");
+    let both = bed.run(&["policy", "check", "bad.toml", "--config", "with_bad.toml"]);
+    let places: Vec<&str> = both.err.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!((both.code, places), (Some(2), vec!["bad.toml:3", "with_bad.toml:2", "strowger"]), "{both:?}");
+}
+
+#[test]
 fn the_exit_code_is_the_decision() {
     let bed = bed();
     for (facts, code, outcome, by) in [

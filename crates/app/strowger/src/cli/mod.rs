@@ -161,7 +161,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
         Command::Codec(command) => return codec::run_codec(command, json),
-        Command::Policy(command) => return policy::run_policy(command, json),
+        Command::Policy(command) => {
+            // A policy can be looked at by itself: only a configuration that is named is held against it.
+            let wanted = cli.config.map(|path| Wanted { path: Some(path), data: cli.data, verbose: 0 });
+            return policy::run_policy(command, wanted.as_ref(), json);
+        }
         Command::Witness(command) => {
             // These read it for themselves, and only when it must say where the log is.
             let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose: 0 };

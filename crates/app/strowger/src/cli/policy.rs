@@ -1,6 +1,7 @@
 //! `strowger policy`: who may do what, tried out without an exchange.
 
 use super::{WRONG, WrongUsage, configuration, output};
+use crate::wanted::Wanted;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -25,10 +26,12 @@ Examples:
 
 const CHECK_HELP: &str = "\
 All that is wrong is said at once, each with file, line, key and value. A rule whose obligations nothing here can meet yet is good,
-and refuses all that it binds: a warning names it.
+and refuses all that it binds: a warning names it. With --config there are warnings of what the policy names and the configuration
+does not have, too.
 
 Examples:
   strowger policy check policy.toml
+  strowger policy check policy.toml --config new.toml
   strowger policy check policy.toml --json     what is wrong as an object a line, of file, line, key, value and problem";
 
 const TEST_HELP: &str = "\
@@ -79,26 +82,39 @@ pub(crate) struct Trial {
     facts: PathBuf,
 }
 
-/// Carries out `strowger policy`. No configuration is needed.
+/// Carries out `strowger policy`. No configuration is needed; one that is `wanted` is held against the policy that is checked.
 ///
 /// # Errors
 /// When the result cannot be printed.
-pub(crate) fn run_policy(command: PolicyCommand, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run_policy(command: PolicyCommand, wanted: Option<&Wanted>, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        PolicyCommand::Check { file } => check(&file, json),
+        PolicyCommand::Check { file } => check(&file, wanted, json),
         PolicyCommand::Test(trial) => tried(&trial, json, test),
         PolicyCommand::Explain(trial) => tried(&trial, json, explain),
         PolicyCommand::Reference => output::text(&sx_config::policy_reference()),
     }
 }
 
-fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let policy = match build(file)? {
-        Ok(policy) => policy,
-        Err(errors) => return report(&errors, json),
+fn check(file: &Path, wanted: Option<&Wanted>, json: bool) -> anyhow::Result<ExitCode> {
+    let (policy, config) = match (build(file)?, wanted.map(Wanted::load).transpose()) {
+        (Ok(policy), Ok(config)) => (policy, config),
+        (policy, config) => {
+            let mut errors: Vec<ConfigError> = [policy.err(), config.err()].into_iter().flatten().flatten().collect();
+            // The configuration may name this very policy.
+            let mut told = Vec::new();
+            errors.retain(|error| {
+                !told.contains(error) && {
+                    told.push(error.clone());
+                    true
+                }
+            });
+            return report(&errors, json);
+        }
     };
     let (version, rules, identities) = (policy.version(), policy.rules().len(), policy.identities());
-    let warnings: Vec<String> = sx_exchange::doubts_of_policy(&policy).iter().map(ToString::to_string).collect();
+    let between = config.map(|config| sx_exchange::doubts_between(&config, &policy)).unwrap_or_default();
+    let doubts = sx_exchange::doubts_of_policy(&policy).into_iter().chain(between);
+    let warnings: Vec<String> = doubts.map(|doubt| doubt.to_string()).collect();
     if json {
         let object = json!({ "result": "good", "version": version, "rules": rules, "identities": identities, "warnings": warnings });
         return output::json_line(&object);
