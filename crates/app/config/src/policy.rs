@@ -2,6 +2,7 @@
 
 mod facts;
 mod gates;
+mod json;
 mod reference;
 mod rules;
 

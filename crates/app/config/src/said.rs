@@ -90,7 +90,7 @@ const KEY_ALONE: &str = "key with no value";
 
 /// Reads TOML. What can be read is returned even when there are errors.
 pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
-    let lines = Lines { file: file.into(), starts: line_starts(text) };
+    let lines = Lines::of(file, text);
     let (document, mut errors) = DeTable::parse_recoverable(text);
     let start = |error: &toml::de::Error| error.span().unwrap_or_default().start;
     let alone: Vec<usize> = errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).map(start).collect();
@@ -191,14 +191,22 @@ fn line_starts(text: &str) -> Vec<usize> {
 }
 
 /// Turns places in a text into lines.
-struct Lines {
+pub(crate) struct Lines {
     file: Arc<str>,
     /// Where each line starts; empty for a text that is no file.
     starts: Vec<usize>,
 }
 
 impl Lines {
-    fn origin(&self, at: usize) -> Origin {
+    pub(crate) fn of(file: &str, text: &str) -> Self {
+        Self { file: file.into(), starts: line_starts(text) }
+    }
+
+    pub(crate) fn at_line(&self, line: usize) -> Origin {
+        Origin { file: self.file.clone(), line }
+    }
+
+    pub(crate) fn origin(&self, at: usize) -> Origin {
         Origin { file: self.file.clone(), line: self.starts.partition_point(|start| *start <= at) }
     }
 

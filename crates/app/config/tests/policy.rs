@@ -339,6 +339,26 @@ fn facts_that_are_wrong_are_all_named() {
         ]
     );
     assert_eq!(lines(read_facts("{ \"identity\": 7 }")).len(), 1);
+    let json = "{\n  \"identity\": \"a@x\",\n  \"codecs\": [\"PCMA\",\n    \"PCMX\"],\n  \"identity\":\n  \"b@x\",\n  \"hour_utc\":\n    24,\n\
+        \"authenticated\": \"signature\", \"signature\": { \"age_s\": 1,\n \"age_s\": 2, \"nonsense\": {} },\n \"calls\": 0.5,\n \"subject\": null, \"subject\": \"1\" }";
+    let allowed = |line: &String| line.split("; allowed").next().expect("a line").to_owned();
+    assert_eq!(
+        lines(read_facts(json)).iter().map(allowed).collect::<Vec<_>>(),
+        [
+            "text:4: codecs = \"PCMX\": not allowed here",
+            "text:6: identity: said twice in one object",
+            "text:8: hour_utc = 24: out of range",
+            "text:10: signature.age_s: said twice in one object",
+            "text:10: signature.nonsense: unknown key",
+            "text:11: calls = 0.5: of the wrong type",
+            "text:12: subject: said twice in one object",
+        ]
+    );
+    assert_eq!(lines(read_facts("{\n\n\"identity\": x }"))[0].split(": ").next(), Some("text:3"));
+    assert!(read_facts(&format!("{{\"codecs\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000))).is_err());
+    // TOML that says something twice does not hide the rest either.
+    let doubled = lines(read_facts("identity = \"a@x\"\nidentity = \"b@x\"\nhour_utc = 24\n"));
+    assert_eq!(doubled.len(), 2, "{doubled:?}");
     assert_eq!(lines(read_facts("{ \"identity\": "))[0].split(": ").next(), Some("text:1"));
 }
 

@@ -1,11 +1,11 @@
 //! Facts to try a policy with, from TOML or JSON.
 
-use super::boxed;
+use super::{boxed, json};
 use crate::build::sorted;
-use crate::error::{ConfigError, Problem};
+use crate::error::ConfigError;
 use crate::keys;
 use crate::reader::{Reader, Run};
-use crate::said::{self, Node, Origin, Said, Table};
+use crate::said::{self, Origin};
 use crate::source::{Memory, read_text};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -95,18 +95,19 @@ pub fn read_facts_file(path: &Path) -> Result<OwnedRequest, Vec<ConfigError>> {
 /// Reads facts from a text: JSON when it begins with a brace, else TOML. Errors name it `text`.
 ///
 /// # Errors
-/// Everything that is wrong, sorted by line; what is wrong in JSON has a line only when it is no JSON.
+/// Everything that is wrong, sorted by line.
 pub fn read_facts(text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
     read("text", text)
 }
 
 fn read(file: &str, text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
-    let (table, errors) = if text.trim_start().starts_with('{') { json(file, text)? } else { said::parse(file, text) };
-    if !errors.is_empty() {
+    let is_json = text.trim_start().starts_with('{');
+    let (table, errors) = if is_json { json::parse(file, text) } else { said::parse(file, text) };
+    if said::is_broken(&errors) {
         return Err(sorted(errors));
     }
     let outside = Memory { env: BTreeMap::new() };
-    let run = Run { keys: &keys::FACTS, outside: &outside, errors: RefCell::default() };
+    let run = Run { keys: &keys::FACTS, outside: &outside, errors: RefCell::new(errors) };
     let request = request(&Reader::top(&run, &table, Origin::new(file, 0)));
     let errors = run.errors.into_inner();
     if errors.is_empty() { Ok(request) } else { Err(sorted(errors)) }
@@ -172,33 +173,4 @@ fn authenticated(top: &Reader<'_>, source: SourceKind) -> Authentication {
             verifies: signature.flag("verifies"),
         }),
     }
-}
-
-/// JSON as the same tree that TOML gives.
-fn json(file: &str, text: &str) -> Result<(Table, Vec<ConfigError>), Vec<ConfigError>> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        let origin = Origin::new(file, error.line());
-        vec![origin.error("", String::new(), Problem::Syntax(format!("nor JSON: {error}")))]
-    })?;
-    match said_in_json(file, value) {
-        Some(Said::Table(table)) => Ok((table, Vec::new())),
-        _ => Ok((Table::new(), Vec::new())),
-    }
-}
-
-/// `None` for `null`, which says nothing.
-fn said_in_json(file: &str, value: serde_json::Value) -> Option<Said> {
-    use serde_json::Value;
-    let node = |value: Value| said_in_json(file, value).map(|said| Node { origin: Origin::new(file, 0), said });
-    Some(match value {
-        Value::Null => return None,
-        Value::Bool(flag) => Said::Flag(flag),
-        Value::Number(number) => number.as_i64().map_or_else(|| Said::Other(number.to_string()), Said::Integer),
-        Value::String(text) => Said::Text(text),
-        Value::Array(items) => Said::List(items.into_iter().filter_map(node).collect()),
-        Value::Object(fields) => {
-            let field = |(name, value)| node(value).map(|node| (name, node));
-            Said::Table(fields.into_iter().filter_map(field).collect())
-        }
-    })
 }
