@@ -4,7 +4,7 @@ mod bed;
 mod logged;
 
 use bed::Bed;
-use logged::{PATIENCE, SIP_CALL_ID, call, closed_log, json, open_log, public, segments, text, time, verify};
+use logged::{PATIENCE, SIP_CALL_ID, call, closed_log, json, json_of, open_log, public, segments, text, time, verify};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -61,7 +61,12 @@ fn a_log_of_another_key_is_not_ok() {
     let (bed, _) = closed_log();
     let run = bed.run(&["witness", "verify", "--key", &public(8)]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.out.contains("problem: ") && run.out.contains("verify: NOT ok, "), "{}", run.out);
+    assert!(run.out.starts_with("problem: the key given, example.org/log+"), "{}", run.out);
+    assert!(
+        run.out.contains("\nverify: NOT ok, 1 problem, ") && run.out.contains("none of which holds"),
+        "{}",
+        run.out
+    );
     let file = bed.write("log.pub", &format!("{}\n", public(7)));
     assert_eq!(bed.run(&["witness", "verify", "--key", text(&file)]).code, Some(0));
 }
@@ -123,6 +128,30 @@ fn a_proof_holds_without_the_log_and_only_for_its_record() {
     assert_eq!(bed.run(&["witness", "prove", "2"]).code, Some(1));
     let missing = bed.run(&["witness", "prove", "100000"]);
     assert!(missing.code == Some(1) && missing.err.contains("there is no record 100000"), "{missing:?}");
+}
+
+#[test]
+fn a_checkpoint_that_there_is_not_names_those_that_there_are() {
+    let (bed, folder) = closed_log();
+    let notes = fs::read_to_string(folder.join("checkpoints.jsonl")).expect("checkpoints");
+    let size = |line: &str| Checkpoint::parse(json_of(line)["note"].as_str().expect("a note")).expect("one").size;
+    let sizes: Vec<u64> = notes.lines().map(size).collect();
+    let last = sizes[sizes.len() - 1];
+    let prove = |record: u64, size: u64| {
+        let run = bed.run(&["witness", "prove", &record.to_string(), "--size", &size.to_string()]);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        run.err
+    };
+    let near = format!("; the nearest are of {}, {}, {} and {}\n", sizes[1], sizes[2], sizes[3], sizes[4]);
+    assert!(prove(3, sizes[2] + 1).ends_with(&near), "{sizes:?}: {}", prove(3, sizes[2] + 1));
+    let before = format!("; the nearest are of {} and {last}\n", sizes[sizes.len() - 2]);
+    assert!(prove(3, 1_000_000).ends_with(&before), "{}", prove(3, 1_000_000));
+    let other = format!("does not cover record {}; that of {} records does\n", sizes[2], sizes[3]);
+    assert!(prove(sizes[2], sizes[2]).ends_with(&other), "{}", prove(sizes[2], sizes[2]));
+    fs::write(folder.join("checkpoints.jsonl"), format!("{}\n", notes.lines().next().expect("a line"))).expect("cut");
+    assert!(prove(3, 4).ends_with("no checkpoint of 4 records; the only one is of 1\n"), "{}", prove(3, 4));
+    fs::remove_file(folder.join("checkpoints.jsonl")).expect("removed");
+    assert!(prove(3, 4).ends_with("; it has none at all in checkpoints.jsonl\n"), "{}", prove(3, 4));
 }
 
 #[test]
@@ -301,8 +330,17 @@ fn a_key_is_made_once_for_its_owner_alone() {
 #[test]
 fn what_cannot_be_read_is_no_verdict_and_a_folder_needs_no_configuration() {
     let (bed, folder) = closed_log();
-    let run = bed.run(&["witness", "verify", text(&bed.path("nowhere"))]);
-    assert_eq!(run.code, Some(3), "{run:?}");
+    let nowhere = bed.path("nowhere");
+    for command in ["verify", "status", "export"] {
+        let run = bed.run(&["witness", command, text(&nowhere)]);
+        let said = format!(
+            "strowger: there is no folder {}; name that of a witness log, or of a copy of one\n",
+            text(&nowhere)
+        );
+        assert_eq!((run.code, run.err), (Some(3), said));
+    }
+    let unreadable = bed.run(&["witness", "verify", text(&folder), "--key", "nowhere.pub"]);
+    assert_eq!(unreadable.err.matches("os error 2").count(), 1, "it is said once: {unreadable:?}");
     assert_eq!(verify(&bed, &["--anchor", "nowhere.note"]).code, Some(3));
     // A name that is there and leads nowhere is no segment that went meanwhile.
     for name in ["00000000000000000000.index", "00000000000000009999.jsonl", "00000000000000009999.index"] {

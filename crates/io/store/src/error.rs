@@ -6,47 +6,45 @@ use std::path::{Path, PathBuf};
 
 /// The operating system refused something that was asked of a file or a folder.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {source}{}", path.display(), remedy(source))]
+#[error("cannot {doing} {}: {error}{}", path.display(), remedy(error))]
 pub struct FileError {
     /// The file or folder.
     pub path: PathBuf,
     /// What was tried, as a verb.
     pub doing: &'static str,
-    /// What the operating system said.
-    #[source]
-    pub source: io::Error,
+    /// What the operating system said. The message has it, so that it is not said once more as a source.
+    pub error: io::Error,
 }
 
 /// SQLite refused something.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {source}{}", path.display(), database_remedy(source))]
+#[error("cannot {doing} {}: {error}{}", path.display(), database_remedy(error))]
 pub struct DatabaseError {
     /// The database file.
     pub path: PathBuf,
     /// What was tried, as a verb.
     pub doing: &'static str,
-    /// What SQLite said.
-    #[source]
-    pub source: rusqlite::Error,
+    /// What SQLite said, as above.
+    pub error: rusqlite::Error,
 }
 
 impl FileError {
     /// For `map_err`.
     pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self { path: path.to_owned(), doing, source }
+        move |error| Self { path: path.to_owned(), doing, error }
     }
 
     /// The same once more, to be said elsewhere.
     pub(crate) fn copy(&self) -> Self {
-        let source = self.source.raw_os_error().map_or_else(|| self.source.kind().into(), io::Error::from_raw_os_error);
-        Self { path: self.path.clone(), doing: self.doing, source }
+        let error = self.error.raw_os_error().map_or_else(|| self.error.kind().into(), io::Error::from_raw_os_error);
+        Self { path: self.path.clone(), doing: self.doing, error }
     }
 }
 
 impl DatabaseError {
     /// For `map_err`.
     pub(crate) fn at(doing: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self { path: path.to_owned(), doing, source }
+        move |error| Self { path: path.to_owned(), doing, error }
     }
 }
 

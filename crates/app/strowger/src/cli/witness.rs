@@ -328,8 +328,8 @@ fn run(command: WitnessCommand, setting: &Setting<'_>) -> anyhow::Result<ExitCod
 
 fn cannot_read(error: &anyhow::Error) -> bool {
     let unreadable = |error: &WitnessReadError| {
-        use WitnessReadError::{File, Key, Moving, NoLog};
-        matches!(error, File(_) | Key(_) | NoLog { .. } | Moving)
+        use WitnessReadError::{File, Key, Moving, NoFolder, NoLog};
+        matches!(error, File(_) | Key(_) | NoFolder { .. } | NoLog { .. } | Moving)
     };
     let of_the_log = error.downcast_ref().is_some_and(unreadable);
     of_the_log || error.is::<FileError>() || error.is::<KeyError>() || error.is::<CannotRead>()

@@ -93,6 +93,10 @@ pub fn verify(bed: &Bed, more: &[&str]) -> Run {
     bed.run(&[&["witness", "verify", "--key", &key], more].concat())
 }
 
+pub fn json_of(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
 pub fn json(run: &Run) -> Value {
     serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {run:?}"))
 }

@@ -220,7 +220,7 @@ fn a_start_on_a_disk_that_refuses_says_what_the_disk_has_said() {
             WitnessLog::open_within(Duration::from_millis(300), dir.path(), Box::new(sick), key(), options(), NOW);
         let Err(WitnessError::File(error)) = refused.map(drop) else { panic!("nothing can be written") };
         let expected = if late { io::ErrorKind::ReadOnlyFilesystem } else { io::ErrorKind::StorageFull };
-        assert_eq!(error.source.kind(), expected, "{error}");
+        assert_eq!(error.error.kind(), expected, "{error}");
     }
 }
 

@@ -48,8 +48,12 @@ pub(super) fn prove(
     let checkpoint = filed.cosigned();
     let size = checkpoint.size;
     if record >= size {
-        let size = counted(size, "record");
-        bail!("record {record} is not covered by the checkpoint of {size}; wait for the next one");
+        let covers = checkpoints.iter().map(|filed| filed.checkpoint.size).find(|size| record < *size);
+        let what = match covers {
+            Some(covers) => format!("that of {} does", counted(covers, "record")),
+            None => "wait for the next one".to_owned(),
+        };
+        bail!("the checkpoint of {} does not cover record {record}; {what}", counted(size, "record"));
     }
     let path = watched("prove", |progress| folder.leaves(progress)?.inclusion(size, record))?;
     let holds = verify_inclusion(size, record, leaf_hash(&Hash::of(&bytes)), &path, checkpoint.root);
@@ -60,12 +64,21 @@ pub(super) fn prove(
 fn of_size(checkpoints: &[FiledCheckpoint], size: u64) -> anyhow::Result<&FiledCheckpoint> {
     let sizes = |filed: &FiledCheckpoint| filed.checkpoint.size;
     checkpoints.binary_search_by_key(&size, sizes).map(|at| &checkpoints[at]).map_err(|at| {
-        let near = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| checkpoints.get(at));
-        let near: Vec<String> = near.map(|filed| filed.checkpoint.size.to_string()).collect();
-        let near = if near.is_empty() { "none at all".to_owned() } else { near.join(" and ") };
-        anyhow::anyhow!("the log has signed no checkpoint of {}; the nearest are {near}", counted(size, "record"))
+        let near: Vec<String> = checkpoints[at.saturating_sub(NEAR)..checkpoints.len().min(at + NEAR)]
+            .iter()
+            .map(|filed| filed.checkpoint.size.to_string())
+            .collect();
+        let near = match near.split_last() {
+            None => "it has none at all in checkpoints.jsonl".to_owned(),
+            Some((only, [])) => format!("the only one is of {only}"),
+            Some((last, others)) => format!("the nearest are of {} and {last}", others.join(", ")),
+        };
+        anyhow::anyhow!("the log has signed no checkpoint of {}; {near}", counted(size, "record"))
     })
 }
+
+/// So many checkpoints are named that are smaller than what was asked for, and so many that are larger.
+const NEAR: usize = 2;
 
 /// `strowger witness check-proof`.
 pub(super) fn check(setting: &Setting<'_>, file: &Path, key: &Key) -> anyhow::Result<ExitCode> {

@@ -40,6 +40,12 @@ pub enum ReadError {
     /// A key cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The folder is not there.
+    #[error("there is no folder {}; name that of a witness log, or of a copy of one", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder is none of a log.
     #[error("there is no witness log in {}: no file there is named as a segment or an index is", folder.display())]
     NoLog {
@@ -139,6 +145,9 @@ impl WitnessFolder {
     /// When it cannot be read or holds no log.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let folder = Self { path: path.to_owned() };
+        if path.is_file() || matches!(path.try_exists(), Ok(false)) {
+            return Err(ReadError::NoFolder { folder: folder.path });
+        }
         if folder.parts()?.is_empty() {
             return Err(ReadError::NoLog { folder: folder.path });
         }
@@ -258,5 +267,5 @@ fn length(path: &Path) -> Result<Option<u64>, FileError> {
 
 /// Is it that the file has gone since it was listed?
 fn has_gone(error: &FileError) -> bool {
-    error.source.kind() == io::ErrorKind::NotFound
+    error.error.kind() == io::ErrorKind::NotFound
 }
