@@ -11,35 +11,37 @@ use sx_witness::{Kind, Line};
 /// log goes on without them: what it has signed is known from the indexes, and its calls do not need them.
 pub(super) fn tell(folder: &Path, segments: &[Numbered]) -> Result<u64, FileError> {
     let is_there = |first: u64| segments.binary_search_by_key(&first, |segment| segment.first).is_ok();
-    let mut gone = Vec::new();
-    for Numbered { first, path } in
-        files::list(folder, files::INDEX)?.into_iter().filter(|index| !is_there(index.first))
-    {
-        let bytes = fs::metadata(&path).map_err(FileError::at("read", &path))?.len();
-        gone.push((first, first.saturating_add(bytes / INDEX_ENTRY_BYTES as u64)));
-    }
-    if gone.is_empty() {
+    let indexes = files::list(folder, files::INDEX)?;
+    let mut gone = indexes.iter().filter(|index| !is_there(index.first)).peekable();
+    if gone.peek().is_none() {
         return Ok(0);
     }
     let retired = retired_before(segments)?;
-    let missing: Vec<(u64, u64)> = gone.into_iter().filter(|(_, end)| *end > retired).collect();
-    for (first, end) in missing.iter().take(NAMED_MAX) {
-        let path = files::path_of(folder, *first, files::SEGMENT);
-        tracing::error!(
-            path = %path.display(),
-            first,
-            last = end.saturating_sub(1),
-            "a segment of the witness log is missing though no record has retired it; put it back"
-        );
+    let mut missing = 0;
+    for Numbered { first, path } in gone {
+        let bytes = fs::metadata(path).map_err(FileError::at("read", path))?.len();
+        let end = first.saturating_add(bytes / INDEX_ENTRY_BYTES as u64);
+        if end <= retired {
+            continue;
+        }
+        missing += 1;
+        if missing <= NAMED_MAX {
+            tracing::error!(
+                path = %files::path_of(folder, *first, files::SEGMENT).display(),
+                first,
+                last = end.saturating_sub(1),
+                "a segment of the witness log is missing though no record has retired it; put it back"
+            );
+        }
     }
-    if missing.len() > NAMED_MAX {
-        tracing::error!(more = missing.len() - NAMED_MAX, "more segments of the witness log are missing");
+    if missing > NAMED_MAX {
+        tracing::error!(more = missing - NAMED_MAX, "more segments of the witness log are missing");
     }
-    Ok(missing.len() as u64)
+    Ok(missing)
 }
 
 /// So many are named.
-const NAMED_MAX: usize = 20;
+const NAMED_MAX: u64 = 20;
 
 /// The records before this one were retired, as the last record has it that retires any: it names all that is gone.
 fn retired_before(segments: &[Numbered]) -> Result<u64, FileError> {
