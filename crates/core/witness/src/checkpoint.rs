@@ -160,6 +160,11 @@ impl Checkpoint {
             && signatures.next().is_none()
     }
 
+    /// The name and the id of the key that the first signature names.
+    pub(crate) fn signer(&self) -> Option<Box<str>> {
+        self.signatures().next().map(|signature| format!("{}+{:08x}", signature.name, signature.id).into())
+    }
+
     fn signatures(&self) -> impl Iterator<Item = Signature<'_>> {
         self.signature_lines().filter_map(Signature::parse)
     }

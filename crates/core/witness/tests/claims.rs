@@ -153,8 +153,8 @@ fn a_truncated_log_is_named() {
     accused(
         |log| log.second.truncate(3),
         &[
-            "the log was truncated: the checkpoint in line 2 of checkpoints.jsonl, with the record that holds it, covers 12 records, and there are 10; \
-             or this is a copy for which checkpoints.jsonl was read after the segments, while they were written",
+            "the log was truncated: it has 10 records, and had at least 13 by the checkpoint in line 2 of checkpoints.jsonl, its own record \
+             included; or this is a copy for which checkpoints.jsonl was read after the segments, while they were written",
         ],
     );
     let mut log = log();
@@ -162,18 +162,18 @@ fn a_truncated_log_is_named() {
     log.second.truncate(3);
     let said = log.verify_with(Options { anchors, expect_size: Some(13), ..Options::default() }).problems;
     assert!(
-        matches!(said[..], [Problem::Truncated { cover: Cover::ExpectedSize, covers: 13, there: 10, more: 1 }]),
+        matches!(said[..], [Problem::Truncated { cover: Cover::ExpectedSize, had: 13, there: 10, more: 1 }]),
         "{said:?}"
     );
 }
 
 #[test]
 fn one_record_is_not_called_records() {
-    let (at, covers) = (Place { segment: 0, line: 7 }, Cover::ExpectedSize);
+    let (at, cover) = (Place { segment: 0, line: 7 }, Cover::ExpectedSize);
     let forged = Problem::CheckpointSize { record: 6, at, says: 1 }.to_string();
     assert!(forged.ends_with("was forged: it covers 1 record"), "{forged}");
-    let truncated = Problem::Truncated { cover: covers, covers: 2, there: 1, more: 0 }.to_string();
-    assert!(truncated.ends_with("covers 2 records, and there is 1"), "{truncated}");
+    let truncated = Problem::Truncated { cover, had: 2, there: 1, more: 0 }.to_string();
+    assert!(truncated.ends_with("it has 1 record, and had at least 2 by what is known from elsewhere"), "{truncated}");
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn one_cut_is_one_problem() {
     cut.first.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
     verification.take(check.finish());
     let problems = verification.finish().problems;
-    assert_eq!(problems, [Problem::Truncated { cover: Cover::File(2), covers: 12, there: 4, more: 1 }]);
-    assert!(problems[0].to_string().contains("covers 12 records, and there are 4, and 1 earlier one says so too; or"));
+    assert_eq!(problems, [Problem::Truncated { cover: Cover::File(2), had: 13, there: 4, more: 1 }]);
+    assert!(problems[0].to_string().contains("its own record included, and 1 earlier one says so too; or"));
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn an_end_that_nothing_has_signed_for_more_than_a_day_is_a_notice() {
         chain.append(&batch, out, &mut Vec::new());
     };
     put(&Draft { outcome: "begun", facts: begin, ..Draft::new(TIME, Kind::Log) }, &mut chain, &mut out);
-    chain.checkpoint(TIME, "node-1", &key(1), &mut out, &mut index);
+    let signed = chain.checkpoint(TIME, "node-1", &key(1), &mut out, &mut index);
     // Nothing came for a week, then something, a day later something more, and in the next segment a moment later again.
     let at = |seconds: u64| Time::from_nanos(TIME.as_nanos() + seconds * 1_000_000_000);
     let (week, day) = (7 * 86_400, 86_400);
@@ -350,6 +350,7 @@ fn an_end_that_nothing_has_signed_for_more_than_a_day_is_a_notice() {
     let lines: Vec<&[u8]> = out.split_inclusive(|byte| *byte == b'\n').collect();
     let notices = |second: &[u8]| {
         let mut verification = Verification::new(key(1).verifying_key(), Options::default());
+        verification.checkpoints_file((checkpoint_line(&signed.note, &[]) + "\n").as_bytes());
         for (number, bytes, is_last) in [(0, first.as_slice(), false), (begins, second, true)] {
             let mut check = SegmentCheck::new(number, is_last);
             check.feed(bytes);

@@ -79,14 +79,25 @@ fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
             matches!(first, Problem::CheckpointRoot { .. } | Problem::CheckpointForm { .. })
         }
         "a checkpoint forged with another key" | "all checkpoints signed by another key" => {
-            matches!(first, Problem::CheckpointSignature { fault: SignatureError::OtherKey, .. })
+            // Where record 0 is gone and no checkpoint is by the key given, that may be the wrong one.
+            matches!(
+                first,
+                Problem::CheckpointSignature { fault: SignatureError::OtherKey, .. } | Problem::OtherKey { .. }
+            )
         }
         "the key of record 0 swapped" => matches!(first, Problem::OtherKey { .. }),
         "the log rewritten with its own key" => {
             matches!(first, Problem::Anchor { .. } | Problem::CheckpointForm { .. })
         }
         "two neighbours swapped" => {
-            matches!(first, Problem::Swapped { .. } | Problem::Renumbered { .. } | Problem::Missing { .. })
+            // Where they are all of their segments, these were exchanged.
+            matches!(
+                first,
+                Problem::Swapped { .. }
+                    | Problem::Renumbered { .. }
+                    | Problem::Missing { .. }
+                    | Problem::Exchanged { .. }
+            )
         }
         "a cosignature changed" => matches!(first, Problem::Filed { fault: FiledFault::Cosignature, .. }),
         "a signature added to a filed checkpoint" => {

@@ -217,7 +217,7 @@ fn the_end_that_is_not_there_is_named() {
     let at = log.entries[1].offset as usize;
     log.bytes[at..at.next_multiple_of(SECTOR)].fill(0);
     let said = verify(&log, 1 << 20);
-    assert!(matches!(said.problems[..], [Problem::Truncated { covers: 2, there: 1, .. }]), "{said:?}");
+    assert!(matches!(said.problems[..], [Problem::Truncated { had: 3, there: 1, .. }]), "{said:?}");
 }
 
 proptest! {

@@ -183,8 +183,9 @@ impl Showing {
             }
             Err(fault) => {
                 warn!(%url, error = %fault, "the witness log is not anchored");
-                let reason = fault.to_string();
-                self.place.log().record(&Draft { outcome: "anchor_failed", reason: &reason, ..draft }, now, PATIENCE)
+                let (reason, facts) = (fault.to_string(), fault.add_to(draft.facts.clone()));
+                let draft = Draft { outcome: "anchor_failed", reason: &reason, facts, ..draft };
+                self.place.log().record(&draft, now, PATIENCE)
             }
         };
         if written {

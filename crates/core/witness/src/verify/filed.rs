@@ -1,11 +1,10 @@
 //! `checkpoints.jsonl`: the checkpoints once more, with the cosignatures that came later.
 
 use super::notice::Notice;
-use super::problem::{Cover, FiledFault, Problem};
+use super::problem::{Cover, Problem};
 use super::tail::{Tail, lines_end};
 use super::{Options, Verification};
-use crate::checkpoint::{Checkpoint, SignatureError, is_signature_line, verify_cosignature};
-use crate::key::VerifyingKey;
+use crate::checkpoint::{Checkpoint, NoteError, SignatureError, is_signature_line, verify_cosignature};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -20,6 +19,38 @@ pub(super) struct Filed {
 pub const CHECKPOINT_LINE_BYTES_MAX: usize = 1 << 20;
 /// No writer appends more at once: a line of the largest size with its newline, or more lines that are not longer together.
 pub const CHECKPOINTS_APPEND_BYTES_MAX: usize = CHECKPOINT_LINE_BYTES_MAX + 1;
+
+/// What is wrong with a line of `checkpoints.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FiledFault {
+    /// Not canonical JSON with a note and cosignatures.
+    #[error("it is not in its form")]
+    Form,
+    /// The note is none.
+    #[error("its note is no checkpoint: {0}")]
+    Note(NoteError),
+    /// The note is a checkpoint, but none that a log of this format signs: it has other lines, or signatures by others.
+    #[error("its note is not in the form that a record has it in")]
+    OfNoRecord,
+    /// The log has signed another one of the same size, or says so.
+    #[error("it is not the checkpoint that the log has recorded at this size")]
+    Differs,
+    /// The record that must hold it is another one.
+    #[error("the log has recorded no checkpoint at this size")]
+    NotRecorded,
+    /// The root is not that of the records.
+    #[error("its root is not that of the records")]
+    Root,
+    /// The log has signed it, and the indexes of the retired records give another root.
+    #[error("it is signed, but the indexes of the retired records have another root: they were changed")]
+    RetiredRoot,
+    /// The signature does not hold.
+    #[error("{0}")]
+    Signature(SignatureError),
+    /// A cosignature of a known witness does not hold.
+    #[error("the cosignature of a known witness on it is wrong")]
+    Cosignature,
+}
 
 /// A checkpoint and the cosignatures that witnesses have given it: a line of `checkpoints.jsonl`, without its newline.
 pub fn checkpoint_line(note: &str, cosignatures: &[String]) -> String {
@@ -91,9 +122,11 @@ impl Verification {
                 Ok(()) => {}
                 // What the log has signed and no longer has.
                 Err(None) if size >= self.next => {
-                    self.cut.entry(size).or_insert(Cover::File(line));
+                    self.cut.entry(size.saturating_add(1)).or_insert(Cover::File(line));
                 }
                 Err(None) => self.notices.push(Notice::RetiredKey { line }),
+                // That the key is another one is named already.
+                Err(Some(FiledFault::Signature(SignatureError::OtherKey))) if self.keys.is_other() => {}
                 Err(Some(fault)) => self.push(Problem::Filed { line, size, fault }),
             }
         }
@@ -105,7 +138,7 @@ impl Verification {
             // The signature of this very text was checked in its record.
             return if *recorded == note_hash(checkpoint) { Ok(()) } else { Err(Some(FiledFault::Differs)) };
         }
-        let signed = signed_by_one_of(checkpoint, &self.keys);
+        let signed = self.keys.have_signed(checkpoint);
         if size >= self.next {
             return Err(signed.err().map(FiledFault::Signature));
         }
@@ -127,17 +160,6 @@ impl Verification {
 /// A checkpoint's text as it is remembered.
 pub(super) fn note_hash(checkpoint: &Checkpoint) -> crate::Hash {
     crate::Hash::of(checkpoint.note.as_bytes())
-}
-
-fn signed_by_one_of(checkpoint: &Checkpoint, keys: &[VerifyingKey]) -> Result<(), SignatureError> {
-    let mut outcome = Err(SignatureError::OtherKey);
-    for key in keys {
-        match checkpoint.verify(key) {
-            Err(SignatureError::OtherKey) => {}
-            other => outcome = other,
-        }
-    }
-    outcome
 }
 
 fn read_line(line: &[u8], options: &Options) -> Result<(Checkpoint, Vec<String>), (FiledFault, u64)> {

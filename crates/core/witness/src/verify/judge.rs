@@ -5,9 +5,8 @@ use super::filed::note_hash;
 use super::notice::Notice;
 use super::problem::{Cover, Place, Problem};
 use super::segment::{Break, Said, SegmentReport, Statement};
-use crate::checkpoint::{Checkpoint, SignatureError};
+use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
-use crate::key::{Purpose, VerifyingKey};
 use std::time::Duration;
 use sx_engine::Time;
 
@@ -74,21 +73,14 @@ impl Verification {
         let Said { record, at, what } = said;
         let (record, at) = (*record, *at);
         match what {
-            Statement::Begun { key } => match key.as_deref().map(VerifyingKey::parse) {
-                Some(Ok(key)) if key == self.key => {}
-                Some(Ok(_)) => self.push(Problem::OtherKey { at }),
-                _ => self.push(Problem::Begin { at }),
-            },
-            Statement::KeyChanged { key } => match VerifyingKey::parse(key) {
-                // The key of a witness, which has another purpose, signs no log.
-                Ok(key) if key.purpose() == Purpose::Note => {
-                    self.keys.push(key.clone());
-                    self.next_key = Some(key);
-                }
-                _ => self.push(Problem::Statement { record, at }),
-            },
+            Statement::Begun { key } => self.hear_begun(at, key.as_deref()),
+            Statement::KeyChanged { key } => self.hear_key_changed(record, at, key),
             Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
-            Statement::Anchored { place, size, by } => self.shown.note_record(record, place, *size, by.as_deref()),
+            Statement::Anchored { place, size, by } => self.hear_anchored(record, place, *size, by.as_deref()),
+            Statement::AnchorRefused { place, cosigned } => {
+                let (by, cosigned) = (place.as_str().into(), *cosigned);
+                self.notices.push(Notice::AnchorRefused { record, by, cosigned });
+            }
             Statement::Checkpoint { note, time, next } => {
                 let known = self.checkpoints;
                 self.hear_checkpoint(record, at, note.as_deref(), *time);
@@ -107,18 +99,8 @@ impl Verification {
             return self.push(Problem::CheckpointForm { record, at });
         };
         self.recorded.insert(record, note_hash(&checkpoint));
-        let (outcome, key) = (checkpoint.verify(&self.key), self.key.short());
-        let origin_fits = checkpoint.origin == self.key.name();
-        if let Err(fault) = outcome {
-            return self.push(Problem::CheckpointSignature { record, at, fault, key });
-        }
-        // The key that was in force signs once more, for the record that names its successor.
-        if let Some(next) = self.next_key.take() {
-            self.key = next;
-        }
-        if !origin_fits {
-            let fault = SignatureError::OtherKey;
-            return self.push(Problem::CheckpointSignature { record, at, fault, key });
+        if !self.hear_signature(record, at, &checkpoint) {
+            return;
         }
         if checkpoint.size != record {
             return self.push(Problem::CheckpointSize { record, at, says: checkpoint.size });
@@ -158,8 +140,8 @@ impl Verification {
     pub(super) fn judge_anchors(&mut self) {
         let there = self.next;
         let short = |size: &u64| *size > there;
-        if let Some(covers) = self.options.expect_size.filter(short) {
-            self.cut.entry(covers).or_insert(Cover::ExpectedSize);
+        if let Some(had) = self.options.expect_size.filter(short) {
+            self.cut.entry(had).or_insert(Cover::ExpectedSize);
         }
         let anchors: Vec<(u64, Hash)> = self.options.anchors.iter().map(|anchor| (anchor.size, anchor.root)).collect();
         for (size, root) in anchors {
@@ -174,8 +156,9 @@ impl Verification {
     /// One cut of the log is one problem, however many checkpoints stand behind it.
     pub(super) fn judge_cut(&mut self) {
         let more = self.cut.len().saturating_sub(1) as u64;
-        if let Some((covers, cover)) = self.cut.pop_last() {
-            self.push(Problem::Truncated { cover, covers, there: self.next, more });
+        // Where the last segment is another one, what it had is lacking, and is named already.
+        if let Some((had, cover)) = self.cut.pop_last().filter(|_| !self.is_gap_open) {
+            self.push(Problem::Truncated { cover, had, there: self.next, more });
         }
     }
 

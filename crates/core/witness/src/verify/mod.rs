@@ -5,8 +5,10 @@
 //!  in order of their numbers:    Verification::checkpoints_file, then  take, missing, index_file … finish ──► Verdict
 //! ```
 
+mod exchanged;
 mod filed;
 mod judge;
+mod keys;
 mod notice;
 mod order;
 mod parts;
@@ -14,14 +16,18 @@ mod problem;
 mod segment;
 mod shown;
 mod tail;
+mod verdict;
 mod words;
 
-pub use filed::{CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, checkpoint_line, parse_checkpoint_line};
+pub use filed::{
+    CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, FiledFault, checkpoint_line, parse_checkpoint_line,
+};
 pub use notice::Notice;
-pub use problem::{Cover, FiledFault, Place, Problem};
+pub use problem::{Cover, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
 pub use shown::Cosigner;
 pub use tail::{Tail, lines_end};
+pub use verdict::Verdict;
 
 use crate::chain::{INDEX_ENTRY_BYTES, IndexEntry};
 use crate::checkpoint::Checkpoint;
@@ -29,6 +35,8 @@ use crate::hash::Hash;
 use crate::key::VerifyingKey;
 use crate::tree::Frontier;
 use filed::Filed;
+use keys::Keys;
+use notice::Notices;
 use order::Order;
 use problem::PROBLEMS_MAX;
 use segment::Break;
@@ -49,48 +57,6 @@ pub struct Options {
     pub witnesses: Vec<VerifyingKey>,
 }
 
-/// What has become of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// How many records it has, those included that were retired, and without those that are missing between others.
-    pub records: u64,
-    /// How many checkpoints in it hold.
-    pub checkpoints: u64,
-    /// The number of the first record that is still there.
-    pub first: u64,
-    /// The last checkpoint that holds. Kept somewhere else, it is the anchor of the next verification.
-    pub last_signed: Option<Checkpoint>,
-    /// How many records stand behind the last checkpoint that holds: nothing vouches for these yet.
-    pub unsigned_tail: u64,
-    /// How many bytes stand behind the last record that a torn write has left. What was in them was never acknowledged, or it is
-    /// lost: no reader can tell.
-    pub torn_bytes: u64,
-    /// How many checkpoints have a cosignature in `checkpoints.jsonl`, and the witnesses they are by.
-    pub cosigned: u64,
-    /// These witnesses, by name.
-    pub cosigners: Vec<Cosigner>,
-    /// The places that took a checkpoint, as far as records say, each with the size of the last of these.
-    pub anchored: Vec<(Box<str>, u64)>,
-    /// What is wrong, in the order of the records; empty for an honest log. At most 100.
-    pub problems: Vec<Problem>,
-    /// How many problems there are beyond these.
-    pub more_problems: u64,
-    /// What is worth knowing.
-    pub notices: Vec<Notice>,
-}
-
-impl Verdict {
-    /// Is nothing wrong? The last write may be torn.
-    pub fn is_honest(&self) -> bool {
-        self.problems.is_empty() && self.more_problems == 0
-    }
-
-    /// Is nothing wrong but that the last write was torn, or may have been made to look so?
-    pub fn is_torn(&self) -> bool {
-        self.is_honest() && self.torn_bytes > 0
-    }
-}
-
 /// Puts the reports of a log's segments together. Its memory grows with the number of segments and of checkpoints, not of
 /// records.
 ///
@@ -99,12 +65,7 @@ impl Verdict {
 #[derive(Debug)]
 pub struct Verification {
     options: Options,
-    /// The key in force.
-    key: VerifyingKey,
-    /// What a record has named as the key from the next checkpoint on.
-    next_key: Option<VerifyingKey>,
-    /// All keys the log has had, as far as is known.
-    keys: Vec<VerifyingKey>,
+    keys: Keys,
     /// The number of the next record.
     next: u64,
     first_present: Option<u64>,
@@ -122,6 +83,10 @@ pub struct Verification {
     recorded: BTreeMap<u64, Hash>,
     filed: Vec<Filed>,
     absent: Vec<(u64, u64)>,
+    /// A segment that begins with a later record than its name says.
+    held: Option<Box<SegmentReport>>,
+    /// The segment taken last has the records of another: how many are lacking shows in the name of the next.
+    is_gap_open: bool,
     /// The segments that are gone, by the numbers in their names.
     gone: BTreeSet<u64>,
     /// Only some segments are read: of the others, those in these ranges, only the hashes are known.
@@ -149,7 +114,7 @@ pub struct Verification {
     torn_bytes: u64,
     problems: Vec<Problem>,
     more: u64,
-    notices: Vec<Notice>,
+    notices: Notices,
 }
 
 /// What the index of a segment must be.
@@ -163,11 +128,19 @@ struct Indexed {
 impl Verification {
     /// Of the log that this key signs for.
     pub fn new(key: VerifyingKey, options: Options) -> Self {
+        Self::of_keys(Keys::new(Some(key)), options)
+    }
+
+    /// Of a log whose key nobody has: its checkpoints are held against the key that it names itself, if the record is there that does.
+    /// This finds damage, and no forgery.
+    pub fn without_key(options: Options) -> Self {
+        Self::of_keys(Keys::new(None), options)
+    }
+
+    fn of_keys(keys: Keys, options: Options) -> Self {
         let wanted: BTreeSet<u64> = options.anchors.iter().map(|anchor| anchor.size).collect();
         Self {
-            keys: vec![key.clone()],
-            key,
-            next_key: None,
+            keys,
             next: 0,
             first_present: None,
             last: Some(Hash::ZERO),
@@ -180,6 +153,8 @@ impl Verification {
             recorded: BTreeMap::new(),
             filed: Vec::new(),
             absent: Vec::new(),
+            held: None,
+            is_gap_open: false,
             gone: BTreeSet::new(),
             unread: None,
             retired: Vec::new(),
@@ -199,19 +174,29 @@ impl Verification {
             torn_bytes: 0,
             problems: Vec::new(),
             more: 0,
-            notices: Vec::new(),
+            notices: Notices::default(),
             options,
         }
     }
 
     /// Takes the report of the next segment, in the order of their names.
-    pub fn take(&mut self, mut report: SegmentReport) {
+    pub fn take(&mut self, report: SegmentReport) {
+        self.arrive(Some(report.first));
         if report.first > self.next && report.runs.iter().all(|run| run.seq.is_none()) {
             // Whatever it has instead of records follows from that.
             return self.push(Problem::Stray { segment: report.first, next: self.next });
         }
+        if let Some(report) = self.take_exchanged(report) {
+            self.place(report);
+        }
+    }
+
+    /// Takes a segment that stands where it belongs, or of which that must be said.
+    fn place(&mut self, mut report: SegmentReport) {
         self.more += report.more;
-        self.notices.extend(report.notice.take());
+        if let Some(notice) = report.notice.take() {
+            self.notices.push(notice);
+        }
         self.torn_bytes = report.torn_bytes;
         let renamed = self.find_place(&report);
         let start = self.next;
@@ -261,7 +246,9 @@ impl Verification {
 
     /// All was read: what has become of the log?
     pub fn finish(mut self) -> Verdict {
+        self.arrive(None);
         self.settle_pending();
+        self.judge_keys();
         for (segment, record) in std::mem::take(&mut self.index_faults) {
             // Where the record itself is accused, its index only confirms that.
             if self.problems.iter().all(|problem| problem.record() != record) {
@@ -272,15 +259,19 @@ impl Verification {
         self.judge_anchors();
         self.judge_cut();
         self.judge_retired();
-        let unknown = |text: &String| !text.parse().is_ok_and(|key| self.keys.contains(&key));
-        if self.key_file.as_ref().is_some_and(unknown) {
+        if self.key_file.as_ref().is_some_and(|text| !self.keys.may_have(text)) {
             self.push(Problem::KeyFile);
         }
         self.judge_unsigned();
         self.look_at_tail();
+        self.look_for_checkpoints();
         self.look_for_cosignatures();
         // That records are gone may follow from what became of the record that retired them, so it is said last.
         self.problems.sort_by_key(|problem| (matches!(problem, Problem::NotRetired { .. }), problem.record()));
+        if self.keys.is_other() {
+            // What holds against the key that the log names itself is signed by nobody the auditor knows.
+            (self.checkpoints, self.lacking_signed, self.last_signed) = (0, 0, None);
+        }
         Verdict {
             records: self.next.saturating_sub(self.lacking),
             checkpoints: self.checkpoints,
@@ -293,7 +284,8 @@ impl Verification {
             anchored: self.shown.places(),
             problems: self.problems,
             more_problems: self.more,
-            notices: self.notices,
+            notices: self.notices.kept,
+            more_notices: self.notices.more,
         }
     }
 
@@ -319,6 +311,7 @@ impl Verification {
         if first > self.next {
             self.lacking = self.lacking.saturating_add(first - self.next);
             self.push(Problem::SegmentMissing { first: self.next, last: first - 1 });
+            self.keys.lose_track();
             self.last = None;
         } else if first < self.next {
             self.push(Problem::Overlap { segment: first });

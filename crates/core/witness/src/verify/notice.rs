@@ -1,7 +1,7 @@
 //! What is worth knowing of a log in which nothing need be wrong, each in one sentence.
 
 use super::problem::Place;
-use super::words::{counted, records};
+use super::words::{counted, records, refusal};
 
 /// Something worth knowing that an honest log may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,10 +65,47 @@ pub enum Notice {
         /// The name of its key.
         by: Box<str>,
     },
+    /// A place has refused a checkpoint, since it had seen another state of the log.
+    #[error(
+        "record {record} says that {by} {}: the log was set back to an older state then, or rewritten, or that place is shown another log as this one",
+        refusal(*cosigned)
+    )]
+    AnchorRefused {
+        /// The record that tells of it.
+        record: u64,
+        /// The place, as the record names it.
+        by: Box<str>,
+        /// How many records it had cosigned, when that was more than the log had.
+        cosigned: Option<u64>,
+    },
+    /// The log is signed, and `checkpoints.jsonl` has nothing.
+    #[error(
+        "checkpoints.jsonl has no checkpoint: nothing beside the records is signed or cosigned, and nothing tells whether the end of the log was cut off"
+    )]
+    NothingFiled,
+    /// Nothing is signed yet: the log has no more than its first record.
+    #[error("nothing is signed: the log has no checkpoint")]
+    NothingSigned,
     /// What retires records is not signed yet.
     #[error("record {record}, which retires others, is not covered by a checkpoint yet")]
     RetiredUnsigned {
         /// Its number.
         record: u64,
     },
+}
+
+/// Notices up to a number; what is beyond is counted.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    pub(super) kept: Vec<Notice>,
+    pub(super) more: u64,
+}
+
+/// So many are kept.
+pub(super) const NOTICES_MAX: usize = 100;
+
+impl Notices {
+    pub(super) fn push(&mut self, notice: Notice) {
+        if self.kept.len() < NOTICES_MAX { self.kept.push(notice) } else { self.more += 1 }
+    }
 }

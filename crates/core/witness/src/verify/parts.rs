@@ -19,6 +19,7 @@ impl Verification {
     /// Takes note of a segment of `count` records that is not there any more, with the hashes of its records from its index. None
     /// when there is no index either.
     pub fn missing(&mut self, first: u64, count: u64, hashes: &[Hash]) {
+        self.arrive(Some(first));
         self.stand_at(first);
         self.gone.insert(first);
         let last = first.saturating_add(count.max(1)) - 1;
@@ -40,6 +41,7 @@ impl Verification {
 
     /// Takes note of records that are not read, with their hashes as an index has them.
     pub fn unread(&mut self, first: u64, hashes: &[Hash]) {
+        self.arrive(Some(first));
         self.stand_at(first);
         hashes.iter().for_each(|hash| self.grow(hash));
         let count = hashes.len() as u64;

@@ -1,7 +1,8 @@
 //! What can be wrong with a log, each in one sentence that says where.
 
-use super::words::{also, counted, missing, records};
-use crate::checkpoint::{NoteError, SignatureError};
+use super::filed::FiledFault;
+use super::words::{also, counted, held, missing, records};
+use crate::checkpoint::SignatureError;
 use crate::line::Malformed;
 use std::fmt;
 
@@ -26,38 +27,6 @@ pub enum Cover {
     Anchor,
     /// The number of records that is known from elsewhere.
     ExpectedSize,
-}
-
-/// What is wrong with a line of `checkpoints.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FiledFault {
-    /// Not canonical JSON with a note and cosignatures.
-    #[error("it is not in its form")]
-    Form,
-    /// The note is none.
-    #[error("its note is no checkpoint: {0}")]
-    Note(NoteError),
-    /// The note is a checkpoint, but none that a log of this format signs: it has other lines, or signatures by others.
-    #[error("its note is not in the form that a record has it in")]
-    OfNoRecord,
-    /// The log has signed another one of the same size, or says so.
-    #[error("it is not the checkpoint that the log has recorded at this size")]
-    Differs,
-    /// The record that must hold it is another one.
-    #[error("the log has recorded no checkpoint at this size")]
-    NotRecorded,
-    /// The root is not that of the records.
-    #[error("its root is not that of the records")]
-    Root,
-    /// The log has signed it, and the indexes of the retired records give another root.
-    #[error("it is signed, but the indexes of the retired records have another root: they were changed")]
-    RetiredRoot,
-    /// The signature does not hold.
-    #[error("{0}")]
-    Signature(SignatureError),
-    /// A cosignature of a known witness does not hold.
-    #[error("the cosignature of a known witness on it is wrong")]
-    Cosignature,
 }
 
 /// Something that an honest log never has. `Display` is one sentence.
@@ -155,6 +124,19 @@ pub enum Problem {
         /// The record it begins with.
         first: u64,
     },
+    /// A segment holds the records of another.
+    #[error(
+        "segment {segment:020}.jsonl was exchanged for another: it holds {}, and must begin with record {segment}",
+        held(*first, *last)
+    )]
+    Exchanged {
+        /// The number in its name.
+        segment: u64,
+        /// The first record that it holds.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
     /// A segment says to hold records that another one has held.
     #[error("segment {segment:020}.jsonl stands in the place of records that another segment holds")]
     Overlap {
@@ -182,16 +164,16 @@ pub enum Problem {
     },
     /// The end of the log is not there.
     #[error(
-        "the log was truncated: {cover} covers {}, and there {}{}",
-        counted(*covers, "record"),
-        if *there == 1 { "is 1".to_owned() } else { format!("are {there}") },
-        also(*more) + cover.or_copied()
+        "the log was truncated: it has {}, and had at least {had} by {cover}{}{}",
+        counted(*there, "record"),
+        also(*more),
+        cover.or_copied()
     )]
     Truncated {
         /// What says so.
         cover: Cover,
         /// How many records there were at least.
-        covers: u64,
+        had: u64,
         /// How many there are.
         there: u64,
         /// How many other sizes, none of them larger, say the same.
@@ -261,11 +243,15 @@ pub enum Problem {
         /// Where it stands.
         at: Place,
     },
-    /// The log was begun with another key.
-    #[error("record 0 ({at}) names another key than the one the log is verified with")]
+    /// The log is not signed by the key it is verified with. What else is wrong was found with the key that record 0 names.
+    #[error("the key given, {given}, is not the one that signed the log: record {record} names {signer}")]
     OtherKey {
-        /// Where it stands.
-        at: Place,
+        /// The key given: its name and its id.
+        given: Box<str>,
+        /// The record that names another: record 0, or where that is gone the one that holds the first checkpoint.
+        record: u64,
+        /// That key: its name and its id.
+        signer: Box<str>,
     },
     /// A record about the log itself lacks what it must say.
     #[error("record {record} ({at}) about the log itself does not say what it must")]
@@ -318,13 +304,6 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// Does it say nothing to somebody who has not the log's key?
-    pub fn is_of_the_key(&self) -> bool {
-        let of_a_signature = matches!(self, Self::Filed { fault: FiledFault::Signature(_), .. });
-        of_a_signature
-            || matches!(self, Self::CheckpointSignature { .. } | Self::OtherKey { .. } | Self::Unsigned | Self::KeyFile)
-    }
-
     /// The number of the first record it is about; those about no record come last.
     pub fn record(&self) -> u64 {
         match self {
@@ -338,6 +317,7 @@ impl Problem {
             | Self::CheckpointSize { record, .. }
             | Self::CheckpointRoot { record, .. }
             | Self::CheckpointSignature { record, .. }
+            | Self::OtherKey { record, .. }
             | Self::Statement { record, .. }
             | Self::Index { record, .. } => *record,
             Self::Missing { first, .. }
@@ -348,11 +328,12 @@ impl Problem {
             | Self::NoIndex { first, .. } => *first,
             Self::Renamed { segment, .. }
             | Self::Stray { segment, .. }
+            | Self::Exchanged { segment, .. }
             | Self::Overlap { segment }
             | Self::IndexAlone { segment } => *segment,
             Self::Truncated { there, .. } => *there,
             Self::Filed { size, .. } | Self::Anchor { size } => *size,
-            Self::Begin { .. } | Self::OtherKey { .. } => 0,
+            Self::Begin { .. } => 0,
             Self::KeyFile | Self::Unsigned => u64::MAX,
         }
     }
@@ -368,7 +349,7 @@ impl fmt::Display for Cover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(line) => {
-                write!(f, "the checkpoint in line {line} of checkpoints.jsonl, with the record that holds it,")
+                write!(f, "the checkpoint in line {line} of checkpoints.jsonl, its own record included")
             }
             Self::Anchor => f.write_str("a checkpoint known from elsewhere"),
             Self::ExpectedSize => f.write_str("what is known from elsewhere"),

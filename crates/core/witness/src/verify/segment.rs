@@ -90,6 +90,11 @@ pub(super) enum Statement {
         size: u64,
         by: Option<String>,
     },
+    /// A place has refused a checkpoint for what it had seen of the log: more records than there were, or other ones.
+    AnchorRefused {
+        place: String,
+        cosigned: Option<u64>,
+    },
     Checkpoint {
         note: Option<String>,
         time: Time,
@@ -350,6 +355,13 @@ fn statement_of(line: &Line<'_>) -> Option<Statement> {
             let facts = line.facts();
             let place = line.subject().map(std::borrow::Cow::into_owned)?;
             Some(Statement::Anchored { place, size: facts["size"].as_u64()?, by: text(&facts, "cosigned_by") })
+        }
+        Kind::Log if line.has_outcome("anchor_failed") => {
+            let facts = line.facts();
+            let place = line.subject().map(std::borrow::Cow::into_owned)?;
+            let cosigned = facts["ahead"].as_u64();
+            let is_refused = cosigned.is_some() || facts["other_history"] == true;
+            is_refused.then_some(Statement::AnchorRefused { place, cosigned })
         }
         Kind::Log if line.has_outcome("retired") => {
             let facts = line.facts();

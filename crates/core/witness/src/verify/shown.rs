@@ -1,6 +1,6 @@
 //! What others have seen of a log: the cosignatures in `checkpoints.jsonl`, and the places that its records name.
 
-use super::notice::Notice;
+use super::notice::{NOTICES_MAX, Notice};
 use super::{Options, Verification};
 use crate::checkpoint::cosigner_of;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,17 +25,12 @@ pub(super) struct Shown {
     by: BTreeMap<Box<str>, BTreeSet<u64>>,
     /// The largest size in the file, whoever has signed it.
     filed: Option<u64>,
-    /// What records say that a witness has cosigned.
-    taken: Vec<Taken>,
+    /// Cosignatures that records tell of, by the numbers of these, while the file is empty.
+    lacking: Vec<(u64, Notice)>,
+    /// So many more.
+    more_lacking: u64,
     /// How many records the last checkpoint covers that a place has taken, as far as records say.
     places: BTreeMap<Box<str>, u64>,
-}
-
-#[derive(Debug)]
-struct Taken {
-    record: u64,
-    size: u64,
-    by: Box<str>,
 }
 
 impl Shown {
@@ -46,11 +41,24 @@ impl Shown {
         }
     }
 
-    /// A record says that a place has taken a checkpoint, and perhaps whose cosignature came back.
-    pub(super) fn note_record(&mut self, record: u64, place: &str, size: u64, by: Option<&str>) {
+    /// A record says that a place has taken a checkpoint, and perhaps whose cosignature came back; gives what is lacking then.
+    fn note_record(&mut self, record: u64, place: &str, size: u64, by: Option<&str>) -> Option<Notice> {
         let known = self.places.entry(place.into()).or_default();
         *known = size.max(*known);
-        self.taken.extend(by.map(|by| Taken { record, size, by: by.into() }));
+        let by = by.filter(|by| !self.has(by, size))?;
+        let missing = Notice::CosignatureMissing { record, size, by: by.into() };
+        match self.filed {
+            // The file was read after the cosignature must have come, or else it may be younger.
+            Some(filed) => (filed > record).then_some(missing),
+            None if self.lacking.len() < NOTICES_MAX => {
+                self.lacking.push((record, missing));
+                None
+            }
+            None => {
+                self.more_lacking += 1;
+                None
+            }
+        }
     }
 
     /// How many checkpoints have a cosignature.
@@ -76,29 +84,38 @@ impl Shown {
     fn has(&self, by: &str, size: u64) -> bool {
         self.by.get(by).is_some_and(|sizes| sizes.contains(&size))
     }
-
-    /// Was the file read after the cosignature must have come that this record tells of? Where the file is empty, the log has signed
-    /// what is behind that record.
-    fn is_due(&self, record: u64, signed: u64) -> bool {
-        self.filed.map_or(signed > record, |filed| filed > record)
-    }
 }
 
 impl Verification {
+    /// A record says that a place has taken a checkpoint.
+    pub(super) fn hear_anchored(&mut self, record: u64, place: &str, size: u64, by: Option<&str>) {
+        if let Some(missing) = self.shown.note_record(record, place, size, by) {
+            self.notices.push(missing);
+        }
+    }
+
+    /// Is there a checkpoint, and one that others may have been shown? Where something is wrong, that is why.
+    pub(super) fn look_for_checkpoints(&mut self) {
+        if self.unread.is_some() || self.next == 0 || !self.problems.is_empty() {
+            return;
+        }
+        if self.checkpoints == 0 {
+            self.notices.push(Notice::NothingSigned);
+        } else if self.shown.filed.is_none() {
+            self.notices.push(Notice::NothingFiled);
+        }
+    }
+
     /// Which cosignatures are known to have been there. A crash may have lost one, so that this is no accusation.
     pub(super) fn look_for_cosignatures(&mut self) {
+        // The log has signed what is behind that record, so that there was time to write the file.
         let signed = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
-        let (shown, notices) = (&self.shown, &mut self.notices);
-        let lacking = shown.taken.iter().filter(|taken| !shown.has(&taken.by, taken.size));
-        let lacking = lacking.filter(|taken| shown.is_due(taken.record, signed));
-        notices.extend(lacking.map(|Taken { record, size, by }| Notice::CosignatureMissing {
-            record: *record,
-            size: *size,
-            by: by.clone(),
-        }));
+        let lacking = std::mem::take(&mut self.shown.lacking).into_iter().filter(|(record, _)| signed > *record);
+        lacking.for_each(|(_, notice)| self.notices.push(notice));
+        self.notices.more += self.shown.more_lacking;
         if self.checkpoints > 0 {
-            let never = self.options.witnesses.iter().filter(|key| !shown.by.contains_key(key.name()));
-            notices.extend(never.map(|key| Notice::NeverCosigned { by: key.name().into() }));
+            let never = self.options.witnesses.iter().filter(|key| !self.shown.by.contains_key(key.name()));
+            never.for_each(|key| self.notices.push(Notice::NeverCosigned { by: key.name().into() }));
         }
     }
 }

@@ -5,6 +5,11 @@ pub(super) fn records(first: u64, last: u64) -> String {
     if first >= last { format!("record {first} is") } else { format!("records {first} to {last} are") }
 }
 
+/// "record 3" or "records 3 to 5".
+pub(super) fn held(first: u64, last: u64) -> String {
+    if first >= last { format!("record {first}") } else { format!("records {first} to {last}") }
+}
+
 /// "1 record" or "2 records".
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -24,5 +29,13 @@ pub(super) fn also(more: u64) -> String {
         0 => String::new(),
         1 => ", and 1 earlier one says so too".to_owned(),
         _ => format!(", and {more} earlier ones say so too"),
+    }
+}
+
+/// Why a place has refused a checkpoint.
+pub(super) fn refusal(cosigned: Option<u64>) -> String {
+    match cosigned {
+        Some(size) => format!("had cosigned {}, more than the log had", counted(size, "record")),
+        None => "knew another history of the log".to_owned(),
     }
 }

@@ -60,6 +60,9 @@ fn in_words(verdict: &Verdict) -> Result<String, std::fmt::Error> {
     for notice in &verdict.notices {
         writeln!(text, "notice: {}", printable(&notice.to_string()))?;
     }
+    if verdict.more_notices > 0 {
+        writeln!(text, "notice: {} more", verdict.more_notices)?;
+    }
     let problems = verdict.problems.len() as u64 + verdict.more_problems;
     let result = match problems {
         0 if verdict.is_torn() => {
@@ -138,6 +141,7 @@ fn as_json(verdict: &Verdict) -> serde_json::Value {
         "problems": problems.collect::<Vec<_>>(),
         "more_problems": verdict.more_problems,
         "notices": verdict.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "more_notices": verdict.more_notices,
     })
 }
 

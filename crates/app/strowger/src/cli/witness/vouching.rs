@@ -2,10 +2,9 @@
 
 use super::super::output::printable;
 use super::progress::watched;
-use anyhow::Context as _;
 use std::process::ExitCode;
 use sx_store::{WitnessFolder, WitnessFound};
-use sx_witness::{SigningKey, Verdict};
+use sx_witness::Verdict;
 
 /// So many problems are said; a log that was written anew has many, and `verify` says all.
 const SAID_MAX: usize = 10;
@@ -23,19 +22,10 @@ pub(super) fn vouch(folders: &[WitnessFolder], found: &[WitnessFound]) -> anyhow
 }
 
 fn check(folder: &WitnessFolder, found: &WitnessFound) -> anyhow::Result<Option<Verdict>> {
-    let check = |key: &_| watched("check", |progress| folder.check_found(key, found, progress));
-    match folder.key() {
-        Ok(key) => Ok(check(&key)?),
-        Err(error) => {
-            eprintln!("warning: {error}: only the chain is looked at, no signature");
-            let nobody = SigningKey::from_seed("nobody", [0; 32]).context("the name of a key")?.verifying_key();
-            let verdict = check(&nobody)?.map(|mut verdict| {
-                verdict.problems.retain(|problem| !problem.is_of_the_key());
-                verdict
-            });
-            Ok(verdict.filter(|verdict| !verdict.is_honest()))
-        }
-    }
+    let key = folder.key().inspect_err(|error| {
+        eprintln!("warning: {error}: signatures are held against the key that the log names itself, which anybody may have made");
+    });
+    Ok(watched("check", |progress| folder.check_found(key.as_ref().ok(), found, progress))?)
 }
 
 fn tell(folder: &WitnessFolder, verdict: &Verdict) {

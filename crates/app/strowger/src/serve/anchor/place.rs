@@ -11,7 +11,7 @@ use sx_http::{
     Verb, client_tls,
 };
 use sx_store::{AnchorStates, Anchored, GrownLog, ProveError, WitnessLog};
-use sx_witness::{Checkpoint, SIGNATURES_MAX, SignatureError, VerifyingKey, verify_cosignature};
+use sx_witness::{Checkpoint, Facts, SIGNATURES_MAX, SignatureError, VerifyingKey, verify_cosignature};
 use tracing::warn;
 
 /// A place, and what is sent there.
@@ -88,6 +88,15 @@ impl AnchorFault {
         match self {
             Self::Ahead { .. } | Self::OtherHistory(_) | Self::Own(_) => FaultKind::Log,
             _ => FaultKind::Place,
+        }
+    }
+
+    /// What a record says of it for those who read the log: that the place has seen another state of it.
+    pub fn add_to<'a>(&self, facts: Facts<'a>) -> Facts<'a> {
+        match self {
+            Self::Ahead { seen, .. } => facts.with("ahead", i64::try_from(*seen).unwrap_or(i64::MAX)),
+            Self::OtherHistory(_) => facts.with("other_history", true),
+            _ => facts,
         }
     }
 }

@@ -275,6 +275,7 @@ fn a_log_that_was_rewritten_is_refused_and_both_write_it_down() {
         forged.grow("more").size > seen.size && forged.records().contains("\"outcome\":\"anchor_failed\"")
     });
     assert!(forged.records().contains("another history of the log (422)"), "{}", forged.records());
+    assert!(forged.records().contains("\"other_history\":true"), "{}", forged.records());
     until("more refusals", || showing.counts().places[0].failures.load(Ordering::Relaxed) > 2);
     assert_eq!(forged.records().matches("\"outcome\":\"anchor_failed\"").count(), 1, "it is said once");
     drop(showing);

@@ -27,20 +27,22 @@ impl WitnessFolder {
     /// Verifies the segments that something found depends on, and holds them against the indexes of all others and what the log
     /// has signed. When that does not hold, all of the log is verified, so that it is said what is wrong; `None` when nothing is.
     ///
-    /// What stands in other segments is not looked at, nor are the cosignatures of witnesses.
+    /// What stands in other segments is not looked at, nor are the cosignatures of witnesses. Where nobody has the key, all of the log
+    /// is held against the key that it names itself.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn check_found(
         &self,
-        key: &VerifyingKey,
+        key: Option<&VerifyingKey>,
         found: &Found,
         progress: &ReadProgress,
     ) -> Result<Option<Verdict>, ReadError> {
-        if self.holds(key, found, progress)? {
-            return Ok(None);
-        }
-        let verdict = self.verify(key, &Options::default(), progress)?;
+        let verdict = match key {
+            Some(key) if self.holds(key, found, progress)? => return Ok(None),
+            Some(key) => self.verify(key, &Options::default(), progress)?,
+            None => self.verify_as(|| Verification::without_key(Options::default()), progress)?,
+        };
         Ok((!verdict.is_honest()).then_some(verdict))
     }
 

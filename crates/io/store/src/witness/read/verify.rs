@@ -32,8 +32,17 @@ impl WitnessFolder {
     /// # Errors
     /// When it cannot be read; all that is wrong with what was read stands in the verdict.
     pub fn verify(&self, key: &VerifyingKey, options: &Options, progress: &ReadProgress) -> Result<Verdict, ReadError> {
+        self.verify_as(|| Verification::new(key.clone(), options.clone()), progress)
+    }
+
+    /// The same as this verification has it.
+    pub(super) fn verify_as(
+        &self,
+        verification: impl Fn() -> Verification,
+        progress: &ReadProgress,
+    ) -> Result<Verdict, ReadError> {
         for _ in 0..TRIES {
-            if let Some(verdict) = self.verify_once(key, options, progress)? {
+            if let Some(verdict) = self.verify_once(verification(), progress)? {
                 return Ok(verdict);
             }
         }
@@ -43,11 +52,9 @@ impl WitnessFolder {
     /// `None` when a segment has gone since it was listed: the record that retired it may be younger than the list.
     fn verify_once(
         &self,
-        key: &VerifyingKey,
-        options: &Options,
+        mut verification: Verification,
         progress: &ReadProgress,
     ) -> Result<Option<Verdict>, ReadError> {
-        let mut verification = Verification::new(key.clone(), options.clone());
         // Before the segments, so that no checkpoint is younger than the records that are looked at.
         if let Some(bytes) = read_if_there(&self.path().join(files::CHECKPOINTS))? {
             verification.checkpoints_file(&bytes);
