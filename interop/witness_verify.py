@@ -36,7 +36,7 @@ from witness_format import (
     stored_checkpoint,
 )
 
-PROBLEMS_MAX = 20
+PROBLEMS_MAX, NOTICES_MAX = 20, 100
 COPIED = "or this is a copy for which checkpoints.jsonl was read after the segments, while they were written"
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
@@ -94,7 +94,9 @@ class Verifier:
         self.folder, self.given, self.anchors, self.witnesses, self.records_min = folder, key, anchors, witnesses, records_min
         self.key, self.new_key, self.keys = key, None, {key.text: key}
         self.next, self.last, self.tree = 0, ZEROS, Tree()
-        self.problems, self.notices = [], []
+        self.problems, self.notices, self.more_notices = [], [], 0
+        # Record 0 has named a key; the key in force has signed a checkpoint; what is wrong with those before it; the log is another's.
+        self.begun, self.signed, self.strange, self.other = False, False, [], False
         self.notes, self.roots = {}, {anchor.size: None for anchor in anchors}
         self.gone, self.retired = [], []
         self.checkpoints, self.covered, self.torn = 0, 0, 0
@@ -128,6 +130,12 @@ class Verifier:
         if len(self.problems) >= PROBLEMS_MAX:
             raise Stopped
 
+    def notice(self, text):
+        if len(self.notices) < NOTICES_MAX:
+            self.notices.append(text)
+        else:
+            self.more_notices += 1
+
     def blame(self, number, why):
         self.whole, self.blamed = False, number
         self.accuse(f"record {number}: {why}")
@@ -137,6 +145,7 @@ class Verifier:
             for _, note, _ in self.stored_checkpoints(None):
                 self.roots[note.size] = None
             self.walk()
+            self.check_strange()
             self.check_retirement()
             self.check_stored()
             self.check_anchors()
@@ -144,9 +153,10 @@ class Verifier:
             self.check_key_file()
             self.check_signed()
             self.look_at_tail()
+            self.look_for_checkpoints()
             self.look_for_cosignatures()
         except Stopped:
-            self.notices.append("the verification stopped here")
+            self.notice("the verification stopped here")
         return self
 
     def walk(self):
@@ -201,7 +211,7 @@ class Verifier:
 
     def segment(self, number, indexed, is_last):
         """Steps 3 and 4."""
-        name = f"{number:020}"
+        name = self.segment_name = f"{number:020}"
         index_path = self.path(f"{name}.index") if indexed else os.devnull
         with open(self.path(f"{name}.jsonl"), "rb") as file, open(index_path, "rb") as index:
             lines, agrees = Lines(file, LINE_MAX), True
@@ -218,7 +228,7 @@ class Verifier:
             raise Stopped
         if lines.torn:
             self.torn = lines.torn
-            self.notices.append(f"behind record {self.next - 1} stand {self.torn} bytes of a torn write: not acknowledged, or lost")
+            self.notice(f"behind record {self.next - 1} stand {self.torn} bytes of a torn write: not acknowledged, or lost")
 
     def line(self, line):
         """Step 3, for one line."""
@@ -230,7 +240,7 @@ class Verifier:
             self.doubt = None
             return
         if record["seq"] != self.next:
-            self.accuse(f"record {record['seq']} stands in the place of record {self.next}")
+            self.accuse(f"{self.segment_name}.jsonl: record {record['seq']} stands in the place of record {self.next}")
             raise Stopped
         self.link(record["prev_hash"])
         self.unsigned, self.time = self.unsigned + 1, record["time"]
@@ -265,8 +275,13 @@ class Verifier:
         # In Python `True` equals 1.
         if type(facts.get("format")) is not int or facts["format"] != 1:
             raise Malformed("the format of the log is not 1")
-        if facts.get("key") != self.given.text:
-            raise Malformed("the log was begun with another key")
+        if type(facts.get("key")) is not str:
+            raise Malformed("the log names no key")
+        self.key, self.begun = Key(facts["key"]), True
+        if self.key.text != self.given.text:
+            # What else is wrong is found with the key that the log names.
+            self.other, self.keys = True, {self.key.text: self.key}
+            self.accuse(f"record 0 names {self.key.text}, which is not the key given, {self.given.text}")
 
     def check_log(self, record):
         outcome, facts = record.get("outcome"), record.get("facts", {})
@@ -279,12 +294,23 @@ class Verifier:
             self.keys[self.new_key.text] = self.new_key
         if outcome == "anchored" and type(facts.get("cosigned_by")) is str and is_number(facts.get("size")) and "subject" in record:
             self.taken.append((self.next, facts["size"], facts["cosigned_by"]))
+        if outcome == "anchor_failed" and "subject" in record:
+            self.note_refusal(record["subject"], facts)
         if outcome == "retired":
             if not (is_number(facts.get("first")) and is_number(facts.get("last"))):
                 raise Malformed("`retired` is not in its form")
             if not facts["first"] <= facts["last"] < self.next:
                 raise Malformed("it retires what is not before it")
             self.retired.append((facts["first"], facts["last"], self.next))
+
+    def note_refusal(self, place, facts):
+        if is_number(facts.get("ahead")):
+            why = f"had cosigned {facts['ahead']} records, more than the log had"
+        elif facts.get("other_history") is True:
+            why = "knew another history of the log"
+        else:
+            return
+        self.notice(f"record {self.next} says that {place} {why}: the log was set back or rewritten, or that place knows another one")
 
     def check_checkpoint(self, record):
         facts = record.get("facts", {})
@@ -293,10 +319,21 @@ class Verifier:
         note = Checkpoint.of_record(facts["note"])
         if note.size != self.next or note.time != record["time"]:
             raise Malformed("the checkpoint is of another record")
-        if not note.signed_by(self.key):
-            raise Malformed(f"the checkpoint is not signed by the key in force, {self.key.text}")
         self.notes[note.size] = sha256(note.text.encode())
-        self.checkpoints += 1
+        if self.other and not self.signed and note.signed_by(self.given):
+            # The key given is the log's, and record 0 was changed.
+            self.other, self.key, self.keys = False, self.given, {self.given.text: self.given}
+        if not note.signed_by(self.key):
+            text = f"the checkpoint is not signed by the key in force, {self.key.text}"
+            if note.names(self.key) or self.begun or self.signed:
+                raise Malformed(text)
+            # The key given may be that of another log; record 0, which would say so, is gone.
+            if len(self.strange) < PROBLEMS_MAX:
+                self.strange.append((self.next, text))
+            return
+        while self.strange:
+            self.blame(*self.strange.pop(0))
+        self.checkpoints, self.signed = self.checkpoints + 1, True
         if self.new_key:
             self.key, self.new_key = self.new_key, None
         # Once a record has been found changed no root can hold; that is no second accusation.
@@ -305,6 +342,13 @@ class Verifier:
             self.accuse(f"one of the records {self.covered} to {self.next - 1} was changed, and the hashes behind it made anew")
         self.covered = note.size
         self.unsigned, self.unsigned_since = 0, None
+
+    def check_strange(self):
+        """No checkpoint that is there is by the key given: that is the wrong one."""
+        if self.strange:
+            self.other = True
+            number = self.strange[0][0]
+            self.accuse(f"the key given, {self.given.text}, is not the one that signed the log: record {number} names another")
 
     def check_retirement(self):
         """Step 5."""
@@ -317,9 +361,9 @@ class Verifier:
                 self.accuse(f"records {wanted} to {last} are gone, and no record retires them")
         for first, last, number in self.retired:
             if number >= self.covered:
-                self.notices.append(f"record {number} retires records {first} to {last}, and no checkpoint covers it yet")
+                self.notice(f"record {number} retires records {first} to {last}, and no checkpoint covers it yet")
             if not all(any(begin <= end <= stop for begin, stop in self.gone) for end in (first, last)):
-                self.notices.append(f"records {first} to {last} are retired, and not all of them are gone")
+                self.notice(f"records {first} to {last} are retired, and not all of them are gone")
 
     def stored_checkpoints(self, accuse):
         """The lines of `checkpoints.jsonl` that are in their form: number, checkpoint, cosignatures."""
@@ -334,7 +378,7 @@ class Verifier:
         if accuse and lines.torn is None:
             accuse(f"checkpoints.jsonl: behind line {number} stands something that is no line")
         elif accuse and lines.torn:
-            self.notices.append(f"checkpoints.jsonl ends in {lines.torn} bytes of a torn write")
+            self.notice(f"checkpoints.jsonl ends in {lines.torn} bytes of a torn write")
 
     def check_stored(self):
         """Step 6."""
@@ -344,8 +388,8 @@ class Verifier:
             if note.size >= self.next:
                 signed = any(note.signed_by(key) for key in known)
                 if signed:
-                    self.cut.setdefault(note.size, f"{where}, says so; {COPIED}")
-                else:
+                    self.cut.setdefault(note.size + 1, f"{where}, says so, its own record included; {COPIED}")
+                elif known or not self.other:
                     self.accuse(f"{where}: it is forged")
             elif any(first <= note.size <= last for first, last in self.gone):
                 if self.whole and self.roots[note.size] != note.root:
@@ -353,7 +397,7 @@ class Verifier:
                 if not all(note.signed_by(key) for key in known):
                     self.accuse(f"{where}: its key has not signed it")
                 if not known:
-                    self.notices.append(f"{where}: it names a key that only records that are gone may have named")
+                    self.notice(f"{where}: it names a key that only records that are gone may have named")
             elif self.notes.get(note.size) != sha256(note.text.encode()):
                 self.accuse(f"{where}: record {note.size} is not this checkpoint")
             self.stored_size = max(note.size, self.stored_size or 0)
@@ -370,7 +414,7 @@ class Verifier:
             known = [key for key in self.keys.values() if anchor.names(key)]
             # Whoever kept it has looked at its signature then; what counts is that the log has its root.
             if not any(anchor.signed_by(key) for key in known):
-                self.notices.append(f"the anchor of {anchor.size} records is not signed by a key that this log names")
+                self.notice(f"the anchor of {anchor.size} records is not signed by a key that this log names")
             if anchor.size > self.next:
                 self.cut.setdefault(anchor.size, "an anchor says so")
             elif self.whole and self.roots[anchor.size] != anchor.root:
@@ -381,10 +425,13 @@ class Verifier:
         if self.cut:
             size = max(self.cut)
             also = f" ({len(self.cut) - 1} smaller sizes too)" if len(self.cut) > 1 else ""
-            self.accuse(f"the log was truncated: it had {size} records{also}, and has {self.next}: {self.cut[size]}")
+            self.accuse(f"the log was truncated: it has {self.next} records, and had at least {size}{also}: {self.cut[size]}")
 
     def check_key_file(self):
         """Step 8."""
+        # Where no record that is there names a key of the log, none can be told from another.
+        if self.other and not self.begun:
+            return
         if self.key_file is not None and self.key_file.decode(errors="replace").rstrip("\n") not in self.keys:
             self.accuse("key.pub is no key of this log")
 
@@ -398,16 +445,24 @@ class Verifier:
             return
         lasted = datetime.datetime.fromisoformat(self.time) - datetime.datetime.fromisoformat(self.unsigned_since)
         if self.unsigned > UNSIGNED_MAX or lasted > UNSIGNED_FOR_MAX:
-            self.notices.append(f"the last {self.unsigned} records, of {lasted}, are not signed, which no writer leaves whose disk is well")
+            self.notice(f"the last {self.unsigned} records, of {lasted}, are not signed, which no writer leaves whose disk is well")
+
+    def look_for_checkpoints(self):
+        if self.problems or not self.next:
+            return
+        if not self.checkpoints:
+            self.notice("nothing is signed: the log has no checkpoint")
+        elif self.stored_size is None:
+            self.notice("checkpoints.jsonl has no checkpoint: no witness has cosigned any that is there, and nothing tells whether the end of the log was cut off")
 
     def look_for_cosignatures(self):
         for number, size, name in self.taken:
             last = self.covered if self.stored_size is None else self.stored_size
             if last > number and size not in self.cosigned.get(name, ()):
-                self.notices.append(f"a cosignature is missing: record {number} tells of one by {name} on the checkpoint of {size} records")
+                self.notice(f"a cosignature is missing: record {number} tells of one by {name} on the checkpoint of {size} records")
         for witness in self.witnesses:
             if self.checkpoints and witness.name not in self.cosigned:
-                self.notices.append(f"cosignatures are missing: none is by the witness {witness.name}")
+                self.notice(f"cosignatures are missing: none is by the witness {witness.name}")
 
 
 def verify(folder, key, anchors=(), witnesses=(), records_min=0):
@@ -455,6 +510,8 @@ def main():
         return 2
     for notice in found.notices:
         print(f"notice: {notice}", file=sys.stderr)
+    if found.more_notices:
+        print(f"notice: {found.more_notices} more", file=sys.stderr)
     for problem in found.problems:
         print(problem)
     if not found.problems:

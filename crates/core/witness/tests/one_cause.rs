@@ -108,6 +108,22 @@ fn with_another_key_what_is_wrong_besides_is_found() {
 }
 
 #[test]
+fn a_key_that_was_changed_in_record_0_accuses_no_checkpoint() {
+    let mut log = plain(120);
+    let text = String::from_utf8(log.segments[0].1.clone()).expect("JSON is UTF-8");
+    log.segments[0].1 = text.replacen(&public(1).to_string(), &public(9).to_string(), 1).into_bytes();
+    let problems = log.verify_with(public(1)).problems;
+    assert!(
+        matches!(
+            &problems[..],
+            [Problem::BegunWithAnother { .. }, Problem::Changed { record: 0, .. }]
+                | [Problem::Changed { record: 0, .. }, Problem::BegunWithAnother { .. }]
+        ),
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn another_key_is_one_problem_where_record_0_is_gone() {
     let log = plain(120);
     let rest = Log { segments: log.segments[2..].to_vec(), filed: log.filed.clone() };

@@ -47,6 +47,9 @@ How many checkpoints are cosigned is said, and by whom. Where a record, --witnes
 checkpoints.jsonl does not have, a notice says so. Others may be lost unnoticed: nothing says that they were there, and the next
 cosignature covers what they did.
 
+A folder that was set back to an older state as a whole holds in itself; only an anchor tells. Where an exchange has gone on with it and a
+witness has refused it then, having seen more of the log, a record says so, and a notice.
+
 A log whose last write was cut short is torn: nothing in it was changed, but what stands behind its last record was never acknowledged
 or is lost, and only an anchor can tell which. That is said in the place of ok, and is no failure.
 
@@ -83,8 +86,9 @@ What has the form of an identifier is looked for, in any order; a path with a / 
 folder of a log (./NAME where that has the form of an identifier). The records of several nodes are put together by time.
 
 The segments that records were found in are verified, and held against the indexes of all others and the checkpoints that the key
-beside the log has signed. When that does not hold, the records are shown all the same, what is wrong is said on standard error, and
-the exit code is 1. Only verify looks at every segment, takes the key from elsewhere (--key), and compares anchors and cosignatures: a
+beside the log has signed; without that key all of the log is verified, with the key that it names itself. When that does not hold, the
+records are shown all the same, what is wrong is said on standard error, and the exit code is 1. Only verify looks at every segment, takes
+the key from elsewhere (--key), and compares anchors and cosignatures: a
 record whose identifier was changed is missed here when nothing else of its segment is shown.
 
 Examples:

@@ -11,6 +11,8 @@ mod counts;
 mod objects;
 mod place;
 #[cfg(test)]
+mod set_back_tests;
+#[cfg(test)]
 mod store_tests;
 #[cfg(test)]
 mod tests;

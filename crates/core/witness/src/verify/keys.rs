@@ -7,12 +7,14 @@ use crate::key::{Purpose, VerifyingKey};
 
 /// What is known of a log's keys.
 ///
-/// Where record 0 names another key than the one given, that is one problem, and the checkpoints are held against the key that it
-/// names: what else is wrong with the log can be said all the same.
+/// Where record 0 names another key than the one given, that is one problem, and the checkpoints are held against the key that has
+/// signed the first of them: what else is wrong with the log can be said all the same.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// The name and id of the key that was given, if one was.
-    given: Option<Box<str>>,
+    /// The key that was given, if one was.
+    given: Option<VerifyingKey>,
+    /// Where record 0 stands that names another, and the name and id of that, until it shows which of them has signed.
+    named: Option<(Place, Box<str>)>,
     /// The key in force; `None` where none was given and no record has named one.
     in_force: Option<VerifyingKey>,
     /// What a record has named as the key from the next checkpoint on.
@@ -37,12 +39,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(given: Option<VerifyingKey>) -> Self {
-        Self {
-            given: given.as_ref().map(VerifyingKey::short),
-            had: given.iter().cloned().collect(),
-            in_force: given,
-            ..Self::default()
-        }
+        Self { had: given.iter().cloned().collect(), in_force: given.clone(), given, ..Self::default() }
     }
 
     /// Records are lacking, so that the key in force is not known any more.
@@ -87,6 +84,11 @@ impl Keys {
         if origin_fits { Ok(()) } else { Err(SignatureError::OtherKey) }
     }
 
+    /// Is the first checkpoint signed by the key given?
+    fn is_by_given(&self, checkpoint: &Checkpoint) -> bool {
+        !self.has_signed && self.given.as_ref().is_some_and(|given| checkpoint.verify(given).is_ok())
+    }
+
     /// May it be that the key given is that of another log? The first record would say so, if it were there.
     fn may_be_of_another(&self) -> bool {
         self.given.is_some() && !self.is_begun && !self.has_signed
@@ -107,13 +109,9 @@ impl Verification {
         if self.keys.in_force.as_ref() == Some(&named) {
             return;
         }
-        let (given, signer) = (self.keys.given.clone(), named.short());
+        self.keys.named = self.keys.given.is_some().then(|| (at, named.short()));
         self.keys.had = vec![named.clone()];
         self.keys.in_force = Some(named);
-        if let Some(given) = given {
-            self.keys.is_other = true;
-            self.push(Problem::OtherKey { given, record: 0, signer });
-        }
     }
 
     /// A record names the key that signs from the next checkpoint on.
@@ -130,6 +128,14 @@ impl Verification {
 
     /// Is the checkpoint signed as it must be?
     pub(super) fn hear_signature(&mut self, record: u64, at: Place, checkpoint: &Checkpoint) -> bool {
+        if self.keys.is_by_given(checkpoint)
+            && let Some((at, key)) = self.keys.named.take()
+        {
+            // It is the log's, and record 0 was changed.
+            self.keys.in_force = self.keys.given.clone();
+            self.keys.had = self.keys.given.iter().cloned().collect();
+            self.push(Problem::BegunWithAnother { at, key });
+        }
         let key = self.keys.in_force.as_ref().map(VerifyingKey::short).unwrap_or_default();
         let Err(fault) = self.keys.judge(checkpoint) else {
             // The key given is the log's, so that those before it were forged.
@@ -150,9 +156,10 @@ impl Verification {
 
     /// All was read: where no checkpoint is signed by the key given, it is that key which is the wrong one.
     pub(super) fn judge_keys(&mut self) {
-        if let Some((given, (record, signer))) = self.keys.given.clone().zip(self.keys.signer.take())
-            && !self.keys.has_signed
-        {
+        let Some(given) = self.keys.given.as_ref().map(VerifyingKey::short) else { return };
+        let named = self.keys.named.take().map(|(_, key)| (0, key));
+        let strange = self.keys.signer.take().filter(|_| !self.keys.has_signed);
+        if let Some((record, signer)) = named.or(strange) {
             self.keys.is_other = true;
             self.push(Problem::OtherKey { given, record, signer });
         }

@@ -361,6 +361,7 @@ impl Verification {
                 | Problem::Statement { .. }
                 | Problem::Begin { .. }
                 | Problem::OtherKey { .. }
+                | Problem::BegunWithAnother { .. }
                 | Problem::Truncated { .. }
                 | Problem::Stray { .. }
                 | Problem::KeyFile

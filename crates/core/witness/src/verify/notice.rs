@@ -80,7 +80,7 @@ pub enum Notice {
     },
     /// The log is signed, and `checkpoints.jsonl` has nothing.
     #[error(
-        "checkpoints.jsonl has no checkpoint: nothing beside the records is signed or cosigned, and nothing tells whether the end of the log was cut off"
+        "checkpoints.jsonl has no checkpoint: no witness has cosigned any that is there, and nothing tells whether the end of the log was cut off"
     )]
     NothingFiled,
     /// Nothing is signed yet: the log has no more than its first record.

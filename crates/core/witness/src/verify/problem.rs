@@ -253,6 +253,14 @@ pub enum Problem {
         /// That key: its name and its id.
         signer: Box<str>,
     },
+    /// The key given has signed the log, and record 0 names another.
+    #[error("record 0 ({at}) names another key than the one that signed the log, {key}")]
+    BegunWithAnother {
+        /// Where it stands.
+        at: Place,
+        /// The key that it names: its name and its id.
+        key: Box<str>,
+    },
     /// A record about the log itself lacks what it must say.
     #[error("record {record} ({at}) about the log itself does not say what it must")]
     Statement {
@@ -333,7 +341,7 @@ impl Problem {
             | Self::IndexAlone { segment } => *segment,
             Self::Truncated { there, .. } => *there,
             Self::Filed { size, .. } | Self::Anchor { size } => *size,
-            Self::Begin { .. } => 0,
+            Self::Begin { .. } | Self::BegunWithAnother { .. } => 0,
             Self::KeyFile | Self::Unsigned => u64::MAX,
         }
     }

@@ -18,8 +18,8 @@ use sx_config::{Anchor, AnchorKind, AnchorMethod, Config};
 use sx_http::ClientError;
 use sx_store::{DataFolder, WitnessLog};
 use sx_witness::{
-    Checkpoint, Draft, Kind, Options, SegmentCheck, SignatureError, SigningKey, Verdict, Verification, VerifyingKey,
-    cosign,
+    Checkpoint, Draft, Facts, Kind, Options, SegmentCheck, SignatureError, SigningKey, Verdict, Verification,
+    VerifyingKey, cosign,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -41,7 +41,7 @@ impl Log {
         Self::open_in(tempdir().expect("a folder"), name)
     }
 
-    fn open_in(dir: TempDir, name: &'static str) -> Self {
+    pub fn open_in(dir: TempDir, name: &'static str) -> Self {
         let path = dir.path().join("witness.key");
         if !path.exists() {
             sx_store::write_signing_key(&path, &key(name)).expect("a key");
@@ -63,12 +63,12 @@ impl Log {
         self.log.last_checkpoint().expect("it was signed")
     }
 
-    fn public(&self) -> VerifyingKey {
+    pub fn public(&self) -> VerifyingKey {
         key(self.name).verifying_key()
     }
 
     /// Serves as a witness of these logs.
-    fn cosigning(&self, logs: &[&Self], more: &str) -> Anchoring {
+    pub fn cosigning(&self, logs: &[&Self], more: &str) -> Anchoring {
         let keys = logs.iter().map(|log| format!("{{ key = \"{}\" }}", log.public()));
         let cosigns = keys.collect::<Vec<_>>().join(", ");
         let listen = if more.contains("listen") { "" } else { "listen = \"127.0.0.1:0\"\n" };
@@ -85,7 +85,7 @@ impl Log {
         Place::new(&anchor, &self.public(), self.log.clone(), shared.0, shared.1).expect("a place")
     }
 
-    fn peer(&self, address: SocketAddr, name: &str) -> Place {
+    pub fn peer(&self, address: SocketAddr, name: &str) -> Place {
         let kind = AnchorKind::Peer(key(name).verifying_key().as_cosigner());
         self.place(&format!("http://{address}/witness"), kind, None)
     }
@@ -103,7 +103,7 @@ impl Log {
     }
 
     /// What an auditor finds who has the keys of these witnesses.
-    fn audit(self, witnesses: Vec<VerifyingKey>) -> Verdict {
+    pub fn audit(self, witnesses: Vec<VerifyingKey>) -> Verdict {
         let (public, dir) = (self.public(), self.dir);
         drop(self.log);
         let options = Options { witnesses, ..Options::default() };
@@ -117,7 +117,7 @@ impl Log {
     }
 }
 
-fn config(data: &Path, more: &str) -> Config {
+pub fn config(data: &Path, more: &str) -> Config {
     let text = format!("[exchange]\ndata = {data:?}\n{more}");
     Config::from_text_with_env(&text, vec![("TOKEN".to_owned(), "hunter2".to_owned())]).expect("a good configuration")
 }
@@ -342,7 +342,9 @@ fn another_root_for_one_size_and_an_end_that_is_missing_are_found() {
     // The note says nothing of it; the witness does.
     let (conflict, _) = canned(vec![answer(409, "text/x.tlog.size", &format!("{}\n", later.size + 1))]);
     let mut place = forged.peer(conflict, witness.name);
-    assert!(matches!(forged.show(&mut place), Err(AnchorFault::Ahead { .. })));
+    let fault = forged.show(&mut place).expect_err("it has seen more");
+    let told = Facts::new().with("ahead", later.size as i64 + 1);
+    assert!(matches!(fault, AnchorFault::Ahead { .. }) && fault.add_to(Facts::new()) == told, "{fault:?}");
 }
 
 #[test]

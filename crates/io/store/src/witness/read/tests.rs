@@ -221,5 +221,5 @@ fn a_line_that_is_too_long_hides_no_other() {
 fn a_folder_without_a_log_is_refused() {
     let dir = tempdir().expect("a folder");
     assert!(matches!(WitnessFolder::open(dir.path()), Err(ReadError::NoLog { .. })));
-    assert!(matches!(WitnessFolder::open(&dir.path().join("nowhere")), Err(ReadError::File(_))));
+    assert!(matches!(WitnessFolder::open(&dir.path().join("nowhere")), Err(ReadError::NoFolder { .. })));
 }
