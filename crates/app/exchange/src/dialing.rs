@@ -194,8 +194,18 @@ impl Worker {
     ) {
         let Some(mut lookup) = self.lookups.remove(&query) else { return };
         let Some((question, uri)) = lookup.remaining.pop_front() else { return };
-        let locals = self.legs.agent_ref().locals();
         lookup.unknown |= addresses == Err(Unresolved::NotNow);
+        let trunk = match &lookup.then {
+            Then::Dial(dialling) => match &dialling.dial.target {
+                Target::Trunk { trunk, .. } => Some(trunk.clone()),
+                Target::Contact { .. } | Target::Uri(_) | Target::Place { .. } => None,
+            },
+            Then::Request { owner, .. } => self.trunk_of_owner(*owner),
+        };
+        if let Some(trunk) = trunk {
+            self.trunk_resolved(&trunk, &question.host, addresses.as_ref().err().copied());
+        }
+        let locals = self.legs.agent_ref().locals();
         let place = |(transport, remote)| Place {
             to: locals.way_to(transport, remote, Some(&question.host)),
             uri: uri.clone(),

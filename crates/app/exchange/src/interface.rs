@@ -208,6 +208,15 @@ pub enum Output {
         /// Does it answer?
         healthy: bool,
     },
+    /// Log that a trunk's host name does not resolve, so that nothing is sent there: once, until it does.
+    TrunkUnresolved {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// The name.
+        host: Box<str>,
+        /// Why it has no addresses.
+        why: Unresolved,
+    },
     /// Log that a provider has answered our registration.
     Registered {
         /// The trunk.

@@ -9,22 +9,20 @@ use crate::layers::{Answer, Asker, RefusedBy};
 use crate::worker::Worker;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 use sx_edge::Layer;
 use sx_engine::Time;
 use sx_sip::message::{HeaderName, Message, Method};
-use sx_types::{Flow, Transport};
+use sx_types::Flow;
 
 /// A request that was refused for its credentials. What the peer has written is cut, and has no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedAuthentication {
     /// The user, as the credentials name it.
     pub user: Box<str>,
-    /// Where the request came from.
-    pub source: SocketAddr,
-    /// Along which transport.
-    pub transport: Transport,
+    /// Where the request came from, and along which transport.
+    pub flow: Flow,
     /// Its method.
     pub method: Box<str>,
     /// Its Call-ID, by which it is found in copies of signalling. No call has begun, so that there is no other name.
@@ -185,8 +183,7 @@ impl Worker {
         }
         self.outputs.push_back(Output::AuthenticationRefused(Box::new(RefusedAuthentication {
             user: shown(user.as_bytes()),
-            source: flow.remote,
-            transport: flow.transport,
+            flow,
             method: shown(request.method_text()),
             sip_call_id: shown(request.value(HeaderName::CallId).unwrap_or_default()),
             why,

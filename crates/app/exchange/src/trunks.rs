@@ -2,9 +2,10 @@
 
 use crate::counts::Counts;
 use crate::dialing::{Then, question_of};
-use crate::interface::{Output, PeerMessage};
+use crate::interface::{Output, PeerMessage, Unresolved};
 use crate::tables::Tables;
 use crate::worker::Worker;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::Input as CallInput;
@@ -50,6 +51,8 @@ pub(crate) struct TrunkState {
     expires_min: Duration,
     /// How often in a row it has said so.
     raised: u8,
+    /// Its host names that do not resolve, of which the operator knows. There are no more than its configuration has.
+    unresolved: BTreeSet<Box<str>>,
 }
 
 impl TrunkState {
@@ -88,7 +91,9 @@ impl Worker {
                 contact: "".into(),
                 expires_min: Duration::ZERO,
                 raised: 0,
+                unresolved: BTreeSet::new(),
             });
+            state.unresolved.clear();
             if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
                 state.probe_at = Some(soon);
             }
@@ -189,6 +194,26 @@ impl Worker {
         let trunk = self.trunks.iter().find(|trunk| *trunk.name == *name)?;
         let is_probed = || self.tables.trunk(name).is_some_and(|table| table.config.options_interval.is_some());
         (trunk.health != Some(true) && is_probed()).then_some(LAST_RESORT)
+    }
+
+    /// A name was looked up on behalf of a trunk. That it leads nowhere is told before what follows from it.
+    pub(crate) fn trunk_resolved(&mut self, name: &str, host: &str, unresolved: Option<Unresolved>) {
+        let Some(trunk) = self.trunks.iter_mut().find(|trunk| *trunk.name == *name) else { return };
+        match unresolved {
+            None => drop(trunk.unresolved.remove(host)),
+            Some(why) if trunk.unresolved.insert(host.into()) => {
+                let (trunk, host) = (trunk.name.clone(), host.into());
+                self.outputs.push_back(Output::TrunkUnresolved { trunk, host, why });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The trunk that a request of ours is for.
+    pub(crate) fn trunk_of_owner(&self, owner: u64) -> Option<Arc<str>> {
+        let number = owner & !(PROBE | REGISTRATION);
+        let is_its = |trunk: &&TrunkState| number != owner && trunk.number == number;
+        self.trunks.iter().find(is_its).map(|trunk| trunk.name.clone())
     }
 
     /// Tells the calls of a trunk's health.

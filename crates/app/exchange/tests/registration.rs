@@ -190,7 +190,10 @@ fn a_refused_authentication_is_told_with_its_source_and_reason() {
         ]
     );
     assert!(
-        bench.refused.iter().all(|r| (r.source, r.transport) == (driver::address("192.0.2.11:5060"), Transport::Udp))
+        bench
+            .refused
+            .iter()
+            .all(|r| (r.flow.remote, r.flow.transport) == (driver::address("192.0.2.11:5060"), Transport::Udp))
     );
 }
 

@@ -76,6 +76,8 @@ pub struct Bench {
     pub media: Vec<MediaCommand>,
     pub open: BTreeMap<PortId, Opened>,
     pub health: Vec<(String, bool)>,
+    /// The trunks whose names did not resolve, and the names.
+    pub unresolved: Vec<(String, String, Unresolved)>,
     pub registered: Vec<(String, u16)>,
     pub refused: Vec<RefusedAuthentication>,
     pub suppressed: Vec<(Option<IpAddr>, u64)>,
@@ -180,6 +182,7 @@ impl Bench {
             media: Vec::new(),
             open: BTreeMap::new(),
             health: Vec::new(),
+            unresolved: Vec::new(),
             registered: Vec::new(),
             refused: Vec::new(),
             suppressed: Vec::new(),
@@ -340,6 +343,9 @@ impl Bench {
             }
             Output::Note(note) => self.notes.push(note),
             Output::TrunkHealth { trunk, healthy } => self.health.push((trunk.to_string(), healthy)),
+            Output::TrunkUnresolved { trunk, host, why } => {
+                self.unresolved.push((trunk.to_string(), host.to_string(), why));
+            }
             Output::Registered { trunk, status } => self.registered.push((trunk.to_string(), status)),
             Output::AuthenticationRefused(refused) => self.refused.push(*refused),
             Output::RefusalsSuppressed { source, suppressed } => self.suppressed.push((source, suppressed)),

@@ -1,6 +1,6 @@
 //! The program's log.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use sx_call::Note;
 use sx_config::{LogFormat, LogLevel};
@@ -26,12 +26,15 @@ pub fn start_logging(level: LogLevel, format: LogFormat) {
     };
 }
 
-/// Logs a request that was refused for its credentials.
-pub fn log_refused(refused: &RefusedAuthentication) {
-    let RefusedAuthentication { user, source, transport, method, sip_call_id, why } = refused;
+/// Logs a request that was refused for its credentials, and at which address of ours it came in. Whoever was to be known by an
+/// address, as a provider, and comes from another is asked for credentials as well.
+pub fn log_refused(refused: &RefusedAuthentication, local: Option<SocketAddr>) {
+    let RefusedAuthentication { user, flow, method, sip_call_id, why } = refused;
+    let (source, transport) = (flow.remote, flow.transport);
+    let local = local.map_or_else(|| "-".to_owned(), |local| local.to_string());
     // The texts are the peer's: as fields of their own they are quoted, and cannot pass for others.
     let (user, method, sip_call_id) = (&**user, &**method, &**sip_call_id);
-    warn!(user, %source, %transport, method, sip_call_id, %why, "an authentication was refused");
+    warn!(user, %source, %local, %transport, method, sip_call_id, %why, "an authentication was refused");
 }
 
 /// Logs how many more of a source were refused in the last minute than were logged one by one.
@@ -103,7 +106,7 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
     use sx_exchange::WhyRefused;
-    use sx_types::Transport;
+    use sx_types::{Flow, LinkId, Transport};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -125,20 +128,24 @@ mod tests {
         let log =
             tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).without_time().finish();
         tracing::subscriber::with_default(log, || {
-            log_refused(&RefusedAuthentication {
+            let remote = ([192, 0, 2, 7], 5062).into();
+            let flow = Flow { worker: 0, link: LinkId(1), transport: Transport::Tls, remote };
+            let refused = RefusedAuthentication {
                 user: "alice\" source=\"192.0.2.9:1".into(),
-                source: ([192, 0, 2, 7], 5062).into(),
-                transport: Transport::Tls,
+                flow,
                 method: "REGISTER".into(),
                 sip_call_id: "id".into(),
                 why: WhyRefused::WrongPassword,
-            });
+            };
+            log_refused(&refused, Some(([192, 0, 2, 1], 5061).into()));
+            log_refused(&refused, None);
             log_suppressed(Some([192, 0, 2, 7].into()), 995);
             log_suppressed(None, 7);
         });
         let written = String::from_utf8(lines.0.lock().expect("nobody has panicked").clone()).expect("text");
         let expected = [
-            r#"an authentication was refused user="alice\" source=\"192.0.2.9:1" source=192.0.2.7:5062 transport=tls method="REGISTER" sip_call_id="id" why=wrong password"#,
+            r#"an authentication was refused user="alice\" source=\"192.0.2.9:1" source=192.0.2.7:5062 local=192.0.2.1:5061 transport=tls method="REGISTER" sip_call_id="id" why=wrong password"#,
+            r#"source=192.0.2.7:5062 local=- transport=tls method="REGISTER" sip_call_id="id" why=wrong password"#,
             r#"more authentications were refused than are logged source="192.0.2.7" suppressed=995"#,
             r#"more authentications were refused than are logged source="others" suppressed=7"#,
         ];

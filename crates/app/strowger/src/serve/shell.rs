@@ -243,11 +243,22 @@ impl Shell {
                 Output::Note(note) => self.notes.log(now, &note),
                 Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers its probes"),
                 Output::TrunkHealth { trunk, healthy: false } => warn!(%trunk, "the trunk does not answer its probes"),
+                Output::TrunkUnresolved { trunk, host, why } => {
+                    let why = match why {
+                        Unresolved::Nowhere => "it has no address there, or none for our transports",
+                        Unresolved::NotNow => "no name server has said",
+                    };
+                    warn!(%trunk, %host, why, "DNS does not resolve the trunk's host name");
+                }
                 Output::Registered { trunk, status } if (200..300).contains(&status) => {
                     debug!(%trunk, "registered with the provider");
                 }
-                Output::Registered { trunk, status } => warn!(%trunk, status, "the provider refuses our registration"),
-                Output::AuthenticationRefused(refused) => log_refused(&refused),
+                Output::Registered { trunk, status } => {
+                    warn!(%trunk, status, "we are not registered with the provider");
+                }
+                Output::AuthenticationRefused(refused) => {
+                    log_refused(&refused, self.net.local_address_towards(&Destination::Flow(refused.flow)));
+                }
                 Output::RefusalsSuppressed { source, suppressed } => log_suppressed(source, suppressed),
             }
         }
@@ -266,9 +277,10 @@ impl Shell {
     fn resolve(&mut self, query: u64, question: sx_exchange::Question) {
         let Some(own) = self.peers.mailbox(self.worker.number()).cloned() else { return };
         let sx_exchange::Question { host, port, transport, secure } = question;
+        let name = host.clone();
         self.resolver.resolve(query, Question { host, port, transport, secure }, move |resolved| {
             if let Err(error) = &resolved.result {
-                debug!(%error, "a name could not be looked up");
+                debug!(host = name, %error, "DNS does not resolve a name");
             }
             own.post(Mail::Resolved(resolved));
         });
