@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     for row in &ROUTES {
         match parse_body(row.route, bytes) {
             Ok(ApiBody::Nothing) => assert!(bytes.is_empty()),
-            Ok(ApiBody::Facts(facts)) => assert!(facts.is_object()),
+            Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => assert!(value.is_object()),
             Ok(ApiBody::Ban { seconds, reason }) => assert!(seconds > 0 && !reason.is_empty()),
             Ok(ApiBody::Token { name, expires_s, .. }) => assert!(!name.is_empty() && expires_s != Some(0)),
             Err(problem) => {

@@ -239,7 +239,7 @@ impl Bed {
             5 => agent.offer(now, id, Some(description)),
             6 => agent.offer(now, id, None),
             7 => agent.answer_offer(now, id, description),
-            8 => agent.refuse_offer(now, id, 488),
+            8 => agent.refuse_offer(now, id, 488, &|_| {}),
             9 => agent.confirm(id, description),
             10 => agent.info(now, id, "application/dtmf-relay", b"Signal=5\r\n"),
             11 => agent.refer(now, id, "sip:carol@example.org"),
