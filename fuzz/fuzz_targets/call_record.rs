@@ -56,7 +56,7 @@ fn fold(records: &[CallRecord]) {
         .iter()
         .filter_map(|record| match record {
             CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => Some(cdr.call),
-            CallRecord::Answered { call, .. } => Some(*call),
+            CallRecord::Answered { call, .. } | CallRecord::Moved { call, .. } => Some(*call),
             CallRecord::Alive { .. } => None,
         })
         .collect();
