@@ -12,6 +12,7 @@ pub mod ladder;
 mod output;
 mod password;
 mod policy;
+mod recording;
 pub mod token;
 mod user;
 mod when;
@@ -82,6 +83,9 @@ pub enum Command {
     /// Check a policy, and try it out on requests
     #[command(subcommand, after_help = policy::HELP)]
     Policy(policy::PolicyCommand),
+    /// Verify recordings of calls, and decrypt them
+    #[command(subcommand, after_help = recording::HELP)]
+    Recording(recording::RecordingCommand),
     /// Say what codecs cost, and what a conference takes of links and processors
     #[command(subcommand, after_help = codec::HELP)]
     Codec(codec::CodecCommand),
@@ -166,6 +170,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let wanted = cli.config.map(|path| Wanted { path: Some(path), data: cli.data, verbose: 0 });
             return policy::run_policy(command, wanted.as_ref(), json);
         }
+        Command::Recording(command) => return recording::run_recording(&command, json),
         Command::Witness(command) => {
             // These read it for themselves, and only when it must say where the log is.
             let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose: 0 };
