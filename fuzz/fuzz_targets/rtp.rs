@@ -56,6 +56,8 @@ fn read_compound(datagram: &[u8]) {
                 write_bye(&ssrcs, None, &mut written).expect("what was read fits");
             }
             RtcpPacket::App(app) => assert!(app.subtype < 32),
+            // The target `rtcp_xr` looks at them.
+            RtcpPacket::ExtendedReport(report) => assert!(report.blocks.count() <= datagram.len() / 4),
         }
     }
 }

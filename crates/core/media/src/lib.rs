@@ -45,8 +45,10 @@ mod command;
 mod conversion;
 mod error;
 mod handshake;
+mod leg_quality;
 mod memory;
 mod plan;
+mod quality;
 mod relay;
 mod security;
 mod stream;
@@ -58,8 +60,13 @@ pub use command::{
 pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
+pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
 pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
+pub use quality::{
+    EquipmentImpairment, PacketLoss, R_DEFAULT, delay_impairment, effective_equipment_impairment, equipment_impairment,
+    mean_opinion_score, r_factor,
+};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use security::{
     Keyring, Keys, Means, StreamKeys, Terms, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,

@@ -1,4 +1,4 @@
-//! RTP and RTCP (RFC 3550, 3551, 5761), their protection (RFC 3711, [`srtp`]) and telephone events (RFC 4733): packets
+//! RTP and RTCP (RFC 3550, 3551, 3611, 5761), their protection (RFC 3711, [`srtp`]) and telephone events (RFC 4733): packets
 //! in, facts out.
 //!
 //! This crate deliberately knows no socket, no call, no session description and no audio: payloads are opaque bytes,
@@ -30,6 +30,7 @@
 //! # Ok::<(), sx_rtp::PacketError>(())
 //! ```
 
+mod bursts;
 mod event;
 mod event_receiver;
 mod event_sender;
@@ -37,8 +38,10 @@ mod jitter_buffer;
 mod packet;
 mod reception;
 mod rtcp;
+mod rtcp_xr;
 pub mod srtp;
 
+pub use bursts::{BurstTracker, Burstiness, GMIN};
 pub use event::{Event, EventPayload};
 pub use event_receiver::{EventOutput, EventReceiver};
 pub use event_sender::{EventPacket, EventSender};
@@ -50,3 +53,4 @@ pub use rtcp::{
     Sdes, SdesItem, SdesItems, SenderInfo, SenderReport, Ssrcs, ntp_from_time, write_bye, write_receiver_report,
     write_sdes_cname, write_sender_report,
 };
+pub use rtcp_xr::{Dlrr, DlrrSubBlocks, ExtendedReport, VoipMetrics, XrBlock, XrBlocks, write_extended_report};

@@ -10,7 +10,9 @@ pub use compound::{
     App, Bye, Compound, CompoundError, Packets, ReceiverReport, ReportBlock, ReportBlocks, RtcpPacket, SenderInfo,
     SenderReport, Ssrcs,
 };
+pub(crate) use compound::{be16, be32, round_trip_at, split_ssrc};
 pub use sdes::{Sdes, SdesItem, SdesItems};
+pub(crate) use write::write_header;
 pub use write::{RtcpWriteError, write_bye, write_receiver_report, write_sdes_cname, write_sender_report};
 
 use sx_engine::Time;
@@ -22,6 +24,8 @@ pub(crate) mod packet_type {
     pub const SDES: u8 = 202;
     pub const BYE: u8 = 203;
     pub const APP: u8 = 204;
+    //= https://www.rfc-editor.org/rfc/rfc3611#section-2
+    pub const EXTENDED_REPORT: u8 = 207;
 }
 
 /// The length of a report block in bytes.

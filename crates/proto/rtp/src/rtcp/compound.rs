@@ -2,6 +2,7 @@
 
 use super::{REPORT_BLOCK, SENDER_INFO, Sdes, packet_type};
 use crate::packet::Ssrc;
+use crate::rtcp_xr::ExtendedReport;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -26,6 +27,8 @@ pub enum RtcpPacket<'a> {
     Bye(Bye<'a>),
     /// Something private to an application.
     App(App<'a>),
+    /// More about what a source has received (RFC 3611).
+    ExtendedReport(ExtendedReport<'a>),
 }
 
 /// A sender report.
@@ -228,6 +231,7 @@ impl<'a> Delimited<'a> {
             packet_type::SDES => Sdes::read(count, body).map(RtcpPacket::Sdes),
             packet_type::BYE => Bye::read(count, body).map(RtcpPacket::Bye),
             packet_type::APP => App::read(count, body).map(RtcpPacket::App),
+            packet_type::EXTENDED_REPORT => ExtendedReport::read(body).map(RtcpPacket::ExtendedReport),
             _ => return Ok(None),
         };
         packet.map(Some).ok_or(CompoundError::Malformed(self.packet_type))
@@ -271,13 +275,7 @@ impl ReportBlock {
     //= https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1
     // The delay is the arrival time less LSR less DLSR, all in 65,536ths of a second.
     pub fn round_trip(&self, now: u64) -> Option<Duration> {
-        if self.last_sr == 0 {
-            return None;
-        }
-        let middle = (now >> 16) as u32;
-        let units = middle.wrapping_sub(self.last_sr).wrapping_sub(self.delay_since_last_sr);
-        let units = u64::try_from(units.cast_signed()).ok()?;
-        Some(Duration::from_nanos((units * 1_000_000_000) >> 16))
+        round_trip_at(now, self.last_sr, self.delay_since_last_sr)
     }
 
     fn from_bytes(bytes: &[u8; REPORT_BLOCK]) -> Self {
@@ -343,12 +341,28 @@ impl<'a> App<'a> {
     }
 }
 
-pub(super) fn split_ssrc(bytes: &[u8]) -> Option<(Ssrc, &[u8])> {
+/// The round trip, when an answer arrives at the NTP time `now` that repeats the middle of an NTP time of ours, or 0, and
+/// says for how many 65,536ths of a second it was kept.
+pub(crate) fn round_trip_at(now: u64, last: u32, delay_since: u32) -> Option<Duration> {
+    if last == 0 {
+        return None;
+    }
+    let units = ((now >> 16) as u32).wrapping_sub(last).wrapping_sub(delay_since);
+    let units = u64::try_from(units.cast_signed()).ok()?;
+    Some(Duration::from_nanos((units * 1_000_000_000) >> 16))
+}
+
+pub(crate) fn split_ssrc(bytes: &[u8]) -> Option<(Ssrc, &[u8])> {
     let (word, rest) = bytes.split_first_chunk::<4>()?;
     Some((Ssrc(u32::from_be_bytes(*word)), rest))
 }
 
 /// The word at a place that the array is known to have.
-fn be32<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
+pub(crate) fn be32<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The half word at a place that the array is known to have.
+pub(crate) fn be16<const N: usize>(bytes: &[u8; N], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }

@@ -141,6 +141,7 @@ fn walk(bytes: &[u8]) {
             RtcpPacket::Sdes(sdes) => sdes.items().for_each(drop),
             RtcpPacket::Bye(bye) => bye.ssrcs.for_each(drop),
             RtcpPacket::App(_) => {}
+            RtcpPacket::ExtendedReport(report) => drop(report.blocks.count()),
         }
     }
 }

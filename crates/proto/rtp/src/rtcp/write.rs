@@ -91,7 +91,7 @@ fn checked_text(text: &str) -> Result<u8, RtcpWriteError> {
 }
 
 /// `body` is the length after the header in bytes: whole words, and by the limits above far below 2^18.
-fn write_header(packet_type: u8, count: u8, body: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_header(packet_type: u8, count: u8, body: usize, out: &mut Vec<u8>) {
     let words = (body / 4) as u16;
     out.extend_from_slice(&[0x80 | count, packet_type]);
     out.extend_from_slice(&words.to_be_bytes());
