@@ -3,7 +3,7 @@
 //! It is apart from the one that writes, because a disk may take seconds to say that it has everything.
 
 use crate::recording::Remains;
-use crate::side_car::{Outcome, RecordedFile, SideCar};
+use crate::side_car::{Outcome, RecordedFile, SideCar, side_car_path};
 use crate::sink::on_disk;
 use crate::track::{PART, WrittenPart};
 use crate::{FileError, RecordingEnded, RecordingId};
@@ -53,7 +53,7 @@ fn close(remains: Remains, lost_frames: u64) -> Outcome {
     }
     let side_car = SideCar::new(&settings, &outcome);
     let told = serde_json::to_vec_pretty(&side_car).map_err(io::Error::from);
-    let path = settings.folder.join(format!("{}.json", settings.name));
+    let path = side_car_path(&settings);
     let written = told.map_err(FileError::at("write", &path)).and_then(|mut text| {
         text.push(b'\n');
         write_whole(&path, &text)
@@ -104,11 +104,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let temporary = Path::new(&temporary);
     let mut file = on_disk()(temporary).map_err(FileError::at("create", temporary))?;
     let written = file.append(bytes).and_then(|()| File::open(temporary)?.sync_all());
-    if let Err(error) = written {
+    written.map_err(FileError::at("write", temporary)).and_then(|()| rename(temporary, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(temporary);
-        return Err(FileError::at("write", temporary)(error));
-    }
-    rename(temporary, path)
+    })
 }
 
 /// Never onto a file that is there.

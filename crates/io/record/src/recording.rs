@@ -5,6 +5,7 @@
 //!     └──── an error of a file, or the end ────► its parts, for the closing thread
 //! ```
 
+use crate::side_car::side_car_path;
 use crate::sink::Create;
 use crate::timeline::Timeline;
 use crate::track::{Track, WrittenPart};
@@ -62,6 +63,11 @@ impl Recording {
             taken: [Vec::new(), Vec::new()],
             interleaved: Vec::new(),
         };
+        let side_car = side_car_path(&recording.settings);
+        if side_car.try_exists().unwrap_or(false) {
+            let error = FileError::at("create", &side_car)(std::io::ErrorKind::AlreadyExists.into());
+            return Err(Box::new(recording.fail(error)));
+        }
         for track in &mut recording.tracks {
             if let Err(error) = track.open(&recording.settings, create) {
                 return Err(Box::new(recording.fail(error)));

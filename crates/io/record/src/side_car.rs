@@ -3,6 +3,7 @@
 use crate::{Party, RecordingSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use sx_engine::Time;
 
 /// How a recording ended.
@@ -131,6 +132,11 @@ impl SideCarPause {
             consent: pause.consent.clone(),
         }
     }
+}
+
+/// Where the side-car of a recording stands.
+pub(crate) fn side_car_path(settings: &RecordingSettings) -> PathBuf {
+    settings.folder.join(format!("{}.json", settings.name))
 }
 
 /// As `sha256sum` prints it.

@@ -42,10 +42,12 @@ fn slow_disk() -> (Create, Sender<()>, Receiver<usize>) {
 #[test]
 fn what_finds_no_room_is_silence_of_the_same_length() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (create, go, writes) = slow_disk();
+    let (create, gate, writes) = slow_disk();
     // A second of both parties.
     let limits = RecorderLimits { queue_samples_max: 100 * (FRAME as usize + 64), ..RecorderLimits::default() };
     let (mut recorder, ends) = Recorder::start_on(limits, create).expect("threads");
+    // It goes before the recorder, which waits for its threads, so that a test that fails ends.
+    let go = gate;
     let mut handle = recorder.open(mixed(folder.path())).expect("settings that fit together");
     // The thread stands still, and this one does not.
     push_frames(&mut handle, 0..60, 5, 1);
@@ -64,9 +66,11 @@ fn what_finds_no_room_is_silence_of_the_same_length() {
 #[test]
 fn what_is_lost_at_the_end_is_silence_as_well() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (create, go, _writes) = slow_disk();
+    let (create, gate, _writes) = slow_disk();
     let limits = RecorderLimits { queue_samples_max: 2 * (FRAME as usize + 64), ..RecorderLimits::default() };
     let (mut recorder, ends) = Recorder::start_on(limits, create).expect("threads");
+    // It goes before the recorder, which waits for its threads, so that a test that fails ends.
+    let go = gate;
     let mut handle = recorder.open(mixed(folder.path())).expect("settings that fit together");
     push_frames(&mut handle, 0..10, 5, 1);
     handle.close();

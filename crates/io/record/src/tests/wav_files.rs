@@ -161,11 +161,22 @@ fn a_file_that_was_changed_is_not_intact() {
 fn nothing_is_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     record(mixed(folder.path()), |handle| push_frames(handle, 0..1, 1, 0));
-    let outcome = record(mixed(folder.path()), |handle| push_frames(handle, 0..1, 2, 0));
-    assert!(outcome.files.is_empty());
-    let error = outcome.error.expect("the name is taken").to_string();
-    assert!(error.contains("nothing is overwritten"), "{error}");
+    // Neither its file nor, where the files have other names, its side-car.
+    for again in [mixed(folder.path()), settings(folder.path(), Tracks::PerLeg, Container::Wav)] {
+        let outcome = record(again, |handle| push_frames(handle, 0..1, 2, 0));
+        assert!(outcome.files.is_empty());
+        check_files(folder.path(), &outcome);
+        let error = outcome.error.expect("the name is taken").to_string();
+        assert!(error.contains("nothing is overwritten"), "{error}");
+    }
     assert_eq!(runs(&read_wav(&folder.path().join("call.wav")).2), [(1, FRAME as usize)]);
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2);
+    // Nor is a file that somebody else has put there.
+    let other = tempfile::tempdir().expect("a folder");
+    fs::write(other.path().join("call.wav"), "mine").expect("room");
+    let outcome = record(mixed(other.path()), |handle| push_frames(handle, 0..1, 2, 0));
+    check_files(other.path(), &outcome);
+    assert_eq!(fs::read(other.path().join("call.wav")).expect("it is there"), b"mine");
 }
 
 #[test]
