@@ -373,6 +373,14 @@ impl<'a> Reader<'a> {
         readers
     }
 
+    /// Where a key of a table in this one stands, if it is given.
+    pub(crate) fn origin_in(&self, table: &str, name: &str) -> Option<&'a Origin> {
+        match &self.table.get(table)?.said {
+            Said::Table(table) => table.get(name).map(|node| &node.origin),
+            _ => None,
+        }
+    }
+
     /// Where it stands.
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin

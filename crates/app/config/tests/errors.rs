@@ -142,8 +142,12 @@ fn a_trunk_whose_packets_pass_by_cannot_require_keys() {
     let trunk = "[[trunk]]\nname = \"a\"\nsources = [\"10.0.0.1\"]\n";
     let said = format!("text:4: {}", wrong("trunk[a].srtp = \"required\""));
     check(&format!("{trunk}srtp = \"required\"\nmedia = \"direct\""), &[&said]);
-    check(&format!("{trunk}srtp = \"required\"\n[media]\nmode = \"direct\""), &[&said]);
-    let inherited = format!("text:4: {}", wrong("trunk[a].media = \"direct\""));
+    let from_media = "; media = \"direct\" is that of media.mode (text:6), since the trunk has none of its own";
+    check(&format!("{trunk}srtp = \"required\"\n[media]\nmode = \"direct\""), &[&format!("{said}{from_media}")]);
+    let inherited = format!(
+        "text:4: {}; srtp = \"required\" is that of media.srtp (text:6), since the trunk has none of its own",
+        wrong("trunk[a].media = \"direct\"")
+    );
     check(&format!("{trunk}media = \"direct\"\n[media]\nsrtp = \"required\""), &[&inherited]);
     check(&format!("{trunk}media = \"direct\"\nsrtp = \"accept\"\n[media]\nsrtp = \"required\""), &[]);
 }

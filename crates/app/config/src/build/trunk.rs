@@ -17,7 +17,7 @@ use sx_types::{CAUSES, Cause, Network, SrtpPolicy};
 pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger) -> Vec<Arc<Trunk>> {
     let entries = top.entries("trunk");
     refuse_same_names(&entries);
-    let trunks: Vec<_> = entries.iter().map(|entry| trunk(entry, sip, media)).collect();
+    let trunks: Vec<_> = entries.iter().map(|entry| trunk(top, entry, sip, media)).collect();
     refuse_same_sources(&entries, &trunks);
     if !danger.any_source {
         refuse_any_source(&entries, &trunks);
@@ -25,7 +25,7 @@ pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger
     trunks.into_iter().map(Arc::new).collect()
 }
 
-fn trunk(entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
+fn trunk(top: &Reader<'_>, entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
     let addresses = addresses(entry);
     let trunk = Trunk {
         name: entry.text("name"),
@@ -53,7 +53,12 @@ fn trunk(entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
     };
     let says = ["srtp", "media"].iter().any(|name| entry.has(name));
     if says && trunk.media == MediaMode::Direct && trunk.srtp == SrtpPolicy::Required {
-        entry.conflict(&["srtp", "media"], UNPROTECTED);
+        let other = [("srtp", "srtp", "required"), ("media", "mode", "direct")];
+        let taken_over = other.into_iter().find(|(name, ..)| !entry.has(name)).map(|(name, from, value)| {
+            let place = top.origin_in("media", from).map(|origin| format!(" ({origin})")).unwrap_or_default();
+            format!("; {name} = {value:?} is that of media.{from}{place}, since the trunk has none of its own")
+        });
+        entry.conflict(&["srtp", "media"], &format!("{UNPROTECTED}{}", taken_over.unwrap_or_default()));
     }
     let is_said = |name| entry.has(name) && !entry.is_empty_list(name);
     if !["addresses", "sources"].into_iter().any(is_said) {
