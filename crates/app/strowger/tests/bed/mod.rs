@@ -15,6 +15,7 @@ pub struct Bed {
 pub struct Run {
     pub code: Option<i32>,
     pub out: String,
+    #[allow(dead_code, reason = "not every file of tests needs it")]
     pub err: String,
 }
 

@@ -1,5 +1,7 @@
 //! A server on ports of its own, users to call, a token for its API, and its witness log.
 
+#![allow(dead_code, reason = "not every file of tests needs all of it")]
+
 use crate::bed::Bed;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -283,6 +285,28 @@ impl Answer {
         let found = body["type"].as_str().and_then(|kind| kind.rsplit('/').next()).map(str::to_owned);
         assert_eq!((self.status, found.as_deref()), (status, Some(kind)), "{self:?}");
     }
+}
+
+/// The records of kind `command` about this, as (actor, outcome, reason).
+pub fn commands(served: &Served, command: &str) -> Vec<(String, String, String)> {
+    let records = served.records().into_iter();
+    let these = records.filter(|record| record["kind"] == "command" && record["facts"]["command"] == command);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    these.map(|record| (text(&record["actor"]), text(&record["outcome"]), text(&record["reason"]))).collect()
+}
+
+/// What a record says, without its place in the log and the policy in force.
+pub fn bare(mut record: Value) -> Value {
+    for member in ["node", "policy_version", "prev_hash", "seq", "time"] {
+        record.as_object_mut().expect("a record").remove(member);
+    }
+    record
+}
+
+/// The records of this kind and about this, as [`bare`] shows them.
+pub fn records_about(served: &Served, kind: &str, subject: &str) -> Vec<Value> {
+    let records = served.records().into_iter();
+    records.filter(|record| record["kind"] == kind && record["subject"] == subject).map(bare).collect()
 }
 
 /// Asks until there is an answer. What is asked takes its own time, so that nobody spins.
