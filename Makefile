@@ -19,7 +19,8 @@ help: ## say what there is
 
 run: ## install what is missing, build, and run the exchange with two soft phones that call each other
 	scripts/install-deps build
-	cargo build --release -p strowger
+	@# What the demonstration does not need is left out, so that it is there sooner.
+	cargo build --release -p strowger --no-default-features --features opus
 	$(TARGET_DIR)/release/strowger demo $(ARGS)
 
 test: ## all tests: units, scenarios, documentation, and real peers

@@ -12,6 +12,7 @@ pub mod ladder;
 mod output;
 mod password;
 mod policy;
+#[cfg(feature = "recordings")]
 mod recording;
 pub mod token;
 mod user;
@@ -84,6 +85,7 @@ pub enum Command {
     #[command(subcommand, after_help = policy::HELP)]
     Policy(policy::PolicyCommand),
     /// Verify recordings of calls, and decrypt them
+    #[cfg(feature = "recordings")]
     #[command(subcommand, after_help = recording::HELP)]
     Recording(recording::RecordingCommand),
     /// Say what codecs cost, and what a conference takes of links and processors
@@ -170,6 +172,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let wanted = cli.config.map(|path| Wanted { path: Some(path), data: cli.data, verbose: 0 });
             return policy::run_policy(command, wanted.as_ref(), json);
         }
+        #[cfg(feature = "recordings")]
         Command::Recording(command) => return recording::run_recording(&command, json),
         Command::Witness(command) => {
             // These read it for themselves, and only when it must say where the log is.
