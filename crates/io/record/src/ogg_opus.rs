@@ -49,10 +49,16 @@ struct Channel {
 
 impl OggOpusWriter {
     /// `serial` tells this stream from others.
-    pub(crate) fn new(sink: Sink, channels: u16, hz: u32, bit_rate: u32, serial: u32) -> Result<Self, FileError> {
+    pub(crate) fn new(
+        sink: Sink,
+        channels: u16,
+        hz: u32,
+        settings: OpusSettings,
+        serial: u32,
+    ) -> Result<Self, FileError> {
         let channel = || {
             let to_opus = Resampler::new(hz, OPUS_HZ).expect("a SampleRate is one that it knows");
-            let encoder = Encoder::opus(OpusSettings { bit_rate, ..OpusSettings::default() });
+            let encoder = Encoder::opus(settings);
             Channel { to_opus, encoder, pending: Vec::new(), own: Vec::new() }
         };
         let channels: Vec<Channel> = (0..channels).map(|_| channel()).collect();

@@ -8,6 +8,8 @@ use crate::{Container, FileError, RecordingSettings};
 #[cfg(feature = "opus")]
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
+#[cfg(feature = "opus")]
+use sx_codec::OpusSettings;
 
 /// What a file is called until it is complete.
 pub(crate) const PART: &str = ".part";
@@ -60,8 +62,11 @@ impl Track {
         let coding = match settings.container {
             Container::Wav => WavWriter::new(sink, self.channels, hz).map(|wav| Coding::Wav(Box::new(wav))),
             #[cfg(feature = "opus")]
-            Container::OggOpus { bit_rate } => OggOpusWriter::new(sink, self.channels, hz, bit_rate, serial(&name))
-                .map(|opus| Coding::Opus(Box::new(opus))),
+            Container::OggOpus { bit_rate, complexity } => {
+                let opus = OpusSettings { bit_rate, complexity, ..OpusSettings::default() };
+                OggOpusWriter::new(sink, self.channels, hz, opus, serial(&name))
+                    .map(|opus| Coding::Opus(Box::new(opus)))
+            }
         };
         match coding {
             Ok(coding) => self.writing = Some((name, coding)),

@@ -5,7 +5,7 @@ use crate::{Container, Layout, Party, RecordingSettings, SampleRate, Tracks};
 use std::fs;
 use sx_codec::{Decoder, Format, Resampler, Tone, hears};
 
-const OPUS: Container = Container::OggOpus { bit_rate: 32_000 };
+const OPUS: Container = Container::OggOpus { bit_rate: 32_000, complexity: 0 };
 
 pub(super) struct Page {
     pub(super) begins: bool,

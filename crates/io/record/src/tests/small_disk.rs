@@ -71,7 +71,7 @@ fn a_disk_that_was_full_before_leaves_nothing() {
 fn a_full_disk_leaves_whole_pages() {
     use crate::{Container, Layout, Tracks};
     let folder = tempfile::tempdir().expect("a folder");
-    let container = Container::OggOpus { bit_rate: 24_000 };
+    let container = Container::OggOpus { bit_rate: 24_000, complexity: 5 };
     let settings = super::settings(folder.path(), Tracks::Together(Layout::Mixed), container);
     let outcome = record_on_small(1_000, settings);
     let pages = super::ogg_files::read_pages(&fs::read(folder.path().join("call.opus")).expect("it is there"));
