@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{Conversion, HandshakeFault, Keys, PortMemory};
+use crate::{Attendance, Conversion, HandshakeFault, Keys, PortMemory};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -49,6 +49,14 @@ pub enum MediaCommand {
         /// What they become on the way; `None` leaves every byte as it came. One that is as it was goes on with what it
         /// remembers of the stream.
         conversion: Option<Box<Conversion>>,
+    },
+    /// Have the peer of a port take part in a room, in place of where its packets went; said again it changes how it does.
+    /// `None`: it leaves. It leaves too when its port is patched elsewhere, or closed.
+    Attend {
+        /// The port.
+        port: PortId,
+        /// How it takes part.
+        attendance: Option<Box<Attendance>>,
     },
     /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
     Count {

@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attendance;
 mod command;
 mod conversion;
 mod error;
@@ -54,6 +55,7 @@ mod security;
 mod stream;
 mod transcoding;
 
+pub use attendance::Attendance;
 pub use command::{
     Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
 };

@@ -53,6 +53,7 @@ impl PacketThreads {
         let port = match &command {
             MediaCommand::Open { port, .. }
             | MediaCommand::SetRemote { port, .. }
+            | MediaCommand::Attend { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Remember { port }
             | MediaCommand::Resume { port, .. }

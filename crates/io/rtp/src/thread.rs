@@ -227,6 +227,7 @@ impl PacketThread {
                 }
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
+                Ok(MediaCommand::Attend { port, .. }) => tracing::error!(port = port.0, "there are no rooms"),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Remember { port }) => self.remember(port),
                 Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),

@@ -196,7 +196,7 @@ impl World {
                     PortStats { packets_received, bytes_received: packets_received * 172, ..PortStats::default() };
                 self.waiting.push(MediaEvent::Counted(Closed { port, stats }));
             }
-            MediaCommand::Remember { .. } | MediaCommand::Resume { .. } => {
+            MediaCommand::Remember { .. } | MediaCommand::Resume { .. } | MediaCommand::Attend { .. } => {
                 panic!("proxies' calls are not taken elsewhere")
             }
             MediaCommand::Close { port } => {

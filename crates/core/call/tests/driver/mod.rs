@@ -450,7 +450,7 @@ impl World {
                     None => self.patched.remove(&from),
                 };
             }
-            MediaCommand::Count { .. } => {}
+            MediaCommand::Attend { .. } | MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 self.answers.push(MediaEvent::Remembered { port, memory });

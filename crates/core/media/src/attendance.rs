@@ -1,0 +1,26 @@
+//! Taking part in a room: what a port's peer sends is mixed with what others send, and it hears them and not itself.
+
+use crate::{Coding, Conversion};
+use std::sync::Arc;
+
+/// How the peer of a port takes part in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    /// The room. It is there as long as somebody takes part; its name is unique in the process.
+    pub room: Arc<str>,
+    /// What the member may send.
+    pub from: Vec<Coding>,
+    /// What it takes, best first: it is sent the first that can be coded.
+    pub to: Vec<Coding>,
+    /// Milliseconds of sound in a packet to the member; one that the codec has not becomes 20.
+    pub ptime_ms: u16,
+    /// Nobody hears it.
+    pub muted: bool,
+}
+
+impl Attendance {
+    /// What packets become between the member and the mixer, as a conversion: from what it sends to what it takes.
+    pub fn conversion(&self) -> Conversion {
+        Conversion { from: self.from.clone(), to: self.to.clone(), ptime_ms: self.ptime_ms }
+    }
+}
