@@ -4,6 +4,8 @@
 //! packets that arrive, by no timer, so that it delays nothing: what a packet brings goes out at once, but for the rest that
 //! does not fill a packet of the other side's length.
 //!
+//! A [`Conference`] is a room: it has a clock's pace, a jitter buffer for each member, and the mixer of `sx-mix` in the middle.
+//!
 //! This crate deliberately knows no socket, no key, no session description and no clock: [`Conversion`] says what was
 //! negotiated, and the time comes in with each packet.
 //!
@@ -45,6 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod conference;
 mod recoder;
 mod reports;
 mod route;
@@ -53,6 +56,7 @@ mod source;
 mod timeline;
 mod transcoder;
 
+pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted};
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};
 pub use sending::Sent;

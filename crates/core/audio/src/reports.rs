@@ -87,7 +87,8 @@ mod tests {
     fn who_sends_reports_what_it_sent_and_who_does_not_what_it_heard() {
         let mut reporter = Reporter::new(START, Ssrc(7), &mut Rng::from_number(1));
         assert!(!reporter.is_due(START) && reporter.is_due(START + Duration::from_secs(4)));
-        let sent = Sent { ssrc: Ssrc(7), packets: 3, octets: 480, timestamp: 1_000, at: START, clock_hz: 8_000 };
+        let sent =
+            Sent { ssrc: Ssrc(7), packets: 3, octets: 480, timestamp: 1_000, at: START, clock_hz: 8_000, sequence: 3 };
         let about = ReportBlock {
             ssrc: Ssrc(9),
             fraction_lost: 1,

@@ -58,8 +58,8 @@ pub(crate) fn format_of(coding: &Coding) -> Option<Format> {
 }
 
 /// What sound becomes when it does not pass: the first that the receiver takes and that can be coded.
-pub(crate) fn coded(conversion: &Conversion) -> Option<Coded> {
-    conversion.to.iter().find_map(|coding| Some(Coded { coding: *coding, format: format_of(coding)? }))
+pub(crate) fn coded(to: &[Coding]) -> Option<Coded> {
+    to.iter().find_map(|coding| Some(Coded { coding: *coding, format: format_of(coding)? }))
 }
 
 /// What becomes of everything that may arrive.
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_coded_is_told() {
-        let refused = |conversion: &Conversion| routes(conversion, coded(conversion).as_ref()).is_err();
+        let refused = |conversion: &Conversion| routes(conversion, coded(&conversion.to).as_ref()).is_err();
         assert!(refused(&conversion(&[(0, Codec::Pcmu)], &[(18, Codec::G729)])));
         assert!(refused(&conversion(&[(18, Codec::G729)], &[(0, Codec::Pcmu)])));
         assert!(refused(&conversion(&[], &[(0, Codec::Pcmu)])));

@@ -22,6 +22,8 @@ pub struct Sent {
     pub at: Time,
     /// Ticks a second of the timestamp.
     pub clock_hz: u32,
+    /// The sequence number of the next packet.
+    pub sequence: u16,
 }
 
 /// A stream that is sent. Positions are ticks since it began, and only go forward.
@@ -65,6 +67,15 @@ impl Sending {
         }
     }
 
+    /// It goes on with what the same source has sent before. Under a key of SRTP no sequence number may come again, so that one
+    /// that goes back would have nothing sent.
+    pub(crate) fn resume(&mut self, now: Time, before: &Sent) {
+        let since = ticks(now, before.at, self.clock_hz).max(u64::from(self.clock_hz) / 50);
+        self.sequence = before.sequence;
+        self.base = before.timestamp.wrapping_add(since as u32);
+        self.last = Some(Sent { clock_hz: self.clock_hz, ..*before });
+    }
+
     /// Something has come in: what was not taken of the last is gone.
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
@@ -102,6 +113,9 @@ impl Sending {
     /// So many packets are missing that the receiver is to know of.
     pub(crate) fn skip(&mut self, packets: u16) {
         self.sequence = self.sequence.wrapping_add(packets);
+        if let Some(last) = &mut self.last {
+            last.sequence = self.sequence;
+        }
     }
 
     /// Time passes without a packet.
@@ -136,7 +150,10 @@ impl Sending {
         self.sequence = self.sequence.wrapping_add(1);
         self.last_at = self.last_at.max(at);
         let (at, clock_hz) = (self.now, self.clock_hz);
-        let last = self.last.get_or_insert(Sent { ssrc: self.ssrc, packets: 0, octets: 0, timestamp, at, clock_hz });
+        let sequence = self.sequence;
+        let new = Sent { ssrc: self.ssrc, packets: 0, octets: 0, timestamp, at, clock_hz, sequence };
+        let last = self.last.get_or_insert(new);
+        last.sequence = sequence;
         last.packets = last.packets.wrapping_add(1);
         last.octets = last.octets.wrapping_add(payload.len() as u32);
     }

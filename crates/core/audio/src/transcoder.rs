@@ -66,7 +66,7 @@ impl Transcoder {
     /// # Errors
     /// [`NotConvertible`] when something would have to be coded that cannot be.
     pub fn new(conversion: &Conversion, ssrc: Ssrc, rng: &mut Rng) -> Result<Self, NotConvertible> {
-        let coded = coded(conversion);
+        let coded = coded(&conversion.to);
         let arriving = routes(conversion, coded.as_ref())?;
         let clock_hz = coded.map_or(8_000, |coded| coded.coding.clock_hz);
         let recoder = coded.map(|coded| Recoder::new(coded, conversion, rng.u32()));
