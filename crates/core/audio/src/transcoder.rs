@@ -83,6 +83,11 @@ impl Transcoder {
         })
     }
 
+    /// What it sends follows what the same source has sent before, from elsewhere.
+    pub fn resume(&mut self, now: Time, sent: &Sent) {
+        self.sending.resume(now, sent);
+    }
+
     /// A packet of RTP has arrived. [`poll_packet`](Self::poll_packet) gives what is to be sent for it, until the next comes.
     pub fn handle_packet(&mut self, now: Time, datagram: &[u8]) {
         self.sending.begin(now);

@@ -23,7 +23,7 @@ pub struct RtpConfig {
     pub dscp_audio: u8,
     /// Differentiated services code point of video, 0..=63.
     pub dscp_video: u8,
-    /// How many packet threads to run.
+    /// How many packet threads to run, and as many that mix.
     pub threads: usize,
     /// Whom they go before.
     pub priority: Priority,
@@ -34,12 +34,16 @@ pub struct RtpConfig {
     pub receive_buffer_bytes: usize,
     /// What DTLS handshakes are made with; `None`: no port has any.
     pub handshakes: Option<Local>,
+    /// How many rooms there may be at a time.
+    pub rooms_max: usize,
+    /// How many members a room takes; [`MEMBERS_MAX`](sx_audio::MEMBERS_MAX) at most.
+    pub room_members_max: usize,
 }
 
 impl Default for RtpConfig {
     /// No interface; 16384..=32767; ten seconds of quarantine and thirty of silence; EF and AF41; a thread for every
     /// two processors, in real time; io_uring;
-    /// 256 KiB; no handshakes.
+    /// 256 KiB; no handshakes; 500 rooms of 25 members.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -56,6 +60,8 @@ impl Default for RtpConfig {
             io_uring: true,
             receive_buffer_bytes: 256 * 1024,
             handshakes: None,
+            rooms_max: 500,
+            room_members_max: 25,
         }
     }
 }

@@ -142,7 +142,10 @@ impl Converting {
 
     fn begin(&mut self, now: Time, own: &PortSockets, target: &PortSockets) -> State {
         match Transcoder::new(&self.conversion, Ssrc(target.ssrc()), &mut self.rng) {
-            Ok(transcoder) => {
+            Ok(mut transcoder) => {
+                if let Some(sent) = target.sending() {
+                    transcoder.resume(now, &sent);
+                }
                 own.set_converted(true);
                 let reporter = Reporter::new(now, Ssrc(own.ssrc()), &mut self.rng);
                 State::Converting(Box::new((transcoder, reporter)))

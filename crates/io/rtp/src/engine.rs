@@ -2,6 +2,7 @@
 
 use crate::commands::Commands;
 use crate::config::{Priority, RtpConfig, StartError};
+use crate::mixing::MixingThread;
 use crate::shared::Exchange;
 use crate::sys::{Wake, real_time};
 use crate::thread::PacketThread;
@@ -15,6 +16,7 @@ use sx_media::{MediaCommand, MediaEvent, PortId};
 pub struct PacketThreads {
     exchange: Arc<Exchange>,
     threads: Vec<Handle>,
+    mixing: Vec<(Arc<ThreadTotals>, JoinHandle<()>)>,
 }
 
 struct Handle {
@@ -39,7 +41,8 @@ impl PacketThreads {
         events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let exchange = Arc::new(Exchange::new(config.clone(), Box::new(events))?);
-        let mut threads = Self { exchange, threads: Vec::with_capacity(config.threads) };
+        let mut threads = Self { exchange, threads: Vec::with_capacity(config.threads), mixing: Vec::new() };
+        threads.start_mixing().map_err(StartError::Thread)?;
         let claims = claims_priority(config);
         for index in 0..config.threads {
             let handle = Handle::start(index, claims, threads.exchange.clone()).map_err(StartError::Thread)?;
@@ -73,12 +76,26 @@ impl PacketThreads {
         for handle in &self.threads {
             handle.totals.add_to(&mut totals);
         }
+        for (counted, _) in &self.mixing {
+            counted.add_to(&mut totals);
+        }
         totals
     }
 
     /// Closes every port, tells each one's [`Closed`](sx_media::Closed), and waits for the threads to end.
     pub fn stop(self) {
         drop(self);
+    }
+
+    /// Rooms have threads of their own: mixing takes longer than a packet may wait.
+    fn start_mixing(&mut self) -> std::io::Result<()> {
+        for (index, orders) in self.exchange.rooms.orders().iter().enumerate() {
+            let totals = Arc::new(ThreadTotals::default());
+            let thread = MixingThread::new(self.exchange.clone(), orders.clone(), totals.clone());
+            let thread = std::thread::Builder::new().name(format!("mix-{index}")).spawn(move || thread.run())?;
+            self.mixing.push((totals, thread));
+        }
+        Ok(())
     }
 
     /// All ports of one call share a thread.
@@ -96,6 +113,13 @@ impl Drop for PacketThreads {
         for thread in self.threads.iter_mut().filter_map(|handle| handle.thread.take()) {
             if thread.join().is_err() {
                 tracing::error!("a packet thread had panicked");
+            }
+        }
+        // Those that gave orders are gone.
+        self.exchange.rooms.orders().iter().for_each(|orders| orders.end());
+        for (_, thread) in self.mixing.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a mixing thread had panicked");
             }
         }
     }

@@ -9,6 +9,9 @@
 //! two sides have no codec in common, a patch has a [`Conversion`](sx_media::Conversion): `sx-audio` makes other packets of
 //! those that arrive, and reports of its own take the place of RTCP.
 //!
+//! The peers of ports that attend the same room ([`MediaCommand::Attend`](sx_media::MediaCommand)) hear each other: the room
+//! is mixed by `sx-audio` on a thread of its own, each 20 ms, which takes what has arrived and sends what each of them hears.
+//!
 //! # Who owns what
 //!
 //! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and handles whatever concerns a port alone. Port
@@ -60,15 +63,18 @@
 //! # Ok::<(), sx_io_rtp::StartError>(())
 //! ```
 
+mod clock;
 mod commands;
 mod config;
 mod converting;
 mod engine;
 mod forwarding;
 mod handshakes;
+mod mixing;
 mod pool;
 mod port;
 mod reception;
+mod seat;
 mod secure;
 mod shared;
 mod sys;

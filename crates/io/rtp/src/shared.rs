@@ -1,6 +1,8 @@
 //! What packet threads share: the sockets of each port and where they send to, the pools, the way to tell events.
 
+use crate::clock::Clock;
 use crate::config::{MediaInterface, RtpConfig, StartError};
+use crate::mixing::Rooms;
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
 use crate::secure::Sealer;
@@ -22,6 +24,8 @@ pub(crate) type Events = dyn Fn(u16, MediaEvent) + Send + Sync;
 /// What every packet thread can reach. Its locks are taken for commands and metrics only, never for a packet.
 pub(crate) struct Exchange {
     pub(crate) config: RtpConfig,
+    pub(crate) clock: Clock,
+    pub(crate) rooms: Rooms,
     pools: Vec<AddressPool>,
     ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
     events: Box<Events>,
@@ -81,7 +85,8 @@ impl Exchange {
                 }
             }
         }
-        Ok(Self { config, pools, ports: Mutex::new(HashMap::new()), events })
+        let rooms = Rooms::new(config.threads);
+        Ok(Self { config, clock: Clock::start(), rooms, pools, ports: Mutex::new(HashMap::new()), events })
     }
 
     /// Tells the worker that allocated the port.
@@ -206,7 +211,7 @@ pub(crate) struct PortSockets {
     send_errors: AtomicU64,
     /// The source of what is coded anew for the peer.
     ssrc: u32,
-    /// What was sent of that. Written and read where packets are converted, and nowhere else.
+    /// What was sent of that. Written and read where packets are converted or mixed, and nowhere else.
     sending: Mutex<Option<sx_audio::Sent>>,
     /// What goes to the peer, or comes from it, is coded anew.
     converted: AtomicBool,

@@ -1,10 +1,12 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
+use crate::clock::Clock;
 use crate::commands::{Commands, NoCommand};
 use crate::converting::{Converting, Means};
 use crate::forwarding::forward;
 use crate::handshakes::{Shaker, Step};
 use crate::port::{Channel, Port, Verdict, is_unicast};
+use crate::seat::Attending;
 use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
 use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
 use crate::totals::ThreadTotals;
@@ -13,11 +15,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
-    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
+    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
+    Remote,
 };
 
 /// What waits for its turn between waits.
@@ -77,6 +80,8 @@ enum Patch {
     /// A port that was not open when the patch was made, on a thread that may yet open it.
     Awaiting(PortId),
     To(Arc<PortSockets>),
+    /// They are mixed with those of others, on another thread.
+    Room(Attending),
 }
 
 impl PacketThread {
@@ -87,7 +92,7 @@ impl PacketThread {
         totals: Arc<ThreadTotals>,
     ) -> io::Result<Self> {
         let intake = Intake::new(exchange.config.io_uring)?;
-        let clock = Clock::start();
+        let clock = exchange.clock;
         let anchor = Anchor { time: clock.wall, instant: clock.started };
         let shaker = exchange.config.handshakes.clone().map(|local| Shaker { local, anchor });
         Ok(Self {
@@ -204,18 +209,9 @@ impl PacketThread {
         self.totals.rejected_format.add(malformed);
         self.totals.rejected_srtp.add(not_authentic);
         self.totals.rejected_dtls.add(no_handshake);
-        if let Patch::To(target) = &entry.patch
-            && !target.is_closed()
-        {
-            match &mut entry.converting {
-                None => forward(&mut self.intake, &self.totals, target, rtp, rtcp),
-                Some(converting) => {
-                    let (received, written) = (&mut self.intake, &mut self.written);
-                    let mut means = Means { now, received, written, totals: &self.totals };
-                    converting.forward(&mut means, (&entry.sockets, target), rtp, rtcp);
-                }
-            }
-        }
+        let (received, written) = (&mut self.intake, &mut self.written);
+        let mut means = Means { now, received, written, totals: &self.totals };
+        entry.pass_on(&mut means, rtp, rtcp);
     }
 
     /// Obeys some of the commands that wait.
@@ -227,7 +223,7 @@ impl PacketThread {
                 }
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
-                Ok(MediaCommand::Attend { port, .. }) => tracing::error!(port = port.0, "there are no rooms"),
+                Ok(MediaCommand::Attend { port, attendance }) => self.attend(port, attendance),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Remember { port }) => self.remember(port),
                 Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),
@@ -328,7 +324,26 @@ impl PacketThread {
         let rng = self.rng.fork();
         if let Some(entry) = self.entry(from) {
             entry.convert(&patch, conversion, rng);
-            entry.patch = patch;
+            entry.set_patch(patch);
+        }
+    }
+
+    fn attend(&mut self, port: PortId, attendance: Option<Box<Attendance>>) {
+        let (exchange, rng) = (self.exchange.clone(), self.rng.fork());
+        let Some(entry) = self.entry(port) else { return };
+        let Some(attendance) = attendance else {
+            if matches!(entry.patch, Patch::Room(_)) {
+                entry.set_patch(Patch::Nowhere);
+            }
+            return;
+        };
+        if !matches!(&entry.patch, Patch::Room(attending) if *attending.room() == *attendance.room) {
+            let patch = Patch::Room(Attending::new(attendance.room.clone(), entry.sockets.clone()));
+            entry.convert(&patch, None, rng);
+            entry.set_patch(patch);
+        }
+        if let Patch::Room(attending) = &entry.patch {
+            exchange.rooms.attend(attending.seat().clone(), attendance);
         }
     }
 
@@ -385,7 +400,7 @@ impl PacketThread {
                         entry.patch = Patch::To(target);
                     }
                 }
-                Patch::To(_) | Patch::Nowhere => {}
+                Patch::To(_) | Patch::Room(_) | Patch::Nowhere => {}
             }
             if let Some(converting) = &mut entry.converting {
                 let (received, written) = (&mut self.intake, &mut self.written);
@@ -421,6 +436,28 @@ impl Entry {
         }
     }
 
+    /// Has packets that were received leave.
+    fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
+        match (&self.patch, &mut self.converting) {
+            (Patch::To(target), _) if target.is_closed() => {}
+            (Patch::To(target), None) => forward(means.received, means.totals, target, rtp, rtcp),
+            (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
+            (Patch::Room(attending), _) => {
+                let dropped = attending.seat().receive(means.now, means.received, rtp, rtcp);
+                means.totals.room_packets_dropped.add(dropped);
+            }
+            (Patch::Nowhere | Patch::Awaiting(_), _) => {}
+        }
+    }
+
+    fn set_patch(&mut self, patch: Patch) {
+        if let Patch::Room(attending) = std::mem::replace(&mut self.patch, patch) {
+            let (decoded, undecodable) = attending.counted();
+            self.counted.0 += decoded;
+            self.counted.1 += undecodable;
+        }
+    }
+
     /// Packets become what is said on their way. What goes on as it was remembers what it knows of the stream.
     fn convert(&mut self, patch: &Patch, conversion: Option<Box<Conversion>>, rng: Rng) {
         let same_end = matches!((&self.patch, patch), (Patch::To(before), Patch::To(now)) if Arc::ptr_eq(before, now));
@@ -440,7 +477,11 @@ impl Entry {
     /// What was coded anew, and what could not be decoded.
     fn counted(&self) -> (u64, u64) {
         let (transcoded, decode_errors) = self.converting.as_ref().map_or((0, 0), |converting| converting.counted());
-        (self.counted.0 + transcoded, self.counted.1 + decode_errors)
+        let (decoded, undecodable) = match &self.patch {
+            Patch::Room(attending) => attending.counted(),
+            Patch::Nowhere | Patch::Awaiting(_) | Patch::To(_) => (0, 0),
+        };
+        (self.counted.0 + transcoded + decoded, self.counted.1 + decode_errors + undecodable)
     }
 
     /// Does what the handshakes of the port want done.
@@ -476,23 +517,6 @@ impl Entry {
             tracing::info!(port = self.id.0, rejected, "packets from an address that is not the peer's are dropped");
             tracing::debug!(port = self.id.0, %from, "the address that is not the peer's");
         }
-    }
-}
-
-/// Wall time when the thread started, and what the monotonic clock has counted since.
-struct Clock {
-    wall: Time,
-    started: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { wall: Time::ZERO + since_epoch, started: Instant::now() }
-    }
-
-    fn now(&self) -> Time {
-        self.wall + self.started.elapsed()
     }
 }
 

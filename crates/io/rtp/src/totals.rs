@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Sums over all packet threads since they started, and how full the pools are now.
+/// Sums over all packet and mixing threads since they started, and how full the pools are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Ports opened.
@@ -40,6 +40,16 @@ pub struct Totals {
     pub decode_errors: u64,
     /// Times that a peer was silent for too long.
     pub silences: u64,
+    /// Rooms that there are now.
+    pub rooms: u64,
+    /// Who is in them now.
+    pub room_members: u64,
+    /// Times that somebody found no place in a room, or no room, or takes nothing that can be coded, and hears nothing.
+    pub room_refused: u64,
+    /// Packets from members that had to make room for newer ones, since nobody had the time to mix them.
+    pub room_packets_dropped: u64,
+    /// Times of 20 ms in which a mixing thread could not mix.
+    pub room_ticks_missed: u64,
     /// The pool of each local address.
     pub pools: Vec<PoolUse>,
 }
@@ -78,6 +88,13 @@ pub(crate) struct ThreadTotals {
     pub(crate) packets_transcoded: Counter,
     pub(crate) decode_errors: Counter,
     pub(crate) silences: Counter,
+    pub(crate) rooms_begun: Counter,
+    pub(crate) rooms_ended: Counter,
+    pub(crate) room_joined: Counter,
+    pub(crate) room_left: Counter,
+    pub(crate) room_refused: Counter,
+    pub(crate) room_packets_dropped: Counter,
+    pub(crate) room_ticks_missed: Counter,
 }
 
 impl ThreadTotals {
@@ -99,6 +116,13 @@ impl ThreadTotals {
         totals.packets_transcoded += self.packets_transcoded.value();
         totals.decode_errors += self.decode_errors.value();
         totals.silences += self.silences.value();
+        // What has ended was counted as begun before.
+        let (ended, left) = (self.rooms_ended.value(), self.room_left.value());
+        totals.rooms += self.rooms_begun.value().saturating_sub(ended);
+        totals.room_members += self.room_joined.value().saturating_sub(left);
+        totals.room_refused += self.room_refused.value();
+        totals.room_packets_dropped += self.room_packets_dropped.value();
+        totals.room_ticks_missed += self.room_ticks_missed.value();
     }
 }
 

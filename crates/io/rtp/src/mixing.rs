@@ -1,0 +1,317 @@
+//! A mixing thread: the rooms that it has, each 20 ms.
+//!
+//! ```text
+//!  packet threads ──Seat──► inboxes ─┐  each 20 ms              ┌─► sockets of each member
+//!                                    ├─► sx_audio::Conference ──┤
+//!  Attend ──────────Orders───────────┘                          └─► reports
+//! ```
+//!
+//! Its ticks follow an absolute schedule. One that comes too late is made up for at once, unless so many are due that what
+//! would be sent is of no use to anybody: these are left out, which the timestamps tell.
+
+use crate::clock::Clock;
+use crate::forwarding::forward;
+use crate::port::Channel;
+use crate::seat::{Inbox, Seat};
+use crate::shared::Exchange;
+use crate::sys::{BATCH, Chosen, Written};
+use crate::totals::ThreadTotals;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+use sx_audio::{Conference, FRAME_MS, NotAdmitted};
+use sx_engine::{Rng, Time};
+use sx_media::Attendance;
+use sx_rtp::Ssrc;
+
+/// The mixing threads, as packet threads reach them.
+pub(crate) struct Rooms {
+    orders: Vec<Arc<Orders>>,
+    /// Rooms that there are, on all threads.
+    open: AtomicUsize,
+}
+
+impl Rooms {
+    pub(crate) fn new(threads: usize) -> Self {
+        let orders = std::iter::repeat_with(Arc::<Orders>::default).take(threads).collect();
+        Self { orders, open: AtomicUsize::new(0) }
+    }
+
+    /// What each thread is told.
+    pub(crate) fn orders(&self) -> &[Arc<Orders>] {
+        &self.orders
+    }
+
+    /// A port takes part in a room, or does so in another way.
+    pub(crate) fn attend(&self, seat: Arc<Seat>, attendance: Box<Attendance>) {
+        // FNV-1a: the same name is the same thread for everybody.
+        let hash = attendance
+            .room
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        self.orders[(hash % self.orders.len() as u64) as usize].push(Order { seat, attendance });
+    }
+
+    fn begin(&self, rooms_max: usize) -> bool {
+        let more = |open: usize| (open < rooms_max).then_some(open + 1);
+        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn end(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Who is to take part, and how.
+struct Order {
+    seat: Arc<Seat>,
+    attendance: Box<Attendance>,
+}
+
+/// Orders on their way to a mixing thread. What waits is bounded by the calls the exchange has admitted.
+#[derive(Default)]
+pub(crate) struct Orders {
+    waiting: Mutex<Waiting>,
+    something: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: VecDeque<Order>,
+    ended: bool,
+}
+
+impl Orders {
+    fn push(&self, order: Order) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).orders.push_back(order);
+        self.something.notify_one();
+    }
+
+    /// Takes no more.
+    pub(crate) fn end(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.something.notify_one();
+    }
+
+    /// Waits for so long, or else until there is an order, and takes those that there are. False: there will be none any more.
+    fn wait(&self, until: Option<Duration>, taken: &mut VecDeque<Order>) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = match until {
+            Some(rest) => {
+                let on = |waiting: &mut Waiting| !waiting.ended;
+                let waited = self.something.wait_timeout_while(waiting, rest, on);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let idle = |waiting: &mut Waiting| !waiting.ended && waiting.orders.is_empty();
+                self.something.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        std::mem::swap(&mut waiting.orders, taken);
+        !waiting.ended
+    }
+}
+
+/// One thread's rooms and the means to serve them.
+pub(crate) struct MixingThread {
+    exchange: Arc<Exchange>,
+    orders: Arc<Orders>,
+    totals: Arc<ThreadTotals>,
+    clock: Clock,
+    rooms: HashMap<Arc<str>, Hosted>,
+    means: Means,
+    rng: Rng,
+    next: Time,
+}
+
+/// What packets go through.
+struct Means {
+    inbox: Inbox,
+    written: Written,
+    totals: Arc<ThreadTotals>,
+}
+
+/// A room and those who are in it.
+struct Hosted {
+    conference: Conference,
+    seats: Vec<Arc<Seat>>,
+}
+
+impl MixingThread {
+    pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders>, totals: Arc<ThreadTotals>) -> Self {
+        let means = Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone() };
+        Self {
+            clock: exchange.clock,
+            exchange,
+            orders,
+            totals,
+            rooms: HashMap::new(),
+            means,
+            // The keys of the standard hasher are the operating system's randomness.
+            rng: Rng::from_number(RandomState::new().build_hasher().finish()),
+            next: Time::ZERO,
+        }
+    }
+
+    /// Runs until nobody can give orders any more.
+    pub(crate) fn run(mut self) {
+        let mut taken = VecDeque::new();
+        loop {
+            let rest = (!self.rooms.is_empty()).then(|| self.next.since(self.clock.now()));
+            if !self.orders.wait(rest, &mut taken) {
+                return;
+            }
+            if self.rooms.is_empty() {
+                self.next = self.clock.now() + TICK;
+            }
+            while let Some(order) = taken.pop_front() {
+                self.obey(order);
+            }
+            if !self.rooms.is_empty() && self.clock.now() >= self.next {
+                self.tick();
+            }
+        }
+    }
+
+    fn obey(&mut self, Order { seat, attendance }: Order) {
+        if seat.has_left() {
+            return;
+        }
+        let name = &attendance.room;
+        if !self.rooms.contains_key(name) {
+            if !self.exchange.rooms.begin(self.exchange.config.rooms_max) {
+                tracing::warn!(port = seat.member().0, "there are too many rooms for another one");
+                self.totals.room_refused.add(1);
+                seat.set_refused(true);
+                return;
+            }
+            let conference = Conference::new(self.exchange.config.room_members_max);
+            self.rooms.insert(name.clone(), Hosted { conference, seats: Vec::new() });
+            self.totals.rooms_begun.add(1);
+        }
+        let now = self.clock.now();
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.admit(now, seat, &attendance, &self.totals, &mut self.rng);
+            if room.seats.is_empty() {
+                self.rooms.remove(name);
+                self.end_room();
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let missed = (self.clock.now().since(self.next).as_millis() / TICK.as_millis()) as u64;
+        if missed > CATCH_UP_TICKS {
+            self.totals.room_ticks_missed.add(missed);
+            self.next = self.next + TICK * u32::try_from(missed).unwrap_or(u32::MAX);
+            self.rooms.values_mut().for_each(|room| room.conference.skip(missed));
+        }
+        let now = self.next;
+        self.next = now + TICK;
+        let rooms = self.rooms.len();
+        self.rooms.retain(|_, room| room.tick(now, &mut self.means));
+        (self.rooms.len()..rooms).for_each(|_| self.end_room());
+    }
+
+    fn end_room(&self) {
+        self.exchange.rooms.end();
+        self.totals.rooms_ended.add(1);
+    }
+}
+
+impl Drop for MixingThread {
+    fn drop(&mut self) {
+        for room in std::mem::take(&mut self.rooms).into_values() {
+            self.totals.room_left.add(room.seats.len() as u64);
+            self.end_room();
+        }
+    }
+}
+
+impl Hosted {
+    fn admit(&mut self, now: Time, seat: Arc<Seat>, attendance: &Attendance, totals: &ThreadTotals, rng: &mut Rng) {
+        let id = seat.member();
+        // A port that has left and is back again before that was seen is somebody new.
+        self.remove(totals, |other| other.member() == id && !Arc::ptr_eq(other, &seat));
+        let known = self.seats.iter().any(|other| Arc::ptr_eq(other, &seat));
+        let attends = self.conference.attend(now, (id, Ssrc(seat.sockets().ssrc())), attendance, rng);
+        seat.set_refused(attends.is_err());
+        match attends {
+            Ok(()) if known => {}
+            Ok(()) => {
+                if let Some(sent) = seat.sockets().sending() {
+                    self.conference.resume(now, id, &sent);
+                }
+                totals.room_joined.add(1);
+                self.seats.push(seat);
+            }
+            Err(error) => {
+                match error {
+                    NotAdmitted::Full(_) => tracing::warn!(port = id.0, %error, "a room takes no more"),
+                    NotAdmitted::NotConvertible(_) => tracing::error!(port = id.0, %error, "a member hears nothing"),
+                }
+                totals.room_refused.add(1);
+                self.remove(totals, |other| other.member() == id);
+            }
+        }
+    }
+
+    fn remove(&mut self, totals: &ThreadTotals, goes: impl Fn(&Arc<Seat>) -> bool) {
+        let conference = &mut self.conference;
+        self.seats.retain(|seat| {
+            let stays = !goes(seat);
+            if !stays {
+                conference.leave(seat.member());
+                totals.room_left.add(1);
+            }
+            stays
+        });
+    }
+
+    /// Mixes and sends. False when nobody is there any more.
+    fn tick(&mut self, now: Time, means: &mut Means) -> bool {
+        self.remove(&means.totals, |seat| seat.has_left());
+        for seat in &self.seats {
+            let id = seat.member();
+            seat.swap(&mut means.inbox);
+            means.inbox.drain(|at, channel, packet| match channel {
+                Channel::Rtp => self.conference.handle_packet(at, id, packet),
+                Channel::Rtcp => self.conference.handle_rtcp(at, id, packet),
+            });
+        }
+        self.conference.mix(now);
+        for seat in &self.seats {
+            send(&mut self.conference, now, seat, means);
+        }
+        !self.seats.is_empty()
+    }
+}
+
+/// Sends a member what it hears, and a report if it is time.
+fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) {
+    let (id, sockets) = (seat.member(), seat.sockets());
+    let mut written = Chosen::default();
+    while written.count() < BATCH as u64
+        && let Some(packet) = conference.poll_packet(id)
+    {
+        let place = written.count() as usize;
+        means.written.put(place, packet);
+        written.add(place);
+    }
+    forward(&mut means.written, &means.totals, sockets, written, Chosen::default());
+    sockets.set_sending(conference.sent(id));
+    if let Some(report) = conference.poll_report(now, id) {
+        means.written.put(0, report);
+        let mut chosen = Chosen::default();
+        chosen.add(0);
+        forward(&mut means.written, &means.totals, sockets, Chosen::default(), chosen);
+    }
+    seat.set_counted(conference.counted(id));
+}
+
+const TICK: Duration = Duration::from_millis(FRAME_MS as u64);
+
+/// So many late ticks are made up for: what receivers hold back is about as long.
+const CATCH_UP_TICKS: u64 = 4;
