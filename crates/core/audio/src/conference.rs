@@ -184,6 +184,13 @@ impl Conference {
         self.member(id)?.sending.poll()
     }
 
+    /// The packets of this tick for a member go nowhere, as while it is on hold.
+    pub fn withdraw(&mut self, id: MemberId) {
+        if let Some(member) = self.member(id) {
+            member.sending.withdraw();
+        }
+    }
+
     /// A report of RTCP for a member, if it is time.
     pub fn poll_report(&mut self, now: Time, id: MemberId) -> Option<&[u8]> {
         self.member(id)?.poll_report(now)

@@ -7,6 +7,9 @@ use sx_types::PayloadType;
 /// Packets that have not been taken yet; more are never made of one that comes in.
 const WAITING_MAX: usize = 64;
 
+/// The header of each, without sources or an extension.
+const HEADER_BYTES: usize = 12;
+
 /// A stream that is sent, as far as a report needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -156,6 +159,21 @@ impl Sending {
         last.sequence = sequence;
         last.packets = last.packets.wrapping_add(1);
         last.octets = last.octets.wrapping_add(payload.len() as u32);
+    }
+
+    /// What was made since something has come in is not sent: its numbers are those of what comes next. So nobody misses it,
+    /// and SRTP, which knows of numbers by halves of their range, does not lose count.
+    pub(crate) fn withdraw(&mut self) {
+        let packets = self.ends.len();
+        self.sequence = self.sequence.wrapping_sub(packets as u16);
+        if let Some(last) = &mut self.last {
+            let octets = self.waiting.len().saturating_sub(packets * HEADER_BYTES);
+            last.packets = last.packets.wrapping_sub(packets as u32);
+            last.octets = last.octets.wrapping_sub(octets as u32);
+            last.sequence = self.sequence;
+        }
+        self.marker |= packets > 0;
+        self.begin(self.now);
     }
 
     /// The next packet to be sent.

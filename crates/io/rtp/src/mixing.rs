@@ -273,6 +273,9 @@ impl Hosted {
     /// Mixes and sends. False when nobody is there any more.
     fn tick(&mut self, now: Time, means: &mut Means) -> bool {
         self.remove(&means.totals, |seat| seat.has_left());
+        if self.seats.is_empty() {
+            return false;
+        }
         for seat in &self.seats {
             let id = seat.member();
             seat.swap(&mut means.inbox);
@@ -285,7 +288,7 @@ impl Hosted {
         for seat in &self.seats {
             send(&mut self.conference, now, seat, means);
         }
-        !self.seats.is_empty()
+        true
     }
 }
 
@@ -293,6 +296,9 @@ impl Hosted {
 fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) {
     let (id, sockets) = (seat.member(), seat.sockets());
     let mut written = Chosen::default();
+    if sockets.towards_rtp().is_none() {
+        conference.withdraw(id);
+    }
     while written.count() < BATCH as u64
         && let Some(packet) = conference.poll_packet(id)
     {

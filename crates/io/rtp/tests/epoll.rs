@@ -6,6 +6,8 @@
 mod ports;
 #[path = "relay.rs"]
 mod relay;
+#[path = "rooms.rs"]
+mod rooms;
 #[path = "secure.rs"]
 mod secure;
 #[path = "sources.rs"]

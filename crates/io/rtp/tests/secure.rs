@@ -2,54 +2,10 @@
 
 mod driver;
 
+use driver::srtp::{Ends, keys};
 use driver::{Call, rtcp, rtp};
 use sx_media::{Keys, Latch, MediaCommand, StreamKeys};
-use sx_rtp::srtp::{MasterKey, Protector, Suite, Unprotector};
-
-/// The keys of a stream as the exchange has them.
-fn keys(suite: Suite, first: u8) -> StreamKeys {
-    let key = |first: u8| {
-        let bytes: Vec<u8> = (first..).take(suite.key_bytes() + suite.salt_bytes()).collect();
-        MasterKey::from_bytes(suite, &bytes).unwrap()
-    };
-    StreamKeys { suite, ours: key(first), theirs: key(first + 50), mki_bytes: 0 }
-}
-
-/// A telephone's side of them.
-struct Ends {
-    protector: Protector,
-    unprotector: Unprotector,
-}
-
-impl Ends {
-    fn of(keys: &StreamKeys) -> Self {
-        Self {
-            protector: Protector::new(keys.suite, &keys.theirs).unwrap(),
-            unprotector: Unprotector::new(keys.suite, &keys.ours).unwrap(),
-        }
-    }
-
-    fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
-        let mut buffer = [packet, &[0; 40]].concat();
-        let len = if sx_rtp::is_rtcp(packet) {
-            self.protector.protect_rtcp(&mut buffer, packet.len())
-        } else {
-            self.protector.protect_rtp(&mut buffer, packet.len())
-        };
-        buffer.truncate(len.unwrap());
-        buffer
-    }
-
-    fn open(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
-        let len = if sx_rtp::is_rtcp(&packet) {
-            self.unprotector.unprotect_rtcp(&mut packet)
-        } else {
-            self.unprotector.unprotect_rtp(&mut packet)
-        };
-        packet.truncate(len.unwrap());
-        packet
-    }
-}
+use sx_rtp::srtp::{Protector, Suite};
 
 fn set_keys(call: &Call, end: usize, keys: Option<&StreamKeys>) {
     let (keys, remote) = (keys.cloned().map(Keys::Described).map(Box::new), call.phones[end].remote(Latch::Port));

@@ -2,17 +2,14 @@
 
 mod driver;
 
+use driver::voice::{Voice, coding};
 use driver::{Call, receive, rtp};
 use std::net::UdpSocket;
 use std::time::Duration;
-use sx_codec::{Decoder, Encoder, Format, Law, Resampler, Tone, hears};
+use sx_codec::{Format, Law, Tone, hears};
 use sx_media::{Coding, Latch};
 use sx_rtp::{Compound, Header, Packet, RtcpPacket, SenderInfo, Ssrc, write_sdes_cname, write_sender_report};
 use sx_types::{Codec, PayloadType};
-
-fn coding(payload_type: u8, codec: Codec) -> Coding {
-    Coding::new(PayloadType(payload_type), codec)
-}
 
 /// The first telephone takes these, the second those.
 fn call(one: &[Coding], other: &[Coding]) -> Call {
@@ -24,52 +21,6 @@ fn call(one: &[Coding], other: &[Coding]) -> Call {
 
 fn pcmu_and_g722() -> Call {
     call(&[coding(0, Codec::Pcmu)], &[coding(9, Codec::G722)])
-}
-
-/// A telephone that speaks and listens in one format.
-struct Voice {
-    format: Format,
-    payload_type: u8,
-    encoder: Encoder,
-    decoder: Decoder,
-    up: Resampler,
-    down: Resampler,
-    sequence: u16,
-}
-
-impl Voice {
-    fn new(format: Format, payload_type: u8) -> Self {
-        Self {
-            format,
-            payload_type,
-            encoder: Encoder::new(format),
-            decoder: Decoder::new(format),
-            up: Resampler::new(8_000, format.sample_hz()).unwrap(),
-            down: Resampler::new(format.sample_hz(), 8_000).unwrap(),
-            sequence: 0,
-        }
-    }
-
-    fn says(&mut self, samples: &[i16]) -> Vec<u8> {
-        let (mut wide, mut payload, mut packet) = (Vec::new(), Vec::new(), Vec::new());
-        self.up.process(samples, &mut wide);
-        self.encoder.encode(&wide, &mut payload).unwrap();
-        let timestamp = u32::from(self.sequence) * self.format.rtp_clock_hz() / 50;
-        let payload_type = PayloadType(self.payload_type);
-        Header { marker: false, payload_type, sequence: self.sequence, timestamp, ssrc: Ssrc(7) }
-            .write(&payload, &mut packet);
-        self.sequence += 1;
-        packet
-    }
-
-    fn hears(&mut self, packet: &[u8], heard: &mut Vec<i16>) -> Header {
-        let packet = Packet::parse(packet).unwrap();
-        let mut samples = Vec::new();
-        self.decoder.decode(packet.payload(), &mut samples).unwrap();
-        self.down.process(&samples, heard);
-        assert_eq!(packet.payload_type().0, self.payload_type);
-        packet.header()
-    }
 }
 
 fn says_and_hears(call: &Call, voices: &mut [Voice; 2], from: usize, hz: f64) -> Vec<i16> {
@@ -120,6 +71,27 @@ fn a_patch_that_is_repeated_goes_on_in_the_same_stream() {
     let after = send();
     assert_eq!(after.sequence, before.sequence.wrapping_add(1));
     assert_eq!(after.timestamp, before.timestamp.wrapping_add(160));
+}
+
+/// Keys of SRTP let no sequence number come again.
+#[test]
+fn what_another_sends_goes_on_with_the_numbers_of_who_was_there_before() {
+    let call = pcmu_and_g722();
+    let mut voice = Voice::new(Format::G711(Law::Mu), 0);
+    let mut receives = |port: std::net::SocketAddr| {
+        call.phones[0].rtp.send_to(&voice.says(&[0; 160]), port).unwrap();
+        Packet::parse(&receive(&call.phones[1].rtp).0).unwrap().header()
+    };
+    let before = receives(call.opened[0].rtp);
+    let third = driver::id(7, 0);
+    let opened = call.relay.open(third);
+    call.relay.set_remote(third, call.phones[0].remote(Latch::Exact));
+    call.relay.patch(call.ports[0], None);
+    call.relay.convert((third, &[coding(0, Codec::Pcmu)]), (call.ports[1], &[coding(9, Codec::G722)]));
+    call.relay.settle(&[call.ports[0], third]);
+    let after = receives(opened.rtp);
+    assert_eq!((after.sequence, after.ssrc), (before.sequence.wrapping_add(1), before.ssrc));
+    assert!(after.timestamp.wrapping_sub(before.timestamp) < 8_000 * 10, "{after:?} after {before:?}");
 }
 
 #[test]

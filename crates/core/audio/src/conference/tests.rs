@@ -27,20 +27,20 @@ struct Phone {
     headers: Vec<Header>,
 }
 
+fn coding_of(format: Format) -> Coding {
+    let l16 = [8_000, 16_000].map(|clock_hz| Coding { clock_hz, ..Coding::new(PayloadType(96), Codec::L16) });
+    let rest = [(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722), (111, Codec::Opus)];
+    let mut all = rest.into_iter().map(|(number, codec)| Coding::new(PayloadType(number), codec)).chain(l16);
+    let is_this = |coding: &Coding| Format::from_codec(coding.codec, coding.clock_hz) == Some(format);
+    all.find(is_this).expect("one of these")
+}
+
 impl Phone {
     fn new(id: u64, format: Format, hz: f64) -> Self {
-        let coding = match format {
-            Format::G711(Law::Mu) => Coding::new(PayloadType(0), Codec::Pcmu),
-            Format::G711(Law::A) => Coding::new(PayloadType(8), Codec::Pcma),
-            Format::G722 => Coding::new(PayloadType(9), Codec::G722),
-            Format::L16(rate) => Coding { clock_hz: rate.hz(), ..Coding::new(PayloadType(96), Codec::L16) },
-            #[cfg(feature = "opus")]
-            Format::Opus => Coding::new(PayloadType(111), Codec::Opus),
-        };
         Self {
             id: MemberId(id),
             format,
-            coding: Coding { channels: coding.channels.max(1), ..coding },
+            coding: coding_of(format),
             ptime_ms: 20,
             muted: false,
             tone: Tone::new(hz, -16.0),
@@ -158,10 +158,10 @@ fn each_hears_all_others_and_not_itself_whatever_they_speak() {
     let count = phones.len();
     let mut hall = Hall::new(phones);
     hall.run(60, &(0..count).collect::<Vec<_>>());
-    for place in 0..count {
-        let others: Vec<_> = TONES.into_iter().take(count).filter(|hz| *hz != TONES[place]).collect();
-        hall.phones[place].check(&others, &[TONES[place]]);
-        let counted = hall.room.counted(hall.phones[place].id);
+    for (phone, own) in hall.phones.iter().zip(TONES) {
+        let others: Vec<_> = TONES.into_iter().take(count).filter(|hz| *hz != own).collect();
+        phone.check(&others, &[own]);
+        let counted = hall.room.counted(phone.id);
         assert!(counted.decoded > 50 && counted.undecodable == 0, "{counted:?}");
     }
 }
@@ -367,4 +367,24 @@ fn ticks_for_which_there_was_no_time_are_missing_in_timestamps_alone() {
     let [before, after] = [1, 2].map(|index: usize| hall.phones[0].headers[index]);
     assert_eq!((after.sequence, after.marker), (before.sequence.wrapping_add(1), true));
     assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 11 * 160);
+}
+
+/// A party on hold gets nothing, for longer than sequence numbers last before they come again.
+#[test]
+fn what_is_not_sent_takes_no_number() {
+    let mut hall = Hall::new(vec![Phone::new(1, Format::G711(Law::Mu), 440.0)]);
+    hall.run(2, &[]);
+    let (before, sent) = (hall.phones[0].headers[1], hall.room.sent(MemberId(1)));
+    for _ in 0..100 {
+        hall.now = hall.now + TICK;
+        hall.room.mix(hall.now);
+        hall.room.withdraw(MemberId(1));
+        assert_eq!(hall.room.poll_packet(MemberId(1)), None);
+    }
+    let packets = |sent: Option<Sent>| sent.map(|sent| (sent.packets, sent.octets, sent.sequence));
+    assert_eq!(packets(hall.room.sent(MemberId(1))), packets(sent));
+    hall.run(1, &[]);
+    let after = hall.phones[0].headers[2];
+    assert_eq!((after.sequence, after.marker), (before.sequence.wrapping_add(1), true));
+    assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 101 * 160);
 }

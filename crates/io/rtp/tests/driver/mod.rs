@@ -2,6 +2,9 @@
 //! to have been because something sent after it arrived.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 
+pub mod srtp;
+pub mod voice;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;

@@ -1,0 +1,56 @@
+//! What telephones say and hear.
+
+use sx_codec::{Decoder, Encoder, Format, Resampler};
+use sx_media::Coding;
+use sx_rtp::{Header, Packet, Ssrc};
+use sx_types::{Codec, PayloadType};
+
+pub fn coding(payload_type: u8, codec: Codec) -> Coding {
+    Coding::new(PayloadType(payload_type), codec)
+}
+
+/// A telephone that speaks and listens in one format.
+pub struct Voice {
+    pub format: Format,
+    pub payload_type: u8,
+    encoder: Encoder,
+    decoder: Decoder,
+    up: Resampler,
+    down: Resampler,
+    sequence: u16,
+}
+
+impl Voice {
+    pub fn new(format: Format, payload_type: u8) -> Self {
+        Self {
+            format,
+            payload_type,
+            encoder: Encoder::new(format),
+            decoder: Decoder::new(format),
+            up: Resampler::new(8_000, format.sample_hz()).unwrap(),
+            down: Resampler::new(format.sample_hz(), 8_000).unwrap(),
+            sequence: 0,
+        }
+    }
+
+    pub fn says(&mut self, samples: &[i16]) -> Vec<u8> {
+        let (mut wide, mut payload, mut packet) = (Vec::new(), Vec::new(), Vec::new());
+        self.up.process(samples, &mut wide);
+        self.encoder.encode(&wide, &mut payload).unwrap();
+        let timestamp = u32::from(self.sequence) * self.format.rtp_clock_hz() / 50;
+        let payload_type = PayloadType(self.payload_type);
+        Header { marker: false, payload_type, sequence: self.sequence, timestamp, ssrc: Ssrc(7) }
+            .write(&payload, &mut packet);
+        self.sequence += 1;
+        packet
+    }
+
+    pub fn hears(&mut self, packet: &[u8], heard: &mut Vec<i16>) -> Header {
+        let packet = Packet::parse(packet).unwrap();
+        let mut samples = Vec::new();
+        self.decoder.decode(packet.payload(), &mut samples).unwrap();
+        self.down.process(&samples, heard);
+        assert_eq!(packet.payload_type().0, self.payload_type);
+        packet.header()
+    }
+}
