@@ -5,9 +5,9 @@ mod driver;
 use driver::{coding, conversion};
 use proptest::prelude::*;
 use std::time::Duration;
-use sx_audio::Transcoder;
+use sx_audio::{Conference, MemberId, Transcoder};
 use sx_engine::{Rng, Time};
-use sx_media::Conversion;
+use sx_media::{Attendance, Conversion};
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -115,5 +115,67 @@ proptest! {
             transcoder.handle_rtcp(Time::from_secs(1), datagram);
         }
         prop_assert_eq!(transcoder.stats().packets(), datagrams.len() as u64);
+    }
+
+    /// Whatever a member of a room sends, each is sent a stream without a gap, and is never sent a backlog.
+    #[test]
+    fn whatever_one_sends_a_room_goes_on(
+        conversion in conversions(),
+        arrivals in proptest::collection::vec(arrival(), 0..200),
+        start in any::<(u16, u32)>(),
+    ) {
+        let (mut room, mut rng) = (Conference::new(3), Rng::from_number(5));
+        let mut now = Time::from_secs(1_700_000_000);
+        let Conversion { from, to, ptime_ms } = conversion;
+        for id in 1..=3 {
+            let attendance = Attendance { room: "r".into(), from: from.clone(), to: to.clone(), ptime_ms, muted: id == 3 };
+            room.attend(now, (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng).expect("there is a place");
+        }
+        let (mut sequence, mut timestamp, mut tick) = (start.0, start.1, now);
+        let mut last = [None; 4];
+        for arrival in &arrivals {
+            sequence = sequence.wrapping_add_signed(arrival.sequence);
+            timestamp = timestamp.wrapping_add_signed(arrival.timestamp);
+            now = now + Duration::from_millis(arrival.after_ms.into());
+            let (payload_type, ssrc) = (PayloadType(arrival.payload_type), Ssrc(arrival.ssrc.into()));
+            let mut datagram = Vec::new();
+            Header { marker: false, payload_type, sequence, timestamp, ssrc }
+                .write(&vec![arrival.byte; arrival.length], &mut datagram);
+            for id in [1, 3] {
+                room.handle_packet(now, MemberId(id), &datagram);
+                room.handle_rtcp(now, MemberId(id), &datagram);
+            }
+            while now >= tick + Duration::from_millis(20) {
+                tick = tick + Duration::from_millis(20);
+                room.mix(tick);
+                for id in 1..=3_u8 {
+                    let mut packets = 0;
+                    while let Some(packet) = room.poll_packet(MemberId(id.into())) {
+                        let header = Packet::parse(packet).expect("RTP").header();
+                        if let Some(before) = last[usize::from(id)].replace(header.sequence) {
+                            prop_assert_eq!(header.sequence.wrapping_sub(before), 1_u16);
+                        }
+                        packets += 1;
+                    }
+                    prop_assert!(packets <= 2, "{} packets in a tick", packets);
+                }
+            }
+        }
+        prop_assert_eq!(room.counted(MemberId(2)), room.counted(MemberId(3)), "nothing of these was decoded");
+    }
+
+    #[test]
+    fn no_bytes_panic_in_a_room(conversion in conversions(), datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..20)) {
+        let mut room = Conference::new(1);
+        let Conversion { from, to, ptime_ms } = conversion;
+        let attendance = Attendance { room: "r".into(), from, to, ptime_ms, muted: false };
+        let member = (MemberId(1), Ssrc(1));
+        room.attend(Time::from_secs(1), member, &attendance, &mut Rng::from_number(5)).expect("there is a place");
+        for (datagram, number) in datagrams.iter().zip(1..) {
+            let now = Time::from_secs(1) + Duration::from_millis(20) * number;
+            room.handle_packet(now, MemberId(1), datagram);
+            room.handle_rtcp(now, MemberId(1), datagram);
+            room.mix(now);
+        }
     }
 }

@@ -248,6 +248,26 @@ impl Status for Watch {
     }
 }
 
+/// What the mixing threads have counted.
+fn write_rooms(out: &mut MetricsText, totals: &Totals) {
+    out.gauge("strowger_media_rooms", "", "Rooms in which somebody is.").sample(&[], totals.rooms);
+    out.gauge("strowger_media_room_members", "", "Parties that are in a room.").sample(&[], totals.room_members);
+    out.counter("strowger_media_room_refusals", "", "Parties for which there was no room, or no place in it.")
+        .sample(&[], totals.room_refused);
+    out.counter(
+        "strowger_media_room_packets_dropped",
+        "",
+        "Packets that came to a room faster than it could mix them.",
+    )
+    .sample(&[], totals.room_packets_dropped);
+    out.counter(
+        "strowger_media_room_ticks_missed",
+        "",
+        "Times of 20 ms for which a thread had no time to mix its rooms.",
+    )
+    .sample(&[], totals.room_ticks_missed);
+}
+
 /// What the packet threads have counted.
 fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_packets", "", "RTP and RTCP packets.")
@@ -275,6 +295,7 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         .sample(&[], totals.decode_errors);
     out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
         .sample(&[], totals.silences);
+    write_rooms(out, &totals);
     let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
     for pool in totals.pools {
         let address = pool.address.to_string();
@@ -385,9 +406,12 @@ mod tests {
         write_journals(&mut out, &cdr, &[&bindings]);
         let (packets_transcoded, decode_errors) = (904, 905);
         let counted = Totals { closed: 901, send_errors: 902, silences: 903, ..Totals::default() };
+        let (rooms, room_members, room_refused) = (906, 907, 908);
+        let (room_packets_dropped, room_ticks_missed) = (909, 910);
+        let counted = Totals { rooms, room_members, room_refused, room_packets_dropped, room_ticks_missed, ..counted };
         write_totals(&mut out, Totals { packets_transcoded, decode_errors, ..counted });
         let text = out.finish();
-        for value in (101..=next.get()).chain(901..=905) {
+        for value in (101..=next.get()).chain(901..=910) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
         }
     }
