@@ -74,6 +74,7 @@ mod mixing;
 mod pool;
 mod port;
 mod reception;
+mod schedule;
 mod seat;
 mod secure;
 mod shared;

@@ -12,6 +12,7 @@
 use crate::clock::Clock;
 use crate::forwarding::forward;
 use crate::port::Channel;
+use crate::schedule::{Due, Schedule};
 use crate::seat::{Inbox, Seat};
 use crate::shared::Exchange;
 use crate::sys::{BATCH, Chosen, Written};
@@ -21,7 +22,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use sx_audio::{Conference, FRAME_MS, NotAdmitted};
+use sx_audio::{Conference, NotAdmitted};
 use sx_engine::{Rng, Time};
 use sx_media::Attendance;
 use sx_rtp::Ssrc;
@@ -123,7 +124,7 @@ pub(crate) struct MixingThread {
     rooms: HashMap<Arc<str>, Hosted>,
     means: Means,
     rng: Rng,
-    next: Time,
+    schedule: Schedule,
 }
 
 /// What packets go through.
@@ -151,7 +152,7 @@ impl MixingThread {
             means,
             // The keys of the standard hasher are the operating system's randomness.
             rng: Rng::from_number(RandomState::new().build_hasher().finish()),
-            next: Time::ZERO,
+            schedule: Schedule::begin(Time::ZERO),
         }
     }
 
@@ -159,18 +160,21 @@ impl MixingThread {
     pub(crate) fn run(mut self) {
         let mut taken = VecDeque::new();
         loop {
-            let rest = (!self.rooms.is_empty()).then(|| self.next.since(self.clock.now()));
+            let rest = (!self.rooms.is_empty()).then(|| self.schedule.rest(self.clock.now()));
             if !self.orders.wait(rest, &mut taken) {
                 return;
             }
             if self.rooms.is_empty() {
-                self.next = self.clock.now() + TICK;
+                self.schedule = Schedule::begin(self.clock.now());
             }
             while let Some(order) = taken.pop_front() {
                 self.obey(order);
             }
-            if !self.rooms.is_empty() && self.clock.now() >= self.next {
-                self.tick();
+            // Without rooms there is nothing to be late with.
+            if !self.rooms.is_empty()
+                && let Some(due) = self.schedule.poll(self.clock.now())
+            {
+                self.tick(due);
             }
         }
     }
@@ -201,17 +205,13 @@ impl MixingThread {
         }
     }
 
-    fn tick(&mut self) {
-        let missed = (self.clock.now().since(self.next).as_millis() / TICK.as_millis()) as u64;
-        if missed > CATCH_UP_TICKS {
+    fn tick(&mut self, Due { at, missed }: Due) {
+        if missed > 0 {
             self.totals.room_ticks_missed.add(missed);
-            self.next = self.next + TICK * u32::try_from(missed).unwrap_or(u32::MAX);
             self.rooms.values_mut().for_each(|room| room.conference.skip(missed));
         }
-        let now = self.next;
-        self.next = now + TICK;
         let rooms = self.rooms.len();
-        self.rooms.retain(|_, room| room.tick(now, &mut self.means));
+        self.rooms.retain(|_, room| room.tick(at, &mut self.means));
         (self.rooms.len()..rooms).for_each(|_| self.end_room());
     }
 
@@ -316,8 +316,3 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
     }
     seat.set_counted(conference.counted(id));
 }
-
-const TICK: Duration = Duration::from_millis(FRAME_MS as u64);
-
-/// So many late ticks are made up for: what receivers hold back is about as long.
-const CATCH_UP_TICKS: u64 = 4;
