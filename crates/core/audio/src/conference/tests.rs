@@ -25,6 +25,7 @@ struct Phone {
     sequence: u16,
     heard: Vec<i16>,
     headers: Vec<Header>,
+    arrived: Vec<Time>,
 }
 
 fn coding_of(format: Format) -> Coding {
@@ -51,6 +52,7 @@ impl Phone {
             sequence: 65_530,
             heard: Vec::new(),
             headers: Vec::new(),
+            arrived: Vec::new(),
         }
     }
 
@@ -73,17 +75,19 @@ impl Phone {
         packet
     }
 
-    fn hears(&mut self, packet: &[u8]) {
+    fn hears(&mut self, now: Time, packet: &[u8]) {
         let packet = Packet::parse(packet).expect("a packet");
         let mut samples = Vec::new();
         self.decoder.decode(packet.payload(), &mut samples).expect("a payload of its codec");
         self.down.process(&samples, &mut self.heard);
         self.headers.push(packet.header());
+        self.arrived.push(now);
     }
 
     fn forgets(&mut self) {
         self.heard.clear();
         self.headers.clear();
+        self.arrived.clear();
     }
 
     /// It hears these tones and none of the others, behind the first 200 ms.
@@ -125,7 +129,7 @@ impl Hall {
         self.room.mix(self.now);
         for phone in &mut self.phones {
             while let Some(packet) = self.room.poll_packet(phone.id) {
-                phone.hears(packet);
+                phone.hears(self.now, packet);
             }
         }
     }
@@ -188,6 +192,7 @@ fn a_packet_is_as_long_as_its_member_wants() {
     for (format, ptime_ms, packets, ticks) in [
         (Format::G711(Law::Mu), 10, 120, 80),
         (Format::G711(Law::Mu), 30, 40, 240),
+        (Format::G711(Law::Mu), 40, 30, 320),
         (Format::G722, 40, 30, 320),
         (Format::G722, 60, 20, 480),
     ] {
@@ -204,6 +209,12 @@ fn a_packet_is_as_long_as_its_member_wants() {
         assert!(phone.headers.len().abs_diff(packets) <= 1, "{} of {ptime_ms} ms", phone.headers.len());
         let steps = phone.headers.windows(2).map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp));
         assert!(steps.into_iter().all(|step| step == ticks), "{format:?} {ptime_ms}");
+        // Nothing was left out on the way: what is sent keeps up with the time.
+        let lag = phone.headers.iter().zip(&phone.arrived).map(|(header, at)| {
+            at.since(START).as_millis() as u32 * 8 - header.timestamp.wrapping_sub(phone.headers[0].timestamp)
+        });
+        let (least, most) = (lag.clone().min(), lag.max());
+        assert!(most < least.map(|least| least + 160), "{least:?} to {most:?} at {ptime_ms} ms");
         phone.check(&[700.0], &[440.0]);
     }
 }
