@@ -46,8 +46,13 @@ impl Calls {
     }
 
     pub(crate) fn end_attempt(&mut self, call: &mut Call, party: &Party, cause: Cause, status: u16) {
+        self.end_attempt_at(call, party.attempt, cause, status);
+    }
+
+    /// The attempt at this place among the record's ends.
+    pub(crate) fn end_attempt_at(&mut self, call: &mut Call, place: Option<u16>, cause: Cause, status: u16) {
         let at = self.now.as_nanos();
-        if let Some(attempt) = call.body.attempt(party.attempt) {
+        if let Some(attempt) = call.body.attempt(place) {
             attempt.end = at;
             attempt.cause = cause;
             attempt.status = if attempt.answer.is_some() { 200 } else { status };
@@ -75,6 +80,7 @@ impl Calls {
     /// Ends the call, whose legs have ended or were told to.
     pub(crate) fn finish(&mut self, call: &mut Call, cause: Cause, status: u16, by: Ender, sentence: &str) -> State {
         self.clear_alarms(call);
+        self.leave_room(call, cause, status);
         call.waiting.clear();
         call.blocked = None;
         let cdr = &mut call.body.cdr;
@@ -136,7 +142,7 @@ impl Calls {
     /// A party that should be sending is not heard.
     pub(crate) fn silent(&mut self, call: &mut Call, port: PortId) {
         let open = call.body.ports.iter().any(|p| p.id == port && p.state != PortState::Closing);
-        if open && matches!(call.state, State::Talking(_)) {
+        if open && matches!(call.state, State::Talking(_) | State::Attending(_)) {
             let sentence = "no media has come from a party for too long";
             self.clear(call, &Failure::of_timer(Cause::TEMPORARY_FAILURE, sentence));
         }
@@ -170,6 +176,7 @@ impl Calls {
                 self.finish(call, cause, 200, failure.by, &failure.sentence)
             }
             State::Joining(joining) => self.join_cleared(call, &joining, failure),
+            State::Attending(attending) => self.hang_up_member(call, &attending, failure),
             State::Ending => State::Ending,
         };
     }

@@ -67,7 +67,7 @@ pub struct CallSummary {
 pub enum Phase {
     /// Nobody has answered yet.
     Ringing,
-    /// Two parties are connected.
+    /// Two parties are connected, or one is in a room.
     Talking,
     /// A party is being connected elsewhere.
     Transferring,
@@ -196,6 +196,7 @@ impl Calls {
             State::Talking(talking) => self.talking_event(call, talking, leg, event),
             State::Moving(moving) => self.moving_event(call, moving, leg, event),
             State::Joining(joining) => self.joining_event(call, joining, leg, event),
+            State::Attending(attending) => self.attending_event(call, attending, leg, event),
             State::Ending => State::Ending,
         };
     }
@@ -354,6 +355,7 @@ impl State {
         match self {
             Self::Ringing(_) => Phase::Ringing,
             Self::Talking(talking) if talking.transfer.is_none() => Phase::Talking,
+            Self::Attending(_) => Phase::Talking,
             Self::Talking(_) | Self::Moving(_) | Self::Joining(_) => Phase::Transferring,
             Self::Ending => Phase::Ending,
         }

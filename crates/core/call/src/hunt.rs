@@ -61,6 +61,7 @@ impl Calls {
                 let target = Target::Trunk { trunk: name.clone(), user: planned.to.user.clone() };
                 self.ring(call, hunt, party, &planned, target);
             }
+            Way::Room(room) => self.enter(call, hunt, party, &planned, room),
             Way::Uri(uri) => {
                 let target = Target::Uri(uri.clone());
                 self.ring(call, hunt, party, &planned, target);
@@ -207,6 +208,9 @@ impl Calls {
         for query in hunt.queries() {
             self.queries.remove(&query);
         }
+        if std::mem::take(&mut hunt.enters) {
+            self.leave_room(call, cause, 0);
+        }
         hunt.locating.clear();
         hunt.asking.clear();
         hunt.stages.clear();
@@ -282,7 +286,7 @@ impl Calls {
 
 impl Hunt {
     fn is_busy(&self) -> bool {
-        !self.branches.is_empty() || self.waits_for_answers()
+        !self.branches.is_empty() || self.enters || self.waits_for_answers()
     }
 
     fn waits_for_answers(&self) -> bool {

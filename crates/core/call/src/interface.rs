@@ -218,7 +218,7 @@ pub enum Note {
     Dialled {
         /// The call.
         call: CallId,
-        /// The outgoing leg.
+        /// The outgoing leg; the caller's own where the target is a room.
         leg: LegId,
         /// The trunk, when it is one.
         trunk: Option<Arc<str>>,
@@ -236,7 +236,7 @@ pub enum Note {
     AttemptFailed {
         /// The call.
         call: CallId,
-        /// The outgoing leg.
+        /// The outgoing leg; the caller's own where the target is a room.
         leg: LegId,
         /// Why.
         cause: Cause,
@@ -247,10 +247,12 @@ pub enum Note {
     Answered {
         /// The call.
         call: CallId,
-        /// The leg that answered.
+        /// The leg that answered; the caller's own where the exchange did.
         leg: LegId,
         /// How long that took.
         after: Duration,
+        /// The room that the caller is in now, where it is one.
+        room: Option<Arc<str>>,
     },
     /// A party was connected elsewhere.
     Transferred {

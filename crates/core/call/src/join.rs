@@ -367,6 +367,7 @@ impl Calls {
     pub(crate) fn offer_alarm(&mut self, call: &mut Call, alarm: Alarm) {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Talking(talking) => self.offer_late(call, talking),
+            State::Attending(attending) => self.member_late(call, &attending),
             State::Joining(joining) if alarm == Alarm::Offer => {
                 let failure = Failure::of_timer(Cause::TIMER_EXPIRY, "a party has not answered an offer");
                 self.join_failed(call, joining, &failure)

@@ -13,7 +13,9 @@
 //!  (nothing) ─────────► Ringing ──────────────► Talking ────────────────────────► Ending ──► (nothing)
 //!                          │   nobody answered    │  ▲                              ▲  every leg ended,
 //!                          │   or caller left     ▼  │ joined                       │  every port closed
-//!                          └──────────────►    transfer, see `transfer.rs` ─────────┘
+//!                          ├──────────────►    transfer, see `transfer.rs` ─────────┤
+//!                          └──────────────►    Attending, see `rooms.rs` ───────────┘
+//!                            a way is a room
 //! ```
 //!
 //! Its loop, as for every engine: an input with the time, then outputs until there are none, then the next timeout.
@@ -51,6 +53,7 @@
 mod admission;
 mod alarm;
 mod asking;
+mod attending;
 mod bounds;
 mod cdr;
 mod codecs;
@@ -65,6 +68,7 @@ mod passing;
 mod pickup;
 mod ports;
 mod ringing;
+mod rooms;
 mod slots;
 mod snapshot;
 mod state;

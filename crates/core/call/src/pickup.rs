@@ -133,7 +133,7 @@ impl Ringing {
     /// asked for a port that nobody else needs.
     pub(crate) fn is_doomed_without(&self, stream: u8) -> bool {
         let is_to_be_called = |branch: &Branch| matches!(branch.state, BranchState::Opening { .. });
-        describes(&self.caller, stream) && self.hunt.branches.iter().any(is_to_be_called)
+        self.hunt.enters || describes(&self.caller, stream) && self.hunt.branches.iter().any(is_to_be_called)
     }
 }
 

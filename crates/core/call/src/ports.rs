@@ -82,7 +82,13 @@ impl Calls {
 
     /// Opens the ports that face one party. `summaries`: the streams, of whichever party's description;
     /// `own`: it is this party's.
-    fn open_ports(&mut self, call: &mut Call, party: &Party, summaries: &[StreamSummary], own: bool) -> Readiness {
+    pub(crate) fn open_ports(
+        &mut self,
+        call: &mut Call,
+        party: &Party,
+        summaries: &[StreamSummary],
+        own: bool,
+    ) -> Readiness {
         // A party that has made a description has said which family it wants; another one is configured. The family in
         // the other party's description says nothing of this one.
         let said = party.said.as_ref().and_then(|said| streams(said).ok()).unwrap_or_default();
@@ -208,6 +214,9 @@ impl Calls {
         }
         if let Some((one, other)) = state.connected() {
             self.connect(body, one, other);
+        }
+        if let State::Attending(attending) = state {
+            self.attend(body, &attending.member);
         }
     }
 

@@ -73,7 +73,7 @@ impl Calls {
     /// Draws the conclusion from how the search stands.
     pub(crate) fn ringing_on(&mut self, call: &mut Call, ringing: Box<Ringing>, step: Step) -> State {
         match step {
-            Step::Going => State::Ringing(ringing),
+            Step::Going => self.enter_ready(call, ringing),
             Step::Failed(failure) => self.reject(call, &ringing.caller, &failure),
         }
     }
@@ -186,7 +186,7 @@ impl Calls {
             self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
         }
         // What is said of an answer stands before the answer, so that it is on the disk first.
-        self.record_answer(call, &callee);
+        self.record_answer(call, callee.leg, callee.attempt);
         self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
         State::Talking(Box::new(Talking { parties: [caller, callee], negotiation, transfer: None }))
     }
@@ -202,15 +202,17 @@ impl Calls {
         self.ringing_on(call, ringing, step)
     }
 
-    fn record_answer(&mut self, call: &mut Call, callee: &Party) {
+    /// The call is answered by this leg, to which that attempt has led.
+    pub(crate) fn record_answer(&mut self, call: &mut Call, leg: LegId, attempt: Option<u16>) {
         let at = self.now.as_nanos();
         call.body.headers = Vec::new();
         call.body.cdr.answer = Some(at);
         let id = call.body.cdr.call;
-        let by = call.body.attempt(callee.attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
+        let by = call.body.attempt(attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
         self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
-        self.note(Note::Answered { call: id, leg: callee.leg, after });
+        let room = call.body.place.as_ref().map(|place| place.room.clone());
+        self.note(Note::Answered { call: id, leg, after, room });
         let talk_max = call.body.bounds.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
         self.set_alarm(call, Alarm::Talk, talk_max);
     }

@@ -6,8 +6,7 @@ use crate::interface::Output;
 use crate::ports::any_opening;
 use crate::slots::Key;
 use crate::state::{Body, Call, Hunt, Joining, Party, Port, PortState, Ringing, State, Talking};
-use crate::trunks;
-use crate::{CallRecord, QueryId};
+use crate::{CallRecord, QueryId, rooms, trunks};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -112,6 +111,9 @@ impl Calls {
                 trunks::give_back(&self.tables, trunk);
             }
         }
+        if let Some(place) = &call.body.place {
+            rooms::give_back(&self.tables, place);
+        }
         self.forget_legs(&mut call);
         if let Some(hunt) = call.state.hunt() {
             hunt.queries().iter().for_each(|query| _ = self.queries.remove(query));
@@ -149,6 +151,9 @@ impl Calls {
         let leaving = body.leaving.iter().filter_map(|leaving| leaving.trunk.as_ref());
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
             trunks::occupy(&self.tables, trunk);
+        }
+        if let Some(place) = &body.place {
+            rooms::occupy(&self.tables, place);
         }
         // Of handshakes to come, the certificate is ours.
         state.each_party(|party| party.keys.set_means(self.settings.means.clone()));
@@ -203,7 +208,7 @@ impl State {
             }
             Self::Talking(talking) => Some((&talking.parties[0], &talking.parties[1])),
             Self::Joining(joining) => Some((&joining.remaining, &joining.leaves.as_ref()?.party)),
-            Self::Moving(_) | Self::Ending => None,
+            Self::Moving(_) | Self::Attending(_) | Self::Ending => None,
         }
     }
 
@@ -214,6 +219,7 @@ impl State {
             Self::Ringing(ringing) => parties.push(&ringing.caller),
             Self::Talking(talking) => parties.extend(&talking.parties),
             Self::Moving(moving) => parties.push(&moving.remaining),
+            Self::Attending(attending) => parties.push(&attending.member),
             Self::Joining(joining) => {
                 let Joining { remaining, joins, leaves, .. } = &**joining;
                 parties.extend([remaining, joins]);
@@ -232,7 +238,7 @@ impl State {
             Self::Ringing(ringing) => Some(&ringing.hunt),
             Self::Moving(moving) => Some(&moving.hunt),
             Self::Talking(talking) => talking.transfer.as_ref().map(|transfer| &transfer.hunt),
-            Self::Joining(_) | Self::Ending => None,
+            Self::Joining(_) | Self::Attending(_) | Self::Ending => None,
         }
     }
 
@@ -241,7 +247,7 @@ impl State {
             Self::Ringing(ringing) => Some(&mut ringing.hunt),
             Self::Moving(moving) => Some(&mut moving.hunt),
             Self::Talking(talking) => talking.transfer.as_mut().map(|transfer| &mut transfer.hunt),
-            Self::Joining(_) | Self::Ending => None,
+            Self::Joining(_) | Self::Attending(_) | Self::Ending => None,
         }
     }
 
@@ -281,6 +287,7 @@ impl State {
                 parties.iter_mut().for_each(work);
             }
             Self::Moving(moving) => work(&mut moving.remaining),
+            Self::Attending(attending) => work(&mut attending.member),
             Self::Joining(joining) => {
                 let Joining { remaining, joins, leaves, .. } = &mut **joining;
                 [remaining, joins].into_iter().for_each(&mut work);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
 use sx_media::{Keyring, Opened, PortId, PortMemory, SessionVersion, TrafficClass};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
-use sx_types::{LegId, SrtpPolicy};
+use sx_types::{Codec, LegId, SrtpPolicy};
 
 /// A call and what surrounds it in this engine.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub(crate) struct Body {
     pub bounds: Bounds,
     /// Every port that has not said it is closed.
     pub ports: SmallVec<[Port; 4]>,
+    /// Its place in a room, from the moment it is taken until the call ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Legs that were told to end and have not said they did.
     pub leaving: SmallVec<[Leaving; 2]>,
     /// Incoming legs that may not be answered yet, since that they were let in is not written down. A call that has any
@@ -99,6 +102,16 @@ pub(crate) enum PortState {
     Opening,
     Open(Opened),
     Closing,
+}
+
+/// A place among the members of a room.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub room: Arc<str>,
+    /// What the room was spoken to in when the place was taken, best first.
+    pub codecs: Arc<[Codec]>,
+    /// Its place among the record's attempts.
+    pub attempt: Option<u16>,
 }
 
 /// A leg that was told to end.
@@ -176,6 +189,8 @@ pub(crate) enum State {
     Moving(Box<Moving>),
     /// A party is being connected with another one.
     Joining(Box<Joining>),
+    /// One party is in a room.
+    Attending(Box<Attending>),
     /// Every leg was told to end, every port to close.
     Ending,
 }
@@ -220,6 +235,13 @@ pub(crate) struct Joining {
     pub step: JoinStep,
     /// How often the offer has met one from the other side.
     pub glares: u8,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Attending {
+    pub member: Party,
+    /// It was made an offer that it has not answered.
+    pub owes: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -287,6 +309,9 @@ pub(crate) struct Hunt {
     pub told: Option<(ProgressKind, LegId)>,
     /// The new party is to make the offer.
     pub offerless: bool,
+    /// The caller is to come into the room that it has a place in.
+    #[serde(default)]
+    pub enters: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -338,6 +363,7 @@ impl Hunt {
             early: None,
             told: None,
             offerless,
+            enters: false,
         }
     }
 

@@ -48,7 +48,7 @@ impl Calls {
     }
 
     /// Waiting begins once, however often an event is looked at meanwhile.
-    fn await_record(&mut self, call: &mut Call) {
+    pub(crate) fn await_record(&mut self, call: &mut Call) {
         let waits = call.alarms.iter().any(|set| set.alarm == Alarm::Record);
         if let Some(wait) = self.settings.answer_wait.filter(|_| !waits) {
             self.set_alarm(call, Alarm::Record, wait);
@@ -91,7 +91,10 @@ impl Calls {
             self.clear_alarm(call, Alarm::Record);
         }
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
-            State::Ringing(ringing) => self.pick_up_ready(call, ringing),
+            State::Ringing(ringing) => match self.pick_up_ready(call, ringing) {
+                State::Ringing(ringing) => self.enter_ready(call, ringing),
+                state => state,
+            },
             state => state,
         };
     }

@@ -51,6 +51,7 @@ mod memory;
 mod plan;
 mod quality;
 mod relay;
+mod room;
 mod security;
 mod stream;
 mod transcoding;
@@ -70,6 +71,7 @@ pub use quality::{
     mean_opinion_score, r_factor,
 };
 pub use relay::{SessionVersion, relay_answer, relay_description};
+pub use room::{attendance, room_answer, room_offer, room_offer_again};
 pub use security::{
     Keyring, Keys, Means, StreamKeys, Terms, agreed_keys, check_answer, check_keys, in_the_clear, protect_answer,
     protect_offer,

@@ -58,7 +58,7 @@ fn extension(media: &Media<'_, '_>, codable: &[Codec]) -> FormatEdit {
 
 /// Payload types that mean nothing by themselves begin here, and are looked for from above: most parties begin below.
 //= https://www.rfc-editor.org/rfc/rfc3551#section-6
-const FIRST_DYNAMIC: u8 = 96;
+pub(crate) const FIRST_DYNAMIC: u8 = 96;
 const FIRST_TRIED: u8 = 120;
 
 /// The answer to an extended offer as the party that made the offer is to have it: of each stream of sound the codecs that
@@ -149,7 +149,7 @@ pub fn conversions(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<
 }
 
 /// What a stream of a description has that another one has as well, and the packet length it asks for.
-fn codings(of: &[u8], with: &[u8], stream: usize) -> Option<(Vec<Coding>, u16)> {
+pub(crate) fn codings(of: &[u8], with: &[u8], stream: usize) -> Option<(Vec<Coding>, u16)> {
     let (of, with) = (Description::parse(of).ok()?, Description::parse(with).ok()?);
     let (media, with) = (of.media_at(stream)?, with.media_at(stream)?);
     if !is_sound(&media) || !is_sound(&with) {
@@ -196,10 +196,13 @@ fn opus_parameters(parameters: &[u8]) -> OpusParameters {
 }
 
 /// What we say of an encoding of ours: Opus in one channel, with copies of what may be lost.
-fn ours(payload_type: PayloadType, codec: Codec) -> NewFormat {
-    let parameters = if codec == Codec::Opus { "useinbandfec=1;stereo=0" } else { "" };
+pub(crate) fn ours(payload_type: PayloadType, codec: Codec) -> NewFormat {
+    let parameters = if codec == Codec::Opus { OPUS_PARAMETERS } else { "" };
     NewFormat { payload_type, codec, clock_hz: codec.clock_hz(), parameters: parameters.to_owned() }
 }
+
+/// One channel, with copies of what may be lost.
+pub(crate) const OPUS_PARAMETERS: &str = "useinbandfec=1;stereo=0";
 
 /// A stream of sound whose packets can be read here.
 fn is_sound(media: &Media<'_, '_>) -> bool {

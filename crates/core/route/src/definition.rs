@@ -1,6 +1,6 @@
 //! What the tables are built from.
 
-use crate::{Pattern, TrunkLoad};
+use crate::{Pattern, Room, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub struct Definition {
     pub domains: Vec<Box<str>>,
     /// The trunks.
     pub trunks: Vec<Trunk>,
+    /// The rooms.
+    pub rooms: Vec<Room>,
     /// The dial plan; the order matters only between rules that are equally specific.
     pub rules: Vec<Rule>,
     /// What holds for registered users, and for addresses outside that no trunk stands for.
@@ -183,6 +185,8 @@ pub enum DestinationKind {
     Trunk(Arc<str>),
     /// The registered user of the address, after the rewriting.
     Users,
+    /// This room of ours.
+    Room(Arc<str>),
     /// This URI, whatever was dialled.
     Uri(Box<str>),
     /// The dialled address itself, looked up by the rules of its protocol: for domains that are not ours.

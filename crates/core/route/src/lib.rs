@@ -27,6 +27,7 @@ mod dialled;
 mod load;
 mod pattern;
 mod plan;
+mod room;
 mod tables;
 mod trie;
 
@@ -34,7 +35,8 @@ pub use definition::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, LatchMode, Match,
     MediaMode, Rule, SourceFilter, Trunk,
 };
-pub use load::TrunkLoad;
+pub use load::{Occupancy, TrunkLoad};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Facts, Plan, Planned, Reason, Refusal, Route, SkipReason, Skipped, Stage, TrunkFacts, Way, Why, plan};
+pub use room::Room;
 pub use tables::{TableError, Tables, TrunkId};

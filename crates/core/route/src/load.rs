@@ -1,16 +1,38 @@
-//! How many calls a trunk carries, over all workers.
+//! How many calls a trunk carries and how many are in a room, over all workers.
 //!
-//! This is the one thing that engines share. A trunk's limits hold for the exchange, and a worker that asked the others
+//! This is the one thing that engines share. Such limits hold for the exchange, and a worker that asked the others
 //! first would have to let every call wait for them; a counter that is compared and changed in one step keeps the limit
 //! exactly. It waits for nobody, and on one thread, as in a test, it is as predictable as any other number.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+/// How many there are of something that has a limit. Tables that follow each other share it, so that a reload forgets nobody.
+#[derive(Debug, Default)]
+pub struct Occupancy(AtomicU32);
+
+impl Occupancy {
+    /// How many there are now.
+    pub fn count(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    /// One more, unless there are `max` already. `false` when there are.
+    pub fn occupy(&self, max: u32) -> bool {
+        self.0.fetch_update(Relaxed, Relaxed, |count| (count < max).then(|| count + 1)).is_ok()
+    }
+
+    /// One has left.
+    pub fn give_back(&self) {
+        // Below nothing there is nothing: whoever gives back twice does no harm to the limit.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
+    }
+}
+
 /// The calls on one trunk. Tables that follow each other share it, so that a reload forgets no call.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct TrunkLoad {
-    active: AtomicU32,
+    active: Occupancy,
     /// The second in the upper half, the calls begun in it in the lower.
     begun: AtomicU64,
 }
@@ -18,7 +40,7 @@ pub struct TrunkLoad {
 impl TrunkLoad {
     /// Calls on the trunk now.
     pub fn active(&self) -> u32 {
-        self.active.load(Relaxed)
+        self.active.count()
     }
 
     /// Calls begun on it in this second of the Unix epoch.
@@ -29,7 +51,7 @@ impl TrunkLoad {
 
     /// Puts a call on the trunk unless there are `calls_max` already. `false` when there are.
     pub fn occupy(&self, calls_max: u32) -> bool {
-        self.active.fetch_update(Relaxed, Relaxed, |active| (active < calls_max).then(|| active + 1)).is_ok()
+        self.active.occupy(calls_max)
     }
 
     /// Begins a call in this second of the Unix epoch and puts it on the trunk, unless there are `calls_max` on it or
@@ -52,8 +74,7 @@ impl TrunkLoad {
 
     /// A call has left the trunk.
     pub fn give_back(&self) {
-        // Below nothing there is nothing: whoever gives back twice does no harm to the limit.
-        let _ = self.active.fetch_update(Relaxed, Relaxed, |active| active.checked_sub(1));
+        self.active.give_back();
     }
 }
 

@@ -84,6 +84,8 @@ pub enum Way {
     Trunk(Arc<str>),
     /// Wherever the user [`Planned::to`] is registered.
     User,
+    /// A room: the exchange answers by itself.
+    Room(Arc<str>),
     /// A URI.
     Uri(Box<str>),
 }
@@ -267,6 +269,7 @@ fn planned(tables: &Tables, rule: &CheckedRule, to: &Address, destination: &Chec
             (Way::Trunk(trunk.name.clone()), &trunk.access)
         }
         CheckedKind::Users => (Way::User, &tables.users.access),
+        CheckedKind::Room(room) => (Way::Room(room.clone()), &tables.users.access),
         CheckedKind::Uri(uri) => (Way::Uri(uri.clone()), &tables.users.access),
         CheckedKind::Dialled { scheme } => (Way::Uri(uri(scheme, &to)), &tables.users.access),
     };
@@ -297,7 +300,7 @@ fn patience(tables: &Tables, rule: &CheckedRule, kind: &CheckedKind) -> (u32, Fa
             let trunk = trunk(tables, *id);
             (trunk.ring_ms_max, trunk.failover.clone())
         }
-        CheckedKind::Users | CheckedKind::Uri(_) | CheckedKind::Dialled { .. } => {
+        CheckedKind::Users | CheckedKind::Room(_) | CheckedKind::Uri(_) | CheckedKind::Dialled { .. } => {
             (tables.users.ring_ms_max, Failover::Table)
         }
     };

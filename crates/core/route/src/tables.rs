@@ -3,7 +3,8 @@
 use crate::definition::{
     Access, DefaultsForUsers, Definition, DestinationKind, DomainFilter, Rule, SourceFilter, Trunk,
 };
-use crate::load::TrunkLoad;
+use crate::load::{Occupancy, TrunkLoad};
+use crate::room::Room;
 use crate::trie::Trie;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +31,17 @@ pub enum TableError {
         /// The name it gives.
         trunk: Arc<str>,
     },
+    /// Two rooms have one name.
+    #[error("two rooms are named {0}")]
+    RoomTwice(Arc<str>),
+    /// A rule names a room that there is not.
+    #[error("rule {rule}: there is no room {room}")]
+    UnknownRoom {
+        /// The rule.
+        rule: Arc<str>,
+        /// The name it gives.
+        room: Arc<str>,
+    },
     /// A rule leads nowhere.
     #[error("rule {0} has no destination")]
     NoDestination(Arc<str>),
@@ -51,6 +63,9 @@ pub struct Tables {
     pub(crate) domains: HashSet<Box<str>>,
     pub(crate) home: Box<str>,
     pub(crate) trunks: Vec<Trunk>,
+    pub(crate) rooms: Vec<Room>,
+    /// Who is in rooms that are in these tables no more.
+    pub(crate) rooms_departed: HashMap<Arc<str>, Arc<Occupancy>>,
     pub(crate) rules: Vec<CheckedRule>,
     pub(crate) trie: Trie,
     pub(crate) users: DefaultsForUsers,
@@ -87,6 +102,7 @@ pub(crate) struct CheckedDestination {
 pub(crate) enum CheckedKind {
     Trunk(TrunkId),
     Users,
+    Room(Arc<str>),
     Uri(Box<str>),
     Dialled { scheme: Box<str> },
 }
@@ -99,8 +115,9 @@ impl Tables {
     pub fn build(definition: Definition) -> Result<Self, Vec<TableError>> {
         let mut errors = Vec::new();
         let names = name_trunks(&definition.trunks, &mut errors);
+        let rooms = name_rooms(&definition.rooms, &mut errors);
         let mut rules: Vec<(Vec<u8>, CheckedRule)> =
-            definition.rules.into_iter().map(|rule| check_rule(rule, &names, &mut errors)).collect();
+            definition.rules.into_iter().map(|rule| check_rule(rule, &names, &rooms, &mut errors)).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -114,6 +131,8 @@ impl Tables {
             domains,
             home,
             trunks: definition.trunks,
+            rooms: definition.rooms,
+            rooms_departed: HashMap::new(),
             rules,
             trie,
             users: definition.users,
@@ -122,7 +141,7 @@ impl Tables {
         })
     }
 
-    /// These tables instead of `before`: with the calls that are on the trunks.
+    /// These tables instead of `before`: with the calls that are on the trunks and in the rooms.
     #[must_use]
     pub fn following(mut self, before: &Self) -> Self {
         for trunk in &mut self.trunks {
@@ -135,6 +154,7 @@ impl Tables {
         let departed = before.departed.iter().filter(|(_, load)| load.active() > 0).chain(trunks);
         let gone = departed.filter(|(name, _)| !self.names.contains_key(*name));
         self.departed = gone.map(|(name, load)| (name.clone(), load.clone())).collect();
+        self.follow_rooms(before);
         self
     }
 
@@ -188,7 +208,20 @@ fn name_trunks(trunks: &[Trunk], errors: &mut Vec<TableError>) -> HashMap<Arc<st
     names
 }
 
-fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<TableError>) -> (Vec<u8>, CheckedRule) {
+fn name_rooms(rooms: &[Room], errors: &mut Vec<TableError>) -> HashSet<Arc<str>> {
+    let mut names = HashSet::new();
+    for room in rooms.iter().filter(|room| !names.insert(room.name.clone())) {
+        errors.push(TableError::RoomTwice(room.name.clone()));
+    }
+    names
+}
+
+fn check_rule(
+    rule: Rule,
+    names: &HashMap<Arc<str>, TrunkId>,
+    rooms: &HashSet<Arc<str>>,
+    errors: &mut Vec<TableError>,
+) -> (Vec<u8>, CheckedRule) {
     let name = rule.name.clone();
     let shortest = rule.matches.shortest();
     if rule.destinations.is_empty() {
@@ -196,6 +229,13 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
     }
     if usize::from(rule.strip) > shortest {
         errors.push(TableError::StripsTooMuch { rule: name.clone(), strip: rule.strip, shortest });
+    }
+    for destination in &rule.destinations {
+        if let DestinationKind::Room(room) = &destination.kind
+            && !rooms.contains(room)
+        {
+            errors.push(TableError::UnknownRoom { rule: name.clone(), room: room.clone() });
+        }
     }
     let mut look_up = |trunk: &Arc<str>| match names.get(trunk) {
         Some(id) => *id,
@@ -219,6 +259,7 @@ fn check_rule(rule: Rule, names: &HashMap<Arc<str>, TrunkId>, errors: &mut Vec<T
             kind: match &destination.kind {
                 DestinationKind::Trunk(trunk) => CheckedKind::Trunk(look_up(trunk)),
                 DestinationKind::Users => CheckedKind::Users,
+                DestinationKind::Room(room) => CheckedKind::Room(room.clone()),
                 DestinationKind::Uri(uri) => CheckedKind::Uri(uri.clone()),
                 DestinationKind::Dialled { scheme } => CheckedKind::Dialled { scheme: scheme.clone() },
             },

@@ -62,6 +62,7 @@ fn ways(plan: &Plan) -> String {
         let way = |way: &sx_route::Planned| match &way.way {
             Way::Trunk(name) => format!("{name}/{}", way.to.user),
             Way::User => format!("user {}", way.to),
+            Way::Room(room) => format!("room {room}"),
             Way::Uri(uri) => uri.to_string(),
         };
         stage.ways.iter().map(way).collect::<Vec<_>>().join(",")

@@ -21,7 +21,8 @@ use sx_leg::{
     Source, Target, TransferRequest,
 };
 use sx_media::{
-    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
+    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
+    Remote,
 };
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
@@ -46,6 +47,8 @@ pub enum Threads {
 
 pub struct World {
     pub calls: Calls,
+    /// What it was begun with.
+    pub tables: Arc<Tables>,
     pub now: Time,
     pub threads: Threads,
     pub lines: Vec<String>,
@@ -70,6 +73,8 @@ pub struct World {
     /// The hosts that they were to face.
     pub faced: Vec<Option<IpAddr>>,
     pub patched: BTreeMap<PortId, PortId>,
+    /// How the peers of ports take part in rooms.
+    pub attending: BTreeMap<PortId, Attendance>,
     /// Ports that go on with what others have known.
     pub resumed: Vec<PortId>,
     /// What packets become on their way from a port.
@@ -139,7 +144,8 @@ impl World {
     pub fn with(definition: Definition, settings: Settings) -> Self {
         let tables = Arc::new(Tables::build(definition).expect("a sound definition"));
         Self {
-            calls: Calls::new(settings, tables, Rng::from_number(7), START),
+            calls: Calls::new(settings, tables.clone(), Rng::from_number(7), START),
+            tables,
             now: START,
             threads: Threads::Open,
             lines: Vec::new(),
@@ -157,6 +163,7 @@ impl World {
             asked: Vec::new(),
             faced: Vec::new(),
             patched: BTreeMap::new(),
+            attending: BTreeMap::new(),
             resumed: Vec::new(),
             conversions: BTreeMap::new(),
             remotes: BTreeMap::new(),
@@ -450,7 +457,14 @@ impl World {
                     None => self.patched.remove(&from),
                 };
             }
-            MediaCommand::Attend { .. } | MediaCommand::Count { .. } => {}
+            MediaCommand::Attend { port, ref attendance } => {
+                assert!(self.remotes.contains_key(&port), "it is known who takes part");
+                match attendance {
+                    Some(attendance) => _ = self.attending.insert(port, (**attendance).clone()),
+                    None => _ = self.attending.remove(&port),
+                }
+            }
+            MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 self.answers.push(MediaEvent::Remembered { port, memory });
@@ -462,6 +476,7 @@ impl World {
             }
             MediaCommand::Close { port } => {
                 self.ports.retain(|open| *open != port);
+                self.attending.remove(&port);
                 self.patched.retain(|from, to| *from != port && *to != port);
                 let stats = PortStats { packets_received: 1000 + (port.0 & 0xff), ..PortStats::default() };
                 if self.threads != Threads::Silent {

@@ -1,0 +1,175 @@
+//! A caller comes into a room: the exchange answers by itself, and there is no second leg.
+//!
+//! ```text
+//!  Ringing, a way is a room ──ports open, record written──► Answer ──► Attending
+//!       │ it is full, gone, or has no codec of the caller's
+//!       └──► an attempt that has failed: the next way, or a refusal
+//! ```
+
+use crate::alarm::Alarm;
+use crate::attending::{told_by_room, unmixed};
+use crate::codecs::terms;
+use crate::engine::Calls;
+use crate::failure::Failure;
+use crate::interface::{Note, Output};
+use crate::ports::{Undeliverable, all_open};
+use crate::state::{Attending, Call, Hunt, Party, Place, PortState, Ringing, State};
+use bytes::Bytes;
+use std::sync::Arc;
+use sx_leg::{LegCommand, Media};
+use sx_media::{MediaCommand, agreed_codec, check_keys, room_answer, room_offer, streams};
+use sx_route::{MediaMode, Planned, Tables};
+use sx_types::{Cause, Codec};
+
+impl Calls {
+    /// Has a caller come into a room as soon as its ports are open and it may be answered. `party`: the caller.
+    pub(crate) fn enter(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        party: &Party,
+        planned: &Planned,
+        room: &Arc<str>,
+    ) {
+        if hunt.enters || hunt.tried >= self.settings.targets_max {
+            hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed"));
+            return;
+        }
+        hunt.tried += 1;
+        let attempt = call.body.begin_attempt(self.now, format!("room:{room}").into(), planned.to.clone());
+        let reason = planned.reason.clone();
+        self.note(Note::Dialled { call: call.body.cdr.call, leg: party.leg, trunk: None, reason });
+        match self.take_place_in(call, party, room) {
+            Ok(codecs) => {
+                call.body.place = Some(Place { room: room.clone(), codecs, attempt });
+                hunt.enters = true;
+            }
+            Err(failure) => {
+                self.end_attempt_at(call, attempt, failure.cause, failure.status_or_mapped());
+                self.not_entered(call, hunt, party, failure);
+            }
+        }
+    }
+
+    /// Takes a place among the members, and has ports opened for the caller.
+    fn take_place_in(&mut self, call: &mut Call, party: &Party, name: &str) -> Result<Arc<[Codec]>, Failure> {
+        if call.body.cdr.answer.is_some() {
+            let sentence = "nobody is transferred into a room: it has to be dialled";
+            return Err(Failure::new(Cause::INCOMPATIBLE, sentence).with_status(488));
+        }
+        let tables = self.tables.clone();
+        let gone = || Failure::of_plan(Cause::NO_ROUTE, &format!("there is no room {name} any more"));
+        let room = tables.room(name).ok_or_else(gone)?;
+        let wanted = streams(&self.room_says(party, &room.codecs)?).map_err(unmixed)?;
+        if !room.members.occupy(room.members_max) {
+            return Err(Failure::new(Cause::USER_BUSY, "the room is full").with_status(486));
+        }
+        // Those that are open already are found again when the caller is answered.
+        self.open_ports(call, party, &wanted, false);
+        Ok(room.codecs.clone())
+    }
+
+    /// What the room says to this caller: an answer to what it has offered, or an offer.
+    fn room_says(&self, party: &Party, codecs: &[Codec]) -> Result<Bytes, Failure> {
+        let Some(offer) = &party.said else { return Ok(room_offer(codecs)) };
+        let answer = room_answer(offer, codecs).map_err(unmixed)?;
+        let summaries = streams(offer).map_err(unmixed)?;
+        if summaries.len() > usize::from(self.settings.streams_max) {
+            return Err(Undeliverable::TooManyStreams.into());
+        }
+        if party.access.mode != MediaMode::Relay {
+            // Of a party whose media passes us by it turns out only now.
+            check_keys(offer, terms(&party.access), &self.settings.means).map_err(unmixed)?;
+        }
+        Ok(answer)
+    }
+
+    fn not_entered(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, failure: Failure) {
+        let (cause, status) = (failure.cause, failure.status_or_mapped());
+        self.note(Note::AttemptFailed { call: call.body.cdr.call, leg: party.leg, cause, status });
+        hunt.failed(failure);
+    }
+
+    /// Answers a caller who is to come into a room, when it can be.
+    pub(crate) fn enter_ready(&mut self, call: &mut Call, mut ringing: Box<Ringing>) -> State {
+        let leg = ringing.caller.leg;
+        let Some(place) = call.body.place.clone().filter(|_| ringing.hunt.enters && all_open(&call.body, leg)) else {
+            return State::Ringing(ringing);
+        };
+        if !call.body.may_answer(leg) {
+            self.await_record(call);
+            return State::Ringing(ringing);
+        }
+        let Ringing { caller, hunt } = &mut *ringing;
+        match told_by_room(call, caller, &place.codecs) {
+            Ok(media) => {
+                hunt.enters = false;
+                self.hunt_cancel(call, hunt, Cause::NON_SELECTED);
+                self.entered(call, ringing.caller, &place, media)
+            }
+            Err(failure) => {
+                hunt.enters = false;
+                self.leave_room(call, failure.cause, failure.status_or_mapped());
+                self.not_entered(call, hunt, caller, failure);
+                let step = self.hunt_check(call, hunt, caller);
+                self.ringing_on(call, ringing, step)
+            }
+        }
+    }
+
+    fn entered(&mut self, call: &mut Call, member: Party, place: &Place, media: Media) -> State {
+        let owes = media.is_offer();
+        self.close_unattended(call, &member, &media);
+        if owes {
+            self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
+        } else {
+            self.attend(&call.body, &member);
+            call.body.cdr.codec = agreed_codec(media.bytes());
+        }
+        let at = self.now.as_nanos();
+        if let Some(attempt) = call.body.attempt(place.attempt) {
+            attempt.answer = Some(at);
+        }
+        self.record_answer(call, member.leg, place.attempt);
+        self.say(member.leg, LegCommand::Answer { media: Some(media), headers: Vec::new() });
+        State::Attending(Box::new(Attending { member, owes }))
+    }
+
+    /// Closes ports that other ways have needed and the room does not.
+    fn close_unattended(&mut self, call: &mut Call, member: &Party, media: &Media) {
+        let summaries = streams(media.bytes()).unwrap_or_default();
+        let is_taken = |stream: u8| summaries.get(usize::from(stream)).is_some_and(|summary| !summary.rejected);
+        let of_member = call.body.ports.iter_mut().filter(|port| port.leg == member.leg && !is_taken(port.stream));
+        for port in of_member.filter(|port| matches!(port.state, PortState::Open(_))) {
+            port.state = PortState::Closing;
+            self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));
+        }
+    }
+
+    /// Gives a place in a room back, if there is one. The attempt that led there ends so.
+    pub(crate) fn leave_room(&mut self, call: &mut Call, cause: Cause, status: u16) {
+        if let Some(place) = call.body.place.take() {
+            give_back(&self.tables, &place);
+            self.end_attempt_at(call, place.attempt, cause, status);
+        }
+    }
+}
+
+/// A member that was in a room elsewhere is in it here now, whatever the limit.
+pub(crate) fn occupy(tables: &Tables, place: &Place) {
+    if let Some(members) = tables.members(&place.room) {
+        members.occupy(u32::MAX);
+    }
+}
+
+/// A member is in a room here no more.
+pub(crate) fn give_back(tables: &Tables, place: &Place) {
+    if let Some(members) = tables.members(&place.room) {
+        members.give_back();
+    }
+}
+
+/// What is offered to a room cannot be mixed.
+pub(crate) fn no_codec() -> Failure {
+    Failure::new(Cause::INCOMPATIBLE, "no codec is offered that the room can be spoken to in").with_status(488)
+}
