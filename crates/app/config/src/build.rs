@@ -2,6 +2,7 @@
 
 mod media;
 mod ng;
+mod room;
 mod route;
 mod sip;
 mod trunk;
@@ -41,7 +42,8 @@ pub(crate) fn build(
     let media = media::media(&top.section("media"));
     let danger = danger(&top.section("danger"));
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
-    let routes = route::routes(&top, &sip, &trunks);
+    let rooms = room::rooms(&top);
+    let routes = route::routes(&top, &sip, &trunks, &rooms);
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
@@ -59,6 +61,7 @@ pub(crate) fn build(
         media,
         ng,
         trunks,
+        rooms,
         routes,
     };
     let errors = run.errors.into_inner();

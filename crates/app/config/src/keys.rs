@@ -7,7 +7,7 @@ mod table;
 
 pub(crate) use facts::FACTS_KEYS;
 pub(crate) use policy::POLICY_KEYS;
-pub(crate) use table::KEYS;
+pub(crate) use table::{CODED, KEYS};
 
 use crate::said::{Node, parse_value};
 use std::collections::HashMap;

@@ -1,11 +1,13 @@
 //! What the configuration means: every default resolved, every reference checked.
 
 mod ng;
+mod room;
 mod route;
 mod trunk;
 mod trust;
 
 pub use ng::Ng;
+pub use room::Room;
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
@@ -40,7 +42,9 @@ pub struct Config {
     pub ng: Ng,
     /// Peers that calls come from and go to, in the order written; names are unique.
     pub trunks: Vec<Arc<Trunk>>,
-    /// Where numbers lead, in the order written; the trunks they name exist.
+    /// Rooms that calls may be sent to, in the order written; names are unique.
+    pub rooms: Vec<Arc<Room>>,
+    /// Where numbers lead, in the order written; the trunks and rooms they name exist.
     pub routes: Vec<Arc<Route>>,
     /// The server for probes and metrics.
     pub http: Http,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 /// The keys, with all below them, that [`Config::reloaded`] takes over. Every other one is set up once.
 pub(crate) const RELOADED: &[&str] = &[
     "trunk",
+    "room",
     "route",
     "exchange.domains",
     "exchange.drain_s",
@@ -54,6 +55,7 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
         },
         ng: old.ng,
         trunks: new.trunks,
+        rooms: new.rooms,
         routes: new.routes.into_iter().map(in_time).collect(),
         http: old.http,
         edge: Edge {

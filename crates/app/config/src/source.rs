@@ -133,7 +133,7 @@ pub(crate) fn read_files(path: &Path) -> (Table, Vec<ConfigError>) {
                 errors.push(node.origin.error("include", String::new(), problem));
                 continue;
             }
-            errors.extend(said::merge(&mut table, included, |key| matches!(key, "trunk" | "route")));
+            errors.extend(said::merge(&mut table, included, |key| matches!(key, "trunk" | "room" | "route")));
         }
     }
     (table, errors)

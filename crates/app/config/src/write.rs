@@ -63,9 +63,9 @@ type Flat<'t> = BTreeMap<String, Value<'t>>;
 #[derive(PartialEq)]
 enum Value<'t> {
     Leaf(&'t Said),
-    /// A trunk or a route is here; its keys follow.
+    /// A trunk, a room or a route is here; its keys follow.
     Entry,
-    /// The names of trunks or routes in their order.
+    /// The names of trunks, rooms or routes in their order.
     Names(Vec<String>),
 }
 
@@ -107,14 +107,14 @@ fn is_gone(key: &str, here: &Flat<'_>, there: &Flat<'_>) -> bool {
     !there.contains_key(key) && !whole_entry_gone
 }
 
-/// Trunks and routes are told apart by name, so that one that moves is not one that changes; the order of names is a
+/// Trunks, rooms and routes are told apart by name, so that one that moves is not one that changes; the order of names is a
 /// value of its own. Other lists are compared whole.
 fn flatten<'t>(path: &str, shown: &str, table: &'t Table, into: &mut Flat<'t>) {
     for (name, node) in table {
         let (path, shown) = (join(path, name), join(shown, name));
         match &node.said {
             Said::Table(below) if is_section(&path) => flatten(&path, &shown, below, into),
-            Said::List(items) if matches!(path.as_str(), "trunk" | "route") => {
+            Said::List(items) if matches!(path.as_str(), "trunk" | "room" | "route") => {
                 let mut names = Vec::new();
                 for (index, item) in items.iter().enumerate() {
                     if let Said::Table(entry) = &item.said {

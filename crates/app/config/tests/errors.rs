@@ -226,6 +226,30 @@ fn trunks_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn rooms_that_make_no_sense_are_refused() {
+    let text = "[[room]]\nname = \"a\"\nmembers_max = 1\n[[room]]\nname = \"a\"\nmembers_max = 65\ncodecs = [\"G729\"]\n\
+        [[room]]\nname = \"b\"\ncodecs = []\n[[room]]\nmembers_max = 2\n\
+        [[route]]\nname = \"r\"\nto = [{ room = \"c\" }, { room = \"a\", users = true }]\n";
+    check(
+        text,
+        &[
+            "text:3: room[a].members_max = 1: out of range; allowed: 2 to 64 members",
+            "text:5: room[a].name = \"a\": said twice; first in text:1",
+            "text:6: room[a].members_max = 65: out of range; allowed: 2 to 64 members",
+            "text:7: room[a].codecs = [\"G729\"]: G729 is not coded here, so that it cannot be mixed",
+            "text:10: room[b].codecs = []: at least one codec is needed",
+            "text:11: room[4].name: missing; allowed: text of 1 to 255 bytes without control characters",
+            "text:15: route[r].to[1].room = \"c\": not allowed here; allowed: the name of a room (\"\", \"a\", \"b\")",
+            "text:15: route[r].to[2]: needs exactly one of trunk, users, room, uri and dialled",
+        ],
+    );
+    check(
+        "[[route]]\nname = \"r\"\nto = [{ room = \"c\" }]\n",
+        &["text:3: route[r].to[1].room = \"c\": not allowed here; allowed: the name of a room (there is none)"],
+    );
+}
+
+#[test]
 fn routes_that_make_no_sense_are_refused() {
     check_route(
         "to = [{ trunk = \"b\" }]",
@@ -240,7 +264,7 @@ fn routes_that_make_no_sense_are_refused() {
     check_route(
         "to = [{ users = true, uri = \"sip:h\" }]",
         &[
-            "text:6: route[r].to[1]: needs exactly one of trunk, users, uri and dialled",
+            "text:6: route[r].to[1]: needs exactly one of trunk, users, room, uri and dialled",
             "text:6: route[r].to: at least one target is needed",
         ],
     );

@@ -149,11 +149,26 @@ fn a_route_means_what_it_says() {
 }
 
 #[test]
+fn a_room_means_what_it_says() {
+    let room = &full().rooms[0];
+    assert_eq!((&*room.name, room.members_max, &room.codecs[..]), ("council", 12, &[Codec::Pcma, Codec::G722][..]));
+    let text = "[[room]]\nname = \"a\"\n[[route]]\nname = \"r\"\nto = [{ room = \"a\" }]";
+    let config = Config::from_text(text).expect("a good configuration");
+    assert_eq!(config.rooms[0].members_max, 25);
+    let mixed = sx_media::by_preference(config.rooms[0].codecs.iter().copied(), config.media.prefer);
+    let all = sx_media::by_preference(Codec::ALL.into_iter(), config.media.prefer);
+    assert_eq!(mixed, all, "whatever can be coded");
+    assert_eq!(config.routes[0].targets[0].kind, TargetKind::Room("a".into()));
+    assert_eq!(config.routes[0].callers, Callers::Anyone, "nobody leaves by a room");
+}
+
+#[test]
 fn a_reload_says_what_changed() {
     let check = |from: &str, to: &str, expected: &[&str]| {
         assert_eq!(lines(&diff(&full(), &with_text_of(from, to))), expected, "{from} -> {to}");
     };
     check("t1_ms = 250", "t1_ms = 300", &["sip.t1_ms: 250 -> 300"]);
+    check("members_max = 12", "members_max = 13", &["room[council].members_max: 12 -> 13"]);
     check("calls_max = 7", "calls_max = 8", &["trunk[carrier].calls_max: 7 -> 8"]);
     check("realm = \"phones\"", "", &["sip.realm: \"phones\" -> \"example.com\""]);
     check("[[route]]\nname = \"rest\"\nprefix = \"9\"\nto = [{ users = true }]", "", &["route[rest]: removed"]);

@@ -9,6 +9,7 @@ use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, LatchMode, MediaMode};
 use sx_edge::{Allowlist, IdentityLoad, Networks};
 use sx_guard::Policy;
+use sx_media::{Preference, by_preference};
 use sx_route::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
     SourceFilter,
@@ -80,7 +81,7 @@ pub enum BuildError {
 }
 
 impl Tables {
-    /// Builds the tables. Trunks that were in the tables `before` go on with the calls that are on them.
+    /// Builds the tables. Trunks and rooms that were in the tables `before` go on with the calls that are on them.
     ///
     /// # Errors
     /// Everything that does not fit together, all at once.
@@ -112,6 +113,7 @@ impl Tables {
                     route_trunk(trunk, access, ring_ms_max)
                 })
                 .collect(),
+            rooms: config.rooms.iter().map(|room| route_room(room, media.prefer)).collect(),
             rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers {
                 ring_ms_max,
@@ -299,6 +301,15 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
     }
 }
 
+fn route_room(room: &sx_config::Room, prefer: Preference) -> sx_route::Room {
+    sx_route::Room {
+        name: room.name.clone(),
+        members_max: room.members_max,
+        codecs: by_preference(room.codecs.iter().copied(), prefer).into(),
+        members: Arc::default(),
+    }
+}
+
 /// The address of a trunk that is tried first, when it is numeric: what its media is told must be known before one is
 /// chosen.
 fn host_of(trunk: &sx_config::Trunk) -> Option<IpAddr> {
@@ -376,6 +387,7 @@ fn destination(target: &sx_config::Target) -> Destination {
     let kind = match &target.kind {
         sx_config::TargetKind::Trunk { name, .. } => DestinationKind::Trunk(name.clone()),
         sx_config::TargetKind::Users => DestinationKind::Users,
+        sx_config::TargetKind::Room(name) => DestinationKind::Room(name.clone()),
         sx_config::TargetKind::Uri(uri) => DestinationKind::Uri(uri.to_string().into()),
         sx_config::TargetKind::Dialled => DestinationKind::Dialled { scheme: "sip".into() },
     };

@@ -198,11 +198,16 @@ impl Worker {
                 let facts = facts_of(*cause, *status).with("leg", leg.to_string());
                 self.witness.record(&Draft { reason: cause.text(), facts, ..about(now, Kind::BridgeFailed, *call) });
             }
-            Note::Answered { call, leg, after } => {
+            Note::Answered { call, leg, after, room } => {
                 let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                let facts = Facts::new().with("leg", leg.to_string()).with("after_ms", after_ms);
+                let mut facts = Facts::new().with("leg", leg.to_string()).with("after_ms", after_ms);
+                let mut bridged = Facts::new();
+                if let Some(room) = room {
+                    facts.push("room", room.to_string());
+                    bridged.push("room", room.to_string());
+                }
                 self.witness.record(&Draft { facts, ..about(now, Kind::Connected, *call) });
-                self.witness.record(&about(now, Kind::BridgeEstablished, *call));
+                self.witness.record(&Draft { facts: bridged, ..about(now, Kind::BridgeEstablished, *call) });
             }
             Note::Transferred { call, stays, joins } => {
                 let facts = Facts::new().with("stays", stays.to_string()).with("joins", joins.to_string());

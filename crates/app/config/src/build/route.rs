@@ -2,28 +2,34 @@
 
 use super::{order, refuse_same_names};
 use crate::error::Problem;
-use crate::meant::{Callers, NumberMatch, Route, Sip, Target, TargetKind, Trunk, UserRewrite};
+use crate::meant::{Callers, NumberMatch, Room, Route, Sip, Target, TargetKind, Trunk, UserRewrite};
 use crate::reader::Reader;
 use crate::value::is_user;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Trunks by their names.
-struct Trunks<'t>(BTreeMap<&'t str, &'t Trunk>);
-
-pub(crate) fn routes(top: &Reader<'_>, sip: &Sip, trunks: &[Arc<Trunk>]) -> Vec<Arc<Route>> {
-    let entries = top.entries("route");
-    refuse_same_names(&entries);
-    let trunks = Trunks(trunks.iter().map(|trunk| (&*trunk.name, &**trunk)).collect());
-    entries.iter().map(|entry| Arc::new(route(entry, sip, &trunks))).collect()
+/// What a route may lead to, by name.
+struct Named<'t> {
+    trunks: BTreeMap<&'t str, &'t Trunk>,
+    rooms: BTreeSet<&'t str>,
 }
 
-fn route(entry: &Reader<'_>, sip: &Sip, trunks: &Trunks<'_>) -> Route {
-    let targets = targets(entry, trunks);
+pub(crate) fn routes(top: &Reader<'_>, sip: &Sip, trunks: &[Arc<Trunk>], rooms: &[Arc<Room>]) -> Vec<Arc<Route>> {
+    let entries = top.entries("route");
+    refuse_same_names(&entries);
+    let named = Named {
+        trunks: trunks.iter().map(|trunk| (&*trunk.name, &**trunk)).collect(),
+        rooms: rooms.iter().map(|room| &*room.name).collect(),
+    };
+    entries.iter().map(|entry| Arc::new(route(entry, sip, &named))).collect()
+}
+
+fn route(entry: &Reader<'_>, sip: &Sip, named: &Named<'_>) -> Route {
+    let targets = targets(entry, named);
     let route = Route {
         name: entry.text("name"),
-        callers: callers(entry, trunks, &targets),
+        callers: callers(entry, named, &targets),
         number: number(entry),
         strip: entry.number("strip"),
         prepend: entry.tested("prepend", is_number).unwrap_or_default(),
@@ -41,15 +47,15 @@ fn route(entry: &Reader<'_>, sip: &Sip, trunks: &Trunks<'_>) -> Route {
     route
 }
 
-fn callers(entry: &Reader<'_>, trunks: &Trunks<'_>, targets: &[Target]) -> Callers {
+fn callers(entry: &Reader<'_>, named: &Named<'_>, targets: &[Target]) -> Callers {
     if !entry.has("from_trunk") && !entry.has("from_users") {
         // What comes from one carrier must not leave at our cost by another because nobody has thought of it.
-        let stays = targets.iter().all(|target| target.kind == TargetKind::Users);
+        let stays = targets.iter().all(|target| matches!(target.kind, TargetKind::Users | TargetKind::Room(_)));
         return if stays { Callers::Anyone } else { Callers::Only { trunks: Vec::new(), users: true } };
     }
     let from = if entry.has("from_trunk") { entry.tested_list("from_trunk", |_| true) } else { Vec::new() };
     for name in &from {
-        trunks.refuse_unknown(entry, "from_trunk", name);
+        named.refuse_unknown_trunk(entry, "from_trunk", name);
     }
     let users = entry.flag("from_users");
     if from.is_empty() && !users {
@@ -69,11 +75,11 @@ fn number(entry: &Reader<'_>) -> NumberMatch {
     exact.or(prefix).or(pattern).unwrap_or(NumberMatch::Any)
 }
 
-fn targets(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Vec<Target> {
+fn targets(entry: &Reader<'_>, named: &Named<'_>) -> Vec<Target> {
     let mut targets = Vec::new();
     for (index, to) in entry.entries("to").iter().enumerate() {
         let (weight, priority) = order(to, index);
-        if let Some(kind) = target_kind(to, trunks) {
+        if let Some(kind) = target_kind(to, named) {
             targets.push(Target { kind, weight, priority });
         }
     }
@@ -85,14 +91,15 @@ fn targets(entry: &Reader<'_>, trunks: &Trunks<'_>) -> Vec<Target> {
     targets
 }
 
-fn target_kind(to: &Reader<'_>, trunks: &Trunks<'_>) -> Option<TargetKind> {
+fn target_kind(to: &Reader<'_>, named: &Named<'_>) -> Option<TargetKind> {
     let trunk = to.text_if_said("trunk");
     let users = to.flag_if_said("users");
+    let room = to.text_if_said("room");
     let dialled = to.flag_if_said("dialled");
     let uri = to.parsed("uri").map(TargetKind::Uri);
     let rewrite = to.tested("user_rewrite", is_rewrite).map(UserRewrite);
-    if ["trunk", "users", "uri", "dialled"].iter().filter(|name| to.has(name)).count() != 1 {
-        to.refuse("", Problem::Conflict("needs exactly one of trunk, users, uri and dialled".into()));
+    if ["trunk", "users", "room", "uri", "dialled"].iter().filter(|name| to.has(name)).count() != 1 {
+        to.refuse("", Problem::Conflict("needs exactly one of trunk, users, room, uri and dialled".into()));
         return None;
     }
     for (key, flag) in [("users", users), ("dialled", dialled)] {
@@ -103,31 +110,45 @@ fn target_kind(to: &Reader<'_>, trunks: &Trunks<'_>) -> Option<TargetKind> {
     if to.has("user_rewrite") && trunk.is_none() {
         to.conflict(&["user_rewrite"], "goes only with trunk");
     }
-    match trunk {
-        Some(name) => {
-            trunks.refuse_unknown(to, "trunk", &name);
-            trunks.refuse_unreachable(to, &name);
+    match (trunk, room) {
+        (Some(name), _) => {
+            named.refuse_unknown_trunk(to, "trunk", &name);
+            named.refuse_unreachable(to, &name);
             Some(TargetKind::Trunk { name, user_rewrite: rewrite? })
         }
-        None if dialled.is_some() => Some(TargetKind::Dialled),
-        None => uri.or(Some(TargetKind::Users)),
+        (None, Some(name)) => {
+            named.refuse_unknown_room(to, &name);
+            Some(TargetKind::Room(name))
+        }
+        (None, None) if dialled.is_some() => Some(TargetKind::Dialled),
+        (None, None) => uri.or(Some(TargetKind::Users)),
     }
 }
 
-impl Trunks<'_> {
-    fn refuse_unknown(&self, entry: &Reader<'_>, key: &str, name: &str) {
-        if !self.0.contains_key(name) {
-            let names: Vec<_> = self.0.keys().map(|name| format!("\"{name}\"")).take(20).collect();
-            let known = if names.is_empty() { "there is none".into() } else { names.join(", ") };
-            entry.refuse(key, Problem::NotAllowed { allowed: format!("the name of a trunk ({known})") });
+impl Named<'_> {
+    fn refuse_unknown_trunk(&self, entry: &Reader<'_>, key: &str, name: &str) {
+        if !self.trunks.contains_key(name) {
+            refuse_unknown(entry, key, "trunk", self.trunks.keys());
+        }
+    }
+
+    fn refuse_unknown_room(&self, entry: &Reader<'_>, name: &str) {
+        if !self.rooms.contains(name) {
+            refuse_unknown(entry, "room", "room", self.rooms.iter());
         }
     }
 
     fn refuse_unreachable(&self, entry: &Reader<'_>, name: &str) {
-        if self.0.get(name).is_some_and(|trunk| trunk.addresses.is_empty()) {
+        if self.trunks.get(name).is_some_and(|trunk| trunk.addresses.is_empty()) {
             entry.conflict(&["trunk"], "this trunk has no addresses to call");
         }
     }
+}
+
+fn refuse_unknown<'n>(entry: &Reader<'_>, key: &str, kind: &str, known: impl Iterator<Item = &'n &'n str>) {
+    let names: Vec<_> = known.map(|name| format!("\"{name}\"")).take(20).collect();
+    let known = if names.is_empty() { "there is none".into() } else { names.join(", ") };
+    entry.refuse(key, Problem::NotAllowed { allowed: format!("the name of a {kind} ({known})") });
 }
 
 /// A user part that is no longer than a number can be.

@@ -29,13 +29,15 @@ const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+b
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
 const SRTP: Kind = Choice(&SrtpPolicy::WORDS);
 const SRTP_KEYING: Kind = Choice(&SrtpKeying::WORDS);
+/// What sound can be coded anew in.
+pub(crate) const CODED: [&str; 4] = [Codec::Opus.name(), Codec::G722.name(), Codec::Pcmu.name(), Codec::Pcma.name()];
 const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
 
 /// Every key.
 #[rustfmt::skip]
 pub(crate) const KEYS: &[Key] = &[
     key("include", Shapes("a path; a `*` in its last part stands for anything"), Is("[]"),
-        "Further files, relative to this one, read in the order of their names. Only the main file may include. A pattern with a `*` may match nothing. Entries of `trunk` and `route` are joined; any other key said in two files is an error."),
+        "Further files, relative to this one, read in the order of their names. Only the main file may include. A pattern with a `*` may match nothing. Entries of `trunk`, `room` and `route` are joined; any other key said in two files is an error."),
 
     key("exchange", Section, NOTHING, "The exchange as a whole."),
     key("exchange.name", Text, Is("\"strowger\""), "The name of this exchange among others: a label of the metric `strowger_info`, and in the first line of the log."),
@@ -160,18 +162,24 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].accept_refer", Flag, Is("false"), "May it transfer calls with REFER (RFC 3515)?"),
     key("trunk[].failover_causes", Numbers { min: 1, max: 127 }, Absent("the causes of the cause table that allow another try"), "The Q.850 causes after which another address or target is tried."),
 
+    key("room", ENTRIES, Is("[]"), "Rooms where callers hear each other. The exchange answers by itself whoever a route leads there; their media always passes through it."),
+    key("room[].name", Text, Required, "Its name; unique."),
+    limit("room[].members_max", number(2, 64, "members"), Is("25"), "Members at the same time, in all workers; whoever comes then is told that it is busy (486).", "strowger_room_members"),
+    key("room[].codecs", Choices(&CODED), Is("[\"opus\", \"G722\", \"PCMU\", \"PCMA\"]"), "What it may be spoken to in, of what can be coded here; the order is that of `media.prefer`. Never empty."),
+
     key("route", ENTRIES, Is("[]"), "Where numbers lead. Of those whose callers and number match, the one with the most specific number is taken; the order in which they are written decides only between equally specific ones. Registered users are reachable without a route."),
     key("route[].name", Text, Required, "Its name; unique."),
-    key("route[].from_trunk", Shapes("the name of a trunk"), Absent("users, or any caller where it leads to users only; none when `from_users` is given"), "For calls from these trunks. A call from a trunk leaves by another one only where a route says so here."),
+    key("route[].from_trunk", Shapes("the name of a trunk"), Absent("users, or any caller where it leads to users and rooms only; none when `from_users` is given"), "For calls from these trunks. A call from a trunk leaves by another one only where a route says so here."),
     key("route[].from_users", Flag, Absent("`true`, unless `from_trunk` is given"), "Also, or only, for calls from users."),
     key("route[].exact", NUMBER, Absent("any number"), "Only for this number. At most one of `exact`, `prefix` and `pattern` is given."),
     key("route[].prefix", NUMBER, Absent("any number"), "Only for numbers that begin so."),
     key("route[].pattern", Shape("a dial pattern"), Absent("any number"), "Only for numbers of this shape: X is 0 to 9, Z 1 to 9, N 2 to 9, each in either case, `[15-7]` one of those; at the end `.` is one or more characters and `!` none or more; any other ASCII character stands for itself, and a `_` in front means nothing."),
     key("route[].strip", number(0, 64, "characters"), Is("0"), "Characters taken off the front of the number; no more than every number of the route is sure to have."),
     key("route[].prepend", NUMBER, Absent("nothing"), "What is then put in front of it."),
-    key("route[].to", ENTRIES, Required, "Where the call goes; each entry has one of `trunk`, `users`, `uri` and `dialled`. Never empty."),
+    key("route[].to", ENTRIES, Required, "Where the call goes; each entry has one of `trunk`, `users`, `room`, `uri` and `dialled`. Never empty."),
     key("route[].to[].trunk", Text, NOTHING, "To this trunk."),
     key("route[].to[].users", Flag, NOTHING, "`true`: to the registered user whom the number names."),
+    key("route[].to[].room", Text, NOTHING, "To this room."),
     key("route[].to[].uri", URI, NOTHING, "To this URI."),
     key("route[].to[].dialled", Flag, NOTHING, "`true`: to the address that was dialled. The route is then for addresses whose domain is not one of ours."),
     key("route[].to[].weight", number(1, 65_535, ""), Is("1"), "Its share of calls among targets of the same priority."),

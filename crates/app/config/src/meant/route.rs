@@ -75,6 +75,8 @@ pub enum TargetKind {
     },
     /// At the registered user whom the number names.
     Users,
+    /// In a room of this name, which exists.
+    Room(Arc<str>),
     /// At this URI.
     Uri(SipUri),
     /// At the address that was dialled, when its domain is not ours.

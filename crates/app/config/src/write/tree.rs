@@ -2,8 +2,8 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Registrar, Route, Sip,
-    Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
+    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Registrar, Room, Route,
+    Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
@@ -44,6 +44,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("media", media(&config.media))
         .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
+        .tables("room", config.rooms.iter().map(|each| room(each)))
         .tables("route", config.routes.iter().map(|each| route(each)))
         .table("http", Builder::default().text("listen", config.http.listen))
         .table("edge", trust::edge(&config.edge))
@@ -215,6 +216,13 @@ fn headers(rules: &HeaderRules) -> Builder {
     Builder::default().texts("pass", &rules.pass).table("set", set).texts("remove", &rules.remove)
 }
 
+fn room(room: &Room) -> Builder {
+    Builder::default()
+        .text("name", &room.name)
+        .number("members_max", room.members_max as usize)
+        .words("codecs", &room.codecs)
+}
+
 fn route(route: &Route) -> Builder {
     let builder = Builder::default().text("name", &route.name);
     let builder = match &route.callers {
@@ -240,6 +248,7 @@ fn target(target: &Target) -> Builder {
             Builder::default().text("trunk", name).text("user_rewrite", &user_rewrite.0)
         }
         TargetKind::Users => Builder::default().flag("users", true),
+        TargetKind::Room(name) => Builder::default().text("room", name),
         TargetKind::Uri(uri) => Builder::default().text("uri", uri),
         TargetKind::Dialled => Builder::default().flag("dialled", true),
     };

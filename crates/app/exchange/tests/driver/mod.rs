@@ -236,8 +236,13 @@ impl Bench {
 
     /// A peer puts its call on hold.
     pub fn hold(&mut self, name: &str, session: SessionId) {
+        self.reoffer(name, session, "sendonly");
+    }
+
+    /// A peer changes its session, so that media goes this way.
+    pub fn reoffer(&mut self, name: &str, session: SessionId, direction: &str) {
         self.act(name, |peer, now| {
-            let offer = peer.describe("sendonly");
+            let offer = peer.describe(direction);
             peer.agent.offer(now, session, Some(offer));
         });
         self.pass_s(1);

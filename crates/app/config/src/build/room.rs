@@ -1,0 +1,29 @@
+//! `[[room]]`.
+
+use super::refuse_same_names;
+use crate::keys::CODED;
+use crate::meant::Room;
+use crate::reader::Reader;
+use std::sync::Arc;
+
+pub(crate) fn rooms(top: &Reader<'_>) -> Vec<Arc<Room>> {
+    let entries = top.entries("room");
+    refuse_same_names(&entries);
+    entries.iter().map(|entry| Arc::new(room(entry))).collect()
+}
+
+fn room(entry: &Reader<'_>) -> Room {
+    let room = Room {
+        name: entry.text("name"),
+        members_max: entry.number("members_max"),
+        codecs: entry.choices_in_order("codecs"),
+    };
+    if room.codecs.is_empty() {
+        entry.conflict(&["codecs"], "at least one codec is needed");
+    }
+    let unmixed = room.codecs.iter().find(|codec| !CODED.contains(&codec.name()));
+    if let Some(codec) = unmixed {
+        entry.conflict(&["codecs"], &format!("{} is not coded here, so that it cannot be mixed", codec.name()));
+    }
+    room
+}
