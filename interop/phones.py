@@ -10,7 +10,7 @@ import harness
 
 RATE = 8000
 # Frequencies, in hertz, that no harmonic of another one meets.
-TONES = (440, 1030)
+TONES = (440, 1030, 1570)
 
 # What baresip calls codecs, and which of its modules has them.
 CODECS = {
@@ -110,14 +110,20 @@ module account.so
     def hears(self, tone, part=(1 / 4, 3 / 4)):
         """Fails unless what it has heard is this tone and no other. The beginning has the silence before the other side was
         there, so a part from the middle is listened to."""
+        self.hears_all([tone], part)
+
+    def hears_all(self, tones, part=(1 / 4, 3 / 4)):
+        """As `hears`, of several tones that others play at the same time, each as loud as the others."""
         recordings = glob.glob(os.path.join(self.folder, "dump-*-dec.wav"))
         harness.check(recordings, f"{self.user} has recorded what it heard")
         shares, seconds = heard(max(recordings, key=os.path.getsize), part)
         shown = ", ".join(f"{part:.0%} at {frequency} Hz" for frequency, part in shares.items())
         harness.check(seconds > 1, f"{self.user} has heard more than a second, not {seconds:.1f} s")
-        harness.check(shares[tone] > 0.9, f"{self.user} hears {tone} Hz: {shown}")
-        others = [part for frequency, part in shares.items() if frequency != tone]
-        harness.check(max(others) < 0.01, f"{self.user} hears nothing but {tone} Hz: {shown}")
+        wanted = [shares[tone] for tone in tones]
+        named = " and ".join(f"{tone} Hz" for tone in tones)
+        harness.check(sum(wanted) > 0.9 and min(wanted) > 0.6 / len(tones), f"{self.user} hears {named}: {shown}")
+        others = [part for frequency, part in shares.items() if frequency not in tones]
+        harness.check(max(others) < 0.01, f"{self.user} hears nothing but {named}: {shown}")
 
 
 def module_path():

@@ -81,7 +81,8 @@ fn a_registration_that_an_operator_removes_is_gone() {
 #[test]
 fn a_source_that_is_banned_is_not_answered_until_it_is_let_in_again() {
     let served = Served::start(
-        "[[trunk]]\nname = \"carrier\"\naddresses = [\"sip:192.0.2.10\"]\nsources = [\"192.0.2.10\"]\noptions_interval_s = 0\n",
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"sip:192.0.2.10\"]\nsources = [\"192.0.2.10\"]\noptions_interval_s = 0\n\
+         [[room]]\nname = \"council\"\n",
     );
     assert!(served.answers_options(Duration::from_secs(5)), "before");
     let ban = json!({ "seconds": 600, "reason": "it scans" }).to_string();
@@ -103,6 +104,8 @@ fn a_source_that_is_banned_is_not_answered_until_it_is_let_in_again() {
     assert_eq!(commands(&served, "ban")[0].2, "it scans");
     let trunks = served.get("/trunks").ok();
     assert_eq!(trunks["trunks"], json!([{ "name": "carrier", "healthy": true, "calls": 0 }]));
+    let rooms = served.get("/rooms").ok();
+    assert_eq!(rooms["rooms"], json!([{ "name": "council", "members": 0, "members_max": 25 }]));
     served.stop();
 }
 

@@ -68,11 +68,12 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     }
     let listen = config.sip.listen.iter().map(|listen| format!("{}:{}", listen.transport, listen.address));
     output::text(&format!(
-        "{name}: good\n  domains   {}\n  listens   {}\n  data      {}\n  trunks    {}\n  routes    {}\n",
+        "{name}: good\n  domains   {}\n  listens   {}\n  data      {}\n  trunks    {}\n  rooms     {}\n  routes    {}\n",
         config.exchange.domains.join(", "),
         listen.collect::<Vec<_>>().join(", "),
         config.exchange.data.display(),
         config.trunks.len(),
+        config.rooms.len(),
         config.routes.len(),
     ))
 }

@@ -167,6 +167,13 @@ impl Watch {
         }
     }
 
+    fn write_rooms(&self, out: &mut MetricsText) {
+        let mut members = out.gauge("strowger_room_members", "", "Members of each room at the moment.");
+        for room in self.live.tables().routes.rooms() {
+            members.sample(&[("room", &room.name)], u64::from(room.members.count()));
+        }
+    }
+
     fn write_net(&self, out: &mut MetricsText) {
         out.counter(
             "strowger_worker_messages_dropped",
@@ -233,6 +240,7 @@ impl Status for Watch {
 
     fn metrics(&self, out: &mut MetricsText) {
         self.write_sip(out);
+        self.write_rooms(out);
         self.write_net(out);
         self.write_media(out);
         self.write_store(out);

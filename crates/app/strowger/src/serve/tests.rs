@@ -45,6 +45,18 @@ fn a_trunk_is_counted_once_however_many_workers_there_are() {
 }
 
 #[test]
+fn a_room_has_a_metric_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rooms = "[[room]]\nname = \"council\"\n[[room]]\nname = \"board\"\n";
+    let exchange = Exchange::start(config(folder.path(), rooms)).expect("starts");
+    let text = metrics(&exchange);
+    for room in ["council", "board"] {
+        assert!(text.contains(&format!("strowger_room_members{{room=\"{room}\"}} 0\n")), "{text}");
+    }
+    exchange.stop();
+}
+
+#[test]
 fn every_label_of_a_metric_has_a_value() {
     let folder = tempfile::tempdir().expect("a folder");
     let exchange = Exchange::start(config(folder.path(), "")).expect("starts");

@@ -111,6 +111,7 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
             ApiRequest::ImportCall { worker, snapshot }
         }
         Route::Trunks => ApiRequest::Trunks,
+        Route::Rooms => ApiRequest::Rooms,
         Route::Sources => {
             ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
         }

@@ -40,6 +40,8 @@ pub enum ApiRequest {
     },
     /// The trunks and how they are.
     Trunks,
+    /// Which rooms are there, and how many members has each?
+    Rooms,
     /// The sources that traffic came from.
     Sources {
         /// Only those that are banned.
@@ -132,6 +134,7 @@ impl ApiRequest {
             Self::ExportCall { .. } => Route::ExportCall,
             Self::ImportCall { .. } => Route::ImportCall,
             Self::Trunks => Route::Trunks,
+            Self::Rooms => Route::Rooms,
             Self::Sources { .. } => Route::Sources,
             Self::Source { .. } => Route::Source,
             Self::Ban { .. } => Route::Ban,

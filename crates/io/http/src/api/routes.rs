@@ -17,6 +17,7 @@ pub enum Route {
     ExportCall,
     ImportCall,
     Trunks,
+    Rooms,
     Sources,
     Source,
     Ban,
@@ -64,7 +65,7 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 24] = {
+pub const ROUTES: [RouteRow; 25] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Post, Put};
     [
@@ -75,6 +76,7 @@ pub const ROUTES: [RouteRow; 24] = {
         row_of(Route::ExportCall, Post, "/calls/{id}/export", Administrator),
         row_of(Route::ImportCall, Post, "/calls", Administrator),
         row_of(Route::Trunks, Get, "/trunks", Viewer),
+        row_of(Route::Rooms, Get, "/rooms", Viewer),
         row_of(Route::Sources, Get, "/sources", Viewer),
         row_of(Route::Source, Get, "/sources/{address}", Viewer),
         row_of(Route::Ban, Put, "/sources/{address}/ban", Operator),
@@ -133,7 +135,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 24] = ROUTES;
+static ROWS: [RouteRow; 25] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ fn cases() -> Vec<Case> {
         ("POST", "/calls/a/export?release=true", "", ExportCall { id: "a".into(), release: true }, Administrator, 200),
         ("POST", "/calls", call, ImportCall { worker: 1, snapshot: serde_json::json!({}) }, Administrator, 204),
         ("GET", "/trunks", "", Trunks, Viewer, 200),
+        ("GET", "/rooms", "", Rooms, Viewer, 200),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),
         ("GET", "/sources?limit=1000&banned=true", "", Sources { banned_only: true, limit: 1000 }, Viewer, 200),
         ("GET", "/sources/192.0.2.7", "", Source { address }, Viewer, 200),

@@ -155,6 +155,7 @@ impl Management for Operators {
             ApiRequest::ExportCall { id, release } => self.export_call(caller, &id, release),
             ApiRequest::ImportCall { worker, snapshot } => self.import_call(caller, worker, snapshot),
             ApiRequest::Trunks => self.trunks(),
+            ApiRequest::Rooms => Ok(self.rooms()),
             ApiRequest::Sources { banned_only, limit } => self.sources(banned_only, limit),
             ApiRequest::Source { address } => self.source(address),
             ApiRequest::Ban { address, seconds, reason } => self.ban(caller, address, seconds, &reason),
