@@ -79,6 +79,7 @@ impl Calls {
         match told {
             Ok(told) => {
                 member.said = Some(offer);
+                self.close_unattended(&mut call.body, member.leg, &told);
                 self.attend(&call.body, member);
                 self.say(member.leg, LegCommand::AnswerOffer { media: Media::Answer(told) });
             }

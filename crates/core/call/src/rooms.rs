@@ -13,13 +13,13 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::ports::{Undeliverable, all_open};
-use crate::state::{Attending, Call, Hunt, Party, Place, PortState, Ringing, State};
+use crate::state::{Attending, Body, Call, Hunt, Party, Place, PortState, Ringing, State};
 use bytes::Bytes;
 use std::sync::Arc;
 use sx_leg::{LegCommand, Media};
 use sx_media::{MediaCommand, agreed_codec, check_keys, room_answer, room_offer, streams};
 use sx_route::{MediaMode, Planned, Tables};
-use sx_types::{Cause, Codec};
+use sx_types::{Cause, Codec, LegId};
 
 impl Calls {
     /// Has a caller come into a room as soon as its ports are open and it may be answered. `party`: the caller.
@@ -119,7 +119,7 @@ impl Calls {
 
     fn entered(&mut self, call: &mut Call, member: Party, place: &Place, media: Media) -> State {
         let owes = media.is_offer();
-        self.close_unattended(call, &member, &media);
+        self.close_unattended(&mut call.body, member.leg, media.bytes());
         if owes {
             self.set_alarm(call, Alarm::Offer, self.settings.offer_wait);
         } else {
@@ -135,11 +135,12 @@ impl Calls {
         State::Attending(Box::new(Attending { member, owes }))
     }
 
-    /// Closes ports that other ways have needed and the room does not.
-    fn close_unattended(&mut self, call: &mut Call, member: &Party, media: &Media) {
-        let summaries = streams(media.bytes()).unwrap_or_default();
+    /// Closes the ports of a member that what it is told has no use for: other ways have needed them, or its sound was another
+    /// stream before. Nothing comes to them any more, and their silence would be taken for the member's.
+    pub(crate) fn close_unattended(&mut self, body: &mut Body, leg: LegId, told: &Bytes) {
+        let summaries = streams(told).unwrap_or_default();
         let is_taken = |stream: u8| summaries.get(usize::from(stream)).is_some_and(|summary| !summary.rejected);
-        let of_member = call.body.ports.iter_mut().filter(|port| port.leg == member.leg && !is_taken(port.stream));
+        let of_member = body.ports.iter_mut().filter(|port| port.leg == leg && !is_taken(port.stream));
         for port in of_member.filter(|port| matches!(port.state, PortState::Open(_))) {
             port.state = PortState::Closing;
             self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));

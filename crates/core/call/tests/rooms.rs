@@ -229,7 +229,13 @@ fn sound_that_moves_to_another_stream_is_waited_for() {
     let offer = alice().replace("m=audio 4000 RTP/AVP 0\r\n", "m=audio 0 RTP/AVP 0\r\nm=audio 4020 RTP/AVP 0\r\n");
     world.offers(A, Some(&offer)).expect(&["a answer-offer answer:10.0.0.1:0,20002 sendrecv"]);
     let ports: Vec<_> = world.attending.keys().map(|port| port.0 & 0xff).collect();
-    assert_eq!(ports, [1]);
+    assert_eq!(
+        (ports, world.ports.len()),
+        (vec![1], 1),
+        "the other port is closed, so that nobody waits for sound there"
+    );
+    world.offers(A, Some(&alice())).expect(&["a answer-offer answer:10.0.0.1:20000 sendrecv"]);
+    assert_eq!((world.attending.len(), world.ports.len()), (1, 1));
     world.ends(A, 0).the_record();
 }
 
