@@ -2,12 +2,12 @@
 
 mod driver;
 
-use driver::{A, B, Threads, World, alice, answer, bob, definition, sdp};
+use driver::{A, B, Threads, World, alice, answer, bob, definition, print, sdp, shaking};
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallSnapshot, Command, Ender, Input, Note, Phase, Settings};
 use sx_leg::{LegEvent, Source};
-use sx_media::{Attendance, Keys};
+use sx_media::{Attendance, Keys, Means};
 use sx_route::{
     Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Room, Rule, SourceFilter,
 };
@@ -269,6 +269,37 @@ fn a_member_is_given_keys_as_any_party_is() {
     world.ends(A, 0);
     world.incoming(E, "5000", Some(&alice())).expect(&["b reject 0 88"]);
     world.all_records();
+}
+
+#[test]
+fn a_member_may_have_its_keys_from_a_handshake() {
+    let means = Means { certificate: Some(print(0xee)), ..Means::default() };
+    let mut world = World::with(with_room(MediaMode::Relay, 3), Settings { means, ..Settings::default() });
+    let offer = shaking(&alice(), 1, "actpass");
+    world.incoming(A, "5000", Some(&offer)).expect(&["a answer answer:10.0.0.1:20000 sendrecv"]);
+    let told = String::from_utf8_lossy(&world.told[&A]).into_owned();
+    assert!(told.contains(&format!("a=fingerprint:{}", print(0xee))), "{told}");
+    let keys: Vec<_> = world.keys.values().collect();
+    assert!(matches!(keys[..], [Some(keys)] if matches!(**keys, Keys::Handshake(_))), "{keys:?}");
+    assert_eq!(codecs(&attends(&world)), [Codec::Pcmu]);
+    world.ends(A, 0).the_record();
+}
+
+#[test]
+fn who_answers_before_the_room_can_leaves_it_its_place() {
+    let mut definition = with_room(MediaMode::Direct, 3);
+    let rule = definition.rules.iter_mut().find(|rule| &*rule.name == "late").expect("the rule");
+    rule.destinations[1].priority = 1;
+    rule.fork = Fork::Parallel;
+    let mut world = World::with(definition, Settings::default());
+    world.threads = Threads::Silent;
+    world.incoming(A, "6000", Some(&alice()));
+    assert_eq!(members(&world), 1);
+    world.answers(B, Some(answer(&bob())));
+    assert_eq!((members(&world), world.attending.len()), (0, 0));
+    world.after(Duration::from_secs(3)).ends(A, 0).after(Duration::from_secs(3));
+    let attempts = world.the_record().attempts;
+    assert_eq!(attempts.iter().map(|attempt| attempt.answer.is_some()).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 mod driver;
 
 use bytes::Bytes;
-use driver::{A, B, World, alice, answer, bob};
+use driver::{A, B, World, alice, answer, bob, print, shaking};
 use sx_call::{NotAdmitted, Note, Settings};
 use sx_leg::LegEvent;
 use sx_media::{Handshake, HandshakeFault, Keys, Means, MediaEvent, StreamKeys};
 use sx_route::MediaMode;
-use sx_types::{DtlsRole, Fingerprint, HashFunction, SrtpKeying, SrtpPolicy};
+use sx_types::{DtlsRole, SrtpKeying, SrtpPolicy};
 
 const KEY: &str = "AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
 const OTHER: &str = "AES_CM_128_HMAC_SHA1_80 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj";
@@ -165,10 +165,6 @@ fn a_change_to_what_cannot_be_protected_is_refused_and_changes_nothing() {
     assert!(text(&world.told[&A]).contains("RTP/SAVP 0"));
 }
 
-fn print(byte: u8) -> Fingerprint {
-    Fingerprint::new(HashFunction::Sha256, &[byte; 32]).expect("its length")
-}
-
 /// Users by handshakes, and trunk one by handshakes as well or by keys in descriptions.
 fn handshaking(trunk: SrtpKeying) -> World {
     let mut definition = driver::definition(MediaMode::Relay);
@@ -176,12 +172,6 @@ fn handshaking(trunk: SrtpKeying) -> World {
     definition.trunks[0].access.srtp_keying = trunk;
     let means = Means { certificate: Some(print(0xee)), ..Means::default() };
     World::with(definition, Settings { means, ..Settings::default() })
-}
-
-/// The description with DTLS-SRTP only.
-fn shaking(description: &str, certificate: u8, setup: &str) -> String {
-    let secure = description.replace("RTP/AVP", "UDP/TLS/RTP/SAVP");
-    format!("{secure}a=fingerprint:{}\r\na=setup:{setup}\r\n", print(certificate))
 }
 
 /// What the port with this index is to do.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sx_leg::Media;
+use sx_types::{Fingerprint, HashFunction};
 
 pub fn text(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -36,4 +37,15 @@ pub fn bob() -> String {
 /// Where the third has it.
 pub fn carol() -> String {
     sdp("192.0.2.3", 6000, "sendrecv")
+}
+
+/// What a certificate is known by.
+pub fn print(byte: u8) -> Fingerprint {
+    Fingerprint::new(HashFunction::Sha256, &[byte; 32]).expect("its length")
+}
+
+/// The description with DTLS-SRTP only.
+pub fn shaking(description: &str, certificate: u8, setup: &str) -> String {
+    let secure = description.replace("RTP/AVP", "UDP/TLS/RTP/SAVP");
+    format!("{secure}a=fingerprint:{}\r\na=setup:{setup}\r\n", print(certificate))
 }

@@ -4,7 +4,7 @@
 mod description;
 mod line;
 
-pub use description::{alice, answer, bob, carol, offer, sdp, text};
+pub use description::{alice, answer, bob, carol, offer, print, sdp, shaking, text};
 
 use bytes::Bytes;
 use line::{description, leg_name, line};
