@@ -301,11 +301,13 @@ fn route_trunk(trunk: &sx_config::Trunk, access: Access, ring_ms_max: u32) -> sx
     }
 }
 
+/// Of what a room may be spoken to in, this build may not have all: Opus is left out of some.
 fn route_room(room: &sx_config::Room, prefer: Preference) -> sx_route::Room {
+    let codecs = room.codecs.iter().copied().filter(|codec| sx_audio::can_code(*codec));
     sx_route::Room {
         name: room.name.clone(),
         members_max: room.members_max,
-        codecs: by_preference(room.codecs.iter().copied(), prefer).into(),
+        codecs: by_preference(codecs, prefer).into(),
         members: Arc::default(),
     }
 }

@@ -142,6 +142,13 @@ fn a_member_on_hold_stays_and_is_not_heard() {
 }
 
 #[test]
+fn a_room_has_the_codecs_that_this_build_has() {
+    let bench = phones();
+    let can_code: Vec<Codec> = sx_media::by_preference(sx_audio::codable(), sx_media::Preference::Quality);
+    assert_eq!(bench.tables.routes.rooms()[0].codecs.to_vec(), can_code);
+}
+
+#[test]
 fn an_operator_ends_it_as_any_call() {
     let mut bench = phones();
     bench.dial("alice", COUNCIL);
