@@ -16,7 +16,10 @@ const ROOM: &str = "[exchange]\ndomains = [\"example.org\"]\n[[room]]\nname = \"
 const COUNCIL: &str = "sip:5000@example.org";
 
 fn phones() -> Bench {
-    let mut bench = Bench::new(ROOM);
+    with_phones(Bench::new(ROOM))
+}
+
+fn with_phones(mut bench: Bench) -> Bench {
     for (name, address) in [("alice", "192.0.2.11:5060"), ("bob", "192.0.2.12:5060"), ("carol", "192.0.2.13:5060")] {
         bench.phone(name, address, Manner::Answers);
     }
@@ -86,6 +89,36 @@ fn a_room_that_is_full_is_busy_and_says_so() {
     let refused = answered(&mut bench, "carol", "INVITE");
     assert!(refused.contains("\"the room is full\""), "{refused}");
     assert_eq!(bench.last_recorded("rejected")["facts"]["status"], 486);
+}
+
+#[test]
+fn members_are_counted_over_all_workers() {
+    let mut bench = with_phones(Bench::with_workers(ROOM, 2));
+    for (name, worker) in [("alice", 0), ("bob", 1), ("carol", 0)] {
+        bench.lands_on = worker;
+        bench.dial(name, COUNCIL);
+    }
+    assert_eq!(bench.workers.iter().map(|worker| worker.calls()).collect::<Vec<_>>(), [1, 1], "{}", bench.ladder());
+    assert_eq!(bench.statuses("carol", "INVITE"), [407, 486], "{}", bench.ladder());
+}
+
+#[test]
+fn a_member_is_in_the_room_of_the_process_that_takes_its_call_over() {
+    let mut bench = phones();
+    let session = bench.dial("alice", COUNCIL);
+    let before = attending(&bench);
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.export(call).expect("nothing is under way");
+    bench.open.clear();
+    bench.media.clear();
+    let mut other = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
+    other.import(bench.now, snapshot).expect("there is room");
+    bench.workers[0] = other;
+    bench.settle();
+    let how = |members: &[(PortId, Attendance)]| members.iter().map(|(_, how)| how.clone()).collect::<Vec<_>>();
+    assert_eq!(how(&attending(&bench)), how(&before));
+    bench.hang_up("alice", session);
+    assert!(bench.open.is_empty() && attending(&bench).is_empty());
 }
 
 #[test]

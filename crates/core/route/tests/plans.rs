@@ -1,8 +1,9 @@
 //! What is planned for which call, table by table.
 
+use std::sync::Arc;
 use sx_leg::{Address, Source};
 use sx_route::{
-    Access, Definition, Destination, DestinationKind, DomainFilter, Facts, Fork, Match, Plan, Rule, SourceFilter,
+    Access, Definition, Destination, DestinationKind, DomainFilter, Facts, Fork, Match, Plan, Room, Rule, SourceFilter,
     TableError, Tables, Trunk, TrunkFacts, Way, plan,
 };
 use sx_types::Cause;
@@ -286,4 +287,50 @@ fn a_rule_may_say_how_long_it_rings_and_a_destination_whom_it_asks_for() {
         panic!("refused")
     };
     assert_eq!((route.stages[0].ring_ms_max, &*route.stages[0].ways[0].to.user), (7_000, "tech-012"));
+}
+
+fn room(name: &str) -> Room {
+    Room { name: name.into(), members_max: 2, codecs: Arc::from([]), members: Arc::default() }
+}
+
+fn to_room(name: &str) -> Rule {
+    let kind = DestinationKind::Room(name.into());
+    let destinations = vec![Destination { kind, priority: 1, weight: 1, user: None }];
+    Rule { destinations, ..rule(name, exact("5000"), "none") }
+}
+
+#[test]
+fn a_rule_leads_into_a_room() {
+    let definition = Definition {
+        domains: vec!["pbx".into()],
+        rooms: vec![room("council")],
+        rules: vec![to_room("council")],
+        ..Definition::default()
+    };
+    let tables = Tables::build(definition).expect("a sound definition");
+    assert_eq!(ways(&planned(&tables, &user(), &Address::new("5000", "pbx"), 0)), "room council");
+}
+
+#[test]
+fn rooms_that_do_not_fit_together_are_all_named() {
+    let rooms = vec![room("council"), room("council")];
+    let definition = Definition { rooms, rules: vec![to_room("board")], ..Definition::default() };
+    let errors = Tables::build(definition).expect_err("two mistakes");
+    let unknown = TableError::UnknownRoom { rule: "board".into(), room: "board".into() };
+    assert_eq!(errors, [TableError::RoomTwice("council".into()), unknown]);
+}
+
+#[test]
+fn who_is_in_a_room_is_known_to_tables_that_follow() {
+    let tables = |rooms: &[&str]| {
+        let rooms = rooms.iter().map(|name| room(name)).collect();
+        Tables::build(Definition { rooms, ..Definition::default() }).expect("a sound definition")
+    };
+    let first = tables(&["council", "board"]);
+    assert!(first.members("council").is_some_and(|members| members.occupy(2)));
+    let second = tables(&[]).following(&first);
+    assert_eq!(second.members("council").map(|members| members.count()), Some(1), "it is gone, and somebody is in it");
+    let third = tables(&["council"]).following(&tables(&[]).following(&second));
+    assert_eq!(third.members("council").map(|members| members.count()), Some(1));
+    assert!(third.members("board").is_none(), "nobody was in it, and nobody can be");
 }
