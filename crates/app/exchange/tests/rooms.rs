@@ -98,7 +98,7 @@ fn members_are_counted_over_all_workers() {
         bench.lands_on = worker;
         bench.dial(name, COUNCIL);
     }
-    assert_eq!(bench.workers.iter().map(|worker| worker.calls()).collect::<Vec<_>>(), [1, 1], "{}", bench.ladder());
+    assert_eq!(bench.workers.iter().map(sx_exchange::Worker::calls).collect::<Vec<_>>(), [1, 1], "{}", bench.ladder());
     assert_eq!(bench.statuses("carol", "INVITE"), [407, 486], "{}", bench.ladder());
 }
 
