@@ -68,6 +68,7 @@ mod commands;
 mod config;
 mod converting;
 mod engine;
+mod entry;
 mod forwarding;
 mod handshakes;
 mod mixing;

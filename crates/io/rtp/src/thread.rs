@@ -2,12 +2,12 @@
 
 use crate::clock::Clock;
 use crate::commands::{Commands, NoCommand};
-use crate::converting::{Converting, Means};
-use crate::forwarding::forward;
-use crate::handshakes::{Shaker, Step};
-use crate::port::{Channel, Port, Verdict, is_unicast};
+use crate::converting::Means;
+use crate::entry::{Entry, Patch};
+use crate::handshakes::Shaker;
+use crate::port::{Channel, Port, Verdict};
 use crate::seat::Attending;
-use crate::shared::{Bound, Exchange, Lease, PortSockets, Wanted};
+use crate::shared::{Bound, Exchange, Wanted};
 use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
@@ -19,8 +19,7 @@ use std::time::Duration;
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
-    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
-    Remote,
+    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, Remote,
 };
 
 /// What waits for its turn between waits.
@@ -58,30 +57,6 @@ pub(crate) struct PacketThread {
 struct Slot {
     generation: u32,
     entry: Option<Entry>,
-}
-
-struct Entry {
-    id: PortId,
-    port: Port,
-    sockets: Arc<PortSockets>,
-    lease: Lease,
-    patch: Patch,
-    /// What packets become on the way there; `None` when they pass as they are.
-    converting: Option<Box<Converting>>,
-    /// What was counted by those that were there before.
-    counted: (u64, u64),
-    /// When a packet from a wrong source was last logged.
-    logged: Time,
-}
-
-/// Where the packets of a port leave.
-enum Patch {
-    Nowhere,
-    /// A port that was not open when the patch was made, on a thread that may yet open it.
-    Awaiting(PortId),
-    To(Arc<PortSockets>),
-    /// They are mixed with those of others, on another thread.
-    Room(Attending),
 }
 
 impl PacketThread {
@@ -421,105 +396,6 @@ impl Drop for PacketThread {
     }
 }
 
-impl Entry {
-    /// What it has counted so far.
-    fn stats(&self) -> PortStats {
-        let sent = self.sockets.sent();
-        let (packets_transcoded, decode_errors) = self.counted();
-        PortStats {
-            packets_transcoded,
-            decode_errors,
-            packets_sent: sent.packets,
-            bytes_sent: sent.bytes,
-            send_errors: sent.errors,
-            ..self.port.stats()
-        }
-    }
-
-    /// Has packets that were received leave.
-    fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
-        match (&self.patch, &mut self.converting) {
-            (Patch::To(target), _) if target.is_closed() => {}
-            (Patch::To(target), None) => forward(means.received, means.totals, target, rtp, rtcp),
-            (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
-            (Patch::Room(attending), _) => {
-                let dropped = attending.seat().receive(means.now, means.received, rtp, rtcp);
-                means.totals.room_packets_dropped.add(dropped);
-            }
-            (Patch::Nowhere | Patch::Awaiting(_), _) => {}
-        }
-    }
-
-    fn set_patch(&mut self, patch: Patch) {
-        if let Patch::Room(attending) = std::mem::replace(&mut self.patch, patch) {
-            let (decoded, undecodable) = attending.counted();
-            self.counted.0 += decoded;
-            self.counted.1 += undecodable;
-        }
-    }
-
-    /// Packets become what is said on their way. What goes on as it was remembers what it knows of the stream.
-    fn convert(&mut self, patch: &Patch, conversion: Option<Box<Conversion>>, rng: Rng) {
-        let same_end = matches!((&self.patch, patch), (Patch::To(before), Patch::To(now)) if Arc::ptr_eq(before, now));
-        match (&mut self.converting, conversion) {
-            (Some(converting), Some(conversion)) if same_end && converting.is(&conversion) => return,
-            (Some(converting), Some(conversion)) => converting.begin_anew(conversion),
-            (place @ None, Some(conversion)) => *place = Some(Box::new(Converting::new(conversion, rng))),
-            (converting, None) => {
-                let (transcoded, decode_errors) = converting.take().map_or((0, 0), |gone| gone.counted());
-                self.counted.0 += transcoded;
-                self.counted.1 += decode_errors;
-            }
-        }
-        self.sockets.set_converted(false);
-    }
-
-    /// What was coded anew, and what could not be decoded.
-    fn counted(&self) -> (u64, u64) {
-        let (transcoded, decode_errors) = self.converting.as_ref().map_or((0, 0), |converting| converting.counted());
-        let (decoded, undecodable) = match &self.patch {
-            Patch::Room(attending) => attending.counted(),
-            Patch::Nowhere | Patch::Awaiting(_) | Patch::To(_) => (0, 0),
-        };
-        (self.counted.0 + transcoded + decoded, self.counted.1 + decode_errors + undecodable)
-    }
-
-    /// Does what the handshakes of the port want done.
-    fn carry_out(&mut self, exchange: &Exchange, totals: &ThreadTotals) {
-        while let Some(step) = self.port.poll_step() {
-            match step {
-                // What is not sent is as what is lost: it is sent again.
-                Step::Send(_, to, _) if !is_unicast(to) => {}
-                Step::Send(channel, to, bytes) => _ = self.sockets.socket(channel).send_to(&bytes, to),
-                Step::Agreed(protects, keys) => {
-                    self.sockets.sealer().set_agreed(protects, &keys);
-                    totals.handshakes.add(1);
-                    tracing::debug!(port = self.id.0, ?protects, suite = keys.suite.sdp_name(), "a handshake is over");
-                }
-                Step::Failed(fault) => {
-                    self.sockets.sealer().shut();
-                    totals.handshakes_failed.add(1);
-                    tracing::info!(port = self.id.0, %fault, "there are no keys for the media of a peer");
-                    exchange.tell(self.id, MediaEvent::HandshakeFailed { port: self.id, fault });
-                }
-            }
-        }
-        if let Some(destinations) = self.port.poll_destinations() {
-            self.sockets.set_destinations(&destinations);
-        }
-    }
-
-    /// Says so at most once a second: an attacker decides how often this happens.
-    fn log_wrong_source(&mut self, now: Time, from: SocketAddr) {
-        if now.since(self.logged) >= LOG_INTERVAL {
-            self.logged = now;
-            let rejected = self.port.stats().rejected_source;
-            tracing::info!(port = self.id.0, rejected, "packets from an address that is not the peer's are dropped");
-            tracing::debug!(port = self.id.0, %from, "the address that is not the peer's");
-        }
-    }
-}
-
 /// A token is the slot's index, its generation and the channel.
 fn join_token(index: u32, generation: u32, channel: Channel) -> u64 {
     let channel = u64::from(channel == Channel::Rtcp);
@@ -540,8 +416,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// How many commands are obeyed before packets have their turn again. Opening a port is the slowest, at some tens of
 /// microseconds.
 const COMMANDS_PER_TURN: usize = 16;
-
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
