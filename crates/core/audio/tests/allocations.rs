@@ -25,7 +25,7 @@ fn second(room: &mut Conference, second: u32, datagram: &mut Vec<u8>) -> usize {
             let payload_type = PayloadType(if id % 2 == 0 { 0 } else { 9 });
             let (sequence, timestamp, ssrc) = (tick as u16, tick * 160, Ssrc(id as u32));
             datagram.clear();
-            let loud = |index: usize| if index / 10 % 2 == 0 { 0x2a } else { 0xaa };
+            let loud = |index: usize| if (index / 10).is_multiple_of(2) { 0x2a } else { 0xaa };
             let payload: [u8; 160] = std::array::from_fn(|index| if id < 3 { loud(index) } else { 0xff });
             Header { marker: false, payload_type, sequence, timestamp, ssrc }.write(&payload, datagram);
             room.handle_packet(now, MemberId(id), datagram);

@@ -200,6 +200,8 @@ fn who_leaves_is_heard_no_more_and_the_room_goes_with_the_last() {
     // By leaving, by going elsewhere, and by closing.
     hall.leave(0);
     hall.await_totals(|totals| totals.room_members == 3);
+    let stats = hall.relay.count(hall.members[0].port);
+    assert!(stats.packets_transcoded >= 10, "what was counted in the room stays with the port: {stats:?}");
     hall.check(&[0, 1, 2], &[1, 2, 3], &[1, 2]);
     hall.relay.patch(hall.members[1].port, Some(hall.members[0].port));
     hall.await_totals(|totals| totals.room_members == 2);
