@@ -32,7 +32,8 @@ fn an_exchange_that_is_ended_by_a_signal_writes_down_who_has_asked_and_what_beca
 fn calls_that_a_second_signal_hangs_up_are_told_with_the_reason() {
     let served = Served::start("");
     let (bob, alice) = (served.waits_for_a_call("bob"), served.calls("alice", "bob"));
-    told("a call that talks", || (served.get("/calls").ok()["calls"][0]["state"] == "talking").then_some(()));
+    alice.is_answered();
+    assert_eq!(served.get("/calls").ok()["calls"][0]["state"], "talking");
     served.signal(Signal::TERM);
     told("a record of the first", || (!records_about(&served, "command", "exchange").is_empty()).then_some(()));
     served.restart_after(Signal::INT);

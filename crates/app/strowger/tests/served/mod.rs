@@ -248,6 +248,15 @@ impl Drop for Running {
 }
 
 impl Telephone {
+    /// Waits for its call to be answered.
+    pub fn is_answered(&self) {
+        let mut said = Vec::new();
+        while said.last().is_none_or(|event: &Value| event["event"] != "answered") {
+            let event = self.lines.recv_timeout(PATIENCE);
+            said.push(event.unwrap_or_else(|error| panic!("no answer ({error}): {said:?}")));
+        }
+    }
+
     /// What it has said by the end of its call.
     pub fn end(mut self) -> Vec<Value> {
         let said = std::iter::from_fn(|| self.lines.recv_timeout(PATIENCE).ok()).collect();
