@@ -501,6 +501,9 @@ fn start_media(
         },
         io_uring: media.io_uring,
         handshakes: Some(local),
+        // Rooms are those of the configuration, each with a limit of its own that calls are held to.
+        rooms_max: usize::MAX,
+        room_members_max: usize::MAX,
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();
