@@ -45,6 +45,8 @@ fn both_sides_are_told_ports_of_ours_that_are_patched_together_and_closed_in_the
     let (facing_alice, facing_bob) = ports(&mut bench);
     assert_ne!(facing_alice, facing_bob);
     assert_relayed(&mut bench, facing_alice, facing_bob);
+    let codecs = [facing_alice, facing_bob].map(|port| bench.remote_of(port).and_then(|remote| remote.codec));
+    assert_eq!(codecs.map(|codec| codec.map(sx_types::Codec::name)), [Some("PCMU"); 2], "by which quality is reckoned");
     bench.hang_up("alice", session);
     assert!(bench.open.is_empty());
     bench.assert_over(1);

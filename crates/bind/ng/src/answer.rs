@@ -8,8 +8,8 @@ use crate::reply::Reply;
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_media::{
-    Latch, MediaCommand, Profile, Remote, Terms, agreed_keys, in_the_clear, protect_answer, relay_answer, remote,
-    streams,
+    Latch, MediaCommand, Profile, Remote, Terms, agreed_keys, agreed_sound, in_the_clear, protect_answer, relay_answer,
+    remote, streams,
 };
 use sx_ng::{Options, Request};
 use sx_sdp::{Description, Media};
@@ -91,7 +91,9 @@ impl NgCalls {
                 let keys = agreed_keys(told, said, port.stream)?;
                 let Some(remote) = remote(&seen, port.stream, Latch::Port) else { continue };
                 let keys = keys.map(Box::new);
-                commands.push(MediaCommand::SetRemote { port: port.id, remote: placed(side.trust, remote), keys });
+                let codec = agreed_sound(told, said, port.stream).or(remote.codec);
+                let remote = Remote { codec, ..placed(side.trust, remote) };
+                commands.push(MediaCommand::SetRemote { port: port.id, remote, keys });
             }
         }
         let [one, other] = &branch.sides;

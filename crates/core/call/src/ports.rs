@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
     Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, PortMemory, Profile, Remote,
-    StreamSummary, TrafficClass, agreed_keys, check_keys, conversions, remote, streams,
+    StreamSummary, TrafficClass, agreed_keys, agreed_sound, check_keys, conversions, remote, streams,
 };
 use sx_route::{LatchMode, MediaMode};
 use sx_types::{Cause, LegId};
@@ -145,7 +145,9 @@ impl Calls {
             // Where it is not known with which key, nothing is sent and nothing believed.
             let keys = party.told.as_ref().map(|told| agreed_keys(&told.text, description, stream));
             let (Some(remote), Some(Ok(keys))) = (remote(description, stream, Latch::Port), keys) else { continue };
-            let remote = Remote { latch: latch_of(party, remote.rtp.ip()), ..remote };
+            let agreed = party.told.as_ref().and_then(|told| agreed_sound(&told.text, description, stream));
+            let latch = latch_of(party, remote.rtp.ip());
+            let remote = Remote { latch, codec: agreed.or(remote.codec), ..remote };
             let keys = keys.map(Box::new);
             self.out.push_back(Output::Media(MediaCommand::SetRemote { port: id, remote, keys }));
         }

@@ -4,6 +4,7 @@ use crate::{Attendance, Conversion, HandshakeFault, Keys, PortMemory};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use sx_types::Codec;
 
 /// A media port: the pair of sockets (RTP and RTCP) that faces one stream of one leg.
 /// Unique in the process: the worker's number is in its upper 16 bits.
@@ -95,6 +96,9 @@ pub struct Remote {
     pub receives: bool,
     /// The peer is expected to send: silence is a fault.
     pub sends: bool,
+    /// What its sound is likely coded in, by which its quality is reckoned; `None`: no sound, or nobody knows.
+    #[serde(default)]
+    pub codec: Option<Codec>,
 }
 
 /// Which source address a port believes.
@@ -248,6 +252,25 @@ pub struct PortStats {
     /// Those among the received whose payload could not be decoded, and was made up instead.
     #[serde(default)]
     pub decode_errors: u64,
+    /// The round trip to the peer and back in microseconds, as last measured (RFC 3550, section 6.4.1); 0 when it is not known.
+    #[serde(default)]
+    pub round_trip_us: u32,
+    /// The least mean opinion score of conversing (ITU-T G.107) of any five seconds, in hundredths: 100 to 450; 0 when none was
+    /// measured.
+    #[serde(default)]
+    pub mos_min_x100: u16,
+    /// The mean over all of them, likewise.
+    #[serde(default)]
+    pub mos_mean_x100: u16,
+    /// That of the last ones, likewise.
+    #[serde(default)]
+    pub mos_last_x100: u16,
+    /// The R factor of the last ones in tenths: 0 to 932. It says something only where a score was measured.
+    #[serde(default)]
+    pub r_last_x10: u16,
+    /// The share of packets that was lost in the worst of them, per mille: 0 to 1000. Likewise.
+    #[serde(default)]
+    pub loss_max_permille: u16,
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ use sx_types::Codec;
 /// What a packet holds.
 const PACKET: Duration = Duration::from_millis(20);
 
+/// An interval that is cut short says something from here on.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Sums up what is known of a leg. Times are those of whoever drives it.
 #[derive(Clone, Debug)]
 pub struct LegQuality {
@@ -146,13 +149,18 @@ impl LegQuality {
 
     /// What was received from the leg so far.
     pub fn handle_reception(&mut self, reception: &Reception) {
-        let counted = Counted { expected: reception.expected(), received: reception.received(), ..self.counted };
+        self.handle_counts(reception.expected(), reception.received(), reception.jitter());
+    }
+
+    /// Likewise: the packets that the leg has sent by their numbers, those that were received, and their jitter.
+    pub fn handle_counts(&mut self, expected: u64, received: u64, jitter: Duration) {
+        let counted = Counted { expected, received, ..self.counted };
         if counted.expected < self.counted.expected {
             // The source has restarted and is counted anew: what it had before stays in this interval no longer.
             self.before = Counted { discarded: self.before.discarded, ..Counted::default() };
         }
         self.counted = counted;
-        self.jitter = reception.jitter();
+        self.jitter = jitter;
     }
 
     /// Packets that came too late to be played out, of all that were received so far.
@@ -170,6 +178,11 @@ impl LegQuality {
     /// nothing.
     pub fn handle_report(&mut self, ntp: u64, block: &ReportBlock) {
         self.round_trip = block.round_trip(ntp).or(self.round_trip);
+    }
+
+    /// The round trip to the leg and back, measured by whoever sends it the reports of others.
+    pub fn handle_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip);
     }
 
     /// The leg's answer to a reference time of ours, which arrived at this NTP time.
@@ -208,6 +221,16 @@ impl LegQuality {
         if now < self.due {
             return None;
         }
+        self.end_interval(now)
+    }
+
+    /// The leg is gone: how it was since the last interval, if that has lasted a second. A call may be shorter than an interval.
+    pub fn handle_end(&mut self, now: Time) -> Option<QualitySample> {
+        let begun = self.due - Self::INTERVAL;
+        if now.since(begun) < SHORTEST { None } else { self.end_interval(now) }
+    }
+
+    fn end_interval(&mut self, now: Time) -> Option<QualitySample> {
         // Intervals that were slept through are one.
         self.due = now + Self::INTERVAL;
         let (now_counted, before) = (self.counted, std::mem::replace(&mut self.before, self.counted));
@@ -224,6 +247,11 @@ impl LegQuality {
             None => self.summary = Some(QualitySummary::of(&sample)),
         }
         Some(sample)
+    }
+
+    /// The round trip to the leg and back, as last heard of.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// How the leg was so far; `None` before the first sample.

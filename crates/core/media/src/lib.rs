@@ -77,8 +77,8 @@ pub use security::{
     protect_offer,
 };
 pub use stream::{
-    OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, allow_codecs, answer_from, offered_codecs, remote,
-    streams, try_remote,
+    OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, agreed_sound, allow_codecs, answer_from, offered_codecs,
+    remote, streams, try_remote,
 };
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};

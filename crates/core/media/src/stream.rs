@@ -109,7 +109,23 @@ pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Rem
     //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
     // An address of zeros says that neither RTP nor RTCP is to be sent.
     let reachable = !connection.is_unspecified();
-    Ok(Remote { rtp, rtcp, latch, receives: direction.receives() && reachable, sends: direction.sends() && reachable })
+    let (receives, sends) = (direction.receives() && reachable, direction.sends() && reachable);
+    let codec = sound_codec(&media, |_| true);
+    Ok(Remote { rtp, rtcp, latch, receives, sends, codec })
+}
+
+/// What a party likely sends the sound of a stream in: the first codec that it has said and was told as well. `None` when the
+/// stream is no sound, or they share none.
+pub fn agreed_sound(told: &[u8], said: &[u8], stream: usize) -> Option<Codec> {
+    let (told, said) = (Description::parse(told).ok()?, Description::parse(said).ok()?);
+    let (told, said) = (told.media_at(stream)?, said.media_at(stream)?);
+    sound_codec(&said, |codec| told.codecs().any(|format| format.codec == Some(codec)))
+}
+
+fn sound_codec(media: &Media<'_, '_>, takes: impl Fn(Codec) -> bool) -> Option<Codec> {
+    let is_sound = media.kind() == MediaKind::Audio && media.profile().is_rtp() && !media.is_rejected();
+    let mut known = media.codecs().filter(Format::is_primary).filter_map(|format| format.codec);
+    is_sound.then(|| known.find(|codec| takes(*codec))).flatten()
 }
 
 /// The description with these codecs alone, known by their names. A stream that has none of them left is refused; one

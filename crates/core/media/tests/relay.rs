@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sx_media::{
     Direction, Latch, MediaError, MediaKind, Opened, PortId, Profile, SessionVersion, TrafficClass, agreed_codec,
-    allow_codecs, relay_answer, relay_description, remote, streams, try_remote,
+    agreed_sound, allow_codecs, relay_answer, relay_description, remote, streams, try_remote,
 };
 use sx_sdp::{Description, ParseError};
 use sx_types::{Codec, PayloadType};
@@ -148,6 +148,26 @@ fn the_peer_of_a_port_is_where_its_description_says() {
     check("m=audio 4000 RTP/AVP 0\r\na=recvonly\r\n", "10.0.0.5:4000", "10.0.0.5:4001", true, false);
     check("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n", "0.0.0.0:4000", "0.0.0.0:4001", false, false);
     check("m=audio 65535 RTP/AVP 0\r\nc=IN IP6 ::1\r\n", "[::1]:65535", "[::1]:65535", true, true);
+}
+
+#[test]
+fn the_sound_of_a_party_is_likely_the_first_codec_that_both_have() {
+    let opus = "a=rtpmap:96 opus/48000/2\r\n";
+    let check = |told: &str, said: &str, expected: Option<Codec>| {
+        let found = agreed_sound(party(told).as_bytes(), party(said).as_bytes(), 0);
+        assert_eq!(found, expected, "told {told:?}, said {said:?}");
+    };
+    let offer = format!("m=audio 4000 RTP/AVP 96 8 0 101\r\n{opus}a=rtpmap:101 telephone-event/8000\r\n");
+    check("m=audio 5000 RTP/AVP 0 8\r\n", &offer, Some(Codec::Pcma));
+    check(&offer.replace("96", "111"), &offer, Some(Codec::Opus));
+    check("m=audio 5000 RTP/AVP 18\r\n", &offer, None);
+    check("m=audio 0 RTP/AVP 0\r\n", "m=audio 0 RTP/AVP 0\r\n", None);
+    check("m=video 5000 RTP/AVP 34\r\n", "m=video 4000 RTP/AVP 34\r\n", None);
+    // As long as nothing was told, it is what the party likes best.
+    let codec = |rest: &str| remote(party(rest).as_bytes(), 0, Latch::Port).and_then(|remote| remote.codec);
+    assert_eq!(codec(&offer), Some(Codec::Opus));
+    assert_eq!(codec("m=audio 4000 RTP/AVP 13 101 18\r\na=rtpmap:101 telephone-event/8000\r\n"), Some(Codec::G729));
+    assert_eq!(codec("m=video 4000 RTP/AVP 97\r\na=rtpmap:97 VP8/90000\r\n"), None);
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Converting {
         rtcp: Chosen,
     ) {
         if matches!(self.state, State::Relaying) && !self.must_convert(means.received, own, rtp) {
-            forward(means.received, means.totals, target, rtp, rtcp);
+            forward(means.received, means.totals, (means.now, target), rtp, rtcp);
             return;
         }
         if matches!(self.state, State::Relaying) {
@@ -93,7 +93,7 @@ impl Converting {
             transcoder.handle_packet(means.now, packet);
             while let Some(packet) = transcoder.poll_packet() {
                 if written.count() == BATCH as u64 {
-                    forward(means.written, means.totals, target, written, Chosen::default());
+                    forward(means.written, means.totals, (means.now, target), written, Chosen::default());
                     written = Chosen::default();
                 }
                 let place = written.count() as usize;
@@ -109,7 +109,7 @@ impl Converting {
         self.decode_errors += decode_errors;
         means.totals.packets_transcoded.add(transcoded);
         means.totals.decode_errors.add(decode_errors);
-        forward(means.written, means.totals, target, written, Chosen::default());
+        forward(means.written, means.totals, (means.now, target), written, Chosen::default());
     }
 
     /// Tells the peer of the port, if it is time, what was sent to it and received from it.
@@ -124,7 +124,7 @@ impl Converting {
         means.written.put(0, &report);
         let mut chosen = Chosen::default();
         chosen.add(0);
-        forward(means.written, means.totals, own, Chosen::default(), chosen);
+        forward(means.written, means.totals, (means.now, own), Chosen::default(), chosen);
     }
 
     /// Is there something that cannot pass as it is?

@@ -58,7 +58,7 @@ impl Entry {
     pub(crate) fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
         match (&self.patch, &mut self.converting) {
             (Patch::To(target), _) if target.is_closed() => {}
-            (Patch::To(target), None) => forward(means.received, means.totals, target, rtp, rtcp),
+            (Patch::To(target), None) => forward(means.received, means.totals, (means.now, target), rtp, rtcp),
             (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
             (Patch::Room(attending), _) => {
                 let dropped = attending.seat().receive(means.now, means.received, rtp, rtcp);

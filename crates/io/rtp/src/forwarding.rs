@@ -4,12 +4,13 @@ use crate::port::Channel;
 use crate::shared::PortSockets;
 use crate::sys::{Chosen, Label, Outlet, Sent};
 use crate::totals::ThreadTotals;
+use sx_engine::Time;
 
 /// Sends packets of the batch to the peer of a port.
 pub(crate) fn forward(
     outlet: &mut impl Outlet,
     totals: &ThreadTotals,
-    target: &PortSockets,
+    (now, target): (Time, &PortSockets),
     rtp: Chosen,
     rtcp: Chosen,
 ) {
@@ -25,6 +26,9 @@ pub(crate) fn forward(
     if !rtcp.is_empty()
         && let Some((socket, destination)) = target.towards_rtcp()
     {
+        for index in rtcp.indices() {
+            target.sent_reports().remember(now, outlet.batch().packet(index).1);
+        }
         let rtcp = sealed(outlet, totals, target, (Channel::Rtcp, rtcp));
         let sent = outlet.send(socket, rtcp, &destination, Label { port: target.id().0, is_rtp: false });
         target.count_errors(sent);

@@ -7,7 +7,8 @@
 //!
 //! This crate deliberately knows no call, no session description and no codec. It neither orders packets nor plays them. Where
 //! two sides have no codec in common, a patch has a [`Conversion`](sx_media::Conversion): `sx-audio` makes other packets of
-//! those that arrive, and reports of its own take the place of RTCP.
+//! those that arrive, and reports of its own take the place of RTCP. By its name alone a codec says what losses do to sound: of
+//! each peer that sends some, `sx-media` makes a score every five seconds.
 //!
 //! The peers of ports that attend the same room ([`MediaCommand::Attend`](sx_media::MediaCommand)) hear each other: the room
 //! is mixed by `sx-audio` on a thread of its own, each 20 ms, which takes what has arrived and sends what each of them hears.
@@ -74,10 +75,13 @@ mod handshakes;
 mod mixing;
 mod pool;
 mod port;
+mod quality;
+mod quality_totals;
 mod reception;
 mod schedule;
 mod seat;
 mod secure;
+mod sent_reports;
 mod shared;
 mod sys;
 mod thread;
@@ -85,5 +89,6 @@ mod totals;
 
 pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
+pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
 pub use sx_dtls::{Certificate, Local};
 pub use totals::{PoolUse, Totals};

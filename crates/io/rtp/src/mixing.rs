@@ -306,13 +306,13 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
         means.written.put(place, packet);
         written.add(place);
     }
-    forward(&mut means.written, &means.totals, sockets, written, Chosen::default());
+    forward(&mut means.written, &means.totals, (now, sockets), written, Chosen::default());
     sockets.set_sending(conference.sent(id));
     if let Some(report) = conference.poll_report(now, id) {
         means.written.put(0, report);
         let mut chosen = Chosen::default();
         chosen.add(0);
-        forward(&mut means.written, &means.totals, sockets, Chosen::default(), chosen);
+        forward(&mut means.written, &means.totals, (now, sockets), Chosen::default(), chosen);
     }
     seat.set_counted(conference.counted(id));
 }

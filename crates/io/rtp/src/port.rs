@@ -8,12 +8,14 @@
 //! ```
 
 use crate::handshakes::{Handshakes, Protects, Shaker, Step};
+use crate::quality::{Quality, microseconds};
 use crate::reception::{Packet, Reception};
 use crate::secure::Opener;
+use crate::sent_reports::SentReports;
 use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{Handshake, Keys, Latch, PortMemory, PortStats, Remote};
+use sx_media::{Handshake, Keys, Latch, PortMemory, PortStats, QualitySample, Remote};
 
 /// Which socket of the pair a packet arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub(crate) struct Port {
     memory: Option<Box<PortMemory>>,
     hearing: Hearing,
     reception: Reception,
+    /// `None`: the peer sends no sound.
+    quality: Option<Box<Quality>>,
     stats: PortStats,
     /// The destinations have changed since they were last taken.
     moved: bool,
@@ -77,6 +81,7 @@ impl Port {
             memory: None,
             hearing: Hearing::NotExpected,
             reception: Reception::new(),
+            quality: None,
             stats: PortStats { last_payload_type: NO_PAYLOAD_TYPE, ..PortStats::default() },
             moved: false,
         }
@@ -98,6 +103,11 @@ impl Port {
         });
         self.peer = Some(peer);
         self.moved = true;
+        match (&mut self.quality, remote.codec) {
+            (Some(quality), Some(codec)) => quality.set_codec(codec),
+            (none, Some(codec)) => *none = Quality::new(now, codec).map(Box::new),
+            (_, None) => {}
+        }
     }
 
     /// What the peer sends is protected with these keys from now on, or with those of a handshake, or not at all. The handshake
@@ -271,9 +281,28 @@ impl Port {
         silent
     }
 
+    /// A report of the peer, opened. `sent`: the reports that it may answer.
+    pub(crate) fn handle_report(&mut self, now: Time, datagram: &[u8], sent: &SentReports) {
+        if let Some(quality) = &mut self.quality {
+            quality.handle_report(now, datagram, sent);
+        }
+    }
+
+    /// How the peer's sound was, each time that an interval is over.
+    pub(crate) fn poll_quality(&mut self, now: Time) -> Option<QualitySample> {
+        self.quality.as_mut()?.poll(now, &mut self.reception, self.stats.last_payload_type)
+    }
+
+    /// How it was in the interval that the end cuts short.
+    pub(crate) fn end_quality(&mut self, now: Time) -> Option<QualitySample> {
+        self.quality.as_mut()?.end(now, &mut self.reception, self.stats.last_payload_type)
+    }
+
     /// What was received. What was sent is counted where it is sent.
     pub(crate) fn stats(&self) -> PortStats {
-        PortStats { packets_lost: self.reception.lost(), jitter_us: self.reception.jitter_us(), ..self.stats }
+        let (packets_lost, jitter_us) = (self.reception.counts().lost, microseconds(self.reception.jitter()));
+        let counted = PortStats { packets_lost, jitter_us, ..self.stats };
+        self.quality.as_ref().map_or(counted, |quality| quality.stats(counted))
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is read of a packet, and what is counted of a stream, whatever its payload type.
 
+use crate::quality::Losses;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_rtp::{Header, Sequencing, Ssrc, is_rtcp};
+use sx_rtp::{BurstTracker, Header, Sequencing, Ssrc, is_rtcp};
 
 /// What a datagram on a media port is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,38 +39,66 @@ pub(crate) struct Reception {
     ssrc: Ssrc,
     /// Counts sequence numbers of the present source; its clock is not used.
     sequence: sx_rtp::Reception,
-    /// Lost of sources that have been replaced or have restarted.
-    lost_before: u64,
+    /// Of sources that have been replaced or have restarted.
+    before: Counts,
+    losses: Losses,
     timing: Timing,
+}
+
+/// Packets of all sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) expected: u64,
+    pub(crate) received: u64,
+    /// Duplicates make up for losses of the same source.
+    pub(crate) lost: u64,
 }
 
 impl Reception {
     pub(crate) fn new() -> Self {
-        Self { ssrc: Ssrc(0), sequence: sx_rtp::Reception::new(0), lost_before: 0, timing: Timing::Unknown }
+        Self {
+            ssrc: Ssrc(0),
+            sequence: sx_rtp::Reception::new(0),
+            before: Counts::default(),
+            losses: Losses::default(),
+            timing: Timing::Unknown,
+        }
     }
 
     pub(crate) fn receive(&mut self, now: Time, header: &Header) {
         if header.ssrc != self.ssrc {
-            *self = Self { ssrc: header.ssrc, lost_before: self.lost(), ..Self::new() };
+            let (before, losses) = (self.counts(), std::mem::take(&mut self.losses));
+            *self = Self { ssrc: header.ssrc, before, losses, ..Self::new() };
         }
-        let lost = self.lost();
-        if self.sequence.handle_sequence(header.sequence) == Sequencing::Restarted {
-            self.lost_before = lost;
+        let before = self.counts();
+        let sequencing = self.sequence.handle_sequence(header.sequence);
+        if sequencing == Sequencing::Restarted {
+            self.before = before;
             self.timing = Timing::Unknown;
         }
+        self.losses.receive(sequencing, header.sequence);
         self.timing.update(now, header);
     }
 
-    /// Packets lost so far; duplicates make up for losses of the same source.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost_before + u64::try_from(self.sequence.lost()).unwrap_or(0)
+    /// Packets so far.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            expected: self.before.expected + self.sequence.expected(),
+            received: self.before.received + self.sequence.received(),
+            lost: self.before.lost + u64::try_from(self.sequence.lost()).unwrap_or(0),
+        }
     }
 
-    /// Interarrival jitter in microseconds.
-    pub(crate) fn jitter_us(&self) -> u32 {
+    /// How losses cluster, since this was last asked.
+    pub(crate) fn take_losses(&mut self) -> BurstTracker {
+        self.losses.take()
+    }
+
+    /// Interarrival jitter.
+    pub(crate) fn jitter(&self) -> Duration {
         match &self.timing {
-            Timing::Known { jitter, .. } => u32::try_from(jitter.jitter().as_micros()).unwrap_or(u32::MAX),
-            Timing::Unknown | Timing::Measuring { .. } => 0,
+            Timing::Known { jitter, .. } => jitter.jitter(),
+            Timing::Unknown | Timing::Measuring { .. } => Duration::ZERO,
         }
     }
 }
@@ -155,6 +184,7 @@ const OTHERS_MAX: u8 = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::microseconds;
     use proptest::prelude::*;
     use sx_types::PayloadType;
 
@@ -200,7 +230,7 @@ mod tests {
             for (payload_type, sequence, timestamp, ssrc, nanos) in headers {
                 let header = Header { ssrc: Ssrc(ssrc), ..header(payload_type, sequence, timestamp) };
                 reception.receive(Time::from_nanos(nanos), &header);
-                let _ = (reception.lost(), reception.jitter_us());
+                let _ = (reception.counts(), reception.jitter());
             }
         }
     }
@@ -210,7 +240,7 @@ mod tests {
         for (number, index) in numbers.into_iter().zip(0_u32..) {
             reception.receive(Time::from_millis(u64::from(index) * 20), &header(0, number, index * 160));
         }
-        reception.lost()
+        reception.counts().lost
     }
 
     #[test]
@@ -231,7 +261,7 @@ mod tests {
         for (ssrc, sequence) in [(1, 4), (1, 5), (1, 7), (2, 900), (2, 901), (2, 903)] {
             reception.receive(Time::ZERO, &Header { ssrc: Ssrc(ssrc), ..header(0, sequence, 0) });
         }
-        assert_eq!(reception.lost(), 2);
+        assert_eq!(reception.counts().lost, 2);
     }
 
     /// Jitter of a stream of 20 ms packets of which every other one comes 5 ms late, with `events` of another payload
@@ -249,7 +279,7 @@ mod tests {
             let now = start + Duration::from_millis(u64::from(index) * 20);
             reception.receive(now, &header(101, index, 64_000));
         }
-        reception.jitter_us()
+        microseconds(reception.jitter())
     }
 
     #[test]

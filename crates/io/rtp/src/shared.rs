@@ -6,6 +6,7 @@ use crate::mixing::Rooms;
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
 use crate::secure::Sealer;
+use crate::sent_reports::SentReports;
 use crate::sys::{Failure, RawAddress, Sent};
 use crate::totals::PoolUse;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -205,6 +206,7 @@ pub(crate) struct PortSockets {
     rtcp: UdpSocket,
     destinations: DestinationCell,
     sealer: Sealer,
+    sent_reports: SentReports,
     closed: AtomicBool,
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
@@ -225,6 +227,7 @@ impl PortSockets {
             rtcp,
             destinations: DestinationCell::default(),
             sealer: Sealer::default(),
+            sent_reports: SentReports::default(),
             closed: AtomicBool::new(false),
             packets_sent: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
@@ -251,6 +254,11 @@ impl PortSockets {
     /// What protects packets for the peer.
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.sealer
+    }
+
+    /// The sender reports that the peer may answer.
+    pub(crate) fn sent_reports(&self) -> &SentReports {
+        &self.sent_reports
     }
 
     /// From now on packets go there. For the port's own thread only.

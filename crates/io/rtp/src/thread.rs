@@ -160,6 +160,9 @@ impl PacketThread {
         for packet in 0..count {
             let (Some(from), bytes) = self.intake.batch().packet(packet) else { continue };
             let (verdict, len) = entry.port.receive(now, channel, from, bytes);
+            if verdict == Verdict::Rtcp {
+                entry.port.handle_report(now, &bytes[..len], entry.sockets.sent_reports());
+            }
             self.intake.batch().set_length(packet, len);
             match verdict {
                 Verdict::Rtp => rtp.add(packet),
@@ -343,12 +346,13 @@ impl PacketThread {
 
     fn close(&mut self, port: PortId) {
         let Some(index) = self.by_id.remove(&port) else { return };
-        let Some(entry) = self.slots[index as usize].entry.take() else { return };
+        let Some(mut entry) = self.slots[index as usize].entry.take() else { return };
         let generation = self.slots[index as usize].generation;
         self.vacant.push(index);
         for channel in [Channel::Rtp, Channel::Rtcp] {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }
+        self.totals.quality.add(entry.port.end_quality(self.clock.now()));
         let (stats, lease) = (entry.stats(), entry.lease);
         // The sockets are to be closed before anybody hears that their numbers are free.
         drop(entry);
@@ -362,6 +366,7 @@ impl PacketThread {
         let timeout = self.exchange.config.silence_timeout;
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
             entry.port.handle_timeout(now);
+            self.totals.quality.add(entry.port.poll_quality(now));
             entry.carry_out(&self.exchange, &self.totals);
             if entry.port.poll_silence(now, timeout) {
                 self.totals.silences.add(1);

@@ -1,10 +1,11 @@
 //! What a metrics scraper reads: counters that belong to the thread that counts, summed by whoever asks.
 
+use crate::quality_totals::{QualityCounters, QualityTotals};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sums over all packet and mixing threads since they started, and how full the pools are now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Ports opened.
     pub opened: u64,
@@ -50,6 +51,8 @@ pub struct Totals {
     pub room_packets_dropped: u64,
     /// Times of 20 ms in which a mixing thread could not mix.
     pub room_ticks_missed: u64,
+    /// How the sound of peers was.
+    pub quality: QualityTotals,
     /// The pool of each local address.
     pub pools: Vec<PoolUse>,
 }
@@ -95,6 +98,7 @@ pub(crate) struct ThreadTotals {
     pub(crate) room_refused: Counter,
     pub(crate) room_packets_dropped: Counter,
     pub(crate) room_ticks_missed: Counter,
+    pub(crate) quality: QualityCounters,
 }
 
 impl ThreadTotals {
@@ -123,6 +127,7 @@ impl ThreadTotals {
         totals.room_refused += self.room_refused.value();
         totals.room_packets_dropped += self.room_packets_dropped.value();
         totals.room_ticks_missed += self.room_ticks_missed.value();
+        self.quality.add_to(&mut totals.quality);
     }
 }
 
@@ -138,7 +143,7 @@ impl Counter {
         }
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -300,24 +300,47 @@ fn describe(cdr: &Cdr) -> Result<String, std::fmt::Error> {
 
 /// What both ports counted.
 fn media(cdr: &Cdr) -> Table {
-    let mut table = Table::new(&["MEDIA", "RECEIVED", "SENT", "LOST", "JITTER", "REJECTED", "TRANSCODED"]);
+    let mut table = Table::new(&[
+        "MEDIA",
+        "RECEIVED",
+        "SENT",
+        "LOST",
+        "JITTER",
+        "ROUND TRIP",
+        "MOS",
+        "WORST",
+        "R",
+        "REJECTED",
+        "TRANSCODED",
+    ]);
     for (party, stats) in [("caller", &cdr.caller_media), ("called", &cdr.called_media)] {
-        let Some(PortStats { packets_received, packets_sent, packets_lost, jitter_us, packets_transcoded, .. }) = stats
-        else {
-            continue;
-        };
-        let rejected = stats.as_ref().map_or(0, |stats| stats.rejected_source + stats.rejected_format);
+        let Some(stats) = stats else { continue };
+        let PortStats { packets_received, packets_sent, packets_lost, jitter_us, packets_transcoded, .. } = stats;
+        // Where no score was measured, the R factor says nothing.
+        let measured = |text: String| if stats.mos_mean_x100 == 0 { "-".to_owned() } else { text };
+        let score = |x100: u16| measured(format!("{:.2}", f64::from(x100) / 100.0));
         table.row([
             party.to_owned(),
             format!("{packets_received} packets"),
             format!("{packets_sent} packets"),
             packets_lost.to_string(),
-            format!("{:.1} ms", f64::from(*jitter_us) / 1_000.0),
-            rejected.to_string(),
+            milliseconds(*jitter_us),
+            match stats.round_trip_us {
+                0 => "-".to_owned(),
+                us => milliseconds(us),
+            },
+            score(stats.mos_mean_x100),
+            score(stats.mos_min_x100),
+            measured(format!("{:.1}", f64::from(stats.r_last_x10) / 10.0)),
+            (stats.rejected_source + stats.rejected_format).to_string(),
             packets_transcoded.to_string(),
         ]);
     }
     table
+}
+
+fn milliseconds(us: u32) -> String {
+    format!("{:.1} ms", f64::from(us) / 1_000.0)
 }
 
 fn time(nanos: u64) -> String {

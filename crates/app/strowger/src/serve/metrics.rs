@@ -13,7 +13,7 @@ use std::time::Instant;
 use sx_engine::Time;
 use sx_exchange::{Counts, LayerCounts, REFUSALS};
 use sx_http::{Component, MetricsText, Status};
-use sx_io_rtp::{PacketThreads, Totals};
+use sx_io_rtp::{MOS_BOUNDS, PacketThreads, QualityTotals, ROUND_TRIP_BOUNDS, Totals};
 use sx_net::NetCounters;
 use sx_net::tls::TlsConfig;
 use sx_store::{CdrCounters, JournalCounters, KeyedCounters, WitnessLog};
@@ -304,6 +304,16 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
         .sample(&[], totals.silences);
     write_rooms(out, &totals);
+    let help = "Mean opinion scores of conversing (ITU-T G.107) of what parties sent, every five seconds of each.";
+    let QualityTotals { mos, round_trip } = totals.quality;
+    out.histogram("strowger_media_mos", "", help).sample(&[], &MOS_BOUNDS, &mos.counts, mos.sum);
+    let help = "Round trips to parties and back, by the reports of RTCP, likewise.";
+    out.histogram("strowger_media_round_trip_seconds", "seconds", help).sample(
+        &[],
+        &ROUND_TRIP_BOUNDS,
+        &round_trip.counts,
+        round_trip.sum,
+    );
     let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
     for pool in totals.pools {
         let address = pool.address.to_string();
@@ -383,6 +393,7 @@ fn components<'a>(
 mod tests {
     use super::*;
     use std::time::Duration;
+    use sx_io_rtp::Distribution;
 
     /// The components that are not ready, of two workers of which one has changed.
     fn unready(change: impl Fn(&Vitals), later: Duration) -> Vec<String> {
@@ -421,6 +432,27 @@ mod tests {
         let text = out.finish();
         for value in (101..=next.get()).chain(901..=910) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
+        }
+    }
+
+    #[test]
+    fn how_parties_were_heard_is_shown_by_score_and_by_round_trip() {
+        let mos = Distribution { counts: [0, 0, 1, 0, 0, 2, 0, 7, 0], sum: 40.5 };
+        let round_trip = Distribution { counts: [0, 3, 0, 0, 0, 0, 0, 0, 1], sum: 2.5 };
+        let mut out = MetricsText::default();
+        write_totals(&mut out, Totals { quality: QualityTotals { mos, round_trip }, ..Totals::default() });
+        let text = out.finish();
+        for line in [
+            "strowger_media_mos_bucket{le=\"2.5\"} 1",
+            "strowger_media_mos_bucket{le=\"4.0\"} 3",
+            "strowger_media_mos_bucket{le=\"4.5\"} 10",
+            "strowger_media_mos_count 10",
+            "strowger_media_mos_sum 40.5",
+            "strowger_media_round_trip_seconds_bucket{le=\"0.05\"} 3",
+            "strowger_media_round_trip_seconds_bucket{le=\"+Inf\"} 4",
+            "strowger_media_round_trip_seconds_sum 2.5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
     }
 

@@ -18,7 +18,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn remote(latch: Latch) -> Remote {
-    Remote { rtp: address(PEER), rtcp: address(PEER_RTCP), latch, receives: true, sends: true }
+    Remote { rtp: address(PEER), rtcp: address(PEER_RTCP), latch, receives: true, sends: true, codec: None }
 }
 
 fn nat() -> Latch {

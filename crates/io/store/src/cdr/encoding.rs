@@ -11,10 +11,7 @@ use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
 
-const VERSION: u8 = 2;
-/// The one before: its ports counted no sound that was coded anew.
-const VERSION_BEFORE: u8 = 1;
-const STATS_BEFORE: usize = 11;
+const VERSION: u8 = 3;
 const HEAD_BYTES: usize = 26;
 
 /// What a record is.
@@ -36,9 +33,19 @@ pub(crate) struct Head {
     pub(crate) at: u64,
 }
 
+/// How many numbers a port has in each version that is read: first those of packets, then what was coded anew, then quality.
+const fn counted_in(version: u8) -> Option<usize> {
+    match version {
+        1 => Some(11),
+        2 => Some(13),
+        VERSION => Some(STATS),
+        _ => None,
+    }
+}
+
 /// The bytes are no call record of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a call record of version {VERSION}, or the one before")]
+#[error("not a call record of version {VERSION}, or one before")]
 pub(crate) struct Malformed;
 
 pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
@@ -68,7 +75,7 @@ pub(crate) fn peek(bytes: &[u8]) -> Result<Head, Malformed> {
 pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
     let mut cursor = Cursor(bytes);
     let Head { kind, call, at } = cursor.head()?;
-    let counted = if bytes.first() == Some(&VERSION_BEFORE) { STATS_BEFORE } else { STATS };
+    let counted = bytes.first().copied().and_then(counted_in).ok_or(Malformed)?;
     let record = match kind {
         Kind::Begun => CallRecord::Begun(Box::new(cursor.cdr(call, counted)?)),
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
@@ -190,7 +197,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// How many numbers a port counts.
-pub(crate) const STATS: usize = 13;
+pub(crate) const STATS: usize = 19;
 
 /// What a port has counted, in the order of the columns of the database.
 pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
@@ -208,6 +215,12 @@ pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
         last_payload_type,
         packets_transcoded,
         decode_errors,
+        round_trip_us,
+        mos_min_x100,
+        mos_mean_x100,
+        mos_last_x100,
+        r_last_x10,
+        loss_max_permille,
     } = *stats;
     [
         packets_received,
@@ -223,14 +236,30 @@ pub(crate) fn stats_numbers(stats: &PortStats) -> [u64; STATS] {
         last_payload_type.into(),
         packets_transcoded,
         decode_errors,
+        round_trip_us.into(),
+        mos_min_x100.into(),
+        mos_mean_x100.into(),
+        mos_last_x100.into(),
+        r_last_x10.into(),
+        loss_max_permille.into(),
     ]
 }
 
 /// The inverse of [`stats_numbers`]; `None` when a number does not fit.
 pub(crate) fn stats_from(numbers: [u64; STATS]) -> Option<PortStats> {
-    let [packets_received, bytes_received, packets_sent, bytes_sent, rtcp_received, packets_lost, ..] = numbers;
-    let [.., jitter_us, rejected_source, rejected_format, send_errors, last_payload_type, _, _] = numbers;
-    let [.., packets_transcoded, decode_errors] = numbers;
+    let (packets, rest) = numbers.split_first_chunk()?;
+    let [packets_received, bytes_received, packets_sent, bytes_sent, rtcp_received, packets_lost] = *packets;
+    let (others, quality) = rest.split_first_chunk()?;
+    let [
+        jitter_us,
+        rejected_source,
+        rejected_format,
+        send_errors,
+        last_payload_type,
+        packets_transcoded,
+        decode_errors,
+    ] = *others;
+    let [round_trip_us, mos_min, mos_mean, mos_last, r_last, loss_max] = *quality else { return None };
     Some(PortStats {
         packets_received,
         bytes_received,
@@ -245,6 +274,12 @@ pub(crate) fn stats_from(numbers: [u64; STATS]) -> Option<PortStats> {
         last_payload_type: last_payload_type.try_into().ok()?,
         packets_transcoded,
         decode_errors,
+        round_trip_us: round_trip_us.try_into().ok()?,
+        mos_min_x100: mos_min.try_into().ok()?,
+        mos_mean_x100: mos_mean.try_into().ok()?,
+        mos_last_x100: mos_last.try_into().ok()?,
+        r_last_x10: r_last.try_into().ok()?,
+        loss_max_permille: loss_max.try_into().ok()?,
     })
 }
 
@@ -308,9 +343,7 @@ impl<'a> Cursor<'a> {
     fn head(&mut self) -> Result<Head, Malformed> {
         let whole: [u8; HEAD_BYTES] = self.take()?;
         let mut head = Cursor(&whole);
-        if !matches!(head.byte()?, VERSION | VERSION_BEFORE) {
-            return Err(Malformed);
-        }
+        counted_in(head.byte()?).ok_or(Malformed)?;
         let kind = match head.byte()? {
             1 => Kind::Begun,
             2 => Kind::Answered,

@@ -132,7 +132,9 @@ fn cdr_fields(cdr: &Cdr) -> Vec<String> {
     ];
     for media in [&cdr.caller_media, &cdr.called_media] {
         match media {
-            Some(stats) => fields.extend(stats_numbers(stats).map(|number| number.to_string())),
+            Some(stats) => {
+                fields.extend(known(stats).map(|number| number.as_ref().map_or_else(String::new, u64::to_string)))
+            }
             None => fields.extend([const { String::new() }; STATS]),
         }
     }
@@ -245,5 +247,18 @@ impl<'a> From<&'a Attempt> for AttemptLine<'a> {
 }
 
 fn stats_object(stats: &PortStats) -> serde_json::Map<String, serde_json::Value> {
-    STATS_NAMES.into_iter().map(str::to_owned).zip(stats_numbers(stats).map(Into::into)).collect()
+    STATS_NAMES.into_iter().map(str::to_owned).zip(known(stats).map(Into::into)).collect()
+}
+
+/// What a port has counted. Of quality that nobody has measured there are no numbers.
+fn known(stats: &PortStats) -> [Option<u64>; STATS] {
+    let mut numbers = stats_numbers(stats).map(Some);
+    let [.., round_trip, mos_min, mos_mean, mos_last, r_last, loss_max] = &mut numbers;
+    *round_trip = round_trip.filter(|us| *us > 0);
+    if stats.mos_mean_x100 == 0 {
+        for number in [mos_min, mos_mean, mos_last, r_last, loss_max] {
+            *number = None;
+        }
+    }
+    numbers
 }

@@ -104,6 +104,12 @@ pub(super) const STATS_NAMES: [&str; STATS] = [
     "last_payload_type",
     "packets_transcoded",
     "decode_errors",
+    "round_trip_us",
+    "mos_min_x100",
+    "mos_mean_x100",
+    "mos_last_x100",
+    "r_last_x10",
+    "loss_max_permille",
 ];
 
 /// The columns of both media ports.

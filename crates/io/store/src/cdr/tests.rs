@@ -436,7 +436,18 @@ fn exports_are_as_documented() {
     (odd.cause, odd.status) = (Cause::NO_ROUTE, 404);
     let mut own = begun(2);
     own.source = Source::Exchange;
-    write(&mut writer, &[CallRecord::Ended(ended(0)), CallRecord::Ended(odd), CallRecord::Ended(own)]);
+    // One party's sound was measured and the other's was not.
+    let mut measured = ended(0);
+    measured.caller_media = measured.caller_media.map(|stats| PortStats {
+        round_trip_us: 83_200,
+        mos_min_x100: 392,
+        mos_mean_x100: 417,
+        mos_last_x100: 441,
+        r_last_x10: 932,
+        loss_max_permille: 0,
+        ..stats
+    });
+    write(&mut writer, &[CallRecord::Ended(measured), CallRecord::Ended(odd), CallRecord::Ended(own)]);
     store.fold().expect("a fold");
     let reader = folder.shared().cdrs().expect("a reader");
     let (any, mut csv, mut attempts, mut json) = (CdrFilter::default(), Vec::new(), Vec::new(), Vec::new());

@@ -13,9 +13,15 @@ fn times() -> impl Strategy<Value = (u64, Option<u64>, Option<u64>, u64)> {
 }
 
 fn stats() -> impl Strategy<Value = Option<PortStats>> {
-    let numbers = any::<([u64; 5], u64, u32, [u64; 3], u8, [u64; 2])>();
-    proptest::option::of(numbers.prop_map(|(received, packets_lost, jitter_us, refused, last_payload_type, coded)| {
-        PortStats {
+    let numbers = any::<([u64; 5], u64, [u32; 2], [u64; 3], u8, [u64; 2], [u16; 5])>();
+    proptest::option::of(numbers.prop_map(
+        |(received, packets_lost, times, refused, last_payload_type, coded, quality)| PortStats {
+            round_trip_us: times[1],
+            mos_min_x100: quality[0],
+            mos_mean_x100: quality[1],
+            mos_last_x100: quality[2],
+            r_last_x10: quality[3],
+            loss_max_permille: quality[4],
             packets_transcoded: coded[0],
             decode_errors: coded[1],
             packets_received: received[0],
@@ -24,13 +30,13 @@ fn stats() -> impl Strategy<Value = Option<PortStats>> {
             bytes_sent: received[3],
             rtcp_received: received[4],
             packets_lost,
-            jitter_us,
+            jitter_us: times[0],
             rejected_source: refused[0],
             rejected_format: refused[1],
             send_errors: refused[2],
             last_payload_type,
-        }
-    }))
+        },
+    ))
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
