@@ -133,7 +133,7 @@ fn cdr_fields(cdr: &Cdr) -> Vec<String> {
     for media in [&cdr.caller_media, &cdr.called_media] {
         match media {
             Some(stats) => {
-                fields.extend(known(stats).map(|number| number.as_ref().map_or_else(String::new, u64::to_string)))
+                fields.extend(known(stats).map(|number| number.as_ref().map_or_else(String::new, u64::to_string)));
             }
             None => fields.extend([const { String::new() }; STATS]),
         }
