@@ -1,9 +1,11 @@
-//! How the round trip to a peer is known, over real sockets on the loopback interface.
+//! How the round trip to a peer is known, and when it is scored, over real sockets on the loopback interface.
 
 mod driver;
 
-use driver::{Call, receive, rtp};
-use sx_media::{Latch, Remote};
+use driver::{Call, Phone, Relay, config, id, numbers, receive, rtp};
+use std::time::Duration;
+use sx_io_rtp::RtpConfig;
+use sx_media::{Latch, MediaEvent, PortId, Remote};
 use sx_rtp::{ReportBlock, SenderInfo, Ssrc, write_receiver_report, write_sender_report};
 use sx_types::Codec;
 
@@ -35,4 +37,40 @@ fn a_peer_that_answers_the_report_of_the_other_one_tells_its_round_trip() {
     let [asked, answered] = call.ports.map(|port| call.relay.close(port).round_trip_us);
     assert_eq!(asked, 0, "nobody has answered a report of the other one's");
     assert!((1..10_000_000).contains(&answered), "{answered} µs");
+}
+
+/// Ticks and the end of a port make scores. What passes the time is that the port tells of silence.
+#[test]
+fn a_port_has_a_score_every_five_seconds_and_for_what_its_end_cuts_short() {
+    let relay = Relay::start(&RtpConfig { silence_timeout: Duration::from_millis(1_200), ..config(numbers(8)) });
+    let (ports, phone) = ([id(1, 0), id(1, 1)], Phone::new());
+    let silence = |of: PortId| while relay.event() != (MediaEvent::Silent { port: of }) {};
+    let opened = ports.map(|port| relay.open(port));
+    let talk = |end: usize, first: u16| {
+        let before = relay.threads.totals().packets_received;
+        for sequence in first..first + 20 {
+            phone.rtp.send_to(&rtp(sequence), opened[end].rtp).unwrap();
+        }
+        while relay.threads.totals().packets_received < before + 20 {
+            std::thread::yield_now();
+        }
+    };
+    let remote = Remote { codec: Some(Codec::Pcma), ..phone.remote(Latch::Exact) };
+    relay.set_remote(ports[0], remote);
+    // Of this one silence is not told.
+    relay.set_remote(ports[1], Remote { sends: false, ..remote });
+    relay.settle(&ports);
+    talk(1, 0);
+    talk(0, 0);
+    silence(ports[0]);
+    let scores = || relay.threads.totals().quality.mos.counts.iter().sum::<u64>();
+    // Nothing is lost; how evenly a busy machine sends is another matter.
+    assert!((350..=441).contains(&relay.close(ports[1]).mos_last_x100), "cut short");
+    assert_eq!(scores(), 1);
+    for turn in 1..5 {
+        talk(0, turn * 20);
+        silence(ports[0]);
+    }
+    assert!((350..=441).contains(&relay.count(ports[0]).mos_last_x100), "by the tick");
+    assert!(scores() > 1);
 }

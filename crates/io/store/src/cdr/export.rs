@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds. What is not known is an empty field in CSV and `null` in JSON.
 
-use super::encoding::{STATS, stats_numbers};
+use super::port_numbers::{STATS, stats_numbers};
 use super::table::{STATS_NAMES, ended_by_name, source_name, stats_columns};
 use super::{CdrFilter, CdrReader};
 use crate::DatabaseError;

@@ -3,6 +3,7 @@
 mod encoding;
 mod export;
 mod fold;
+mod port_numbers;
 mod purge;
 mod query;
 mod recover;

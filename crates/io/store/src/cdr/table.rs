@@ -1,6 +1,6 @@
 //! The tables call detail records end up in.
 
-use super::encoding::{STATS, stats_from, stats_numbers};
+use super::port_numbers::{STATS, stats_from, stats_numbers};
 use crate::{DatabaseError, OpenDatabaseError, database};
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row, Statement, ToSql};

@@ -1,6 +1,7 @@
 //! Records and tables that were written before ports counted all that they count now.
 
-use super::encoding::{STATS, decode, encode};
+use super::encoding::{decode, encode};
+use super::port_numbers::STATS;
 use super::table;
 use super::tests::ended;
 use sx_call::CallRecord;
