@@ -15,6 +15,9 @@ use sx_store::{CdrFilter, CdrOptions, CdrStore, DataFolder, JournalOptions, Sync
 #[path = "../../crates/io/store/src/cdr/encoding.rs"]
 #[allow(dead_code, reason = "the store reads some of it in other ways")]
 mod encoding;
+#[path = "../../crates/io/store/src/cdr/port_numbers.rs"]
+#[allow(dead_code, reason = "likewise")]
+mod port_numbers;
 
 const ENTRIES_MAX: usize = 8;
 

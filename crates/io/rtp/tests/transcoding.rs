@@ -7,8 +7,11 @@ use driver::{Call, receive, rtp};
 use std::net::UdpSocket;
 use std::time::Duration;
 use sx_codec::{Format, Law, Tone, hears};
-use sx_media::{Coding, Latch};
-use sx_rtp::{Compound, Header, Packet, RtcpPacket, SenderInfo, Ssrc, write_sdes_cname, write_sender_report};
+use sx_media::{Coding, Latch, Remote};
+use sx_rtp::{
+    Compound, Header, Packet, ReportBlock, RtcpPacket, SenderInfo, Ssrc, write_receiver_report, write_sdes_cname,
+    write_sender_report,
+};
 use sx_types::{Codec, PayloadType};
 
 /// The first telephone takes these, the second those.
@@ -122,6 +125,9 @@ fn report(socket: &UdpSocket) -> Vec<u8> {
 #[test]
 fn both_ends_get_reports_about_the_streams_that_they_see() {
     let call = pcmu_and_g722();
+    for (end, codec) in [Codec::Pcmu, Codec::G722].into_iter().enumerate() {
+        call.set_remote(end, Remote { codec: Some(codec), ..call.phones[end].remote(Latch::Exact) });
+    }
     let mut voices = [Voice::new(Format::G711(Law::Mu), 0), Voice::new(Format::G722, 9)];
     let mut seen = Vec::new();
     for from in [0, 1] {
@@ -154,5 +160,15 @@ fn both_ends_get_reports_about_the_streams_that_they_see() {
         );
         assert_eq!(blocks[0].last_sr, if end == 0 { 0x5678_9abc } else { 0 });
         assert!(matches!(packets[1], RtcpPacket::Sdes(names) if names.cname(last.ssrc).is_some()));
+        // The answer to it tells the round trip.
+        assert_eq!(call.relay.count(call.ports[end]).round_trip_us, 0);
+        let block = ReportBlock { last_sr: report.info.ntp_middle(), delay_since_last_sr: 0, ..blocks[0] };
+        let (mut answer, before) = (Vec::new(), call.relay.threads.totals().rtcp_received);
+        write_receiver_report(Ssrc(7), &[block], &mut answer).unwrap();
+        phone.rtcp.send_to(&answer, call.opened[end].rtcp).unwrap();
+        while call.relay.threads.totals().rtcp_received == before {
+            std::thread::yield_now();
+        }
+        assert!(call.relay.count(call.ports[end]).round_trip_us > 0);
     }
 }
