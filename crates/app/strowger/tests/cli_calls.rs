@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use sx_call::{Attempt, CallRecord, Cdr, Ender};
 use sx_leg::{Address, Source};
+use sx_media::PortStats;
 use sx_store::{CdrOptions, CdrStore, DataFolder};
 use sx_types::{CallId, Cause, Codec};
 
@@ -93,6 +94,42 @@ fn calls_are_listed_the_latest_first() {
         "{out}"
     );
     assert!(!out.contains('\u{1b}'), "a caller's name does not reach the terminal as it is");
+}
+
+#[test]
+fn a_record_tells_how_each_party_was_heard_as_far_as_it_was_measured() {
+    let bed = Bed::new();
+    let mut store = open_store(&bed);
+    let mut writer = store.writer("worker-0").expect("a writer");
+    let heard = PortStats { packets_received: 250, jitter_us: 1_300, ..PortStats::default() };
+    let (mos_min_x100, mos_mean_x100, mos_last_x100) = (392, 417, 441);
+    let measured = PortStats {
+        round_trip_us: 83_200,
+        mos_min_x100,
+        mos_mean_x100,
+        mos_last_x100,
+        r_last_x10: 932,
+        loss_max_permille: 50,
+        ..heard
+    };
+    let cdr = Cdr { caller_media: Some(measured), called_media: Some(heard), ..cdr(0, "alice") };
+    let id = cdr.call.to_string();
+    writer.append(&CallRecord::Ended(Box::new(cdr))).expect("room");
+    writer.commit().expect("a commit");
+    drop(writer);
+    store.fold().expect("folded");
+    let out = bed.ok(&["cdr", "show", &id]);
+    let words = |party: &str| -> Vec<String> {
+        let mut lines = out.lines().filter(|line| line.starts_with(party) && line.contains(" packets "));
+        lines.next().map(|line| line.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let lost_and_on = |party: &str| words(party)[5..].join(" ");
+    assert_eq!(lost_and_on("caller"), "0 1.3 ms 83.2 ms 4.17 3.92 93.2 0 0", "{out}");
+    assert_eq!(lost_and_on("called"), "0 1.3 ms - - - - 0 0", "{out}");
+    let line: Value = serde_json::from_str(&bed.ok(&["cdr", "show", &id, "--json"])).expect("JSON");
+    assert_eq!(line["caller_media"]["mos_last_x100"], 441);
+    assert_eq!(line["caller_media"]["loss_max_permille"], 50);
+    assert_eq!(line["called_media"]["mos_last_x100"], Value::Null);
 }
 
 #[test]
