@@ -134,7 +134,10 @@ mod tests {
     use super::*;
     use crate::port::{Channel, Port, Verdict};
     use sx_media::{Latch, Remote};
-    use sx_rtp::{Header, ReportBlock, SenderInfo, Ssrc, ntp_from_time, write_receiver_report, write_sender_report};
+    use sx_rtp::{
+        Header, ReportBlock, SenderInfo, Ssrc, VoipMetrics, ntp_from_time, write_extended_report,
+        write_receiver_report, write_sender_report,
+    };
 
     const START: Time = Time::from_secs(1_800_000_000);
     const PEER: &str = "192.0.2.1:4000";
@@ -288,5 +291,42 @@ mod tests {
         // Half of it, and what playing out takes: some 220 ms from mouth to ear.
         peer.send(500, 7, |_| false);
         assert!((420..440).contains(&peer.port.stats().mos_last_x100), "{:?}", peer.port.stats());
+    }
+
+    #[test]
+    fn what_a_peer_says_of_the_round_trip_counts_where_nobody_has_measured_it() {
+        let metrics = |round_trip_delay_ms| VoipMetrics {
+            ssrc: Ssrc(9),
+            loss_rate: 0,
+            discard_rate: 0,
+            burst_density: 0,
+            gap_density: 0,
+            burst_duration_ms: 0,
+            gap_duration_ms: 0,
+            round_trip_delay_ms,
+            end_system_delay_ms: 40,
+            signal_level: None,
+            noise_level: None,
+            residual_echo_return_loss: None,
+            gmin: 16,
+            r_factor: Some(80),
+            external_r_factor: None,
+            mos_listening_x10: Some(40),
+            mos_conversational_x10: None,
+            receiver_configuration: 0,
+            jitter_buffer_nominal_ms: 40,
+            jitter_buffer_maximum_ms: 80,
+            jitter_buffer_absolute_maximum_ms: 150,
+        };
+        let (mut peer, sent) = (Peer::new(Some(Codec::Pcma), 8), SentReports::default());
+        let mut says = |round_trip_ms| {
+            let mut datagram = Vec::new();
+            write_receiver_report(Ssrc(7), &[], &mut datagram).expect("it fits");
+            let metrics = [metrics(round_trip_ms)];
+            write_extended_report(Ssrc(7), None, &[], &metrics, &mut datagram).expect("it fits");
+            peer.port.handle_report(START, &datagram, &sent);
+            peer.port.stats().round_trip_us
+        };
+        assert_eq!((says(0), says(60)), (0, 60_000));
     }
 }
