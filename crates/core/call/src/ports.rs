@@ -57,6 +57,9 @@ fn port_base(worker: u16, unique: u64) -> u64 {
 
 pub(crate) const UNIQUE_MASK: u64 = (1 << 40) - 1;
 
+/// So many ports of a call have a name of their own.
+pub(crate) const PORTS_MAX: usize = 256;
+
 impl Calls {
     /// Opens the ports that an offer needs on the sides of both parties, as far as there are none.
     /// `author` is the leg of the one that wrote it.

@@ -3,9 +3,9 @@
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::interface::Output;
-use crate::ports::any_opening;
+use crate::ports::{PORTS_MAX, UNIQUE_MASK, any_opening};
 use crate::slots::Key;
-use crate::state::{Body, Call, Hunt, Joining, Party, Port, PortState, Ringing, State, Talking};
+use crate::state::{Body, Call, Hunt, Joining, Negotiation, Party, Port, PortState, Ringing, State, Talking};
 use crate::{CallRecord, QueryId, rooms, trunks};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -36,6 +36,9 @@ pub enum ImportError {
     /// It was made by another version.
     #[error("the snapshot has format {0}, this exchange reads format {FORMAT}")]
     Format(u16),
+    /// It says what no exchange has written: a party beyond the second, or more ports than a call can name.
+    #[error("the snapshot says of a call what cannot be")]
+    Malformed,
     /// The call, a leg of it or its ports are here already.
     #[error("the call {0} is here already, or one of its legs is")]
     Present(CallId),
@@ -48,6 +51,21 @@ impl CallSnapshot {
     /// The call.
     pub fn call(&self) -> CallId {
         self.body.cdr.call
+    }
+
+    /// Are its numbers such as a call has?
+    fn is_sound(&self) -> bool {
+        let party = match &self.state {
+            State::Talking(talking) => {
+                let asker = talking.transfer.as_ref().map_or(0, |transfer| transfer.asker);
+                match talking.negotiation {
+                    Negotiation::Asked { by, .. } | Negotiation::Confirming { by, .. } => asker.max(by),
+                    Negotiation::Idle => asker,
+                }
+            }
+            _ => 0,
+        };
+        party < 2 && self.body.unique <= UNIQUE_MASK && self.body.ports.len() <= PORTS_MAX
     }
 
     /// Its legs that have not ended, those that were told to end included.
@@ -129,10 +147,13 @@ impl Calls {
     /// asked of a registrar is asked again.
     ///
     /// # Errors
-    /// The snapshot is of another version, the call or one of its legs is here already, or there is no room.
+    /// The snapshot is of another version or of no call, the call or one of its legs is here already, or there is no room.
     pub fn import(&mut self, now: Time, snapshot: CallSnapshot) -> Result<(), ImportError> {
         if snapshot.format != FORMAT {
             return Err(ImportError::Format(snapshot.format));
+        }
+        if !snapshot.is_sound() {
+            return Err(ImportError::Malformed);
         }
         if self.slots.len() >= self.settings.calls_max as usize {
             return Err(ImportError::Full);

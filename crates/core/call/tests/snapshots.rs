@@ -121,6 +121,23 @@ fn a_call_is_not_restored_twice_nor_beyond_the_limit() {
     assert_eq!(other.calls.import(world.now, snapshot), Err(ImportError::Present(call)));
 }
 
+/// Whoever may bring a snapshot has written it with an editor, perhaps.
+#[test]
+fn a_snapshot_that_no_exchange_has_written_is_refused() {
+    let mut world = established();
+    let call = world.only_call();
+    world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendonly")));
+    let text = serde_json::to_string(&world.export().expect("a call")).expect("text");
+    let unique = format!("\"unique\":{}", 1_u64 << 40);
+    for (good, bad) in [("\"by\":0", "\"by\":2"), ("\"unique\":", &format!("{unique},\"nothing\":"))] {
+        assert!(text.contains(good), "{text}");
+        let snapshot = serde_json::from_str(&text.replacen(good, bad, 1)).expect("it has the form of one");
+        let mut other = World::new(MediaMode::Relay);
+        assert_eq!(other.calls.import(world.now, snapshot), Err(ImportError::Malformed), "{bad}");
+    }
+    assert!(world.calls.forget(call));
+}
+
 #[test]
 fn a_call_that_waits_for_a_port_is_not_exported() {
     let mut world = World::new(MediaMode::Relay);
