@@ -36,6 +36,9 @@ def ask(exchange, bearer, method, path, body=None):
             return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         raise AssertionError(f"{method} {path}: {error.read().decode()}") from error
+    except urllib.error.URLError:
+        # It listens a moment after the page that says that the exchange is ready.
+        return None
 
 
 def hand_over(bench, kind, media):
@@ -43,6 +46,7 @@ def hand_over(bench, kind, media):
     curve = certificates(bench) if kind == DTLS else None
     exchange = bench.exchange(extra=MD5, users=["alice", "bob"], media=media)
     bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
     bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=SECONDS + 2, more=kind, environment=curve)
     wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
     alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=SECONDS, more=kind, environment=curve)
@@ -54,6 +58,7 @@ def hand_over(bench, kind, media):
     exchange.stop()
     first = read(bench.path("exchange.log"))
     exchange.start()
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
     ask(exchange, bearer, "POST", "/calls", exported)
     check(ask(exchange, bearer, "GET", "/calls")["calls"][0]["id"] == call, "the second process has the call")
     time.sleep(3)
