@@ -36,7 +36,8 @@ pub enum ImportError {
     /// It was made by another version.
     #[error("the snapshot has format {0}, this exchange reads format {FORMAT}")]
     Format(u16),
-    /// It says what no exchange has written: a party beyond the second, or more ports than a call can name.
+    /// It says what no exchange has written: a party beyond the second, more ports than a call can name, or nothing of what
+    /// a port knows.
     #[error("the snapshot says of a call what cannot be")]
     Malformed,
     /// The call, a leg of it or its ports are here already.
@@ -65,7 +66,8 @@ impl CallSnapshot {
             }
             _ => 0,
         };
-        party < 2 && self.body.unique <= UNIQUE_MASK && self.body.ports.len() <= PORTS_MAX
+        let known = self.body.ports.iter().all(Port::is_known);
+        party < 2 && known && self.body.unique <= UNIQUE_MASK && self.body.ports.len() <= PORTS_MAX
     }
 
     /// Its legs that have not ended, those that were told to end included.

@@ -129,7 +129,11 @@ fn a_snapshot_that_no_exchange_has_written_is_refused() {
     world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendonly")));
     let text = serde_json::to_string(&world.export().expect("a call")).expect("text");
     let unique = format!("\"unique\":{}", 1_u64 << 40);
-    for (good, bad) in [("\"by\":0", "\"by\":2"), ("\"unique\":", &format!("{unique},\"nothing\":"))] {
+    for (good, bad) in [
+        ("\"memory\":{", "\"nothing\":{"),
+        ("\"by\":0", "\"by\":2"),
+        ("\"unique\":", &format!("{unique},\"nothing\":")),
+    ] {
         assert!(text.contains(good), "{text}");
         let snapshot = serde_json::from_str(&text.replacen(good, bad, 1)).expect("it has the form of one");
         let mut other = World::new(MediaMode::Relay);

@@ -202,3 +202,21 @@ fn a_call_in_the_clear_that_is_gone_on_with_is_in_the_clear_and_faces_whom_it_fa
     call.phones[1].rtp.send_to(&rtp(1), call.opened[1].rtp).unwrap();
     assert_eq!(driver::receive(&elsewhere.rtp).0, rtp(1), "it had sent from there");
 }
+
+#[test]
+fn another_process_has_no_index_of_a_sender_that_had_sent_no_report() {
+    let mut call = Call::new(Latch::Port);
+    let keys = keys(Suite::AeadAes128Gcm, 1);
+    set_keys(&call, 0, Some(&keys));
+    let mut phone = Ends::of(&keys);
+    call.phones[1].rtp.send_to(&rtp(1), call.opened[1].rtp).unwrap();
+    assert_eq!(phone.open(driver::receive(&call.phones[0].rtp).0), rtp(1));
+    call = call.taken_over();
+    set_keys(&call, 0, Some(&keys));
+    call.set_remote(1, call.phones[1].remote(Latch::Port));
+    call.phones[1].rtcp.send_to(&rtcp(), call.opened[1].rtcp).unwrap();
+    let report = driver::receive(&call.phones[0].rtcp).0;
+    let index = u32::from_be_bytes(report[report.len() - 4..].try_into().unwrap()) & 0x7fff_ffff;
+    assert!(index > 1_000, "the first process may have sent some since: {index}");
+    assert_eq!(phone.open(report), rtcp());
+}

@@ -109,10 +109,13 @@ impl Protector {
 }
 
 impl ProtectorState {
-    /// Leaves out so many indexes of RTCP for each sender: as many as may have been used since the state was taken.
+    /// Leaves out so many indexes of RTCP for each sender, also for one that had sent none: as many as may have been used since
+    /// the state was taken.
     pub fn skip_rtcp(&mut self, packets: u32) {
-        for rtcp in self.sources.iter_mut().filter_map(|source| source.rtcp.as_mut()) {
-            *rtcp = StreamState { highest: (rtcp.highest + u64::from(packets)).min(RTCP_INDEX_MAX), window: None };
+        for source in &mut self.sources {
+            let before = source.rtcp.map_or(0, |rtcp| rtcp.highest);
+            let highest = (before + u64::from(packets)).min(RTCP_INDEX_MAX);
+            source.rtcp = Some(StreamState { highest, window: None });
         }
         self.rtcp_packets = self.rtcp_packets.saturating_add(u64::from(packets));
     }
