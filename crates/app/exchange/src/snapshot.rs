@@ -45,6 +45,11 @@ impl Worker {
     /// When the call engine cannot take it; nothing is changed then.
     pub fn import(&mut self, now: Time, snapshot: ExchangeSnapshot) -> Result<(), RestoreError> {
         let ExchangeSnapshot { call, legs, parties } = snapshot;
+        let named = call.legs();
+        // Another leg would take the place of one that is here.
+        if legs.len() != named.len() || !named.iter().all(|leg| legs.iter().any(|own| own.leg == *leg)) {
+            return Err(ImportError::Malformed.into());
+        }
         let rules: Vec<Arc<Rules>> = legs.iter().map(|leg| self.rules_of(call.trunk_of(leg.leg))).collect();
         self.calls.import(now, call)?;
         for (leg, rules) in legs.into_iter().zip(rules) {

@@ -276,3 +276,22 @@ fn a_call_taken_over_twice_is_refused_the_second_time() {
     bench.hang_up("alice", alice);
     bench.assert_over(1);
 }
+
+#[test]
+fn legs_that_are_not_the_calls_are_not_taken_over() {
+    let (mut bench, alice, _) = established();
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let snapshot = bench.export(call).expect("nothing is under way");
+    let (mut other, now) = (driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711), bench.now);
+    let mut doubled = snapshot.clone();
+    doubled.legs.push(doubled.legs[0].clone());
+    let mut twice = snapshot.clone();
+    twice.legs[1] = twice.legs[0].clone();
+    for wrong in [doubled, twice] {
+        assert!(other.import(now, wrong).is_err());
+    }
+    assert_eq!(other.calls(), 0);
+    other.import(now, snapshot).expect("as it was exported");
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}

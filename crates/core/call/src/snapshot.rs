@@ -36,8 +36,8 @@ pub enum ImportError {
     /// It was made by another version.
     #[error("the snapshot has format {0}, this exchange reads format {FORMAT}")]
     Format(u16),
-    /// It says what no exchange has written: a party beyond the second, more ports than a call can name, or nothing of what
-    /// a port knows.
+    /// It says what no exchange has written: a party beyond the second, more ports than a call can name, nothing of what a
+    /// port knows, or legs that are not the call's.
     #[error("the snapshot says of a call what cannot be")]
     Malformed,
     /// The call, a leg of it or its ports are here already.

@@ -19,6 +19,9 @@ struct SentReport {
     at: Time,
 }
 
+/// Nothing takes longer on its way that anybody talks over: a peer has said what is not so, or has answered what is long past.
+const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
+
 /// A peer may answer the one before, while the latest is on its way.
 const KEPT: usize = 2;
 
@@ -47,7 +50,7 @@ impl SentReports {
         }
         let sent = self.lock().into_iter().flatten().find(|sent| sent.named == block.last_sr)?;
         let held = Duration::from_nanos(u64::from(block.delay_since_last_sr) * 1_000_000_000 / 65_536);
-        now.since(sent.at).checked_sub(held)
+        now.since(sent.at).checked_sub(held).filter(|round_trip| *round_trip <= ROUND_TRIP_MAX)
     }
 
     fn lock(&self) -> MutexGuard<'_, [Option<SentReport>; KEPT]> {
@@ -104,5 +107,13 @@ mod tests {
         assert_eq!(round_trip(7_000, answer(0x2222_3333, 0)), Some(7_000));
         sent.remember(after(7_000), &report(0x1111_2229_3333_4444));
         assert_eq!(round_trip(7_000, answer(0x2222_3333, 0)), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_round_trip_is_none() {
+        let sent = SentReports::default();
+        sent.remember(START, &report(0x0000_0001_0000_0000));
+        let away = |seconds| sent.round_trip(START + Duration::from_secs(seconds), &answer(0x0001_0000, 0));
+        assert_eq!((away(10), away(11)), (Some(ROUND_TRIP_MAX), None));
     }
 }
