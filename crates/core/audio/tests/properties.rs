@@ -24,6 +24,20 @@ struct Arrival {
     byte: u8,
 }
 
+impl Arrival {
+    /// The packet that arrives, and where the numbers and the time are by then.
+    fn follow(&self, sequence: &mut u16, timestamp: &mut u32, now: &mut Time) -> Vec<u8> {
+        *sequence = sequence.wrapping_add_signed(self.sequence);
+        *timestamp = timestamp.wrapping_add_signed(self.timestamp);
+        *now = *now + Duration::from_millis(self.after_ms.into());
+        let (payload_type, ssrc) = (PayloadType(self.payload_type), Ssrc(self.ssrc.into()));
+        let header = Header { marker: false, payload_type, sequence: *sequence, timestamp: *timestamp, ssrc };
+        let mut datagram = Vec::new();
+        header.write(&vec![self.byte; self.length], &mut datagram);
+        datagram
+    }
+}
+
 fn arrival() -> impl Strategy<Value = Arrival> {
     let payload_type = prop_oneof![6 => Just(0_u8), 1 => Just(9_u8), 1 => Just(18_u8), 1 => Just(13_u8), 1 => Just(101_u8), 1 => 0..128_u8];
     let sequence = prop_oneof![8 => Just(1_i16), 2 => -3..5_i16, 1 => any::<i16>()];
@@ -71,13 +85,7 @@ proptest! {
         let (mut last_sequence, mut last_timestamp) = (None, None);
         let mut sent = 0;
         for arrival in &arrivals {
-            sequence = sequence.wrapping_add_signed(arrival.sequence);
-            timestamp = timestamp.wrapping_add_signed(arrival.timestamp);
-            now = now + Duration::from_millis(arrival.after_ms.into());
-            let (payload_type, ssrc) = (PayloadType(arrival.payload_type), Ssrc(arrival.ssrc.into()));
-            let mut datagram = Vec::new();
-            Header { marker: false, payload_type, sequence, timestamp, ssrc }
-                .write(&vec![arrival.byte; arrival.length], &mut datagram);
+            let datagram = arrival.follow(&mut sequence, &mut timestamp, &mut now);
             transcoder.handle_packet(now, &datagram);
             let mut packets = 0;
             while let Some(datagram) = transcoder.poll_packet() {
@@ -134,13 +142,7 @@ proptest! {
         let (mut sequence, mut timestamp, mut tick) = (start.0, start.1, now);
         let mut last = [None; 4];
         for arrival in &arrivals {
-            sequence = sequence.wrapping_add_signed(arrival.sequence);
-            timestamp = timestamp.wrapping_add_signed(arrival.timestamp);
-            now = now + Duration::from_millis(arrival.after_ms.into());
-            let (payload_type, ssrc) = (PayloadType(arrival.payload_type), Ssrc(arrival.ssrc.into()));
-            let mut datagram = Vec::new();
-            Header { marker: false, payload_type, sequence, timestamp, ssrc }
-                .write(&vec![arrival.byte; arrival.length], &mut datagram);
+            let datagram = arrival.follow(&mut sequence, &mut timestamp, &mut now);
             for id in [1, 3] {
                 room.handle_packet(now, MemberId(id), &datagram);
                 room.handle_rtcp(now, MemberId(id), &datagram);
