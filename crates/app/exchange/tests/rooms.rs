@@ -109,12 +109,7 @@ fn a_member_is_in_the_room_of_the_process_that_takes_its_call_over() {
     let before = attending(&bench);
     let call = bench.workers[0].list().next().expect("a call").call;
     let snapshot = bench.export(call).expect("nothing is under way");
-    bench.open.clear();
-    bench.media.clear();
-    let mut other = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
-    other.import(bench.now, snapshot).expect("there is room");
-    bench.workers[0] = other;
-    bench.settle();
+    bench.replace(snapshot);
     let how = |members: &[(PortId, Attendance)]| members.iter().map(|(_, how)| how.clone()).collect::<Vec<_>>();
     assert_eq!(how(&attending(&bench)), how(&before));
     bench.hang_up("alice", session);

@@ -30,12 +30,7 @@ fn take_over(bench: &mut Bench) {
     assert!(!text.contains("opensesame"), "the trunk's password is in the configuration, and nowhere else");
     let snapshot: ExchangeSnapshot = serde_json::from_str(&text).expect("and back");
     let before = media_of(bench);
-    bench.open.clear();
-    bench.media.clear();
-    let mut other = driver::worker(bench.now, 0, 1, &bench.tables.clone(), 4_711);
-    other.import(bench.now, snapshot).expect("there is room");
-    bench.workers[0] = other;
-    bench.settle();
+    bench.replace(snapshot);
     assert_eq!(bench.workers[0].calls(), 1);
     assert_eq!(media_of(bench), before, "every port is open again, knows its peer and leads where it led");
 }

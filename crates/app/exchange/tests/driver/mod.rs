@@ -275,6 +275,16 @@ impl Bench {
         self.workers[0].export(call)
     }
 
+    /// Another process, of another seed, which knows no port, goes on with this call in the place of the first.
+    pub fn replace(&mut self, snapshot: ExchangeSnapshot) {
+        self.open.clear();
+        self.media.clear();
+        let mut other = worker(self.now, 0, 1, &self.tables.clone(), 4_711);
+        other.import(self.now, snapshot).expect("there is room");
+        self.workers[0] = other;
+        self.settle();
+    }
+
     /// Gives every worker another configuration.
     pub fn reload(&mut self, config: &str) {
         self.tables = tables_of(config, Some(&self.tables));
