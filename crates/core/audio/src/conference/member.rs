@@ -43,6 +43,9 @@ enum Voice {
     Common,
     /// One of its own.
     Own(Box<Stream>),
+    /// None yet. Who comes in while others speak hears them rise in its first tick, which nobody else does: it is sent
+    /// nothing then, since an encoder for that would be kept for as long as they go on speaking.
+    Awaited,
 }
 
 impl Terms {
@@ -68,7 +71,7 @@ impl Member {
             sending: Sending::new(ssrc, terms.coded.coding.clock_hz, rng),
             reporter: Reporter::new(now, ssrc, rng),
             report: Vec::new(),
-            voice: Voice::Common,
+            voice: Voice::Awaited,
             silent: 0,
             apart: 0,
             attendance: attendance.clone(),
@@ -128,12 +131,16 @@ impl Member {
     /// Makes packets of the mix that it hears in this tick.
     pub(super) fn hear(&mut self, tick: u64, mix: &Mix<'_>, shared: &mut Vec<Stream>) {
         let Terms { coded, kind, .. } = self.terms;
+        if matches!(self.voice, Voice::Awaited) {
+            self.voice = Voice::Common;
+            return self.pass(1);
+        }
         let stream = match &mut self.voice {
             Voice::Own(stream) => {
                 stream.encode(mix.samples);
                 &**stream
             }
-            Voice::Common => {
+            Voice::Common | Voice::Awaited => {
                 let known = shared.iter().position(|stream| stream.kind == kind);
                 let place = known.unwrap_or_else(|| {
                     shared.push(Stream::new(&coded, kind, tick));
@@ -160,9 +167,14 @@ impl Member {
 
     /// Ticks have passed in which nothing was mixed.
     pub(super) fn skip(&mut self, ticks: u64) {
+        self.pass(ticks);
+        self.sending.pause();
+    }
+
+    /// Ticks pass without a packet.
+    fn pass(&mut self, ticks: u64) {
         let hz = u64::from(self.terms.coded.coding.clock_hz);
         self.sending.pass(ticks * hz * sx_mix::FRAME_MS as u64 / 1_000);
-        self.sending.pause();
     }
 
     /// A report for it, if it is time.
@@ -181,6 +193,7 @@ impl Member {
         let is_common = mix.kind == MixKind::Common;
         self.silent = if mix.silent { self.silent.saturating_add(1) } else { 0 };
         match &self.voice {
+            Voice::Awaited if is_common => self.voice = Voice::Common,
             Voice::Common if !is_common => {
                 let before = shared.iter().find(|stream| stream.kind == kind);
                 let own = before.map_or_else(|| Stream::new(&coded, kind, tick), |stream| stream.fork(&coded));
@@ -195,7 +208,7 @@ impl Member {
                 }
             }
             Voice::Own(_) => self.apart = 0,
-            Voice::Common => {}
+            Voice::Common | Voice::Awaited => {}
         }
     }
 

@@ -233,6 +233,19 @@ fn who_only_listens_costs_no_encoder() {
     assert_eq!((hall.own_streams(), hall.room.shared.len()), (1, 2));
 }
 
+#[test]
+fn who_comes_in_while_others_speak_costs_no_encoder_either() {
+    let mut hall = Hall::new(vec![Phone::new(1, Format::G722, 440.0), Phone::new(2, Format::G722, 700.0)]);
+    hall.run(30, &[0]);
+    hall.phones.push(Phone::new(3, Format::G722, 900.0));
+    hall.attend(2);
+    hall.run(1, &[0]);
+    assert!(hall.phones[2].headers.is_empty(), "in its first tick it is sent nothing");
+    hall.run(30, &[0]);
+    assert_eq!((hall.own_streams(), hall.phones[2].headers.len()), (1, 30));
+    hall.phones[2].check(&[440.0], &[700.0, 900.0]);
+}
+
 /// One that remembers what it coded would be misunderstood if another one, that remembers something else, took its place.
 #[test]
 fn going_to_a_stream_of_its_own_is_not_heard() {
