@@ -1,7 +1,7 @@
 //! Signals of the operating system, and what else the main thread is asked.
 
 use super::management::ReloadRequest;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals as Iterator};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Signals {
     /// # Errors
     /// When the operating system does not let handlers be installed.
     pub fn listen() -> std::io::Result<Self> {
-        let mut signals = Iterator::new([SIGHUP, SIGTERM, SIGINT])?;
+        let mut signals = Iterator::new([SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2])?;
         let handle = signals.handle();
         let (send, received) = channel();
         let asked = send.clone();
@@ -39,6 +39,11 @@ impl Signals {
                 let meant = match signal {
                     SIGHUP => Signal::Reload,
                     SIGINT => Signal::Stop("SIGINT"),
+                    // To other daemons these mean something, which nobody's calls are to end by.
+                    SIGUSR1 | SIGUSR2 => {
+                        tracing::info!(signal, "a signal that means nothing here was ignored");
+                        continue;
+                    }
                     _ => Signal::Stop("SIGTERM"),
                 };
                 if send.send(meant).is_err() {
@@ -63,5 +68,21 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         self.handle.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_hook::low_level::raise;
+
+    #[test]
+    fn signals_that_mean_nothing_end_nothing() -> Result<(), Box<dyn std::error::Error>> {
+        let signals = Signals::listen()?;
+        for signal in [SIGUSR1, SIGUSR2, SIGHUP] {
+            raise(signal)?;
+        }
+        assert!(matches!(signals.wait(Duration::from_secs(10)), Some(Signal::Reload)));
+        Ok(())
     }
 }
