@@ -11,14 +11,18 @@ def header(message, name):
     return found.group(1) if found else ""
 
 
-def description(codec, port, parameters="", host="127.0.0.1"):
-    """A session description with one codec."""
-    kind = PAYLOAD_TYPES[codec]
+def description(codec, port, parameters="", host="127.0.0.1", kind=None):
+    """A session description with one codec, under a payload type of its own or this one."""
+    kind = PAYLOAD_TYPES[codec] if kind is None else kind
     options = f"a=fmtp:{kind} {parameters}\r\n" if parameters else ""
     return (
         f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP {kind}\r\n"
         f"a=rtpmap:{kind} {CODECS[codec]}\r\n{options}a=ptime:20\r\n"
     )
+
+
+def payload_type(message, codec):
+    return int(re.search(rf"(?i)a=rtpmap:(\d+) {CODECS[codec]}", message).group(1))
 
 
 def media_port(message):

@@ -16,7 +16,7 @@ At the end everybody hangs up; the ports of the server are to be free, and its r
 import array, audioop, contextlib, math, os, pathlib, select, selectors, socket, struct, subprocess, sys, tempfile, time
 import urllib.request
 
-from sip import PAYLOAD_TYPES, Party, description, media_port
+from sip import PAYLOAD_TYPES, Party, description, media_port, payload_type
 from sound import encoded, noise
 
 PAIRS, ROOMS, MEMBERS = 10, 2, 15
@@ -35,7 +35,7 @@ listen = [{{ transport = "udp", address = "127.0.0.1:5060" }}]
 [media]
 interfaces = [{{ name = "default", bind = ["127.0.0.1"] }}]
 ports = "10000-10999"
-transcode = ["opus", "pcma"]
+transcode = "needed"
 threads = 1
 [recording]
 container = "{container}"
@@ -52,7 +52,7 @@ options_interval_s = 0
 [[trunk]]
 name = "callees"
 sources = ["127.0.0.11"]
-host = "{callees}"
+addresses = ["sip:{callees}"]
 options_interval_s = 0
 {rooms}
 [[route]]
@@ -77,7 +77,7 @@ class Leg:
     """The sound of one leg, sent from a timetable of its own and looked at as it comes."""
 
     def __init__(self, codec, number):
-        self.codec, self.number = codec, number
+        self.codec, self.kind, self.number = codec, PAYLOAD_TYPES[codec], number
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
@@ -90,8 +90,7 @@ class Leg:
         return self.socket.fileno()
 
     def send(self, now):
-        kind = PAYLOAD_TYPES[self.codec]
-        words = (0x80, kind, self.sent & 0xFFFF, self.sent * STEPS[self.codec] & 0xFFFFFFFF, 1000 + self.number)
+        words = (0x80, self.kind, self.sent & 0xFFFF, self.sent * STEPS[self.codec] & 0xFFFFFFFF, 1000 + self.number)
         payload = self.payloads[self.sent % len(self.payloads)]
         if self.beeps is not None and self.sent % 50 == 0:
             self.beeps.append(now)
@@ -108,7 +107,7 @@ class Leg:
                 packet = self.socket.recv(2048)
             except BlockingIOError:
                 return
-            if len(packet) < 12 or packet[1] & 0x7F != PAYLOAD_TYPES[self.codec]:
+            if len(packet) < 12 or packet[1] & 0x7F != self.kind:
                 continue
             self.heard += 1
             timestamp = struct.unpack_from("!I", packet, 4)[0]
@@ -161,9 +160,9 @@ class Soak:
     def answer(self, message):
         """The description of the called one of a pair, which takes Opus alone."""
         leg = self.leg("opus", 5)
-        leg.towards = ("127.0.0.1", media_port(message))
+        leg.towards, leg.kind = ("127.0.0.1", media_port(message)), payload_type(message, "opus")
         self.called = leg
-        return description("opus", leg.port)
+        return description("opus", leg.port, kind=leg.kind)
 
     def leg(self, codec, beeps_in):
         leg = Leg(codec, len(self.legs))
@@ -223,7 +222,8 @@ class Soak:
         cpu = sum(int((task / "schedstat").read_text().split()[0]) for task in (process / "task").iterdir()) / 1e9
         sent, heard = sum(leg.sent for leg in self.legs), sum(leg.heard for leg in self.legs)
         files = len(list((process / "fd").iterdir()))
-        figures = [minute, f"{int(pss.split()[1]) / 1024:.1f}", files, f"{(cpu - before[0]) / 60:.1%}"]
+        seconds = 60 if minute else 5
+        figures = [minute, f"{int(pss.split()[1]) / 1024:.1f}", files, f"{(cpu - before[0]) / seconds:.1%}"]
         figures.append(f"{(sent - before[1]) - (heard - before[2])}")
         for kind in self.delays:
             values = sorted(self.delays[kind])
