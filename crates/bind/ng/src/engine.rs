@@ -306,6 +306,7 @@ impl NgCalls {
             }
             MediaEvent::Silent { .. }
             | MediaEvent::HandshakeFailed { .. }
+            | MediaEvent::KeysLost { .. }
             | MediaEvent::Remembered { .. }
             | MediaEvent::Closed(_) => {}
         }
@@ -396,6 +397,7 @@ fn port_of(event: &MediaEvent) -> PortId {
         MediaEvent::OpenFailed { port, .. }
         | MediaEvent::Silent { port }
         | MediaEvent::Remembered { port, .. }
+        | MediaEvent::KeysLost { port }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
     }

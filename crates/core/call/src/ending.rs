@@ -9,7 +9,7 @@ use crate::{CallRecord, Ender, trunks};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, LegCommand, LegEvent};
-use sx_media::{HandshakeFault, MediaCommand, PortId};
+use sx_media::{MediaCommand, PortId};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -149,9 +149,9 @@ impl Calls {
     }
 
     /// There will be no keys for the media of a party: it is not heard and hears nobody, or is somebody else.
-    pub(crate) fn unprotected(&mut self, call: &mut Call, port: PortId, fault: HandshakeFault) {
+    pub(crate) fn unprotected(&mut self, call: &mut Call, port: PortId, why: &str) {
         if call.body.ports.iter().any(|p| p.id == port && p.state != PortState::Closing) {
-            let failure = Failure::new(Cause::INCOMPATIBLE, &fault.to_string());
+            let failure = Failure::new(Cause::INCOMPATIBLE, why);
             self.clear(call, &Failure { by: Ender::Failure, ..failure });
         }
     }

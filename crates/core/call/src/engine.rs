@@ -209,7 +209,8 @@ impl Calls {
             }
             MediaEvent::OpenFailed { port, .. } => self.port_failed(call, *port),
             MediaEvent::Silent { port } => self.silent(call, *port),
-            MediaEvent::HandshakeFailed { port, fault } => self.unprotected(call, *port, *fault),
+            MediaEvent::HandshakeFailed { port, fault } => self.unprotected(call, *port, &fault.to_string()),
+            MediaEvent::KeysLost { port } => self.unprotected(call, *port, KEYS_LOST),
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             // Nobody here asks.
@@ -420,3 +421,6 @@ pub(crate) fn name(event: &LegEvent) -> &'static str {
         LegEvent::Ended(_) => "Ended",
     }
 }
+
+/// Why a call ends whose keys cannot be gone on with.
+const KEYS_LOST: &str = "it is not known how far the keys of its media are used";

@@ -315,6 +315,7 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
         MediaEvent::OpenFailed { port, .. }
         | MediaEvent::Remembered { port, .. }
         | MediaEvent::Silent { port }
+        | MediaEvent::KeysLost { port }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,
         MediaEvent::Closed(closed) => closed.port,

@@ -239,6 +239,18 @@ fn a_call_whose_handshake_fails_ends_and_says_why() {
     }
 }
 
+#[test]
+fn a_call_ends_when_it_is_not_known_how_far_its_keys_are_used() {
+    let mut world = handshaking(SrtpKeying::Dtls);
+    world.incoming(A, "300", Some(&shaking(&alice(), 1, "actpass")));
+    world.answers(B, Some(answer(&shaking(&bob(), 2, "active")))).forget_lines();
+    let port = *world.keys.keys().next().expect("a port");
+    world.media(MediaEvent::KeysLost { port });
+    for leg in ["a hangup 88", "out0 hangup 88"] {
+        assert!(world.lines.contains(&leg.to_owned()), "{:?}", world.lines);
+    }
+}
+
 /// Its media would have passed us by, and nobody asked for its keys, but that the other side has to be protected.
 #[test]
 fn a_caller_whose_keys_nobody_can_use_is_refused_before_anybody_rings_though_it_has_direct() {

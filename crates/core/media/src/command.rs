@@ -184,6 +184,12 @@ pub enum MediaEvent {
         /// Why.
         fault: HandshakeFault,
     },
+    /// What was to be gone on with says nothing that can be of how far the keys of a port are used: they are not used again,
+    /// and nothing passes.
+    KeysLost {
+        /// The port.
+        port: PortId,
+    },
     /// A port is closed and its numbers are in quarantine.
     Closed(Closed),
 }

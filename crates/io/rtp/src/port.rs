@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
 use sx_media::{Handshake, Keys, Latch, PortMemory, PortStats, QualitySample, Remote};
+use sx_rtp::srtp::StateError;
 
 /// Which socket of the pair a packet arrived on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,9 +148,18 @@ impl Port {
     }
 
     /// Goes on with what another process has known, as soon as it is said who the peer is.
-    pub(crate) fn resume(&mut self, memory: Box<PortMemory>) {
-        self.opener.resume_described(&memory.described);
+    ///
+    /// # Errors
+    /// What it has known cannot be: nothing is believed then.
+    pub(crate) fn resume(&mut self, memory: Box<PortMemory>) -> Result<(), StateError> {
+        self.opener.resume(&memory)?;
         self.memory = Some(memory);
+        Ok(())
+    }
+
+    /// How far its keys are used is not known: nothing is believed any more.
+    pub(crate) fn lose_keys(&mut self) {
+        self.opener.lose();
     }
 
     /// Begins a handshake with the peer, who is known by now.

@@ -6,7 +6,7 @@ use crate::sys::{Batch, Chosen};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use sx_media::{AgreedMemory, DescribedMemory, Handshake, PortMemory, StreamKeys};
+use sx_media::{AgreedMemory, Handshake, PortMemory, StreamKeys};
 use sx_rtp::srtp::{Protector, ProtectorState, StateError, Unprotector};
 
 /// Opens what the peer of a port protects.
@@ -19,11 +19,16 @@ pub(crate) enum Opener {
     Agreed(Box<[Option<Unprotector>; 2]>),
     /// There is no key yet, or none that can be used: nothing is believed.
     Shut,
+    /// How far a key was used is not known any more: nothing is ever believed again.
+    Lost,
 }
 
 impl Opener {
     /// The keys were negotiated, perhaps anew. Packets under the key before are taken until the new one is in use.
     pub(crate) fn set_keys(&mut self, keys: Option<&StreamKeys>) {
+        if matches!(self, Self::Lost) {
+            return;
+        }
         let Some(keys) = keys else {
             *self = Self::Clear;
             return;
@@ -48,7 +53,7 @@ impl Opener {
     /// A handshake has yielded keys. Packets under the keys of the one before are taken until these are in use.
     //= https://www.rfc-editor.org/rfc/rfc5764#section-5.2
     pub(crate) fn set_agreed(&mut self, protects: Protects, keys: &StreamKeys) {
-        if !matches!(self, Self::Agreed(_)) {
+        if !matches!(self, Self::Agreed(_) | Self::Lost) {
             *self = Self::Agreed(Box::default());
         }
         let Self::Agreed(pair) = self else { return };
@@ -64,7 +69,14 @@ impl Opener {
 
     /// There are no keys, and there will be none.
     pub(crate) fn shut(&mut self) {
-        *self = Self::Shut;
+        if !matches!(self, Self::Lost) {
+            *self = Self::Shut;
+        }
+    }
+
+    /// How far the keys are used is not known: none is begun anew.
+    pub(crate) fn lose(&mut self) {
+        *self = Self::Lost;
     }
 
     /// Says how far the keys are used. `terms`: of the handshake that has yielded them.
@@ -75,28 +87,44 @@ impl Opener {
                 let theirs = [0, 1].map(|place: usize| pair[place].as_ref().map(Unprotector::export));
                 memory.agreed = Some(Box::new(AgreedMemory { terms: terms.clone(), theirs, ours: [None, None] }));
             }
-            (Self::Agreed(_) | Self::Clear | Self::Shut, _) => {}
+            (Self::Agreed(_) | Self::Clear | Self::Shut | Self::Lost, _) => {}
         }
     }
 
-    /// Goes on where another process was with keys of descriptions, if they are what is negotiated.
-    pub(crate) fn resume_described(&mut self, described: &DescribedMemory) {
-        if let Some(unprotector) = described.theirs.as_ref().and_then(|state| resumed(Unprotector::import(state))) {
-            *self = Self::Srtp(Box::new(unprotector));
+    /// Goes on where another process was with keys of descriptions, if they are what is negotiated. Those of a handshake wait
+    /// until that is.
+    ///
+    /// # Errors
+    /// What it has known cannot be: then nothing is ever believed, since what was heard before could be repeated.
+    pub(crate) fn resume(&mut self, memory: &PortMemory) -> Result<(), StateError> {
+        let agreed = memory.agreed.iter().flat_map(|agreed| agreed.theirs.iter().flatten());
+        let sound = agreed.map(Unprotector::import).try_for_each(|imported| imported.map(drop));
+        let described = memory.described.theirs.as_ref().map(Unprotector::import).transpose();
+        match sound.and(described) {
+            Ok(None) => {}
+            Ok(Some(unprotector)) => *self = Self::Srtp(Box::new(unprotector)),
+            Err(error) => {
+                self.lose();
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
     /// Goes on where another process was with the keys of a handshake.
     pub(crate) fn resume_agreed(&mut self, agreed: &AgreedMemory) {
-        let pair = [0, 1].map(|place: usize| resumed(Unprotector::import(agreed.theirs[place].as_ref()?)));
-        *self = Self::Agreed(Box::new(pair));
+        let imported = agreed.theirs.each_ref().map(|state| state.as_ref().map(Unprotector::import).transpose());
+        *self = match imported {
+            [Ok(rtp), Ok(rtcp)] => Self::Agreed(Box::new([rtp, rtcp])),
+            _ => Self::Lost,
+        };
     }
 
     /// Opens a packet in place. Gives its length then; `None` when it is not authentic, or came before.
     pub(crate) fn open(&mut self, is_rtcp: bool, packet: &mut [u8]) -> Option<usize> {
         let unprotector = match self {
             Self::Clear => return Some(packet.len()),
-            Self::Shut => return None,
+            Self::Shut | Self::Lost => return None,
             Self::Srtp(unprotector) => unprotector,
             Self::Agreed(pair) => pair[usize::from(is_rtcp)].as_mut()?,
         };
@@ -117,16 +145,10 @@ fn unprotector_of(keys: &StreamKeys) -> Option<Unprotector> {
 /// that is no matter, whose numbers are its sender's.
 const REPORTS_MISSED_MAX: u32 = 4096;
 
-fn protector_of(state: &ProtectorState) -> Option<Protector> {
+fn protector_of(state: &ProtectorState) -> Result<Protector, StateError> {
     let mut state = state.clone();
     state.skip_rtcp(REPORTS_MISSED_MAX);
-    resumed(Protector::import(&state))
-}
-
-fn resumed<T>(imported: Result<T, StateError>) -> Option<T> {
-    imported
-        .inspect_err(|error| tracing::error!(%error, "what another process knew of SRTP cannot be gone on with"))
-        .ok()
+    Protector::import(&state)
 }
 
 /// The places of RTP, and of RTCP, in a pair.
@@ -161,6 +183,8 @@ enum Current {
     /// None, while the sealer is on: nothing is sent.
     #[default]
     None,
+    /// None, for how far they are used is not known any more: nothing is ever sent again.
+    Lost,
     /// Those of a protector that is kept.
     Described(usize),
     /// Those of handshakes, for RTP and for RTCP. They never come back: each handshake has others.
@@ -171,6 +195,9 @@ impl Sealer {
     /// The keys were negotiated, perhaps anew.
     pub(crate) fn set_keys(&self, keys: Option<&StreamKeys>) {
         let mut held = self.lock();
+        if matches!(held.current, Current::Lost) {
+            return;
+        }
         held.current = keys.and_then(|keys| held.take(keys)).map_or(Current::None, Current::Described);
         self.is_on.store(keys.is_some(), Ordering::Release);
     }
@@ -184,7 +211,7 @@ impl Sealer {
     /// A handshake has yielded keys.
     pub(crate) fn set_agreed(&self, protects: Protects, keys: &StreamKeys) {
         let mut held = self.lock();
-        if !matches!(held.current, Current::Agreed(_)) {
+        if !matches!(held.current, Current::Agreed(_) | Current::Lost) {
             held.current = Current::Agreed(Box::default());
         }
         if let Current::Agreed(pair) = &mut held.current {
@@ -200,7 +227,9 @@ impl Sealer {
     /// There are no keys, and there will be none: nothing is sent.
     pub(crate) fn shut(&self) {
         let mut held = self.lock();
-        held.current = Current::None;
+        if !matches!(held.current, Current::Lost) {
+            held.current = Current::None;
+        }
         self.is_on.store(true, Ordering::Release);
     }
 
@@ -213,15 +242,23 @@ impl Sealer {
         }
     }
 
-    /// Goes on where another process was. Nothing is sent before it is negotiated with what.
-    pub(crate) fn resume(&self, memory: &PortMemory) {
-        let mut held = self.lock();
-        held.protectors = memory.described.ours.iter().filter_map(protector_of).collect();
-        if let Some(agreed) = &memory.agreed {
-            let pair = [0, 1].map(|place: usize| protector_of(agreed.ours[place].as_ref()?));
-            held.current = Current::Agreed(Box::new(pair));
-        }
+    /// How far the keys are used is not known: none is begun anew, and nothing is sent in the clear.
+    pub(crate) fn lose(&self) {
+        self.lock().current = Current::Lost;
         self.is_on.store(true, Ordering::Release);
+    }
+
+    /// Goes on where another process was. Nothing is sent before it is negotiated with what.
+    ///
+    /// # Errors
+    /// What it has known cannot be: then nothing is ever sent.
+    pub(crate) fn resume(&self, memory: &PortMemory) -> Result<(), StateError> {
+        let resumed = self.lock().resume(memory);
+        match resumed {
+            Ok(()) => self.is_on.store(true, Ordering::Release),
+            Err(_) => self.lose(),
+        }
+        resumed
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -256,10 +293,19 @@ impl Sealer {
 impl Held {
     fn protector(&mut self, channel: Channel) -> Option<&mut Protector> {
         match &mut self.current {
-            Current::None => None,
+            Current::None | Current::Lost => None,
             Current::Described(at) => self.protectors.get_mut(*at),
             Current::Agreed(pair) => pair[usize::from(channel == Channel::Rtcp)].as_mut(),
         }
+    }
+
+    fn resume(&mut self, memory: &PortMemory) -> Result<(), StateError> {
+        self.protectors = memory.described.ours.iter().map(protector_of).collect::<Result<_, _>>()?;
+        if let Some(agreed) = &memory.agreed {
+            let [rtp, rtcp] = agreed.ours.each_ref().map(|state| state.as_ref().map(protector_of).transpose());
+            self.current = Current::Agreed(Box::new([rtp?, rtcp?]));
+        }
+        Ok(())
     }
 
     /// Which protector these keys have.

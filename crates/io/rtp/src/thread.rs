@@ -340,8 +340,14 @@ impl PacketThread {
 
     fn resume(&mut self, port: PortId, memory: Box<PortMemory>) {
         let Some(entry) = self.entry(port) else { return };
-        entry.sockets.sealer().resume(&memory);
-        entry.port.resume(memory);
+        if let Err(error) = entry.sockets.sealer().resume(&memory).and_then(|()| entry.port.resume(memory)) {
+            // A key that began anew would give two packets one key stream.
+            entry.sockets.sealer().lose();
+            entry.port.lose_keys();
+            self.totals.keys_lost.add(1);
+            tracing::error!(port = port.0, %error, "what another process knew of SRTP cannot be gone on with; nothing passes");
+            self.exchange.tell(port, MediaEvent::KeysLost { port });
+        }
     }
 
     fn close(&mut self, port: PortId) {

@@ -33,6 +33,8 @@ pub struct Totals {
     pub handshakes: u64,
     /// DTLS handshakes that have failed.
     pub handshakes_failed: u64,
+    /// Ports of calls that came from elsewhere, of whose keys it is not known how far they are used, so that nothing passes.
+    pub keys_lost: u64,
     /// Packets that could not be sent.
     pub send_errors: u64,
     /// RTP packets whose sound was coded anew.
@@ -87,6 +89,7 @@ pub(crate) struct ThreadTotals {
     pub(crate) rejected_dtls: Counter,
     pub(crate) handshakes: Counter,
     pub(crate) handshakes_failed: Counter,
+    pub(crate) keys_lost: Counter,
     pub(crate) send_errors: Counter,
     pub(crate) packets_transcoded: Counter,
     pub(crate) decode_errors: Counter,
@@ -116,6 +119,7 @@ impl ThreadTotals {
         totals.rejected_dtls += self.rejected_dtls.value();
         totals.handshakes += self.handshakes.value();
         totals.handshakes_failed += self.handshakes_failed.value();
+        totals.keys_lost += self.keys_lost.value();
         totals.send_errors += self.send_errors.value();
         totals.packets_transcoded += self.packets_transcoded.value();
         totals.decode_errors += self.decode_errors.value();

@@ -4,7 +4,8 @@ mod driver;
 
 use driver::srtp::{Ends, keys};
 use driver::{Call, rtcp, rtp};
-use sx_media::{Keys, Latch, MediaCommand, StreamKeys};
+use std::time::Instant;
+use sx_media::{Keys, Latch, MediaCommand, MediaEvent, StreamKeys};
 use sx_rtp::srtp::{Protector, Suite};
 
 fn set_keys(call: &Call, end: usize, keys: Option<&StreamKeys>) {
@@ -219,4 +220,49 @@ fn another_process_has_no_index_of_a_sender_that_had_sent_no_report() {
     let index = u32::from_be_bytes(report[report.len() - 4..].try_into().unwrap()) & 0x7fff_ffff;
     assert!(index > 1_000, "the first process may have sent some since: {index}");
     assert_eq!(phone.open(report), rtcp());
+}
+
+/// With the same key from the beginning, two packets would have one key stream, and the peer's could be repeated.
+#[test]
+fn keys_of_which_it_is_not_known_how_far_they_are_used_are_not_used_again() {
+    let keys = keys(Suite::AeadAes128Gcm, 1);
+    for (good, bad) in [
+        // What has protected ours, and what has opened the peer's.
+        (r#""rtp_packets""#, r#""mki":[LONG],"rtp_packets""#),
+        (r#""mki_bytes":0"#, r#""mki_bytes":129"#),
+    ] {
+        let mut call = Call::new(Latch::Port);
+        set_keys(&call, 0, Some(&keys));
+        let mut phone = Ends::of(&keys);
+        call.phones[0].rtp.send_to(&phone.protect(&rtp(1)), call.opened[0].rtp).unwrap();
+        assert_eq!(driver::receive(&call.phones[1].rtp).0, rtp(1));
+        call.phones[1].rtp.send_to(&rtp(1), call.opened[1].rtp).unwrap();
+        phone.open(driver::receive(&call.phones[0].rtp).0);
+        let (port, long) = (call.ports[0], vec!["0"; 129].join(","));
+        call = call.taken_over_as(|of, text| {
+            assert!(of != port || text.contains(good), "{text}");
+            if of == port { text.replacen(good, &bad.replace("LONG", &long), 1) } else { text }
+        });
+        let told = call.relay.told_until_settled(port);
+        assert_eq!(told, [MediaEvent::KeysLost { port }], "{bad}");
+        // Whatever is negotiated, nothing passes: neither under the key nor in the clear.
+        for (number, keys) in [(2, Some(&keys)), (3, None), (4, Some(&keys))] {
+            set_keys(&call, 0, keys);
+            call.set_remote(1, call.phones[1].remote(Latch::Port));
+            call.phones[1].rtp.send_to(&rtp(number), call.opened[1].rtp).unwrap();
+            call.phones[1].rtcp.send_to(&rtcp(), call.opened[1].rtcp).unwrap();
+            call.phones[0].rtp.send_to(&phone.protect(&rtp(number)), call.opened[0].rtp).unwrap();
+        }
+        let begun = Instant::now();
+        let mut totals = call.relay.threads.totals();
+        while (totals.rejected_srtp, totals.packets_received, totals.rtcp_received) != (3, 3, 3) {
+            assert!(begun.elapsed() < driver::PATIENCE, "{totals:?}");
+            std::thread::yield_now();
+            totals = call.relay.threads.totals();
+        }
+        assert_eq!((totals.keys_lost, totals.rtcp_sent), (1, 0), "{bad}");
+        let (stats, other) = (call.relay.close(call.ports[0]), call.relay.close(call.ports[1]));
+        assert_eq!((stats.packets_sent, stats.packets_received, stats.rejected_format), (0, 0, 3), "{bad}");
+        assert_eq!((other.packets_received, other.packets_sent), (3, 0), "{bad}");
+    }
 }

@@ -291,6 +291,12 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_handshakes", "", "DTLS handshakes for keys of media, by their outcome.")
         .sample(&[("outcome", "keys")], totals.handshakes)
         .sample(&[("outcome", "failed")], totals.handshakes_failed);
+    out.counter(
+        "strowger_media_keys_lost",
+        "",
+        "Media ports of calls taken over that send nothing, since it is not known how far their keys are used.",
+    )
+    .sample(&[], totals.keys_lost);
     out.counter("strowger_media_ports_opened", "", "Media ports opened.").sample(&[], totals.opened);
     out.counter("strowger_media_ports_refused", "", "Media ports that could not be opened.")
         .sample(&[], totals.open_failed);

@@ -141,6 +141,15 @@ impl Relay {
         }
     }
 
+    /// Returns what is told meanwhile of a port, when its thread has obeyed all that was sent to it.
+    pub fn told_until_settled(&self, port: PortId) -> Vec<MediaEvent> {
+        let port = PortId(port.0 | 0xff);
+        let (interface, class) = ("none".into(), TrafficClass::Audio);
+        self.threads.send(MediaCommand::Open { port, interface, ipv6: false, class, host: None, number: None });
+        let settled = MediaEvent::OpenFailed { port, error: OpenError::NoInterface };
+        std::iter::from_fn(|| Some(self.event()).filter(|event| *event != settled)).collect()
+    }
+
     /// What a port has counted so far.
     pub fn count(&self, port: PortId) -> PortStats {
         self.threads.send(MediaCommand::Count { port });
@@ -242,18 +251,26 @@ impl Call {
 
     /// Another relay takes the place of this one, as of another process, and knows what this one has known.
     pub fn taken_over(self) -> Self {
+        let call = self.taken_over_as(|_, text| text);
+        call.relay.settle(&call.ports);
+        call
+    }
+
+    /// Likewise, with what a port has known as somebody else has written it.
+    pub fn taken_over_as(self, edit: impl Fn(PortId, String) -> String) -> Self {
         let Self { relay, numbers, phones, ports, opened } = self;
         let memories = ports.map(|port| serde_json::to_string(&relay.remember(port)).unwrap());
         drop(relay);
         let relay = Relay::start(&config(numbers.clone()));
-        for ((port, opened), memory) in ports.iter().zip(&opened).zip(memories) {
+        for (port, opened) in ports.iter().zip(&opened) {
             let again = relay.open_at(*port, false, Some(opened.rtp.port()));
             assert_eq!(again, MediaEvent::Opened(*opened));
-            let memory = serde_json::from_str(&memory).unwrap();
+        }
+        for (port, memory) in ports.iter().zip(memories) {
+            let memory = serde_json::from_str(&edit(*port, memory)).unwrap();
             relay.threads.send(MediaCommand::Resume { port: *port, memory });
         }
         relay.patch_both(ports[0], ports[1]);
-        relay.settle(&ports);
         Self { relay, numbers, phones, ports, opened }
     }
 

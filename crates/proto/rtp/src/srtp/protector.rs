@@ -32,6 +32,8 @@ pub struct Protector {
     /// What this master key has protected, of all senders together.
     pub(super) rtp_packets: u64,
     pub(super) rtcp_packets: u64,
+    /// The index of the first RTCP packet of a sender that is not known.
+    pub(super) rtcp_first: u64,
     pub(super) keys: SessionKeys,
 }
 
@@ -45,6 +47,7 @@ impl Protector {
             sources: Sources::default(),
             rtp_packets: 0,
             rtcp_packets: 0,
+            rtcp_first: 0,
             keys: SessionKeys::derive(suite, master)?,
         })
     }
@@ -101,7 +104,7 @@ impl Protector {
         let ssrc = rtcp_sender(packet)?;
         //= https://www.rfc-editor.org/rfc/rfc3711#section-3.4
         // The index is zero for the first packet, goes up by one, and is not reset when the key changes.
-        let index = self.sources.rtcp(ssrc).highest().map_or(0, |last| last + 1);
+        let index = self.sources.rtcp(ssrc).highest().map_or(self.rtcp_first, |last| last + 1);
         if self.rtcp_packets >= RTCP_LIFE || index > RTCP_INDEX_MAX {
             return Err(SrtpError::KeyExhausted);
         }
@@ -121,7 +124,7 @@ impl Protector {
         self.master = master.clone();
         let before = std::mem::take(&mut self.sources);
         self.sources.inherit(&before);
-        (self.rtp_packets, self.rtcp_packets) = (0, 0);
+        (self.rtp_packets, self.rtcp_packets, self.rtcp_first) = (0, 0, 0);
         Ok(())
     }
 

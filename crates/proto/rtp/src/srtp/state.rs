@@ -27,6 +27,9 @@ pub struct ProtectorState {
     mki: Vec<u8>,
     rtp_packets: u64,
     rtcp_packets: u64,
+    /// The first index of RTCP of a sender that is none of these.
+    #[serde(default)]
+    rtcp_first: u64,
     sources: Vec<SourceState>,
 }
 
@@ -92,6 +95,7 @@ impl Protector {
             mki: self.mki.to_vec(),
             rtp_packets: self.rtp_packets,
             rtcp_packets: self.rtcp_packets,
+            rtcp_first: self.rtcp_first,
             sources: states(&self.sources),
         }
     }
@@ -104,17 +108,22 @@ impl Protector {
         }
         protector.sources = sources(&state.sources)?;
         (protector.rtp_packets, protector.rtcp_packets) = (state.rtp_packets, state.rtcp_packets);
+        protector.rtcp_first = state.rtcp_first;
         Ok(protector)
     }
 }
 
 impl ProtectorState {
-    /// Leaves out so many indexes of RTCP for each sender, also for one that had sent none: as many as may have been used since
-    /// the state was taken.
+    /// Leaves out so many indexes of RTCP for each sender, also for one that had sent none or is not known: as many as may have
+    /// been used since the state was taken.
     pub fn skip_rtcp(&mut self, packets: u32) {
+        // Also beyond those of every sender that is known: one whose place another takes comes back as one that is not.
+        let used = self.sources.iter().filter_map(|source| source.rtcp).map(|rtcp| rtcp.highest.saturating_add(1));
+        self.rtcp_first = used.fold(self.rtcp_first, u64::max).saturating_add(u64::from(packets));
         for source in &mut self.sources {
             let before = source.rtcp.map_or(0, |rtcp| rtcp.highest);
-            let highest = (before + u64::from(packets)).min(RTCP_INDEX_MAX);
+            // What cannot be stays so.
+            let highest = before.saturating_add(packets.into()).min(RTCP_INDEX_MAX).max(before);
             source.rtcp = Some(StreamState { highest, window: None });
         }
         self.rtcp_packets = self.rtcp_packets.saturating_add(u64::from(packets));

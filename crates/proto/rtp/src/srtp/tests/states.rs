@@ -69,6 +69,50 @@ fn indexes_of_rtcp_that_may_have_been_used_are_left_out() {
     }
 }
 
+/// The index of a protected packet of RTCP.
+fn rtcp_index(packet: &[u8]) -> u32 {
+    let index = packet.last_chunk().map(|index| u32::from_be_bytes(*index));
+    index.expect("it ends with its index") & 0x7fff_ffff
+}
+
+/// It may have begun since, or have lost its place here: a key stream is never used twice.
+#[test]
+fn a_sender_that_is_not_known_begins_behind_all_that_may_have_been_used() {
+    let suite = Suite::AeadAes128Gcm;
+    let (mut protector, _) = pair(suite);
+    let report = |ssrc: u32| [&RTCP[..4], &ssrc.to_be_bytes(), &RTCP[8..]].concat();
+    for _ in 0..3 {
+        protect_rtcp(&mut protector, &report(1)).expect("room");
+    }
+    let mut state = protector.export();
+    state.skip_rtcp(100);
+    let (mut protector, _) = moved(&Protector::import(&state).expect("its state"), &pair(suite).1);
+    let mut sent = |ssrc| rtcp_index(&protect_rtcp(&mut protector, &report(ssrc)).expect("room"));
+    assert_eq!((sent(2), sent(2)), (103, 104));
+    // All places are taken, also that of the first one, which has sent nothing here.
+    (3..=SOURCES_MAX as u32 + 1).for_each(|ssrc| _ = sent(ssrc));
+    assert!(protect_rtcp(&mut protector, &report(1)).is_err());
+    // A second time, and then with another key.
+    let mut state = protector.export();
+    state.skip_rtcp(100);
+    let mut protector = Protector::import(&state).expect("its state");
+    let index = rtcp_index(&protect_rtcp(&mut protector, &report(1)).expect("a place of one that has sent nothing"));
+    assert_eq!(index, 205);
+    protector.rekey(&master(suite, 2)).expect("its key");
+    assert_eq!(rtcp_index(&protect_rtcp(&mut protector, &report(999)).expect("room")), 0);
+}
+
+#[test]
+fn what_is_left_out_makes_no_index_of_one_that_cannot_be() {
+    let (mut protector, _) = pair(Suite::AeadAes128Gcm);
+    protect_rtcp(&mut protector, &RTCP).expect("room");
+    let mut state = serde_json::to_value(protector.export()).expect("a value");
+    state["sources"][0]["rtcp"] = json!({ "highest": u64::MAX });
+    let mut state: ProtectorState = serde_json::from_value(state).expect("the same fields");
+    state.skip_rtcp(4096);
+    assert_eq!(Protector::import(&state).err(), Some(StateError::Index));
+}
+
 /// The state of a protector that has sent a packet of each kind, with other numbers in it.
 fn edited(edit: impl FnOnce(&mut Value)) -> Result<Protector, StateError> {
     let (mut protector, _) = pair(Suite::AeadAes128Gcm);
