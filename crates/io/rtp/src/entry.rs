@@ -5,7 +5,7 @@ use crate::forwarding::forward;
 use crate::handshakes::Step;
 use crate::port::{Port, is_unicast};
 use crate::seat::Attending;
-use crate::shared::{Exchange, Lease, PortSockets};
+use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
 use crate::totals::ThreadTotals;
 use std::net::SocketAddr;
@@ -19,7 +19,6 @@ pub(crate) struct Entry {
     pub(crate) id: PortId,
     pub(crate) port: Port,
     pub(crate) sockets: Arc<PortSockets>,
-    pub(crate) lease: Lease,
     pub(crate) patch: Patch,
     /// What packets become on the way there; `None` when they pass as they are.
     pub(crate) converting: Option<Box<Converting>>,

@@ -211,7 +211,8 @@ impl MixingThread {
             self.rooms.values_mut().for_each(|room| room.conference.skip(missed));
         }
         let rooms = self.rooms.len();
-        self.rooms.retain(|_, room| room.tick(at, &mut self.means));
+        let clock = self.clock;
+        self.rooms.retain(|_, room| room.tick(at, || clock.now(), &mut self.means));
         (self.rooms.len()..rooms).for_each(|_| self.end_room());
     }
 
@@ -270,8 +271,9 @@ impl Hosted {
         });
     }
 
-    /// Mixes and sends. False when nobody is there any more.
-    fn tick(&mut self, now: Time, means: &mut Means) -> bool {
+    /// Mixes and sends. False when nobody is there any more. `at`: when it should be, by which packets are held back; `clock`: when
+    /// it is, by which reports tell how long they were away.
+    fn tick(&mut self, at: Time, clock: impl FnOnce() -> Time, means: &mut Means) -> bool {
         self.remove(&means.totals, |seat| seat.has_left());
         if self.seats.is_empty() {
             return false;
@@ -284,7 +286,8 @@ impl Hosted {
                 Channel::Rtcp => self.conference.handle_rtcp(at, id, packet),
             });
         }
-        self.conference.mix(now);
+        self.conference.mix(at);
+        let now = clock();
         for seat in &self.seats {
             send(&mut self.conference, now, seat, means);
         }
@@ -315,4 +318,79 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
         forward(&mut means.written, &means.totals, (now, sockets), Chosen::default(), chosen);
     }
     seat.set_counted(conference.counted(id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{MediaInterface, RtpConfig};
+    use crate::port::Destinations;
+    use crate::seat::Attending;
+    use crate::shared::Wanted;
+    use std::net::{Ipv4Addr, UdpSocket};
+    use sx_media::{Coding, PortId, TrafficClass};
+    use sx_rtp::{Compound, ReportBlock, RtcpPacket};
+    use sx_types::{Codec, PayloadType};
+
+    const START: Time = Time::from_secs(1_800_000_000);
+    const LATE: Duration = Duration::from_millis(70);
+
+    /// A member at the number of a port that is free, and its telephone.
+    fn member(exchange: &Arc<Exchange>, number: u16) -> (Attending, UdpSocket) {
+        let wanted =
+            Wanted { interface: "loopback", ipv6: false, class: TrafficClass::Audio, host: None, number: Some(number) };
+        let sockets = exchange.open(START, PortId(1 << 8), &wanted).expect("a port that is free").sockets;
+        let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        let there = phone.local_addr().ok();
+        sockets.set_destinations(&Destinations { rtp: there, rtcp: there, mux: true });
+        (Attending::new("room".into(), sockets), phone)
+    }
+
+    #[test]
+    fn a_late_tick_makes_no_round_trip_longer() {
+        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a number");
+        let number = free.port() & !1;
+        let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
+        let ports = number..=number + 1;
+        let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
+        let exchange = Arc::new(Exchange::new(config, Box::new(|_, _| {})).expect("a good configuration"));
+        let (attending, phone) = member(&exchange, number);
+        let coding = Coding::new(PayloadType(0), Codec::Pcmu);
+        let (from, to) = (vec![coding], vec![coding]);
+        let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false };
+        let totals = Arc::new(ThreadTotals::default());
+        let mut means = Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone() };
+        let mut room = Hosted { conference: Conference::new(2), seats: Vec::new() };
+        room.admit(START, attending.seat().clone(), &attendance, &totals, &mut Rng::from_number(1));
+        let (mut buffer, mut at) = ([0; 2048], START);
+        let (named, now) = loop {
+            at = at + crate::schedule::TICK;
+            assert!(at < START + Duration::from_secs(60), "it is sent reports");
+            assert!(room.tick(at, || at + LATE, &mut means));
+            let sent = totals.rtcp_sent.value();
+            // One packet of sound, and a report behind it.
+            let mut len = phone.recv(&mut buffer).expect("a packet");
+            if sent > 0 {
+                len = phone.recv(&mut buffer).expect("a report");
+                let compound = Compound::parse(&buffer[..len]).expect("a report");
+                let named = compound.packets().find_map(|packet| match packet {
+                    RtcpPacket::SenderReport(report) => Some(report.info.ntp_middle()),
+                    _ => None,
+                });
+                break (named.expect("a sender report"), at + LATE);
+            }
+            assert!(len > 12);
+        };
+        let block = ReportBlock {
+            ssrc: Ssrc(7),
+            fraction_lost: 0,
+            cumulative_lost: 0,
+            highest_sequence: 9,
+            jitter: 0,
+            last_sr: named,
+            delay_since_last_sr: 0,
+        };
+        let sent = attending.seat().sockets().sent_reports();
+        assert_eq!(sent.round_trip(now + Duration::from_millis(5), &block), Some(Duration::from_millis(5)));
+    }
 }

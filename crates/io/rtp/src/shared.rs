@@ -15,9 +15,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use sx_engine::{Rng, Time};
-use sx_media::{MediaEvent, OpenError, PortId, TrafficClass};
+use sx_media::{Closed, MediaEvent, OpenError, PortId, PortStats, TrafficClass};
 
 /// How events reach the worker whose number is given.
 pub(crate) type Events = dyn Fn(u16, MediaEvent) + Send + Sync;
@@ -38,10 +38,9 @@ struct AddressPool {
     pool: Mutex<Pool>,
 }
 
-/// The sockets of a new port, and what must be given back when it closes.
+/// The sockets of a new port.
 pub(crate) struct Bound {
     pub(crate) sockets: Arc<PortSockets>,
-    pub(crate) lease: Lease,
     /// The addresses peers are told for RTP and RTCP.
     pub(crate) advertised: (SocketAddr, SocketAddr),
 }
@@ -60,11 +59,24 @@ pub(crate) struct Wanted<'a> {
 /// The number of RTP, its socket and that of RTCP.
 type BoundPair = (u16, UdpSocket, UdpSocket);
 
-/// A pair of numbers in use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lease {
+/// A pair of numbers in use, until nobody has the sockets any more: whoever hears that a port is closed may bind them anew.
+struct Lease {
+    exchange: Weak<Exchange>,
+    id: PortId,
     pool: usize,
     number: u16,
+    /// What the port has counted, once it is closed.
+    counted: OnceLock<PortStats>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange.upgrade() else { return };
+        locked(&exchange.pools[self.pool].pool).release(exchange.clock.now(), self.number);
+        if let Some(stats) = self.counted.get().copied() {
+            exchange.tell(self.id, MediaEvent::Closed(Closed { port: self.id, stats }));
+        }
+    }
 }
 
 impl Exchange {
@@ -96,7 +108,7 @@ impl Exchange {
     }
 
     /// Binds a pair of an interface and makes it known to every thread.
-    pub(crate) fn open(&self, now: Time, port: PortId, wanted: &Wanted<'_>) -> Result<Bound, OpenError> {
+    pub(crate) fn open(self: &Arc<Self>, now: Time, port: PortId, wanted: &Wanted<'_>) -> Result<Bound, OpenError> {
         let Wanted { interface, ipv6, class, host, number } = *wanted;
         let interface = self.config.interfaces.iter().find(|known| *known.name == *interface);
         let (address, advertised) = interface
@@ -108,10 +120,12 @@ impl Exchange {
             Some(number) => self.bind_number(now, &self.pools[pool], class, number)?,
             None => self.bind_free(now, &self.pools[pool], class)?,
         };
-        let sockets = Arc::new(PortSockets::new(port, rtp, rtcp));
+        let (exchange, counted) = (Arc::downgrade(self), OnceLock::new());
+        let lease = Lease { exchange, id: port, pool, number, counted };
+        let sockets = Arc::new(PortSockets::new(port, rtp, rtcp, lease));
         locked(&self.ports).insert(port, sockets.clone());
         let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
-        Ok(Bound { sockets, lease: Lease { pool, number }, advertised })
+        Ok(Bound { sockets, advertised })
     }
 
     /// Where a peer's address is reached from here. One that we advertise for ports of ours leads back to us, to a call that
@@ -177,12 +191,16 @@ impl Exchange {
         locked(&self.ports).get(&port).cloned()
     }
 
-    /// Forgets a port. Its sockets close as soon as no thread is patched to it any more.
-    pub(crate) fn close(&self, now: Time, port: PortId, lease: Lease) {
-        if let Some(sockets) = locked(&self.ports).remove(&port) {
+    /// Forgets a port. Its sockets close as soon as no thread is patched to it any more and no room has it; that is told then,
+    /// if it has counted anything.
+    pub(crate) fn close(&self, port: PortId, counted: Option<PortStats>) {
+        let sockets = locked(&self.ports).remove(&port);
+        if let Some(sockets) = sockets {
             sockets.closed.store(true, Ordering::Release);
+            if let Some(counted) = counted {
+                sockets.lease.counted.get_or_init(|| counted);
+            }
         }
-        locked(&self.pools[lease.pool].pool).release(now, lease.number);
     }
 
     /// How full each pool is.
@@ -217,10 +235,12 @@ pub(crate) struct PortSockets {
     sending: Mutex<Option<sx_audio::Sent>>,
     /// What goes to the peer, or comes from it, is coded anew.
     converted: AtomicBool,
+    /// The last: fields are dropped in their order, and the numbers are free when the sockets are closed.
+    lease: Lease,
 }
 
 impl PortSockets {
-    fn new(id: PortId, rtp: UdpSocket, rtcp: UdpSocket) -> Self {
+    fn new(id: PortId, rtp: UdpSocket, rtcp: UdpSocket, lease: Lease) -> Self {
         Self {
             id,
             rtp,
@@ -235,6 +255,7 @@ impl PortSockets {
             ssrc: RandomState::new().build_hasher().finish() as u32,
             sending: Mutex::new(None),
             converted: AtomicBool::new(false),
+            lease,
         }
     }
 

@@ -235,7 +235,7 @@ impl PacketThread {
 
     /// Puts a bound port into the table and listens to its sockets.
     fn insert(&mut self, id: PortId, bound: Bound) -> Result<(SocketAddr, SocketAddr), OpenError> {
-        let Bound { sockets, lease, advertised } = bound;
+        let Bound { sockets, advertised } = bound;
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, entry: None });
             self.slots.len() as u32 - 1
@@ -251,14 +251,13 @@ impl PacketThread {
                 self.intake.remove(sockets.socket(channel), join_token(index, slot.generation, channel));
             }
             self.vacant.push(index);
-            self.exchange.close(self.clock.now(), id, lease);
+            self.exchange.close(id, None);
             return Err(OpenError::System);
         }
         slot.entry = Some(Entry {
             id,
             port: Port::new(),
             sockets,
-            lease,
             patch: Patch::Nowhere,
             converting: None,
             counted: (0, 0),
@@ -359,12 +358,15 @@ impl PacketThread {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }
         self.totals.quality.add(entry.port.end_quality(self.clock.now()));
-        let (stats, lease) = (entry.stats(), entry.lease);
-        // The sockets are to be closed before anybody hears that their numbers are free.
-        drop(entry);
-        self.exchange.close(self.clock.now(), port, lease);
+        self.exchange.close(port, Some(entry.stats()));
         self.totals.closed.add(1);
-        self.exchange.tell(port, MediaEvent::Closed(Closed { port, stats }));
+        // Whom it sent to mostly sends back, and would have its sockets until the next look at the clock.
+        if let Patch::To(target) = &entry.patch
+            && let Some(back) = self.entry(target.id())
+            && matches!(&back.patch, Patch::To(target) if target.is_closed())
+        {
+            back.patch = Patch::Nowhere;
+        }
     }
 
     /// What is not urgent: silence, and patches whose other end has come or gone.

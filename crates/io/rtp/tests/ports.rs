@@ -162,3 +162,20 @@ fn assert_calls_find_each_other(config: &RtpConfig) {
         assert_eq!(receive(&phones[1 - call].rtp), (rtp(7), local(opened[1 - call][0])));
     }
 }
+
+/// What sends to it may be there for longer, and have its sockets.
+#[test]
+fn the_numbers_of_a_port_are_free_as_soon_as_its_end_is_told_whoever_sends_to_it() {
+    let relay = Relay::start(&config(numbers(8)));
+    // The first two send to each other; the third, of another thread, to the first.
+    let ports = [id(1, 0), id(1, 1), id(2, 0)];
+    let opened = ports.map(|port| relay.open(port));
+    for _ in 0..8 {
+        relay.patch_both(ports[0], ports[1]);
+        relay.patch(ports[2], Some(ports[0]));
+        relay.settle(&[ports[0], ports[2]]);
+        relay.close(ports[0]);
+        let again = relay.open_at(ports[0], false, Some(opened[0].rtp.port()));
+        assert_eq!(again, MediaEvent::Opened(opened[0]));
+    }
+}

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::time::Instant;
 use sx_codec::{Format, L16Rate, Law, Tone, hears};
 use sx_io_rtp::{RtpConfig, Totals};
-use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, Opened, PortId, StreamKeys};
+use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, MediaEvent, Opened, PortId, StreamKeys};
 use sx_rtp::srtp::Suite;
 use sx_rtp::{Header, Ssrc};
 use sx_types::Codec;
@@ -335,4 +335,19 @@ fn who_is_on_hold_misses_no_number() {
     hall.relay.settle(&[port]);
     hall.talk(5, &[0, 1], &[0, 1]);
     hall.members[0].check_stream();
+}
+
+/// A call that goes on in this process again, or in another one, opens them at once.
+#[test]
+fn the_numbers_of_a_member_are_free_as_soon_as_its_end_is_told() {
+    let mut hall = Hall::new(&[PCMU, PCMA]);
+    for _ in 0..8 {
+        hall.attend_all();
+        hall.talk(3, &[0, 1], &[0, 1]);
+        let Member { port, opened, phone, .. } = &hall.members[0];
+        hall.relay.close(*port);
+        let again = hall.relay.open_at(*port, false, Some(opened.rtp.port()));
+        assert_eq!(again, MediaEvent::Opened(*opened));
+        hall.relay.set_remote(*port, phone.remote(Latch::Exact));
+    }
 }

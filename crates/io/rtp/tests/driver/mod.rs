@@ -80,7 +80,7 @@ impl Relay {
         self.open_at(port, ipv6, None)
     }
 
-    fn open_at(&self, port: PortId, ipv6: bool, number: Option<u16>) -> MediaEvent {
+    pub fn open_at(&self, port: PortId, ipv6: bool, number: Option<u16>) -> MediaEvent {
         let (interface, class) = ("loopback".into(), TrafficClass::Audio);
         self.threads.send(MediaCommand::Open { port, interface, ipv6, class, host: None, number });
         self.event()
