@@ -6,7 +6,7 @@ use crate::worker::Worker;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use sx_bind_sip::{LegSnapshot, Rules};
-use sx_call::{CallSnapshot, ImportError};
+use sx_call::{CallSnapshot, ExportError, ImportError};
 use sx_engine::Time;
 use sx_media::{MediaCommand, Opened};
 use sx_types::CallId;
@@ -31,12 +31,15 @@ pub enum RestoreError {
 }
 
 impl Worker {
-    /// A call as a value; `None` when there is no such call, or it is in the middle of a change of one of its sessions.
-    pub fn export(&self, call: CallId) -> Option<ExchangeSnapshot> {
+    /// A call as a value.
+    ///
+    /// # Errors
+    /// When the call engine does not give it, or one of its sessions is in the middle of a change.
+    pub fn export(&self, call: CallId) -> Result<ExchangeSnapshot, ExportError> {
         let snapshot = self.calls.export(call)?;
         let legs: Option<Vec<LegSnapshot>> = snapshot.legs().into_iter().map(|leg| self.legs.snapshot(leg)).collect();
         let parties = self.parties_of(&snapshot.legs());
-        Some(ExchangeSnapshot { call: snapshot, legs: legs?, parties })
+        Ok(ExchangeSnapshot { call: snapshot, legs: legs.ok_or(ExportError::Changing)?, parties })
     }
 
     /// Goes on with a call that was exported elsewhere.
@@ -64,7 +67,7 @@ impl Worker {
     /// that the other one can open them. `false`, and nothing is forgotten, when [`export`](Self::export) would give nothing
     /// either: then no other exchange can have it. So none of its legs still waits for its addresses.
     pub fn forget(&mut self, call: CallId) -> bool {
-        let Some(ExchangeSnapshot { call: snapshot, .. }) = self.export(call) else { return false };
+        let Ok(ExchangeSnapshot { call: snapshot, .. }) = self.export(call) else { return false };
         self.calls.forget(call);
         self.layers.callers.remove(&call);
         for leg in snapshot.legs() {

@@ -4,7 +4,7 @@ use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
 use crate::slots::{Key, NumberMap, Slots};
-use crate::state::{Block, Body, Call, State};
+use crate::state::{Block, Body, Call, Port, State};
 use crate::trunks::Trunks;
 use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
@@ -191,6 +191,7 @@ impl Calls {
     }
 
     fn deliver(&mut self, call: &mut Call, leg: LegId, event: LegEvent) {
+        call.body.ports.iter_mut().for_each(Port::outdate);
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(ringing) => self.ringing_event(call, ringing, leg, event),
             State::Talking(talking) => self.talking_event(call, talking, leg, event),
@@ -234,6 +235,7 @@ impl Calls {
     }
 
     fn alarm(&mut self, call: &mut Call, alarm: Alarm) {
+        call.body.ports.iter_mut().for_each(Port::outdate);
         match alarm {
             Alarm::Close => call.body.ports.clear(),
             Alarm::Legs => self.forget_legs(call),

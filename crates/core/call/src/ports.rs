@@ -132,6 +132,8 @@ impl Calls {
             class,
             state: PortState::Opening,
             memory: None,
+            asked: 0,
+            outdated: false,
         });
         let host = party.access.host;
         self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, host, number: None }));
@@ -228,14 +230,14 @@ impl Calls {
     /// Asks the open ports of a call what they know of their peers.
     pub(crate) fn ask_ports(&mut self, call: &mut Call) {
         for port in call.body.ports.iter_mut().filter(|port| matches!(port.state, PortState::Open(_))) {
-            port.memory = None;
+            port.ask();
             self.out.push_back(Output::Media(MediaCommand::Remember { port: port.id }));
         }
     }
 
     pub(crate) fn port_remembered(call: &mut Call, of: PortId, memory: &PortMemory) {
         if let Some(port) = call.body.ports.iter_mut().find(|port| port.id == of) {
-            port.memory = Some(Box::new(memory.clone()));
+            port.remembered(memory);
         }
     }
 

@@ -28,16 +28,40 @@ pub struct CallSnapshot {
     alarms: Vec<(Alarm, u64)>,
 }
 
-const FORMAT: u16 = 6;
+const FORMAT: u16 = 7;
+/// With descriptions as numbers, which are read as well.
+const FORMAT_OLDEST: u16 = 6;
+
+/// Why a call gives no snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// There is none, or not any more.
+    #[error("there is no such call")]
+    Unknown,
+    /// It is being cleared.
+    #[error("the call is over")]
+    Ending,
+    /// For a moment it waits for something: a port, a record, the end of a change of its session.
+    #[error("the call is being changed")]
+    Changing,
+    /// Its ports have not said what they know, or it has changed since: they are to be asked ([`Command::Remember`]).
+    ///
+    /// [`Command::Remember`]: crate::Command::Remember
+    #[error("the call's media ports have not said what they know")]
+    Unasked,
+    /// A party and we have no keys yet, which nobody else could agree on.
+    #[error("a DTLS handshake of the call's media is going on")]
+    Shaking,
+}
 
 /// Why a snapshot is not restored. Whoever brings it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// It was made by another version.
-    #[error("the snapshot has format {0}, this exchange reads format {FORMAT}")]
+    #[error("the snapshot has format {0}, this exchange reads formats {FORMAT_OLDEST} to {FORMAT}")]
     Format(u16),
     /// It says what no exchange has written: a party beyond the second, more ports than a call can name, nothing of what a
-    /// port knows, or legs that are not the call's.
+    /// port knows, legs that are not the call's, or a call that is over.
     #[error("the snapshot says of a call what cannot be")]
     Malformed,
     /// The call, a leg of it or its ports are here already.
@@ -54,8 +78,11 @@ impl CallSnapshot {
         self.body.cdr.call
     }
 
-    /// Are its numbers such as a call has?
+    /// Are its numbers such as a call has that is not over?
     fn is_sound(&self) -> bool {
+        if matches!(self.state, State::Ending) {
+            return false;
+        }
         let party = match &self.state {
             State::Talking(talking) => {
                 let asker = talking.transfer.as_ref().map_or(0, |transfer| transfer.asker);
@@ -98,21 +125,27 @@ impl CallSnapshot {
 }
 
 impl Calls {
-    /// The call as it stands. `None` when there is no such call, when it is being cleared, and for the moment in
-    /// which it waits for a port to open, for what must be written down or for a change of its session to end: then it is
-    /// worth another try. So it is while its ports have not said what they know ([`Command::Remember`]): whoever goes on
-    /// without that might protect packets as others were.
+    /// The call as it stands.
     ///
-    /// [`Command::Remember`]: crate::Command::Remember
-    pub fn export(&self, call: CallId) -> Option<CallSnapshot> {
-        let call = self.slots.iter().find(|found| found.body.cdr.call == call)?;
-        let waits = !call.waiting.is_empty() || !call.body.is_written() || any_opening(&call.body);
-        let waits = waits || !call.body.ports.iter().all(Port::is_known);
-        if waits || matches!(call.state, State::Ending) {
-            return None;
+    /// # Errors
+    /// There is no such call, or it is over; or it is worth another try. So it is while its ports have not said what they know:
+    /// whoever goes on without that might protect packets as others were.
+    pub fn export(&self, call: CallId) -> Result<CallSnapshot, ExportError> {
+        let call = self.slots.iter().find(|found| found.body.cdr.call == call).ok_or(ExportError::Unknown)?;
+        if matches!(call.state, State::Ending) {
+            return Err(ExportError::Ending);
+        }
+        if !call.waiting.is_empty() || !call.body.is_written() || any_opening(&call.body) {
+            return Err(ExportError::Changing);
+        }
+        if !call.body.ports.iter().all(Port::is_known) {
+            return Err(ExportError::Unasked);
+        }
+        if call.body.ports.iter().any(Port::is_shaking) {
+            return Err(ExportError::Shaking);
         }
         let alarms = call.alarms.iter().map(|set| (set.alarm, set.at.as_nanos())).collect();
-        Some(CallSnapshot { format: FORMAT, body: call.body.clone(), state: call.state.clone(), alarms })
+        Ok(CallSnapshot { format: FORMAT, body: call.body.clone(), state: call.state.clone(), alarms })
     }
 
     /// The place of a call.
@@ -151,7 +184,7 @@ impl Calls {
     /// # Errors
     /// The snapshot is of another version or of no call, the call or one of its legs is here already, or there is no room.
     pub fn import(&mut self, now: Time, snapshot: CallSnapshot) -> Result<(), ImportError> {
-        if snapshot.format != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&snapshot.format) {
             return Err(ImportError::Format(snapshot.format));
         }
         if !snapshot.is_sound() {

@@ -88,12 +88,44 @@ pub(crate) struct Port {
     /// What it knew of its peer when it was asked last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Box<PortMemory>>,
+    /// So many times it was asked and has not answered.
+    #[serde(skip)]
+    pub asked: u8,
+    /// The call has changed since it was asked last: what it answers may not hold any more.
+    #[serde(skip)]
+    pub outdated: bool,
 }
 
 impl Port {
     /// Has it said what it knows of its peer, as far as it has one?
     pub(crate) fn is_known(&self) -> bool {
         !matches!(self.state, PortState::Open(_)) || self.memory.is_some()
+    }
+
+    /// Is it in the middle of a DTLS handshake?
+    pub(crate) fn is_shaking(&self) -> bool {
+        self.memory.as_ref().is_some_and(|memory| memory.shaking)
+    }
+
+    /// It was asked what it knows.
+    pub(crate) fn ask(&mut self) {
+        self.memory = None;
+        self.asked = self.asked.saturating_add(1);
+        self.outdated = false;
+    }
+
+    /// It has said what it knows: it counts if nobody has asked again since, and the call is as it was.
+    pub(crate) fn remembered(&mut self, memory: &PortMemory) {
+        self.asked = self.asked.saturating_sub(1);
+        if self.asked == 0 && !self.outdated {
+            self.memory = Some(Box::new(memory.clone()));
+        }
+    }
+
+    /// The call changes: with other keys, what it knew would be too little.
+    pub(crate) fn outdate(&mut self) {
+        self.memory = None;
+        self.outdated = true;
     }
 }
 
@@ -160,6 +192,7 @@ pub(crate) struct Party {
     /// Its place among the record's attempts.
     pub attempt: Option<u16>,
     /// Its description as it last gave it.
+    #[serde(with = "crate::text::option")]
     pub said: Option<Bytes>,
     /// The description we last gave it, and what that was made from.
     pub told: Option<Told>,
@@ -171,10 +204,12 @@ pub(crate) struct Party {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Told {
+    #[serde(with = "crate::text")]
     pub from: Bytes,
     /// The offer that it answers, where it has keys or a codec of that.
-    #[serde(default)]
+    #[serde(default, with = "crate::text::option")]
     pub asked: Option<Bytes>,
+    #[serde(with = "crate::text")]
     pub text: Bytes,
 }
 
@@ -265,9 +300,15 @@ pub(crate) enum JoinStep {
     /// The one that comes was asked for an offer.
     AskingJoins,
     /// Ports are being opened for this offer of the one that comes.
-    Opening { offer: Bytes },
+    Opening {
+        #[serde(with = "crate::text")]
+        offer: Bytes,
+    },
     /// The one that stays has been given this offer of the one that comes.
-    Offering { offer: Bytes },
+    Offering {
+        #[serde(with = "crate::text")]
+        offer: Bytes,
+    },
     /// The one that stays was asked for an offer.
     AskingRemaining,
 }
@@ -278,9 +319,17 @@ pub(crate) enum Negotiation {
     /// None is going on.
     Idle,
     /// The party with this index has asked; the other was asked in turn.
-    Asked { by: usize, offer: Option<Bytes> },
+    Asked {
+        by: usize,
+        #[serde(with = "crate::text::option")]
+        offer: Option<Bytes>,
+    },
     /// The party with this index was given the offer it wanted made, this one; it owes an answer.
-    Confirming { by: usize, offer: Bytes },
+    Confirming {
+        by: usize,
+        #[serde(with = "crate::text")]
+        offer: Bytes,
+    },
 }
 
 /// The search for somebody who answers.

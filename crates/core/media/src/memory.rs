@@ -19,6 +19,9 @@ pub struct PortMemory {
     pub described: DescribedMemory,
     /// How far those of a handshake are, when there was one.
     pub agreed: Option<Box<AgreedMemory>>,
+    /// A handshake is going on, which nobody else can end.
+    #[serde(default)]
+    pub shaking: bool,
 }
 
 /// What is known of keys that stand in descriptions (SDES).

@@ -42,6 +42,7 @@ pub(crate) struct Handshakes {
     terms: Handshake,
     /// Keys that there are go on when nothing comes of it.
     is_renewal: bool,
+    has_failed: bool,
     rtp: End,
     rtcp: Option<End>,
     steps: VecDeque<Step>,
@@ -75,6 +76,7 @@ impl Handshakes {
         let mut begun = Self {
             terms: terms.clone(),
             is_renewal,
+            has_failed: false,
             rtp: end(rtp),
             rtcp: (rtcp != rtp).then(|| end(rtcp)),
             steps: VecDeque::new(),
@@ -88,12 +90,18 @@ impl Handshakes {
         // Nothing is said any more, and nowhere.
         let nowhere = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
         let rtp = End { association: None, towards: nowhere, agreed: Some(Time::ZERO) };
-        Self { terms: terms.clone(), is_renewal: false, rtp, rtcp: None, steps: VecDeque::new() }
+        Self { terms: terms.clone(), is_renewal: false, has_failed: false, rtp, rtcp: None, steps: VecDeque::new() }
     }
 
     /// Which handshake it was, when there are keys of it.
     pub(crate) fn agreed_terms(&self) -> Option<&Handshake> {
         self.is_agreed().then_some(&self.terms)
+    }
+
+    /// Is one of them neither over nor failed?
+    pub(crate) fn go_on(&self) -> bool {
+        let goes_on = |end: &End| end.association.is_some() && end.agreed.is_none();
+        !self.has_failed && (goes_on(&self.rtp) || self.rtcp.as_ref().is_some_and(goes_on))
     }
 
     /// Is this the association that there is?
@@ -168,8 +176,14 @@ impl Handshakes {
                     }
                     //= https://www.rfc-editor.org/rfc/rfc8842#section-3.1
                     // A peer that has moved should have begun anew. One that goes on under its old keys has proved who it is.
-                    Output::Failed(Fault::Late) if self.is_renewal => continue,
-                    Output::Failed(fault) => Step::Failed(told(fault)),
+                    Output::Failed(Fault::Late) if self.is_renewal => {
+                        end.agreed = Some(now);
+                        continue;
+                    }
+                    Output::Failed(fault) => {
+                        self.has_failed = true;
+                        Step::Failed(told(fault))
+                    }
                 });
             }
         }

@@ -144,6 +144,7 @@ impl Port {
             PortMemory { rtp: heard(|peer| peer.rtp), rtcp: heard(|peer| peer.rtcp), ..PortMemory::default() };
         let terms = self.handshakes.as_ref().and_then(|handshakes| handshakes.agreed_terms());
         self.opener.remember(terms, &mut memory);
+        memory.shaking = self.handshakes.as_ref().is_some_and(|handshakes| handshakes.go_on());
         memory
     }
 

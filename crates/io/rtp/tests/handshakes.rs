@@ -288,3 +288,19 @@ fn another_process_goes_on_with_the_keys_of_a_handshake_that_the_first_has_had()
     agree(&call, 0, &next, call.phones[0].muxing(Latch::Port));
     Shaking::begin(&phone, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
 }
+
+#[test]
+fn a_port_says_that_a_handshake_is_going_on() {
+    let call = Call::new(Latch::Port);
+    let phone = certificate();
+    let agreed = terms(DtlsRole::Server, phone.fingerprint(), "theirs");
+    let knows = |call: &Call| {
+        let memory = call.relay.remember(call.ports[0]);
+        (memory.shaking, memory.agreed.is_some())
+    };
+    assert_eq!(knows(&call), (false, false));
+    agree(&call, 0, &agreed, call.phones[0].muxing(Latch::Port));
+    assert_eq!(knows(&call), (true, false));
+    Shaking::begin(&phone, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
+    assert_eq!(knows(&call), (false, true));
+}

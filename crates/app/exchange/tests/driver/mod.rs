@@ -272,7 +272,7 @@ impl Bench {
     /// A call of the first worker as a value, with what its ports know.
     pub fn export(&mut self, call: CallId) -> Option<ExchangeSnapshot> {
         self.tell(0, Input::Command(Command::Remember { call }));
-        self.workers[0].export(call)
+        self.workers[0].export(call).ok()
     }
 
     /// Another process, of another seed, which knows no port, goes on with this call in the place of the first.

@@ -249,7 +249,7 @@ impl World {
     pub fn export(&mut self) -> Option<CallSnapshot> {
         let call = self.only_call();
         self.command(Command::Remember { call });
-        self.calls.export(call)
+        self.calls.export(call).ok()
     }
 
     pub fn offers(&mut self, leg: LegId, offer: Option<&str>) -> &mut Self {
@@ -467,7 +467,9 @@ impl World {
             MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
-                self.answers.push(MediaEvent::Remembered { port, memory });
+                if self.threads != Threads::Silent {
+                    self.answers.push(MediaEvent::Remembered { port, memory });
+                }
             }
             MediaCommand::Resume { port, ref memory } => {
                 assert!(!self.remotes.contains_key(&port), "it resumes before it is said who is there");
