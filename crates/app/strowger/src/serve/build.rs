@@ -6,6 +6,7 @@ use super::asking::Workers;
 use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift, wall};
+use super::handover::Handovers;
 use super::hep::HepExport;
 use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
@@ -35,7 +36,7 @@ use sx_config::{Config, ConfigError, MediaPriority};
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{BuildError, Counts, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
 use sx_guard::PolicyError;
-use sx_http::{ApiServer, HttpServer};
+use sx_http::{ApiServer, CALL_BYTES_MAX, HttpServer};
 use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtpConfig};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
@@ -195,7 +196,7 @@ impl Exchange {
                 admission: Admission::default(),
                 vitals,
                 notes: NoteLog::default(),
-                handovers: Vec::new(),
+                handovers: Handovers::new(CALL_BYTES_MAX),
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }

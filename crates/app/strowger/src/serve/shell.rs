@@ -3,7 +3,7 @@
 use super::admission::{Admission, Commit};
 use super::clock::Clock;
 use super::fate;
-use super::handover::Handover;
+use super::handover::Handovers;
 use super::hep::HepExport;
 use super::log::{NoteLog, log_refused, log_suppressed};
 use super::mailbox::{Inbox, Mail, Outbox};
@@ -16,6 +16,7 @@ use sx_call::{CallRecord, Command};
 use sx_engine::{Engine, Time};
 use sx_exchange::{Input, Output, Unresolved, Worker};
 use sx_io_rtp::PacketThreads;
+use sx_media::MediaEvent;
 use sx_net::resolve::{Question, ResolveError, Resolved, Resolver};
 use sx_net::{Net, NetEvent, PeerCertificate};
 use sx_sip::registrar::{Change, Record};
@@ -40,12 +41,9 @@ pub struct Shell {
     pub admission: Admission,
     pub vitals: Arc<Vitals>,
     pub notes: NoteLog,
-    /// Calls that are to go, or to come, and are waited for.
-    pub handovers: Vec<Handover>,
+    /// Calls that go and come.
+    pub handovers: Handovers,
 }
-
-/// So many operators may wait for calls that are to go elsewhere.
-const HANDOVERS_MAX: usize = 64;
 
 /// Gauges are brought up to date this often.
 const PUBLISH: Duration = Duration::from_millis(500);
@@ -166,7 +164,12 @@ impl Shell {
     fn read_mail(&mut self, now: Time) -> bool {
         while let Some(mail) = self.inbox.next() {
             let input = match mail {
-                Mail::Media(event) => Input::Media(event),
+                Mail::Media(event) => {
+                    if let MediaEvent::Closed(closed) = &event {
+                        self.handovers.port_closed(closed.port);
+                    }
+                    Input::Media(event)
+                }
                 Mail::Resolved(Resolved { query_id, result }) => {
                     Input::Resolved { query: query_id, addresses: result.map_err(unresolved) }
                 }
@@ -191,7 +194,7 @@ impl Shell {
                     continue;
                 }
                 Mail::Handover(handover) => {
-                    self.handovers.push(handover);
+                    self.handovers.push(now, handover);
                     continue;
                 }
                 Mail::Tls(tls) => {
@@ -212,10 +215,7 @@ impl Shell {
         if self.handovers.is_empty() {
             return;
         }
-        let handovers = std::mem::take(&mut self.handovers);
-        self.handovers = handovers.into_iter().filter_map(|one| one.carry_out(&mut self.worker, now)).collect();
-        // Whoever asks as well has waited for long, and is told that it was too long.
-        self.handovers.truncate(HANDOVERS_MAX);
+        self.handovers.carry_out(&mut self.worker, now);
         self.carry_out(now);
     }
 

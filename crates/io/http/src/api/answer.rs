@@ -186,7 +186,7 @@ async fn answer_or_refusal(
         gate.tell(move |management| management.forbidden(peer, &caller, &forbidden));
         return Err(gate.counted(ApiRefusal::Forbidden, refusal));
     }
-    let bytes = body::read(&head.headers, body, gate.config.body_bytes_max, gate.time_max()).await?;
+    let bytes = body::read(&head.headers, body, gate.config.longest(row.route), gate.time_max()).await?;
     let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
     // From here on something may happen that its asker must hear of.
     let _in_hand = head.extensions.get::<Seat>().map(Seat::take_in_hand);

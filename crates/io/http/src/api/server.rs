@@ -2,6 +2,7 @@
 
 use super::Management;
 use super::answer::{Gate, answer};
+use super::routes::Route;
 use crate::connections::{Answering, serve};
 use crate::running::{Running, StartError};
 use axum::http::Request;
@@ -32,11 +33,24 @@ pub struct ApiConfig {
     pub failures_per_minute: u32,
     /// The longest body.
     pub body_bytes_max: usize,
+    /// The longest body that is a call, descriptions and all.
+    pub call_bytes_max: usize,
     /// How long a body may take to come, and the exchange to answer, in seconds.
     pub timeout_s: u64,
 }
 
+/// [`ApiConfig::call_bytes_max`] as it usually is: who lets calls go sees to it that they can be taken back.
+pub const CALL_BYTES_MAX: usize = 1 << 20;
+
 impl ApiConfig {
+    /// The longest body of this request.
+    pub(crate) fn longest(&self, route: Route) -> usize {
+        match route {
+            Route::ImportCall => self.call_bytes_max,
+            _ => self.body_bytes_max,
+        }
+    }
+
     /// At this address, with everything else as it usually is.
     pub fn new(listen: SocketAddr) -> Self {
         Self {
@@ -47,6 +61,7 @@ impl ApiConfig {
             requests_per_minute: 600,
             failures_per_minute: 10,
             body_bytes_max: 65_536,
+            call_bytes_max: CALL_BYTES_MAX,
             timeout_s: 10,
         }
     }
