@@ -290,3 +290,35 @@ fn legs_that_are_not_the_calls_are_not_taken_over() {
     bench.hang_up("alice", alice);
     bench.assert_over(1);
 }
+
+/// What an exchange takes back by its management API: 1 MiB, also when whoever brings it writes spaces and escapes.
+const TAKEN_BACK_MAX: usize = 1 << 20;
+
+#[test]
+fn the_largest_call_that_there_can_be_fits_into_what_is_taken_back() {
+    let mut bench = Bench::new(USERS_ONLY);
+    bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
+    bench.phone("bob", "192.0.2.12:5060", Manner::Answers);
+    // As many streams as a call may have, in descriptions about as long as a message may be.
+    let mut more = String::new();
+    for stream in 1..8 {
+        more += &format!("m=video {} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n", 4_000 + 2 * stream);
+        for line in 0..110 {
+            more += &format!("a=x-of-stream-{stream}:{line:060}\r\n");
+        }
+    }
+    for name in ["alice", "bob"] {
+        bench.who(name).more = more.clone();
+    }
+    let alice = bench.dial("alice", "sip:bob@example.org");
+    assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&200), "{}", bench.ladder());
+    assert_eq!(bench.open.len(), 16);
+    bench.hold("alice", alice);
+    let call = bench.workers[0].list().next().expect("a call").call;
+    let text = serde_json::to_string(&bench.export(call).expect("nothing is under way")).expect("a value");
+    let longest = text.len() + text.bytes().filter(|byte| b",:".contains(byte)).count();
+    assert!((300_000..TAKEN_BACK_MAX).contains(&longest), "{longest} bytes");
+    bench.replace(serde_json::from_str(&text).expect("and back"));
+    bench.hang_up("alice", alice);
+    bench.assert_over(1);
+}

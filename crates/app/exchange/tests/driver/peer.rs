@@ -56,6 +56,8 @@ pub struct Peer {
     pub credentials: Option<Arc<Credentials>>,
     /// Accepts changes by itself.
     pub accepts_changes: bool,
+    /// What stands in its descriptions behind what is usual.
+    pub more: String,
     version: u32,
     seq: u32,
 }
@@ -97,6 +99,7 @@ impl Peer {
             script: VecDeque::new(),
             credentials: Some(credentials(name, super::PASSWORD)),
             accepts_changes: true,
+            more: String::new(),
             version: 0,
             seq: 0,
         }
@@ -110,7 +113,7 @@ impl Peer {
     /// A fresh description.
     pub fn describe(&mut self, direction: &str) -> Bytes {
         self.version += 1;
-        Bytes::from(sdp(self.address, 4_000, self.version, direction))
+        Bytes::from(sdp(self.address, 4_000, self.version, direction) + &self.more)
     }
 
     pub fn dial(&mut self, now: Time, uri: &str, change: impl FnOnce(&mut Outgoing)) -> SessionId {

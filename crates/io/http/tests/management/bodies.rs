@@ -3,7 +3,7 @@
 use crate::exchange::{Answer, ask, asked, connected, say, started, started_with};
 use proptest::prelude::*;
 use std::io::{Read as _, Write as _};
-use sx_http::{ApiBody, ROUTES, Role, Route, parse_body};
+use sx_http::{ApiBody, CALL_BYTES_MAX, ROUTES, Role, Route, parse_body};
 
 const BAN: &str = r#"{"seconds":60,"reason":"scans"}"#;
 
@@ -191,4 +191,22 @@ proptest! {
             }
         }
     }
+}
+
+/// Its descriptions may be as long as messages are.
+#[test]
+fn a_call_may_be_longer_than_all_else() {
+    let (server, exchange) = started();
+    let call = |bytes: usize| {
+        let body = format!(r#"{{"worker":0,"snapshot":{{"said":"{}"}}}}"#, "x".repeat(bytes));
+        (body.len(), body)
+    };
+    let (around, _) = call(0);
+    let post = |path: &str, body: &str| asked(&server, Role::Administrator, "POST", path, body);
+    assert_eq!(post("/calls", &call(CALL_BYTES_MAX - around).1).status, 204);
+    post("/calls", &call(CALL_BYTES_MAX - around + 1).1).is_problem(413, "body-too-large");
+    post("/policy/explain", &call(65_536).1).is_problem(413, "body-too-large");
+    assert_eq!(exchange.asked().len(), 1);
+    let (server, _exchange) = started_with(|config| config.call_bytes_max = 1_000);
+    asked(&server, Role::Administrator, "POST", "/calls", &call(1_000).1).is_problem(413, "body-too-large");
 }
