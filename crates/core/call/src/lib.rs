@@ -66,6 +66,7 @@ mod interface;
 mod join;
 mod passing;
 mod pickup;
+mod port;
 mod ports;
 mod ringing;
 mod rooms;

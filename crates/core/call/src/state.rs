@@ -2,6 +2,7 @@
 
 use crate::alarm::Set;
 use crate::failure::Failure;
+pub(crate) use crate::port::{Port, PortState};
 use crate::slots::Key;
 use crate::{Cdr, Ender, QueryId, Wish};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Keyring, Opened, PortId, PortMemory, SessionVersion, TrafficClass};
+use sx_media::{Keyring, SessionVersion};
 use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::{Codec, LegId, SrtpPolicy};
 
@@ -69,71 +70,6 @@ pub(crate) struct Body {
     /// Wishes that were granted, and of which that is not written down.
     #[serde(skip)]
     pub unwritten_wishes: SmallVec<[QueryId; 1]>,
-}
-
-/// A media port of the call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Port {
-    pub id: PortId,
-    /// The leg it faces.
-    pub leg: LegId,
-    /// Which stream of the leg's description.
-    pub stream: u8,
-    /// Whose statistics it keeps.
-    pub role: Role,
-    /// The media interface it is on, and how its packets are marked: whoever carries the call on opens it alike.
-    pub interface: Arc<str>,
-    pub class: TrafficClass,
-    pub state: PortState,
-    /// What it knew of its peer when it was asked last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Box<PortMemory>>,
-    /// So many times it was asked and has not answered.
-    #[serde(skip)]
-    pub asked: u8,
-    /// The call has changed since it was asked last: what it answers may not hold any more.
-    #[serde(skip)]
-    pub outdated: bool,
-}
-
-impl Port {
-    /// Has it said what it knows of its peer, as far as it has one?
-    pub(crate) fn is_known(&self) -> bool {
-        !matches!(self.state, PortState::Open(_)) || self.memory.is_some()
-    }
-
-    /// Is it in the middle of a DTLS handshake?
-    pub(crate) fn is_shaking(&self) -> bool {
-        self.memory.as_ref().is_some_and(|memory| memory.shaking)
-    }
-
-    /// It was asked what it knows.
-    pub(crate) fn ask(&mut self) {
-        self.memory = None;
-        self.asked = self.asked.saturating_add(1);
-        self.outdated = false;
-    }
-
-    /// It has said what it knows: it counts if nobody has asked again since, and the call is as it was.
-    pub(crate) fn remembered(&mut self, memory: &PortMemory) {
-        self.asked = self.asked.saturating_sub(1);
-        if self.asked == 0 && !self.outdated {
-            self.memory = Some(Box::new(memory.clone()));
-        }
-    }
-
-    /// The call changes: with other keys, what it knew would be too little.
-    pub(crate) fn outdate(&mut self) {
-        self.memory = None;
-        self.outdated = true;
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum PortState {
-    Opening,
-    Open(Opened),
-    Closing,
 }
 
 /// A place among the members of a room.
