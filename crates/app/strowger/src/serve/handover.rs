@@ -27,12 +27,15 @@ pub enum Handover {
     /// Say what a call is.
     Export(Export),
     /// Go on with a call.
-    Import {
-        /// The call.
-        snapshot: Box<ExchangeSnapshot>,
-        /// Where the outcome goes.
-        answer: Sender<Result<(), RestoreError>>,
-    },
+    Import(Import),
+}
+
+/// Go on with a call.
+pub struct Import {
+    /// The call.
+    pub snapshot: Box<ExchangeSnapshot>,
+    /// Where the outcome goes.
+    pub answer: Sender<Result<(), RestoreError>>,
 }
 
 /// Say what a call is, as soon as its ports have said what they know and nothing of it is under way.
@@ -98,7 +101,7 @@ const CLOSING_MAX: Duration = Duration::from_secs(1);
 /// What a worker has to do with calls that go and come.
 pub struct Handovers {
     waiting: Vec<Waiting>,
-    imports: Vec<(Box<ExchangeSnapshot>, Sender<Result<(), RestoreError>>)>,
+    imports: Vec<Import>,
     released: VecDeque<Released>,
     /// What may be let go takes no more, however it is written out.
     bytes_max: usize,
@@ -170,7 +173,7 @@ impl Handovers {
     pub fn push(&mut self, now: Time, handover: Handover) {
         match handover {
             Handover::Export(export) => self.waiting.push(Waiting { export, until: now + WAIT_MAX, asked: None }),
-            Handover::Import { snapshot, answer } => self.imports.push((snapshot, answer)),
+            Handover::Import(import) => self.imports.push(import),
         }
     }
 
@@ -182,7 +185,7 @@ impl Handovers {
     /// Does what can be done now.
     pub fn carry_out(&mut self, holder: &mut impl Holder, now: Time) {
         self.released.retain(|kept| now.since(kept.at) < KEPT);
-        for (snapshot, answer) in std::mem::take(&mut self.imports) {
+        for Import { snapshot, answer } in std::mem::take(&mut self.imports) {
             let call = snapshot.call.call();
             let imported = holder.import(now, *snapshot);
             if imported.is_ok() {

@@ -7,7 +7,7 @@
 
 use super::change::Change;
 use super::{Operators, PATIENCE};
-use crate::serve::handover::{Claim, Export, Handover, NotExported};
+use crate::serve::handover::{Claim, Export, Handover, Import, NotExported};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -75,7 +75,8 @@ impl Operators {
                 ));
             }
             let (answer, told) = channel();
-            self.workers.tell(worker, Mail::Handover(Handover::Import { snapshot: Box::new(snapshot), answer }));
+            self.workers
+                .tell(worker, Mail::Handover(Handover::Import(Import { snapshot: Box::new(snapshot), answer })));
             match told.recv_timeout(PATIENCE) {
                 Ok(Ok(())) => Ok(ApiAnswer::NoContent),
                 Ok(Err(error)) => Err(ApiProblem::conflict(error.to_string())),
