@@ -59,6 +59,29 @@ impl Dialog {
         }
     }
 
+    /// The dialog that a 2xx begins when nothing else is kept of it: what the INVITE said of us is repeated there. `target`
+    /// is whom the INVITE was for, should the peer not name a Contact.
+    pub(crate) fn begun_by<B: AsRef<[u8]>>(response: &Message<B>, to: Destination, target: Option<Box<str>>) -> Self {
+        // Requests of an early dialog may have had the numbers that follow.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
+        const LEAP: u32 = 1_000;
+        let text = |name| response.value(name).map(owned).unwrap_or_default();
+        let number = response.number(HeaderName::CSeq).unwrap_or_default();
+        let called = || NameAddr::parse(response.value(HeaderName::To)?).ok().map(|to| to.uri.text.into());
+        Self {
+            call_id: text(HeaderName::CallId),
+            local: text(HeaderName::From),
+            remote: text(HeaderName::To),
+            local_seq: number.saturating_add(LEAP).min(i32::MAX as u32),
+            remote_seq: None,
+            routes: Vec::new(),
+            target: target.or_else(called).unwrap_or_default(),
+            contact: "".into(),
+            to,
+            ours: true,
+        }
+    }
+
     /// Takes over what the peer's response says: its tag, its Contact and the route set.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
     pub fn take_response<B: AsRef<[u8]>>(&mut self, response: &Message<B>, locals: &Locals) {

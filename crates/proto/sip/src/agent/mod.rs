@@ -20,7 +20,7 @@ pub use sessions::{AcceptError, DialError, ReplaceError};
 
 use crate::local::Locals;
 use crate::message::{HeaderName, Message, Method, NameAddr, OwnedMessage, Writer};
-use crate::session::{Session, SessionEvent, SessionId, SessionTimer};
+use crate::session::{Session, SessionEvent, SessionId, SessionTimer, hang_up_late};
 use crate::transaction::{
     Failure, Reply, RequestMatch, ServerId, Timers, TransactionCounts, TransactionEvent, Transactions, Transmit,
 };
@@ -143,7 +143,7 @@ impl Core {
         format!("{:x}.{key:x}.{:08x}", self.config.worker, seal(self.tag_secret, key))
     }
 
-    fn session_of_tag(&self, tag: &str) -> Option<SessionId> {
+    pub(crate) fn session_of_tag(&self, tag: &str) -> Option<SessionId> {
         let mut parts = tag.split('.');
         let worker = u16::from_str_radix(parts.next()?, 16).ok()?;
         let key = u64::from_str_radix(parts.next()?, 16).ok()?;
@@ -235,6 +235,8 @@ impl Agent {
             self.with(SessionId(key), |session, core| {
                 session.receive_response(core, now, &matched, response);
             });
+        } else if matched.method == Method::Invite && matches!(response.status(), Some(200..=299)) {
+            hang_up_late(&mut self.core, now, &matched, response);
         }
         Disposition::Handled
     }

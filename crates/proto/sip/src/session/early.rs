@@ -7,9 +7,9 @@ use super::{
 };
 use crate::agent::Core;
 use crate::challenges::Challenges;
-use crate::dialog::{RequestPart, contact_value};
+use crate::dialog::contact_value;
 use crate::message::{HeaderName, Message, Method, NameAddr, Writer, elements};
-use crate::transaction::{ClientId, ClientRequest};
+use crate::transaction::{ClientId, ClientRequest, ResponseMatch};
 use bytes::Bytes;
 use sx_engine::{Time, TimerId};
 use sx_types::Cause;
@@ -75,6 +75,7 @@ impl Session {
         &mut self,
         core: &mut Core,
         now: Time,
+        matched: &ResponseMatch,
         response: &Message<B>,
     ) {
         let status = response.status().unwrap_or_default();
@@ -94,7 +95,7 @@ impl Session {
             (Phase::Outgoing(calling), 101..=199) if !calling.cancelled => self.receive_progress(core, now, response),
             (Phase::Outgoing(_), 200..=299) => self.receive_answer(core, now, response),
             (Phase::Outgoing(_), 300..) => self.receive_refusal(core, now, response),
-            (_, 200..=299) => self.receive_answer_again(core, now, response),
+            (_, 200..=299) => self.receive_answer_again(core, now, matched, response),
             _ => {}
         }
     }
@@ -193,7 +194,13 @@ impl Session {
 
     /// A 2xx after the first: the same again wants its ACK again; one from another branch is hung up.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
-    fn receive_answer_again<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {
+    fn receive_answer_again<B: AsRef<[u8]>>(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        matched: &ResponseMatch,
+        response: &Message<B>,
+    ) {
         let tag = response.value(HeaderName::To).and_then(|to| NameAddr::parse(to).ok()?.tag());
         let seq = response.number(HeaderName::CSeq).unwrap_or_default();
         let bare = Acknowledged { seq, ..Acknowledged::default() };
@@ -213,30 +220,7 @@ impl Session {
             Phase::Established { ack } if ack.seq == seq => ack.challenges.clone(),
             _ => Challenges::default(),
         };
-        self.hang_up_branch(core, now, response, challenges);
-    }
-
-    /// Acknowledges a 2xx of a branch that is not wanted, and hangs it up.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
-    pub(super) fn hang_up_branch<B: AsRef<[u8]>>(
-        &mut self,
-        core: &mut Core,
-        now: Time,
-        response: &Message<B>,
-        challenges: Challenges,
-    ) {
-        let mut other = self.dialog.clone();
-        other.take_response(response, &core.locals);
-        let ours = std::mem::replace(&mut self.dialog, other);
-        let seq = response.number(HeaderName::CSeq).unwrap_or_default();
-        self.acknowledge(core, &Acknowledged { seq, body: None, challenges });
-        let part =
-            RequestPart { method: Method::Bye, seq: self.dialog.next_seq(), hops: 70, headers: None, body: None };
-        // Nobody waits for its outcome: the session is the first branch's.
-        let request = ClientRequest { to: self.dialog.to.clone(), method: Method::Bye, owner: 0 };
-        let (dialog, locals) = (&self.dialog, &core.locals);
-        core.transactions.request(request, now, |branch| dialog.request(&part, branch, locals));
-        self.dialog = ours;
+        self.hang_up_branch(core, now, matched, response, challenges);
     }
 
     fn receive_refusal<B: AsRef<[u8]>>(&mut self, core: &mut Core, now: Time, response: &Message<B>) {

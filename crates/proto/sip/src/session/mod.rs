@@ -23,6 +23,7 @@ mod refer;
 mod reliable;
 mod snapshot;
 mod timer;
+mod unwanted;
 
 pub(crate) use body::description_of;
 pub use body::{SDP, description};
@@ -31,6 +32,7 @@ pub use outgoing::{Outgoing, ReliablePolicy};
 pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, write_reason};
 pub use refer::{Refer, Replaces};
 pub use snapshot::SessionSnapshot;
+pub(crate) use unwanted::hang_up_late;
 
 use crate::agent::Core;
 use crate::challenges::Challenges;
@@ -319,10 +321,10 @@ impl Session {
         let status = response.status().unwrap_or_default();
         let (client, method) = (matched.client, matched.method);
         match method {
-            Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, response),
+            Method::Invite if self.is_calling(client) => self.receive_invite_response(core, now, matched, response),
             // It has answered after all, when the next address had been asked in its stead.
             Method::Invite if self.has_given_up(client) && (200..=299).contains(&status) => {
-                self.hang_up_branch(core, now, response, Challenges::default());
+                self.hang_up_branch(core, now, matched, response, Challenges::default());
             }
             Method::Invite | Method::Update => self.receive_change_response(core, now, matched, response),
             _ if matches!(status, 401 | 407)

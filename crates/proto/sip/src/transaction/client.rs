@@ -1,5 +1,6 @@
 //! Client transactions.
 
+use super::unwanted::Unwanted;
 use super::{Failure, Timer, TransactionEvent, Transactions, Transmit, lingering};
 use crate::message::{CSeq, HeaderName, Message, Method, Via, Writer};
 use bytes::Bytes;
@@ -38,26 +39,28 @@ pub struct ResponseMatch {
     pub owner: u64,
     /// The method of its request.
     pub method: Method,
-    /// Its request, when the response is a refusal; else empty.
+    /// Its request, when the response is a refusal or the first 2xx for an INVITE; else empty.
     pub request: Bytes,
 }
 
 #[derive(Debug)]
 pub(super) struct Client {
-    method: Method,
+    pub(super) method: Method,
     nonce: u64,
     owner: u64,
-    to: Destination,
-    request: Bytes,
-    state: State,
-    retransmit: TimerId,
-    end: TimerId,
+    pub(super) to: Destination,
+    pub(super) request: Bytes,
+    pub(super) state: State,
+    pub(super) retransmit: TimerId,
+    pub(super) end: TimerId,
     /// The transaction of the CANCEL that carries this INVITE's branch.
-    canceller: Option<ClientId>,
+    pub(super) canceller: Option<ClientId>,
+    /// The answers to this INVITE that were hung up.
+    pub(super) unwanted: Vec<Unwanted>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Nothing has come back; `interval` was the wait for the last retransmission.
     /// `cancel` waits for a provisional response, with the value of its Reason.
     Trying { interval: Duration, cancel: Option<Box<str>> },
@@ -67,6 +70,8 @@ enum State {
     Completed { ack: Option<Bytes> },
     /// A 2xx for an INVITE has come; others may follow from other branches.
     Accepted,
+    /// An INVITE had no final response in time, as its owner knows; a 2xx may still come.
+    Late,
 }
 
 impl Transactions {
@@ -87,6 +92,7 @@ impl Transactions {
                 retransmit: TimerId::NONE,
                 end: TimerId::NONE,
                 canceller: None,
+                unwanted: Vec::new(),
             }
         });
         let id = ClientId(key);
@@ -123,7 +129,7 @@ impl Transactions {
         let timers = self.timers;
         let client = self.clients.get_mut(id.0)?;
         let request = if status >= 300 { client.request.clone() } else { Bytes::new() };
-        let found = ResponseMatch { client: id, owner: client.owner, method: client.method, request };
+        let mut found = ResponseMatch { client: id, owner: client.owner, method: client.method, request };
         let (invite, reliable) = (client.method == Method::Invite, client.to.transport().is_reliable());
         match (&mut client.state, status) {
             (State::Trying { interval, cancel }, ..=199) => {
@@ -147,11 +153,11 @@ impl Transactions {
                 self.wheel.cancel(client.end);
                 //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
                 client.state = State::Accepted;
-                client.request = Bytes::new();
+                found.request = std::mem::take(&mut client.request);
                 client.end = self.wheel.set(lingering(now + timers.timeout()), Timer::ClientEnd(id));
                 Some(found)
             }
-            (State::Accepted, 200..=299) => Some(found),
+            (State::Accepted | State::Late, 200..=299) => Some(found),
             (State::Trying { .. } | State::Proceeding { .. }, _) => {
                 self.wheel.cancel(client.retransmit);
                 self.wheel.cancel(client.end);
@@ -237,6 +243,7 @@ impl Transactions {
             retransmit: TimerId::NONE,
             end: TimerId::NONE,
             canceller: None,
+            unwanted: Vec::new(),
         };
         let id = ClientId(self.clients.insert(client));
         self.start_client(id, now);
@@ -250,7 +257,8 @@ impl Transactions {
         let id = ClientId(Key::from_u64(ticket.0));
         let awaits = |client: &Client| matches!(client.state, State::Trying { .. } | State::Proceeding { .. });
         if self.clients.get(id.0).is_some_and(awaits) {
-            self.fail_client(id, Failure::Transport);
+            self.tell_failure(id, Failure::Transport);
+            self.remove_client(id);
         }
     }
 
@@ -287,13 +295,16 @@ impl Transactions {
             {
                 self.cancel(id, "", now);
             }
-            Some(State::Trying { .. } | State::Proceeding { .. }) => self.fail_client(id, Failure::Timeout),
+            Some(State::Trying { .. } | State::Proceeding { .. }) => {
+                self.tell_failure(id, Failure::Timeout);
+                self.keep_for_late_answer(now, id);
+            }
             Some(_) => self.remove_client(id),
             None => {}
         }
     }
 
-    fn fail_client(&mut self, id: ClientId, failure: Failure) {
+    fn tell_failure(&mut self, id: ClientId, failure: Failure) {
         if let Some(client) = self.clients.get(id.0)
             && client.owner != 0
         {
@@ -301,11 +312,11 @@ impl Transactions {
             let (owner, request) = (client.owner, client.request.clone());
             self.events.push_back(TransactionEvent::Failed { client: id, owner, request, failure });
         }
-        self.remove_client(id);
     }
 
-    fn remove_client(&mut self, id: ClientId) {
+    pub(super) fn remove_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.remove(id.0) {
+            self.late -= usize::from(matches!(client.state, State::Late));
             self.wheel.cancel(client.retransmit);
             self.wheel.cancel(client.end);
             if let Some(canceller) = client.canceller {

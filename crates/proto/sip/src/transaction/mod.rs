@@ -7,6 +7,7 @@
 //! ```text
 //!  client INVITE:  Calling ─1xx─► Proceeding ─2xx─► Accepted ─M─► end      (2xx go to the user, who sends the ACK)
 //!                     └──────────────┴──3xx…6xx──► Completed ─D─► end      (ACK sent from here)
+//!                     └──────────────┴──no final response──► Late ──► end  (a 2xx is hung up)
 //!  client other:   Trying ─1xx─► Proceeding ─final─► Completed ─K─► end
 //!  server INVITE:  Proceeding ─2xx─► Accepted ─L─► end
 //!                     └──3xx…6xx──► Completed ─ACK─► Confirmed ─I─► end
@@ -18,6 +19,7 @@ mod echo;
 mod server;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 pub use client::{ClientId, ClientRequest, ResponseMatch};
 pub use echo::{Reply, reply};
@@ -140,6 +142,10 @@ pub struct TransactionCounts {
     pub responses_stray: u64,
     /// Client transactions that ended without a final response.
     pub timeouts: u64,
+    /// Answers to INVITEs that nobody waited for any more, or that another branch had won: acknowledged and hung up.
+    pub answers_unwanted: u64,
+    /// INVITEs without a final response in time that were too many to be kept for a late one.
+    pub invites_forgotten: u64,
 }
 
 /// All transactions of one worker.
@@ -158,6 +164,8 @@ pub struct Transactions {
     out: VecDeque<Transmit>,
     events: VecDeque<TransactionEvent>,
     counts: TransactionCounts,
+    /// How many INVITEs are kept for a late answer.
+    late: usize,
 }
 
 impl Transactions {
@@ -176,6 +184,7 @@ impl Transactions {
             out: VecDeque::new(),
             events: VecDeque::new(),
             counts: TransactionCounts::default(),
+            late: 0,
         }
     }
 
