@@ -245,13 +245,17 @@ impl Worker {
         let uris = places.iter().map(|place| place.uri.clone().unwrap_or_else(|| uri.clone())).collect();
         let to = places.into_iter().map(|place| place.to).collect();
         let silence_max = match &dial.target {
-            Target::Trunk { trunk, .. } => self.silence_max(trunk),
+            Target::Trunk { trunk, .. } => {
+                self.listen_to_trunk(leg, trunk);
+                self.silence_max(trunk)
+            }
             _ => None,
         };
         let to = DialTo { to, uris, routes, replaces, rules, domain, silence_max };
         let failed = self.legs.dial(now, leg, dial, to);
         if let Some(event) = failed {
             self.parties.remove(&leg);
+            self.unheard.remove(&leg);
             self.calls.handle_input(now, CallInput::Leg { leg, event });
         }
     }

@@ -131,12 +131,24 @@ pub enum PeerMessage {
         /// What was found.
         found: Found,
     },
-    /// A trunk has begun or ceased to answer its probes.
+    /// A trunk has begun or ceased to answer, or is known to.
     TrunkHealth {
         /// The trunk.
         trunk: Arc<str>,
         /// Does it answer?
         healthy: bool,
+    },
+    /// What is known of the trunks? Answered by [`TrunkHealth`](Self::TrunkHealth) of each of which something is.
+    TrunksAsked {
+        /// Who asks.
+        worker: u16,
+    },
+    /// What has come back first from a call to a trunk.
+    TrunkHeard {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// Any word of it, or nothing at all?
+        alive: bool,
     },
     /// A source is banned.
     Banned {
@@ -201,7 +213,7 @@ pub enum Output {
     },
     /// Log what happened to a call.
     Note(Note),
-    /// Log that a trunk has begun or ceased to answer its probes.
+    /// Log that a trunk has begun or ceased to answer.
     TrunkHealth {
         /// The trunk.
         trunk: Arc<str>,

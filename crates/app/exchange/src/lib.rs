@@ -49,6 +49,7 @@ mod register;
 mod requests;
 mod snapshot;
 mod tables;
+mod trunk_health;
 mod trunks;
 mod witnessing;
 mod worker;

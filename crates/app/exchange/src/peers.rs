@@ -120,6 +120,8 @@ impl Worker {
                 self.calls.handle_input(now, CallInput::Located { query, found });
             }
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
+            PeerMessage::TrunksAsked { worker } => self.tell_of_trunks(worker),
+            PeerMessage::TrunkHeard { trunk, alive } => self.trunk_heard(now, &trunk, alive),
             PeerMessage::Banned { ban } => self.banned_elsewhere(now, &ban),
             PeerMessage::Observed { source, observed } => {
                 observed.into_iter().for_each(|observation| self.learn(now, source, observation));

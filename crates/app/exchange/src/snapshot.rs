@@ -73,6 +73,7 @@ impl Worker {
         for leg in snapshot.legs() {
             self.legs.forget(leg);
             self.parties.remove(&leg);
+            self.unheard.remove(&leg);
         }
         let close = |opened: Opened| Output::Media(MediaCommand::Close { port: opened.port });
         self.outputs.extend(snapshot.ports().into_iter().map(close));

@@ -2,14 +2,14 @@
 
 use crate::counts::Counts;
 use crate::dialing::{Then, question_of};
-use crate::interface::{Output, PeerMessage, Unresolved};
+use crate::interface::{Output, Unresolved};
 use crate::tables::Tables;
+use crate::trunk_health::{Heard, Probes};
 use crate::worker::Worker;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::Input as CallInput;
-use sx_engine::{Engine, Time};
+use sx_engine::Time;
 use sx_sip::agent::OutgoingRequest;
 use sx_sip::message::{HeaderName, Method, NameAddr, OwnedMessage, Uri, elements};
 use sx_types::Transport;
@@ -22,13 +22,6 @@ pub(crate) const REGISTRATION: u64 = 1 << 62;
 /// A failed registration is tried again after so long.
 const REGISTER_AGAIN: Duration = Duration::from_secs(30);
 
-/// A trunk that does not answer its probes is probed again after so long, or after its interval when that is shorter: whoever
-/// comes back is to have calls at once.
-const PROBE_AGAIN: Duration = Duration::from_secs(5);
-
-/// For how long such a trunk, which is called when there is nothing better, may say nothing.
-const LAST_RESORT: Duration = Duration::from_secs(4);
-
 /// How often in a row a registrar may ask for a longer lifetime and is asked again at once.
 const RAISED_MAX: u8 = 3;
 
@@ -36,12 +29,15 @@ const RAISED_MAX: u8 = 3;
 #[derive(Debug)]
 pub(crate) struct TrunkState {
     /// Stays when the configuration changes; the trunk's place in the tables may not.
-    number: u64,
+    pub(crate) number: u64,
     name: Arc<str>,
-    /// It has answered its last probe, or not; `None` until it has been found out.
-    health: Option<bool>,
-    probe_at: Option<Time>,
-    probing: bool,
+    /// It lives, or not; `None` until it has been found out.
+    pub(crate) health: Option<bool>,
+    pub(crate) is_probed: bool,
+    pub(crate) probe_at: Option<Time>,
+    pub(crate) probing: bool,
+    pub(crate) probes: Probes,
+    pub(crate) heard: Heard,
     register_at: Option<Time>,
     call_id: Box<str>,
     seq: u32,
@@ -83,8 +79,11 @@ impl Worker {
                 number,
                 name: config.name.clone(),
                 health: None,
+                is_probed: false,
                 probe_at: None,
                 probing: false,
+                probes: Probes::default(),
+                heard: Heard::default(),
                 register_at: None,
                 call_id,
                 seq: 0,
@@ -94,11 +93,13 @@ impl Worker {
                 unresolved: BTreeSet::new(),
             });
             state.unresolved.clear();
+            state.is_probed = config.options_interval.is_some();
             if speaks && config.options_interval.is_some() && state.probe_at.is_none() {
                 state.probe_at = Some(soon);
             }
             if config.options_interval.is_none() {
                 state.probe_at = None;
+                state.probes = Probes::default();
                 // Nothing would ever tell that it has recovered.
                 if state.health == Some(false) {
                     recovered.push(state.name.clone());
@@ -110,10 +111,11 @@ impl Worker {
             self.trunks.push(state);
         }
         recovered.iter().for_each(|name| self.trunk_is(now, name, true));
+        self.ask_of_trunks();
         self.count_trunks();
     }
 
-    fn count_trunks(&self) {
+    pub(crate) fn count_trunks(&self) {
         Counts::set(&self.counts.trunks_healthy, self.trunks.iter().filter(|trunk| trunk.is_healthy()).count());
     }
 
@@ -144,6 +146,7 @@ impl Worker {
     fn probe(&mut self, now: Time, place: usize, table: &crate::TrunkTable) {
         let Some(first) = table.config.addresses.first() else { return };
         self.trunks[place].probing = true;
+        self.trunks[place].probes.sent = Some(now);
         let uri = first.uri.to_string();
         let domain = self.tables.domains.first().cloned().unwrap_or_default();
         let request = OutgoingRequest {
@@ -165,37 +168,6 @@ impl Worker {
         self.look_up(now, questions, Then::Request { owner, request: Box::new(request) });
     }
 
-    /// A trunk has answered its probe, or not. Any answer but "unavailable" shows that it lives.
-    pub(crate) fn probe_done(&mut self, now: Time, owner: u64, status: u16) {
-        let number = owner & !PROBE;
-        let Some(trunk) = self.trunks.iter_mut().find(|trunk| trunk.number == number) else { return };
-        trunk.probing = false;
-        if trunk.probe_at.is_none() {
-            return;
-        }
-        let healthy = !matches!(status, 408 | 502..=504);
-        if !healthy {
-            trunk.probe_at = trunk.probe_at.map(|at| at.min(now + PROBE_AGAIN));
-        }
-        if trunk.health == Some(healthy) {
-            return;
-        }
-        let name = trunk.name.clone();
-        self.trunk_is(now, &name, healthy);
-        for worker in 1..self.settings.workers {
-            let message = PeerMessage::TrunkHealth { trunk: name.clone(), healthy };
-            self.outputs.push_back(Output::Peer { worker, message });
-        }
-    }
-
-    /// For how long a trunk may leave a call without a word, where that is not as long as SIP has it: one that is down, and
-    /// one that is probed and has never answered. At the start nobody waits half a minute for what was never there.
-    pub(crate) fn silence_max(&self, name: &str) -> Option<Duration> {
-        let trunk = self.trunks.iter().find(|trunk| *trunk.name == *name)?;
-        let is_probed = || self.tables.trunk(name).is_some_and(|table| table.config.options_interval.is_some());
-        (trunk.health != Some(true) && is_probed()).then_some(LAST_RESORT)
-    }
-
     /// A name was looked up on behalf of a trunk. That it leads nowhere is told before what follows from it.
     pub(crate) fn trunk_resolved(&mut self, name: &str, host: &str, unresolved: Option<Unresolved>) {
         let Some(trunk) = self.trunks.iter_mut().find(|trunk| *trunk.name == *name) else { return };
@@ -214,19 +186,6 @@ impl Worker {
         let number = owner & !(PROBE | REGISTRATION);
         let is_its = |trunk: &&TrunkState| number != owner && trunk.number == number;
         self.trunks.iter().find(is_its).map(|trunk| trunk.name.clone())
-    }
-
-    /// Tells the calls of a trunk's health.
-    pub(crate) fn trunk_is(&mut self, now: Time, name: &Arc<str>, healthy: bool) {
-        let known = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
-        let was = known.and_then(|trunk| trunk.health.replace(healthy));
-        self.calls.handle_input(now, CallInput::TrunkHealth { trunk: name, healthy });
-        // The first worker speaks for all: the others have it from there, and the operator is told once. That a trunk which
-        // nobody has missed answers is no news.
-        if self.settings.worker == 0 && !(healthy && was.is_none()) {
-            self.outputs.push_back(Output::TrunkHealth { trunk: name.clone(), healthy });
-        }
-        self.count_trunks();
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2

@@ -71,6 +71,8 @@ pub struct Worker {
     pub(crate) parties: BTreeMap<LegId, PartyFacts>,
     pub(crate) layers: Layers,
     pub(crate) trunks: Vec<TrunkState>,
+    /// Legs to trunks of which nothing has come back.
+    pub(crate) unheard: BTreeMap<LegId, Arc<str>>,
     pub(crate) lookups: BTreeMap<u64, Lookup>,
     pub(crate) relayed: BTreeMap<u64, Relayed>,
     /// Connections of ours, and the workers that REGISTERs which came along them were passed on to.
@@ -115,6 +117,7 @@ impl Worker {
             parties: BTreeMap::new(),
             layers: Layers::new(&settings.layers, &mut rng),
             trunks: Vec::new(),
+            unheard: BTreeMap::new(),
             lookups: BTreeMap::new(),
             relayed: BTreeMap::new(),
             registered_through: BTreeSet::new(),
@@ -236,6 +239,7 @@ impl Worker {
                         if matches!(event, LegEvent::Ended(_)) {
                             self.parties.remove(&leg);
                         }
+                        self.heard_from(now, leg, &event);
                         self.calls.handle_input(now, CallInput::Leg { leg, event });
                     }
                     Polled::Response { owner, response, status, seq } => {
@@ -281,6 +285,7 @@ impl Worker {
         }
         if let Some(event) = self.legs.command(now, leg, command) {
             self.parties.remove(&leg);
+            self.unheard.remove(&leg);
             self.calls.handle_input(now, CallInput::Leg { leg, event });
         }
         // What a command sends goes out before what the call wants next.

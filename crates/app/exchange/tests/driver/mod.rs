@@ -100,7 +100,7 @@ pub struct Bench {
     next_port: u16,
 }
 
-fn tables_of(config: &str, before: Option<&Tables>) -> Arc<Tables> {
+pub fn tables_of(config: &str, before: Option<&Tables>) -> Arc<Tables> {
     let env = [("PROVIDER_PASSWORD".to_owned(), "opensesame".to_owned())];
     let config = Config::from_text_with_env(config, env).expect("a good configuration");
     Arc::new(Tables::build(&config, vec![address(EXCHANGE).ip()], before).expect("it fits together"))

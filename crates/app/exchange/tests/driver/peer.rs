@@ -45,6 +45,8 @@ pub struct Peer {
     pub agent: Agent,
     pub address: SocketAddr,
     pub manner: Manner,
+    /// It leaves OPTIONS unanswered.
+    pub ignores_options: bool,
     /// Sessions that were made of invitations, in order.
     pub invited: Vec<SessionId>,
     pub dialled: Vec<SessionId>,
@@ -92,6 +94,7 @@ impl Peer {
             agent: Agent::new(START, config, locals, Rng::from_number(seed)),
             address: own,
             manner,
+            ignores_options: false,
             invited: Vec::new(),
             dialled: Vec::new(),
             events: Vec::new(),
@@ -214,7 +217,7 @@ impl Peer {
     }
 
     pub(super) fn receive(&mut self, now: Time, from: SocketAddr, bytes: &Bytes) {
-        if self.manner == Manner::Dead {
+        if self.manner == Manner::Dead || self.ignores_options && bytes.starts_with(b"OPTIONS ") {
             return;
         }
         let message = Message::parse(bytes.clone()).expect("it parses");

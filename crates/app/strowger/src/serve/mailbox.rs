@@ -188,7 +188,9 @@ impl PassedOn {
             PeerMessage::Closed { .. }
             | PeerMessage::Locate { .. }
             | PeerMessage::Located { .. }
-            | PeerMessage::TrunkHealth { .. } => None,
+            | PeerMessage::TrunkHealth { .. }
+            | PeerMessage::TrunksAsked { .. }
+            | PeerMessage::TrunkHeard { .. } => None,
         }
     }
 

@@ -241,7 +241,7 @@ impl Shell {
                 Output::Resolve { query, question } => self.resolve(query, question),
                 Output::Peer { worker, message } => self.peers.push(worker, message),
                 Output::Note(note) => self.notes.log(now, &note),
-                Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers its probes"),
+                Output::TrunkHealth { trunk, healthy: true } => info!(%trunk, "the trunk answers"),
                 Output::TrunkHealth { trunk, healthy: false } => warn!(%trunk, "the trunk does not answer its probes"),
                 Output::TrunkUnresolved { trunk, host, why } => {
                     let why = match why {

@@ -34,12 +34,7 @@ impl Session {
 }
 
 /// Acknowledges and hangs up a 2xx whose session is over and forgotten.
-pub(crate) fn hang_up_late<B: AsRef<[u8]>>(
-    core: &mut Core,
-    now: Time,
-    matched: &ResponseMatch,
-    response: &Message<B>,
-) {
+pub(crate) fn hang_up_late<B: AsRef<[u8]>>(core: &mut Core, now: Time, matched: &ResponseMatch, response: &Message<B>) {
     // Only for what we have asked: a peer that names another dialog's parties has nobody else hung up.
     let from = response.value(HeaderName::From).and_then(|from| NameAddr::parse(from).ok()?.tag());
     if from.and_then(|tag| core.session_of_tag(tag)) != Some(SessionId(Key::from_u64(matched.owner))) {
