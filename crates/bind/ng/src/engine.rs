@@ -307,6 +307,7 @@ impl NgCalls {
             MediaEvent::Silent { .. }
             | MediaEvent::HandshakeFailed { .. }
             | MediaEvent::KeysLost { .. }
+            | MediaEvent::Pressed { .. }
             | MediaEvent::Remembered { .. }
             | MediaEvent::Closed(_) => {}
         }
@@ -396,6 +397,7 @@ fn port_of(event: &MediaEvent) -> PortId {
         MediaEvent::Opened(opened) => opened.port,
         MediaEvent::OpenFailed { port, .. }
         | MediaEvent::Silent { port }
+        | MediaEvent::Pressed { port, .. }
         | MediaEvent::Remembered { port, .. }
         | MediaEvent::KeysLost { port }
         | MediaEvent::HandshakeFailed { port, .. } => *port,

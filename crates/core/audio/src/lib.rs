@@ -16,6 +16,14 @@
 //!                late, twice, strange ──► counted     keys, comfort noise, what both sides have ──► passed
 //! ```
 //!
+//! # Keys
+//!
+//! What becomes of the keys that a sender presses, the conversion says (`KeyRules`). Events become events at the receiver's
+//! clock, or end here and are told ([`Transcoder::poll_key`]), or are heard as tones. Tones are listened for where that is asked;
+//! the sound is silent while one lasts, but for its first 20 to 30 ms, which nobody takes for a key. Keys that are pressed in a
+//! stream of ours ([`Transcoder::press`]) have the pace of a clock, and while they last there is nothing else in it. A key that
+//! becomes one of these is pressed when it is over.
+//!
 //! # What becomes of what is missing
 //!
 //! * **Lost, up to 60 ms:** made up here, from the copy in the next packet where Opus has one, else by repeating the last
@@ -29,12 +37,12 @@
 //! ```
 //! use sx_audio::Transcoder;
 //! use sx_engine::{Rng, Time};
-//! use sx_media::{Coding, Conversion};
+//! use sx_media::{Coding, Conversion, KeyRules};
 //! use sx_rtp::{Header, Packet, Ssrc};
 //! use sx_types::{Codec, PayloadType};
 //!
 //! let (from, to) = (Coding::new(PayloadType(0), Codec::Pcmu), Coding::new(PayloadType(8), Codec::Pcma));
-//! let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 10 };
+//! let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 10, keys: KeyRules::default() };
 //! let mut transcoder = Transcoder::new(&conversion, Ssrc(5), &mut Rng::from_number(1))?;
 //! let mut datagram = Vec::new();
 //! let header = Header { marker: true, payload_type: PayloadType(0), sequence: 9, timestamp: 0, ssrc: Ssrc(1) };
@@ -48,6 +56,7 @@
 //! ```
 
 mod conference;
+mod keys;
 mod recoder;
 mod reports;
 mod route;
@@ -57,6 +66,7 @@ mod timeline;
 mod transcoder;
 
 pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted};
+pub use keys::Key;
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};
 pub use sending::Sent;

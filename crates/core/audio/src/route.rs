@@ -1,7 +1,7 @@
 //! What becomes of each payload type that may arrive.
 
 use sx_codec::{Decoder, Encoder, Format};
-use sx_media::{Coding, Conversion};
+use sx_media::{Coding, Conversion, KeyWay};
 use sx_types::{Codec, PayloadType};
 
 /// The other side takes nothing that can be coded here, and there is something that does not pass as it is. It is the fault
@@ -13,12 +13,14 @@ pub struct NotConvertible;
 /// What becomes of a payload type.
 #[derive(Debug)]
 pub(crate) enum Route {
-    /// It passes as it is, under this payload type.
-    Pass(PayloadType),
+    /// It passes as it is, under this payload type. How it is decoded here, if it is.
+    Pass(PayloadType, Option<Format>),
     /// It is decoded, and coded anew. The decoder comes with the first packet.
     Code(Format, Option<Box<Decoder>>),
     /// A telephone event: another payload type, and perhaps another clock.
-    Event(Coding),
+    Event,
+    /// A telephone event that ends here.
+    Key,
     /// Comfort noise that the other side takes as well.
     Noise(Coding),
     /// Comfort noise that the other side is to hear as sound.
@@ -68,12 +70,13 @@ pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<V
     for coding in &conversion.from {
         let passes = conversion.passes(coding);
         let route = match (coding.codec, passes) {
-            (Codec::TelephoneEvent, _) => nearest(conversion, coding, coded).map(Route::Event),
+            (Codec::TelephoneEvent, _) if conversion.keys.to != KeyWay::Events => Some(Route::Key),
+            (Codec::TelephoneEvent, _) => conversion.takes_events().then_some(Route::Event),
             (Codec::ComfortNoise, _) => match nearest(conversion, coding, coded) {
                 Some(noise) => Some(Route::Noise(noise)),
                 None => coded.map(|_| Route::NoiseAsSound),
             },
-            (_, Some(payload_type)) => Some(Route::Pass(payload_type)),
+            (_, Some(payload_type)) => Some(Route::Pass(payload_type, format_of(coding))),
             (_, None) => match format_of(coding) {
                 Some(format) if coded.is_some() => Some(Route::Code(format, None)),
                 Some(_) => return Err(NotConvertible),
@@ -86,14 +89,11 @@ pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<V
             arriving.push(Arriving { payload_type: coding.payload_type, clock_hz: coding.clock_hz, route });
         }
     }
-    let is_sound = |arriving: &Arriving| matches!(arriving.route, Route::Pass(_) | Route::Code(..));
+    let is_sound = |arriving: &Arriving| matches!(arriving.route, Route::Pass(..) | Route::Code(..));
     if arriving.iter().any(is_sound) { Ok(arriving) } else { Err(NotConvertible) }
 }
 
-/// The receiver's telephone events, or comfort noise: those with the clock of the sound that it is sent, then with that of
-/// what arrives, then any.
-//= https://www.rfc-editor.org/rfc/rfc4733#section-2.1
-// Events share the timestamps of the sound beside them, so their clock should be that of the sound.
+/// The receiver's comfort noise: that with the clock of the sound that it is sent, then with that of what arrives, then any.
 fn nearest(conversion: &Conversion, coding: &Coding, coded: Option<&Coded>) -> Option<Coding> {
     let of_kind = || conversion.to.iter().filter(|taken| taken.codec == coding.codec);
     let sound = conversion.to.iter().find(|taken| taken.is_sound()).map_or(coding.clock_hz, |sound| sound.clock_hz);
@@ -138,6 +138,7 @@ const PAYLOAD_MAX: usize = 1_400;
 mod tests {
     use super::*;
     use sx_codec::{L16Rate, Law};
+    use sx_media::KeyRules;
 
     #[test]
     fn frames_are_those_that_the_codec_has() {
@@ -159,7 +160,7 @@ mod tests {
     fn conversion(from: &[(u8, Codec)], to: &[(u8, Codec)]) -> Conversion {
         let codings =
             |list: &[(u8, Codec)]| list.iter().map(|(n, codec)| Coding::new(PayloadType(*n), *codec)).collect();
-        Conversion { from: codings(from), to: codings(to), ptime_ms: 20 }
+        Conversion { from: codings(from), to: codings(to), ptime_ms: 20, keys: KeyRules::default() }
     }
 
     #[test]

@@ -41,8 +41,9 @@ pub(crate) struct Sending {
     /// The next packet comes after a pause.
     marker: bool,
     last: Option<Sent>,
-    /// The furthest position of a packet.
+    /// The furthest position of a packet, and the position of the last sound.
     last_at: u64,
+    sound_at: u64,
     now: Time,
     clock_hz: u32,
     waiting: Vec<u8>,
@@ -62,6 +63,7 @@ impl Sending {
             marker: true,
             last: None,
             last_at: 0,
+            sound_at: 0,
             now: Time::ZERO,
             clock_hz,
             waiting: Vec::new(),
@@ -100,7 +102,17 @@ impl Sending {
     /// The position that belongs to now, by the time since the last packet.
     pub(crate) fn position_now(&self) -> u64 {
         let since = self.last.map_or(0, |last| ticks(self.now, last.at, self.clock_hz));
-        self.end.max(self.last_at + since)
+        self.end.max(self.sound_at + since)
+    }
+
+    /// Ticks a second of what goes out.
+    pub(crate) fn clock_hz(&self) -> u32 {
+        self.clock_hz
+    }
+
+    /// Nothing may go before this position any more.
+    pub(crate) fn reach(&mut self, at: u64) {
+        self.end = self.end.max(at);
     }
 
     /// The position of the last packet.
@@ -132,6 +144,7 @@ impl Sending {
         self.put(payload_type, at, marker, payload);
         if let Some(last) = &mut self.last {
             (last.timestamp, last.at, last.clock_hz) = (self.base.wrapping_add(at as u32), self.now, self.clock_hz);
+            self.sound_at = at;
         }
         self.end = self.end.max(at + ticks);
     }

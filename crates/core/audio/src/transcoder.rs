@@ -1,5 +1,8 @@
 //! One direction of a stream, packet by packet.
 
+mod keys;
+
+use crate::keys::{Listening, Pressing, Relayed};
 use crate::recoder::Recoder;
 use crate::route::{Arriving, NotConvertible, Route, coded, routes};
 use crate::sending::{Sending, Sent};
@@ -8,7 +11,7 @@ use crate::timeline::Timeline;
 use std::time::Duration;
 use sx_codec::{Decoder, Format, comfort_noise_payload};
 use sx_engine::{Rng, Time};
-use sx_media::{Coding, Conversion};
+use sx_media::{Coding, Conversion, KeyWay};
 use sx_rtp::{Compound, Header, Packet, ReportBlock, RtcpPacket, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -31,15 +34,19 @@ pub struct Stats {
     pub strange: u64,
     /// Of a payload type that was not negotiated, empty, or no RTP: dropped.
     pub unexpected: u64,
+    /// Sound beside keys, which are heard in its place: dropped.
+    pub muted: u64,
     /// Holes that were filled.
     pub concealed: u64,
+    /// Keys, more than anybody can press: dropped.
+    pub keys_dropped: u64,
 }
 
 impl Stats {
     /// All packets that have come in.
     pub fn packets(&self) -> u64 {
-        let Self { transcoded, passed, events, noise, undecodable, late, strange, unexpected, concealed: _ } = *self;
-        transcoded + passed + events + noise + undecodable + late + strange + unexpected
+        let Self { transcoded, passed, events, noise, undecodable, late, strange, unexpected, muted, .. } = *self;
+        transcoded + passed + events + noise + undecodable + late + strange + unexpected + muted
     }
 }
 
@@ -53,8 +60,12 @@ pub struct Transcoder {
     expected: Option<i64>,
     /// Packets that were lost since there was sound.
     lost: u32,
-    /// The timestamp of the last telephone event, and where it went.
-    event: Option<(u32, u64)>,
+    /// How the receiver is told of keys, and the events that it takes.
+    keys: KeyWay,
+    events: Vec<Coding>,
+    relayed: Relayed,
+    listening: Listening,
+    pressing: Pressing,
     recoder: Option<Recoder>,
     sending: Sending,
     stats: Stats,
@@ -70,13 +81,18 @@ impl Transcoder {
         let arriving = routes(conversion, coded.as_ref())?;
         let clock_hz = coded.map_or(8_000, |coded| coded.coding.clock_hz);
         let recoder = coded.map(|coded| Recoder::new(coded, conversion, rng.u32()));
+        let is_event = |coding: &&Coding| coding.codec == Codec::TelephoneEvent;
         Ok(Self {
             arriving,
             source: Source::default(),
             timeline: Timeline::default(),
             expected: None,
             lost: 0,
-            event: None,
+            keys: conversion.keys.to,
+            events: conversion.to.iter().filter(is_event).copied().collect(),
+            relayed: Relayed::default(),
+            listening: Listening::new(conversion.keys.heard_in_band),
+            pressing: Pressing::default(),
             recoder,
             sending: Sending::new(ssrc, clock_hz, rng),
             stats: Stats::default(),
@@ -100,7 +116,7 @@ impl Transcoder {
         let index = known.filter(|_| !packet.payload().is_empty());
         // Also what is dropped has a place, and is not lost.
         let is_sound =
-            index.is_some_and(|index| matches!(self.arriving[index].route, Route::Pass(_) | Route::Code(..)));
+            index.is_some_and(|index| matches!(self.arriving[index].route, Route::Pass(..) | Route::Code(..)));
         let clock_hz = self.arriving[index.unwrap_or(0)].clock_hz;
         match self.source.place(now, &header, clock_hz, is_sound) {
             Place::Late => self.stats.late += 1,
@@ -111,11 +127,12 @@ impl Transcoder {
                     _ => self.begin_anew(),
                 }
                 match index {
-                    Some(index) => self.route(index, &header, packet.payload()),
+                    Some(index) => self.route(now, index, packet),
                     None => self.stats.unexpected += 1,
                 }
             }
         }
+        self.advance_keys(now);
     }
 
     /// The next packet that is to be sent.
@@ -145,14 +162,15 @@ impl Transcoder {
 
     /// What became of what came in.
     pub fn stats(&self) -> Stats {
-        self.stats
+        Stats { keys_dropped: self.listening.dropped() + self.pressing.dropped(), ..self.stats }
     }
 
     /// Nothing that came before says where something belongs: what is left of it goes out, and nothing is expected.
     fn begin_anew(&mut self) {
         self.flush();
         self.timeline.forget();
-        (self.expected, self.lost, self.event) = (None, 0, None);
+        (self.expected, self.lost) = (None, 0);
+        self.relayed.forget();
         for arriving in &mut self.arriving {
             if let Route::Code(_, decoder) = &mut arriving.route {
                 *decoder = None;
@@ -160,18 +178,25 @@ impl Transcoder {
         }
     }
 
-    fn route(&mut self, index: usize, header: &Header, payload: &[u8]) {
+    fn route(&mut self, now: Time, index: usize, packet: Packet<'_>) {
+        let (header, payload) = (&packet.header(), packet.payload());
         let in_hz = self.arriving[index].clock_hz;
+        let is_beside_keys = !matches!(self.arriving[index].route, Route::Event | Route::Key);
+        if is_beside_keys && self.pressing.is_active() {
+            self.stats.muted += 1;
+            (self.lost, self.expected) = (0, None);
+            return;
+        }
         match &mut self.arriving[index].route {
-            Route::Pass(payload_type) => {
-                let payload_type = *payload_type;
-                self.stats.passed += 1;
+            Route::Pass(payload_type, format) => {
+                let (payload_type, format) = (*payload_type, *format);
+                if let Some(format) = format {
+                    self.listening.handle_payload(now, format, payload);
+                }
                 self.pass(payload_type, header, in_hz, payload);
             }
-            Route::Event(coding) => {
-                let coding = *coding;
-                self.pass_event(&coding, header, in_hz, payload);
-            }
+            Route::Event => self.pass_event(header, in_hz, payload),
+            Route::Key => self.hear_event(now, in_hz, packet),
             Route::Noise(coding) => {
                 let coding = *coding;
                 self.stats.noise += 1;
@@ -186,7 +211,7 @@ impl Transcoder {
             Route::Code(format, decoder) => {
                 let format = *format;
                 let mut decoder = decoder.take().unwrap_or_else(|| Box::new(Decoder::new(format)));
-                self.code(&mut decoder, header, in_hz, payload);
+                self.code(now, &mut decoder, header, in_hz, payload);
                 if let Route::Code(_, place) = &mut self.arriving[index].route {
                     *place = Some(decoder);
                 }
@@ -200,6 +225,12 @@ impl Transcoder {
         let position = self.position(header.timestamp, hz, hz);
         let at = self.timeline.out(position).max(self.sending.end());
         self.skip_lost();
+        if self.listening.silences() {
+            self.stats.muted += 1;
+            self.sending.pause();
+            return;
+        }
+        self.stats.passed += 1;
         self.sending.sound(payload_type, at, 0, header.marker, payload);
         self.expected = None;
     }
@@ -214,35 +245,6 @@ impl Transcoder {
         self.timeline.out(position).max(self.sending.end())
     }
 
-    /// A telephone event. All its packets have the timestamp at which it began.
-    //= https://www.rfc-editor.org/rfc/rfc4733#section-2.5.1.2
-    fn pass_event(&mut self, coding: &Coding, header: &Header, in_hz: u32, payload: &[u8]) {
-        let Some((event, rest)) = payload.split_first_chunk::<4>() else {
-            self.stats.undecodable += 1;
-            return;
-        };
-        self.stats.events += 1;
-        let at = match self.event {
-            Some((timestamp, at)) if timestamp == header.timestamp => at,
-            _ => {
-                // A clock that is not that of the sound says nothing of where it belongs; it belongs to now.
-                let position = self.timeline.glance(header.timestamp, in_hz);
-                let at = position.map_or_else(|| self.sending.position_now(), |position| self.timeline.out(position));
-                at.max(self.sending.last_position())
-            }
-        };
-        self.event = Some((header.timestamp, at));
-        self.lost = 0;
-        let [code, flags, high, low] = *event;
-        let duration =
-            u64::from(u16::from_be_bytes([high, low])) * u64::from(coding.clock_hz) / u64::from(in_hz.max(1));
-        // One that lasts longer than the field can say is as long as it can.
-        let [high, low] = u16::try_from(duration).unwrap_or(u16::MAX).to_be_bytes();
-        // Older events that are repeated behind it have the old clock: they are left out.
-        let _ = rest;
-        self.sending.beside(coding.payload_type, at, header.marker, &[code, flags, high, low]);
-    }
-
     /// Comfort noise for somebody who takes none: a packet of sound.
     fn sound_noise(&mut self, header: &Header, in_hz: u32, payload: &[u8]) {
         let at = self.place_beside(header, in_hz);
@@ -252,7 +254,7 @@ impl Transcoder {
     }
 
     /// Sound that is decoded and coded anew.
-    fn code(&mut self, decoder: &mut Decoder, header: &Header, in_hz: u32, payload: &[u8]) {
+    fn code(&mut self, now: Time, decoder: &mut Decoder, header: &Header, in_hz: u32, payload: &[u8]) {
         let out_hz = self.out_hz(in_hz);
         let position = self.position(header.timestamp, in_hz, out_hz);
         self.bridge(decoder, position, header.timestamp, payload);
@@ -260,6 +262,11 @@ impl Transcoder {
         match recoder.decode(decoder, payload) {
             Ok(()) => self.stats.transcoded += 1,
             Err(_) => self.stats.undecodable += 1,
+        }
+        self.listening.handle_samples(now, &recoder.decoded, decoder.format().sample_hz());
+        if self.listening.silences() {
+            // The key is told in another way.
+            recoder.decoded.fill(0);
         }
         let held = decoder.format().rtp_ticks(recoder.decoded.len());
         self.expected = Some(self.timeline.position() + held as i64);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 use sx_audio::{Conference, MemberId, Transcoder};
 use sx_engine::{Rng, Time};
-use sx_media::{Attendance, Conversion};
+use sx_media::{Attendance, Conversion, KeyRules, KeyWay};
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -67,8 +67,10 @@ fn conversions() -> impl Strategy<Value = Conversion> {
         #[cfg(feature = "opus")]
         vec![coding(111, Codec::Opus), keys],
     ];
-    (proptest::sample::select(to), prop_oneof![Just(10_u16), Just(20), Just(30), Just(60), any::<u16>()])
-        .prop_map(move |(to, ptime_ms)| conversion(&from, &to, ptime_ms))
+    let ways = prop_oneof![Just(KeyWay::Events), Just(KeyWay::Told), Just(KeyWay::Tones)];
+    let rules = (any::<bool>(), ways).prop_map(|(heard_in_band, to)| KeyRules { heard_in_band, to });
+    (proptest::sample::select(to), prop_oneof![Just(10_u16), Just(20), Just(30), Just(60), any::<u16>()], rules)
+        .prop_map(move |(to, ptime_ms, keys)| Conversion { keys, ..conversion(&from, &to, ptime_ms) })
 }
 
 proptest! {
@@ -134,7 +136,7 @@ proptest! {
     ) {
         let (mut room, mut rng) = (Conference::new(3), Rng::from_number(5));
         let mut now = Time::from_secs(1_700_000_000);
-        let Conversion { from, to, ptime_ms } = conversion;
+        let Conversion { from, to, ptime_ms, .. } = conversion;
         for id in 1..=3 {
             let attendance = Attendance { room: "r".into(), from: from.clone(), to: to.clone(), ptime_ms, muted: id == 3 };
             room.attend(now, (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng).expect("there is a place");
@@ -169,7 +171,7 @@ proptest! {
     #[test]
     fn no_bytes_panic_in_a_room(conversion in conversions(), datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..20)) {
         let mut room = Conference::new(1);
-        let Conversion { from, to, ptime_ms } = conversion;
+        let Conversion { from, to, ptime_ms, .. } = conversion;
         let attendance = Attendance { room: "r".into(), from, to, ptime_ms, muted: false };
         let member = (MemberId(1), Ssrc(1));
         room.attend(Time::from_secs(1), member, &attendance, &mut Rng::from_number(5)).expect("there is a place");

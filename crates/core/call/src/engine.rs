@@ -215,7 +215,7 @@ impl Calls {
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             // Nobody here asks.
-            MediaEvent::Counted(_) => {}
+            MediaEvent::Counted(_) | MediaEvent::Pressed { .. } => {}
         }
     }
 

@@ -318,6 +318,7 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::Remembered { port, .. }
         | MediaEvent::Silent { port }
         | MediaEvent::KeysLost { port }
+        | MediaEvent::Pressed { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,
         MediaEvent::Closed(closed) => closed.port,

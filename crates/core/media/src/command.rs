@@ -59,6 +59,16 @@ pub enum MediaCommand {
         /// How it takes part.
         attendance: Option<Box<Attendance>>,
     },
+    /// Have the peer of the port that this one is patched to hear a key as if the peer of this port had pressed it in the stream.
+    /// A patch without a conversion hears of none.
+    Press {
+        /// The port of whoever has pressed it.
+        port: PortId,
+        /// One of `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// For how long, in milliseconds.
+        duration_ms: u16,
+    },
     /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
     Count {
         /// The port.
@@ -167,6 +177,15 @@ pub enum MediaEvent {
     Silent {
         /// The port.
         port: PortId,
+    },
+    /// The peer of a port has pressed a key, which goes no further in the stream. Told once for each, when it is over.
+    Pressed {
+        /// The port.
+        port: PortId,
+        /// One of `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// For how long, in milliseconds.
+        duration_ms: u16,
     },
     /// What a port has counted so far. It stays open.
     Counted(Closed),

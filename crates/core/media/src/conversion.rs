@@ -1,5 +1,6 @@
 //! What packets become on their way from one party to the other, where the two have no codec in common.
 
+use crate::{KeyRules, KeyWay};
 use serde::{Deserialize, Serialize};
 use sx_types::{Codec, Kind, PayloadType};
 
@@ -16,6 +17,9 @@ pub struct Conversion {
     pub to: Vec<Coding>,
     /// Milliseconds of sound in a packet that is coded anew; one that the codec has not becomes 20.
     pub ptime_ms: u16,
+    /// What becomes of keys that the sender presses.
+    #[serde(default)]
+    pub keys: KeyRules,
 }
 
 /// A payload type and what it stands for.
@@ -54,17 +58,29 @@ impl Conversion {
     /// Can a packet of this payload type go on without a byte being changed?
     pub fn relays(&self, payload_type: PayloadType) -> bool {
         let mut sent = self.from.iter().filter(|coding| coding.payload_type == payload_type);
-        sent.any(|coding| self.passes(coding) == Some(payload_type))
+        let is_for_us = |coding: &Coding| coding.codec == Codec::TelephoneEvent && self.keys.to != KeyWay::Events;
+        sent.any(|coding| self.passes(coding) == Some(payload_type) && !is_for_us(coding))
     }
 
     /// Is there sound that can go on without a byte being changed?
     pub fn relays_sound(&self) -> bool {
-        self.from.iter().any(|coding| coding.is_sound() && self.relays(coding.payload_type))
+        let relays = |coding: &Coding| coding.is_sound() && self.relays(coding.payload_type);
+        !self.keys.heard_in_band && self.from.iter().any(relays)
     }
 
     /// Can everything? Then there is nothing to convert.
     pub fn relays_all(&self) -> bool {
-        self.from.iter().all(|coding| self.relays(coding.payload_type))
+        !self.keys.heard_in_band && self.from.iter().all(|coding| self.relays(coding.payload_type))
+    }
+
+    /// Can all sound be sent on without being coded anew?
+    pub fn passes_sound(&self) -> bool {
+        self.from.iter().filter(|coding| coding.is_sound()).all(|coding| self.passes(coding).is_some())
+    }
+
+    /// Does the receiver take telephone events?
+    pub fn takes_events(&self) -> bool {
+        self.to.iter().any(|coding| coding.codec == Codec::TelephoneEvent)
     }
 }
 
@@ -98,11 +114,26 @@ mod tests {
     fn what_both_have_under_one_number_is_relayed() {
         let from = vec![coding(0, Codec::Pcmu), coding(111, Codec::Opus), coding(101, Codec::TelephoneEvent)];
         let to = vec![coding(0, Codec::Pcmu), coding(96, Codec::Opus), coding(101, Codec::TelephoneEvent)];
-        let conversion = Conversion { from, to, ptime_ms: 20 };
+        let conversion = Conversion { from, to, ptime_ms: 20, keys: KeyRules::default() };
         for (number, relays) in [(0, true), (111, false), (96, false), (101, true), (9, false)] {
             assert_eq!(conversion.relays(PayloadType(number)), relays, "{number}");
         }
         assert_eq!(conversion.passes(&conversion.from[1]), Some(PayloadType(96)));
         assert!(conversion.relays_sound() && !conversion.relays_all());
+    }
+
+    #[test]
+    fn events_that_are_not_for_the_receiver_and_sound_that_is_listened_to_are_not_relayed() {
+        let both = vec![coding(0, Codec::Pcmu), coding(101, Codec::TelephoneEvent)];
+        let keys = |heard_in_band, to| KeyRules { heard_in_band, to };
+        let check = |keys: KeyRules, expected: [bool; 3]| {
+            let conversion = Conversion { from: both.clone(), to: both.clone(), ptime_ms: 20, keys };
+            let events = conversion.relays(PayloadType(101));
+            assert_eq!([conversion.relays_all(), conversion.relays_sound(), events], expected, "{keys:?}");
+        };
+        check(keys(false, KeyWay::Events), [true, true, true]);
+        check(keys(false, KeyWay::Told), [false, true, false]);
+        check(keys(false, KeyWay::Tones), [false, true, false]);
+        check(keys(true, KeyWay::Events), [false, false, true]);
     }
 }

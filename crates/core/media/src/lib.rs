@@ -46,6 +46,7 @@ mod command;
 mod conversion;
 mod error;
 mod handshake;
+mod keys;
 mod leg_quality;
 mod memory;
 mod plan;
@@ -63,6 +64,7 @@ pub use command::{
 pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
+pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay};
 pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
 pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
@@ -82,4 +84,4 @@ pub use stream::{
 };
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
-pub use transcoding::{Agreed, conversions, extend_offer, settle_answer};
+pub use transcoding::{Agreed, conversions, extend_offer, settle_answer, ways};

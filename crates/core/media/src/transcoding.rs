@@ -9,7 +9,7 @@
 //! Everything follows from what each party was told and has said, so that nothing else is remembered. A party's payload
 //! types in what we told it are those that it sends, those in what it has said are those that it is sent.
 
-use crate::{Coding, Conversion, MediaError, OpusParameters};
+use crate::{Coding, Conversion, KeyRules, MediaError, OpusParameters};
 use bytes::Bytes;
 use sx_sdp::{Description, Format, FormatEdit, Media, MediaKind, NewFormat, Profile};
 use sx_types::{Codec, PayloadType};
@@ -136,16 +136,22 @@ pub struct Agreed<'a> {
 /// What packets of a stream become from the one to the other, and back. `None`: everything can pass as it is, or it is not
 /// known what it becomes.
 pub fn conversions(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conversion; 2]> {
+    let ways = ways(one, other, stream)?;
+    ways.iter().any(|way| !way.relays_all()).then_some(ways)
+}
+
+/// The same, also where everything can pass as it is.
+pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conversion; 2]> {
     let told = |agreed: Agreed<'_>| codings(agreed.told, agreed.said, stream);
     let said = |agreed: Agreed<'_>| codings(agreed.said, agreed.told, stream);
     let (sent, taken) = ([told(one)?, told(other)?], [said(one)?, said(other)?]);
     let [one_sends, other_sends] = sent;
     let [one_takes, other_takes] = taken;
-    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1 };
-    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1 };
-    let nothing = there.relays_all() && back.relays_all();
+    let keys = KeyRules::default();
+    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys };
+    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys };
     let known = [&there, &back].iter().all(|way| way.from.iter().any(Coding::is_sound));
-    (known && !nothing).then_some([there, back])
+    known.then_some([there, back])
 }
 
 /// What a stream of a description has that another one has as well, and the packet length it asks for.

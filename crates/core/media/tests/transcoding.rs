@@ -1,7 +1,7 @@
 //! What two parties that may share no codec are offered and answered, and what packets become between them.
 
 use bytes::Bytes;
-use sx_media::{Agreed, Coding, Conversion, conversions, extend_offer, settle_answer};
+use sx_media::{Agreed, Coding, Conversion, KeyRules, conversions, extend_offer, settle_answer};
 use sx_types::{Codec, PayloadType};
 
 const CODABLE: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
@@ -108,9 +108,15 @@ fn without_one_each_way_becomes_what_the_other_takes() {
     let mut sends = coding(120, Codec::Opus);
     sends.opus.fec = true;
     let pcmu = coding(0, Codec::Pcmu);
-    assert_eq!(there, Conversion { from: vec![pcmu, keys], to: vec![takes, keys], ptime_ms: 40 });
+    assert_eq!(
+        there,
+        Conversion { from: vec![pcmu, keys], to: vec![takes, keys], ptime_ms: 40, keys: KeyRules::default() }
+    );
     // In the order of the offer that it answers.
-    assert_eq!(back, Conversion { from: vec![keys, sends], to: vec![pcmu, keys], ptime_ms: 20 });
+    assert_eq!(
+        back,
+        Conversion { from: vec![keys, sends], to: vec![pcmu, keys], ptime_ms: 20, keys: KeyRules::default() }
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::shared::PortSockets;
 use crate::sys::{BATCH, Chosen, Intake, Written};
 use crate::totals::ThreadTotals;
 use std::sync::Arc;
-use sx_audio::{Reporter, Transcoder};
+use sx_audio::{Key, Reporter, Stats, Transcoder};
 use sx_engine::{Rng, Time};
 use sx_media::Conversion;
 use sx_rtp::{Packet, Ssrc};
@@ -41,6 +41,35 @@ pub(crate) struct Means<'m> {
     /// Where what is to be sent is written.
     pub(crate) written: &'m mut Written,
     pub(crate) totals: &'m ThreadTotals,
+}
+
+/// Packets that were made, on their way out: as many at a time as can be written.
+#[derive(Default)]
+struct Leaving(Chosen);
+
+impl Leaving {
+    fn take(
+        &mut self,
+        transcoder: &mut Transcoder,
+        now: Time,
+        written: &mut Written,
+        totals: &ThreadTotals,
+        target: &Arc<PortSockets>,
+    ) {
+        while let Some(packet) = transcoder.poll_packet() {
+            if self.0.count() == BATCH as u64 {
+                self.send(now, written, totals, target);
+            }
+            let place = self.0.count() as usize;
+            written.put(place, packet);
+            self.0.add(place);
+        }
+    }
+
+    fn send(&mut self, now: Time, written: &mut Written, totals: &ThreadTotals, target: &Arc<PortSockets>) {
+        let chosen = std::mem::take(&mut self.0);
+        forward(written, totals, (now, target), chosen, Chosen::default());
+    }
 }
 
 impl Converting {
@@ -87,29 +116,79 @@ impl Converting {
             let (_, report) = means.received.batch().packet(index);
             transcoder.handle_rtcp(means.now, report);
         }
-        let mut written = Chosen::default();
+        let mut leaving = Leaving::default();
         for index in rtp.indices() {
             let (_, packet) = means.received.batch().packet(index);
             transcoder.handle_packet(means.now, packet);
-            while let Some(packet) = transcoder.poll_packet() {
-                if written.count() == BATCH as u64 {
-                    forward(means.written, means.totals, (means.now, target), written, Chosen::default());
-                    written = Chosen::default();
-                }
-                let place = written.count() as usize;
-                means.written.put(place, packet);
-                written.add(place);
-            }
+            leaving.take(transcoder, means.now, means.written, means.totals, target);
         }
+        leaving.send(means.now, means.written, means.totals, target);
         target.set_sending(transcoder.sent());
         let after = transcoder.stats();
+        self.count(means.totals, &before, &after);
+    }
+
+    /// A key is pressed in what goes to the peer of the other port.
+    pub(crate) fn press(
+        &mut self,
+        (now, written, totals): (Time, &mut Written, &ThreadTotals),
+        (own, target): (&PortSockets, &Arc<PortSockets>),
+        key: Key,
+    ) {
+        if matches!(self.state, State::Relaying) {
+            self.state = self.begin(now, own, target);
+        }
+        self.carry_on((now, written, totals), target, |transcoder| transcoder.press(now, key));
+    }
+
+    /// Time has passed: sends what is due of keys.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        (now, written, totals): (Time, &mut Written, &ThreadTotals),
+        target: &Arc<PortSockets>,
+    ) {
+        self.carry_on((now, written, totals), target, |transcoder| transcoder.handle_timeout(now));
+    }
+
+    /// When something is due although nothing arrives.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        let State::Converting(both) = &self.state else { return None };
+        both.0.poll_timeout()
+    }
+
+    /// A key that the peer of the port has pressed, and that is to be told.
+    pub(crate) fn poll_key(&mut self) -> Option<Key> {
+        let State::Converting(both) = &mut self.state else { return None };
+        both.0.poll_key()
+    }
+
+    fn carry_on(
+        &mut self,
+        (now, written, totals): (Time, &mut Written, &ThreadTotals),
+        target: &Arc<PortSockets>,
+        work: impl FnOnce(&mut Transcoder),
+    ) {
+        let State::Converting(both) = &mut self.state else { return };
+        target.set_converted(true);
+        let (transcoder, _) = &mut **both;
+        let before = transcoder.stats();
+        work(transcoder);
+        let mut leaving = Leaving::default();
+        leaving.take(transcoder, now, written, totals, target);
+        leaving.send(now, written, totals, target);
+        target.set_sending(transcoder.sent());
+        let after = transcoder.stats();
+        self.count(totals, &before, &after);
+    }
+
+    fn count(&mut self, totals: &ThreadTotals, before: &Stats, after: &Stats) {
         let transcoded = after.transcoded - before.transcoded;
         let decode_errors = after.undecodable - before.undecodable;
         self.transcoded += transcoded;
         self.decode_errors += decode_errors;
-        means.totals.packets_transcoded.add(transcoded);
-        means.totals.decode_errors.add(decode_errors);
-        forward(means.written, means.totals, (means.now, target), written, Chosen::default());
+        totals.packets_transcoded.add(transcoded);
+        totals.decode_errors.add(decode_errors);
+        totals.keys_dropped.add(after.keys_dropped - before.keys_dropped);
     }
 
     /// Tells the peer of the port, if it is time, what was sent to it and received from it.

@@ -57,6 +57,7 @@ impl PacketThreads {
             MediaCommand::Open { port, .. }
             | MediaCommand::SetRemote { port, .. }
             | MediaCommand::Attend { port, .. }
+            | MediaCommand::Press { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Remember { port }
             | MediaCommand::Resume { port, .. }

@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) converting: Option<Box<Converting>>,
     /// What was counted by those that were there before.
     pub(crate) counted: (u64, u64),
+    /// Something is due for keys in its stream.
+    pub(crate) is_timed: bool,
     /// When a packet from a wrong source was last logged.
     pub(crate) logged: Time,
 }

@@ -1,5 +1,7 @@
 //! A packet thread: waits for packets and commands, relays the ones and obeys the others.
 
+mod keys;
+
 use crate::clock::Clock;
 use crate::commands::{Commands, NoCommand};
 use crate::converting::Means;
@@ -16,6 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_audio::Key;
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
@@ -49,6 +52,7 @@ pub(crate) struct PacketThread {
     written: Written,
     rng: Rng,
     next_tick: Time,
+    timed: keys::Timed,
     /// `None`: no port has handshakes.
     shaker: Option<Shaker>,
 }
@@ -77,6 +81,7 @@ impl PacketThread {
             totals,
             intake,
             next_tick: clock.now() + TICK,
+            timed: keys::Timed::default(),
             clock,
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -112,7 +117,7 @@ impl PacketThread {
 
     /// Waits, relays what has come, obeys, and looks at the clock.
     fn turn(&mut self, next: Next) -> io::Result<Next> {
-        self.intake.wait(if next == Next::Wait { TICK } else { Duration::ZERO })?;
+        self.intake.wait(if next == Next::Wait { self.longest_wait() } else { Duration::ZERO })?;
         let mut woken = next == Next::Commands;
         while let Some(token) = self.intake.poll_token() {
             match token {
@@ -127,6 +132,7 @@ impl PacketThread {
             self.not_sent(failure);
         }
         let now = self.clock.now();
+        self.carry_on_keys(now);
         let is_time = now >= self.next_tick;
         // What follows may close sockets.
         if (is_time || woken) && !self.intake.flush() {
@@ -190,6 +196,9 @@ impl PacketThread {
         let (received, written) = (&mut self.intake, &mut self.written);
         let mut means = Means { now, received, written, totals: &self.totals };
         entry.pass_on(&mut means, rtp, rtcp);
+        if entry.converting.is_some() {
+            self.mind_keys(index);
+        }
     }
 
     /// Obeys some of the commands that wait.
@@ -202,6 +211,7 @@ impl PacketThread {
                 Ok(MediaCommand::SetRemote { port, remote, keys }) => self.set_remote(port, remote, keys.as_deref()),
                 Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
                 Ok(MediaCommand::Attend { port, attendance }) => self.attend(port, attendance),
+                Ok(MediaCommand::Press { port, key, duration_ms }) => self.press(port, Key { key, duration_ms }),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Remember { port }) => self.remember(port),
                 Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),
@@ -261,6 +271,7 @@ impl PacketThread {
             patch: Patch::Nowhere,
             converting: None,
             counted: (0, 0),
+            is_timed: false,
             logged: Time::ZERO,
         });
         self.by_id.insert(id, index);
@@ -354,6 +365,7 @@ impl PacketThread {
         let Some(mut entry) = self.slots[index as usize].entry.take() else { return };
         let generation = self.slots[index as usize].generation;
         self.vacant.push(index);
+        self.timed.remove(index);
         for channel in [Channel::Rtp, Channel::Rtcp] {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }

@@ -41,6 +41,10 @@ pub struct Totals {
     pub packets_transcoded: u64,
     /// RTP packets that could not be decoded, and in whose place something was made up.
     pub decode_errors: u64,
+    /// Keys that were pressed in streams and told to calls.
+    pub keys_told: u64,
+    /// Keys that were pressed faster than anybody can, or for which nobody has room.
+    pub keys_dropped: u64,
     /// Times that a peer was silent for too long.
     pub silences: u64,
     /// Rooms that there are now.
@@ -93,6 +97,8 @@ pub(crate) struct ThreadTotals {
     pub(crate) send_errors: Counter,
     pub(crate) packets_transcoded: Counter,
     pub(crate) decode_errors: Counter,
+    pub(crate) keys_told: Counter,
+    pub(crate) keys_dropped: Counter,
     pub(crate) silences: Counter,
     pub(crate) rooms_begun: Counter,
     pub(crate) rooms_ended: Counter,
@@ -123,6 +129,8 @@ impl ThreadTotals {
         totals.send_errors += self.send_errors.value();
         totals.packets_transcoded += self.packets_transcoded.value();
         totals.decode_errors += self.decode_errors.value();
+        totals.keys_told += self.keys_told.value();
+        totals.keys_dropped += self.keys_dropped.value();
         totals.silences += self.silences.value();
         // What has ended was counted as begun before.
         let (ended, left) = (self.rooms_ended.value(), self.room_left.value());

@@ -90,6 +90,23 @@ impl DtmfDetector {
         samples.iter().filter_map(|sample| self.hear_one(*sample))
     }
 
+    /// The digit that sounds, from when it was certain until 10 to 20 ms after its end.
+    pub fn sounding(&self) -> Option<Digit> {
+        match self.state {
+            State::Sounding { digit, .. } => Some(digit),
+            State::Listening { .. } => None,
+        }
+    }
+
+    /// Does a digit sound, or what may become one? Whoever has nobody else hear digits is silent from then on: where it hears
+    /// at most 30 ms at a time, what has gone out of a digit by then is too short to be heard as one.
+    pub fn suspects(&self) -> bool {
+        match self.state {
+            State::Sounding { .. } => true,
+            State::Listening { candidate, blocks } => candidate.is_some() && blocks + 1 >= CONFIRM,
+        }
+    }
+
     fn hear_one(&mut self, sample: i16) -> Option<Detection> {
         self.history[HISTORY - BLOCK + self.filled] = sample;
         self.filled += 1;
@@ -296,6 +313,21 @@ mod tests {
             law.encode(&samples, &mut codes);
             law.decode(&codes, &mut decoded);
             assert_eq!(hear(&decoded), ALL, "{law:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_gone_out_before_a_digit_is_suspected_is_heard_as_none() {
+        for lead in 0..BLOCK {
+            for packet in [80, 160, 240] {
+                let samples = pair((770.0, -10.0), (1_336.0, -10.0), 800 + lead, 800);
+                let (mut detector, mut gone_out) = (DtmfDetector::new(), Vec::new());
+                for piece in samples.chunks(packet) {
+                    detector.hear(piece).for_each(drop);
+                    gone_out.extend(piece.iter().map(|sample| if detector.suspects() { 0 } else { *sample }));
+                }
+                assert_eq!(hear(&gone_out), "", "{lead} in packets of {packet}");
+            }
         }
     }
 

@@ -395,6 +395,7 @@ impl Bench {
             MediaCommand::SetRemote { port, .. }
             | MediaCommand::Resume { port, .. }
             | MediaCommand::Attend { port, .. }
+            | MediaCommand::Press { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Patch { from: port, .. } => {
                 assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");

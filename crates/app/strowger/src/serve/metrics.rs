@@ -307,6 +307,14 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         .sample(&[], totals.packets_transcoded);
     out.counter("strowger_media_decode_errors", "", "RTP packets that could not be decoded.")
         .sample(&[], totals.decode_errors);
+    out.counter("strowger_media_keys", "", "Keys that parties pressed in streams, and that calls were told of.")
+        .sample(&[], totals.keys_told);
+    out.counter(
+        "strowger_media_keys_dropped",
+        "",
+        "Keys pressed faster than anybody can, or for which there was no room.",
+    )
+    .sample(&[], totals.keys_dropped);
     out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
         .sample(&[], totals.silences);
     write_rooms(out, &totals);
@@ -434,9 +442,10 @@ mod tests {
         let (rooms, room_members, room_refused) = (906, 907, 908);
         let (room_packets_dropped, room_ticks_missed) = (909, 910);
         let counted = Totals { rooms, room_members, room_refused, room_packets_dropped, room_ticks_missed, ..counted };
+        let counted = Totals { keys_told: 911, keys_dropped: 912, ..counted };
         write_totals(&mut out, Totals { packets_transcoded, decode_errors, ..counted });
         let text = out.finish();
-        for value in (101..=next.get()).chain(901..=910) {
+        for value in (101..=next.get()).chain(901..=912) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
         }
     }

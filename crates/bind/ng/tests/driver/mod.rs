@@ -212,6 +212,7 @@ impl World {
                     self.patched.insert(from, to);
                 }
             }
+            MediaCommand::Press { .. } => panic!("nobody presses keys here"),
         }
     }
 }

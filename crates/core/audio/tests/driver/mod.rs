@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 
 use std::time::Duration;
-use sx_audio::{Conversion, Transcoder};
+use sx_audio::{Conversion, Key, Transcoder};
 use sx_codec::{Decoder, Encoder, Format, Resampler, Tone};
 use sx_engine::{Rng, Time};
-use sx_media::Coding;
+use sx_media::{Coding, KeyRules};
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -14,7 +14,7 @@ pub fn coding(payload_type: u8, codec: Codec) -> Coding {
 }
 
 pub fn conversion(from: &[Coding], to: &[Coding], ptime_ms: u16) -> Conversion {
-    Conversion { from: from.to_vec(), to: to.to_vec(), ptime_ms }
+    Conversion { from: from.to_vec(), to: to.to_vec(), ptime_ms, keys: KeyRules::default() }
 }
 
 pub fn of_type(header: Header, payload_type: u8) -> Header {
@@ -70,6 +70,12 @@ impl Stream {
     /// Packets of 20 ms with a tone; gives the samples, at 8 kHz.
     pub fn tone(&mut self, hz: f64, packets: usize) -> Vec<i16> {
         let samples: Vec<i16> = Tone::new(hz, -10.0).take(160 * packets).collect();
+        self.says(&samples);
+        samples
+    }
+
+    /// Packets of 20 ms with these samples, at 8 kHz.
+    pub fn says(&mut self, samples: &[i16]) {
         for frame in samples.chunks(160) {
             let (mut wide, mut payload) = (Vec::new(), Vec::new());
             self.up.process(frame, &mut wide);
@@ -77,7 +83,40 @@ impl Stream {
             let header = self.next_header(self.from.clock_hz / 50);
             self.send_payload(header, &payload);
         }
-        samples
+    }
+
+    /// Presses a key in the stream.
+    pub fn press(&mut self, key: char, duration_ms: u16) {
+        self.transcoder.press(self.now, Key { key, duration_ms });
+        self.take();
+    }
+
+    /// Lets time pass in which nothing arrives; the sender's clock goes on.
+    pub fn run(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(due) = self.transcoder.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.transcoder.handle_timeout(self.now);
+            self.take();
+        }
+        self.now = until;
+        let ticks = span.as_nanos() * u128::from(self.from.clock_hz) / 1_000_000_000;
+        self.header.timestamp = self.header.timestamp.wrapping_add(ticks as u32);
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Ticks a second of the sender's sound.
+    pub fn sound_hz(&self) -> u32 {
+        self.from.clock_hz
+    }
+
+    fn take(&mut self) {
+        while let Some(packet) = self.transcoder.poll_packet() {
+            self.sent_on.push(packet.to_vec());
+        }
     }
 
     /// The header of the next packet, which lasts for so many ticks.
@@ -117,9 +156,7 @@ impl Stream {
     pub fn send(&mut self, datagram: &[u8]) {
         self.sent.push(datagram.to_vec());
         self.transcoder.handle_packet(self.now, datagram);
-        while let Some(packet) = self.transcoder.poll_packet() {
-            self.sent_on.push(packet.to_vec());
-        }
+        self.take();
     }
 
     pub fn clock_hz(&self) -> u32 {

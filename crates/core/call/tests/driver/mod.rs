@@ -464,7 +464,7 @@ impl World {
                     None => _ = self.attending.remove(&port),
                 }
             }
-            MediaCommand::Count { .. } => {}
+            MediaCommand::Count { .. } | MediaCommand::Press { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {

@@ -13,8 +13,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, RtpConfig};
 use sx_media::{
-    Coding, Conversion, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats, Remote,
-    TrafficClass,
+    Coding, Conversion, KeyRules, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
+    Remote, TrafficClass,
 };
 
 pub const WORKER: u64 = 5;
@@ -113,7 +113,8 @@ impl Relay {
     /// Patches two ports to each other with what each takes.
     pub fn convert(&self, one: (PortId, &[Coding]), other: (PortId, &[Coding])) {
         for ((from, takes), (to, wants)) in [(one, other), (other, one)] {
-            let conversion = Conversion { from: takes.to_vec(), to: wants.to_vec(), ptime_ms: 20 };
+            let conversion =
+                Conversion { from: takes.to_vec(), to: wants.to_vec(), ptime_ms: 20, keys: KeyRules::default() };
             let conversion = Some(Box::new(conversion));
             self.threads.send(MediaCommand::Patch { from, to: Some(to), conversion });
         }
