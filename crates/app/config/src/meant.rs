@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Dtmf, SrtpKeying, SrtpPolicy, Transport};
 
 /// A whole configuration, ready to build an exchange from. Nothing in it waits for another default:
 /// where a field is an `Option`, `None` means "off" or "not wanted", as its comment says.
@@ -259,6 +259,8 @@ pub struct Media {
     pub srtp: SrtpPolicy,
     /// Where the keys come from that are offered where nothing else is said.
     pub srtp_keying: SrtpKeying,
+    /// How a party tells keys where nothing else is said.
+    pub dtmf: Dtmf,
     /// The suites of keys in descriptions, best first; never empty.
     pub srtp_suites: Vec<Suite>,
     /// When sound is coded anew.

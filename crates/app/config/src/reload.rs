@@ -18,6 +18,7 @@ pub(crate) const RELOADED: &[&str] = &[
     "media.latch",
     "media.srtp",
     "media.srtp_keying",
+    "media.dtmf",
     "organisation",
     "policy",
     "edge.only_organisations",
@@ -51,6 +52,7 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
             latch: new.media.latch,
             srtp: new.media.srtp,
             srtp_keying: new.media.srtp_keying,
+            dtmf: new.media.dtmf,
             ..old.media
         },
         ng: old.ng,

@@ -8,7 +8,7 @@ use crate::reader::Word;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Codec, Dtmf, SrtpKeying, SrtpPolicy, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
 const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N]) -> [(&'static str, T); N] {
@@ -136,6 +136,10 @@ impl Word for Status {
 }
 
 impl Word for SrtpPolicy {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Dtmf {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
 }
 

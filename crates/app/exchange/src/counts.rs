@@ -70,6 +70,7 @@ pub struct Counts {
     pub calls_ended: AtomicU64,
     pub attempts_failed: AtomicU64,
     pub transfers: AtomicU64,
+    pub keys_dropped: AtomicU64,
     pub registrations: AtomicU64,
     pub registrations_refused: AtomicU64,
     pub calls: AtomicU64,

@@ -89,7 +89,7 @@ impl Tables {
         let mut errors = Vec::new();
         let media = &config.media;
         let interface = media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying)| Access {
+        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying), dtmf| Access {
             mode: mode_of(mode),
             interface: interface.clone(),
             // Where there is no IPv4, nobody can be offered any.
@@ -100,6 +100,7 @@ impl Tables {
             codecs: codecs.into(),
             srtp,
             srtp_keying,
+            dtmf,
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -109,7 +110,7 @@ impl Tables {
                 .iter()
                 .map(|trunk| {
                     let srtp = (trunk.srtp, trunk.srtp_keying);
-                    let access = access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, srtp);
+                    let access = access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, srtp, trunk.dtmf);
                     route_trunk(trunk, access, ring_ms_max)
                 })
                 .collect(),
@@ -117,7 +118,7 @@ impl Tables {
             rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers {
                 ring_ms_max,
-                access: access(media.mode, true, &[], (media.srtp, media.srtp_keying)),
+                access: access(media.mode, true, &[], (media.srtp, media.srtp_keying), media.dtmf),
             },
         };
         let routes = match sx_route::Tables::build(definition) {

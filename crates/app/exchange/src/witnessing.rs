@@ -231,7 +231,7 @@ impl Worker {
                 self.layers.callers.remove(call);
                 self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
             }
-            Note::Unexpected { .. } => {}
+            Note::KeyDropped { .. } | Note::Unexpected { .. } => {}
         }
     }
 }

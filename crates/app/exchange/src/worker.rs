@@ -320,6 +320,7 @@ impl Worker {
             Note::Ended { .. } => Counts::add(&self.counts.calls_ended),
             Note::AttemptFailed { .. } => Counts::add(&self.counts.attempts_failed),
             Note::Transferred { .. } => Counts::add(&self.counts.transfers),
+            Note::KeyDropped { .. } => Counts::add(&self.counts.keys_dropped),
             Note::NotAdmitted { why: NotAdmitted::Draining, .. } => self.counts.refuse(Refusal::Draining),
             Note::NotAdmitted {
                 why: NotAdmitted::Full | NotAdmitted::TrunkFull | NotAdmitted::TrunkTooFast, ..

@@ -12,6 +12,7 @@
 mod cause;
 mod codec;
 mod dtls;
+mod dtmf;
 mod enumerated;
 mod id;
 mod net;
@@ -24,6 +25,7 @@ mod transport;
 pub use cause::{CAUSES, Cause, CauseRow};
 pub use codec::{Codec, Kind, PayloadType};
 pub use dtls::{DtlsRole, Fingerprint, HashFunction, SrtpKeying};
+pub use dtmf::Dtmf;
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};

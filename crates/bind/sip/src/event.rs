@@ -1,7 +1,7 @@
 //! What a session's peer has done, as the call hears it.
 
 use crate::cause;
-use crate::legs::{DomainOf, SipLegs, address};
+use crate::legs::{DomainOf, SipLegs, address, takes_info};
 use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, TransferRequest};
 use sx_sip::agent::AgentConfig;
 use sx_sip::message::Uri;
@@ -16,7 +16,11 @@ impl SipLegs {
             SessionEvent::Answered { description, response } => {
                 let bound = self.legs.get_mut(&leg)?;
                 let media = description.map(media).or_else(|| bound.early.take());
-                LegEvent::Answered(Answer { media, headers: bound.rules.headers.taken_from(&response) })
+                LegEvent::Answered(Answer {
+                    media,
+                    headers: bound.rules.headers.taken_from(&response),
+                    takes_info: takes_info(&response),
+                })
             }
             SessionEvent::Confirmed { description } => LegEvent::Confirmed { media: description.map(media) },
             SessionEvent::Offered { description } => LegEvent::Offered { media: description },

@@ -199,6 +199,7 @@ impl SipLegs {
             offer,
             replaces,
             on_behalf_of: None,
+            takes_info: takes_info(invite),
             headers: rules.headers.taken_from(invite),
             hops_left: u8::try_from(hops).unwrap_or(u8::MAX),
             bounds: Bounds::default(),
@@ -293,6 +294,13 @@ impl SipLegs {
         let session = self.agent.restore(now, snapshot.leg.0, snapshot.session, rules.credentials.clone());
         self.legs.insert(snapshot.leg, Bound { session, rules, early: None });
     }
+}
+
+/// Does the sender of a message say that it knows INFO?
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.5
+// The absence of an Allow header field says nothing.
+pub(crate) fn takes_info<B: AsRef<[u8]>>(message: &Message<B>) -> Option<bool> {
+    message.value(HeaderName::Allow).map(|_| message.lists(HeaderName::Allow, "INFO"))
 }
 
 /// What [`SipLegs::poll_event`] gives.

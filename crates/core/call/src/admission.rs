@@ -4,6 +4,7 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{NotAdmitted, Note};
+use crate::keys::{Pace, Signalling};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
 use crate::{CallRecord, Cdr, Ender, trunks};
@@ -130,6 +131,7 @@ impl Calls {
             place: None,
             leaving: SmallVec::new(),
             unwritten: self.unwritten(leg).into_iter().collect(),
+            pace: Pace::default(),
             changes_refused: 0,
             unwritten_wishes: SmallVec::new(),
         };
@@ -160,6 +162,8 @@ impl Calls {
             Source::Trunk(name) => Some(name.clone()),
             Source::User(_) | Source::Exchange => None,
         };
+        let mut signalling = Signalling::default();
+        signalling.learn(incoming.takes_info);
         Party {
             leg,
             role: Role::Caller,
@@ -174,6 +178,7 @@ impl Calls {
             told: None,
             session: self.session(),
             keys: self.keyring(),
+            signalling,
         }
     }
 

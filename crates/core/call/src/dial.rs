@@ -5,6 +5,7 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::Note;
+use crate::keys::Signalling;
 use crate::passing::offer_for;
 use crate::ports::{Readiness, all_open};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
@@ -91,6 +92,7 @@ impl Calls {
             told: None,
             session: self.session(),
             keys: self.keyring(),
+            signalling: Signalling::default(),
         };
         Branch { party, state: BranchState::Dialled }
     }

@@ -215,7 +215,8 @@ impl Calls {
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             // Nobody here asks.
-            MediaEvent::Counted(_) | MediaEvent::Pressed { .. } => {}
+            MediaEvent::Counted(_) => {}
+            MediaEvent::Pressed { port, key, duration_ms } => self.key_pressed(call, *port, *key, *duration_ms),
         }
     }
 

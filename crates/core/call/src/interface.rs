@@ -296,6 +296,11 @@ pub enum Note {
         /// How long the parties talked; zero when it was not answered.
         talked: Duration,
     },
+    /// A key was pressed faster than anybody can press them, and told to nobody.
+    KeyDropped {
+        /// The call.
+        call: CallId,
+    },
     /// A leg told of something that its call did not expect, and that was ignored.
     Unexpected {
         /// The leg.

@@ -41,6 +41,7 @@
 //!     offer: None,
 //!     replaces: None,
 //!     on_behalf_of: None,
+//!     takes_info: None,
 //!     headers: Vec::new(),
 //!     hops_left: 70,
 //!     bounds: Bounds::default(),
@@ -64,6 +65,7 @@ mod failure;
 mod hunt;
 mod interface;
 mod join;
+mod keys;
 mod passing;
 mod pickup;
 mod port;

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use sx_media::{
-    MediaError, Opened, SessionVersion, answer_from, extend_offer, in_the_clear, protect_answer, protect_offer,
-    relay_answer, relay_description, settle_answer,
+    MediaError, Opened, SessionVersion, answer_events, answer_from, extend_offer, in_the_clear, offer_events,
+    protect_answer, protect_offer, relay_answer, relay_description, settle_answer,
 };
-use sx_types::{Codec, LegId};
+use sx_types::{Codec, Dtmf, LegId};
 
 /// How descriptions pass between two parties.
 #[derive(Clone, Debug)]
@@ -47,7 +47,9 @@ impl Passing {
 /// An offer as `to` is to see it: rewritten when it is relayed, else as it is.
 pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, passing: &Passing) -> Result<Bytes, Undeliverable> {
     let Passing::Relayed(codable) = passing else { return Ok(allowed(&to.access, &to.bounds, offer)?) };
-    let kept = allowed(&to.access, &to.bounds, &extend_offer(offer, codable)?)?;
+    let extended = extend_offer(offer, codable)?;
+    let extended = if to.access.dtmf == Dtmf::Rfc4733 { offer_events(&extended)? } else { extended };
+    let kept = allowed(&to.access, &to.bounds, &extended)?;
     let clear = in_the_clear(&kept)?;
     tell(to, offer, None, |to, session| {
         let text = relay_description(&clear, &by_stream(body, to.leg), session)?;
@@ -69,6 +71,8 @@ pub(crate) fn answer_for(
         true => answer.clone(),
         false => settle_answer(answer, &allowed(&to.access, &to.bounds, offer)?, codable)?,
     };
+    // What it has offered to say in its stream is heard, whoever the other one is.
+    let settled = answer_events(&settled, offer)?;
     let kept = allowed(&to.access, &to.bounds, &settled)?;
     let (clear, asked) = (in_the_clear(&kept)?, in_the_clear(offer)?);
     // The key that is answered with depends on those that were offered, and so does the codec that takes another's place.

@@ -102,7 +102,7 @@ impl Calls {
                 let leg = party.leg;
                 let media = Some(Media::Answer(to_party));
                 self.say(leg, LegCommand::Answer { media, headers: Vec::new() });
-                let answer = Answer { media: Some(Media::Answer(to_caller)), headers: Vec::new() };
+                let answer = Answer { media: Some(Media::Answer(to_caller)), headers: Vec::new(), takes_info: None };
                 self.answered(call, ringing, leg, answer)
             }
             Err(failure) => {

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 use sx_media::{
     Agreed, Closed, Latch, MediaCommand, MediaError, MediaEvent, Opened, PortId, PortMemory, Profile, Remote,
-    StreamSummary, TrafficClass, agreed_keys, agreed_sound, check_keys, conversions, remote, streams,
+    StreamSummary, TrafficClass, agreed_keys, agreed_sound, check_keys, remote, streams,
 };
 use sx_route::{LatchMode, MediaMode};
 use sx_types::{Cause, LegId};
@@ -159,14 +159,13 @@ impl Calls {
     }
 
     /// Connects the ports of two parties, stream by stream, both ways.
-    fn patch(&mut self, body: &Body, one: &Party, other: &Party) {
-        let agreed = agreed(one).zip(agreed(other)).filter(|_| !self.settings.transcode.is_empty());
+    pub(crate) fn patch(&mut self, body: &Body, one: &Party, other: &Party) {
         for port in body.ports.iter().filter(|port| port.leg == one.leg && matches!(port.state, PortState::Open(_))) {
             let facing = body.ports.iter().find(|peer| {
                 peer.leg == other.leg && peer.stream == port.stream && matches!(peer.state, PortState::Open(_))
             });
             if let Some(peer) = facing {
-                let both = agreed.and_then(|(one, other)| conversions(one, other, port.stream.into()));
+                let both = self.conversions_between(one, other, port.stream.into());
                 let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
                 let patch = |from, to, conversion| MediaCommand::Patch { from, to: Some(to), conversion };
                 self.out.push_back(Output::Media(patch(port.id, peer.id, there)));
@@ -281,7 +280,7 @@ fn latch_of(party: &Party, said: IpAddr) -> Latch {
 }
 
 /// What a party has agreed to, when it has.
-fn agreed(party: &Party) -> Option<Agreed<'_>> {
+pub(crate) fn agreed(party: &Party) -> Option<Agreed<'_>> {
     Some(Agreed { told: &party.told.as_ref()?.text, said: party.said.as_ref()? })
 }
 

@@ -141,6 +141,8 @@ impl Calls {
         }
         let callee = &mut hunt.branches[index].party;
         let was_early = callee.said.clone().filter(|_| hunt.early == Some(leg));
+        let was_known = callee.signalling;
+        callee.signalling.learn(answer.takes_info);
         let relay = relayed(caller, callee);
         let told = match (&answer.media, &caller.said) {
             (Some(Media::Offer(offer)), None) => {
@@ -177,7 +179,8 @@ impl Calls {
             (Some(Media::Offer(_)), Some(offer)) => Negotiation::Confirming { by: 0, offer: offer.clone() },
             _ => Negotiation::Idle,
         };
-        if negotiation == Negotiation::Idle && callee.said != was_early {
+        let is_news = callee.said != was_early || callee.signalling != was_known;
+        if negotiation == Negotiation::Idle && is_news {
             self.connect(&call.body, &caller, &callee);
         }
         if negotiation == Negotiation::Idle {

@@ -2,6 +2,7 @@
 
 use crate::alarm::Set;
 use crate::failure::Failure;
+use crate::keys::{Pace, Signalling};
 pub(crate) use crate::port::{Port, PortState};
 use crate::slots::Key;
 use crate::{Cdr, Ender, QueryId, Wish};
@@ -64,6 +65,9 @@ pub(crate) struct Body {
     /// is not taken elsewhere.
     #[serde(skip)]
     pub unwritten: SmallVec<[LegId; 1]>,
+    /// Keys that were pressed lately.
+    #[serde(skip)]
+    pub pace: Pace,
     /// How many changes of the session were refused and told of.
     #[serde(skip)]
     pub changes_refused: u8,
@@ -136,6 +140,9 @@ pub(crate) struct Party {
     pub session: SessionVersion,
     /// The keys that it is given.
     pub keys: Keyring,
+    /// What is known of whether it takes the keys of a telephone by signalling.
+    #[serde(default)]
+    pub signalling: Signalling,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -58,9 +58,10 @@ impl Calls {
                     return self.confirmed(call, talking, media);
                 }
             }
-            LegEvent::Digit { .. } | LegEvent::Info { .. } => {
-                self.pass_information(talking.parties[1 - index].leg, event);
+            LegEvent::Digit { digit, duration_ms } => {
+                self.key_signalled(call, &mut talking.parties, index, (digit, duration_ms));
             }
+            LegEvent::Info { .. } => self.pass_information(talking.parties[1 - index].leg, event),
             event => self.note(Note::Unexpected { leg, event: name(&event) }),
         }
         State::Talking(talking)

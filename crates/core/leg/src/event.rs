@@ -91,6 +91,8 @@ pub struct Incoming {
     pub headers: Vec<Header>,
     /// The caller lets only so many exchanges pass it on (SIP `Max-Forwards`).
     pub hops_left: u8,
+    /// Does it say that it takes information by signalling (SIP INFO)? `None`: it does not say.
+    pub takes_info: Option<bool>,
     /// What its call is bound to.
     pub bounds: Bounds,
 }
@@ -122,6 +124,8 @@ pub struct Answer {
     pub media: Option<Media>,
     /// Headers that are passed on to the other leg as they are.
     pub headers: Vec<Header>,
+    /// Does the called party say that it takes information by signalling (SIP INFO)? `None`: it does not say.
+    pub takes_info: Option<bool>,
 }
 
 /// The party whose place is taken.

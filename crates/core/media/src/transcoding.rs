@@ -211,7 +211,7 @@ pub(crate) fn ours(payload_type: PayloadType, codec: Codec) -> NewFormat {
 pub(crate) const OPUS_PARAMETERS: &str = "useinbandfec=1;stereo=0";
 
 /// A stream of sound whose packets can be read here.
-fn is_sound(media: &Media<'_, '_>) -> bool {
+pub(crate) fn is_sound(media: &Media<'_, '_>) -> bool {
     let readable = matches!(media.profile(), Profile::Rtp | Profile::SecureRtp);
     media.kind() == MediaKind::Audio && readable && !media.is_rejected()
 }

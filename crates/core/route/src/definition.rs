@@ -4,7 +4,7 @@ use crate::{Pattern, Room, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::{Cause, Codec, SrtpKeying, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, SrtpKeying, SrtpPolicy};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -75,6 +75,9 @@ pub struct Access {
     /// Where the keys come from that it is offered.
     #[serde(default)]
     pub srtp_keying: SrtpKeying,
+    /// How it tells the keys that it presses, and is told those of others.
+    #[serde(default)]
+    pub dtmf: Dtmf,
 }
 
 /// Where the media of a party may come from.
@@ -224,6 +227,7 @@ impl Default for Access {
             codecs: Arc::from([]),
             srtp: SrtpPolicy::Accept,
             srtp_keying: SrtpKeying::Sdes,
+            dtmf: Dtmf::Auto,
         }
     }
 }

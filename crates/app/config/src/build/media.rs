@@ -7,7 +7,7 @@ use crate::value::PortRange;
 use std::net::IpAddr;
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{SrtpKeying, SrtpPolicy};
+use sx_types::{Dtmf, SrtpKeying, SrtpPolicy};
 
 pub(crate) fn media(section: &Reader<'_>) -> Media {
     let entries = section.entries("interfaces");
@@ -30,6 +30,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         srtp: section.choice("srtp", SrtpPolicy::Accept),
         srtp_keying: section.choice("srtp_keying", SrtpKeying::Sdes),
         srtp_suites: suites(section),
+        dtmf: section.choice("dtmf", Dtmf::Auto),
         transcode: section.choice("transcode", Transcode::Needed),
         prefer: section.choice("prefer", Preference::Quality),
     };

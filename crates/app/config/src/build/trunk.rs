@@ -39,6 +39,7 @@ fn trunk(top: &Reader<'_>, entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trun
         media: entry.choice_if_said("media").unwrap_or(media.mode),
         srtp: entry.choice_if_said("srtp").unwrap_or(media.srtp),
         srtp_keying: entry.choice_if_said("srtp_keying").unwrap_or(media.srtp_keying),
+        dtmf: entry.choice_if_said("dtmf").unwrap_or(media.dtmf),
         from_user: entry.tested("from_user", is_user),
         from_domain: entry.tested("from_domain", is_host),
         asserted_identity: entry.choice("asserted_identity", AssertedIdentity::Pass),

@@ -4,7 +4,7 @@ use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Codec, Dtmf, SrtpKeying, SrtpPolicy, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -29,6 +29,7 @@ const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+b
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
 const SRTP: Kind = Choice(&SrtpPolicy::WORDS);
 const SRTP_KEYING: Kind = Choice(&SrtpKeying::WORDS);
+const DTMF: Kind = Choice(&Dtmf::WORDS);
 /// What sound can be coded anew in.
 pub(crate) const CODED: [&str; 4] = [Codec::Opus.name(), Codec::G722.name(), Codec::Pcmu.name(), Codec::Pcma.name()];
 const MEDIA_MODE: Kind = Choice(&["relay", "direct"]);
@@ -116,6 +117,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.srtp", SRTP, Is("\"accept\""), "Is RTP protected (SRTP) between the exchange and a party, where it passes through? `off`: never, and a stream that is offered with keys only is refused; `accept`: when the party offers keys, and it is offered none; `optional`: it is offered keys with streams that it may also take in the clear (RFC 8643); `required`: streams are offered with keys only, and those without are refused. Whatever the other party does. `required` with `direct` is an error, and packets pass through the exchange though the other party has `direct`. Where the keys come from, `media.srtp_keying` says."),
     key("media.srtp_keying", SRTP_KEYING, Is("\"sdes\""), "Where the keys come from that a party is offered. `sdes`: they stand in descriptions (RFC 4568), and protect from nobody who reads the signalling: use TLS with them; `dtls`: from a handshake on the way of the media (RFC 5763), by a certificate that the exchange makes when it starts and whose fingerprint stands in descriptions; who changes the signalling can still take the other's place: use TLS here as well. A party that offers is answered in its own way; one that offers both, in this."),
     key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted with keys in descriptions, best first. Handshakes choose among the two of AES-GCM and AES_CM_128_HMAC_SHA1_80."),
+    key("media.dtmf", DTMF, Is("\"auto\""), "How a party tells the keys that it presses on its telephone, and is told those of others, where packets pass through the exchange. `auto`: by events in the stream (RFC 4733) where it has agreed on them; else by SIP INFO if it has sent such, or its Allow names INFO; else by tones in the sound; `rfc4733`: by events, which it is always offered; `info`: it is told by SIP INFO; `inband`: by tones, and its sound is decoded and listened to for them. Events and INFO that a party sends are heard whatever this says, and told the other one in its own way."),
     key("media.transcode", Choice(&["needed", "never"]), Is("\"needed\""), "Is sound coded anew between two parties that share no codec, where it passes through the exchange? `needed`: an offer is passed on with the codecs that can be made of it behind its own; who answers decides, and where both share a codec its packets pass as they are. `never`: such parties are not connected."),
     key("media.prefer", Choice(&["quality", "bandwidth", "cpu"]), Is("\"quality\""), "Which codecs are named first where an offer gets more of them: those that sound best, take the least of links, or cost the processor least (`strowger codec list`)."),
 
@@ -147,6 +149,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].codecs_allowed", Choices(&Codec::NAMES), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),
     key("trunk[].media", MEDIA_MODE, Absent("`media.mode`"), "Do its packets pass through the exchange?"),
     key("trunk[].srtp", SRTP, Absent("`media.srtp`"), "Is its RTP protected? As `media.srtp`."),
+    key("trunk[].dtmf", DTMF, Absent("`media.dtmf`"), "How it tells keys and is told them. As `media.dtmf`."),
     key("trunk[].srtp_keying", SRTP_KEYING, Absent("`media.srtp_keying`"), "Where the keys come from that it is offered. As `media.srtp_keying`."),
     key("trunk[].from_user", NUMBER, Absent("the caller's"), "The user part of From in calls to it."),
     key("trunk[].from_domain", HOST, Absent("the main domain"), "The host part of From in calls to it."),

@@ -5,7 +5,7 @@ use crate::secret::Secret;
 use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::{Cause, Codec, Network, SrtpKeying, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, Network, SrtpKeying, SrtpPolicy};
 
 /// One trunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Trunk {
     pub srtp: SrtpPolicy,
     /// Where the keys come from that it is offered.
     pub srtp_keying: SrtpKeying,
+    /// How it tells keys and is told them.
+    pub dtmf: Dtmf,
     /// The user part of From in calls to it; `None`: the caller's.
     pub from_user: Option<Arc<str>>,
     /// The host part of From in calls to it; `None`: the main domain of the exchange.

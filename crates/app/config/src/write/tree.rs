@@ -146,6 +146,7 @@ fn media(media: &Media) -> Builder {
         .word("srtp", media.srtp)
         .word("srtp_keying", media.srtp_keying)
         .words("srtp_suites", &media.srtp_suites)
+        .word("dtmf", media.dtmf)
         .word("transcode", media.transcode)
         .word("prefer", media.prefer)
 }
@@ -185,6 +186,7 @@ fn trunk(trunk: &Trunk) -> Builder {
         .word("media", trunk.media)
         .word("srtp", trunk.srtp)
         .word("srtp_keying", trunk.srtp_keying)
+        .word("dtmf", trunk.dtmf)
         .text_if("from_user", trunk.from_user.as_ref())
         .text_if("from_domain", trunk.from_domain.as_ref())
         .word("asserted_identity", trunk.asserted_identity)

@@ -76,6 +76,7 @@ impl NoteLog {
                     warn!(?why, more, "a call was not admitted");
                 }
             }
+            Note::KeyDropped { call } => debug!(%call, "a key was pressed faster than anybody can"),
             Note::Unexpected { leg, event } => debug!(%leg, event, "an event that nothing waited for"),
         }
     }

@@ -135,6 +135,9 @@ impl Watch {
             ("strowger_calls_answered", "Calls that were answered.", |c| &c.calls_answered),
             ("strowger_calls_ended", "Calls that have ended.", |c| &c.calls_ended),
             ("strowger_attempts_failed", "Targets that were tried and did not answer.", |c| &c.attempts_failed),
+            ("strowger_call_keys_dropped", "Keys that parties of a call pressed faster than anybody can.", |c| {
+                &c.keys_dropped
+            }),
             ("strowger_calls_transferred", "Calls whose party was connected elsewhere.", |c| &c.transfers),
             ("strowger_registrations", "REGISTER requests that were authenticated and answered.", |c| &c.registrations),
             (

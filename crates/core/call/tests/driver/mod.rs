@@ -219,6 +219,7 @@ impl World {
             offer: offer.map(text),
             replaces: None,
             on_behalf_of: None,
+            takes_info: None,
             headers: Vec::new(),
             hops_left: 70,
             bounds: Bounds::default(),
@@ -237,7 +238,7 @@ impl World {
     }
 
     pub fn answers(&mut self, leg: LegId, media: Option<Media>) -> &mut Self {
-        self.event(leg, LegEvent::Answered(Answer { media, headers: Vec::new() }))
+        self.event(leg, LegEvent::Answered(Answer { media, headers: Vec::new(), takes_info: None }))
     }
 
     pub fn ends(&mut self, leg: LegId, status: u16) -> &mut Self {
@@ -464,7 +465,11 @@ impl World {
                     None => _ = self.attending.remove(&port),
                 }
             }
-            MediaCommand::Count { .. } | MediaCommand::Press { .. } => {}
+            MediaCommand::Press { port, key, .. } => {
+                assert!(self.conversions.contains_key(&port), "there is a stream of ours to press it in");
+                self.lines.push(format!("press {} {key}", port.0 & 0xff));
+            }
+            MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {
