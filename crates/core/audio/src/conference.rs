@@ -20,6 +20,7 @@ mod tests;
 
 pub use playout::Counted;
 
+use crate::keys::Key;
 use crate::route::NotConvertible;
 use crate::sending::Sent;
 use member::{Member, Terms};
@@ -189,6 +190,16 @@ impl Conference {
         if let Some(member) = self.member(id) {
             member.sending.withdraw();
         }
+    }
+
+    /// The next key that a member has pressed, by events; nobody hears them in the room.
+    pub fn poll_key(&mut self, now: Time, id: MemberId) -> Option<Key> {
+        self.member(id)?.poll_key(now)
+    }
+
+    /// Keys that a member has pressed faster than anybody can.
+    pub fn keys_dropped(&self, id: MemberId) -> u64 {
+        self.find(id).map_or(0, |place| self.members[place].keys_dropped())
     }
 
     /// A report of RTCP for a member, if it is time.

@@ -22,9 +22,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use sx_audio::{Conference, NotAdmitted};
+use sx_audio::{Conference, Key, NotAdmitted};
 use sx_engine::{Rng, Time};
-use sx_media::Attendance;
+use sx_media::{Attendance, MediaEvent};
 use sx_rtp::Ssrc;
 
 /// The mixing threads, as packet threads reach them.
@@ -132,6 +132,7 @@ struct Means {
     inbox: Inbox,
     written: Written,
     totals: Arc<ThreadTotals>,
+    exchange: Arc<Exchange>,
 }
 
 /// A room and those who are in it.
@@ -142,7 +143,8 @@ struct Hosted {
 
 impl MixingThread {
     pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders>, totals: Arc<ThreadTotals>) -> Self {
-        let means = Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone() };
+        let (inbox, written) = (Inbox::default(), Written::new());
+        let means = Means { inbox, written, totals: totals.clone(), exchange: exchange.clone() };
         Self {
             clock: exchange.clock,
             exchange,
@@ -281,10 +283,17 @@ impl Hosted {
         for seat in &self.seats {
             let id = seat.member();
             seat.swap(&mut means.inbox);
+            let dropped = self.conference.keys_dropped(id);
             means.inbox.drain(|at, channel, packet| match channel {
                 Channel::Rtp => self.conference.handle_packet(at, id, packet),
                 Channel::Rtcp => self.conference.handle_rtcp(at, id, packet),
             });
+            while let Some(Key { key, duration_ms }) = self.conference.poll_key(now, id) {
+                means.totals.keys_told.add(1);
+                let port = seat.sockets().id();
+                means.exchange.tell(port, MediaEvent::Pressed { port, key, duration_ms });
+            }
+            means.totals.keys_dropped.add(self.conference.keys_dropped(id) - dropped);
         }
         self.conference.mix(at);
         let now = clock();

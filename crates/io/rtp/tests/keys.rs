@@ -7,7 +7,7 @@ use driver::{Call, receive};
 use std::time::{Duration, Instant};
 use sx_codec::{DtmfDetector, Format, Law};
 use sx_engine::{Engine, Time};
-use sx_media::{Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent};
+use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent};
 use sx_rtp::{Event, EventOutput, EventReceiver, EventSender, Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -165,4 +165,28 @@ fn pressed_keys_are_tones_for_who_takes_no_events() {
     }
     let keys: String = DtmfDetector::new().hear(&heard).map(|detection| detection.digit.key()).collect();
     assert_eq!(keys, ALL);
+}
+
+#[test]
+fn keys_of_who_is_in_a_room_are_told_each_once_in_order() {
+    let call = Call::new(Latch::Exact);
+    for (place, port) in call.ports.into_iter().enumerate() {
+        let codings = vec![coding(0, Codec::Pcmu), events()];
+        // One that nobody hears is heard by the exchange.
+        let (from, to, muted) = (codings.clone(), codings, place == 0);
+        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted };
+        call.relay.threads.send(MediaCommand::Attend { port, attendance: Some(Box::new(attendance)) });
+    }
+    call.relay.settle(&call.ports);
+    let (mut sequence, mut timestamp, mut told) = (0, 0, String::new());
+    for key in ALL.chars() {
+        press(&call, &mut sequence, timestamp, key);
+        timestamp += 1_600;
+        told.push(pressed(&call));
+    }
+    assert_eq!(told, ALL);
+    // What the other member is sent is sound.
+    for _ in 0..5 {
+        assert_eq!(Packet::parse(&receive(&call.phones[1].rtp).0).unwrap().payload_type(), PayloadType(0));
+    }
 }

@@ -116,7 +116,7 @@ impl Watch {
 
     fn write_sip(&self, out: &mut MetricsText) {
         type Read = fn(&Counts) -> &AtomicU64;
-        let counters: [(&str, &str, Read); 13] = [
+        let counters: [(&str, &str, Read); 14] = [
             ("strowger_sip_messages_received", "SIP messages received.", |c| &c.messages_received),
             ("strowger_sip_messages_sent", "SIP messages sent.", |c| &c.messages_sent),
             (

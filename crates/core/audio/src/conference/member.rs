@@ -3,6 +3,7 @@
 use super::playout::Playout;
 use super::stream::{Kind, Stream, rate_of};
 use crate::NotConvertible;
+use crate::keys::{Key, Listening};
 use crate::reports::Reporter;
 use crate::route::{Coded, coded};
 use crate::sending::{Sending, Sent};
@@ -18,6 +19,7 @@ pub(super) struct Member {
     attendance: Attendance,
     pub(super) playout: Playout,
     source: Source,
+    listening: Listening,
     terms: Terms,
     pub(super) sending: Sending,
     reporter: Reporter,
@@ -68,6 +70,7 @@ impl Member {
             id,
             playout: Playout::new(&attendance.from, terms.rate),
             source: Source::default(),
+            listening: Listening::new(false),
             sending: Sending::new(ssrc, terms.coded.coding.clock_hz, rng),
             reporter: Reporter::new(now, ssrc, rng),
             report: Vec::new(),
@@ -113,10 +116,23 @@ impl Member {
         let Ok(packet) = Packet::parse(datagram) else { return };
         let Some((clock_hz, is_sound)) = self.playout.clock_of(packet.payload_type()) else { return };
         self.source.place(now, &packet.header(), clock_hz, is_sound);
+        if self.playout.is_event(packet.payload_type()) {
+            self.listening.handle_event(now, clock_hz, packet);
+        }
         // Of whom nobody hears nothing is decoded.
         if !self.attendance.muted && !packet.payload().is_empty() {
             self.playout.handle_packet(now, &packet);
         }
+    }
+
+    /// The next key that it has pressed, and that is over.
+    pub(super) fn poll_key(&mut self, now: Time) -> Option<Key> {
+        self.listening.handle_timeout(now);
+        self.listening.poll()
+    }
+
+    pub(super) fn keys_dropped(&self) -> u64 {
+        self.listening.dropped()
     }
 
     pub(super) fn handle_rtcp(&mut self, now: Time, datagram: &[u8]) {

@@ -92,6 +92,11 @@ impl Playout {
         Some((arriving.clock_hz, arriving.format.is_some()))
     }
 
+    /// Are telephone events meant by it?
+    pub(super) fn is_event(&self, payload_type: PayloadType) -> bool {
+        find(&self.arriving, payload_type).is_some_and(|arriving| arriving.content == Content::Nothing)
+    }
+
     /// A packet has arrived.
     pub(super) fn handle_packet(&mut self, now: Time, packet: &Packet<'_>) {
         let Some(arriving) = find(&self.arriving, packet.payload_type()) else { return };
