@@ -9,7 +9,7 @@ use crate::state::{Body, Call, Hunt, Joining, Negotiation, Party, Port, PortStat
 use crate::{CallRecord, QueryId, rooms, trunks};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
@@ -94,7 +94,13 @@ impl CallSnapshot {
             _ => 0,
         };
         let known = self.body.ports.iter().all(Port::is_known);
-        party < 2 && known && self.body.unique <= UNIQUE_MASK && self.body.ports.len() <= PORTS_MAX
+        // One that faces nobody would be closed by nobody, and two of one name are one.
+        let legs = self.legs();
+        let is_open = |port: &Port| matches!(port.state, PortState::Open(_));
+        let faces = self.body.ports.iter().all(|port| !is_open(port) || legs.contains(&port.leg));
+        let names: BTreeSet<u64> = self.body.ports.iter().map(|port| port.id.0 & 0xff).collect();
+        let apart = names.len() == self.body.ports.len();
+        party < 2 && known && faces && apart && self.body.unique <= UNIQUE_MASK && self.body.ports.len() <= PORTS_MAX
     }
 
     /// Its legs that have not ended, those that were told to end included.

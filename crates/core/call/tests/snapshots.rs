@@ -129,10 +129,14 @@ fn a_snapshot_that_no_exchange_has_written_is_refused() {
     world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendonly")));
     let text = serde_json::to_string(&world.export().expect("a call")).expect("text");
     let unique = format!("\"unique\":{}", 1_u64 << 40);
+    let facing = format!("\"leg\":{},\"stream\":0", A.0);
+    let names = [0, 1].map(|at: usize| format!("\"id\":{},\"leg\"", world.ports[at].0));
     for (good, bad) in [
         ("\"memory\":{", "\"nothing\":{"),
         ("\"by\":0", "\"by\":2"),
         ("\"state\":{\"Talking", "\"state\":\"Ending\",\"nothing\":{\"Talking"),
+        (&facing, "\"leg\":7,\"stream\":0"),
+        (&names[0], &names[1]),
         ("\"unique\":", &format!("{unique},\"nothing\":")),
     ] {
         assert!(text.contains(good), "{text}");
