@@ -57,7 +57,7 @@ class Call:
 
     def _port_told(self):
         """Where the caller is to send to."""
-        answer = self.client.messages().rsplit("SIP/2.0 200 OK", 1)[1]
+        answer = self.client.messages().split("SIP/2.0 200 OK", 1)[1]
         return self.exchange.ip, int(re.search(r"m=audio (\d+)", answer).group(1))
 
     def signalled(self):
@@ -90,6 +90,7 @@ def info_to_events(bench):
     wait_for(lambda: call.sounds[1].events() == KEYS, "all are told by events, in order", seconds=10)
     call.over()
     call.sounds[1].numbers_follow()
+    call.sounds[1].ends_are_repeated()
     check(call.sounds[1].events() == KEYS, f"and once: {call.sounds[1].events()}")
 
 
@@ -121,6 +122,7 @@ def tones_to_events(bench):
     call.sounds[0].says(call.to, tones_of(KEYS, pause=0.16))
     call.sounds[0].is_silent(call.to, 0.6)
     call.over()
+    call.sounds[1].ends_are_repeated()
     check(call.sounds[1].events() == KEYS, f"each is told once, in order: {call.sounds[1].events()}")
     heard = call.sounds[1].tones(bench.path("callee"))
     check(heard == "", f"and nothing of the tones is heard: {heard}")

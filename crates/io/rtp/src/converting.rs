@@ -122,8 +122,9 @@ impl Converting {
             transcoder.handle_packet(means.now, packet);
             leaving.take(transcoder, means.now, means.written, means.totals, target);
         }
-        leaving.send(means.now, means.written, means.totals, target);
+        // Whoever has received it may have another thread go on with the stream.
         target.set_sending(transcoder.sent());
+        leaving.send(means.now, means.written, means.totals, target);
         let after = transcoder.stats();
         self.count(means.totals, &before, &after);
     }
@@ -175,8 +176,9 @@ impl Converting {
         work(transcoder);
         let mut leaving = Leaving::default();
         leaving.take(transcoder, now, written, totals, target);
-        leaving.send(now, written, totals, target);
+        // Whoever has received it may have another thread go on with the stream.
         target.set_sending(transcoder.sent());
+        leaving.send(now, written, totals, target);
         let after = transcoder.stats();
         self.count(totals, &before, &after);
     }
