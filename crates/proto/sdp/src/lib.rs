@@ -31,6 +31,7 @@
 mod address;
 mod crypto;
 mod description;
+mod directions;
 mod dtls;
 mod edit;
 mod formats;
