@@ -309,6 +309,7 @@ impl NgCalls {
             | MediaEvent::KeysLost { .. }
             | MediaEvent::Pressed { .. }
             | MediaEvent::Remembered { .. }
+            | MediaEvent::Played { .. }
             | MediaEvent::Closed(_) => {}
         }
         if call.counting == 0 && std::mem::take(&mut call.watching) {
@@ -400,6 +401,7 @@ fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::Pressed { port, .. }
         | MediaEvent::Remembered { port, .. }
         | MediaEvent::KeysLost { port }
+        | MediaEvent::Played { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
     }

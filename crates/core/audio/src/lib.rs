@@ -6,7 +6,9 @@
 //!
 //! A [`Conference`] is a room: it has a clock's pace, a jitter buffer for each member, and the mixer of `sx-mix` in the middle.
 //!
-//! This crate deliberately knows no socket, no key, no session description and no clock: [`Conversion`] says what was
+//! A [`Player`] has one party hear one of the [`Sounds`]: what was recorded, or the tones of an exchange, generated.
+//!
+//! This crate deliberately knows no socket, no file, no key, no session description and no clock: [`Conversion`] says what was
 //! negotiated, and the time comes in with each packet.
 //!
 //! ```text
@@ -57,18 +59,26 @@
 
 mod conference;
 mod keys;
+mod indication;
+mod player;
 mod recoder;
 mod reports;
 mod route;
 mod sending;
+mod sounds;
 mod source;
 mod timeline;
 mod transcoder;
+mod wav;
 
 pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted};
 pub use keys::Key;
+pub use indication::{Country, Indication, IndicationTone};
+pub use player::Player;
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};
 pub use sending::Sent;
-pub use sx_media::Conversion;
+pub use sounds::{Sound, Sounds, TONE, TONE_SECONDS};
+pub use sx_media::{Conversion, Playing};
 pub use transcoder::{Stats, Transcoder};
+pub use wav::{Recorded, WavError, read_wav};

@@ -315,6 +315,7 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
         MediaEvent::Opened(opened) => opened.port,
         MediaEvent::OpenFailed { port, .. }
         | MediaEvent::Remembered { port, .. }
+        | MediaEvent::Played { port, .. }
         | MediaEvent::Silent { port }
         | MediaEvent::KeysLost { port }
         | MediaEvent::Pressed { port, .. }

@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{Attendance, Conversion, HandshakeFault, Keys, PortMemory};
+use crate::{Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -68,6 +68,15 @@ pub enum MediaCommand {
         key: char,
         /// For how long, in milliseconds.
         duration_ms: u16,
+    },
+    /// Have the peer of a port hear a sound in place of what is patched there, until its end, or until something is patched
+    /// there anew; answered by [`MediaEvent::Played`] at the end, and by nothing when it is stopped. What is said again goes
+    /// on. `None`: it stops.
+    Play {
+        /// The port.
+        port: PortId,
+        /// The sound.
+        playing: Option<Box<Playing>>,
     },
     /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
     Count {
@@ -189,6 +198,15 @@ pub enum MediaEvent {
     },
     /// What a port has counted so far. It stays open.
     Counted(Closed),
+    /// A sound has been played to its end, or will not be.
+    Played {
+        /// The port.
+        port: PortId,
+        /// The number of what was to be played.
+        number: u16,
+        /// How much of it.
+        heard: Heard,
+    },
     /// What a port knows of its peer.
     Remembered {
         /// The port.

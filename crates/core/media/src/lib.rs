@@ -47,9 +47,11 @@ mod conversion;
 mod error;
 mod handshake;
 mod keys;
+mod hold;
 mod leg_quality;
 mod memory;
 mod plan;
+mod playing;
 mod quality;
 mod relay;
 mod room;
@@ -65,9 +67,11 @@ pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
 pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay, answer_events, offer_events};
+pub use hold::{hold_music, no_more_than_offered, playing, with_music};
 pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
 pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
+pub use playing::{Heard, Playing};
 pub use quality::{
     EquipmentImpairment, PacketLoss, R_DEFAULT, delay_impairment, effective_equipment_impairment, equipment_impairment,
     mean_opinion_score, r_factor,
@@ -85,3 +89,4 @@ pub use stream::{
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
 pub use transcoding::{Agreed, conversions, extend_offer, settle_answer, ways};
+pub use sx_types::{HoldMusic, HoldMusicWhen};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
+use sx_audio::Sounds;
 use sx_dtls::Local;
 
 /// The configuration of the relay. It is fixed while the packet threads run.
@@ -38,12 +39,16 @@ pub struct RtpConfig {
     pub rooms_max: usize,
     /// How many members a room takes; [`MEMBERS_MAX`](sx_audio::MEMBERS_MAX) at most.
     pub room_members_max: usize,
+    /// The sounds that can be played.
+    pub sounds: Arc<Sounds>,
+    /// How many may be played at a time.
+    pub players_max: usize,
 }
 
 impl Default for RtpConfig {
     /// No interface; 16384..=32767; ten seconds of quarantine and thirty of silence; EF and AF41; a thread for every
     /// two processors, in real time; io_uring;
-    /// 256 KiB; no handshakes; 500 rooms of 25 members.
+    /// 256 KiB; no handshakes; 500 rooms of 25 members; tones alone, 1,000 at a time.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -62,6 +67,8 @@ impl Default for RtpConfig {
             handshakes: None,
             rooms_max: 500,
             room_members_max: 25,
+            sounds: Arc::default(),
+            players_max: 1_000,
         }
     }
 }

@@ -108,6 +108,12 @@ impl Converting {
         if matches!(self.state, State::Relaying) {
             self.state = self.begin(means.now, own, target);
         }
+        if let State::Converting(both) = &self.state
+            && target.sending().map(|sent| sent.sequence) != both.0.sent().map(|sent| sent.sequence)
+        {
+            // Something else was heard meanwhile, from the same source: whoever goes on must not say its numbers again.
+            self.state = self.begin(means.now, own, target);
+        }
         let State::Converting(both) = &mut self.state else { return };
         target.set_converted(true);
         let (transcoder, _) = &mut **both;

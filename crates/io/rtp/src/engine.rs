@@ -10,6 +10,7 @@ use crate::totals::{ThreadTotals, Totals};
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use sx_audio::Sounds;
 use sx_media::{MediaCommand, MediaEvent, PortId};
 
 /// The running packet threads. Dropping this stops them, as [`stop`](Self::stop) does.
@@ -58,6 +59,7 @@ impl PacketThreads {
             | MediaCommand::SetRemote { port, .. }
             | MediaCommand::Attend { port, .. }
             | MediaCommand::Press { port, .. }
+            | MediaCommand::Play { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Remember { port }
             | MediaCommand::Resume { port, .. }
@@ -69,6 +71,11 @@ impl PacketThreads {
             tracing::error!("a packet thread is gone; its command is lost");
         }
         handle.wake.signal();
+    }
+
+    /// Sounds that are played from now on; what has begun goes on.
+    pub fn set_sounds(&self, sounds: Arc<Sounds>) {
+        self.exchange.stage.set_sounds(sounds);
     }
 
     /// What was counted since the start, read without stopping anybody.
@@ -88,7 +95,7 @@ impl PacketThreads {
         drop(self);
     }
 
-    /// Rooms have threads of their own: mixing takes longer than a packet may wait.
+    /// Rooms and sounds have threads of their own: mixing takes longer than a packet may wait.
     fn start_mixing(&mut self) -> std::io::Result<()> {
         for (index, orders) in self.exchange.rooms.orders().iter().enumerate() {
             let totals = Arc::new(ThreadTotals::default());

@@ -3,6 +3,7 @@
 use crate::converting::{Converting, Means};
 use crate::forwarding::forward;
 use crate::handshakes::Step;
+use crate::playing::Told;
 use crate::port::{Port, is_unicast};
 use crate::seat::Attending;
 use crate::shared::{Exchange, PortSockets};
@@ -20,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) port: Port,
     pub(crate) sockets: Arc<PortSockets>,
     pub(crate) patch: Patch,
+    /// What its peer was last to hear.
+    pub(crate) told: Told,
     /// What packets become on the way there; `None` when they pass as they are.
     pub(crate) converting: Option<Box<Converting>>,
     /// What was counted by those that were there before.
@@ -58,7 +61,7 @@ impl Entry {
     /// Has packets that were received leave.
     pub(crate) fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
         match (&self.patch, &mut self.converting) {
-            (Patch::To(target), _) if target.is_closed() => {}
+            (Patch::To(target), _) if target.is_closed() || target.turn().is_playing() => {}
             (Patch::To(target), None) => forward(means.received, means.totals, (means.now, target), rtp, rtcp),
             (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
             (Patch::Room(attending), _) => {

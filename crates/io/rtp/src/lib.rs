@@ -13,6 +13,9 @@
 //! The peers of ports that attend the same room ([`MediaCommand::Attend`](sx_media::MediaCommand)) hear each other: the room
 //! is mixed by `sx-audio` on a thread of its own, each 20 ms, which takes what has arrived and sends what each of them hears.
 //!
+//! The peer of a port may hear a sound in place of what is patched there ([`MediaCommand::Play`](sx_media::MediaCommand)); the
+//! same threads play it.
+//!
 //! # Who owns what
 //!
 //! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and handles whatever concerns a port alone. Port
@@ -73,6 +76,7 @@ mod entry;
 mod forwarding;
 mod handshakes;
 mod mixing;
+mod playing;
 mod pool;
 mod port;
 mod quality;
@@ -90,5 +94,6 @@ mod totals;
 pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
 pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
+pub use sx_audio::{Country, Recorded, Sounds, WavError, read_wav};
 pub use sx_dtls::{Certificate, Local};
 pub use totals::{PoolUse, Totals};

@@ -1,4 +1,4 @@
-//! A mixing thread: the rooms that it has, each 20 ms.
+//! A mixing thread: the rooms that it has, and the sounds that it plays, each 20 ms.
 //!
 //! ```text
 //!  packet threads ──Seat──► inboxes ─┐  each 20 ms              ┌─► sockets of each member
@@ -11,10 +11,11 @@
 
 use crate::clock::Clock;
 use crate::forwarding::forward;
+use crate::playing::{PlayOrder, Players};
 use crate::port::Channel;
 use crate::schedule::{Due, Schedule};
 use crate::seat::{Inbox, Seat};
-use crate::shared::Exchange;
+use crate::shared::{Exchange, PortSockets};
 use crate::sys::{BATCH, Chosen, Written};
 use crate::totals::ThreadTotals;
 use std::collections::{HashMap, VecDeque};
@@ -52,7 +53,13 @@ impl Rooms {
             .room
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        self.orders[(hash % self.orders.len() as u64) as usize].push(Order { seat, attendance });
+        self.orders[(hash % self.orders.len() as u64) as usize].push(Order::Attend { seat, attendance });
+    }
+
+    /// A sound is played to the peer of a port: all that it ever hears by the same thread.
+    pub(crate) fn play(&self, order: PlayOrder) {
+        let hash = order.sockets().id().0 >> 8;
+        self.orders[(hash % self.orders.len() as u64) as usize].push(Order::Play(order));
     }
 
     fn begin(&self, rooms_max: usize) -> bool {
@@ -65,10 +72,12 @@ impl Rooms {
     }
 }
 
-/// Who is to take part, and how.
-struct Order {
-    seat: Arc<Seat>,
-    attendance: Box<Attendance>,
+/// What a mixing thread is told.
+enum Order {
+    /// Who is to take part, and how.
+    Attend { seat: Arc<Seat>, attendance: Box<Attendance> },
+    /// What is to be played, and to whom.
+    Play(PlayOrder),
 }
 
 /// Orders on their way to a mixing thread. What waits is bounded by the calls the exchange has admitted.
@@ -115,20 +124,21 @@ impl Orders {
     }
 }
 
-/// One thread's rooms and the means to serve them.
+/// One thread's rooms and sounds, and the means to serve them.
 pub(crate) struct MixingThread {
     exchange: Arc<Exchange>,
     orders: Arc<Orders>,
     totals: Arc<ThreadTotals>,
     clock: Clock,
     rooms: HashMap<Arc<str>, Hosted>,
+    players: Players,
     means: Means,
     rng: Rng,
     schedule: Schedule,
 }
 
 /// What packets go through.
-struct Means {
+pub(crate) struct Means {
     inbox: Inbox,
     written: Written,
     totals: Arc<ThreadTotals>,
@@ -151,6 +161,7 @@ impl MixingThread {
             orders,
             totals,
             rooms: HashMap::new(),
+            players: Players::default(),
             means,
             // The keys of the standard hasher are the operating system's randomness.
             rng: Rng::from_number(RandomState::new().build_hasher().finish()),
@@ -162,18 +173,18 @@ impl MixingThread {
     pub(crate) fn run(mut self) {
         let mut taken = VecDeque::new();
         loop {
-            let rest = (!self.rooms.is_empty()).then(|| self.schedule.rest(self.clock.now()));
+            let rest = (!self.is_idle()).then(|| self.schedule.rest(self.clock.now()));
             if !self.orders.wait(rest, &mut taken) {
                 return;
             }
-            if self.rooms.is_empty() {
+            if self.is_idle() {
                 self.schedule = Schedule::begin(self.clock.now());
             }
             while let Some(order) = taken.pop_front() {
                 self.obey(order);
             }
-            // Without rooms there is nothing to be late with.
-            if !self.rooms.is_empty()
+            // Who does nothing has nothing to be late with.
+            if !self.is_idle()
                 && let Some(due) = self.schedule.poll(self.clock.now())
             {
                 self.tick(due);
@@ -181,7 +192,21 @@ impl MixingThread {
         }
     }
 
-    fn obey(&mut self, Order { seat, attendance }: Order) {
+    fn is_idle(&self) -> bool {
+        self.rooms.is_empty() && self.players.is_empty()
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Attend { seat, attendance } => self.attend(seat, &attendance),
+            Order::Play(order) => {
+                let (now, served) = (self.clock.now(), (&*self.exchange, &*self.totals));
+                self.players.begin(now, order, served, &mut self.rng);
+            }
+        }
+    }
+
+    fn attend(&mut self, seat: Arc<Seat>, attendance: &Attendance) {
         if seat.has_left() {
             return;
         }
@@ -199,7 +224,7 @@ impl MixingThread {
         }
         let now = self.clock.now();
         if let Some(room) = self.rooms.get_mut(name) {
-            room.admit(now, seat, &attendance, &self.totals, &mut self.rng);
+            room.admit(now, seat, attendance, &self.totals, &mut self.rng);
             if room.seats.is_empty() {
                 self.rooms.remove(name);
                 self.end_room();
@@ -207,7 +232,9 @@ impl MixingThread {
         }
     }
 
-    fn tick(&mut self, Due { at, missed }: Due) {
+    fn tick(&mut self, due: Due) {
+        let Due { at, missed } = due;
+        self.players.tick(due, &self.exchange, &mut self.means);
         if missed > 0 {
             self.totals.room_ticks_missed.add(missed);
             self.rooms.values_mut().for_each(|room| room.conference.skip(missed));
@@ -230,6 +257,37 @@ impl Drop for MixingThread {
             self.totals.room_left.add(room.seats.len() as u64);
             self.end_room();
         }
+    }
+}
+
+impl Means {
+    /// What the thread counts.
+    pub(crate) fn totals(&self) -> &ThreadTotals {
+        &self.totals
+    }
+
+    /// Is there room for another packet?
+    pub(crate) fn has_room(&self, written: Chosen) -> bool {
+        written.count() < BATCH as u64
+    }
+
+    /// A packet is to be sent.
+    pub(crate) fn write(&mut self, written: &mut Chosen, packet: &[u8]) {
+        let place = written.count() as usize;
+        self.written.put(place, packet);
+        written.add(place);
+    }
+
+    /// Sends the peer of a port the packets that were written.
+    pub(crate) fn send(&mut self, now: Time, sockets: &PortSockets, written: Chosen) {
+        forward(&mut self.written, &self.totals, (now, sockets), written, Chosen::default());
+    }
+
+    /// Sends the peer of a port a report.
+    pub(crate) fn report(&mut self, now: Time, sockets: &PortSockets, report: &[u8]) {
+        let mut written = Chosen::default();
+        self.write(&mut written, report);
+        forward(&mut self.written, &self.totals, (now, sockets), Chosen::default(), written);
     }
 }
 
@@ -307,24 +365,19 @@ impl Hosted {
 /// Sends a member what it hears, and a report if it is time.
 fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) {
     let (id, sockets) = (seat.member(), seat.sockets());
-    let mut written = Chosen::default();
     if sockets.towards_rtp().is_none() {
         conference.withdraw(id);
     }
-    while written.count() < BATCH as u64
+    let mut written = Chosen::default();
+    while means.has_room(written)
         && let Some(packet) = conference.poll_packet(id)
     {
-        let place = written.count() as usize;
-        means.written.put(place, packet);
-        written.add(place);
+        means.write(&mut written, packet);
     }
-    forward(&mut means.written, &means.totals, (now, sockets), written, Chosen::default());
+    means.send(now, sockets, written);
     sockets.set_sending(conference.sent(id));
     if let Some(report) = conference.poll_report(now, id) {
-        means.written.put(0, report);
-        let mut chosen = Chosen::default();
-        chosen.add(0);
-        forward(&mut means.written, &means.totals, (now, sockets), Chosen::default(), chosen);
+        means.report(now, sockets, report);
     }
     seat.set_counted(conference.counted(id));
 }

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{MediaInterface, RtpConfig, StartError};
 use crate::mixing::Rooms;
+use crate::playing::{Stage, Turn};
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
 use crate::secure::Sealer;
@@ -27,6 +28,7 @@ pub(crate) struct Exchange {
     pub(crate) config: RtpConfig,
     pub(crate) clock: Clock,
     pub(crate) rooms: Rooms,
+    pub(crate) stage: Stage,
     pools: Vec<AddressPool>,
     ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
     events: Box<Events>,
@@ -99,7 +101,8 @@ impl Exchange {
             }
         }
         let rooms = Rooms::new(config.threads);
-        Ok(Self { config, clock: Clock::start(), rooms, pools, ports: Mutex::new(HashMap::new()), events })
+        let stage = Stage::new(config.sounds.clone());
+        Ok(Self { config, clock: Clock::start(), rooms, stage, pools, ports: Mutex::new(HashMap::new()), events })
     }
 
     /// Tells the worker that allocated the port.
@@ -231,10 +234,11 @@ pub(crate) struct PortSockets {
     send_errors: AtomicU64,
     /// The source of what is coded anew for the peer.
     ssrc: u32,
-    /// What was sent of that. Written and read where packets are converted or mixed, and nowhere else.
+    /// What was sent of that. Written and read where packets are converted, mixed or made of a sound, and nowhere else.
     sending: Mutex<Option<sx_audio::Sent>>,
     /// What goes to the peer, or comes from it, is coded anew.
     converted: AtomicBool,
+    turn: Turn,
     /// The last: fields are dropped in their order, and the numbers are free when the sockets are closed.
     lease: Lease,
 }
@@ -255,6 +259,7 @@ impl PortSockets {
             ssrc: RandomState::new().build_hasher().finish() as u32,
             sending: Mutex::new(None),
             converted: AtomicBool::new(false),
+            turn: Turn::default(),
             lease,
         }
     }
@@ -325,6 +330,11 @@ impl PortSockets {
             self.bytes_sent.fetch_sub(bytes, Ordering::Relaxed);
         }
         self.send_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whose turn it is to send to the peer.
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// The source of what is coded anew for the peer.

@@ -22,7 +22,8 @@ use sx_audio::Key;
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
-    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, Remote,
+    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
+    Remote,
 };
 
 /// What waits for its turn between waits.
@@ -212,6 +213,7 @@ impl PacketThread {
                 Ok(MediaCommand::Patch { from, to, conversion }) => self.patch(from, to, conversion),
                 Ok(MediaCommand::Attend { port, attendance }) => self.attend(port, attendance),
                 Ok(MediaCommand::Press { port, key, duration_ms }) => self.press(port, Key { key, duration_ms }),
+                Ok(MediaCommand::Play { port, playing }) => self.play(port, playing),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Remember { port }) => self.remember(port),
                 Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),
@@ -269,6 +271,7 @@ impl PacketThread {
             port: Port::new(),
             sockets,
             patch: Patch::Nowhere,
+            told: None,
             converting: None,
             counted: (0, 0),
             is_timed: false,
@@ -309,6 +312,9 @@ impl PacketThread {
             None => Patch::Nowhere,
             Some(to) => self.exchange.find(to).map_or(Patch::Awaiting(to), Patch::To),
         };
+        if let Patch::To(target) = &patch {
+            target.turn().end();
+        }
         let rng = self.rng.fork();
         if let Some(entry) = self.entry(from) {
             entry.convert(&patch, conversion, rng);
@@ -327,11 +333,19 @@ impl PacketThread {
         };
         if !matches!(&entry.patch, Patch::Room(attending) if *attending.room() == *attendance.room) {
             let patch = Patch::Room(Attending::new(attendance.room.clone(), entry.sockets.clone()));
+            entry.sockets.turn().end();
             entry.convert(&patch, None, rng);
             entry.set_patch(patch);
         }
         if let Patch::Room(attending) = &entry.patch {
             exchange.rooms.attend(attending.seat().clone(), attendance);
+        }
+    }
+
+    fn play(&mut self, port: PortId, playing: Option<Box<Playing>>) {
+        let (exchange, totals) = (self.exchange.clone(), self.totals.clone());
+        if let Some(entry) = self.entry(port) {
+            entry.play(&exchange, &totals, playing);
         }
     }
 

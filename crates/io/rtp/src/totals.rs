@@ -57,6 +57,11 @@ pub struct Totals {
     pub room_packets_dropped: u64,
     /// Times of 20 ms in which a mixing thread could not mix.
     pub room_ticks_missed: u64,
+    /// Sounds that are being played now.
+    pub plays: u64,
+    /// Sounds that were to be played and were not: there is none of this name, too many are played already, or nothing that the
+    /// peer takes can be coded.
+    pub play_refused: u64,
     /// How the sound of peers was.
     pub quality: QualityTotals,
     /// The pool of each local address.
@@ -107,6 +112,9 @@ pub(crate) struct ThreadTotals {
     pub(crate) room_refused: Counter,
     pub(crate) room_packets_dropped: Counter,
     pub(crate) room_ticks_missed: Counter,
+    pub(crate) plays_begun: Counter,
+    pub(crate) plays_ended: Counter,
+    pub(crate) play_refused: Counter,
     pub(crate) quality: QualityCounters,
 }
 
@@ -139,6 +147,9 @@ impl ThreadTotals {
         totals.room_refused += self.room_refused.value();
         totals.room_packets_dropped += self.room_packets_dropped.value();
         totals.room_ticks_missed += self.room_ticks_missed.value();
+        let plays_ended = self.plays_ended.value();
+        totals.plays += self.plays_begun.value().saturating_sub(plays_ended);
+        totals.play_refused += self.play_refused.value();
         self.quality.add_to(&mut totals.quality);
     }
 }

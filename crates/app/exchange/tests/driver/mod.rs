@@ -396,6 +396,7 @@ impl Bench {
             | MediaCommand::Resume { port, .. }
             | MediaCommand::Attend { port, .. }
             | MediaCommand::Press { port, .. }
+            | MediaCommand::Play { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Patch { from: port, .. } => {
                 assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");

@@ -196,7 +196,10 @@ impl World {
                     PortStats { packets_received, bytes_received: packets_received * 172, ..PortStats::default() };
                 self.waiting.push(MediaEvent::Counted(Closed { port, stats }));
             }
-            MediaCommand::Remember { .. } | MediaCommand::Resume { .. } | MediaCommand::Attend { .. } => {
+            MediaCommand::Remember { .. }
+            | MediaCommand::Resume { .. }
+            | MediaCommand::Attend { .. }
+            | MediaCommand::Play { .. } => {
                 panic!("proxies' calls are not taken elsewhere")
             }
             MediaCommand::Close { port } => {

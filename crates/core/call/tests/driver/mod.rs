@@ -469,7 +469,7 @@ impl World {
                 assert!(self.conversions.contains_key(&port), "there is a stream of ours to press it in");
                 self.lines.push(format!("press {} {key}", port.0 & 0xff));
             }
-            MediaCommand::Count { .. } => {}
+            MediaCommand::Play { .. } | MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {
