@@ -113,7 +113,7 @@ impl Format {
         let samples = match self.channels {
             1 => content.as_chunks::<2>().0.iter().map(sample).collect(),
             // The mean of two samples is a sample again.
-            _ => content.as_chunks::<4>().0.iter().map(|both| mean(both)).collect(),
+            _ => content.as_chunks::<4>().0.iter().map(mean).collect(),
         };
         Ok(Recorded { sample_hz: self.sample_hz, samples })
     }
