@@ -5,6 +5,7 @@ mod ng;
 mod room;
 mod route;
 mod sip;
+mod sounds;
 mod trunk;
 mod trust;
 
@@ -43,7 +44,7 @@ pub(crate) fn build(
     let danger = danger(&top.section("danger"));
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
     let rooms = room::rooms(&top);
-    let routes = route::routes(&top, &sip, &trunks, &rooms);
+    let routes = route::routes(&top, &sip, &media.sounds, (&trunks, &rooms));
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),

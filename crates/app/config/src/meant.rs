@@ -3,12 +3,14 @@
 mod ng;
 mod room;
 mod route;
+mod sounds;
 mod trunk;
 mod trust;
 
 pub use ng::Ng;
 pub use room::Room;
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
+pub use sounds::SoundSettings;
 pub use trunk::{
     AssertedIdentity, Credentials, HeaderRules, Privacy, ReliableProvisional, Trunk, TrunkAddress, TrunkRegistration,
 };
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{Dtmf, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Dtmf, HoldMusic, HoldMusicWhen, SrtpKeying, SrtpPolicy, Transport};
 
 /// A whole configuration, ready to build an exchange from. Nothing in it waits for another default:
 /// where a field is an `Option`, `None` means "off" or "not wanted", as its comment says.
@@ -267,6 +269,12 @@ pub struct Media {
     pub transcode: Transcode,
     /// Which codecs are offered first where it is.
     pub prefer: Preference,
+    /// What can be played, and how much of it.
+    pub sounds: SoundSettings,
+    /// What a party hears that is put on hold.
+    pub hold_music: Option<HoldMusic>,
+    /// When, where a trunk has music of its own.
+    pub hold_music_when: HoldMusicWhen,
 }
 
 /// When sound is coded anew.

@@ -16,7 +16,7 @@ use crate::source::Outside;
 use item::{in_range, parse, plain, plain_text, secret, tested, word, wrong_type};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -286,6 +286,11 @@ impl<'a> Reader<'a> {
     /// A path; relative ones start at the directory of the main file.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.run.outside.resolve(&self.text(name))
+    }
+
+    /// Is there a file that can be read? Or why not.
+    pub(crate) fn check_file(&self, path: &Path) -> Result<(), String> {
+        self.run.outside.check_file(path)
     }
 
     /// The path of a file that must be there; `None` where it is not given and has no default.

@@ -1,6 +1,6 @@
 //! What of a configuration can be taken over while the exchange runs.
 
-use crate::meant::{Config, Edge, Exchange, Media, Registrar, Route, Sip};
+use crate::meant::{Config, Edge, Exchange, Media, Registrar, Route, Sip, SoundSettings};
 use std::sync::Arc;
 
 /// The keys, with all below them, that [`Config::reloaded`] takes over. Every other one is set up once.
@@ -19,6 +19,13 @@ pub(crate) const RELOADED: &[&str] = &[
     "media.srtp",
     "media.srtp_keying",
     "media.dtmf",
+    "media.sounds",
+    "media.tones",
+    "media.sound_seconds_max",
+    "media.sound_bytes_max",
+    "media.sound_files_max",
+    "media.music_on_hold",
+    "media.music_on_hold_when",
     "organisation",
     "policy",
     "edge.only_organisations",
@@ -53,6 +60,9 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
             srtp: new.media.srtp,
             srtp_keying: new.media.srtp_keying,
             dtmf: new.media.dtmf,
+            sounds: SoundSettings { plays_max: old.media.sounds.plays_max, ..new.media.sounds },
+            hold_music: new.media.hold_music,
+            hold_music_when: new.media.hold_music_when,
             ..old.media
         },
         ng: old.ng,

@@ -5,10 +5,11 @@ use crate::meant::{
     MediaPriority, Privacy, ReliableProvisional, Retention, Transcode,
 };
 use crate::reader::Word;
+use sx_audio::Country;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, Dtmf, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Codec, Dtmf, HoldMusicWhen, SrtpKeying, SrtpPolicy, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
 const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N]) -> [(&'static str, T); N] {
@@ -55,6 +56,15 @@ impl Word for DigestAlgorithm {
 
 impl Word for MediaMode {
     const WORDS: &'static [(&'static str, Self)] = &[("relay", Self::Relay), ("direct", Self::Direct)];
+}
+
+impl Word for Country {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("us", Self::UnitedStates), ("gb", Self::UnitedKingdom), ("de", Self::Germany), ("fr", Self::France)];
+}
+
+impl Word for HoldMusicWhen {
+    const WORDS: &'static [(&'static str, Self)] = &[("inactive", Self::Inactive), ("always", Self::Always)];
 }
 
 impl Word for Transcode {

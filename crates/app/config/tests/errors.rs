@@ -240,7 +240,7 @@ fn rooms_that_make_no_sense_are_refused() {
             "text:10: room[b].codecs = []: at least one codec is needed",
             "text:11: room[4].name: missing; allowed: text of 1 to 255 bytes without control characters",
             "text:15: route[r].to[1].room = \"c\": not allowed here; allowed: the name of a room (\"\", \"a\", \"b\")",
-            "text:15: route[r].to[2]: needs exactly one of trunk, users, room, uri and dialled",
+            "text:15: route[r].to[2]: needs exactly one of trunk, users, room, announcement, uri and dialled",
         ],
     );
     check(
@@ -264,7 +264,7 @@ fn routes_that_make_no_sense_are_refused() {
     check_route(
         "to = [{ users = true, uri = \"sip:h\" }]",
         &[
-            "text:6: route[r].to[1]: needs exactly one of trunk, users, room, uri and dialled",
+            "text:6: route[r].to[1]: needs exactly one of trunk, users, room, announcement, uri and dialled",
             "text:6: route[r].to: at least one target is needed",
         ],
     );
@@ -381,4 +381,38 @@ fn an_anchor_or_a_witness_that_cannot_be_is_refused_with_the_reason() {
     check("[witness]\nlisten = \"127.0.0.1:1\"", "go together");
     check(&format!("[witness]\nlisten = \"127.0.0.1:1\"\n{}", cosigns(COSIGNER)), "the key of a cosigner");
     check(&format!("[witness]\nlisten = \"127.0.0.1:1\"\n{}", cosigns(LOG).repeat(2)), "stands there twice");
+}
+
+#[test]
+fn sounds_that_cannot_be_are_refused() {
+    let tones = "\"tone:dial\", \"tone:ringback\", \"tone:busy\", \"tone:congestion\", \"tone:special-information\", \"tone:beep\"";
+    check(
+        "[media]\ntones = \"se\"\nmusic_on_hold = \"tone:howler\"\nmusic_on_hold_when = \"never\"",
+        &[
+            "text:2: media.tones = \"se\": not allowed here; allowed: \"us\", \"gb\", \"de\", \"fr\"",
+            &format!("text:3: media.music_on_hold = \"tone:howler\": not allowed here; allowed: {tones}"),
+            "text:4: media.music_on_hold_when = \"never\": not allowed here; allowed: \"inactive\", \"always\"",
+        ],
+    );
+    check_route(
+        "to = [{ announcement = \"closed.wav\" }]",
+        &[
+            "text:6: route[r].to[1].announcement = \"closed.wav\": a file is played from the folder media.sounds, which is not given",
+        ],
+    );
+    for outside in ["../closed.wav", "/etc/passwd", "a/../../b.wav"] {
+        check(
+            &format!("[media]\nsounds = \"sounds\"\nmusic_on_hold = \"{outside}\""),
+            &[&format!(
+                "text:3: media.music_on_hold = \"{outside}\": not allowed here; allowed: the name of a file in the folder media.sounds"
+            )],
+        );
+    }
+    check_route(
+        "to = [{ users = true, cause = 17, answer = true }]",
+        &[
+            "text:6: route[r].to[1].answer = true: goes only with announcement",
+            "text:6: route[r].to[1].cause = 17: goes only with announcement",
+        ],
+    );
 }

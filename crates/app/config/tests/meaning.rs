@@ -4,7 +4,7 @@ use std::time::Duration;
 use sx_config::{
     AnchorKind, AnchorMethod, Callers, Config, MediaPriority, NumberMatch, Retention, TargetKind, Trunk, diff,
 };
-use sx_types::{Cause, Codec, Transport};
+use sx_types::{Cause, Codec, HoldMusic, HoldMusicWhen, Transport};
 
 const FULL: &str = include_str!("fixtures/full.toml");
 
@@ -242,4 +242,26 @@ fn a_reload_takes_over_what_it_can_and_keeps_the_rest() {
     assert_eq!((mixed.sip.listen.clone(), mixed.exchange.drain), (listen, Duration::from_secs(7)));
     let waits = diff(&mixed, &elsewhere);
     assert!(waits.len() == 1 && waits[0].key == "sip.listen", "{waits:?}");
+}
+
+#[test]
+fn sounds_mean_what_they_say() {
+    let text = "[media]\nsounds = \"sounds\"\ntones = \"gb\"\nmusic_on_hold = \"music.wav\"\nmusic_on_hold_when = \"always\"\n\
+        [[trunk]]\nname = \"own\"\nsources = [\"10.0.0.1\"]\nmusic_on_hold = \"tone:beep\"\n\
+        [[trunk]]\nname = \"silent\"\nsources = [\"10.0.0.2\"]\nmusic_on_hold = \"none\"\n\
+        [[trunk]]\nname = \"usual\"\nsources = [\"10.0.0.3\"]\n\
+        [[route]]\nname = \"closed\"\nto = [{ announcement = \"closed.wav\", cause = 20 }, { announcement = \"tone:busy\", answer = true }]\n";
+    let config = Config::from_text(text).expect("sounds");
+    let music = |sound: &str| Some(HoldMusic { sound: sound.into(), when: HoldMusicWhen::Always });
+    assert_eq!(config.media.hold_music, music("music.wav"));
+    assert_eq!(config.media.sounds.country, sx_audio::Country::UnitedKingdom);
+    let trunks: Vec<_> = config.trunks.iter().map(|trunk| trunk.hold_music.clone()).collect();
+    assert_eq!(trunks, [music("tone:beep"), None, music("music.wav")]);
+    let targets: Vec<_> = config.routes[0].targets.iter().map(|target| target.kind.clone()).collect();
+    let announcement = |sound: &str, answer, cause| TargetKind::Announcement { sound: sound.into(), answer, cause };
+    let expected = [announcement("closed.wav", false, Cause::ABSENT), announcement("tone:busy", true, Cause(31))];
+    assert_eq!(targets, expected);
+    assert_eq!(config.routes[0].callers, Callers::Anyone, "nobody pays for what is announced");
+    assert_eq!(Config::from_text(&config.print()).expect("what is printed can be read"), config);
+    assert_eq!(Config::default().media.hold_music, None);
 }

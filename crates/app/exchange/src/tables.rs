@@ -11,8 +11,8 @@ use sx_edge::{Allowlist, IdentityLoad, Networks};
 use sx_guard::Policy;
 use sx_media::{Preference, by_preference};
 use sx_route::{
-    Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, Match, Rule,
-    SourceFilter,
+    Access, Announcement, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork,
+    Match, Rule, SourceFilter,
 };
 use sx_sip::digest::{Algorithm, Credentials};
 use sx_sip::message::Uri;
@@ -89,18 +89,21 @@ impl Tables {
         let mut errors = Vec::new();
         let media = &config.media;
         let interface = media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying), dtmf| Access {
-            mode: mode_of(mode),
-            interface: interface.clone(),
-            // Where there is no IPv4, nobody can be offered any.
-            ipv6: media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
-            host: None,
-            transfers,
-            latch: latch_of(media.latch),
-            codecs: codecs.into(),
-            srtp,
-            srtp_keying,
-            dtmf,
+        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying), dtmf, hold_music: &Option<_>| {
+            Access {
+                mode: mode_of(mode),
+                interface: interface.clone(),
+                // Where there is no IPv4, nobody can be offered any.
+                ipv6: media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
+                host: None,
+                transfers,
+                latch: latch_of(media.latch),
+                codecs: codecs.into(),
+                srtp,
+                srtp_keying,
+                dtmf,
+                hold_music: hold_music.clone(),
+            }
         };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
@@ -110,7 +113,8 @@ impl Tables {
                 .iter()
                 .map(|trunk| {
                     let srtp = (trunk.srtp, trunk.srtp_keying);
-                    let access = access(trunk.media, trunk.accept_refer, &trunk.codecs_allowed, srtp, trunk.dtmf);
+                    let (transfers, codecs) = (trunk.accept_refer, &trunk.codecs_allowed);
+                    let access = access(trunk.media, transfers, codecs, srtp, trunk.dtmf, &trunk.hold_music);
                     route_trunk(trunk, access, ring_ms_max)
                 })
                 .collect(),
@@ -118,7 +122,7 @@ impl Tables {
             rules: config.routes.iter().flat_map(rules_of).collect(),
             users: DefaultsForUsers {
                 ring_ms_max,
-                access: access(media.mode, true, &[], (media.srtp, media.srtp_keying), media.dtmf),
+                access: access(media.mode, true, &[], (media.srtp, media.srtp_keying), media.dtmf, &media.hold_music),
             },
         };
         let routes = match sx_route::Tables::build(definition) {
@@ -391,6 +395,10 @@ fn destination(target: &sx_config::Target) -> Destination {
         sx_config::TargetKind::Trunk { name, .. } => DestinationKind::Trunk(name.clone()),
         sx_config::TargetKind::Users => DestinationKind::Users,
         sx_config::TargetKind::Room(name) => DestinationKind::Room(name.clone()),
+        sx_config::TargetKind::Announcement { sound, answer, cause } => {
+            let (sound, cause) = (sound.clone(), *cause);
+            DestinationKind::Announcement(Announcement { sound, answers: *answer, cause })
+        }
         sx_config::TargetKind::Uri(uri) => DestinationKind::Uri(uri.to_string().into()),
         sx_config::TargetKind::Dialled => DestinationKind::Dialled { scheme: "sip".into() },
     };

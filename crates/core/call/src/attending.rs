@@ -1,4 +1,4 @@
-//! A member is in a room: what it asks of its session, the exchange answers.
+//! A member is in a room, or hears an announcement: what it asks of its session, the exchange answers.
 //!
 //! ```text
 //!              Offered with an offer: AnswerOffer, and it attends as it has agreed
@@ -150,17 +150,22 @@ impl Calls {
         self.finish(call, failure.cause, 200, failure.by, &failure.sentence)
     }
 
-    /// Has a member take part in its room as it has agreed. `false`: it has agreed on no sound.
+    /// Has a member take part in its room, or hear its announcement, as it has agreed. `false`: it has agreed on no sound.
     pub(crate) fn attend(&mut self, body: &Body, member: &Party) -> bool {
         let (Some(place), Some(told), Some(said)) = (&body.place, &member.told, &member.said) else { return false };
         self.set_remotes(body, member, said);
-        let attends = attendance(&told.text, said, &place.room).ok().flatten();
+        let name = place.room().unwrap_or_default();
+        let attends = attendance(&told.text, said, &name).ok().flatten();
         let is_agreed = attends.is_some();
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {
             let here = attends.as_ref().filter(|(stream, _)| *stream == usize::from(port.stream));
             let attendance = here.map(|(_, attendance)| Box::new(attendance.clone()));
-            self.out.push_back(Output::Media(MediaCommand::Attend { port: port.id, attendance }));
+            let command = match place.announced(attendance.as_deref()) {
+                Some(playing) => MediaCommand::Play { port: port.id, playing },
+                None => MediaCommand::Attend { port: port.id, attendance },
+            };
+            self.out.push_back(Output::Media(command));
         }
         is_agreed
     }

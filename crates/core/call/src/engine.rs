@@ -214,7 +214,7 @@ impl Calls {
             MediaEvent::KeysLost { port } => self.unprotected(call, *port, KEYS_LOST),
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
-            MediaEvent::Played { .. } => {}
+            MediaEvent::Played { port, number, heard } => self.played(call, *port, *number, *heard),
             // Nobody here asks.
             MediaEvent::Counted(_) => {}
             MediaEvent::Pressed { port, key, duration_ms } => self.key_pressed(call, *port, *key, *duration_ms),

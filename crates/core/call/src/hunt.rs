@@ -11,7 +11,7 @@ use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Found, Note, Output, QueryId, Wish, WishKind};
-use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, State};
+use crate::state::{Branch, BranchState, Call, Hunt, Locating, Party, State, Stop};
 use smallvec::SmallVec;
 use std::time::Duration;
 use sx_leg::{Address, Ended, LegCommand, Target};
@@ -61,7 +61,11 @@ impl Calls {
                 let target = Target::Trunk { trunk: name.clone(), user: planned.to.user.clone() };
                 self.ring(call, hunt, party, &planned, target);
             }
-            Way::Room(room) => self.enter(call, hunt, party, &planned, room),
+            Way::Room(room) => self.enter(call, hunt, party, &planned, Stop::Room(room.clone())),
+            Way::Announcement(told) => {
+                let at = Stop::Announcement { told: told.clone(), begun: false };
+                self.enter(call, hunt, party, &planned, at);
+            }
             Way::Uri(uri) => {
                 let target = Target::Uri(uri.clone());
                 self.ring(call, hunt, party, &planned, target);
@@ -169,6 +173,7 @@ impl Calls {
                 hunt.failed(Failure::of_timer(cause, sentence));
             }
             hunt.early = None;
+            self.announced_long_enough(call, hunt, party);
         }
         self.hunt_check(call, hunt, party)
     }

@@ -364,6 +364,8 @@ pub struct Settings {
     pub means: Means,
     /// What is coded anew between two parties that share no codec, best first; empty: nothing is.
     pub transcode: Arc<[Codec]>,
+    /// What announcements are made in, best first.
+    pub announced_in: Arc<[Codec]>,
     /// Events that wait for a port or for another change of the session to be over.
     pub waiting_max: u8,
     /// How long a call may last once it is answered.
@@ -400,6 +402,7 @@ impl Default for Settings {
             streams_max: 8,
             means: Means::default(),
             transcode: Arc::from([]),
+            announced_in: Arc::from([Codec::Pcma, Codec::Pcmu]),
             waiting_max: 16,
             talk_max: Duration::from_secs(4 * 3600),
             port_wait: Duration::from_secs(2),

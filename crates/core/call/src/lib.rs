@@ -53,6 +53,7 @@
 
 mod admission;
 mod alarm;
+mod announcing;
 mod asking;
 mod attending;
 mod bounds;
@@ -62,6 +63,7 @@ mod dial;
 mod ending;
 mod engine;
 mod failure;
+mod hold;
 mod hunt;
 mod interface;
 mod join;

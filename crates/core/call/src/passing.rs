@@ -9,8 +9,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use sx_media::{
-    MediaError, Opened, SessionVersion, answer_events, answer_from, extend_offer, in_the_clear, offer_events,
-    protect_answer, protect_offer, relay_answer, relay_description, settle_answer,
+    MediaError, Opened, SessionVersion, answer_events, answer_from, extend_offer, in_the_clear, no_more_than_offered, offer_events, protect_answer, protect_offer, relay_answer, relay_description, settle_answer, with_music,
 };
 use sx_types::{Codec, Dtmf, LegId};
 
@@ -53,6 +52,7 @@ pub(crate) fn offer_for(body: &Body, to: &mut Party, offer: &Bytes, passing: &Pa
     let clear = in_the_clear(&kept)?;
     tell(to, offer, None, |to, session| {
         let text = relay_description(&clear, &by_stream(body, to.leg), session)?;
+        let text = if to.access.hold_music.is_some() { with_music(&text, None)? } else { text };
         let told = to.told.as_ref().map(|told| &told.text);
         protect_offer(&text, to.said.as_ref(), told, terms(&to.access), &to.keys)
     })
@@ -73,12 +73,16 @@ pub(crate) fn answer_for(
     };
     // What it has offered to say in its stream is heard, whoever the other one is.
     let settled = answer_events(&settled, offer)?;
+    let settled = no_more_than_offered(&settled, offer)?;
     let kept = allowed(&to.access, &to.bounds, &settled)?;
     let (clear, asked) = (in_the_clear(&kept)?, in_the_clear(offer)?);
-    // The key that is answered with depends on those that were offered, and so does the codec that takes another's place.
-    let keyed = (asked != *offer || settled != *answer).then_some(offer);
+    // The key that is answered with depends on those that were offered, and so do the codec that takes another's place and
+    // what is to be heard of who holds.
+    let has_music = to.access.hold_music.is_some();
+    let keyed = (asked != *offer || settled != *answer || has_music).then_some(offer);
     tell(to, answer, keyed, |to, session| {
         let text = relay_answer(&clear, &asked, &by_stream(body, to.leg), session)?;
+        let text = if has_music { with_music(&text, Some(&asked))? } else { text };
         let told = to.told.as_ref().map(|told| &told.text);
         protect_answer(&text, offer, (told, to.said.as_ref()), terms(&to.access), &to.keys)
     })

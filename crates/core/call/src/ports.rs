@@ -3,8 +3,9 @@
 use crate::alarm::Alarm;
 use crate::codecs::terms;
 use crate::engine::Calls;
+use crate::hold::music;
 use crate::interface::Output;
-use crate::state::{Body, Call, Party, Port, PortState, Role, State, relayed};
+use crate::state::{Body, Call, Party, Place, Port, PortState, Role, State, relayed};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -167,9 +168,14 @@ impl Calls {
             if let Some(peer) = facing {
                 let both = self.conversions_between(one, other, port.stream.into());
                 let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
-                let patch = |from, to, conversion| MediaCommand::Patch { from, to: Some(to), conversion };
-                self.out.push_back(Output::Media(patch(port.id, peer.id, there)));
-                self.out.push_back(Output::Media(patch(peer.id, port.id, back)));
+                for (from, to, conversion, pair) in
+                    [(port.id, peer.id, there, (one, other)), (peer.id, port.id, back, (other, one))]
+                {
+                    self.out.push_back(Output::Media(match music(body, pair.0, pair.1, port.stream) {
+                        Some(playing) => MediaCommand::Play { port: to, playing: Some(Box::new(playing)) },
+                        None => MediaCommand::Patch { from, to: Some(to), conversion },
+                    }));
+                }
             }
         }
     }
@@ -221,8 +227,12 @@ impl Calls {
         if let Some((one, other)) = state.connected() {
             self.connect(body, one, other);
         }
-        if let State::Attending(attending) = state {
-            self.attend(body, &attending.member);
+        match state {
+            State::Attending(attending) => _ = self.attend(body, &attending.member),
+            State::Ringing(ringing) if body.place.as_ref().is_some_and(Place::has_begun) => {
+                self.attend(body, &ringing.caller);
+            }
+            _ => {}
         }
     }
 

@@ -8,7 +8,7 @@ use crate::hunt::Step;
 use crate::interface::{Note, Output};
 use crate::passing::{Passing, answer_for, offer_for};
 use crate::ports::Readiness;
-use crate::state::{Block, BranchState, Call, Negotiation, Party, Ringing, Role, State, Talking, relayed};
+use crate::state::{Block, BranchState, Call, Negotiation, Party, Place, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
@@ -214,7 +214,7 @@ impl Calls {
         let by = call.body.attempt(attempt).map_or_else(|| "".into(), |attempt| attempt.target.clone());
         self.record(CallRecord::Answered { call: id, at, by });
         let after = self.now.since(Time::from_nanos(call.body.cdr.start));
-        let room = call.body.place.as_ref().map(|place| place.room.clone());
+        let room = call.body.place.as_ref().and_then(Place::room);
         self.note(Note::Answered { call: id, leg, after, room });
         let talk_max = call.body.bounds.talk_max.map_or(self.settings.talk_max, |own| own.min(self.settings.talk_max));
         self.set_alarm(call, Alarm::Talk, talk_max);

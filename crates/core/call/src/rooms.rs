@@ -13,7 +13,7 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::ports::{Undeliverable, all_open};
-use crate::state::{Attending, Body, Call, Hunt, Party, Place, PortState, Ringing, State};
+use crate::state::{Attending, Body, Call, Hunt, Party, Place, PortState, Ringing, State, Stop};
 use bytes::Bytes;
 use std::sync::Arc;
 use sx_leg::{LegCommand, Media};
@@ -22,26 +22,20 @@ use sx_route::{MediaMode, Planned, Tables};
 use sx_types::{Cause, Codec, LegId};
 
 impl Calls {
-    /// Has a caller come into a room as soon as its ports are open and it may be answered. `party`: the caller.
-    pub(crate) fn enter(
-        &mut self,
-        call: &mut Call,
-        hunt: &mut Hunt,
-        party: &Party,
-        planned: &Planned,
-        room: &Arc<str>,
-    ) {
+    /// Has a caller come into a room, or hear an announcement, as soon as its ports are open and it may be answered. `party`:
+    /// the caller.
+    pub(crate) fn enter(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, planned: &Planned, at: Stop) {
         if hunt.enters || hunt.tried >= self.settings.targets_max {
             hunt.failed(Failure::new(Cause::ROUTING_ERROR, "the call has more targets than are allowed"));
             return;
         }
         hunt.tried += 1;
-        let attempt = call.body.begin_attempt(self.now, format!("room:{room}").into(), planned.to.clone());
+        let attempt = call.body.begin_attempt(self.now, at.target(), planned.to.clone());
         let reason = planned.reason.clone();
         self.note(Note::Dialled { call: call.body.cdr.call, leg: party.leg, trunk: None, reason });
-        match self.take_place_in(call, party, room) {
+        match self.take_stop(call, party, &at) {
             Ok(codecs) => {
-                call.body.place = Some(Place { room: room.clone(), codecs, attempt });
+                call.body.place = Some(Place { at, codecs, attempt });
                 hunt.enters = true;
             }
             Err(failure) => {
@@ -51,12 +45,16 @@ impl Calls {
         }
     }
 
-    /// Takes a place among the members, and has ports opened for the caller.
-    fn take_place_in(&mut self, call: &mut Call, party: &Party, name: &str) -> Result<Arc<[Codec]>, Failure> {
+    /// Takes the place, and has ports opened for the caller.
+    fn take_stop(&mut self, call: &mut Call, party: &Party, at: &Stop) -> Result<Arc<[Codec]>, Failure> {
         if call.body.cdr.answer.is_some() {
-            let sentence = "nobody is transferred into a room: it has to be dialled";
+            let sentence = "nobody is transferred into a room, or to an announcement: it has to be dialled";
             return Err(Failure::new(Cause::INCOMPATIBLE, sentence).with_status(488));
         }
+        let name = match at {
+            Stop::Room(name) => name,
+            Stop::Announcement { told, .. } => return self.prepare_to_announce(call, party, told),
+        };
         let tables = self.tables.clone();
         let gone = || Failure::of_plan(Cause::NO_ROUTE, &format!("there is no room {name} any more"));
         let room = tables.room(name).ok_or_else(gone)?;
@@ -70,7 +68,7 @@ impl Calls {
     }
 
     /// What the room says to this caller: an answer to what it has offered, or an offer.
-    fn room_says(&self, party: &Party, codecs: &[Codec]) -> Result<Bytes, Failure> {
+    pub(crate) fn room_says(&self, party: &Party, codecs: &[Codec]) -> Result<Bytes, Failure> {
         let Some(offer) = &party.said else { return Ok(room_offer(codecs)) };
         let answer = room_answer(offer, codecs).map_err(unmixed)?;
         let summaries = streams(offer).map_err(unmixed)?;
@@ -84,7 +82,7 @@ impl Calls {
         Ok(answer)
     }
 
-    fn not_entered(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, failure: Failure) {
+    pub(crate) fn not_entered(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, failure: Failure) {
         let (cause, status) = (failure.cause, failure.status_or_mapped());
         self.note(Note::AttemptFailed { call: call.body.cdr.call, leg: party.leg, cause, status });
         hunt.failed(failure);
@@ -96,6 +94,9 @@ impl Calls {
         let Some(place) = call.body.place.clone().filter(|_| ringing.hunt.enters && all_open(&call.body, leg)) else {
             return State::Ringing(ringing);
         };
+        if place.is_early() {
+            return self.announce(call, ringing, &place);
+        }
         if !call.body.may_answer(leg) {
             self.await_record(call);
             return State::Ringing(ringing);
@@ -158,14 +159,14 @@ impl Calls {
 
 /// A member that was in a room elsewhere is in it here now, whatever the limit.
 pub(crate) fn occupy(tables: &Tables, place: &Place) {
-    if let Some(members) = tables.members(&place.room) {
+    if let Some(members) = place.room().and_then(|room| tables.members(&room)) {
         members.occupy(u32::MAX);
     }
 }
 
 /// A member is in a room here no more.
 pub(crate) fn give_back(tables: &Tables, place: &Place) {
-    if let Some(members) = tables.members(&place.room) {
+    if let Some(members) = place.room().and_then(|room| tables.members(&room)) {
         members.give_back();
     }
 }

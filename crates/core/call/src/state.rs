@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Keyring, SessionVersion};
-use sx_route::{Access, Failover, MediaMode, Planned, Reason, Stage, Way};
+use sx_media::{Announcement, Failover, Keyring, MediaMode, Opened, Planned, PortId, PortMemory, Reason, SessionVersion, SessionVersion};
+use sx_route::{Access, Stage, TrafficClass};
+use sx_route::{Access, Way};
 use sx_types::{Codec, LegId, SrtpPolicy};
 
 /// A call and what surrounds it in this engine.
@@ -56,7 +57,7 @@ pub(crate) struct Body {
     pub bounds: Bounds,
     /// Every port that has not said it is closed.
     pub ports: SmallVec<[Port; 4]>,
-    /// Its place in a room, from the moment it is taken until the call ends.
+    /// Its place in a room, from the moment it is taken until the call ends, or the announcement it hears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// Legs that were told to end and have not said they did.
@@ -76,14 +77,27 @@ pub(crate) struct Body {
     pub unwritten_wishes: SmallVec<[QueryId; 1]>,
 }
 
-/// A place among the members of a room.
+/// Where a party is that the exchange speaks to by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Place {
-    pub room: Arc<str>,
-    /// What the room was spoken to in when the place was taken, best first.
+    pub at: Stop,
+    /// What may be spoken there, best first, when the place was taken.
     pub codecs: Arc<[Codec]>,
     /// Its place among the record's attempts.
     pub attempt: Option<u16>,
+}
+
+/// What the exchange has there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Stop {
+    /// A place among the members of this room.
+    Room(Arc<str>),
+    /// An announcement.
+    Announcement {
+        told: Announcement,
+        /// The party hears it.
+        begun: bool,
+    },
 }
 
 /// A leg that was told to end.
@@ -167,7 +181,7 @@ pub(crate) enum State {
     Moving(Box<Moving>),
     /// A party is being connected with another one.
     Joining(Box<Joining>),
-    /// One party is in a room.
+    /// One party is in a room, or was answered to hear an announcement.
     Attending(Box<Attending>),
     /// Every leg was told to end, every port to close.
     Ending,
@@ -301,7 +315,7 @@ pub(crate) struct Hunt {
     pub told: Option<(ProgressKind, LegId)>,
     /// The new party is to make the offer.
     pub offerless: bool,
-    /// The caller is to come into the room that it has a place in.
+    /// The caller is to come into the room that it has a place in, or to hear an announcement.
     #[serde(default)]
     pub enters: bool,
 }

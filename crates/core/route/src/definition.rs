@@ -1,10 +1,10 @@
 //! What the tables are built from.
 
-use crate::{Pattern, Room, TrunkLoad};
+use crate::{Announcement, Pattern, Room, TrunkLoad};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_types::{Cause, Codec, Dtmf, SrtpKeying, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, HoldMusic, SrtpKeying, SrtpPolicy};
 
 /// Everything that routing needs to be told, already validated value by value; [`Tables::build`](crate::Tables::build)
 /// checks that it
@@ -78,6 +78,9 @@ pub struct Access {
     /// How it tells the keys that it presses, and is told those of others.
     #[serde(default)]
     pub dtmf: Dtmf,
+    /// What the party hears when it is put on hold.
+    #[serde(default)]
+    pub hold_music: Option<HoldMusic>,
 }
 
 /// Where the media of a party may come from.
@@ -190,6 +193,8 @@ pub enum DestinationKind {
     Users,
     /// This room of ours.
     Room(Arc<str>),
+    /// This announcement.
+    Announcement(Announcement),
     /// This URI, whatever was dialled.
     Uri(Box<str>),
     /// The dialled address itself, looked up by the rules of its protocol: for domains that are not ours.
@@ -228,6 +233,7 @@ impl Default for Access {
             srtp: SrtpPolicy::Accept,
             srtp_keying: SrtpKeying::Sdes,
             dtmf: Dtmf::Auto,
+            hold_music: None,
         }
     }
 }

@@ -22,6 +22,7 @@
 //! assert!(matches!(plan(&tables, &facts), Plan::Ring(route) if route.stages.len() == 1));
 //! ```
 
+mod announcement;
 mod definition;
 mod dialled;
 mod load;
@@ -31,6 +32,7 @@ mod room;
 mod tables;
 mod trie;
 
+pub use announcement::Announcement;
 pub use definition::{
     Access, DefaultsForUsers, Definition, Destination, DestinationKind, DomainFilter, Failover, Fork, LatchMode, Match,
     MediaMode, Rule, SourceFilter, Trunk,

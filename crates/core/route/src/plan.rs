@@ -2,7 +2,7 @@
 
 use crate::dialled::{counts_as_ours, home_domain, rewrite, rule_for};
 use crate::tables::{CheckedDestination, CheckedKind, CheckedRule};
-use crate::{Access, Failover, Fork, Tables, Trunk, TrunkId};
+use crate::{Access, Announcement, Failover, Fork, Tables, Trunk, TrunkId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -86,6 +86,8 @@ pub enum Way {
     User,
     /// A room: the exchange answers by itself.
     Room(Arc<str>),
+    /// An announcement: the caller is told something.
+    Announcement(Announcement),
     /// A URI.
     Uri(Box<str>),
 }
@@ -270,6 +272,7 @@ fn planned(tables: &Tables, rule: &CheckedRule, to: &Address, destination: &Chec
         }
         CheckedKind::Users => (Way::User, &tables.users.access),
         CheckedKind::Room(room) => (Way::Room(room.clone()), &tables.users.access),
+        CheckedKind::Announcement(told) => (Way::Announcement(told.clone()), &tables.users.access),
         CheckedKind::Uri(uri) => (Way::Uri(uri.clone()), &tables.users.access),
         CheckedKind::Dialled { scheme } => (Way::Uri(uri(scheme, &to)), &tables.users.access),
     };
@@ -300,12 +303,20 @@ fn patience(tables: &Tables, rule: &CheckedRule, kind: &CheckedKind) -> (u32, Fa
             let trunk = trunk(tables, *id);
             (trunk.ring_ms_max, trunk.failover.clone())
         }
+        // When it is over, or cannot be heard, the next is tried.
+        CheckedKind::Announcement(told) => {
+            let causes = [told.cause, Cause::INCOMPATIBLE, Cause::NO_RESOURCE, Cause::TIMER_EXPIRY];
+            return (ANNOUNCED_MS_MAX, Failover::Causes(causes.into()));
+        }
         CheckedKind::Users | CheckedKind::Room(_) | CheckedKind::Uri(_) | CheckedKind::Dialled { .. } => {
             (tables.users.ring_ms_max, Failover::Table)
         }
     };
     (rule.rule.ring_ms_max.unwrap_or(ring_ms_max), failover)
 }
+
+/// How long an announcement may last, whatever the rule says of ringing: longer than any sound is.
+const ANNOUNCED_MS_MAX: u32 = 11 * 60_000;
 
 /// Why a destination is of no use now; `None` when it is.
 fn out_of_use(tables: &Tables, facts: &Facts<'_>, kind: &CheckedKind, last_resort: bool) -> Option<Skipped> {

@@ -1,5 +1,6 @@
 //! The immutable tables that routing reads.
 
+use crate::Announcement;
 use crate::definition::{
     Access, DefaultsForUsers, Definition, DestinationKind, DomainFilter, Rule, SourceFilter, Trunk,
 };
@@ -103,6 +104,7 @@ pub(crate) enum CheckedKind {
     Trunk(TrunkId),
     Users,
     Room(Arc<str>),
+    Announcement(Announcement),
     Uri(Box<str>),
     Dialled { scheme: Box<str> },
 }
@@ -260,6 +262,7 @@ fn check_rule(
                 DestinationKind::Trunk(trunk) => CheckedKind::Trunk(look_up(trunk)),
                 DestinationKind::Users => CheckedKind::Users,
                 DestinationKind::Room(room) => CheckedKind::Room(room.clone()),
+                DestinationKind::Announcement(announcement) => CheckedKind::Announcement(announcement.clone()),
                 DestinationKind::Uri(uri) => CheckedKind::Uri(uri.clone()),
                 DestinationKind::Dialled { scheme } => CheckedKind::Dialled { scheme: scheme.clone() },
             },

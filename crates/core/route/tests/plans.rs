@@ -64,6 +64,7 @@ fn ways(plan: &Plan) -> String {
             Way::Trunk(name) => format!("{name}/{}", way.to.user),
             Way::User => format!("user {}", way.to),
             Way::Room(room) => format!("room {room}"),
+            Way::Announcement(told) => format!("announcement {}", told.sound),
             Way::Uri(uri) => uri.to_string(),
         };
         stage.ways.iter().map(way).collect::<Vec<_>>().join(",")

@@ -1,5 +1,6 @@
 //! `[media]`.
 
+use super::sounds;
 use super::{or_cores, refuse_same_names};
 use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, Transcode};
 use crate::reader::Reader;
@@ -7,7 +8,7 @@ use crate::value::PortRange;
 use std::net::IpAddr;
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{Dtmf, SrtpKeying, SrtpPolicy};
+use sx_types::{Dtmf, HoldMusic, HoldMusicWhen, SrtpKeying, SrtpPolicy};
 
 pub(crate) fn media(section: &Reader<'_>) -> Media {
     let entries = section.entries("interfaces");
@@ -15,6 +16,9 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
     if entries.is_empty() {
         section.conflict(&["interfaces"], "at least one interface is needed");
     }
+    let sounds = sounds::settings(section);
+    let hold_music_when = section.choice("music_on_hold_when", HoldMusicWhen::default());
+    let hold_music = sounds::sound(section, "music_on_hold", &sounds);
     let media = Media {
         mode: section.choice("mode", MediaMode::Relay),
         interfaces: entries.iter().map(interface).collect(),
@@ -33,6 +37,9 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         dtmf: section.choice("dtmf", Dtmf::Auto),
         transcode: section.choice("transcode", Transcode::Needed),
         prefer: section.choice("prefer", Preference::Quality),
+        hold_music: hold_music.map(|sound| HoldMusic { sound, when: hold_music_when }),
+        hold_music_when,
+        sounds,
     };
     if media.mode == MediaMode::Direct && media.srtp == SrtpPolicy::Required {
         section.conflict(&["srtp", "mode"], UNPROTECTED);

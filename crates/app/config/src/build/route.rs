@@ -1,26 +1,35 @@
 //! `[[route]]`.
 
+use super::sounds;
 use super::{order, refuse_same_names};
 use crate::error::Problem;
-use crate::meant::{Callers, NumberMatch, Room, Route, Sip, Target, TargetKind, Trunk, UserRewrite};
+use crate::meant::{Callers, NumberMatch, Room, Route, Sip, SoundSettings, Target, TargetKind, Trunk, UserRewrite};
 use crate::reader::Reader;
 use crate::value::is_user;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use sx_types::Cause;
 
 /// What a route may lead to, by name.
 struct Named<'t> {
     trunks: BTreeMap<&'t str, &'t Trunk>,
     rooms: BTreeSet<&'t str>,
+    sounds: &'t SoundSettings,
 }
 
-pub(crate) fn routes(top: &Reader<'_>, sip: &Sip, trunks: &[Arc<Trunk>], rooms: &[Arc<Room>]) -> Vec<Arc<Route>> {
+pub(crate) fn routes(
+    top: &Reader<'_>,
+    sip: &Sip,
+    sounds: &SoundSettings,
+    (trunks, rooms): (&[Arc<Trunk>], &[Arc<Room>]),
+) -> Vec<Arc<Route>> {
     let entries = top.entries("route");
     refuse_same_names(&entries);
     let named = Named {
         trunks: trunks.iter().map(|trunk| (&*trunk.name, &**trunk)).collect(),
         rooms: rooms.iter().map(|room| &*room.name).collect(),
+        sounds,
     };
     entries.iter().map(|entry| Arc::new(route(entry, sip, &named))).collect()
 }
@@ -50,7 +59,10 @@ fn route(entry: &Reader<'_>, sip: &Sip, named: &Named<'_>) -> Route {
 fn callers(entry: &Reader<'_>, named: &Named<'_>, targets: &[Target]) -> Callers {
     if !entry.has("from_trunk") && !entry.has("from_users") {
         // What comes from one carrier must not leave at our cost by another because nobody has thought of it.
-        let stays = targets.iter().all(|target| matches!(target.kind, TargetKind::Users | TargetKind::Room(_)));
+        let stays = |kind: &TargetKind| {
+            matches!(kind, TargetKind::Users | TargetKind::Room(_) | TargetKind::Announcement { .. })
+        };
+        let stays = targets.iter().all(|target| stays(&target.kind));
         return if stays { Callers::Anyone } else { Callers::Only { trunks: Vec::new(), users: true } };
     }
     let from = if entry.has("from_trunk") { entry.tested_list("from_trunk", |_| true) } else { Vec::new() };
@@ -95,11 +107,15 @@ fn target_kind(to: &Reader<'_>, named: &Named<'_>) -> Option<TargetKind> {
     let trunk = to.text_if_said("trunk");
     let users = to.flag_if_said("users");
     let room = to.text_if_said("room");
+    let announcement = sounds::sound(to, "announcement", named.sounds);
     let dialled = to.flag_if_said("dialled");
     let uri = to.parsed("uri").map(TargetKind::Uri);
     let rewrite = to.tested("user_rewrite", is_rewrite).map(UserRewrite);
-    if ["trunk", "users", "room", "uri", "dialled"].iter().filter(|name| to.has(name)).count() != 1 {
-        to.refuse("", Problem::Conflict("needs exactly one of trunk, users, room, uri and dialled".into()));
+    if ["trunk", "users", "room", "announcement", "uri", "dialled"].iter().filter(|name| to.has(name)).count() != 1 {
+        to.refuse(
+            "",
+            Problem::Conflict("needs exactly one of trunk, users, room, announcement, uri and dialled".into()),
+        );
         return None;
     }
     for (key, flag) in [("users", users), ("dialled", dialled)] {
@@ -109,6 +125,12 @@ fn target_kind(to: &Reader<'_>, named: &Named<'_>) -> Option<TargetKind> {
     }
     if to.has("user_rewrite") && trunk.is_none() {
         to.conflict(&["user_rewrite"], "goes only with trunk");
+    }
+    for key in ["answer", "cause"].into_iter().filter(|key| to.has(key) && announcement.is_none()) {
+        to.conflict(&[key], "goes only with announcement");
+    }
+    if let Some(sound) = announcement {
+        return Some(TargetKind::Announcement { sound, answer: to.flag("answer"), cause: Cause(to.number("cause")) });
     }
     match (trunk, room) {
         (Some(name), _) => {

@@ -1,6 +1,7 @@
 //! `[[trunk]]`.
 
 use super::media::UNPROTECTED;
+use super::sounds;
 use super::{order, refuse_same_names};
 use crate::error::Problem;
 use crate::meant::{
@@ -12,7 +13,7 @@ use crate::value::{HostPort, SipUri, is_host, is_user};
 use crate::words::Switch;
 use std::collections::HashMap;
 use std::sync::Arc;
-use sx_types::{CAUSES, Cause, Network, SrtpPolicy};
+use sx_types::{CAUSES, Cause, HoldMusic, Network, SrtpPolicy};
 
 pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger) -> Vec<Arc<Trunk>> {
     let entries = top.entries("trunk");
@@ -23,6 +24,16 @@ pub(crate) fn trunks(top: &Reader<'_>, sip: &Sip, media: &Media, danger: &Danger
         refuse_any_source(&entries, &trunks);
     }
     trunks.into_iter().map(Arc::new).collect()
+}
+
+/// Its own, or what all have; a word says that it has none.
+fn hold_music(entry: &Reader<'_>, media: &Media) -> Option<HoldMusic> {
+    match entry.text_as_said("music_on_hold") {
+        None => media.hold_music.clone(),
+        Some("none") => None,
+        Some(_) => sounds::sound(entry, "music_on_hold", &media.sounds)
+            .map(|sound| HoldMusic { sound, when: media.hold_music_when }),
+    }
 }
 
 fn trunk(top: &Reader<'_>, entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trunk {
@@ -45,6 +56,7 @@ fn trunk(top: &Reader<'_>, entry: &Reader<'_>, sip: &Sip, media: &Media) -> Trun
         asserted_identity: entry.choice("asserted_identity", AssertedIdentity::Pass),
         privacy: entry.choice("privacy", Privacy::Honour),
         headers: headers(&entry.section("headers")),
+        hold_music: hold_music(entry, media),
         early_media: entry.flag("early_media"),
         reliable_provisional: entry.choice("reliable_provisional", ReliableProvisional::Supported),
         session_timer: entry.choice("session_timer", Switch::On) == Switch::On,

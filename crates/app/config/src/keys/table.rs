@@ -26,6 +26,7 @@ const SOCKET: Kind = Shape("an IP address and port, as 192.0.2.1:5060 or [2001:d
 const HOST_PORT: Kind = Shape("a host name or IP address, and :port or none");
 const NUMBER: Kind = Shape("a user part without spaces, up to 64 characters");
 const VERIFIER_KEY: Kind = Shape("a verifier key, as name+8 hexadecimal digits+base 64");
+const SOUND: Kind = Shape("a file in the folder `media.sounds`, or a tone as `tone:busy`");
 const HEADERS: Kind = Shapes("a header name, with a `*` at its end for any rest");
 const SRTP: Kind = Choice(&SrtpPolicy::WORDS);
 const SRTP_KEYING: Kind = Choice(&SrtpKeying::WORDS);
@@ -119,6 +120,14 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted with keys in descriptions, best first. Handshakes choose among the two of AES-GCM and AES_CM_128_HMAC_SHA1_80."),
     key("media.dtmf", DTMF, Is("\"auto\""), "How a party tells the keys that it presses on its telephone, and is told those of others, where packets pass through the exchange. `auto`: by events in the stream (RFC 4733) where it has agreed on them; else by SIP INFO if it has sent such, or its Allow names INFO; else by tones in the sound; `rfc4733`: by events, which it is always offered; `info`: it is told by SIP INFO; `inband`: by tones, and its sound is decoded and listened to for them. Events and INFO that a party sends are heard whatever this says, and told the other one in its own way."),
     key("media.transcode", Choice(&["needed", "never"]), Is("\"needed\""), "Is sound coded anew between two parties that share no codec, where it passes through the exchange? `needed`: an offer is passed on with the codecs that can be made of it behind its own; who answers decides, and where both share a codec its packets pass as they are. `never`: such parties are not connected."),
+    key("media.sounds", Path, Absent("only tones can be played"), "The folder of the files that are played: WAV, PCM of 16 bit in 1 or 2 channels (which are mixed into one) at 8000, 16000 or 48000 Hz. Only those that are named here, at trunks or in routes are read: at the start and at each reload."),
+    key("media.tones", Choice(&["us", "gb", "de", "fr"]), Is("\"us\""), "Whose tones are played where a sound is `tone:dial`, `tone:ringback`, `tone:busy`, `tone:congestion`, `tone:special-information` or `tone:beep` (ITU-T E.180, supplement 2). Those that say the same until something happens last 10 s where they are played once."),
+    limit("media.sound_seconds_max", number(1, 600, "s"), Is("300"), "The longest file that is played.", "strowger_media_sound_bytes"),
+    limit("media.sound_bytes_max", number(1_000, 4_000_000_000, "bytes"), Is("67108864"), "The memory for all files that are played: two bytes a sample.", "strowger_media_sound_bytes"),
+    limit("media.sound_files_max", number(1, 10_000, "files"), Is("200"), "Files that are played.", "strowger_media_sound_files"),
+    limit("media.plays_max", number(0, 100_000, "sounds"), Is("1000"), "Sounds that are played at the same time; who would hear another hears nothing, and an announcement is passed over.", "strowger_media_plays"),
+    key("media.music_on_hold", SOUND, Absent("nothing"), "What a party hears that is put on hold, over and over again, where its packets pass through the exchange: a file of `media.sounds`, or a tone."),
+    key("media.music_on_hold_when", Choice(&["inactive", "always"]), Is("\"inactive\""), "When. `inactive`: when the other party sends nothing, which it says by `a=inactive` or by an address of zeros; one that says `a=sendonly` may have music of its own, which is heard. `always`: also then, and that is not heard: for telephones that say `a=sendonly` and send nothing."),
     key("media.prefer", Choice(&["quality", "bandwidth", "cpu"]), Is("\"quality\""), "Which codecs are named first where an offer gets more of them: those that sound best, take the least of links, or cost the processor least (`strowger codec list`)."),
 
     key("ng", Section, NOTHING, "The NG control protocol, by which SIP proxies (Kamailio, OpenSIPS) use the media ports: they pass each description through the exchange, as through rtpengine. Who may send here opens ports and hears of every call: keep it on networks of your own."),
@@ -159,6 +168,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].headers.pass", HEADERS, Is("[]"), "Headers that pass."),
     key("trunk[].headers.set", Texts, Is("{}"), "Headers that are set, name = value. Those that carry the call itself (Via, From, Contact, …) cannot be."),
     key("trunk[].headers.remove", HEADERS, Is("[]"), "Headers that do not pass though `pass` has them."),
+    key("trunk[].music_on_hold", SOUND, Absent("`media.music_on_hold`"), "What it hears when it is put on hold; `none`: nothing."),
     key("trunk[].early_media", Flag, Is("true"), "Is audio before the answer passed on to the caller?"),
     key("trunk[].reliable_provisional", Choice(&["off", "supported", "required"]), Is("\"supported\""), "Reliable provisional responses (RFC 3262)."),
     key("trunk[].session_timer", Choice(&["off", "on"]), Is("\"on\""), "Session timers (RFC 4028)."),
@@ -172,17 +182,20 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("route", ENTRIES, Is("[]"), "Where numbers lead. Of those whose callers and number match, the one with the most specific number is taken; the order in which they are written decides only between equally specific ones. Registered users are reachable without a route."),
     key("route[].name", Text, Required, "Its name; unique."),
-    key("route[].from_trunk", Shapes("the name of a trunk"), Absent("users, or any caller where it leads to users and rooms only; none when `from_users` is given"), "For calls from these trunks. A call from a trunk leaves by another one only where a route says so here."),
+    key("route[].from_trunk", Shapes("the name of a trunk"), Absent("users, or any caller where it leads to users, rooms and announcements only; none when `from_users` is given"), "For calls from these trunks. A call from a trunk leaves by another one only where a route says so here."),
     key("route[].from_users", Flag, Absent("`true`, unless `from_trunk` is given"), "Also, or only, for calls from users."),
     key("route[].exact", NUMBER, Absent("any number"), "Only for this number. At most one of `exact`, `prefix` and `pattern` is given."),
     key("route[].prefix", NUMBER, Absent("any number"), "Only for numbers that begin so."),
     key("route[].pattern", Shape("a dial pattern"), Absent("any number"), "Only for numbers of this shape: X is 0 to 9, Z 1 to 9, N 2 to 9, each in either case, `[15-7]` one of those; at the end `.` is one or more characters and `!` none or more; any other ASCII character stands for itself, and a `_` in front means nothing."),
     key("route[].strip", number(0, 64, "characters"), Is("0"), "Characters taken off the front of the number; no more than every number of the route is sure to have."),
     key("route[].prepend", NUMBER, Absent("nothing"), "What is then put in front of it."),
-    key("route[].to", ENTRIES, Required, "Where the call goes; each entry has one of `trunk`, `users`, `room`, `uri` and `dialled`. Never empty."),
+    key("route[].to", ENTRIES, Required, "Where the call goes; each entry has one of `trunk`, `users`, `room`, `announcement`, `uri` and `dialled`. Never empty."),
     key("route[].to[].trunk", Text, NOTHING, "To this trunk."),
     key("route[].to[].users", Flag, NOTHING, "`true`: to the registered user whom the number names."),
     key("route[].to[].room", Text, NOTHING, "To this room."),
+    key("route[].to[].announcement", SOUND, NOTHING, "To this announcement: a file of `media.sounds`, or a tone. It is heard before an answer, and then the next target is tried, or the caller is refused; with `answer` the caller is answered, and hung up when it is over. Transferred calls do not reach it."),
+    key("route[].to[].answer", Flag, Is("false"), "`true`: a caller is answered to hear the announcement. Goes only with `announcement`."),
+    key("route[].to[].cause", number(1, 127, ""), Is("31"), "The Q.850 cause why a caller is refused that has heard the announcement, unless another target has said something better. Goes only with `announcement`."),
     key("route[].to[].uri", URI, NOTHING, "To this URI."),
     key("route[].to[].dialled", Flag, NOTHING, "`true`: to the address that was dialled. The route is then for addresses whose domain is not one of ours."),
     key("route[].to[].weight", number(1, 65_535, ""), Is("1"), "Its share of calls among targets of the same priority."),

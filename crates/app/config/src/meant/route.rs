@@ -4,6 +4,7 @@ use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_route::Pattern;
+use sx_types::Cause;
 
 /// One route. Of those whose callers and number match, the one with the most specific number is taken; their order
 /// decides between equally specific ones.
@@ -77,6 +78,15 @@ pub enum TargetKind {
     Users,
     /// In a room of this name, which exists.
     Room(Arc<str>),
+    /// At an announcement.
+    Announcement {
+        /// Its sound, which is a tone or in the folder of sounds.
+        sound: Arc<str>,
+        /// The caller is answered to hear it.
+        answer: bool,
+        /// Why a caller is refused that has heard it.
+        cause: Cause,
+    },
     /// At this URI.
     Uri(SipUri),
     /// At the address that was dialled, when its domain is not ours.

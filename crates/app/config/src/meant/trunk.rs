@@ -5,7 +5,7 @@ use crate::secret::Secret;
 use crate::value::SipUri;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::{Cause, Codec, Dtmf, Network, SrtpKeying, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, HoldMusic, Network, SrtpKeying, SrtpPolicy};
 
 /// One trunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,8 @@ pub struct Trunk {
     pub srtp_keying: SrtpKeying,
     /// How it tells keys and is told them.
     pub dtmf: Dtmf,
+    /// What it hears when it is put on hold.
+    pub hold_music: Option<HoldMusic>,
     /// The user part of From in calls to it; `None`: the caller's.
     pub from_user: Option<Arc<str>>,
     /// The host part of From in calls to it; `None`: the main domain of the exchange.

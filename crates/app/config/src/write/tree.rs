@@ -149,6 +149,14 @@ fn media(media: &Media) -> Builder {
         .word("dtmf", media.dtmf)
         .word("transcode", media.transcode)
         .word("prefer", media.prefer)
+        .text_if("sounds", media.sounds.folder.as_ref().map(|folder| folder.display()))
+        .word("tones", media.sounds.country)
+        .number("sound_seconds_max", media.sounds.seconds_max as usize)
+        .number("sound_bytes_max", media.sounds.bytes_max)
+        .number("sound_files_max", media.sounds.files_max)
+        .number("plays_max", media.sounds.plays_max)
+        .text_if("music_on_hold", media.hold_music.as_ref().map(|music| &music.sound))
+        .word("music_on_hold_when", media.hold_music_when)
 }
 
 fn ng(ng: &Ng) -> Builder {
@@ -192,6 +200,7 @@ fn trunk(trunk: &Trunk) -> Builder {
         .word("asserted_identity", trunk.asserted_identity)
         .word("privacy", trunk.privacy)
         .table("headers", headers(&trunk.headers))
+        .text("music_on_hold", trunk.hold_music.as_ref().map_or("none", |music| &*music.sound))
         .flag("early_media", trunk.early_media)
         .word("reliable_provisional", trunk.reliable_provisional)
         .word("session_timer", switch(trunk.session_timer))
@@ -251,6 +260,9 @@ fn target(target: &Target) -> Builder {
         }
         TargetKind::Users => Builder::default().flag("users", true),
         TargetKind::Room(name) => Builder::default().text("room", name),
+        TargetKind::Announcement { sound, answer, cause } => {
+            Builder::default().text("announcement", sound).flag("answer", *answer).number("cause", cause.0.into())
+        }
         TargetKind::Uri(uri) => Builder::default().text("uri", uri),
         TargetKind::Dialled => Builder::default().flag("dialled", true),
     };

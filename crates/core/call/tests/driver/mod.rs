@@ -21,8 +21,8 @@ use sx_leg::{
     Source, Target, TransferRequest,
 };
 use sx_media::{
-    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
-    Remote,
+    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
+    PortStats, Remote,
 };
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
@@ -75,6 +75,8 @@ pub struct World {
     pub patched: BTreeMap<PortId, PortId>,
     /// How the peers of ports take part in rooms.
     pub attending: BTreeMap<PortId, Attendance>,
+    /// What the peers of ports hear in place of what is patched there.
+    pub playing: BTreeMap<PortId, Playing>,
     /// Ports that go on with what others have known.
     pub resumed: Vec<PortId>,
     /// What packets become on their way from a port.
@@ -164,6 +166,7 @@ impl World {
             faced: Vec::new(),
             patched: BTreeMap::new(),
             attending: BTreeMap::new(),
+            playing: BTreeMap::new(),
             resumed: Vec::new(),
             conversions: BTreeMap::new(),
             remotes: BTreeMap::new(),
@@ -453,6 +456,7 @@ impl World {
             },
             MediaCommand::SetRemote { port, remote, .. } => _ = self.remotes.insert(port, remote),
             MediaCommand::Patch { from, to, .. } => {
+                to.iter().for_each(|to| _ = self.playing.remove(to));
                 match to {
                     Some(to) => self.patched.insert(from, to),
                     None => self.patched.remove(&from),
@@ -469,7 +473,14 @@ impl World {
                 assert!(self.conversions.contains_key(&port), "there is a stream of ours to press it in");
                 self.lines.push(format!("press {} {key}", port.0 & 0xff));
             }
-            MediaCommand::Play { .. } | MediaCommand::Count { .. } => {}
+            MediaCommand::Play { port, ref playing } => {
+                assert!(self.remotes.contains_key(&port), "it is known who listens");
+                match playing {
+                    Some(playing) => _ = self.playing.insert(port, (**playing).clone()),
+                    None => _ = self.playing.remove(&port),
+                }
+            }
+            MediaCommand::Count { .. } => {}
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {
@@ -484,6 +495,7 @@ impl World {
             MediaCommand::Close { port } => {
                 self.ports.retain(|open| *open != port);
                 self.attending.remove(&port);
+                self.playing.remove(&port);
                 self.patched.retain(|from, to| *from != port && *to != port);
                 let stats = PortStats { packets_received: 1000 + (port.0 & 0xff), ..PortStats::default() };
                 if self.threads != Threads::Silent {
