@@ -80,7 +80,8 @@ impl PacketThreads {
 
     /// What was counted since the start, read without stopping anybody.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { pools: self.exchange.pool_use(), ..Totals::default() };
+        let (sound_files, sound_bytes) = self.exchange.stage.recorded();
+        let mut totals = Totals { pools: self.exchange.pool_use(), sound_files, sound_bytes, ..Totals::default() };
         for handle in &self.threads {
             handle.totals.add_to(&mut totals);
         }

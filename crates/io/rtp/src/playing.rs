@@ -100,6 +100,12 @@ impl Stage {
         *self.sounds.lock().unwrap_or_else(PoisonError::into_inner) = sounds;
     }
 
+    /// How many were recorded, and the bytes they take.
+    pub(crate) fn recorded(&self) -> (u64, u64) {
+        let (files, bytes) = self.sounds.lock().unwrap_or_else(PoisonError::into_inner).recorded();
+        (files as u64, bytes as u64)
+    }
+
     fn find(&self, name: &str) -> Option<Sound> {
         let sounds = self.sounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sounds.find(name)

@@ -62,6 +62,10 @@ pub struct Totals {
     /// Sounds that were to be played and were not: there is none of this name, too many are played already, or nothing that the
     /// peer takes can be coded.
     pub play_refused: u64,
+    /// Sounds that can be played, but for tones.
+    pub sound_files: u64,
+    /// The bytes that they take.
+    pub sound_bytes: u64,
     /// How the sound of peers was.
     pub quality: QualityTotals,
     /// The pool of each local address.

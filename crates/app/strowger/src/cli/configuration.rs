@@ -52,6 +52,8 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
     let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
     found.extend(check_policy(config, &name));
+    let sounds = serve::sounds(config).err().unwrap_or_default();
+    found.extend(sounds.iter().map(|error| Finding::in_words(&name, error)));
     if let Err(error) = serve::countries(config) {
         found.push(Finding::in_words(&name, &error.to_string()));
     }

@@ -19,6 +19,7 @@ use super::resolver;
 use super::settings::{prefixes, settings};
 use super::shell::Shell;
 use super::signals::Signal;
+use super::sounds::tables_and_sounds;
 use super::tls;
 use super::tokens::TokenWatch;
 use super::trust;
@@ -37,7 +38,7 @@ use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{BuildError, Counts, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
 use sx_guard::PolicyError;
 use sx_http::{ApiServer, CALL_BYTES_MAX, HttpServer};
-use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtpConfig};
+use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtpConfig, Sounds};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
@@ -62,7 +63,7 @@ pub struct Exchange {
     pub(super) live: Arc<Live>,
     pub(super) drift: Drift,
     pub(super) noticed: Option<Noticed>,
-    rtp: Arc<PacketThreads>,
+    pub(super) rtp: Arc<PacketThreads>,
     pub(super) users: Users,
     pub(super) users_version: u64,
     pub(super) directory: Arc<Directory>,
@@ -100,6 +101,9 @@ pub enum Fault {
     /// A part of the policy does not go with another.
     #[error(transparent)]
     Policy(PolicyError),
+    /// A sound cannot be played.
+    #[error("{0}")]
+    Sound(String),
     /// A part of the configuration does not go with another.
     #[error(transparent)]
     Tables(BuildError),
@@ -139,7 +143,8 @@ impl Exchange {
     pub fn start_for(config: Config, main: Option<Sender<Signal>>) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let outward = (outward_v4(), outward_v6());
-        let tables = Arc::new(build_tables(&config, outward, None)?);
+        let (tables, sounds) = tables_and_sounds(&config, outward, None)?;
+        let tables = Arc::new(tables);
         let data = DataFolder::open(&config.exchange.data)?;
         let witness = open_witness(&config, &data, clock)?;
         trust::witness_start(&witness, &config, &tables, clock.now())?;
@@ -157,7 +162,7 @@ impl Exchange {
         // A new one each time: whoever had the old one's key is nobody now.
         let local = Local::new(Certificate::self_signed()?)?;
         let certificate = local.fingerprint().clone();
-        let rtp = Arc::new(start_media(&config, &mailboxes, (ng.as_ref().map(NgParts::mailbox), local))?);
+        let rtp = Arc::new(start_media(&config, &mailboxes, sounds, (ng.as_ref().map(NgParts::mailbox), local))?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
@@ -469,6 +474,7 @@ fn restore_bans(worker: &mut Worker, bans: &Bans, now: Time) {
 fn start_media(
     config: &Config,
     mailboxes: &[Mailbox],
+    sounds: Arc<Sounds>,
     (ng, local): (Option<NgMailbox>, Local),
 ) -> anyhow::Result<PacketThreads> {
     let interface = |named: &sx_config::MediaInterface| {
@@ -505,6 +511,8 @@ fn start_media(
         // Rooms are those of the configuration, each with a limit of its own that calls are held to.
         rooms_max: usize::MAX,
         room_members_max: usize::MAX,
+        players_max: media.sounds.plays_max,
+        sounds,
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();

@@ -279,6 +279,15 @@ fn write_rooms(out: &mut MetricsText, totals: &Totals) {
     .sample(&[], totals.room_ticks_missed);
 }
 
+/// What the mixing threads play.
+fn write_sounds(out: &mut MetricsText, totals: &Totals) {
+    out.gauge("strowger_media_plays", "", "Sounds that are being played.").sample(&[], totals.plays);
+    out.counter("strowger_media_plays_refused", "", "Sounds that were to be played and were not.")
+        .sample(&[], totals.play_refused);
+    out.gauge("strowger_media_sound_files", "", "Files that can be played.").sample(&[], totals.sound_files);
+    out.gauge("strowger_media_sound_bytes", "", "Memory that they take.").sample(&[], totals.sound_bytes);
+}
+
 /// What the packet threads have counted.
 fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_packets", "", "RTP and RTCP packets.")
@@ -321,6 +330,7 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     out.counter("strowger_media_silences", "", "Times that a party was silent for too long.")
         .sample(&[], totals.silences);
     write_rooms(out, &totals);
+    write_sounds(out, &totals);
     let help = "Mean opinion scores of conversing (ITU-T G.107) of what parties sent, every five seconds of each.";
     let QualityTotals { mos, round_trip } = totals.quality;
     out.histogram("strowger_media_mos", "", help).sample(&[], &MOS_BOUNDS, &mos.counts, mos.sum);
@@ -446,9 +456,11 @@ mod tests {
         let (room_packets_dropped, room_ticks_missed) = (909, 910);
         let counted = Totals { rooms, room_members, room_refused, room_packets_dropped, room_ticks_missed, ..counted };
         let counted = Totals { keys_told: 911, keys_dropped: 912, ..counted };
+        let (plays, play_refused, sound_files, sound_bytes) = (913, 914, 915, 916);
+        let counted = Totals { plays, play_refused, sound_files, sound_bytes, ..counted };
         write_totals(&mut out, Totals { packets_transcoded, decode_errors, ..counted });
         let text = out.finish();
-        for value in (101..=next.get()).chain(901..=912) {
+        for value in (101..=next.get()).chain(901..=916) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
         }
     }

@@ -23,6 +23,7 @@ mod resolver;
 mod settings;
 mod shell;
 mod signals;
+mod sounds;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -37,6 +38,7 @@ pub use clock::{pause, wall as now};
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use signals::Signals;
+pub use sounds::sounds;
 pub use trust::{countries, doubts};
 
 use crate::wanted::Wanted;

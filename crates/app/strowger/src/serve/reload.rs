@@ -2,6 +2,7 @@
 
 use super::build::{Exchange, build_tables};
 use super::mailbox::Mail;
+use super::sounds::tables_and_sounds;
 use super::tls;
 use super::trust::{self, Drain};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ impl Exchange {
     /// When it does not fit together: nothing is changed then.
     pub fn reload(&mut self, wanted: &Config, by: &str) -> anyhow::Result<Reloaded> {
         let config = self.config.reloaded(wanted);
-        let tables = Arc::new(build_tables(&config, self.outward, Some(&self.tables))?);
+        let (tables, sounds) = tables_and_sounds(&config, self.outward, Some(&self.tables))?;
+        let tables = Arc::new(tables);
         let tls = tls::build(&config, self.clock.now())?;
         let changed = self.changes(&config, &tables);
         trust::witness_reload(&self.witness, &tables, &changed, by, self.clock.now())?;
@@ -40,6 +42,8 @@ impl Exchange {
             self.expiry.set(tls);
         }
         self.records.keep(config.cdr.keep);
+        // Before anybody is led to one of them.
+        self.rtp.set_sounds(sounds);
         self.config = config;
         self.take(tables);
         Ok(reloaded)

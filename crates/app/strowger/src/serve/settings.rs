@@ -45,6 +45,7 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             calls_max: u32::try_from(config.sip.calls_max).unwrap_or(u32::MAX),
             means: Means { suites: config.media.srtp_suites.clone().into(), certificate },
             transcode: codable(&config.media),
+            announced_in: by_preference(sx_audio::codable(), config.media.prefer).into(),
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {

@@ -123,6 +123,7 @@ fn fault(fault: &Fault) -> FieldProblem {
     let (field, detail) = match fault {
         Fault::Said(error) => (error.place(), error.fault()),
         Fault::Policy(error) => (error.place.to_string(), error.problem.to_string()),
+        Fault::Sound(error) => (String::new(), error.clone()),
         Fault::Tables(error) => (String::new(), error.to_string()),
     };
     FieldProblem { field, place: Place::File, detail }

@@ -1,0 +1,135 @@
+//! The sounds that a configuration names: read whole, within its limits, all that is wrong at once.
+
+use super::build::{Fault, StartError, build_tables};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+use sx_config::{Config, TargetKind};
+use sx_exchange::Tables;
+use sx_io_rtp::{Recorded, Sounds, read_wav};
+
+/// What a file holds beside its samples.
+const BESIDE_BYTES: u64 = 65_536;
+const TONE: &str = "tone:";
+
+/// The tables of a configuration, and what can be played.
+pub(super) fn tables_and_sounds(
+    config: &Config,
+    outward: (Ipv4Addr, Ipv6Addr),
+    before: Option<&Tables>,
+) -> Result<(Tables, Arc<Sounds>), StartError> {
+    match (build_tables(config, outward, before), sounds(config)) {
+        (Ok(tables), Ok(sounds)) => Ok((tables, Arc::new(sounds))),
+        (Err(StartError::Tables(mut wrong)), Err(more)) => {
+            wrong.extend(more.into_iter().map(Fault::Sound));
+            Err(StartError::Tables(wrong))
+        }
+        (Err(wrong), _) => Err(wrong),
+        (Ok(_), Err(wrong)) => Err(StartError::Tables(wrong.into_iter().map(Fault::Sound).collect())),
+    }
+}
+
+/// Reads every file that is named anywhere.
+///
+/// # Errors
+/// A sentence for each that cannot be played, and one when there are too many of them, or too much is in them.
+pub fn sounds(config: &Config) -> Result<Sounds, Vec<String>> {
+    let settings = &config.media.sounds;
+    let mut sounds = Sounds::new(settings.country);
+    let mut wrong = Vec::new();
+    let names = named(config);
+    if names.len() > settings.files_max {
+        let (files, files_max) = (names.len(), settings.files_max);
+        return Err(vec![format!("media.sound_files_max: {files} files are named, and {files_max} is the most")]);
+    }
+    for (name, folder) in names.iter().zip(settings.folder.iter().cycle()) {
+        match read(&folder.join(&**name), settings.seconds_max) {
+            Ok(recorded) => sounds.insert(name.clone(), recorded),
+            Err(error) => wrong.push(format!("{}: {error}", folder.join(&**name).display())),
+        }
+        let (_, bytes) = sounds.recorded();
+        if bytes > settings.bytes_max {
+            let bytes_max = settings.bytes_max;
+            wrong.push(format!(
+                "media.sound_bytes_max: up to {name} there are {bytes} bytes, and {bytes_max} is the most"
+            ));
+            break;
+        }
+    }
+    if wrong.is_empty() { Ok(sounds) } else { Err(wrong) }
+}
+
+/// The files that are named, each once.
+fn named(config: &Config) -> BTreeSet<Arc<str>> {
+    let own = config.media.hold_music.iter().map(|music| &music.sound);
+    let trunks = config.trunks.iter().filter_map(|trunk| trunk.hold_music.as_ref()).map(|music| &music.sound);
+    let targets = config.routes.iter().flat_map(|route| &route.targets);
+    let announcements = targets.filter_map(|target| match &target.kind {
+        TargetKind::Announcement { sound, .. } => Some(sound),
+        _ => None,
+    });
+    let all = own.chain(trunks).chain(announcements);
+    all.filter(|name| !name.starts_with(TONE)).cloned().collect()
+}
+
+fn read(path: &Path, seconds_max: u32) -> Result<Recorded, String> {
+    // Two channels of 16 bit at the highest rate.
+    let most = u64::from(seconds_max) * 48_000 * 4 + BESIDE_BYTES;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it has more than {most} bytes, which no sound of {seconds_max} s has"));
+    }
+    read_wav(&bytes, seconds_max).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wav(samples: usize) -> Vec<u8> {
+        let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data".to_vec();
+        bytes.extend((samples as u32 * 2).to_le_bytes());
+        bytes.resize(bytes.len() + samples * 2, 0);
+        bytes
+    }
+
+    fn check(files: &[(&str, Vec<u8>)], more: &str, expected: &[&str]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).expect("it can be written");
+        }
+        let names: Vec<_> = files.iter().map(|(name, _)| format!("{{ announcement = \"{name}\" }}, ")).collect();
+        let text = format!(
+            "[media]\nsounds = \"{}\"\n{more}\n[[route]]\nname = \"closed\"\nto = [{}{{ announcement = \"tone:busy\" }}]\n",
+            folder.path().display(),
+            names.concat()
+        );
+        let path = folder.path().join("strowger.toml");
+        std::fs::write(&path, text).expect("it can be written");
+        let config = Config::load(&path, []).expect("a configuration");
+        let wrong = sounds(&config).map_or_else(|wrong| wrong, |sounds| vec![format!("{:?}", sounds.recorded())]);
+        assert_eq!(wrong.len(), expected.len(), "{wrong:?}");
+        wrong.iter().zip(expected).for_each(|(wrong, expected)| assert!(wrong.contains(expected), "{wrong}"));
+    }
+
+    #[test]
+    fn files_that_are_named_are_read_once() {
+        check(&[("a.wav", wav(100)), ("b.wav", wav(50))], "music_on_hold = \"a.wav\"", &["(2, 300)"]);
+        check(&[], "", &["(0, 0)"]);
+    }
+
+    #[test]
+    fn all_that_cannot_be_played_is_told_at_once() {
+        let long = ("b.wav", wav(8_001));
+        let wrong = ["a.wav: it is no WAV file", "b.wav: it lasts 2 s, and 1 s is the most"];
+        check(&[("a.wav", b"ID3".to_vec()), long.clone()], "sound_seconds_max = 1", &wrong);
+        check(&[("a.wav", vec![0; 300_000])], "sound_seconds_max = 1", &["more than 257536 bytes"]);
+        check(&[long.clone(), ("c.wav", wav(1))], "sound_files_max = 1", &["2 files are named, and 1 is the most"]);
+        check(&[long], "sound_bytes_max = 16001", &["there are 16002 bytes, and 16001 is the most"]);
+    }
+}
