@@ -2,8 +2,10 @@
 
 import array
 import glob
+import json
 import math
 import os
+import socket
 import wave
 
 import harness
@@ -62,9 +64,10 @@ class Phone:
     """One baresip that registers as a user and plays a tone in its calls. It ends by itself after `seconds`."""
 
     def __init__(self, bench, exchange, user, tone, transport="udp", dial=None, seconds=5, answers=False, more="",
-                 address="127.0.0.1", codec=None, environment=None):
+                 address="127.0.0.1", codec=None, environment=None, control=False):
         self.bench = bench
         self.user = user
+        self.control = ("127.0.0.1", harness.free_port("127.0.0.1")) if control else None
         self.folder = bench.path(user)
         self.seconds = seconds
         # Its media sockets are not bound: the kernel gives what they send this address, whatever it says in its descriptions.
@@ -101,10 +104,19 @@ module srtp.so
 module dtls_srtp.so
 module account.so
 """
+        if self.control:
+            config += f"module ctrl_tcp.so\nctrl_tcp_listen {self.control[0]}:{self.control[1]}\n"
         for name, text in (("config", config), ("accounts", account), ("contacts", "")):
             bench.write(os.path.join(user, name), text)
         command = ["baresip", "-f", self.folder, "-v", "-s", "-t", str(seconds)] + (["-e", f"/dial {dial}"] if dial else [])
         self.process = bench.start(user, command, env={**os.environ, **(environment or {})})
+
+    def command(self, name):
+        """Has it do something, as `hold`, while it runs."""
+        said = json.dumps({"command": name, "params": ""})
+        with socket.create_connection(self.control, timeout=5) as connection:
+            connection.sendall(f"{len(said)}:{said},".encode())
+            harness.check(connection.recv(4096), f"{self.user} obeys {name}")
 
     def finish(self):
         """Waits until it has ended."""

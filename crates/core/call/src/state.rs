@@ -13,9 +13,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
-use sx_media::{Announcement, Failover, Keyring, MediaMode, Opened, Planned, PortId, PortMemory, Reason, SessionVersion, SessionVersion};
-use sx_route::{Access, Stage, TrafficClass};
-use sx_route::{Access, Way};
+use sx_media::{Keyring, SessionVersion};
+use sx_route::{Access, Announcement, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::{Codec, LegId, SrtpPolicy};
 
 /// A call and what surrounds it in this engine.
