@@ -193,6 +193,10 @@ fn pressed_keys_are_events_in_the_stream_at_the_pace_of_a_clock() {
         let of_key = |out: &&Out| out.payload_type == 110;
         assert_eq!(packets.iter().filter(of_key).filter(|out| out.marker).count(), 16);
         assert_eq!(packets.iter().filter(of_key).filter(|out| out.payload[1] & 0x80 != 0).count(), 48);
+        // Each begins where it does by the clock, however many were before: 100 ms and a pause of 60. The first follows the sound.
+        let begins: Vec<u32> =
+            packets.iter().filter(of_key).filter(|out| out.marker).map(|out| out.timestamp).collect();
+        assert!(begins[1..].windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 1_280), "{begins:?}");
         let after = packets.iter().rev().find(|out| out.payload_type == 8).expect("sound");
         let last_key = packets.iter().rev().find(of_key).expect("a key");
         let since = after.timestamp.wrapping_sub(last_key.timestamp);
