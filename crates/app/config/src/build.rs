@@ -2,6 +2,7 @@
 
 mod media;
 mod ng;
+mod recording;
 mod room;
 mod route;
 mod sip;
@@ -54,6 +55,7 @@ pub(crate) fn build(
         policy: trust::policy(&top.section("policy")),
         witness: trust::witness(&top.section("witness"), &exchange),
         api: trust::api(&top.section("api")),
+        recording: top.has("recording").then(|| recording::recording(&top.section("recording"), &exchange)),
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
         danger,

@@ -1,6 +1,7 @@
 //! What the configuration means: every default resolved, every reference checked.
 
 mod ng;
+mod recording;
 mod room;
 mod route;
 mod sounds;
@@ -8,6 +9,7 @@ mod trunk;
 mod trust;
 
 pub use ng::Ng;
+pub use recording::{Recording, RecordingBandwidth, RecordingContainer, RecordingTracks};
 pub use room::Room;
 pub use route::{Callers, NumberMatch, Route, Target, TargetKind, UserRewrite};
 pub use sounds::SoundSettings;
@@ -40,6 +42,8 @@ pub struct Config {
     pub registrar: Registrar,
     /// Audio and video packets.
     pub media: Media,
+    /// How calls are recorded; `None`: none is.
+    pub recording: Option<Recording>,
     /// The NG control protocol.
     pub ng: Ng,
     /// Peers that calls come from and go to, in the order written; names are unique.

@@ -65,6 +65,7 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
             hold_music_when: new.media.hold_music_when,
             ..old.media
         },
+        recording: old.recording,
         ng: old.ng,
         trunks: new.trunks,
         rooms: new.rooms,

@@ -2,14 +2,15 @@
 
 use crate::meant::{
     AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
-    MediaPriority, Privacy, ReliableProvisional, Retention, Transcode,
+    MediaPriority, Privacy, RecordingBandwidth, RecordingContainer, RecordingTracks, ReliableProvisional, Retention,
+    Transcode,
 };
 use crate::reader::Word;
 use sx_audio::Country;
 use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, Dtmf, HoldMusicWhen, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Codec, Consent, Dtmf, HoldMusicWhen, SrtpKeying, SrtpPolicy, Transport};
 
 /// Values with their words, for tables that are made elsewhere.
 const fn paired<T: Copy, const N: usize>(words: [&'static str; N], values: [T; N]) -> [(&'static str, T); N] {
@@ -45,9 +46,27 @@ impl Word for Transport {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::URI_TOKENS, Self::ALL);
 }
 
+impl Word for Consent {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
 impl Word for ClientCertificate {
     const WORDS: &'static [(&'static str, Self)] =
         &[("none", Self::None), ("optional", Self::Optional), ("required", Self::Required)];
+}
+
+impl Word for RecordingContainer {
+    const WORDS: &'static [(&'static str, Self)] = &[("wav", Self::Wav), ("opus", Self::Opus)];
+}
+
+impl Word for RecordingTracks {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("stereo", Self::Stereo), ("mixed", Self::Mixed), ("per-leg", Self::PerLeg)];
+}
+
+impl Word for RecordingBandwidth {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("narrowband", Self::Narrowband), ("wideband", Self::Wideband), ("fullband", Self::Fullband)];
 }
 
 impl Word for DigestAlgorithm {

@@ -136,7 +136,7 @@ fn what_is_wrong_with_an_identity_does_not_hide_that_its_key_is_anothers() {
 fn contradictions_are_said_where_they_stand() {
     check(
         "[[identity]]\nidentity = \"a@x\"\n[[identity]]\nidentity = \"A@X\"\n[[rule]]\nname = \"a\"\nwhen = { dialled = \"1\" }\nthen = \"approve\"\nstatus = 403\n\
-         [[rule]]\nname = \"b\"\nwhen = { dialled = [\"1\"] }\nthen = \"reject\"\nobligations = { record = true }\n\
+         [[rule]]\nname = \"b\"\nwhen = { dialled = [\"1\"] }\nthen = \"reject\"\nobligations = { record = true, consent = \"law\" }\n\
          [[rule]]\nname = \"b\"\nwhen = { dialled = \"1\", transport = \"udp\" }\nthen = \"conditional\"",
         &[
             "text:4: identity[A@X].identity = \"A@X\": the identity A@X stands in the registry already; case does not count",

@@ -58,9 +58,9 @@ pub fn doubts_of(config: &Config) -> Vec<Doubt> {
     of_users.into_iter().chain(of_trunks).chain(silent).collect()
 }
 
-/// What is hardly meant in a policy, whatever the configuration says.
-pub fn doubts_of_policy(policy: &Policy) -> Vec<Doubt> {
-    let unmet = unmet_rules(policy).map(|unmet| Doubt::of_policy(String::new(), unmet.to_string()));
+/// What is hardly meant in a policy, whatever the configuration says but for this: can calls be recorded?
+pub fn doubts_of_policy(policy: &Policy, records: bool) -> Vec<Doubt> {
+    let unmet = unmet_rules(policy, records).map(|unmet| Doubt::of_policy(String::new(), unmet.to_string()));
     let lists = codec_lists(policy.definition()).into_iter();
     let silent = lists.filter(|(_, list)| rides_along_only(list)).map(|(key, _)| Doubt::of_policy(key, RIDES_ALONG));
     unmet.chain(silent).chain(unheard(policy, None)).collect()

@@ -227,7 +227,7 @@ impl Worker {
                 return self.refuse(now, flow, invite, refused.of(Asker::by(identified.authenticated), &actor));
             }
         };
-        accepted.incoming.bounds = admitted.bounds();
+        accepted.incoming.bounds = admitted.bounds(&self.settings.recordable);
         let (address, transport, authenticated) = (flow.remote.ip(), flow.transport, identified.authenticated);
         self.parties.insert(accepted.leg, PartyFacts { address, transport, authenticated });
         self.layers.admitted = Some(admitted);

@@ -15,7 +15,7 @@ use crate::worker::Worker;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use sx_call::{Ender, Input as CallInput, NotAdmitted, Note, QueryId};
+use sx_call::{Ender, Input as CallInput, NotAdmitted, Note, QueryId, RecordingNote};
 use sx_edge::Layer;
 use sx_engine::{Engine as _, Time};
 use sx_leg::{Address, Source};
@@ -198,17 +198,7 @@ impl Worker {
                 let facts = facts_of(*cause, *status).with("leg", leg.to_string());
                 self.witness.record(&Draft { reason: cause.text(), facts, ..about(now, Kind::BridgeFailed, *call) });
             }
-            Note::Answered { call, leg, after, room } => {
-                let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-                let mut facts = Facts::new().with("leg", leg.to_string()).with("after_ms", after_ms);
-                let mut bridged = Facts::new();
-                if let Some(room) = room {
-                    facts.push("room", room.to_string());
-                    bridged.push("room", room.to_string());
-                }
-                self.witness.record(&Draft { facts, ..about(now, Kind::Connected, *call) });
-                self.witness.record(&Draft { facts: bridged, ..about(now, Kind::BridgeEstablished, *call) });
-            }
+            Note::Answered { call, leg, after, room } => self.witness_answer(now, *call, *leg, *after, room.as_deref()),
             Note::Transferred { call, stays, joins } => {
                 let facts = Facts::new().with("stays", stays.to_string()).with("joins", joins.to_string());
                 self.witness.record(&Draft { facts, ..about(now, Kind::Transferred, *call) });
@@ -223,6 +213,7 @@ impl Worker {
                 let draft = Draft { outcome: "reject", reason, ..about(now, Kind::Rejected, *call) };
                 self.witness.record(&Draft { facts: facts.with("leg", leg.to_string()), ..draft });
             }
+            Note::Recording { call, number, what } => self.witness_recording(now, *call, *number, *what),
             Note::Ended { call, cause, status, by, sentence, talked } => {
                 let talked_ms = i64::try_from(talked.as_millis()).unwrap_or(i64::MAX);
                 let facts = facts_of(*cause, *status).with("by", ender_of(*by)).with("talked_ms", talked_ms);
@@ -286,6 +277,34 @@ impl Worker {
             facts: admitted.facts().with("method", "MESSAGE"),
             ..Draft::new(now, Kind::Admission)
         })
+    }
+
+    fn witness_answer(&mut self, now: Time, call: CallId, leg: LegId, after: Duration, room: Option<&str>) {
+        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        let mut facts = Facts::new().with("leg", leg.to_string()).with("after_ms", after_ms);
+        let mut bridged = Facts::new();
+        if let Some(room) = room {
+            facts.push("room", room.to_owned());
+            bridged.push("room", room.to_owned());
+        }
+        self.witness.record(&Draft { facts, ..about(now, Kind::Connected, call) });
+        self.witness.record(&Draft { facts: bridged, ..about(now, Kind::BridgeEstablished, call) });
+    }
+
+    /// Writes down what has become of a recording. Which files there are of it stands in another record, by whoever makes them.
+    fn witness_recording(&mut self, now: Time, call: CallId, number: u8, what: RecordingNote) {
+        let (outcome, consent) = match what {
+            RecordingNote::Begun(consent) => ("begun", Some(consent)),
+            RecordingNote::Paused => ("paused", None),
+            RecordingNote::Resumed => ("resumed", None),
+            RecordingNote::Ended => ("ended", None),
+            RecordingNote::Failed => ("failed", None),
+        };
+        let mut facts = Facts::new().with("recording", i64::from(number));
+        if let Some(consent) = consent {
+            facts.push("consent", consent.word());
+        }
+        self.witness.record(&Draft { outcome, facts, ..about(now, Kind::Recording, call) });
     }
 
     /// An INVITE was let in that has not begun a call of its own: it takes somebody's place.

@@ -26,7 +26,7 @@ use sx_sip::local::Locals;
 use sx_sip::message::{Message, Method, elements};
 use sx_sip::registrar::{ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::Transmit;
-use sx_types::{Destination, Flow, LegId, LinkId, Ticket, Transport};
+use sx_types::{Codec, Destination, Flow, LegId, LinkId, Ticket, Transport};
 
 /// What a worker is told once.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub struct WorkerSettings {
     pub witness: WitnessSettings,
     /// The layers a request passes.
     pub layers: LayerSettings,
+    /// What sound can be recorded in, and what may go beside it.
+    pub recordable: Arc<[Codec]>,
 }
 
 /// One worker of the exchange.
@@ -403,7 +405,10 @@ impl Engine for Worker {
                 self.draining = match command {
                     Command::Drain => true,
                     Command::Undrain => false,
-                    Command::Hangup { .. } | Command::Clear { .. } | Command::Remember { .. } => self.draining,
+                    Command::Hangup { .. }
+                    | Command::Clear { .. }
+                    | Command::Remember { .. }
+                    | Command::Record { .. } => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }

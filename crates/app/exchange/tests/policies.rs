@@ -245,7 +245,9 @@ fn a_message_is_judged_by_whom_it_is_for_as_a_call_is() {
 
 #[test]
 fn what_cannot_be_met_lets_no_message_and_no_registration_in_either() {
-    let mut bench = bench("[[rule]]\nname = \"recorded\"\nthen = \"conditional\"\nobligations = { record = true }\n");
+    let mut bench = bench(
+        "[[rule]]\nname = \"recorded\"\nthen = \"conditional\"\nobligations = { record = true, consent = \"law\" }\n",
+    );
     assert_eq!(message(&mut bench, "sip:bob@example.org"), 403);
     assert_eq!(bench.last_recorded("admission")["reason"], "obligation");
     assert_eq!(bench.register("alice", "alice", driver::PASSWORD), 403);

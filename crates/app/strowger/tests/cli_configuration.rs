@@ -44,7 +44,7 @@ fn the_files_that_a_configuration_names_are_read_too() {
     check("[policy]\nfile = \"policy.toml\"\n", "the same conditions as rule a", 2);
     bed.write("policy.toml", "[[gate.rate.trunk]]\nname = \"west\"\ncalls_max = 1\n");
     check("[policy]\nfile = \"policy.toml\"\n", "warning: it names the trunk west, which the configuration", 0);
-    let bound = "[[rule]]\nname = \"a\"\nthen = \"conditional\"\nobligations = { record = true }\n";
+    let bound = "[[rule]]\nname = \"a\"\nthen = \"conditional\"\nobligations = { record = true, consent = \"law\" }\n";
     bed.write("policy.toml", bound);
     check("[policy]\nfile = \"policy.toml\"\n", "policy.toml: warning: the rule \"a\" refuses all that it binds", 0);
     bed.write("geo.mmdb", "no database");

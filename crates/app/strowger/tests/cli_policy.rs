@@ -21,7 +21,7 @@ reason = "premium numbers are not for us"
 name = "abroad is recorded"
 when = { dialled_prefix = ["00"] }
 then = "conditional"
-obligations = { record = true, limit_s = 3600 }
+obligations = { record = true, consent = "announced", limit_s = 3600 }
 "#;
 
 /// A policy, and facts of three requests.
@@ -62,9 +62,9 @@ fn a_rule_that_asks_for_what_nothing_here_can_do_is_named() {
         )
     };
     let rules = [
-        rule("all", "", "record = true, announce = \"hello\", bandwidth_kbps = 64, limit_s = 60"),
+        rule("all", "", "record = true, consent = \"law\", announce = \"hello\", bandwidth_kbps = 64, limit_s = 60"),
         rule("met", "", "limit_s = 60, codecs = [\"PCMA\"]"),
-        rule("no call", ", action = \"evidence\"", "record = true"),
+        rule("no call", ", action = \"evidence\"", "record = true, consent = \"law\""),
         rule("loud", ", action = [\"evidence\", \"call\"]", "announce = \"hello\""),
     ];
     bed.write("bound.toml", &rules.concat());

@@ -11,6 +11,7 @@
 
 mod cause;
 mod codec;
+mod consent;
 mod dtls;
 mod dtmf;
 mod enumerated;
@@ -25,6 +26,7 @@ mod transport;
 
 pub use cause::{CAUSES, Cause, CauseRow};
 pub use codec::{Codec, Kind, PayloadType};
+pub use consent::Consent;
 pub use dtls::{DtlsRole, Fingerprint, HashFunction, SrtpKeying};
 pub use dtmf::Dtmf;
 pub use hold_music::{HoldMusic, HoldMusicWhen};

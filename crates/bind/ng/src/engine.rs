@@ -310,6 +310,7 @@ impl NgCalls {
             | MediaEvent::Pressed { .. }
             | MediaEvent::Remembered { .. }
             | MediaEvent::Played { .. }
+            | MediaEvent::RecordingEnded { .. }
             | MediaEvent::Closed(_) => {}
         }
         if call.counting == 0 && std::mem::take(&mut call.watching) {
@@ -404,6 +405,8 @@ fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::Played { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
+        // Calls of proxies have none.
+        MediaEvent::RecordingEnded { recording, .. } => PortId(recording.0),
     }
 }
 

@@ -4,6 +4,8 @@
 //! packets that arrive, by no timer, so that it delays nothing: what a packet brings goes out at once, but for the rest that
 //! does not fill a packet of the other side's length.
 //!
+//! A [`Listener`] is one direction of a stream on its way into a recording: packets in, samples and their places out.
+//!
 //! A [`Conference`] is a room: it has a clock's pace, a jitter buffer for each member, and the mixer of `sx-mix` in the middle.
 //!
 //! A [`Player`] has one party hear one of the [`Sounds`]: what was recorded, or the tones of an exchange, generated.
@@ -61,6 +63,7 @@ mod conference;
 mod keys;
 mod indication;
 mod player;
+mod listener;
 mod recoder;
 mod reports;
 mod route;
@@ -75,6 +78,7 @@ pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAd
 pub use keys::Key;
 pub use indication::{Country, Indication, IndicationTone};
 pub use player::Player;
+pub use listener::{Heard, Listener};
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};
 pub use sending::Sent;

@@ -128,6 +128,7 @@ impl Calls {
             hops_left: incoming.hops_left.saturating_sub(1),
             bounds: incoming.bounds.clone(),
             ports: SmallVec::new(),
+            recording: None,
             place: None,
             leaving: SmallVec::new(),
             unwritten: self.unwritten(leg).into_iter().collect(),

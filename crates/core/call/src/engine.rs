@@ -3,8 +3,9 @@
 use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
+use crate::recording::RecordingPhase;
 use crate::slots::{Key, NumberMap, Slots};
-use crate::state::{Block, Body, Call, Port, State};
+use crate::state::{Block, Body, Call, Port, PortState, State};
 use crate::trunks::Trunks;
 use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
@@ -60,6 +61,12 @@ pub struct CallSummary {
     pub answer: Option<u64>,
     /// Where it stands.
     pub phase: Phase,
+    /// How its recording stands, the last if there were several.
+    pub recording: Option<RecordingPhase>,
+    /// Is it bound to be recorded?
+    pub recorded: bool,
+    /// Does its media pass through here?
+    pub relayed: bool,
 }
 
 /// Where a call stands, in one word.
@@ -151,6 +158,7 @@ impl Calls {
                 break;
             }
         }
+        self.keep_recording(&mut call);
         let key = call.key;
         if self.conclude(&mut call) {
             self.uniques.remove(&call.body.unique);
@@ -215,6 +223,7 @@ impl Calls {
             MediaEvent::Closed(closed) => Self::port_closed(call, closed),
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             MediaEvent::Played { port, number, heard } => self.played(call, *port, *number, *heard),
+            MediaEvent::RecordingEnded { recording, .. } => self.recording_ended(call, *recording),
             // Nobody here asks.
             MediaEvent::Counted(_) => {}
             MediaEvent::Pressed { port, key, duration_ms } => self.key_pressed(call, *port, *key, *duration_ms),
@@ -256,6 +265,11 @@ impl Calls {
                     self.with_call(key, Self::ask_ports);
                 }
             }
+            Command::Record { call, change } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, |calls, call| calls.change_recording(call, change));
+                }
+            }
             Command::Drain => self.draining = true,
             Command::Undrain => self.draining = false,
             Command::Hangup { call, cause } => {
@@ -286,6 +300,9 @@ fn summary_of(call: &Call) -> CallSummary {
         start: cdr.start,
         answer: cdr.answer,
         phase: call.state.phase(),
+        recording: call.body.recording.as_ref().map(|recording| recording.phase),
+        recorded: call.body.bounds.record.is_some(),
+        relayed: call.body.ports.iter().any(|port| matches!(port.state, PortState::Open(_))),
     }
 }
 

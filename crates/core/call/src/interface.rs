@@ -1,5 +1,6 @@
 //! What goes into the call engine and what comes out of it.
 
+use crate::recording::{RecordingChange, RecordingNote, RecordingRules};
 use crate::{CallRecord, Ender};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -92,6 +93,13 @@ pub enum Command {
     Remember {
         /// The call.
         call: CallId,
+    },
+    /// Change the recording of a call.
+    Record {
+        /// The call.
+        call: CallId,
+        /// How.
+        change: RecordingChange,
     },
     /// Take no new calls; those there are go on.
     Drain,
@@ -281,6 +289,15 @@ pub enum Note {
         /// The same in a sentence.
         sentence: Box<str>,
     },
+    /// Something has become of the recording of a call.
+    Recording {
+        /// The call.
+        call: CallId,
+        /// Which of its recordings, from 0.
+        number: u8,
+        /// What.
+        what: RecordingNote,
+    },
     /// A call is over.
     Ended {
         /// The call.
@@ -366,6 +383,8 @@ pub struct Settings {
     pub transcode: Arc<[Codec]>,
     /// What announcements are made in, best first.
     pub announced_in: Arc<[Codec]>,
+    /// How calls are recorded; `None`: none is.
+    pub recording: Option<RecordingRules>,
     /// Events that wait for a port or for another change of the session to be over.
     pub waiting_max: u8,
     /// How long a call may last once it is answered.
@@ -403,6 +422,7 @@ impl Default for Settings {
             means: Means::default(),
             transcode: Arc::from([]),
             announced_in: Arc::from([Codec::Pcma, Codec::Pcmu]),
+            recording: None,
             waiting_max: 16,
             talk_max: Duration::from_secs(4 * 3600),
             port_wait: Duration::from_secs(2),

@@ -52,7 +52,7 @@ pub(crate) fn unique_of(port: PortId) -> u64 {
 }
 
 /// What the ids of a call's ports have in common.
-fn port_base(worker: u16, unique: u64) -> u64 {
+pub(crate) fn port_base(worker: u16, unique: u64) -> u64 {
     u64::from(worker) << 48 | unique << 8
 }
 
@@ -331,6 +331,8 @@ pub(crate) fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::Pressed { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,
+        // Its name begins as those of ports do.
+        MediaEvent::RecordingEnded { recording, .. } => PortId(recording.0),
         MediaEvent::Closed(closed) => closed.port,
     }
 }

@@ -4,6 +4,7 @@ use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::interface::Output;
 use crate::ports::{PORTS_MAX, UNIQUE_MASK, any_opening};
+use crate::recording::RecordingPhase;
 use crate::slots::Key;
 use crate::state::{Body, Call, Hunt, Joining, Negotiation, Party, Port, PortState, Ringing, State, Talking};
 use crate::{CallRecord, QueryId, rooms, trunks};
@@ -173,6 +174,7 @@ impl Calls {
         if let Some(place) = &call.body.place {
             rooms::give_back(&self.tables, place);
         }
+        self.end_recording(&mut call.body, RecordingPhase::Stopped);
         self.forget_legs(&mut call);
         if let Some(hunt) = call.state.hunt() {
             hunt.queries().iter().for_each(|query| _ = self.queries.remove(query));
@@ -222,11 +224,13 @@ impl Calls {
         self.begin_record(&body);
         self.ask_again(key, id, &mut state);
         self.reopen_ports(&mut body, &state);
+        body.resume_recording();
         let (waiting, alarms_set) = (VecDeque::new(), SmallVec::new());
         let mut call = Box::new(Call { key, body, state, alarms: alarms_set, waiting, blocked: None });
         for (alarm, at) in alarms {
             self.set_alarm_at(&mut call, alarm, Time::from_nanos(at));
         }
+        self.keep_recording(&mut call);
         self.slots.put_back(key, call);
         Ok(())
     }

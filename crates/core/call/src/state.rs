@@ -4,6 +4,7 @@ use crate::alarm::Set;
 use crate::failure::Failure;
 use crate::keys::{Pace, Signalling};
 pub(crate) use crate::port::{Port, PortState};
+use crate::recording::Recording;
 use crate::slots::Key;
 use crate::{Cdr, Ender, QueryId, Wish};
 use bytes::Bytes;
@@ -56,6 +57,9 @@ pub(crate) struct Body {
     pub bounds: Bounds,
     /// Every port that has not said it is closed.
     pub ports: SmallVec<[Port; 4]>,
+    /// Its recording, from the first one on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Box<Recording>>,
     /// Its place in a room, from the moment it is taken until the call ends, or the announcement it hears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
@@ -388,5 +392,7 @@ pub(crate) fn relayed(one: &Party, other: &Party) -> bool {
     let required = |party: &Party| party.access.srtp == SrtpPolicy::Required;
     let may_be = |party: &Party| party.access.mode == MediaMode::Relay;
     // What has to be protected is protected here or not at all, whatever the other party would be spared.
-    required(one) || required(other) || (may_be(one) && may_be(other))
+    // So is what has to be recorded.
+    let recorded = |party: &Party| party.bounds.record.is_some();
+    required(one) || required(other) || recorded(one) || recorded(other) || (may_be(one) && may_be(other))
 }

@@ -90,7 +90,7 @@ fn a_party_is_offered_only_what_it_and_its_call_may_use() {
     assert_eq!((told(&world, A), converted(&world)), ("8".into(), vec![(0, 8, 0), (1, 0, 8)]));
     world.ends(A, 0);
     world.the_record();
-    let bounds = Bounds { codecs: Some([Codec::Pcma].into()), talk_max: None };
+    let bounds = Bounds { codecs: Some([Codec::Pcma].into()), talk_max: None, record: None };
     world.incoming_with(LegId(5), "300", Some(&with("8")), |incoming| incoming.bounds = bounds);
     assert!(world.lines.last().is_some_and(|line| line.starts_with("e reject")), "{:?}", world.lines);
 }

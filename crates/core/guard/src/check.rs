@@ -1,6 +1,6 @@
 //! Does a definition fit together?
 
-use crate::definition::{Conditions, Definition, Entry, Rule, Then};
+use crate::definition::{Conditions, Definition, Entry, Obligations, Rule, Then};
 use crate::error::{Place, PolicyError, PolicyProblem};
 use crate::facts::SourceKind;
 use crate::reading::SOURCE_AT;
@@ -73,6 +73,9 @@ fn check_rule(index: usize, rule: &Rule, errors: &mut Vec<PolicyError>) {
     refuse(!rejects && rule.reason.is_some(), "reason", PolicyProblem::ReasonWithoutRefusal);
     refuse(rejects && obliges, "obligations", PolicyProblem::RefusalWithObligations);
     refuse(rule.then == Then::Conditional && !obliges, "obligations", PolicyProblem::NoObligations);
+    let Obligations { record, consent, .. } = &rule.obligations;
+    refuse(!rejects && *record && consent.is_none(), "obligations.consent", PolicyProblem::RecordWithoutConsent);
+    refuse(!rejects && !record && consent.is_some(), "obligations.consent", PolicyProblem::ConsentWithoutRecord);
     let status = rule.status.unwrap_or(400);
     refuse(rejects && !(400..700).contains(&status), "status", PolicyProblem::NotARefusal(status));
 }

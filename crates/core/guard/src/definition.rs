@@ -3,7 +3,7 @@
 use crate::facts::{Action, AuthenticationKind, PerAction, SourceKind, worded};
 use crate::value::{Country, Hours, IdentityPattern, PublicKey};
 use std::time::Duration;
-use sx_types::{Codec, Network, Transport};
+use sx_types::{Codec, Consent, Network, Transport};
 
 /// Everything that a policy says, already validated value by value; [`Policy::build`](crate::Policy::build) checks
 /// that it fits together. `Definition::default()` is what an empty policy file means.
@@ -221,6 +221,8 @@ pub struct Obligations {
     pub codecs: Option<Box<[Codec]>>,
     /// It must be recorded.
     pub record: bool,
+    /// On what ground; a rule that says so also has it recorded.
+    pub consent: Option<Consent>,
     /// This announcement must be played first.
     pub announce: Option<Box<str>>,
     /// No more bandwidth than this, in kilobits a second.
@@ -330,6 +332,7 @@ impl Obligations {
             (ours, theirs) => ours.or_else(|| theirs.clone()),
         };
         self.record |= other.record;
+        self.consent = self.consent.or(other.consent);
         if self.announce.is_none() {
             self.announce.clone_from(&other.announce);
         }

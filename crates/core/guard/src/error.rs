@@ -74,6 +74,14 @@ pub enum PolicyProblem {
     /// A conditional rule that obliges to nothing.
     #[error("a rule with then = \"conditional\" needs obligations")]
     NoObligations,
+    /// A rule has calls recorded and does not say on what ground.
+    #[error(
+        "a rule that has calls recorded says on what ground: consent = \"one-party\", \"announced\", \"agreed\" or \"law\""
+    )]
+    RecordWithoutConsent,
+    /// A ground for a recording that is not made.
+    #[error("there is consent to a recording, and no record = true")]
+    ConsentWithoutRecord,
     /// The status is none of a refusal.
     #[error("{0} is not the status of a refusal; allowed: 400 to 699")]
     NotARefusal(u16),

@@ -313,7 +313,9 @@ impl fmt::Display for Fact {
 impl fmt::Display for Obligations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let codecs = self.codecs.as_ref().map(|codecs| format!("only with {}", listed(codecs)));
-        let record = self.record.then(|| "recorded".to_owned());
+        let record = self
+            .record
+            .then(|| self.consent.map_or_else(|| "recorded".to_owned(), |consent| format!("recorded ({consent})")));
         let announce = self.announce.as_ref().map(|name| format!("after the announcement {name}"));
         let bandwidth = self.bandwidth_kbps.map(|kbps| format!("with at most {kbps} kbit/s"));
         let limit = self.limit_s.map(|seconds| format!("for at most {seconds} s"));

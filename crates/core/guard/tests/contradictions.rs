@@ -7,7 +7,7 @@ use sx_guard::{
     Action, Conditions, Definition, Obligations, Place, Policy, PolicyError, PolicyHash, PolicyProblem, PublicKey,
     Rate, Rule, SourceKind, Status, Then, Weekday,
 };
-use sx_types::Transport;
+use sx_types::{Consent, Transport};
 
 fn errors(definition: Definition) -> Vec<PolicyError> {
     Policy::build(definition, PolicyHash::of(b"")).err().unwrap_or_default()
@@ -41,7 +41,7 @@ fn of(identities: &[&str]) -> Conditions {
 }
 
 fn recorded(name: &str, when: Conditions) -> Rule {
-    let obligations = Obligations { record: true, ..Obligations::default() };
+    let obligations = Obligations { record: true, consent: Some(Consent::Law), ..Obligations::default() };
     Rule { obligations, ..rule(name, when, Then::Conditional) }
 }
 

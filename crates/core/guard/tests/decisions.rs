@@ -9,7 +9,7 @@ use sx_guard::{
     IdentityPattern, Obligations, Outcome, Policy, ReasonKind, Request, SignatureFacts, Source, SourceKind, Status,
     Then, Unlisted,
 };
-use sx_types::Codec;
+use sx_types::{Codec, Consent};
 
 fn signed(facts: SignatureFacts) -> Request<'static> {
     Request { authenticated: Authentication::Signature(facts), ..request() }
@@ -174,7 +174,13 @@ fn conditional_rules_add_up_and_the_next_is_asked() {
         let when = Conditions { source: vec![source, SourceKind::User], ..Conditions::default() };
         sx_guard::Rule { obligations, ..rule(name, when, Then::Conditional) }
     };
-    let first = Obligations { record: true, limit_s: Some(60), announce: Some("one".into()), ..Obligations::default() };
+    let first = Obligations {
+        record: true,
+        consent: Some(Consent::Law),
+        limit_s: Some(60),
+        announce: Some("one".into()),
+        ..Obligations::default()
+    };
     let second = Obligations {
         limit_s: Some(30),
         announce: Some("two".into()),
@@ -193,6 +199,7 @@ fn conditional_rules_add_up_and_the_next_is_asked() {
     let decision = policy.decide(&Request { codecs: &codecs, ..request() });
     let expected = Obligations {
         record: true,
+        consent: Some(Consent::Law),
         limit_s: Some(30),
         announce: Some("one".into()),
         bandwidth_kbps: Some(64),
@@ -207,6 +214,7 @@ fn conditional_rules_add_up_and_the_next_is_asked() {
 fn a_refusal_after_a_conditional_rule_has_no_obligations() {
     let mut record = rule("record", Conditions::default(), Then::Conditional);
     record.obligations.record = true;
+    record.obligations.consent = Some(Consent::Law);
     let when = Conditions { source: vec![SourceKind::User], ..Conditions::default() };
     let rules = vec![record, rule("no users", when, Then::Reject)];
     let policy = policy(Definition { rules, ..Definition::built_in() });
@@ -315,7 +323,8 @@ fn an_explanation_reads_line_by_line() {
         ..Conditions::default()
     };
     let mut record = rule("record", Conditions::default(), Then::Conditional);
-    record.obligations = Obligations { record: true, limit_s: Some(60), ..Obligations::default() };
+    record.obligations =
+        Obligations { record: true, consent: Some(Consent::Law), limit_s: Some(60), ..Obligations::default() };
     let mut definition = Definition {
         rules: vec![rule("night", night, Then::Reject), record],
         registry: vec![registered("alice@example.com", Status::Active, "expert")],

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_types::Codec;
+use sx_types::{Codec, Consent};
 
 /// What whoever let a party in, or let it be called, has bound it to. It holds for whoever takes its place, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub struct Bounds {
     pub codecs: Option<Arc<[Codec]>>,
     /// The parties may talk no longer than this from now on; `None`: as long as any others.
     pub talk_max: Option<Duration>,
+    /// What is said is recorded, on this ground; `None`: nobody has to record it.
+    #[serde(default)]
+    pub record: Option<Consent>,
 }
 
 impl Bounds {
@@ -20,7 +23,7 @@ impl Bounds {
         *self == Self::default()
     }
 
-    /// Both: the codecs that both allow, the shorter time.
+    /// Both: the codecs that both allow, the shorter time, and recorded when either is.
     pub fn add(&mut self, other: &Self) {
         self.codecs = match (self.codecs.take(), &other.codecs) {
             (Some(ours), Some(theirs)) if ours == *theirs => Some(ours),
@@ -28,6 +31,8 @@ impl Bounds {
             (ours, theirs) => ours.or_else(|| theirs.clone()),
         };
         self.talk_max = self.talk_max.into_iter().chain(other.talk_max).min();
+        // Either ground will do; the first that was given stands.
+        self.record = self.record.or(other.record);
     }
 }
 
@@ -40,6 +45,7 @@ mod tests {
         let bound = |codecs: &[Codec], seconds| Bounds {
             codecs: Some(codecs.into()),
             talk_max: Some(Duration::from_secs(seconds)),
+            record: None,
         };
         let check = |one: Bounds, other: Bounds, expected: &Bounds| {
             let mut both = one.clone();
@@ -53,6 +59,8 @@ mod tests {
         check(one.clone(), Bounds::default(), &one);
         check(one.clone(), bound(&[Codec::Pcma, Codec::Pcmu], 20), &bound(&[Codec::Pcma], 20));
         // Of two that have nothing in common nothing is allowed, which is not the same as anything.
-        check(one, bound(&[Codec::Pcmu], 60), &bound(&[], 30));
+        check(one.clone(), bound(&[Codec::Pcmu], 60), &bound(&[], 30));
+        let recorded = |bounds: Bounds| Bounds { record: Some(Consent::Law), ..bounds };
+        check(one.clone(), recorded(Bounds::default()), &recorded(one));
     }
 }

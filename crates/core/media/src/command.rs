@@ -1,6 +1,6 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory};
+use crate::{Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory, RecordingCommand, RecordingId, Tap};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -77,6 +77,21 @@ pub enum MediaCommand {
         port: PortId,
         /// The sound.
         playing: Option<Box<Playing>>,
+    },
+    /// Have what the peer of a port sends heard for a recording that was begun, besides all else that becomes of it; said
+    /// again it changes how. `None`: no more. It ends too when the port closes.
+    Tap {
+        /// The port.
+        port: PortId,
+        /// How it is heard.
+        tap: Option<Box<Tap>>,
+    },
+    /// Begin a recording, or say what is to become of it; [`MediaEvent::RecordingEnded`] tells of its end.
+    Record {
+        /// The recording.
+        recording: RecordingId,
+        /// What is to become of it.
+        command: RecordingCommand,
     },
     /// Say what a port has counted so far; answered by [`MediaEvent::Counted`].
     Count {
@@ -226,6 +241,13 @@ pub enum MediaEvent {
     KeysLost {
         /// The port.
         port: PortId,
+    },
+    /// A recording has ended, as it was told to or by a fault; each that was begun ends once.
+    RecordingEnded {
+        /// The recording.
+        recording: RecordingId,
+        /// Is all of it there?
+        complete: bool,
     },
     /// A port is closed and its numbers are in quarantine.
     Closed(Closed),

@@ -53,6 +53,7 @@ mod memory;
 mod plan;
 mod playing;
 mod quality;
+mod recording;
 mod relay;
 mod room;
 mod security;
@@ -76,6 +77,7 @@ pub use quality::{
     EquipmentImpairment, PacketLoss, R_DEFAULT, delay_impairment, effective_equipment_impairment, equipment_impairment,
     mean_opinion_score, r_factor,
 };
+pub use recording::{RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sent_sound};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use room::{attendance, room_answer, room_offer, room_offer_again};
 pub use security::{

@@ -3,6 +3,7 @@
 use crate::commands::Commands;
 use crate::config::{Priority, RtpConfig, StartError};
 use crate::mixing::MixingThread;
+use crate::recording::{RecordingThread, Recordings};
 use crate::shared::Exchange;
 use crate::sys::{Wake, real_time};
 use crate::thread::PacketThread;
@@ -18,6 +19,7 @@ pub struct PacketThreads {
     exchange: Arc<Exchange>,
     threads: Vec<Handle>,
     mixing: Vec<(Arc<ThreadTotals>, JoinHandle<()>)>,
+    recording: Vec<(Arc<ThreadTotals>, JoinHandle<()>)>,
 }
 
 struct Handle {
@@ -41,9 +43,24 @@ impl PacketThreads {
         config: &RtpConfig,
         events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let exchange = Arc::new(Exchange::new(config.clone(), Box::new(events))?);
-        let mut threads = Self { exchange, threads: Vec::with_capacity(config.threads), mixing: Vec::new() };
+        Self::start_recording(config, None, events)
+    }
+
+    /// The same; what is to be recorded is handed to `recordings`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start).
+    pub fn start_recording(
+        config: &RtpConfig,
+        recordings: Option<Arc<dyn Recordings>>,
+        events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let exchange = Arc::new(Exchange::new(config.clone(), recordings, Box::new(events))?);
+        let (packet, mixing, recording) = (Vec::with_capacity(config.threads), Vec::new(), Vec::new());
+        let mut threads = Self { exchange, threads: packet, mixing, recording };
         threads.start_mixing().map_err(StartError::Thread)?;
+        threads.start_recorders().map_err(StartError::Thread)?;
         let claims = claims_priority(config);
         for index in 0..config.threads {
             let handle = Handle::start(index, claims, threads.exchange.clone()).map_err(StartError::Thread)?;
@@ -60,11 +77,14 @@ impl PacketThreads {
             | MediaCommand::Attend { port, .. }
             | MediaCommand::Press { port, .. }
             | MediaCommand::Play { port, .. }
+            | MediaCommand::Tap { port, .. }
             | MediaCommand::Count { port }
             | MediaCommand::Remember { port }
             | MediaCommand::Resume { port, .. }
             | MediaCommand::Close { port } => port,
             MediaCommand::Patch { from, .. } => from,
+            // By the way of its ports, so that they are not heard for it before it is there.
+            MediaCommand::Record { recording, .. } => &PortId(recording.0),
         };
         let handle = &self.threads[self.thread_of(*port)];
         if !handle.commands.push(command) {
@@ -85,7 +105,7 @@ impl PacketThreads {
         for handle in &self.threads {
             handle.totals.add_to(&mut totals);
         }
-        for (counted, _) in &self.mixing {
+        for (counted, _) in self.mixing.iter().chain(&self.recording) {
             counted.add_to(&mut totals);
         }
         totals
@@ -103,6 +123,17 @@ impl PacketThreads {
             let thread = MixingThread::new(self.exchange.clone(), orders.clone(), totals.clone());
             let thread = std::thread::Builder::new().name(format!("mix-{index}")).spawn(move || thread.run())?;
             self.mixing.push((totals, thread));
+        }
+        Ok(())
+    }
+
+    /// So has what is recorded: decoding takes longer than a packet may wait, and whoever makes recordings may wait for a disk.
+    fn start_recorders(&mut self) -> std::io::Result<()> {
+        for (index, orders) in self.exchange.recorders.orders().iter().enumerate() {
+            let totals = Arc::new(ThreadTotals::default());
+            let thread = RecordingThread::new(self.exchange.clone(), orders.clone(), totals.clone());
+            let thread = std::thread::Builder::new().name(format!("record-{index}")).spawn(move || thread.run())?;
+            self.recording.push((totals, thread));
         }
         Ok(())
     }
@@ -129,6 +160,12 @@ impl Drop for PacketThreads {
         for (_, thread) in self.mixing.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a mixing thread had panicked");
+            }
+        }
+        self.exchange.recorders.orders().iter().for_each(|orders| orders.end());
+        for (_, thread) in self.recording.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a recording thread had panicked");
             }
         }
     }

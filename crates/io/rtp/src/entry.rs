@@ -5,6 +5,7 @@ use crate::forwarding::forward;
 use crate::handshakes::Step;
 use crate::playing::Told;
 use crate::port::{Port, is_unicast};
+use crate::recording::Tapped;
 use crate::seat::Attending;
 use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
@@ -25,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) told: Told,
     /// What packets become on the way there; `None` when they pass as they are.
     pub(crate) converting: Option<Box<Converting>>,
+    /// It is recorded what comes there.
+    pub(crate) tapped: Option<Tapped>,
     /// What was counted by those that were there before.
     pub(crate) counted: (u64, u64),
     /// Something is due for keys in its stream.
@@ -60,6 +63,11 @@ impl Entry {
 
     /// Has packets that were received leave.
     pub(crate) fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
+        if let Some(tapped) = &self.tapped {
+            // Before it is sent on, which may protect it with another key.
+            let dropped = tapped.ear().receive(means.now, means.received, rtp);
+            means.totals.recording_packets_dropped.add(dropped);
+        }
         match (&self.patch, &mut self.converting) {
             (Patch::To(target), _) if target.is_closed() || target.turn().is_playing() => {}
             (Patch::To(target), None) => forward(means.received, means.totals, (means.now, target), rtp, rtcp),

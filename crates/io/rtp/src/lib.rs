@@ -16,6 +16,9 @@
 //! The peer of a port may hear a sound in place of what is patched there ([`MediaCommand::Play`](sx_media::MediaCommand)); the
 //! same threads play it.
 //!
+//! What the peer of a port sends can be recorded besides ([`MediaCommand::Tap`](sx_media::MediaCommand)): it is decoded on a thread
+//! of its own and handed to whoever makes recordings ([`Recordings`]), of whom this crate knows nothing else.
+//!
 //! # Who owns what
 //!
 //! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and handles whatever concerns a port alone. Port
@@ -82,6 +85,7 @@ mod port;
 mod quality;
 mod quality_totals;
 mod reception;
+mod recording;
 mod schedule;
 mod seat;
 mod secure;
@@ -95,5 +99,6 @@ pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
 pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
 pub use sx_audio::{Country, Recorded, Sounds, WavError, read_wav};
+pub use recording::{RecordingSink, Recordings};
 pub use sx_dtls::{Certificate, Local};
 pub use totals::{PoolUse, Totals};

@@ -127,7 +127,7 @@ struct Arrived {
 
 impl Inbox {
     /// True when the oldest had to make room.
-    fn push(&mut self, at: Time, channel: Channel, packet: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, at: Time, channel: Channel, packet: &[u8]) -> bool {
         let oldest = if self.waiting.len() >= INBOX_MAX { self.waiting.pop_front() } else { None };
         let is_full = oldest.is_some();
         let mut bytes = oldest.map(|oldest| oldest.bytes).or_else(|| self.spare.pop()).unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::mixing::Rooms;
 use crate::playing::{Stage, Turn};
 use crate::pool::Pool;
 use crate::port::{Channel, Destinations};
+use crate::recording::{RecordingThreads, Recordings};
 use crate::secure::Sealer;
 use crate::sent_reports::SentReports;
 use crate::sys::{Failure, RawAddress, Sent};
@@ -29,6 +30,9 @@ pub(crate) struct Exchange {
     pub(crate) clock: Clock,
     pub(crate) rooms: Rooms,
     pub(crate) stage: Stage,
+    pub(crate) recorders: RecordingThreads,
+    /// Where recordings are made; `None`: nowhere.
+    pub(crate) recordings: Option<Arc<dyn Recordings>>,
     pools: Vec<AddressPool>,
     ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
     events: Box<Events>,
@@ -82,7 +86,11 @@ impl Drop for Lease {
 }
 
 impl Exchange {
-    pub(crate) fn new(config: RtpConfig, events: Box<Events>) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        config: RtpConfig,
+        recordings: Option<Arc<dyn Recordings>>,
+        events: Box<Events>,
+    ) -> Result<Self, StartError> {
         config.check()?;
         // The keys of the standard hasher are the operating system's randomness.
         let mut rng = Rng::from_number(RandomState::new().build_hasher().finish());
@@ -100,9 +108,10 @@ impl Exchange {
                 }
             }
         }
-        let rooms = Rooms::new(config.threads);
+        let (rooms, recorders) = (Rooms::new(config.threads), RecordingThreads::new(config.threads));
         let stage = Stage::new(config.sounds.clone());
-        Ok(Self { config, clock: Clock::start(), rooms, stage, pools, ports: Mutex::new(HashMap::new()), events })
+        let (clock, ports) = (Clock::start(), Mutex::new(HashMap::new()));
+        Ok(Self { config, clock, rooms, stage, recorders, recordings, pools, ports, events })
     }
 
     /// Tells the worker that allocated the port.

@@ -8,6 +8,7 @@ use crate::converting::Means;
 use crate::entry::{Entry, Patch};
 use crate::handshakes::Shaker;
 use crate::port::{Channel, Port, Verdict};
+use crate::recording::Tapped;
 use crate::seat::Attending;
 use crate::shared::{Bound, Exchange, Wanted};
 use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
@@ -23,7 +24,7 @@ use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
     Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
-    Remote,
+    Remote, Tap,
 };
 
 /// What waits for its turn between waits.
@@ -214,6 +215,8 @@ impl PacketThread {
                 Ok(MediaCommand::Attend { port, attendance }) => self.attend(port, attendance),
                 Ok(MediaCommand::Press { port, key, duration_ms }) => self.press(port, Key { key, duration_ms }),
                 Ok(MediaCommand::Play { port, playing }) => self.play(port, playing),
+                Ok(MediaCommand::Tap { port, tap }) => self.tap(port, tap),
+                Ok(MediaCommand::Record { recording, command }) => self.exchange.recorders.command(recording, command),
                 Ok(MediaCommand::Count { port }) => self.count(port),
                 Ok(MediaCommand::Remember { port }) => self.remember(port),
                 Ok(MediaCommand::Resume { port, memory }) => self.resume(port, memory),
@@ -273,6 +276,7 @@ impl PacketThread {
             patch: Patch::Nowhere,
             told: None,
             converting: None,
+            tapped: None,
             counted: (0, 0),
             is_timed: false,
             logged: Time::ZERO,
@@ -346,6 +350,21 @@ impl PacketThread {
         let (exchange, totals) = (self.exchange.clone(), self.totals.clone());
         if let Some(entry) = self.entry(port) {
             entry.play(&exchange, &totals, playing);
+        }
+    }
+
+    fn tap(&mut self, port: PortId, tap: Option<Box<Tap>>) {
+        let exchange = self.exchange.clone();
+        let Some(entry) = self.entry(port) else { return };
+        let Some(tap) = tap else {
+            entry.tapped = None;
+            return;
+        };
+        if !entry.tapped.as_ref().is_some_and(|tapped| tapped.is_for(&tap)) {
+            entry.tapped = Some(Tapped::new(&tap));
+        }
+        if let Some(tapped) = &entry.tapped {
+            exchange.recorders.tap(tapped.ear().clone(), tap);
         }
     }
 

@@ -66,6 +66,18 @@ pub struct Totals {
     pub sound_files: u64,
     /// The bytes that they take.
     pub sound_bytes: u64,
+    /// Recordings that go on now.
+    pub recordings: u64,
+    /// Recordings that could not be begun.
+    pub recordings_refused: u64,
+    /// Packets that were decoded for recordings.
+    pub recording_decoded: u64,
+    /// Those that could not be, and in whose place something was made up.
+    pub recording_undecodable: u64,
+    /// Packets that came too late for a recording, or from a stranger.
+    pub recording_left_out: u64,
+    /// Packets for recordings that had to make room for newer ones, since nobody had the time to decode them.
+    pub recording_packets_dropped: u64,
     /// How the sound of peers was.
     pub quality: QualityTotals,
     /// The pool of each local address.
@@ -119,6 +131,13 @@ pub(crate) struct ThreadTotals {
     pub(crate) plays_begun: Counter,
     pub(crate) plays_ended: Counter,
     pub(crate) play_refused: Counter,
+    pub(crate) recordings_begun: Counter,
+    pub(crate) recordings_ended: Counter,
+    pub(crate) recordings_refused: Counter,
+    pub(crate) recording_decoded: Counter,
+    pub(crate) recording_undecodable: Counter,
+    pub(crate) recording_left_out: Counter,
+    pub(crate) recording_packets_dropped: Counter,
     pub(crate) quality: QualityCounters,
 }
 
@@ -154,6 +173,13 @@ impl ThreadTotals {
         let plays_ended = self.plays_ended.value();
         totals.plays += self.plays_begun.value().saturating_sub(plays_ended);
         totals.play_refused += self.play_refused.value();
+        let ended = self.recordings_ended.value();
+        totals.recordings += self.recordings_begun.value().saturating_sub(ended);
+        totals.recordings_refused += self.recordings_refused.value();
+        totals.recording_decoded += self.recording_decoded.value();
+        totals.recording_undecodable += self.recording_undecodable.value();
+        totals.recording_left_out += self.recording_left_out.value();
+        totals.recording_packets_dropped += self.recording_packets_dropped.value();
         self.quality.add_to(&mut totals.quality);
     }
 }

@@ -4,6 +4,8 @@
 
 #[path = "ports.rs"]
 mod ports;
+#[path = "recording.rs"]
+mod recording;
 #[path = "relay.rs"]
 mod relay;
 #[path = "rooms.rs"]

@@ -6,7 +6,7 @@ use Kind::{Choice, Choices, Entries, Flag, Path, Section, Shape, Shapes, Text};
 use sx_guard::{
     Action, AuthenticationKind, Country, Hours, IdentityPattern, PublicKey, SourceKind, Status, Then, Unlisted, Weekday,
 };
-use sx_types::{Codec, Network, Transport};
+use sx_types::{Codec, Consent, Network, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -132,7 +132,8 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("rule[].reason", Text, Absent("a sentence that names the rule"), "The sentence of a refusal."),
     key("rule[].obligations", Section, Absent("none"), "What an approval is bound to. A `conditional` rule needs some; a refusal has none."),
     key("rule[].obligations.codecs", CODECS, Absent("any"), "Only these codecs may be used, in all of the call."),
-    key("rule[].obligations.record", Flag, Is("false"), "It must be recorded. Nothing records yet: whoever would be bound to it is refused with 403."),
+    key("rule[].obligations.record", Flag, Is("false"), "Calls are recorded, from their answer to their end, as `[recording]` of the configuration says; so is whoever comes into one by a transfer. Such a call passes through the exchange and is spoken in codecs that can be decoded here. Without `[recording]`, and in a program that was built without recordings, whoever would be bound to it is refused with 403. Messages and registrations have no sound."),
+    key("rule[].obligations.consent", Choice(&Consent::WORDS), Absent("none; a rule with `record = true` needs one"), "On what ground it is recorded: `one-party`, one of the parties knows and agrees, which is enough where they are; `announced`, the parties are told by an announcement before they speak; `agreed`, all of them have agreed beforehand; `law`, the law has it recorded. The exchange asks nobody and announces nothing: it writes down which ground was given. Of several rules the first that names one holds."),
     key("rule[].obligations.announce", Text, Absent("none"), "This announcement must be played first. Nothing plays any yet: whoever would be bound to it is refused with 403."),
     key("rule[].obligations.bandwidth_kbps", number(1, 1_000_000, "kbit/s"), Absent("any"), "No more bandwidth than this. Nothing measures it yet: whoever would be bound to it is refused with 403."),
     key("rule[].obligations.limit_s", number(1, 31_536_000, "s"), Absent("any length"), "It ends after this long. Messages and registrations have no length."),

@@ -130,6 +130,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.music_on_hold_when", Choice(&["inactive", "always"]), Is("\"inactive\""), "When. `inactive`: when the other party sends nothing, which it says by `a=inactive` or by an address of zeros; one that says `a=sendonly` may have music of its own, which is heard. `always`: also then, and that is not heard: for telephones that say `a=sendonly` and send nothing."),
     key("media.prefer", Choice(&["quality", "bandwidth", "cpu"]), Is("\"quality\""), "Which codecs are named first where an offer gets more of them: those that sound best, take the least of links, or cost the processor least (`strowger codec list`)."),
 
+    key("recording", Section, Absent("no call is recorded"), "Recordings of the calls that the policy has recorded, or an operator (docs/recordings.md). It needs a program that was built with recordings, as it is unless told otherwise."),
+    key("recording.folder", Path, Absent("`recordings` in the data directory"), "The directory of the files, made when it is not there. It should have a disk of its own: what fills it ends recordings and nothing else."),
+    key("recording.container", Choice(&["wav", "opus"]), Is("\"wav\""), "What the files are: WAV with 16-bit samples, or Ogg/Opus, which takes a tenth of the room and a processor's time for each party."),
+    key("recording.tracks", Choice(&["stereo", "mixed", "per-leg"]), Is("\"stereo\""), "Which files there are: `stereo`, one with the party that the call comes from in the left channel and the one that it goes to in the right; `mixed`, one with both in one channel; `per-leg`, one for each."),
+    key("recording.bandwidth", Choice(&["narrowband", "wideband", "fullband"]), Is("\"narrowband\""), "How much of the sound is kept: 8,000, 16,000 or 48,000 samples a second."),
+    key("recording.recipients", Shapes("a public key of age, as age1…"), Is("[]"), "Who can read the files: at most 16 keys of age (X25519), whose owners have the other halves. With none they are in the clear, readable by whoever may read the directory."),
+    limit("recording.calls_max", number(1, 10_000, "recordings"), Is("100"), "Recordings at a time, those counted that are brought to their end.", "strowger_recordings"),
+    key("recording.required", Flag, Is("true"), "Does a call that has to be recorded and cannot be end, as when there are too many or the disk is full? If not, it goes on without, and the log, the witness log and `strowger_recordings_ended_total` say so."),
+
     key("ng", Section, NOTHING, "The NG control protocol, by which SIP proxies (Kamailio, OpenSIPS) use the media ports: they pass each description through the exchange, as through rtpengine. Who may send here opens ports and hears of every call: keep it on networks of your own."),
     key("ng.listen_udp", SOCKET, Absent("not over UDP"), "Where requests come by UDP."),
     key("ng.listen_tcp", SOCKET, Absent("not over TCP"), "Where they come by TCP."),

@@ -111,6 +111,7 @@ fn obligations(section: &Reader<'_>) -> Obligations {
     Obligations {
         codecs: section.has("codecs").then(|| section.choices("codecs").into()),
         record: section.flag("record"),
+        consent: section.choice_if_said("consent"),
         announce: section.text_if_said("announce").as_deref().map(Into::into),
         bandwidth_kbps: section.number_if_said("bandwidth_kbps"),
         limit_s: section.number_if_said("limit_s"),

@@ -2,8 +2,8 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Registrar, Room, Route,
-    Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
+    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Recording, Registrar, Room,
+    Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
@@ -42,6 +42,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("sip", sip(&config.sip))
         .table("registrar", registrar(&config.registrar))
         .table("media", media(&config.media))
+        .table_if("recording", config.recording.as_ref().map(recording))
         .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
         .tables("room", config.rooms.iter().map(|each| room(each)))
@@ -157,6 +158,17 @@ fn media(media: &Media) -> Builder {
         .number("plays_max", media.sounds.plays_max)
         .text_if("music_on_hold", media.hold_music.as_ref().map(|music| &music.sound))
         .word("music_on_hold_when", media.hold_music_when)
+}
+
+fn recording(recording: &Recording) -> Builder {
+    Builder::default()
+        .path("folder", &recording.folder)
+        .word("container", recording.container)
+        .word("tracks", recording.tracks)
+        .word("bandwidth", recording.bandwidth)
+        .texts("recipients", &recording.recipients)
+        .number("calls_max", recording.calls_max)
+        .flag("required", recording.required)
 }
 
 fn ng(ng: &Ng) -> Builder {

@@ -16,7 +16,7 @@ use sx_engine::Time;
 use sx_guard::{Action, Authentication, Decision, Obligations, Rate, Reason, ReasonKind, Request, Source as Asker};
 use sx_leg::{Bounds, Source};
 use sx_sip::message::Message;
-use sx_types::{Codec, Transport};
+use sx_types::{Codec, Consent, Transport};
 use sx_witness::{Facts, Value};
 
 /// Who asks, and how that is known.
@@ -121,6 +121,9 @@ impl Admitted {
             if let Some(codecs) = &obliged.codecs {
                 facts.push("codecs", names_of(codecs));
             }
+            if obliged.record {
+                facts.push("record", obliged.consent.map_or("", Consent::word));
+            }
             if let Some(limit_s) = obliged.limit_s {
                 facts.push("limit_s", i64::from(limit_s));
             }
@@ -128,11 +131,18 @@ impl Admitted {
         facts
     }
 
-    /// What a call that is let in so is bound to.
-    pub(crate) fn bounds(&self) -> Bounds {
+    /// What a call that is let in so is bound to. `recordable`: in what it can be spoken to be recorded.
+    pub(crate) fn bounds(&self, recordable: &Arc<[Codec]>) -> Bounds {
         let Some(obliged) = &self.obligations else { return Bounds::default() };
         let talk_max = obliged.limit_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        Bounds { codecs: obliged.codecs.as_deref().map(Arc::from), talk_max }
+        let codecs = obliged.codecs.as_deref().map(Arc::from);
+        // Who gave no ground is no reason not to record: a policy is checked for one before.
+        let record = obliged.record.then(|| obliged.consent.unwrap_or(Consent::Law));
+        let mut bounds = Bounds { codecs, talk_max, record };
+        if record.is_some() {
+            bounds.add(&Bounds { codecs: Some(recordable.clone()), ..Bounds::default() });
+        }
+        bounds
     }
 }
 
@@ -196,7 +206,7 @@ impl Worker {
             return Err(refused);
         }
         let obligations = decided.outcome.obligations().cloned();
-        if obligations.as_ref().is_some_and(|bound| !unmet(bound).is_empty()) {
+        if obligations.as_ref().is_some_and(|bound| !unmet(bound, self.settings.calls.recording.is_some()).is_empty()) {
             let sentence = "the policy asks for what this exchange cannot do";
             let refused = NotAdmitted::new(Layer::Guard, "obligation", 403, sentence, Refusal::Forbidden);
             return Err(Box::new(NotAdmitted { actor: (&*name).into(), rule: decided.rule.into(), ..refused }));

@@ -48,7 +48,7 @@ impl Worker {
         let subject = to.to_string();
         match self.judge(now, &who, Asked::without_media(Action::Call, &subject)) {
             Ok(admitted) if self.witness_wish(now, call, wish, &subject, &admitted) => {
-                Admission::Granted(admitted.bounds())
+                Admission::Granted(admitted.bounds(&self.settings.recordable))
             }
             // Nobody could account for it.
             Ok(_) => Admission::Refused { status: 503, sentence: UNWITNESSED.into() },

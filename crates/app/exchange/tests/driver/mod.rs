@@ -32,7 +32,7 @@ use sx_sip::local::{LocalLink, Locals};
 use sx_sip::message::{Message, OwnedMessage};
 use sx_sip::registrar::{Change, RegistrarConfig};
 use sx_sip::session::{Outgoing, SessionId};
-use sx_types::{CallId, Destination, Flow, LinkId, Transport};
+use sx_types::{CallId, Codec, Destination, Flow, LinkId, Transport};
 
 /// When every test begins.
 pub const START: Time = Time::from_secs(1_800_000_000);
@@ -142,6 +142,7 @@ fn worker_with(
         refusals: RefusalLimits::default(),
         witness: WitnessSettings::default(),
         layers: LayerSettings::default(),
+        recordable: [Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent].into(),
     };
     change(&mut settings);
     let link = LocalLink { link: LinkId(1), transport: Transport::Udp, bound: address(EXCHANGE), advertised: None };
@@ -398,10 +399,12 @@ impl Bench {
             | MediaCommand::Press { port, .. }
             | MediaCommand::Play { port, .. }
             | MediaCommand::Count { port }
+            | MediaCommand::Tap { port, .. }
             | MediaCommand::Patch { from: port, .. } => {
                 assert!(self.open.contains_key(port) || self.no_ports, "{command:?} is about a port that is not open");
                 None
             }
+            MediaCommand::Record { .. } => None,
         };
         self.media.push(command);
         if let Some(event) = event {

@@ -135,7 +135,7 @@ fn the_hours_of_a_policy_follow_a_wall_clock_that_was_set() {
 
 #[test]
 fn what_the_exchange_cannot_do_is_no_reason_to_let_a_call_in() {
-    for obligation in ["record = true", "announce = \"this is recorded\"", "bandwidth_kbps = 64"] {
+    for obligation in ["record = true, consent = \"law\"", "announce = \"this is recorded\"", "bandwidth_kbps = 64"] {
         let mut bench = bench_under(&format!(
             "[[rule]]\nname = \"bound\"\nwhen = {{ action = \"call\" }}\nthen = \"conditional\"\n\
              obligations = {{ {obligation} }}\n"

@@ -51,6 +51,7 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     // Which addresses this host has is known when the exchange starts; no check depends on them.
     let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
     let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
+    found.extend(serve::unbuilt(config).map(|why| Finding::in_words(&name, why)));
     found.extend(check_policy(config, &name));
     let sounds = serve::sounds(config).err().unwrap_or_default();
     found.extend(sounds.iter().map(|error| Finding::in_words(&name, error)));

@@ -15,6 +15,7 @@ use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::ng::{NG_WORKER, NgMailbox, NgParts, NgServer};
 use super::notice::{self, Lookout, Noticed};
 use super::pace::Pace;
+use super::recordings::Recordings;
 use super::resolver;
 use super::settings::{prefixes, settings};
 use super::shell::Shell;
@@ -64,6 +65,7 @@ pub struct Exchange {
     pub(super) drift: Drift,
     pub(super) noticed: Option<Noticed>,
     pub(super) rtp: Arc<PacketThreads>,
+    recordings: Recordings,
     pub(super) users: Users,
     pub(super) users_version: u64,
     pub(super) directory: Arc<Directory>,
@@ -162,7 +164,9 @@ impl Exchange {
         // A new one each time: whoever had the old one's key is nobody now.
         let local = Local::new(Certificate::self_signed()?)?;
         let certificate = local.fingerprint().clone();
-        let rtp = Arc::new(start_media(&config, &mailboxes, sounds, (ng.as_ref().map(NgParts::mailbox), local))?);
+        let recordings = Recordings::start(&config, &mailboxes, &witness, clock)?;
+        let others = (ng.as_ref().map(NgParts::mailbox), local, recordings.door());
+        let rtp = Arc::new(start_media(&config, &mailboxes, sounds, others)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
@@ -170,6 +174,7 @@ impl Exchange {
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
+        watch.set_recordings(recordings.counts());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -227,6 +232,7 @@ impl Exchange {
             drift: Drift::default(),
             noticed: None,
             rtp,
+            recordings,
             users,
             users_version,
             directory,
@@ -319,6 +325,9 @@ impl Exchange {
         drop(self.ng);
         drop(self.lookout);
         drop(self.anchoring);
+        // The threads that have the sound end first, and then what they have handed on is written and hashed.
+        drop(self.rtp);
+        self.recordings.stop();
         self.live.sum_refusals(&self.witness, self.clock.now(), true);
         if !self.witness.close(self.clock.now(), WITNESS_FAREWELL) {
             error!("the last records of the witness log could not be written");
@@ -326,7 +335,6 @@ impl Exchange {
         if let Err(error) = self.records.fold() {
             error!(%error, "the last call detail records wait in their journal for the next start");
         }
-        drop(self.rtp);
     }
 }
 
@@ -475,7 +483,7 @@ fn start_media(
     config: &Config,
     mailboxes: &[Mailbox],
     sounds: Arc<Sounds>,
-    (ng, local): (Option<NgMailbox>, Local),
+    (ng, local, recordings): (Option<NgMailbox>, Local, Option<Arc<dyn sx_io_rtp::Recordings>>),
 ) -> anyhow::Result<PacketThreads> {
     let interface = |named: &sx_config::MediaInterface| {
         let mut interface = MediaInterface::new(named.name.clone());
@@ -516,7 +524,7 @@ fn start_media(
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();
-    Ok(PacketThreads::start(&rtp, move |worker, event| {
+    Ok(PacketThreads::start_recording(&rtp, recordings, move |worker, event| {
         if let Some(mailbox) = mailboxes.get(usize::from(worker)) {
             mailbox.post(Mail::Media(event));
         } else if let (NG_WORKER, Some(ng)) = (worker, &ng) {

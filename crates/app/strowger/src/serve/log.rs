@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use sx_call::Note;
+use sx_call::{Note, RecordingNote};
 use sx_config::{LogFormat, LogLevel};
 use sx_engine::Time;
 use sx_exchange::RefusedAuthentication;
@@ -68,6 +68,10 @@ impl NoteLog {
             Note::ChangeRefused { call, leg, cause, sentence } => {
                 info!(%call, %leg, %cause, why = %sentence, "a change of the session was refused");
             }
+            Note::Recording { call, number, what: RecordingNote::Failed } => {
+                warn!(%call, number, "a recording could not be made, or has ended by a fault");
+            }
+            Note::Recording { call, number, what } => info!(%call, number, ?what, "of a recording"),
             Note::Ended { call, cause, status, talked, sentence, .. } => {
                 info!(%call, %cause, status, talked_ms = talked.as_millis() as u64, sentence = %sentence, "a call has ended");
             }

@@ -5,6 +5,7 @@ use super::clock::Clock;
 use super::mailbox::Mailbox;
 use super::management::Live;
 use super::ng::NgCounts;
+use super::recordings::RecordingCounts;
 use super::trust_metrics::{write_layers, write_witness};
 use super::vitals::Vitals;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,7 @@ pub struct Watch {
     layers: Vec<Arc<LayerCounts>>,
     anchoring: Option<Arc<AnchoringCounts>>,
     ng: Option<Arc<NgCounts>>,
+    recordings: Arc<RecordingCounts>,
     live: Arc<Live>,
     started: Instant,
     name: Arc<str>,
@@ -87,7 +89,8 @@ impl Watch {
         live: Arc<Live>,
     ) -> Self {
         let (workers, layers, anchoring, ng, started) = (Vec::new(), Vec::new(), None, None, Instant::now());
-        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, ng, live, started, name }
+        let recordings = Arc::default();
+        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, ng, recordings, live, started, name }
     }
 
     /// What shows checkpoints elsewhere.
@@ -98,6 +101,11 @@ impl Watch {
     /// What proxies use the media ports with.
     pub fn set_ng(&mut self, counts: Arc<NgCounts>) {
         self.ng = Some(counts);
+    }
+
+    /// Who makes recordings.
+    pub fn set_recordings(&mut self, counts: Arc<RecordingCounts>) {
+        self.recordings = counts;
     }
 
     /// The layers of a worker.
@@ -249,6 +257,7 @@ impl Status for Watch {
         self.write_store(out);
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
+        self.recordings.write(out);
         self.live.write(out);
         if let Some(ng) = &self.ng {
             ng.write(out);
@@ -286,6 +295,15 @@ fn write_sounds(out: &mut MetricsText, totals: &Totals) {
         .sample(&[], totals.play_refused);
     out.gauge("strowger_media_sound_files", "", "Files that can be played.").sample(&[], totals.sound_files);
     out.gauge("strowger_media_sound_bytes", "", "Memory that they take.").sample(&[], totals.sound_bytes);
+}
+
+/// What was heard for recordings.
+fn write_heard(out: &mut MetricsText, totals: &Totals) {
+    out.counter("strowger_recording_packets", "", "RTP packets for recordings of calls, by what has become of them.")
+        .sample(&[("result", "decoded")], totals.recording_decoded)
+        .sample(&[("result", "undecodable")], totals.recording_undecodable)
+        .sample(&[("result", "left_out")], totals.recording_left_out)
+        .sample(&[("result", "dropped")], totals.recording_packets_dropped);
 }
 
 /// What the packet threads have counted.
@@ -331,6 +349,7 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         .sample(&[], totals.silences);
     write_rooms(out, &totals);
     write_sounds(out, &totals);
+    write_heard(out, &totals);
     let help = "Mean opinion scores of conversing (ITU-T G.107) of what parties sent, every five seconds of each.";
     let QualityTotals { mos, round_trip } = totals.quality;
     out.histogram("strowger_media_mos", "", help).sample(&[], &MOS_BOUNDS, &mos.counts, mos.sum);

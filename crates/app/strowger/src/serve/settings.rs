@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use sx_call::RecordingRules;
 use sx_config::{Config, Media, Transcode};
 use sx_edge::{Prefixes, SourceLimits};
 use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
@@ -9,7 +10,7 @@ use sx_media::{Means, by_preference};
 use sx_sip::agent::AgentConfig;
 use sx_sip::registrar::RegistrarConfig;
 use sx_sip::transaction::Timers;
-use sx_types::{Codec, Fingerprint, LegId};
+use sx_types::{Codec, Fingerprint, Kind, LegId};
 
 /// What worker `worker` is told. Each limit holds for each worker, as the reference of the configuration says: what one
 /// peer sends over UDP lands on one worker, which must not refuse it because others have nothing to do.
@@ -46,6 +47,7 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             means: Means { suites: config.media.srtp_suites.clone().into(), certificate },
             transcode: codable(&config.media),
             announced_in: by_preference(sx_audio::codable(), config.media.prefer).into(),
+            recording: config.recording.as_ref().map(|wanted| RecordingRules { required: wanted.required }),
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {
@@ -73,6 +75,7 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             },
             nanos: super::clock::nanos,
         },
+        recordable: recordable(),
     }
 }
 
@@ -82,6 +85,12 @@ fn codable(media: &Media) -> Arc<[Codec]> {
         Transcode::Needed => by_preference(sx_audio::codable(), media.prefer).into(),
         Transcode::Never => Arc::from([]),
     }
+}
+
+/// What a call that is recorded can be spoken in, and what goes beside it.
+fn recordable() -> Arc<[Codec]> {
+    let beside = Codec::ALL.into_iter().filter(|codec| codec.kind() == Kind::BesideAudio);
+    sx_audio::codable().chain(beside).collect()
 }
 
 fn sources(config: &Config) -> SourceLimits {

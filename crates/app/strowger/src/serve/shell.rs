@@ -181,7 +181,10 @@ impl Shell {
                     match command {
                         Command::Drain => self.vitals.set_draining(true),
                         Command::Undrain => self.vitals.set_draining(false),
-                        Command::Hangup { .. } | Command::Clear { .. } | Command::Remember { .. } => {}
+                        Command::Hangup { .. }
+                        | Command::Clear { .. }
+                        | Command::Remember { .. }
+                        | Command::Record { .. } => {}
                     }
                     match self.admission.ordered(command) {
                         Some(command) => Input::Command(command),

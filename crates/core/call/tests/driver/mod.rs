@@ -22,7 +22,7 @@ use sx_leg::{
 };
 use sx_media::{
     Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
-    PortStats, Remote,
+    PortStats, RecordingCommand, Remote, Tap,
 };
 use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
@@ -77,6 +77,10 @@ pub struct World {
     pub attending: BTreeMap<PortId, Attendance>,
     /// What the peers of ports hear in place of what is patched there.
     pub playing: BTreeMap<PortId, Playing>,
+    /// What is recorded, a line a command.
+    pub recorded: Vec<String>,
+    /// Which ports are heard for which recording.
+    pub tapped: BTreeMap<PortId, Tap>,
     /// Ports that go on with what others have known.
     pub resumed: Vec<PortId>,
     /// What packets become on their way from a port.
@@ -165,6 +169,8 @@ impl World {
             asked: Vec::new(),
             faced: Vec::new(),
             patched: BTreeMap::new(),
+            recorded: Vec::new(),
+            tapped: BTreeMap::new(),
             attending: BTreeMap::new(),
             playing: BTreeMap::new(),
             resumed: Vec::new(),
@@ -481,6 +487,22 @@ impl World {
                 }
             }
             MediaCommand::Count { .. } => {}
+            MediaCommand::Tap { port, ref tap } => {
+                assert!(self.ports.contains(&port), "it is open");
+                match tap {
+                    Some(tap) => _ = self.tapped.insert(port, (**tap).clone()),
+                    None => _ = self.tapped.remove(&port),
+                }
+            }
+            MediaCommand::Record { recording, ref command } => {
+                let what = match command {
+                    RecordingCommand::Begin(terms) => format!("begin ({})", terms.consent),
+                    RecordingCommand::Pause => "pause".to_owned(),
+                    RecordingCommand::Resume => "resume".to_owned(),
+                    RecordingCommand::End => "end".to_owned(),
+                };
+                self.recorded.push(format!("{} {what}", recording.0 & 0xff));
+            }
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {
@@ -496,6 +518,7 @@ impl World {
                 self.ports.retain(|open| *open != port);
                 self.attending.remove(&port);
                 self.playing.remove(&port);
+                self.tapped.remove(&port);
                 self.patched.retain(|from, to| *from != port && *to != port);
                 let stats = PortStats { packets_received: 1000 + (port.0 & 0xff), ..PortStats::default() };
                 if self.threads != Threads::Silent {

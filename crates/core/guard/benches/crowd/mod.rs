@@ -7,7 +7,7 @@ use sx_guard::{
     Action, Authentication, Conditions, Country, Definition, Entry, IdentityPattern, Obligations, Policy, PolicyHash,
     PublicKey, Request, Rule, Source, SourceKind, Status, Then, Weekday,
 };
-use sx_types::{Codec, Transport};
+use sx_types::{Codec, Consent, Transport};
 
 const IDENTITIES: u32 = 10_000;
 const RULES: u32 = 500;
@@ -81,7 +81,11 @@ fn rule(n: u32) -> Rule {
         },
     };
     let then = [Then::Reject, Then::Conditional, Then::Approve][n as usize % 3];
-    let obligations = Obligations { record: then == Then::Conditional, ..Obligations::default() };
+    let obligations = Obligations {
+        record: then == Then::Conditional,
+        consent: (then == Then::Conditional).then_some(Consent::Law),
+        ..Obligations::default()
+    };
     Rule { name: format!("rule-{n}").into(), when, then, status: None, reason: None, obligations }
 }
 

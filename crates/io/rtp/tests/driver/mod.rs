@@ -7,11 +7,11 @@ pub mod voice;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, RtpConfig};
+use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Recordings, RtpConfig};
 use sx_media::{
     Coding, Conversion, KeyRules, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
     Remote, TrafficClass,
@@ -62,12 +62,16 @@ pub struct Relay {
 
 impl Relay {
     pub fn start(config: &RtpConfig) -> Self {
+        Self::start_recording(config, None)
+    }
+
+    pub fn start_recording(config: &RtpConfig, recordings: Option<Arc<dyn Recordings>>) -> Self {
         let (told, events) = channel();
         let tell = move |worker, event| {
             // A test that has failed receives no more, while its relay still closes its ports.
             let _ = told.send((worker, event));
         };
-        Self { threads: PacketThreads::start(config, tell).unwrap(), events }
+        Self { threads: PacketThreads::start_recording(config, recordings, tell).unwrap(), events }
     }
 
     pub fn event(&self) -> MediaEvent {

@@ -1,0 +1,54 @@
+//! Recordings of calls.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// `[recording]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Where the files are.
+    pub folder: PathBuf,
+    /// What they are.
+    pub container: RecordingContainer,
+    /// Which there are of each recording.
+    pub tracks: RecordingTracks,
+    /// How much of the sound they have.
+    pub bandwidth: RecordingBandwidth,
+    /// Who can read them: public keys of age; nobody: they are in the clear.
+    pub recipients: Vec<Arc<str>>,
+    /// Recordings at a time.
+    pub calls_max: usize,
+    /// A call that has to be recorded and cannot be ends.
+    pub required: bool,
+}
+
+/// What the files of recordings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingContainer {
+    /// WAV with 16-bit samples.
+    Wav,
+    /// Ogg/Opus.
+    Opus,
+}
+
+/// Which files a recording has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingTracks {
+    /// One, a party a channel.
+    Stereo,
+    /// One, both parties in one channel.
+    Mixed,
+    /// One for each party.
+    PerLeg,
+}
+
+/// How much of the sound a recording has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingBandwidth {
+    /// 8,000 samples a second.
+    Narrowband,
+    /// 16,000.
+    Wideband,
+    /// 48,000.
+    Fullband,
+}
