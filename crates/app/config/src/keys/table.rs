@@ -132,7 +132,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("recording", Section, Absent("no call is recorded"), "Recordings of the calls that the policy has recorded, or an operator (docs/recordings.md). It needs a program that was built with recordings, as it is unless told otherwise."),
     key("recording.folder", Path, Absent("`recordings` in the data directory"), "The directory of the files, made when it is not there. It should have a disk of its own: what fills it ends recordings and nothing else."),
-    key("recording.container", Choice(&["wav", "opus"]), Is("\"wav\""), "What the files are: WAV with 16-bit samples, or Ogg/Opus, which takes a tenth of the room and a processor's time for each party."),
+    key("recording.container", Choice(&["wav", "opus"]), Is("\"wav\""), "What the files are: WAV with 16-bit samples, or Ogg/Opus, which takes a tenth of the room and, with two tracks or channels, keeps up with about 50 recordings at a time."),
     key("recording.tracks", Choice(&["stereo", "mixed", "per-leg"]), Is("\"stereo\""), "Which files there are: `stereo`, one with the party that the call comes from in the left channel and the one that it goes to in the right; `mixed`, one with both in one channel; `per-leg`, one for each."),
     key("recording.bandwidth", Choice(&["narrowband", "wideband", "fullband"]), Is("\"narrowband\""), "How much of the sound is kept: 8,000, 16,000 or 48,000 samples a second."),
     key("recording.recipients", Shapes("a public key of age, as age1…"), Is("[]"), "Who can read the files: at most 16 keys of age (X25519), whose owners have the other halves. With none they are in the clear, readable by whoever may read the directory."),

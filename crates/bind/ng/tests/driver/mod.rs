@@ -199,7 +199,9 @@ impl World {
             MediaCommand::Remember { .. }
             | MediaCommand::Resume { .. }
             | MediaCommand::Attend { .. }
-            | MediaCommand::Play { .. } => {
+            | MediaCommand::Play { .. }
+            | MediaCommand::Tap { .. }
+            | MediaCommand::Record { .. } => {
                 panic!("proxies' calls are not taken elsewhere")
             }
             MediaCommand::Close { port } => {

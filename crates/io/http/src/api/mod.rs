@@ -55,7 +55,7 @@ pub use bounds::{
 };
 pub use parse::{ApiBody, parse_body};
 pub use problem::{ApiProblem, FieldProblem, Place};
-pub use request::ApiRequest;
+pub use request::{ApiRequest, RecordingOrder};
 pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer, CALL_BYTES_MAX};
 pub use tls_config::{ApiTlsError, api_tls};

@@ -6,10 +6,11 @@ use super::bounds::{
 };
 use super::fields::Fields;
 use super::problem::{ApiProblem, FieldProblem, Place};
-use super::request::ApiRequest;
+use super::request::{ApiRequest, RecordingOrder};
 use super::routes::Route;
 use super::{Role, TOKEN_NAME_BYTES_MAX};
 use std::net::{IpAddr, Ipv4Addr};
+use sx_types::Consent;
 
 /// What a body says.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +107,7 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         Route::ExportCall => {
             ApiRequest::ExportCall { id: identifier(fields, "id"), release: fields.flag("release").unwrap_or(false) }
         }
+        Route::Record => ApiRequest::Record { id: identifier(fields, "id"), change: recording(fields) },
         Route::ImportCall => {
             let (worker, snapshot) = exported(fields);
             ApiRequest::ImportCall { worker, snapshot }
@@ -158,6 +160,37 @@ fn cause(fields: &mut Fields) -> u8 {
     let cause = fields.integer(Place::Query, "cause", 1..=CAUSE_MAX.into());
     cause.and_then(|cause| u8::try_from(cause).ok()).unwrap_or(CAUSE_DEFAULT)
 }
+
+fn recording(fields: &mut Fields) -> RecordingOrder {
+    let change = fields.text(Place::Query, "change", WORD_BYTES_MAX);
+    let change = fields.required(Place::Query, "change", change);
+    let consent = fields.text(Place::Query, "consent", WORD_BYTES_MAX);
+    let known = consent.as_ref().and_then(|text| Consent::ALL.into_iter().find(|one| one.word() == text));
+    let fault = match (&*change, &consent) {
+        ("start", None) => "must be given where a recording is started",
+        ("start", Some(_)) if known.is_none() => "must be one-party, announced, agreed or law",
+        ("start", Some(_)) | (_, None) => "",
+        (_, Some(_)) => "is said where a recording is started",
+    };
+    if !fault.is_empty() {
+        fields.fault("consent", Place::Query, fault);
+    }
+    match &*change {
+        "start" => RecordingOrder::Start(known.unwrap_or(Consent::Law)),
+        "stop" => RecordingOrder::Stop,
+        "pause" => RecordingOrder::Pause,
+        "resume" => RecordingOrder::Resume,
+        // That it is missing has been said.
+        "" => RecordingOrder::Pause,
+        _ => {
+            fields.fault("change", Place::Query, "must be start, stop, pause or resume");
+            RecordingOrder::Pause
+        }
+    }
+}
+
+/// The longest word of a choice, and more.
+const WORD_BYTES_MAX: usize = 32;
 
 fn identifier(fields: &mut Fields, name: &str) -> String {
     let text = fields.text(Place::Path, name, IDENTIFIER_BYTES_MAX);

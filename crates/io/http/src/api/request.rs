@@ -3,6 +3,20 @@
 use super::routes::Route;
 use super::{Role, routes};
 use std::net::IpAddr;
+use sx_types::Consent;
+
+/// What is to become of the recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingOrder {
+    /// Record it from now on, on this ground.
+    Start(Consent),
+    /// End the recording.
+    Stop,
+    /// Leave out what is said.
+    Pause,
+    /// Go on.
+    Resume,
+}
 
 /// A request whose fields are all in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +37,13 @@ pub enum ApiRequest {
         id: String,
         /// A cause of Q.850, 1 to 127.
         cause: u8,
+    },
+    /// Change the recording of a call.
+    Record {
+        /// Its id.
+        id: String,
+        /// How.
+        change: RecordingOrder,
     },
     /// A call as a value that another exchange can go on with.
     ExportCall {
@@ -132,6 +153,7 @@ impl ApiRequest {
             Self::Call { .. } => Route::Call,
             Self::Hangup { .. } => Route::Hangup,
             Self::ExportCall { .. } => Route::ExportCall,
+            Self::Record { .. } => Route::Record,
             Self::ImportCall { .. } => Route::ImportCall,
             Self::Trunks => Route::Trunks,
             Self::Rooms => Route::Rooms,

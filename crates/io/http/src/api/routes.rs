@@ -16,6 +16,7 @@ pub enum Route {
     Hangup,
     ExportCall,
     ImportCall,
+    Record,
     Trunks,
     Rooms,
     Sources,
@@ -65,7 +66,7 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 25] = {
+pub const ROUTES: [RouteRow; 26] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Post, Put};
     [
@@ -74,6 +75,7 @@ pub const ROUTES: [RouteRow; 25] = {
         row_of(Route::Call, Get, "/calls/{id}", Viewer),
         row_of(Route::Hangup, Delete, "/calls/{id}", Operator),
         row_of(Route::ExportCall, Post, "/calls/{id}/export", Administrator),
+        row_of(Route::Record, Post, "/calls/{id}/recording", Operator),
         row_of(Route::ImportCall, Post, "/calls", Administrator),
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Rooms, Get, "/rooms", Viewer),
@@ -135,7 +137,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 25] = ROUTES;
+static ROWS: [RouteRow; 26] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use crate::exchange::{ask, asked, started};
 use std::collections::BTreeSet;
-use sx_http::{ApiRequest, ROUTES, Role, Route, Verb};
+use sx_http::{ApiRequest, ROUTES, RecordingOrder, Role, Route, Verb};
+use sx_types::Consent;
 
 /// A request, what it means, who may make it at the least, and what comes back.
 type Case = (&'static str, &'static str, &'static str, ApiRequest, Role, u16);
@@ -16,6 +17,8 @@ fn cases() -> Vec<Case> {
     let (ban, explain) = (r#"{"seconds":60,"reason":"scans"}"#, r#"{"facts":{"source":{"address":"192.0.2.7"}}}"#);
     let (token, brief) = (r#"{"name":"ci","role":"operator"}"#, r#"{"name":"ci","role":"viewer","expires_s":60}"#);
     let call = r#"{"worker":1,"snapshot":{}}"#;
+    let record = |change| Record { id: "a".into(), change };
+    let start = RecordingOrder::Start(Consent::Agreed);
     vec![
         ("GET", "/version", "", Version, Viewer, 200),
         ("GET", "/calls", "", Calls { limit: 100 }, Viewer, 200),
@@ -26,6 +29,10 @@ fn cases() -> Vec<Case> {
         ("POST", "/calls/a/export", "", ExportCall { id: "a".into(), release: false }, Administrator, 200),
         ("POST", "/calls/a/export?release=true", "", ExportCall { id: "a".into(), release: true }, Administrator, 200),
         ("POST", "/calls", call, ImportCall { worker: 1, snapshot: serde_json::json!({}) }, Administrator, 204),
+        ("POST", "/calls/a/recording?change=pause", "", record(RecordingOrder::Pause), Operator, 204),
+        ("POST", "/calls/a/recording?change=resume", "", record(RecordingOrder::Resume), Operator, 204),
+        ("POST", "/calls/a/recording?change=stop", "", record(RecordingOrder::Stop), Operator, 204),
+        ("POST", "/calls/a/recording?change=start&consent=agreed", "", record(start), Operator, 204),
         ("GET", "/trunks", "", Trunks, Viewer, 200),
         ("GET", "/rooms", "", Rooms, Viewer, 200),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),

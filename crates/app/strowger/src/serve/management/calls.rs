@@ -5,10 +5,10 @@ use super::change::Change;
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
-use sx_call::{CallSummary, Command, Phase};
+use sx_call::{CallSummary, Command, Phase, RecordingChange, RecordingPhase};
 use sx_engine::Time;
 use sx_exchange::TrunkReport;
-use sx_http::{ApiAnswer, ApiProblem, Caller};
+use sx_http::{ApiAnswer, ApiProblem, Caller, RecordingOrder};
 use sx_leg::Source;
 use sx_types::{CallId, Cause};
 
@@ -60,6 +60,49 @@ impl Operators {
             // Its parties have yet to answer.
             Ok(ApiAnswer::Accepted)
         })
+    }
+
+    /// Changes the recording of a call.
+    pub(super) fn record(&self, caller: &Caller, id: &str, order: RecordingOrder) -> Result<ApiAnswer, ApiProblem> {
+        let found = self.find(id);
+        let call = found.as_ref().ok().map(|(_, call)| (call.call, call.trace));
+        let (word, change) = match order {
+            RecordingOrder::Start(consent) => ("start_recording", RecordingChange::Start(consent)),
+            RecordingOrder::Stop => ("stop_recording", RecordingChange::Stop),
+            RecordingOrder::Pause => ("pause_recording", RecordingChange::Pause),
+            RecordingOrder::Resume => ("resume_recording", RecordingChange::Resume),
+        };
+        let asked = Change { call, ..Change::new(word, id) };
+        let asked = match order {
+            RecordingOrder::Start(consent) => asked.with("consent", consent.word()),
+            _ => asked,
+        };
+        self.change(caller, &asked, || {
+            let (worker, call) = found?;
+            if let Some(why) = self.unrecordable(&call, order) {
+                return Err(ApiProblem::conflict(why));
+            }
+            self.workers.tell(worker, Mail::Command(Command::Record { call: call.call, change }));
+            Ok(self.told())
+        })
+    }
+
+    /// Why the recording of a call cannot be changed so, if it cannot.
+    fn unrecordable(&self, call: &CallSummary, order: RecordingOrder) -> Option<&'static str> {
+        use RecordingPhase::{Going, Paused};
+        match (order, call.recording) {
+            (RecordingOrder::Start(_), Some(Going | Paused)) => Some("the call is recorded already"),
+            (RecordingOrder::Start(_), _) if !self.records => Some("the configuration has no [recording]"),
+            (RecordingOrder::Start(_), _) if call.phase != Phase::Talking => Some("nobody talks in the call now"),
+            (RecordingOrder::Start(_), _) if !call.relayed => Some("the media of the call does not pass through here"),
+            (RecordingOrder::Stop, Some(Going | Paused)) if call.recorded => {
+                Some("the policy has the call recorded: its recording can be paused")
+            }
+            (RecordingOrder::Pause, Some(Paused)) => Some("the recording is paused already"),
+            (RecordingOrder::Resume, Some(Going)) => Some("the recording is not paused"),
+            (RecordingOrder::Start(_), _) | (_, Some(Going | Paused)) => None,
+            (_, _) => Some("the call is not recorded"),
+        }
     }
 
     pub(super) fn trunks(&self) -> Result<ApiAnswer, ApiProblem> {
@@ -123,7 +166,17 @@ fn shown(worker: u16, call: &CallSummary) -> Value {
         "started": time(call.start),
         "answered": call.answer.map(time),
         "worker": worker,
+        "recording": call.recording.map(recording),
     })
+}
+
+const fn recording(phase: RecordingPhase) -> &'static str {
+    match phase {
+        RecordingPhase::Going => "going",
+        RecordingPhase::Paused => "paused",
+        RecordingPhase::Stopped => "stopped",
+        RecordingPhase::Failed => "failed",
+    }
 }
 
 const fn state(phase: Phase) -> &'static str {

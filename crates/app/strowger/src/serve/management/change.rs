@@ -153,6 +153,7 @@ pub(super) mod tests {
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
             telling: Mutex::default(),
             searches: super::super::Searches::default(),
+            records: false,
             main: None,
         }
     }

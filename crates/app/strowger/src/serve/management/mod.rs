@@ -68,6 +68,8 @@ pub struct Operators {
     pub workers: Workers,
     pub live: Arc<Live>,
     pub log: WitnessLog,
+    /// Can calls be recorded?
+    pub records: bool,
     /// Where the witness log's files are.
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
@@ -152,6 +154,7 @@ impl Management for Operators {
             ApiRequest::Calls { limit } => self.calls(limit),
             ApiRequest::Call { id } => self.call(&id),
             ApiRequest::Hangup { id, cause } => self.hang_up(caller, &id, cause),
+            ApiRequest::Record { id, change } => self.record(caller, &id, change),
             ApiRequest::ExportCall { id, release } => self.export_call(caller, &id, release),
             ApiRequest::ImportCall { worker, snapshot } => self.import_call(caller, worker, snapshot),
             ApiRequest::Trunks => self.trunks(),

@@ -31,6 +31,7 @@ pub fn start(
         workers,
         live,
         log,
+        records: config.recording.is_some(),
         witness_folder: WitnessFolder::of_data(data.path()),
         tokens: Mutex::new(data.shared().tokens()?),
         telling: Mutex::default(),
