@@ -89,22 +89,23 @@ impl Tables {
         let mut errors = Vec::new();
         let media = &config.media;
         let interface = media.interfaces.first().map_or_else(|| Arc::from("default"), |i| i.name.clone());
-        let access = |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying), dtmf, hold_music: &Option<_>| {
-            Access {
-                mode: mode_of(mode),
-                interface: interface.clone(),
-                // Where there is no IPv4, nobody can be offered any.
-                ipv6: media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
-                host: None,
-                transfers,
-                latch: latch_of(media.latch),
-                codecs: codecs.into(),
-                srtp,
-                srtp_keying,
-                dtmf,
-                hold_music: hold_music.clone(),
-            }
-        };
+        let access =
+            |mode: MediaMode, transfers, codecs: &[Codec], (srtp, srtp_keying), dtmf, hold_music: &Option<_>| {
+                Access {
+                    mode: mode_of(mode),
+                    interface: interface.clone(),
+                    // Where there is no IPv4, nobody can be offered any.
+                    ipv6: media.interfaces.first().is_some_and(|i| i.ipv4.is_none() && i.ipv6.is_some()),
+                    host: None,
+                    transfers,
+                    latch: latch_of(media.latch),
+                    codecs: codecs.into(),
+                    srtp,
+                    srtp_keying,
+                    dtmf,
+                    hold_music: hold_music.clone(),
+                }
+            };
         let ring_ms_max = millis(config.sip.ring_timeout);
         let definition = Definition {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),

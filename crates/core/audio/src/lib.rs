@@ -60,10 +60,10 @@
 //! ```
 
 mod conference;
-mod keys;
 mod indication;
-mod player;
+mod keys;
 mod listener;
+mod player;
 mod recoder;
 mod reports;
 mod route;
@@ -75,10 +75,10 @@ mod transcoder;
 mod wav;
 
 pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted};
-pub use keys::Key;
 pub use indication::{Country, Indication, IndicationTone};
-pub use player::Player;
+pub use keys::Key;
 pub use listener::{Heard, Listener};
+pub use player::Player;
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};
 pub use sending::Sent;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use sx_media::{
-    MediaError, Opened, SessionVersion, answer_events, answer_from, extend_offer, in_the_clear, no_more_than_offered, offer_events, protect_answer, protect_offer, relay_answer, relay_description, settle_answer, with_music,
+    MediaError, Opened, SessionVersion, answer_events, answer_from, extend_offer, in_the_clear, no_more_than_offered,
+    offer_events, protect_answer, protect_offer, relay_answer, relay_description, settle_answer, with_music,
 };
 use sx_types::{Codec, Dtmf, LegId};
 

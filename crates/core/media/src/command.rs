@@ -1,6 +1,8 @@
 //! What the packet threads are told, and what they tell.
 
-use crate::{Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory, RecordingCommand, RecordingId, Tap};
+use crate::{
+    Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory, RecordingCommand, RecordingId, Tap,
+};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

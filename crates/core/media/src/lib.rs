@@ -46,8 +46,8 @@ mod command;
 mod conversion;
 mod error;
 mod handshake;
-mod keys;
 mod hold;
+mod keys;
 mod leg_quality;
 mod memory;
 mod plan;
@@ -67,8 +67,8 @@ pub use command::{
 pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
-pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay, answer_events, offer_events};
 pub use hold::{hold_music, no_more_than_offered, playing, with_music};
+pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay, answer_events, offer_events};
 pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
 pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
@@ -90,5 +90,5 @@ pub use stream::{
 };
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
-pub use transcoding::{Agreed, conversions, extend_offer, settle_answer, ways};
 pub use sx_types::{HoldMusic, HoldMusicWhen};
+pub use transcoding::{Agreed, conversions, extend_offer, settle_answer, ways};

@@ -98,7 +98,7 @@ mod totals;
 pub use config::{MediaInterface, Priority, RtpConfig, StartError};
 pub use engine::PacketThreads;
 pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
-pub use sx_audio::{Country, Recorded, Sounds, WavError, read_wav};
 pub use recording::{RecordingSink, Recordings};
+pub use sx_audio::{Country, Recorded, Sounds, WavError, read_wav};
 pub use sx_dtls::{Certificate, Local};
 pub use totals::{PoolUse, Totals};

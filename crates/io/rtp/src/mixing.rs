@@ -346,7 +346,7 @@ impl Hosted {
                 Channel::Rtp => self.conference.handle_packet(at, id, packet),
                 Channel::Rtcp => self.conference.handle_rtcp(at, id, packet),
             });
-            while let Some(Key { key, duration_ms }) = self.conference.poll_key(now, id) {
+            while let Some(Key { key, duration_ms }) = self.conference.poll_key(at, id) {
                 means.totals.keys_told.add(1);
                 let port = seat.sockets().id();
                 means.exchange.tell(port, MediaEvent::Pressed { port, key, duration_ms });
@@ -415,13 +415,14 @@ mod tests {
         let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
         let ports = number..=number + 1;
         let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
-        let exchange = Arc::new(Exchange::new(config, Box::new(|_, _| {})).expect("a good configuration"));
+        let exchange = Arc::new(Exchange::new(config, Box::new(|_, _| {}), None).expect("a good configuration"));
         let (attending, phone) = member(&exchange, number);
         let coding = Coding::new(PayloadType(0), Codec::Pcmu);
         let (from, to) = (vec![coding], vec![coding]);
         let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false };
         let totals = Arc::new(ThreadTotals::default());
-        let mut means = Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone() };
+        let mut means =
+            Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone(), exchange: exchange.clone() };
         let mut room = Hosted { conference: Conference::new(2), seats: Vec::new() };
         room.admit(START, attending.seat().clone(), &attendance, &totals, &mut Rng::from_number(1));
         let (mut buffer, mut at) = ([0; 2048], START);
