@@ -7,7 +7,7 @@ use crate::interface::{NotAdmitted, Note};
 use crate::keys::{Pace, Signalling};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
-use crate::{CallRecord, Cdr, Ender, trunks};
+use crate::{CallRecord, Cdr, Ender};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use sx_leg::{Incoming, LegCommand, LegEvent, Rejection, Source};
@@ -66,7 +66,7 @@ impl Calls {
     }
 
     /// Is there room for a call from there? When there is, the channel of its trunk is taken.
-    fn take_room(&self, source: &Source) -> Result<(), NotAdmitted> {
+    fn take_room(&mut self, source: &Source) -> Result<(), NotAdmitted> {
         if self.draining {
             return Err(NotAdmitted::Draining);
         }
@@ -74,7 +74,7 @@ impl Calls {
             return Err(NotAdmitted::Full);
         }
         match source {
-            Source::Trunk(name) => trunks::admit(&self.tables, name, self.now),
+            Source::Trunk(name) => self.trunks.admit(&self.tables, name, self.now),
             Source::User(_) | Source::Exchange => Ok(()),
         }
     }

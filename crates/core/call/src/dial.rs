@@ -9,7 +9,6 @@ use crate::keys::Signalling;
 use crate::passing::offer_for;
 use crate::ports::{Readiness, all_open};
 use crate::state::{Branch, BranchState, Call, Hunt, Party, Role, relayed};
-use crate::trunks;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_leg::{Dial, Ended, EndedBy, Identity, LegCommand, Source, Target};
@@ -24,7 +23,7 @@ impl Calls {
             return;
         }
         if let Target::Trunk { trunk, .. } = &target
-            && !trunks::begin(&self.tables, trunk, self.now)
+            && !self.trunks.begin(&self.tables, trunk, self.now)
         {
             // The plan has left out what was full when the call came; another call was faster, maybe in another worker.
             let sentence = format!("trunk {trunk} has all its channels in use, or has begun as many calls as it takes");

@@ -5,7 +5,7 @@ use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::state::{Call, Leaving, Party, PortState, State, Talking};
-use crate::{CallRecord, Ender, trunks};
+use crate::{CallRecord, Ender};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, LegCommand, LegEvent};
@@ -33,7 +33,7 @@ impl Calls {
         self.legs.remove(&party.leg);
         call.body.unwritten.retain(|leg| *leg != party.leg);
         if let Some(trunk) = &party.trunk {
-            trunks::give_back(&self.tables, trunk);
+            self.trunks.give_back(&self.tables, trunk);
         }
         self.close_ports(&mut call.body, party.leg);
         self.end_attempt(call, party, ended.cause, ended.status);
@@ -65,7 +65,7 @@ impl Calls {
         let leaving = call.body.leaving.remove(index);
         self.legs.remove(&leg);
         if let Some(trunk) = &leaving.trunk {
-            trunks::give_back(&self.tables, trunk);
+            self.trunks.give_back(&self.tables, trunk);
         }
         true
     }

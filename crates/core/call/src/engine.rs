@@ -4,6 +4,7 @@ use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
 use crate::recording::RecordingPhase;
+use crate::rooms::Rooms;
 use crate::slots::{Key, NumberMap, Slots};
 use crate::state::{Block, Body, Call, Port, PortState, State};
 use crate::trunks::Trunks;
@@ -22,6 +23,7 @@ pub struct Calls {
     pub(crate) settings: Settings,
     pub(crate) tables: Arc<Tables>,
     pub(crate) trunks: Trunks,
+    pub(crate) rooms: Rooms,
     pub(crate) rng: Rng,
     pub(crate) wheel: Wheel<Due>,
     pub(crate) slots: Slots<Call>,
@@ -88,6 +90,7 @@ impl Calls {
     pub fn new(settings: Settings, tables: Arc<Tables>, mut rng: Rng, now: Time) -> Self {
         Self {
             trunks: Trunks::new(&tables),
+            rooms: Rooms::default(),
             tables,
             wheel: Wheel::new(now),
             slots: Slots::new(),
@@ -341,6 +344,7 @@ impl Engine for Calls {
             }
             Input::Tables(tables) => {
                 self.trunks.swap(&self.tables, &tables);
+                self.rooms.swap(&tables);
                 self.tables = tables;
             }
             Input::TrunkHealth { trunk, healthy } => self.trunks.health(&self.tables, trunk, healthy),

@@ -18,7 +18,6 @@ use crate::interface::Note;
 use crate::passing::{answer_for, offer_for};
 use crate::ports::Readiness;
 use crate::state::{Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Talking, relayed};
-use crate::trunks;
 use bytes::Bytes;
 use std::time::Duration;
 use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, Source};
@@ -141,7 +140,7 @@ impl Calls {
         self.legs.insert(leg, call.key);
         if let Source::Trunk(name) = &incoming.source {
             // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
-            trunks::occupy(&self.tables, name);
+            self.trunks.occupy(&self.tables, name);
         }
         self.may_not_answer_yet(&mut call, leg);
         let joins = Party { role: leaves.role, ..self.caller(leg, &incoming) };

@@ -82,6 +82,7 @@ mod talking;
 mod text;
 mod transfer;
 mod trunks;
+mod uncounted;
 mod written;
 
 pub use cdr::{Attempt, CallRecord, Cdr, Ender};

@@ -13,7 +13,6 @@ use crate::interface::NotAdmitted;
 use crate::passing::{Passing, answer_for};
 use crate::ports::{Readiness, Undeliverable, all_open};
 use crate::state::{Branch, BranchState, Call, Party, Ringing, Role, State, relayed};
-use crate::trunks;
 use bytes::Bytes;
 use sx_leg::{Answer, Incoming, LegCommand, Media, Source};
 use sx_media::streams;
@@ -67,7 +66,7 @@ impl Calls {
         self.legs.insert(leg, call.key);
         if let Source::Trunk(name) = &incoming.source {
             // It comes instead of another: for the moment that both are there, a limit is no reason to refuse it.
-            trunks::occupy(&self.tables, name);
+            self.trunks.occupy(&self.tables, name);
         }
         self.may_not_answer_yet(call, leg);
         let from = &incoming.from.address;

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::interface::{Note, Output};
 use crate::ports::{Undeliverable, all_open};
 use crate::state::{Attending, Body, Call, Hunt, Party, Place, PortState, Ringing, State, Stop};
+use crate::uncounted::Uncounted;
 use bytes::Bytes;
 use std::sync::Arc;
 use sx_leg::{LegCommand, Media};
@@ -151,23 +152,41 @@ impl Calls {
     /// Gives a place in a room back, if there is one. The attempt that led there ends so.
     pub(crate) fn leave_room(&mut self, call: &mut Call, cause: Cause, status: u16) {
         if let Some(place) = call.body.place.take() {
-            give_back(&self.tables, &place);
+            self.rooms.give_back(&self.tables, &place);
             self.end_attempt_at(call, place.attempt, cause, status);
         }
     }
 }
 
-/// A member that was in a room elsewhere is in it here now, whatever the limit.
-pub(crate) fn occupy(tables: &Tables, place: &Place) {
-    if let Some(members) = place.room().and_then(|room| tables.members(&room)) {
-        members.occupy(u32::MAX);
-    }
+/// What is known of rooms beside their tables.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    uncounted: Uncounted,
 }
 
-/// A member is in a room here no more.
-pub(crate) fn give_back(tables: &Tables, place: &Place) {
-    if let Some(members) = place.room().and_then(|room| tables.members(&room)) {
-        members.give_back();
+impl Rooms {
+    /// Members of a room that only these tables know are counted from now on.
+    pub(crate) fn swap(&mut self, new: &Tables) {
+        self.uncounted.count_known(|name| new.members(name).is_some_and(|members| members.occupy(u32::MAX)));
+    }
+
+    /// A member that was in a room elsewhere is in it here now, whatever the limit.
+    pub(crate) fn occupy(&mut self, tables: &Tables, place: &Place) {
+        let Some(room) = place.room() else { return };
+        match tables.members(&room) {
+            Some(members) => _ = members.occupy(u32::MAX),
+            None => self.uncounted.add(&room),
+        }
+    }
+
+    /// A member is in a room here no more.
+    pub(crate) fn give_back(&mut self, tables: &Tables, place: &Place) {
+        let Some(room) = place.room() else { return };
+        if !self.uncounted.take(&room)
+            && let Some(members) = tables.members(&room)
+        {
+            members.give_back();
+        }
     }
 }
 

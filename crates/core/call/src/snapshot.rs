@@ -7,7 +7,7 @@ use crate::ports::{PORTS_MAX, UNIQUE_MASK, any_opening};
 use crate::recording::RecordingPhase;
 use crate::slots::Key;
 use crate::state::{Body, Call, Hunt, Joining, Negotiation, Party, Port, PortState, Ringing, State, Talking};
-use crate::{CallRecord, QueryId, rooms, trunks};
+use crate::{CallRecord, QueryId};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::{BTreeSet, VecDeque};
@@ -168,11 +168,11 @@ impl Calls {
         for party in call.state.parties() {
             self.legs.remove(&party.leg);
             if let Some(trunk) = &party.trunk {
-                trunks::give_back(&self.tables, trunk);
+                self.trunks.give_back(&self.tables, trunk);
             }
         }
         if let Some(place) = &call.body.place {
-            rooms::give_back(&self.tables, place);
+            self.rooms.give_back(&self.tables, place);
         }
         self.end_recording(&mut call.body, RecordingPhase::Stopped);
         self.forget_legs(&mut call);
@@ -214,10 +214,10 @@ impl Calls {
         let CallSnapshot { mut body, mut state, alarms, .. } = snapshot;
         let leaving = body.leaving.iter().filter_map(|leaving| leaving.trunk.as_ref());
         for trunk in state.parties().iter().filter_map(|party| party.trunk.as_ref()).chain(leaving) {
-            trunks::occupy(&self.tables, trunk);
+            self.trunks.occupy(&self.tables, trunk);
         }
         if let Some(place) = &body.place {
-            rooms::occupy(&self.tables, place);
+            self.rooms.occupy(&self.tables, place);
         }
         // Of handshakes to come, the certificate is ours.
         state.each_party(|party| party.keys.set_means(self.settings.means.clone()));

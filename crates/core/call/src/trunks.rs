@@ -1,6 +1,7 @@
 //! What is known of each trunk: the calls on it, whether it answers.
 
 use crate::NotAdmitted;
+use crate::uncounted::Uncounted;
 use std::collections::HashSet;
 use std::sync::Arc;
 use sx_engine::Time;
@@ -11,11 +12,12 @@ use sx_route::{Tables, Trunk, TrunkFacts};
 pub(crate) struct Trunks {
     healthy: Vec<bool>,
     facts: Vec<TrunkFacts>,
+    uncounted: Uncounted,
 }
 
 impl Trunks {
     pub(crate) fn new(tables: &Tables) -> Self {
-        Self { healthy: vec![true; tables.trunks().len()], facts: Vec::new() }
+        Self { healthy: vec![true; tables.trunks().len()], facts: Vec::new(), uncounted: Uncounted::default() }
     }
 
     /// Carries what is known over to new tables, by name.
@@ -24,6 +26,7 @@ impl Trunks {
         let unhealthy: HashSet<&Arc<str>> =
             known.filter_map(|(trunk, healthy)| (!healthy).then_some(&trunk.name)).collect();
         self.healthy = new.trunks().iter().map(|trunk| !unhealthy.contains(&trunk.name)).collect();
+        self.uncounted.count_known(|name| new.load(name).is_some_and(|load| load.occupy(u32::MAX)));
     }
 
     /// The facts that routing wants, as of `now`.
@@ -43,40 +46,43 @@ impl Trunks {
             *known = healthy;
         }
     }
-}
 
-/// A call comes in from the trunk, when its limits allow that, and is on it from now on.
-pub(crate) fn admit(tables: &Tables, name: &str, now: Time) -> Result<(), NotAdmitted> {
-    if begin(tables, name, now) {
-        return Ok(());
+    /// A call comes in from the trunk, when its limits allow that, and is on it from now on.
+    pub(crate) fn admit(&mut self, tables: &Tables, name: &Arc<str>, now: Time) -> Result<(), NotAdmitted> {
+        if self.begin(tables, name, now) {
+            return Ok(());
+        }
+        let full = trunk(tables, name).is_some_and(|trunk| trunk.load.active() >= trunk.calls_max);
+        Err(if full { NotAdmitted::TrunkFull } else { NotAdmitted::TrunkTooFast })
     }
-    let full = trunk(tables, name).is_some_and(|trunk| trunk.load.active() >= trunk.calls_max);
-    Err(if full { NotAdmitted::TrunkFull } else { NotAdmitted::TrunkTooFast })
-}
 
-/// A call that was on the trunk elsewhere is here now, whatever the limit.
-pub(crate) fn occupy(tables: &Tables, name: &str) {
-    if let Some(load) = tables.load(name) {
-        load.occupy(u32::MAX);
-    }
-}
-
-/// A call is begun to the trunk, when its limits allow that, and is on it from now on.
-pub(crate) fn begin(tables: &Tables, name: &str, now: Time) -> bool {
-    match trunk(tables, name) {
-        Some(trunk) => trunk.load.begin(trunk.calls_max, trunk.calls_per_s_max, now.as_secs()),
-        // A plan that is older than the tables leads to a trunk that has left them, and with it its limits.
-        None => {
-            occupy(tables, name);
-            true
+    /// A call that was on the trunk elsewhere is here now, whatever the limit.
+    pub(crate) fn occupy(&mut self, tables: &Tables, name: &Arc<str>) {
+        match tables.load(name) {
+            Some(load) => _ = load.occupy(u32::MAX),
+            None => self.uncounted.add(name),
         }
     }
-}
 
-/// A call gives its channel back.
-pub(crate) fn give_back(tables: &Tables, name: &str) {
-    if let Some(load) = tables.load(name) {
-        load.give_back();
+    /// A call is begun to the trunk, when its limits allow that, and is on it from now on.
+    pub(crate) fn begin(&mut self, tables: &Tables, name: &Arc<str>, now: Time) -> bool {
+        match trunk(tables, name) {
+            Some(trunk) => trunk.load.begin(trunk.calls_max, trunk.calls_per_s_max, now.as_secs()),
+            // A plan that is older than the tables leads to a trunk that has left them, and with it its limits.
+            None => {
+                self.occupy(tables, name);
+                true
+            }
+        }
+    }
+
+    /// A call gives its channel back.
+    pub(crate) fn give_back(&mut self, tables: &Tables, name: &str) {
+        if !self.uncounted.take(name)
+            && let Some(load) = tables.load(name)
+        {
+            load.give_back();
+        }
     }
 }
 

@@ -418,3 +418,26 @@ fn members_are_counted_across_tables_that_follow_each_other() {
     assert_eq!(members(&world), 0);
     world.all_records();
 }
+
+/// Where a member has come to, its room is not configured, and then it is.
+#[test]
+fn a_member_of_a_room_that_is_not_known_here_frees_no_place_of_anybody_else() {
+    let mut world = world();
+    world.incoming(A, "5000", Some(&alice())).forget_lines();
+    let snapshot = world.export().expect("nothing is waited for");
+    let settings = Settings { worker: 9, first_outgoing_leg: LegId(B.0 + 100), ..Settings::default() };
+    let mut other = World::with(definition(MediaMode::Relay), settings);
+    other.now = world.now;
+    other.records = std::mem::take(&mut world.records);
+    other.calls.import(world.now, snapshot).expect("there is room");
+    other.drain();
+    let tables = sx_route::Tables::build(with_room(MediaMode::Relay, 3)).expect("a sound definition");
+    let tables = Arc::new(tables.following(&other.tables));
+    let members = tables.members("council").expect("it is there now").clone();
+    // A member that another worker has.
+    assert!(members.occupy(u32::MAX));
+    other.input(Input::Tables(tables));
+    assert_eq!(members.count(), 2);
+    other.ends(A, 0).after(Duration::from_secs(60));
+    assert_eq!(members.count(), 1);
+}

@@ -3,6 +3,7 @@
 mod driver;
 
 use driver::{A, B, C, World, answer, sdp};
+use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallSnapshot, Command, ExportError, Found, ImportError, Input, Settings};
 use sx_engine::Engine;
@@ -249,4 +250,35 @@ fn a_call_whose_ports_have_not_said_what_they_know_is_not_exported() {
     assert!(world.export().is_some());
     world.ends(A, 0);
     world.the_record();
+}
+
+/// Where a call has come to, its trunk is not configured, and then it is.
+#[test]
+fn a_call_of_a_trunk_that_is_not_known_here_frees_no_place_of_anybody_else() {
+    for ends_before in [true, false] {
+        let mut world = established();
+        let snapshot = world.export().expect("nothing is waited for");
+        let mut unknown = driver::definition(MediaMode::Relay);
+        unknown.trunks.iter_mut().for_each(|trunk| trunk.name = format!("not-{}", trunk.name).into());
+        unknown.rules.clear();
+        let mut other = World::with(unknown, Settings { worker: 9, ..Settings::default() });
+        other.now = world.now;
+        other.records = std::mem::take(&mut world.records);
+        other.calls.import(world.now, snapshot).expect("there is room");
+        other.drain();
+        if ends_before {
+            other.ends(B, 0).after(Duration::from_secs(60));
+        }
+        let tables = sx_route::Tables::build(driver::definition(MediaMode::Relay)).expect("a sound definition");
+        let tables = Arc::new(tables.following(&other.tables));
+        let load = tables.load("one").expect("it is there now").clone();
+        // A call of another worker.
+        assert!(load.occupy(u32::MAX));
+        other.input(Input::Tables(tables));
+        assert_eq!(load.active(), if ends_before { 1 } else { 2 });
+        if !ends_before {
+            other.ends(B, 0).after(Duration::from_secs(60));
+        }
+        assert_eq!(load.active(), 1);
+    }
 }
