@@ -431,6 +431,14 @@ impl World {
         self.lines.push(format!("{} {}", leg_name(leg), line(command)));
     }
 
+    fn play(&mut self, port: PortId, playing: Option<&Playing>) {
+        assert!(self.remotes.contains_key(&port), "it is known who listens");
+        match playing {
+            Some(playing) => _ = self.playing.insert(port, playing.clone()),
+            None => _ = self.playing.remove(&port),
+        }
+    }
+
     fn media_command(&mut self, command: &MediaCommand) {
         if let MediaCommand::Open { port, ipv6, host, .. } = command {
             self.asked.push((*port, *ipv6));
@@ -479,13 +487,7 @@ impl World {
                 assert!(self.conversions.contains_key(&port), "there is a stream of ours to press it in");
                 self.lines.push(format!("press {} {key}", port.0 & 0xff));
             }
-            MediaCommand::Play { port, ref playing } => {
-                assert!(self.remotes.contains_key(&port), "it is known who listens");
-                match playing {
-                    Some(playing) => _ = self.playing.insert(port, (**playing).clone()),
-                    None => _ = self.playing.remove(&port),
-                }
-            }
+            MediaCommand::Play { port, ref playing } => self.play(port, playing.as_deref()),
             MediaCommand::Count { .. } => {}
             MediaCommand::Tap { port, ref tap } => {
                 assert!(self.ports.contains(&port), "it is open");
