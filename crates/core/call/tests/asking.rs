@@ -44,7 +44,7 @@ fn the_transferor_need_not_wait_for_whether_it_may() {
 #[test]
 fn what_a_transfer_is_bound_to_binds_the_call() {
     let mut world = connected(MediaMode::Relay);
-    let bounds = Bounds { codecs: Some([Codec::Pcma].into()), talk_max: Some(Duration::from_secs(30)) };
+    let bounds = Bounds { codecs: Some([Codec::Pcma].into()), talk_max: Some(Duration::from_secs(30)), record: None };
     world.admission = Admission::Granted(bounds);
     world.transfer(A, "301", None).forget_lines();
     let pcma = |text: &str| text.replace("RTP/AVP 0", "RTP/AVP 8");

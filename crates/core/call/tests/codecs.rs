@@ -71,7 +71,7 @@ fn a_trunk_that_answers_in_a_forbidden_codec_has_its_channel_until_it_has_ended(
 }
 
 fn bound(codecs: &[Codec]) -> impl FnOnce(&mut sx_leg::Incoming) {
-    let bounds = sx_leg::Bounds { codecs: Some(codecs.into()), talk_max: None };
+    let bounds = sx_leg::Bounds { codecs: Some(codecs.into()), talk_max: None, record: None };
     |incoming| incoming.bounds = bounds
 }
 

@@ -147,6 +147,19 @@ fn what_does_not_go_with_an_outcome_is_refused() {
 }
 
 #[test]
+fn what_is_recorded_has_a_ground_and_a_ground_has_a_recording() {
+    let mut groundless = recorded("a", dialled(&["1"]));
+    groundless.obligations.consent = None;
+    let mut idle = recorded("b", dialled(&["2"]));
+    idle.obligations.record = false;
+    let ground = "a rule that has calls recorded says on what ground: consent = \"one-party\", \"announced\", \"agreed\" or \"law\"";
+    check(
+        vec![groundless, idle, recorded("c", dialled(&["3"]))],
+        &[&format!("rule 1: {ground}"), "rule 2: there is consent to a recording, and no record = true"],
+    );
+}
+
+#[test]
 fn one_identity_has_one_key_however_they_are_spelt() {
     let hex = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
     let base64 = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";

@@ -97,6 +97,12 @@ fn recording() -> RecordingId {
     RecordingId(id(1, 0).0)
 }
 
+fn terms() -> RecordingTerms {
+    let call = CallId::new(1, 2);
+    let (caller, dialled) = ("alice".into(), "bob".into());
+    RecordingTerms { call, trace: TraceId::from(call), number: 0, consent: Consent::Law, caller, dialled }
+}
+
 impl Booth {
     fn new(formats: [(Format, u8, Codec); 2]) -> Self {
         Self::with(formats, false)
@@ -122,15 +128,7 @@ impl Booth {
     }
 
     fn begin(&self) {
-        let terms = RecordingTerms {
-            call: CallId::new(1, 2),
-            trace: TraceId::from(CallId::new(1, 2)),
-            number: 0,
-            consent: Consent::Law,
-            caller: "alice".into(),
-            dialled: "bob".into(),
-        };
-        self.command(RecordingCommand::Begin(Box::new(terms)));
+        self.command(RecordingCommand::Begin(Box::new(terms())));
     }
 
     fn tap(&self, party: usize, from: &[Coding]) {
@@ -335,4 +333,47 @@ fn a_recording_that_cannot_be_made_is_told_and_costs_nobody_a_packet() {
         }
         assert_eq!(booth.relay.threads.totals().recording_packets_dropped, 0);
     }
+}
+
+/// Ten packets of each of two hundred parties, in rounds that an inbox has room for.
+#[test]
+fn a_hundred_recordings_at_once_lose_nothing() {
+    let (told, heard) = channel();
+    let studio = Arc::new(Studio { told: Mutex::new(told), is_full: false });
+    let relay = Relay::start_recording(&config(numbers(400)), Some(studio));
+    let parties: Vec<_> = (0..200_u64)
+        .map(|number| {
+            let (port, phone) = (id(number / 2, number % 2), Phone::new());
+            let opened = relay.open(port);
+            relay.set_remote(port, phone.remote(Latch::Exact));
+            let recording = RecordingId(port.0 & !0xff);
+            if number % 2 == 0 {
+                let terms = terms();
+                let command = RecordingCommand::Begin(Box::new(terms));
+                relay.threads.send(MediaCommand::Record { recording, command });
+            }
+            let tap = Tap { recording, side: SIDES[number as usize % 2], from: vec![coding(0, Codec::Pcmu)] };
+            relay.threads.send(MediaCommand::Tap { port, tap: Some(Box::new(tap)) });
+            (phone, opened.rtp, Voice::new(PCMU.0, PCMU.1))
+        })
+        .collect();
+    // The last of each thread are tapped when both have obeyed.
+    relay.settle(&[id(98, 0), id(99, 0)]);
+    let mut samples = 0;
+    let mut parties = parties;
+    for round in 1..=5 {
+        for (phone, to, voice) in &mut parties {
+            for _ in 0..10 {
+                phone.rtp.send_to(&voice.says(&[1_000; FRAME]), *to).unwrap();
+            }
+        }
+        while samples < round * 200 * 10 * FRAME {
+            if let Told::Heard(_, _, heard) = heard.recv_timeout(PATIENCE).expect("all of it is heard") {
+                samples += heard.len();
+            }
+        }
+    }
+    let totals = relay.threads.totals();
+    assert_eq!((totals.recordings, totals.recording_packets_dropped, totals.recording_left_out), (100, 0, 0));
+    assert_eq!(totals.recording_decoded, 5 * 200 * 10);
 }

@@ -253,3 +253,36 @@ fn a_disk_that_hangs_keeps_the_main_thread_from_nothing() {
     watching.join().expect("it watches").stop();
     assert_eq!(watched, Ok(()));
 }
+
+#[cfg(feature = "recordings")]
+#[test]
+fn recordings_have_a_folder_for_nobody_else_and_metrics() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let exchange = Exchange::start(config(folder.path(), "[recording]\n")).expect("starts");
+    let made = std::fs::metadata(folder.path().join("recordings")).expect("it was made");
+    assert_eq!(made.permissions().mode() & 0o777, 0o700);
+    assert_eq!(metric(&exchange, "strowger_recordings"), Some(0));
+    let text = metrics(&exchange);
+    for result in ["complete", "failed", "refused"] {
+        assert!(text.contains(&format!("strowger_recordings_ended_total{{result=\"{result}\"}} 0\n")), "{text}");
+    }
+    exchange.stop();
+}
+
+#[cfg(feature = "recordings")]
+#[test]
+fn a_recipient_that_is_none_stops_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody = format!("[recording]\nrecipients = [\"age1{}\"]\n", "q".repeat(58));
+    let error = Exchange::start(config(folder.path(), &nobody)).err().expect("it is nobody's key");
+    assert!(format!("{error:#}").contains("recording.recipients"), "{error:#}");
+}
+
+#[cfg(not(feature = "recordings"))]
+#[test]
+fn a_program_without_recordings_starts_with_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = Exchange::start(config(folder.path(), "[recording]\n")).err().expect("it cannot record");
+    assert!(error.to_string().contains("built without recordings"), "{error}");
+}

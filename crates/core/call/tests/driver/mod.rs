@@ -489,22 +489,7 @@ impl World {
             }
             MediaCommand::Play { port, ref playing } => self.play(port, playing.as_deref()),
             MediaCommand::Count { .. } => {}
-            MediaCommand::Tap { port, ref tap } => {
-                assert!(self.ports.contains(&port), "it is open");
-                match tap {
-                    Some(tap) => _ = self.tapped.insert(port, (**tap).clone()),
-                    None => _ = self.tapped.remove(&port),
-                }
-            }
-            MediaCommand::Record { recording, ref command } => {
-                let what = match command {
-                    RecordingCommand::Begin(terms) => format!("begin ({})", terms.consent),
-                    RecordingCommand::Pause => "pause".to_owned(),
-                    RecordingCommand::Resume => "resume".to_owned(),
-                    RecordingCommand::End => "end".to_owned(),
-                };
-                self.recorded.push(format!("{} {what}", recording.0 & 0xff));
-            }
+            MediaCommand::Tap { .. } | MediaCommand::Record { .. } => self.record(command),
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });
                 if self.threads != Threads::Silent {
@@ -527,6 +512,28 @@ impl World {
                     self.answers.push(MediaEvent::Closed(Closed { port, stats }));
                 }
             }
+        }
+    }
+
+    fn record(&mut self, command: &MediaCommand) {
+        match command {
+            MediaCommand::Tap { port, tap } => {
+                assert!(self.ports.contains(port), "it is open");
+                match tap {
+                    Some(tap) => _ = self.tapped.insert(*port, (**tap).clone()),
+                    None => _ = self.tapped.remove(port),
+                }
+            }
+            MediaCommand::Record { recording, command } => {
+                let what = match command {
+                    RecordingCommand::Begin(terms) => format!("begin ({})", terms.consent),
+                    RecordingCommand::Pause => "pause".to_owned(),
+                    RecordingCommand::Resume => "resume".to_owned(),
+                    RecordingCommand::End => "end".to_owned(),
+                };
+                self.recorded.push(format!("{} {what}", recording.0 & 0xff));
+            }
+            _ => {}
         }
     }
 }
