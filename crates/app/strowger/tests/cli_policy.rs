@@ -72,7 +72,7 @@ fn a_rule_that_asks_for_what_nothing_here_can_do_is_named() {
     assert!(run.code == Some(0) && run.out.contains("bound.toml: good"), "{run:?}");
     let refuses = "refuses all that it binds: nothing here can meet";
     let warnings = [
-        format!("the rule \"all\" {refuses} record, announce, bandwidth_kbps"),
+        format!("the rule \"all\" {refuses} announce, bandwidth_kbps"),
         format!("the rule \"loud\" {refuses} announce"),
     ];
     let said: Vec<&str> = run.err.lines().collect();

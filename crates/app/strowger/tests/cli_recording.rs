@@ -1,4 +1,5 @@
 //! Recordings on the command line: verified and decrypted.
+#![cfg(feature = "recordings")]
 
 mod bed;
 

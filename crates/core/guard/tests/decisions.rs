@@ -358,4 +358,4 @@ gate rate lets it pass
     recent is 2, as wanted: fewer than 10 in 60 s
     calls is 0
 codecs: opus, PCMA offered, PCMA, telephone-event, CN allowed
-conditional: only with PCMA, telephone-event, CN, recorded, for at most 60 s (rule record; policy a82639b6f8c3a6e5)";
+conditional: only with PCMA, telephone-event, CN, recorded (law), for at most 60 s (rule record; policy a82639b6f8c3a6e5)";

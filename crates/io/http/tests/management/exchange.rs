@@ -79,6 +79,7 @@ impl Management for Exchange {
                 body: serde_json::json!({ "id": "0a1b2c3d4e5f", "secret": "sxt_once" }),
             }),
             ApiRequest::Hangup { .. }
+            | ApiRequest::Record { .. }
             | ApiRequest::ImportCall { .. }
             | ApiRequest::Ban { .. }
             | ApiRequest::Unban { .. }
