@@ -415,7 +415,7 @@ mod tests {
         let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
         let ports = number..=number + 1;
         let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
-        let exchange = Arc::new(Exchange::new(config, Box::new(|_, _| {}), None).expect("a good configuration"));
+        let exchange = Arc::new(Exchange::new(config, None, Box::new(|_, _| {})).expect("a good configuration"));
         let (attending, phone) = member(&exchange, number);
         let coding = Coding::new(PayloadType(0), Codec::Pcmu);
         let (from, to) = (vec![coding], vec![coding]);
