@@ -80,6 +80,8 @@ pub struct Counts {
     pub server_transactions: AtomicU64,
     pub requests_retransmitted: AtomicU64,
     pub responses_retransmitted: AtomicU64,
+    pub answers_unwanted: AtomicU64,
+    pub invites_forgotten: AtomicU64,
     pub trunks_healthy: AtomicU64,
     pub refused: [AtomicU64; REFUSALS.len()],
 }

@@ -354,6 +354,8 @@ impl Worker {
         let counts = agent.counts();
         Counts::set(&self.counts.requests_retransmitted, counts.requests_retransmitted as usize);
         Counts::set(&self.counts.responses_retransmitted, counts.responses_retransmitted as usize);
+        Counts::set(&self.counts.answers_unwanted, counts.answers_unwanted as usize);
+        Counts::set(&self.counts.invites_forgotten, counts.invites_forgotten as usize);
     }
 
     /// Where a user is registered, as targets.

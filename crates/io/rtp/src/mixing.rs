@@ -80,7 +80,7 @@ enum Order {
     Play(PlayOrder),
 }
 
-/// Orders on their way to a mixing thread. What waits is bounded by the calls the exchange has admitted.
+/// Orders on their way to a mixing thread: one to attend for each port at most, however often its peer changes its mind.
 #[derive(Default)]
 pub(crate) struct Orders {
     waiting: Mutex<Waiting>,
@@ -93,9 +93,22 @@ struct Waiting {
     ended: bool,
 }
 
+impl Waiting {
+    fn push(&mut self, order: Order) {
+        if let Order::Attend { seat, .. } = &order {
+            // What was said of the port before is of no interest any more.
+            self.orders.retain(|before| match before {
+                Order::Attend { seat: before, .. } => !before.has_left() && !Arc::ptr_eq(before, seat),
+                Order::Play(_) => true,
+            });
+        }
+        self.orders.push_back(order);
+    }
+}
+
 impl Orders {
     fn push(&self, order: Order) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).orders.push_back(order);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(order);
         self.something.notify_one();
     }
 
@@ -397,11 +410,26 @@ mod tests {
     const START: Time = Time::from_secs(1_800_000_000);
     const LATE: Duration = Duration::from_millis(70);
 
-    /// A member at the number of a port that is free, and its telephone.
+    /// A place for so many pairs of ports, and the number of the first.
+    fn exchange(pairs: u16) -> (Arc<Exchange>, u16) {
+        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a number");
+        let number = free.port().min(u16::MAX - 2 * pairs) & !1;
+        let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
+        let ports = number..=number + 2 * pairs - 1;
+        let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
+        (Arc::new(Exchange::new(config, None, Box::new(|_, _| {})).expect("a good configuration")), number)
+    }
+
+    /// A port at a number that is free.
+    fn sockets(exchange: &Arc<Exchange>, number: u16) -> Arc<PortSockets> {
+        let (interface, class) = ("loopback", TrafficClass::Audio);
+        let wanted = Wanted { interface, ipv6: false, class, host: None, number: Some(number) };
+        exchange.open(START, PortId(u64::from(number) << 8), &wanted).expect("a port that is free").sockets
+    }
+
+    /// A member at such a port, and its telephone.
     fn member(exchange: &Arc<Exchange>, number: u16) -> (Attending, UdpSocket) {
-        let wanted =
-            Wanted { interface: "loopback", ipv6: false, class: TrafficClass::Audio, host: None, number: Some(number) };
-        let sockets = exchange.open(START, PortId(1 << 8), &wanted).expect("a port that is free").sockets;
+        let sockets = sockets(exchange, number);
         let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
         let there = phone.local_addr().ok();
         sockets.set_destinations(&Destinations { rtp: there, rtcp: there, mux: true });
@@ -410,12 +438,7 @@ mod tests {
 
     #[test]
     fn a_late_tick_makes_no_round_trip_longer() {
-        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).expect("a number");
-        let number = free.port() & !1;
-        let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
-        let ports = number..=number + 1;
-        let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
-        let exchange = Arc::new(Exchange::new(config, None, Box::new(|_, _| {})).expect("a good configuration"));
+        let (exchange, number) = exchange(1);
         let (attending, phone) = member(&exchange, number);
         let coding = Coding::new(PayloadType(0), Codec::Pcmu);
         let (from, to) = (vec![coding], vec![coding]);
@@ -455,5 +478,28 @@ mod tests {
         };
         let sent = attending.seat().sockets().sent_reports();
         assert_eq!(sent.round_trip(now + Duration::from_millis(5), &block), Some(Duration::from_millis(5)));
+    }
+
+    fn order(attending: &Attending, muted: bool) -> Order {
+        let attendance = Attendance { room: "council".into(), from: Vec::new(), to: Vec::new(), ptime_ms: 20, muted };
+        Order::Attend { seat: attending.seat().clone(), attendance: Box::new(attendance) }
+    }
+
+    /// While the thread does not come to it, a member changes its session as often as it likes.
+    #[test]
+    fn no_more_orders_to_attend_wait_than_there_are_ports() {
+        let (exchange, number) = exchange(2);
+        let [one, other] = [number, number + 2].map(|number| sockets(&exchange, number));
+        let mut waiting = Waiting::default();
+        let quiet = Attending::new("council".into(), other);
+        waiting.push(order(&quiet, false));
+        for round in 0..10 {
+            // On hold and back it is somebody new each time.
+            let attending = Attending::new("council".into(), one.clone());
+            (0..10).for_each(|change| waiting.push(order(&attending, change % 2 == 0)));
+            assert_eq!(waiting.orders.len(), 2, "{round}");
+            let Some(Order::Attend { seat, attendance }) = waiting.orders.back() else { panic!("an order") };
+            assert!(Arc::ptr_eq(seat, attending.seat()) && !attendance.muted, "the last word holds");
+        }
     }
 }

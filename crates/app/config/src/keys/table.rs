@@ -161,7 +161,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].register.registrar", URI, Required, "Where REGISTER goes."),
     key("trunk[].register.aor", URI, Required, "The address of record that is registered; has a user."),
     key("trunk[].register.expires_s", number(60, 86_400, "s"), Is("3600"), "The lifetime that is asked for."),
-    key("trunk[].options_interval_s", number(0, 3_600, "s"), Is("30"), "How often its addresses are probed with OPTIONS; 0 means never. One that does not answer, or says 408, 502, 503 or 504, is probed again after 5 s at most, and is called only where a route has nothing better, twice a second at most; each of its addresses has 4 s then to say anything, and so have those of a trunk that has not answered its first probe yet."),
+    key("trunk[].options_interval_s", number(0, 3_600, "s"), Is("30"), "How often its addresses are probed with OPTIONS; 0 means never. One that does not answer, or says 408, 502, 503 or 504, and whose calls get no answer either, is probed again after 5 s at most, and is called only where a route has nothing better, twice a second at most; each of its addresses has 4 s then to say anything, and so have those of a trunk that has not answered its first probe yet."),
     limit("trunk[].calls_max", number(1, 1_000_000, "calls"), Absent("`sip.calls_max`"), "Calls at a time, both ways.", "strowger_sip_refused_total{reason=\"overload\"}"),
     limit("trunk[].calls_per_s_max", number(1, 100_000, "calls a second"), Is("100000"), "New calls a second, both ways.", "strowger_attempts_failed_total"),
     key("trunk[].codecs_allowed", Choices(&Codec::NAMES), Is("[]"), "The codecs that may be offered and accepted. Empty: any."),

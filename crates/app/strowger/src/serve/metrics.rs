@@ -124,7 +124,7 @@ impl Watch {
 
     fn write_sip(&self, out: &mut MetricsText) {
         type Read = fn(&Counts) -> &AtomicU64;
-        let counters: [(&str, &str, Read); 14] = [
+        let counters: [(&str, &str, Read); 16] = [
             ("strowger_sip_messages_received", "SIP messages received.", |c| &c.messages_received),
             ("strowger_sip_messages_sent", "SIP messages sent.", |c| &c.messages_sent),
             (
@@ -139,6 +139,12 @@ impl Watch {
                 &c.requests_retransmitted
             }),
             ("strowger_sip_responses_retransmitted", "Responses sent again.", |c| &c.responses_retransmitted),
+            ("strowger_sip_answers_unwanted", "Answers that nobody waited for any more, which were hung up.", |c| {
+                &c.answers_unwanted
+            }),
+            ("strowger_sip_invites_forgotten", "INVITEs that were too many to be kept for a late answer.", |c| {
+                &c.invites_forgotten
+            }),
             ("strowger_calls_begun", "Calls that were admitted.", |c| &c.calls_begun),
             ("strowger_calls_answered", "Calls that were answered.", |c| &c.calls_answered),
             ("strowger_calls_ended", "Calls that have ended.", |c| &c.calls_ended),
