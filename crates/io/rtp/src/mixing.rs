@@ -444,8 +444,12 @@ mod tests {
         let (from, to) = (vec![coding], vec![coding]);
         let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false };
         let totals = Arc::new(ThreadTotals::default());
-        let mut means =
-            Means { inbox: Inbox::default(), written: Written::new(), totals: totals.clone(), exchange: exchange.clone() };
+        let mut means = Means {
+            inbox: Inbox::default(),
+            written: Written::new(),
+            totals: totals.clone(),
+            exchange: exchange.clone(),
+        };
         let mut room = Hosted { conference: Conference::new(2), seats: Vec::new() };
         room.admit(START, attending.seat().clone(), &attendance, &totals, &mut Rng::from_number(1));
         let (mut buffer, mut at) = ([0; 2048], START);
