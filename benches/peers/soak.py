@@ -256,7 +256,13 @@ def beeping(codec, beeps):
 
 
 PAYLOADS = {codec: {beeps: beeping(codec, beeps) for beeps in (0, 1, 5)} for codec in CLOCKS}
-POLICY = ""
+POLICY = """
+[[rule]]
+name = "kept"
+when = { action = "call" }
+then = "conditional"
+obligations = { record = true, consent = "agreed" }
+"""
 
 
 def main():

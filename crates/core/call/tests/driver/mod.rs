@@ -439,7 +439,8 @@ impl World {
         }
     }
 
-    fn media_command(&mut self, command: &MediaCommand) {
+    /// Keeps what was asked for.
+    fn note(&mut self, command: &MediaCommand) {
         if let MediaCommand::Open { port, ipv6, host, .. } = command {
             self.asked.push((*port, *ipv6));
             self.faced.push(*host);
@@ -453,6 +454,10 @@ impl World {
         if let MediaCommand::SetRemote { port, keys, .. } = command {
             self.keys.insert(*port, keys.clone());
         }
+    }
+
+    fn media_command(&mut self, command: &MediaCommand) {
+        self.note(command);
         match *command {
             MediaCommand::Open { port, .. } => match self.threads {
                 Threads::Open => {
