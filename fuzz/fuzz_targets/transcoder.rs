@@ -24,7 +24,7 @@ fn conversion(how: u8) -> Conversion {
     }
     let way = [KeyWay::Events, KeyWay::Told, KeyWay::Tones][usize::from(how % 3)];
     let keys = KeyRules { heard_in_band: how.count_ones() % 2 == 1, to: way };
-    Conversion { from, to, ptime_ms: PTIMES_MS[usize::from(how >> 6)], keys }
+    Conversion { from, to, ptime_ms: PTIMES_MS[usize::from(how >> 6)], keys, anew: how & 1 == 1 }
 }
 
 fuzz_target!(|input: &[u8]| {

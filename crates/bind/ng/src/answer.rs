@@ -5,11 +5,12 @@ use crate::edit::{SectionEdit, edit, has_attribute};
 use crate::engine::{NgCalls, Output, Progress};
 use crate::offer::{Refusal, advertised, has_feedback, pair, tell, trust};
 use crate::reply::Reply;
+use crate::settling::{both_ways, settled, single};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_media::{
-    Latch, MediaCommand, Profile, Remote, Terms, agreed_keys, agreed_sound, in_the_clear, protect_answer, relay_answer,
-    remote, streams,
+    Latch, MediaCommand, MediaKind, Profile, Remote, StreamSummary, Terms, agreed_keys, agreed_sound, in_the_clear,
+    protect_answer, relay_answer, remote, streams,
 };
 use sx_ng::{Options, Request};
 use sx_sdp::{Description, Media};
@@ -43,8 +44,11 @@ impl NgCalls {
         options: &Options<'_>,
         sdp: &Bytes,
     ) -> Result<Bytes, Refusal> {
-        let summaries = streams(sdp)?;
+        let recodes = branch.recodes;
         let [one, other] = pair(branch, author);
+        let settled = if recodes { settled(sdp, &other.terms, &self.settings.codable)? } else { sdp.clone() };
+        let settled = if options.single_codec { single(&settled)? } else { settled };
+        let summaries = streams(&settled)?;
         let offer = other.said.clone().ok_or(Refusal::NoOffer)?;
         let asked = streams(&offer)?;
         let muxes = |stream: usize| {
@@ -59,9 +63,10 @@ impl NgCalls {
         });
         let refused: Vec<bool> = (0..asked.len()).map(|stream| !muxes(stream)).collect();
         let protocols = protocols(&offer)?;
-        let clear = edit(&in_the_clear(sdp)?, |stream| SectionEdit {
+        let clear = edit(&in_the_clear(&settled)?, |stream| SectionEdit {
             protocol: protocols.get(stream).copied().flatten(),
             rtcp_mux: None,
+            ptime_ms: other.coded.ptime_ms.filter(|_| asked.get(stream).is_some_and(is_sound)),
         });
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
@@ -97,16 +102,25 @@ impl NgCalls {
             }
         }
         let [one, other] = &branch.sides;
+        let mut recoded = 0;
         for port in &one.ports {
             let Some(facing) = other.port(port.stream) else { continue };
-            for (from, to) in [(port.id, facing.id), (facing.id, port.id)] {
-                commands.push(MediaCommand::Patch { from, to: Some(to), conversion: None });
+            let both = branch.recodes.then(|| both_ways(&branch.sides, port.stream, &self.settings.codable)).flatten();
+            recoded += usize::from(both.is_some());
+            let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
+            for (from, to, conversion) in [(port.id, facing.id, there), (facing.id, port.id, back)] {
+                commands.push(MediaCommand::Patch { from, to: Some(to), conversion });
             }
         }
         self.out.extend(commands.into_iter().map(Output::Media));
+        branch.recoded = recoded;
         branch.answered = true;
         Ok(())
     }
+}
+
+fn is_sound(summary: &StreamSummary) -> bool {
+    summary.kind == MediaKind::Audio
 }
 
 /// Was the party not offered a shared port, though it accepts what it was not asked?

@@ -1,7 +1,9 @@
 //! Calls, their branches, the two sides of each, and the ports that face them.
 
+use crate::codecs::AnswerTerms;
 use crate::engine::Waiting;
 use crate::settings::Interface;
+use crate::settling::Coded;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -39,6 +41,10 @@ pub(crate) struct Call {
 pub(crate) struct Branch {
     pub(crate) via: Option<Box<[u8]>>,
     pub(crate) sides: [Side; 2],
+    /// Sound may have to be coded anew: a proxy has asked for it once.
+    pub(crate) recodes: bool,
+    /// Streams whose sound is.
+    pub(crate) recoded: usize,
     /// An offer has been answered.
     pub(crate) answered: bool,
     /// It was deleted, and its ports close then.
@@ -66,6 +72,10 @@ pub(crate) struct Side {
     pub(crate) mux_rejected: bool,
     /// The streams that it has offered that for in vain.
     pub(crate) mux_refused: Vec<bool>,
+    /// How the answer to its last offer comes to it.
+    pub(crate) terms: AnswerTerms,
+    /// How sound is coded for it.
+    pub(crate) coded: Coded,
     pub(crate) trust: Trust,
     pub(crate) ports: Vec<Port>,
 }

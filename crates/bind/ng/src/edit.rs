@@ -1,4 +1,4 @@
-//! What of a description is changed besides addresses and keys: the protocol of its streams, and `a=rtcp-mux`.
+//! What of a description is changed besides addresses and keys: the protocol of its streams, `a=rtcp-mux`, and `a=ptime`.
 
 use bytes::Bytes;
 
@@ -9,6 +9,8 @@ pub(crate) struct SectionEdit {
     pub(crate) protocol: Option<&'static str>,
     /// Is there an `a=rtcp-mux`? `None`: as it is.
     pub(crate) rtcp_mux: Option<bool>,
+    /// What `a=ptime` says; `None`: as it is.
+    pub(crate) ptime_ms: Option<u16>,
 }
 
 /// The description with its sections changed, known by their place. What needs no change keeps its bytes.
@@ -22,13 +24,13 @@ pub(crate) fn edit(description: &Bytes, section: impl Fn(usize) -> SectionEdit) 
             (current, has_mux) = (section(next), false);
             next += 1;
             write_media(&mut text, line, current.protocol);
-        } else if content == MUX {
-            has_mux = true;
-            if current.rtcp_mux != Some(false) {
+        } else {
+            let is_mux = content == MUX;
+            has_mux |= is_mux;
+            let is_ptime = content.starts_with(b"a=ptime:");
+            if !(is_mux && current.rtcp_mux == Some(false) || is_ptime && current.ptime_ms.is_some()) {
                 text.extend(line);
             }
-        } else {
-            text.extend(line);
         }
     }
     close(&mut text, current, has_mux);
@@ -38,11 +40,13 @@ pub(crate) fn edit(description: &Bytes, section: impl Fn(usize) -> SectionEdit) 
 const MUX: &[u8] = b"a=rtcp-mux";
 
 fn close(text: &mut Vec<u8>, section: SectionEdit, has_mux: bool) {
-    if section.rtcp_mux == Some(true) && !has_mux {
+    let mux = (section.rtcp_mux == Some(true) && !has_mux).then(|| MUX.to_vec());
+    let ptime = section.ptime_ms.map(|ms| format!("a=ptime:{ms}").into_bytes());
+    for line in ptime.into_iter().chain(mux) {
         if !text.ends_with(b"\n") {
             text.extend(b"\r\n");
         }
-        text.extend(MUX);
+        text.extend(line);
         text.extend(b"\r\n");
     }
 }
@@ -87,11 +91,19 @@ mod tests {
     #[test]
     fn each_section_is_changed_by_itself() {
         let text = "v=0\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\nm=video 4002 RTP/AVP 96\r\na=x\r\n";
-        let off = SectionEdit { protocol: Some("RTP/AVPF"), rtcp_mux: Some(false) };
-        let on = SectionEdit { protocol: None, rtcp_mux: Some(true) };
+        let off = SectionEdit { protocol: Some("RTP/AVPF"), rtcp_mux: Some(false), ptime_ms: None };
+        let on = SectionEdit { rtcp_mux: Some(true), ..SectionEdit::default() };
         check(text, &[], text);
         check(text, &[off], "v=0\r\nm=audio 4000 RTP/AVPF 0\r\nm=video 4002 RTP/AVP 96\r\na=x\r\n");
         check(text, &[on, on], &format!("{text}a=rtcp-mux\r\n"));
+    }
+
+    #[test]
+    fn the_length_of_packets_is_said_once() {
+        let section = SectionEdit { ptime_ms: Some(40), ..SectionEdit::default() };
+        let text = "v=0\r\nm=audio 1 RTP/AVP 0\r\na=ptime:20\r\na=x\r\n";
+        check(text, &[section], "v=0\r\nm=audio 1 RTP/AVP 0\r\na=x\r\na=ptime:40\r\n");
+        check("m=audio 1 RTP/AVP 0", &[section], "m=audio 1 RTP/AVP 0\r\na=ptime:40\r\n");
     }
 
     #[test]

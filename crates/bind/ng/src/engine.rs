@@ -1,6 +1,6 @@
 //! Requests and events in, answers and commands out.
 
-use crate::call::{Call, PortState};
+use crate::call::{Branch, Call, PortState};
 use crate::repeated::{Known, Repeated};
 use crate::reply::Reply;
 use crate::report::Counts;
@@ -373,6 +373,10 @@ impl NgCalls {
             }
         }
         self.keep(call);
+    }
+
+    pub(crate) fn branches(&self) -> impl Iterator<Item = &Branch> {
+        self.calls.values().flat_map(|call| &call.branches)
     }
 
     pub(crate) fn call_ids(&self) -> impl Iterator<Item = &[u8]> {

@@ -28,6 +28,7 @@
 //! | `ports.rs` | ports opened and closed |
 //! | `ending.rs` | deletions, and calls that nobody deletes |
 //! | `codecs.rs` | which codecs a party is offered |
+//! | `settling.rs` | which codecs the other one is answered, and what packets become |
 //! | `edit.rs` | what of descriptions is changed besides addresses and keys |
 //! | `report.rs` | what queries and statistics tell |
 //! | `reply.rs` | what requests are answered with |
@@ -45,6 +46,7 @@ mod repeated;
 mod reply;
 mod report;
 mod settings;
+mod settling;
 
 pub use engine::{Input, NgCalls, Output, Sender};
 pub use settings::{Interface, Settings};

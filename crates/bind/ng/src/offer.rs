@@ -1,22 +1,23 @@
 //! Offers: which ports they need, and what the other side is told.
 
 use crate::call::{Branch, Call, Side, Trust};
-use crate::codecs;
+use crate::codecs::{AnswerTerms, Known, Offered, wanted as wanted_codecs};
 use crate::edit::{SectionEdit, edit, has_attribute, with_session_attribute};
 use crate::engine::{NgCalls, Progress};
 use crate::ports::Ports;
 use crate::reply::Reply;
+use crate::settling::Coded;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::{
-    Keyring, Means, MediaError, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, in_the_clear,
+    Keyring, Means, MediaError, MediaKind, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, in_the_clear,
     protect_offer, relay_description, streams,
 };
-use sx_ng::{Ice, Options, Request, Sdes, TransportProtocol};
+use sx_ng::{CodecName, CodecWishes, Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media};
-use sx_types::SrtpPolicy;
+use sx_types::{Codec, SrtpPolicy};
 
 /// Why an offer or an answer is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +118,7 @@ impl NgCalls {
                 let all = self.settings.srtp_suites.clone();
                 let sides = [self.side(now, Some(from), all), self.side(now, to, suites)];
                 let via = request.via_branch.map(Box::from);
-                call.branches.push(Branch { via, sides, answered: false, ends: None });
+                call.branches.push(Branch { via, sides, answered: false, ends: None, recodes: false, recoded: 0 });
                 (call.branches.len() - 1, 0)
             }
         };
@@ -184,6 +185,8 @@ impl NgCalls {
             travels: None,
             mux_rejected: false,
             mux_refused: Vec::new(),
+            terms: AnswerTerms::default(),
+            coded: Coded::default(),
             trust: Trust::default(),
             ports: Vec::new(),
         }
@@ -197,7 +200,9 @@ impl NgCalls {
         options: &Options<'_>,
         sdp: &Bytes,
     ) -> Result<Bytes, Refusal> {
-        let kept = codecs::wanted(sdp, &options.codecs)?;
+        let agreed = branch.sides[1 - author].said.clone().filter(|_| branch.recodes);
+        let known = Known { codable: &self.settings.codable, agreed: agreed.as_ref() };
+        let Offered { told: kept, terms, recodes } = wanted_codecs(sdp, &options.codecs, known)?;
         let summaries = streams(sdp)?;
         let spoken = travels(sdp)?;
         let [one, other] = pair(branch, author);
@@ -216,10 +221,13 @@ impl NgCalls {
             mux if mux.demux => Some(false),
             _ => None,
         };
-        let section = |stream: usize| match summaries.get(stream).map(|summary| (summary.profile, summary.rejected)) {
-            Some((Profile::Rtp | Profile::SecureRtp, false)) => {
-                SectionEdit { protocol: Some(if feedback { "RTP/AVPF" } else { "RTP/AVP" }), rtcp_mux: mux }
-            }
+        let (ones, others) = coded(options, one.coded, other.coded, &self.settings.codable);
+        let section = |stream: usize| match summaries.get(stream) {
+            Some(summary) if is_ours(summary) => SectionEdit {
+                protocol: Some(if feedback { "RTP/AVPF" } else { "RTP/AVP" }),
+                rtcp_mux: mux,
+                ptime_ms: others.ptime_ms.filter(|_| summary.kind == MediaKind::Audio),
+            },
             _ => SectionEdit::default(),
         };
         let clear = edit(&in_the_clear(&kept)?, section);
@@ -230,12 +238,39 @@ impl NgCalls {
             protect_offer(&text, None, None, Terms { policy, ..Terms::default() }, &other.keys)
         })?;
         (one.travels, other.travels) = (spoken, wanted);
+        (one.terms, one.coded, other.coded) = (terms, ones, others);
         one.said = Some(sdp.clone());
         one.mux_rejected = options.rtcp_mux.reject;
         one.trust = trust(options);
+        branch.recodes |= recodes || ones.ptime_ms.or(others.ptime_ms).is_some();
         Ok(text)
     }
 }
+
+/// RTP whose packets can be read here.
+fn is_ours(summary: &StreamSummary) -> bool {
+    matches!(summary.profile, Profile::Rtp | Profile::SecureRtp) && !summary.rejected
+}
+
+/// How sound is coded for the author of an offer and for whoever receives it; what nothing is said of stays.
+fn coded(options: &Options<'_>, author: Coded, receiver: Coded, codable: &[Codec]) -> (Coded, Coded) {
+    let with = |coded: Coded, ptime_ms: Option<u16>, names: &[CodecName<'_>]| {
+        let mut opus = names.iter().filter(|name| name.name.eq_ignore_ascii_case(b"opus"));
+        let opus = opus.find(|name| name.bit_rate.is_some() || name.complexity.is_some());
+        let ptime_ms = ptime_ms.filter(|_| !codable.is_empty()).map(|ms| ms.clamp(PTIME_MIN_MS, PTIME_MAX_MS));
+        Coded {
+            ptime_ms: ptime_ms.or(coded.ptime_ms),
+            bit_rate: opus.and_then(|name| name.bit_rate).or(coded.bit_rate),
+            complexity: opus.and_then(|name| name.complexity).or(coded.complexity),
+        }
+    };
+    let CodecWishes { set, transcode, .. } = &options.codecs;
+    (with(author, options.ptime_reverse_ms, set), with(receiver, options.ptime_ms, transcode))
+}
+
+/// Packets that are coded here last between these.
+const PTIME_MIN_MS: u16 = 10;
+const PTIME_MAX_MS: u16 = 60;
 
 /// The author of a description and the one that it is for.
 pub(crate) fn pair(branch: &mut Branch, author: usize) -> [&mut Side; 2] {

@@ -3,11 +3,13 @@
 use crate::call::{Branch, Call, Port, PortState, Side};
 use crate::engine::{NgCalls, Progress, Waiting};
 use crate::reply::Reply;
+use crate::settling::is_same;
 use std::net::SocketAddr;
 use sx_engine::Time;
 use sx_media::{Keys, PortStats, Profile, agreed_keys, remote, streams};
 use sx_media::{Latch, MediaKind};
 use sx_ng::{Dictionary, Request, Value};
+use sx_sdp::{Description, Format};
 
 /// What was counted since the start.
 #[derive(Debug, Default)]
@@ -86,6 +88,11 @@ impl NgCalls {
             .with("totals", Value::Dictionary(totals))
     }
 
+    /// Streams whose sound is coded anew.
+    fn recoded(&self) -> u64 {
+        self.branches().map(|branch| branch.recoded as u64).sum()
+    }
+
     /// What the engine has done since it began.
     pub(crate) fn statistics(&self, now: Time) -> Dictionary<'static> {
         let calls = Value::count(self.calls() as u64);
@@ -93,7 +100,7 @@ impl NgCalls {
             .with("sessionsown", calls.clone())
             .with("sessionsforeign", Value::Integer(0))
             .with("sessionstotal", calls)
-            .with("transcodedmedia", Value::Integer(0));
+            .with("transcodedmedia", Value::count(self.recoded()));
         let counts = &self.counts;
         let total = Dictionary::default()
             .with("uptime", Value::text(now.since(self.started).as_secs().to_string()))
@@ -178,12 +185,28 @@ fn media(side: &Side, port: &Port) -> Dictionary<'static> {
         flags.extend(summary.rtcp_mux.then(|| Value::text("rtcp-mux")));
         flags.extend(secure.then(|| Value::text("SDES")));
     }
+    let codecs = side.told.as_ref().zip(side.said.as_ref());
+    let codecs = codecs.map(|(told, said)| agreed_names(told, said, port.stream)).unwrap_or_default();
     Dictionary::default()
         .with("index", Value::count(port.stream as u64 + 1))
         .with("type", Value::text(kind))
+        .with("codecs", Value::List(codecs.into_iter().map(Value::text).collect()))
         .with("protocol", Value::text(if secure { "RTP/SAVP" } else { "RTP/AVP" }))
         .with("streams", Value::List(vec![stream(side, port, false), stream(side, port, true)]))
         .with("flags", Value::List(flags))
+}
+
+/// What a party and the engine have agreed on for a stream, as descriptions write it.
+fn agreed_names(told: &[u8], said: &[u8], stream: usize) -> Vec<String> {
+    let (Ok(told), Ok(said)) = (Description::parse(told), Description::parse(said)) else { return Vec::new() };
+    let (Some(told), Some(said)) = (told.media_at(stream), said.media_at(stream)) else { return Vec::new() };
+    let agreed = said.codecs().filter(|format| told.codecs().any(|known| is_same(&known, format)));
+    let name = |format: Format<'_>| {
+        let name = String::from_utf8_lossy(format.encoding);
+        let channels = if format.channels > 1 { format!("/{}", format.channels) } else { String::new() };
+        format!("{name}/{}{channels}", format.clock_hz)
+    };
+    agreed.map(name).collect()
 }
 
 fn stream(side: &Side, port: &Port, rtcp: bool) -> Value<'static> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 use sx_media::Suite;
+use sx_types::Codec;
 
 /// What the engine is told once.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub interfaces: Vec<Interface>,
     /// The suites of SRTP that are offered and accepted, best first.
     pub srtp_suites: Arc<[Suite]>,
+    /// What is coded anew where a proxy asks for it. Empty: nothing.
+    pub codable: Arc<[Codec]>,
     /// Calls at a time.
     pub calls_max: usize,
     /// Branches of a call at a time.
@@ -53,6 +56,7 @@ impl Default for Settings {
             worker: u16::MAX,
             interfaces: vec![Interface { name: "default".into(), ipv4: true, ipv6: false }],
             srtp_suites: Suite::ALL.into(),
+            codable: Arc::from([]),
             calls_max: 10_000,
             branches_max: 16,
             streams_max: 8,

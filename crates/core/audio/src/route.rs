@@ -109,8 +109,10 @@ pub(crate) fn encoder(coded: &Coded) -> Encoder {
         Format::Opus => {
             let wanted = coded.coding.opus;
             let settings = sx_codec::OpusSettings::default();
-            let bit_rate = wanted.bit_rate_max.map_or(settings.bit_rate, |most| most.min(settings.bit_rate));
-            Encoder::opus(sx_codec::OpusSettings { bit_rate, fec: wanted.fec, dtx: wanted.dtx, ..settings })
+            let set = wanted.bit_rate.unwrap_or(settings.bit_rate);
+            let bit_rate = wanted.bit_rate_max.map_or(set, |most| most.min(set));
+            let complexity = wanted.complexity.unwrap_or(settings.complexity);
+            Encoder::opus(sx_codec::OpusSettings { bit_rate, complexity, fec: wanted.fec, dtx: wanted.dtx, ..settings })
         }
         format => Encoder::new(format),
     }
@@ -160,7 +162,7 @@ mod tests {
     fn conversion(from: &[(u8, Codec)], to: &[(u8, Codec)]) -> Conversion {
         let codings =
             |list: &[(u8, Codec)]| list.iter().map(|(n, codec)| Coding::new(PayloadType(*n), *codec)).collect();
-        Conversion { from: codings(from), to: codings(to), ptime_ms: 20, keys: KeyRules::default() }
+        Conversion { from: codings(from), to: codings(to), ptime_ms: 20, keys: KeyRules::default(), anew: false }
     }
 
     #[test]

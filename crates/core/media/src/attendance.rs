@@ -22,6 +22,6 @@ impl Attendance {
     /// What packets become between the member and the mixer, as a conversion: from what it sends to what it takes.
     pub fn conversion(&self) -> Conversion {
         let keys = KeyRules::default();
-        Conversion { from: self.from.clone(), to: self.to.clone(), ptime_ms: self.ptime_ms, keys }
+        Conversion { from: self.from.clone(), to: self.to.clone(), ptime_ms: self.ptime_ms, keys, anew: false }
     }
 }

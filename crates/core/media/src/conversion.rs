@@ -20,6 +20,9 @@ pub struct Conversion {
     /// What becomes of keys that the sender presses.
     #[serde(default)]
     pub keys: KeyRules,
+    /// Also sound that both have is coded anew: its packets are to be of another length.
+    #[serde(default)]
+    pub anew: bool,
 }
 
 /// A payload type and what it stands for.
@@ -47,12 +50,19 @@ pub struct OpusParameters {
     pub dtx: bool,
     /// Bits a second that it wants at most (`maxaveragebitrate`).
     pub bit_rate_max: Option<u32>,
+    /// Bits a second that it is to be sent by what whoever runs the call has set; `None`: as the encoder has it.
+    #[serde(default)]
+    pub bit_rate: Option<u32>,
+    /// From 0 to 10, as whoever runs the call has set it: how much the encoder takes pains.
+    #[serde(default)]
+    pub complexity: Option<u8>,
 }
 
 impl Conversion {
     /// Which payload type of the receiver a coding of the sender passes under as it is.
     pub fn passes(&self, coding: &Coding) -> Option<PayloadType> {
-        self.to.iter().find(|taken| taken.is_same(coding)).map(|taken| taken.payload_type)
+        let is_passed = !self.anew || !coding.is_sound();
+        self.to.iter().find(|taken| is_passed && taken.is_same(coding)).map(|taken| taken.payload_type)
     }
 
     /// Can a packet of this payload type go on without a byte being changed?
@@ -114,7 +124,7 @@ mod tests {
     fn what_both_have_under_one_number_is_relayed() {
         let from = vec![coding(0, Codec::Pcmu), coding(111, Codec::Opus), coding(101, Codec::TelephoneEvent)];
         let to = vec![coding(0, Codec::Pcmu), coding(96, Codec::Opus), coding(101, Codec::TelephoneEvent)];
-        let conversion = Conversion { from, to, ptime_ms: 20, keys: KeyRules::default() };
+        let conversion = Conversion { from, to, ptime_ms: 20, keys: KeyRules::default(), anew: false };
         for (number, relays) in [(0, true), (111, false), (96, false), (101, true), (9, false)] {
             assert_eq!(conversion.relays(PayloadType(number)), relays, "{number}");
         }

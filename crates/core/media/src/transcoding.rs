@@ -140,6 +140,21 @@ pub fn conversions(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<
     ways.iter().any(|way| !way.relays_all()).then_some(ways)
 }
 
+/// The same where also what both have is coded anew. `None`: it is not known what it becomes, or not all of it is among
+/// what can be coded.
+pub fn conversions_anew(
+    one: Agreed<'_>,
+    other: Agreed<'_>,
+    stream: usize,
+    codable: &[Codec],
+) -> Option<[Conversion; 2]> {
+    let [mut there, mut back] = ways(one, other, stream)?;
+    let sound = [&there, &back].into_iter().flat_map(|way| way.from.iter().chain(&way.to)).filter(|way| way.is_sound());
+    let all = sound.into_iter().all(|coding| codable.contains(&coding.codec));
+    (there.anew, back.anew) = (true, true);
+    all.then_some([there, back])
+}
+
 /// The same, also where everything can pass as it is.
 pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conversion; 2]> {
     let told = |agreed: Agreed<'_>| codings(agreed.told, agreed.said, stream);
@@ -148,8 +163,8 @@ pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conver
     let [one_sends, other_sends] = sent;
     let [one_takes, other_takes] = taken;
     let keys = KeyRules::default();
-    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys };
-    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys };
+    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys, anew: false };
+    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys, anew: false };
     let known = [&there, &back].iter().all(|way| way.from.iter().any(Coding::is_sound));
     known.then_some([there, back])
 }
@@ -202,7 +217,7 @@ fn opus_parameters(parameters: &[u8]) -> OpusParameters {
 }
 
 /// What we say of an encoding of ours: Opus in one channel, with copies of what may be lost.
-pub(crate) fn ours(payload_type: PayloadType, codec: Codec) -> NewFormat {
+pub fn ours(payload_type: PayloadType, codec: Codec) -> NewFormat {
     let parameters = if codec == Codec::Opus { OPUS_PARAMETERS } else { "" };
     NewFormat { payload_type, codec, clock_hz: codec.clock_hz(), parameters: parameters.to_owned() }
 }

@@ -20,6 +20,7 @@
 
 mod answer;
 mod bencode;
+mod codecs;
 mod json;
 mod message;
 mod options;
@@ -27,7 +28,8 @@ mod request;
 mod value;
 
 pub use answer::Answer;
+pub use codecs::{CodecName, CodecWishes};
 pub use message::{COOKIE_BYTES_MAX, DecodeError, Frame, MESSAGE_BYTES_MAX, Message, MessageError, Notation};
-pub use options::{CodecWishes, Ice, Options, RtcpMux, Sdes, TransportProtocol};
+pub use options::{Ice, Options, RtcpMux, Sdes, TransportProtocol};
 pub use request::{Command, Request, RequestError};
 pub use value::{DEPTH_MAX, Dictionary, VALUES_MAX, Value};

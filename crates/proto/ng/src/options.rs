@@ -1,5 +1,6 @@
 //! How an offer, an answer or a deletion is to be done.
 
+use crate::codecs::CodecWishes;
 use crate::value::{Dictionary, Value, is_same};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -39,6 +40,12 @@ pub struct Options<'a> {
     pub direction: [Option<&'a [u8]>; 2],
     /// Which codecs whoever receives the description is offered.
     pub codecs: CodecWishes<'a>,
+    /// Milliseconds of sound in the packets of whoever receives the description.
+    pub ptime_ms: Option<u16>,
+    /// The same of its author.
+    pub ptime_reverse_ms: Option<u16>,
+    /// Of an answer its first codec alone.
+    pub single_codec: bool,
     /// How long the ports of a call stay behind its end.
     pub delete_delay: Option<Duration>,
     /// How many calls may be listed.
@@ -98,21 +105,6 @@ pub struct Sdes<'a> {
     pub without: Vec<&'a [u8]>,
 }
 
-/// Which codecs whoever receives a description is offered, each by its name, perhaps with `/rate/channels`.
-#[derive(Clone, Debug, Default)]
-pub struct CodecWishes<'a> {
-    /// Not these; `all` and `full`: none but those that are named otherwise.
-    pub strip: Vec<&'a [u8]>,
-    /// Not these either, though the author may use them.
-    pub mask: Vec<&'a [u8]>,
-    /// These, though all are stripped.
-    pub except: Vec<&'a [u8]>,
-    /// These, though all are stripped, in this order.
-    pub offer: Vec<&'a [u8]>,
-    /// These as well, though the author has not offered them.
-    pub transcode: Vec<&'a [u8]>,
-}
-
 impl<'a> Options<'a> {
     /// What a dictionary says.
     pub fn read(dictionary: &'a Dictionary<'_>) -> Self {
@@ -154,14 +146,16 @@ impl<'a> Options<'a> {
             self.record_call = matches!(text(), b"yes" | b"on");
         } else if is("delete-delay") {
             self.delete_delay = value.as_integer().and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
+        } else if is("ptime") {
+            self.ptime_ms = milliseconds(value);
+        } else if is("ptime-reverse") {
+            self.ptime_reverse_ms = milliseconds(value);
         } else if is("limit") {
             self.limit = value.as_integer().and_then(|limit| usize::try_from(limit).ok());
         } else if is("supports") {
             self.supports_load_limit = value.texts().any(|word| is_same(word, "load-limit"));
         } else if let (true, Value::Dictionary(codec)) = (is("codec"), value) {
-            codec
-                .iter()
-                .for_each(|(list, names)| self.codecs.list(list).into_iter().for_each(|l| l.extend(names.texts())));
+            codec.iter().for_each(|(list, names)| names.texts().for_each(|name| self.codecs.add(list, name)));
         }
     }
 
@@ -174,6 +168,7 @@ impl<'a> Options<'a> {
             ("loop-protect", &mut self.loop_protect),
             ("record-call", &mut self.record_call),
             ("fatal", &mut self.fatal),
+            ("single-codec", &mut self.single_codec),
         ];
         for (name, value) in set {
             *value |= is(name);
@@ -188,8 +183,10 @@ impl<'a> Options<'a> {
             self.rtcp_mux.read(word);
         } else if let Some(named) = flag.strip_prefix(b"codec-") {
             self.codecs.read(named);
-        } else if let Some(codec) = flag.strip_prefix(b"transcode-") {
-            self.codecs.transcode.push(codec);
+        } else if flag.starts_with(b"transcode-") || flag.starts_with(b"transcode=") {
+            self.codecs.read(flag);
+        } else if is("always-transcode") {
+            self.codecs.add(b"accept", b"all");
         }
     }
 }
@@ -243,29 +240,12 @@ impl<'a> Sdes<'a> {
     }
 }
 
-impl<'a> CodecWishes<'a> {
-    /// The list of this name.
-    fn list(&mut self, name: &[u8]) -> Option<&mut Vec<&'a [u8]>> {
-        match name {
-            b"strip" => Some(&mut self.strip),
-            b"mask" | b"consume" => Some(&mut self.mask),
-            b"except" => Some(&mut self.except),
-            b"offer" => Some(&mut self.offer),
-            b"transcode" => Some(&mut self.transcode),
-            _ => None,
-        }
-    }
-
-    /// A flag, as `strip-PCMU`.
-    fn read(&mut self, flag: &'a [u8]) {
-        let Some(hyphen) = flag.iter().position(|byte| *byte == b'-') else { return };
-        let (list, codec) = (&flag[..hyphen], &flag[hyphen + 1..]);
-        self.list(list).into_iter().for_each(|list| list.push(codec));
-    }
-}
-
 fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+fn milliseconds(value: &Value<'_>) -> Option<u16> {
+    value.as_integer().and_then(|ms| u16::try_from(ms).ok()).filter(|ms| *ms > 0)
 }
 
 fn ipv6(family: &[u8]) -> Option<bool> {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sx_ng::{
-    Answer, Command, DEPTH_MAX, DecodeError, Dictionary, Frame, Ice, MESSAGE_BYTES_MAX, Message, MessageError,
-    Notation, Request, RequestError, TransportProtocol, VALUES_MAX, Value,
+    Answer, CodecName, Command, DEPTH_MAX, DecodeError, Dictionary, Frame, Ice, MESSAGE_BYTES_MAX, Message,
+    MessageError, Notation, Request, RequestError, TransportProtocol, VALUES_MAX, Value,
 };
 
 fn check_refused(bytes: &[u8], expected: MessageError) {
@@ -76,7 +76,7 @@ fn a_stream_is_cut_into_messages() {
 #[test]
 fn what_kamailio_sends_is_understood() {
     let text = br#"7_1 {"sdp":"v=0","ICE":"remove","flags":["trust-address","asymmetric","SDES-no-NULL_HMAC_SHA1_80",
-        "codec-strip-G729","something-new"],"direction":["in","out"],"replace":["origin","session-connection"],
+        "codec-strip-G729","something-new","always-transcode","single codec"],"ptime":"40","direction":["in","out"],"replace":["origin","session-connection"],
         "transport-protocol":"RTP/SAVPF","rtcp-mux":["offer","accept"],"call-id":"x","received-from":["IP4","192.0.2.1"],
         "from-tag":"a","media address":"192.0.2.9","codec":{"mask":["opus"],"transcode":["PCMU"]},"command":"offer"}"#;
     let message = Message::parse(text).expect("good");
@@ -89,8 +89,11 @@ fn what_kamailio_sends_is_understood() {
     assert_eq!(options.received_from, "192.0.2.1".parse().ok());
     assert_eq!(options.media_address, "192.0.2.9".parse().ok());
     assert_eq!(options.sdes.without, [b"NULL_HMAC_SHA1_80"]);
-    assert_eq!((&options.codecs.strip[..], &options.codecs.mask[..]), (&[&b"G729"[..]][..], &[&b"opus"[..]][..]));
-    assert_eq!(options.codecs.transcode, [b"PCMU"]);
+    let names = |list: &[CodecName<'_>]| list.iter().map(|codec| codec.name.to_vec()).collect::<Vec<_>>();
+    let codecs = &options.codecs;
+    assert_eq!((names(&codecs.strip), names(&codecs.mask)), (vec![b"G729".to_vec()], vec![b"opus".to_vec()]));
+    assert_eq!((names(&codecs.transcode), options.ptime_ms), (vec![b"PCMU".to_vec()], Some(40)));
+    assert!(names(&codecs.accept) == [b"all"] && options.single_codec);
 }
 
 #[test]

@@ -261,24 +261,24 @@ impl<'a> Changed<'a> {
 
 /// A set of payload types.
 #[derive(Default)]
-struct PayloadTypes(u128);
+pub(crate) struct PayloadTypes(u128);
 
 impl PayloadTypes {
-    fn insert(&mut self, payload_type: PayloadType) {
+    pub(crate) fn insert(&mut self, payload_type: PayloadType) {
         self.0 |= 1 << (payload_type.0 & 127);
     }
 
-    fn contains(&self, payload_type: PayloadType) -> bool {
+    pub(crate) fn contains(&self, payload_type: PayloadType) -> bool {
         self.0 >> (payload_type.0 & 127) & 1 == 1
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0 == 0
     }
 
     /// Takes out the payload types that retransmit one that is not in the set.
     //= https://www.rfc-editor.org/rfc/rfc4588#section-8.1
-    fn remove_orphans(&mut self, lines: &[Line<'_>]) {
+    pub(crate) fn remove_orphans(&mut self, lines: &[Line<'_>]) {
         for (payload_type, parameters) in lines.iter().filter_map(|line| line.described("fmtp")) {
             let apt = parameters.trim_ascii().strip_prefix(b"apt=").map(|rest| {
                 let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
@@ -291,7 +291,7 @@ impl PayloadTypes {
     }
 
     /// Does the line describe a payload type that is not in the set?
-    fn excludes(&self, line: &Line<'_>) -> bool {
+    pub(crate) fn excludes(&self, line: &Line<'_>) -> bool {
         let names = ["rtpmap", "fmtp", "rtcp-fb"];
         names.into_iter().find_map(|name| line.described(name)).is_some_and(|(of, _)| !self.contains(of))
     }

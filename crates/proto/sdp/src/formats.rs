@@ -1,5 +1,6 @@
 //! Copying a description while other encodings are put into its media sections.
 
+use crate::edit::PayloadTypes;
 use crate::write::Text;
 use crate::{Description, Line, Media};
 use sx_types::{Codec, PayloadType};
@@ -27,6 +28,17 @@ pub enum FormatEdit {
     Append(Vec<NewFormat>),
     /// These take their place. What was said of the length of packets and of bandwidth was said of the others, and is left out.
     Replace(Vec<NewFormat>),
+    /// These and no others, in this order. Where none of those that were there stays, it is as with `Replace`.
+    Arrange(Vec<Arranged>),
+}
+
+/// An encoding of a media section that is arranged anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arranged {
+    /// One that is there, with what is said of it.
+    Kept(PayloadType),
+    /// One that is not.
+    New(NewFormat),
 }
 
 impl Description<'_> {
@@ -39,6 +51,7 @@ impl Description<'_> {
             match sections.get(index) {
                 Some(FormatEdit::Append(formats)) if !formats.is_empty() => write(&mut text, &media, true, formats),
                 Some(FormatEdit::Replace(formats)) if !formats.is_empty() => write(&mut text, &media, false, formats),
+                Some(FormatEdit::Arrange(formats)) if !formats.is_empty() => arrange(&mut text, &media, formats),
                 _ => media.lines().iter().for_each(|line| text.copy(line)),
             }
         }
@@ -51,17 +64,40 @@ fn write(text: &mut Text, media: &Media<'_, '_>, keeps: bool, formats: &[NewForm
     media.section.media.write_formats(text, old, formats.iter().map(|format| format.payload_type));
     let lines = media.lines()[1..].iter().filter(|line| keeps || !is_about_formats(line));
     lines.for_each(|line| text.copy(line));
+    formats.iter().for_each(|format| describe(text, format));
+}
+
+fn arrange(text: &mut Text, media: &Media<'_, '_>, formats: &[Arranged]) {
+    let mut kept = PayloadTypes::default();
+    formats.iter().for_each(|format| match format {
+        Arranged::Kept(payload_type) => kept.insert(*payload_type),
+        Arranged::New(_) => {}
+    });
+    kept.remove_orphans(media.lines());
+    let numbers = formats.iter().filter_map(|format| match format {
+        Arranged::Kept(payload_type) => kept.contains(*payload_type).then_some(*payload_type),
+        Arranged::New(format) => Some(format.payload_type),
+    });
+    media.section.media.write_formats(text, std::iter::empty(), numbers);
+    let stays = |line: &&Line<'_>| if kept.is_empty() { !is_about_formats(line) } else { !kept.excludes(line) };
+    media.lines()[1..].iter().filter(stays).for_each(|line| text.copy(line));
     for format in formats {
-        let number = u64::from(format.payload_type.0);
-        text.begin(b'a').bytes(b"rtpmap:").number(number).bytes(b" ").bytes(format.codec.name().as_bytes());
-        text.bytes(b"/").number(u64::from(format.clock_hz));
-        if format.codec.channels() > 1 {
-            text.bytes(b"/").number(u64::from(format.codec.channels()));
+        if let Arranged::New(format) = format {
+            describe(text, format);
         }
-        text.end();
-        if !format.parameters.is_empty() {
-            text.begin(b'a').bytes(b"fmtp:").number(number).bytes(b" ").bytes(format.parameters.as_bytes()).end();
-        }
+    }
+}
+
+fn describe(text: &mut Text, format: &NewFormat) {
+    let number = u64::from(format.payload_type.0);
+    text.begin(b'a').bytes(b"rtpmap:").number(number).bytes(b" ").bytes(format.codec.name().as_bytes());
+    text.bytes(b"/").number(u64::from(format.clock_hz));
+    if format.codec.channels() > 1 {
+        text.bytes(b"/").number(u64::from(format.codec.channels()));
+    }
+    text.end();
+    if !format.parameters.is_empty() {
+        text.begin(b'a').bytes(b"fmtp:").number(number).bytes(b" ").bytes(format.parameters.as_bytes()).end();
     }
 }
 
@@ -105,6 +141,24 @@ mod tests {
         let expected = format!("{}{LINES}", SECTION.replace("8 101\r\n", "8 101 120 9\r\n"));
         check(FormatEdit::Append(formats()), &expected);
         check(FormatEdit::Append(Vec::new()), SECTION);
+    }
+
+    #[test]
+    fn encodings_are_arranged_anew() {
+        let [opus, g722] = formats().try_into().expect("two");
+        let kept = |number| Arranged::Kept(PayloadType(number));
+        let all = "m=audio 4000/2 RTP/AVP 120 101 8 9\r\n";
+        let expected = format!("{}{LINES}", SECTION.replace("m=audio 4000/2 RTP/AVP 8 101\r\n", all));
+        check(
+            FormatEdit::Arrange(vec![Arranged::New(opus.clone()), kept(101), kept(8), Arranged::New(g722)]),
+            &expected,
+        );
+        let one = "m=audio 4000/2 RTP/AVP 8\r\nb=AS:80\r\na=ptime:30\r\na=sendonly\r\n";
+        check(FormatEdit::Arrange(vec![kept(8)]), one);
+        let (mapped, _) = LINES.split_at(LINES.find("a=rtpmap:9 ").expect("its line"));
+        let none = format!("m=audio 4000/2 RTP/AVP 120\r\na=sendonly\r\n{mapped}");
+        check(FormatEdit::Arrange(vec![Arranged::New(opus)]), &none);
+        check(FormatEdit::Arrange(Vec::new()), SECTION);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use crypto::{Crypto, CryptoError, Mki};
 pub use description::{Description, Direction, Line};
 pub use dtls::{DtlsTerms, Setup};
 pub use edit::{Edit, MediaEdit, OriginEdit, RtcpEdit};
-pub use formats::{FormatEdit, NewFormat};
+pub use formats::{Arranged, FormatEdit, NewFormat};
 pub use media::{Format, Media, MediaKind, Profile};
 pub use offer_answer::{AnswerError, Answered, Chosen, OurFormat, Ours, answer, offer};
 pub use parse::{Limits, ParseError};

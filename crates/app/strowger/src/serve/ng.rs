@@ -6,6 +6,7 @@ mod tests;
 
 use super::clock::Clock;
 use super::fate;
+use super::settings::codable;
 use doors::{Came, Doors};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -234,6 +235,7 @@ fn settings(config: &Config) -> Settings {
         worker: NG_WORKER,
         interfaces: config.media.interfaces.iter().map(interface).collect(),
         srtp_suites: config.media.srtp_suites.clone().into(),
+        codable: codable(&config.media),
         calls_max: config.ng.calls_max,
         delete_delay: config.ng.delete_delay,
         silence_timeout: config.ng.silence_timeout,

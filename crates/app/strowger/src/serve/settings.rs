@@ -80,7 +80,7 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
 }
 
 /// What is coded anew between parties that share no codec, best first.
-fn codable(media: &Media) -> Arc<[Codec]> {
+pub(super) fn codable(media: &Media) -> Arc<[Codec]> {
     match media.transcode {
         Transcode::Needed => by_preference(sx_audio::codable(), media.prefer).into(),
         Transcode::Never => Arc::from([]),

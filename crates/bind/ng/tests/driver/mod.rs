@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
-use sx_media::{Closed, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys};
+use sx_media::{
+    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys,
+};
 use sx_ng::{Dictionary, Message, Value};
 
 pub const PCMU: &str = "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
@@ -35,6 +37,8 @@ pub struct World {
     pub open: BTreeMap<PortId, (MediaCommand, Opened)>,
     pub remotes: BTreeMap<PortId, (Remote, Option<StreamKeys>)>,
     pub patched: BTreeMap<PortId, PortId>,
+    /// What the packets that arrive at a port become.
+    pub conversions: BTreeMap<PortId, Conversion>,
     /// What each port has received, as it will be told.
     pub received: BTreeMap<PortId, u64>,
     pub answers: Vec<(Sender, Vec<u8>)>,
@@ -62,6 +66,7 @@ impl World {
             open: BTreeMap::new(),
             remotes: BTreeMap::new(),
             patched: BTreeMap::new(),
+            conversions: BTreeMap::new(),
             received: BTreeMap::new(),
             answers: Vec::new(),
             opened: 0,
@@ -212,7 +217,11 @@ impl World {
                     self.waiting.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
             }
-            MediaCommand::Patch { from, to, .. } => {
+            MediaCommand::Patch { from, to, conversion } => {
+                match conversion {
+                    Some(conversion) => self.conversions.insert(from, *conversion),
+                    None => self.conversions.remove(&from),
+                };
                 if let Some(to) = to {
                     self.patched.insert(from, to);
                 }

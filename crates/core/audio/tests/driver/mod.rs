@@ -14,7 +14,7 @@ pub fn coding(payload_type: u8, codec: Codec) -> Coding {
 }
 
 pub fn conversion(from: &[Coding], to: &[Coding], ptime_ms: u16) -> Conversion {
-    Conversion { from: from.to_vec(), to: to.to_vec(), ptime_ms, keys: KeyRules::default() }
+    Conversion { from: from.to_vec(), to: to.to_vec(), ptime_ms, keys: KeyRules::default(), anew: false }
 }
 
 pub fn of_type(header: Header, payload_type: u8) -> Header {
