@@ -8,15 +8,18 @@ use crate::sink::Sink;
 use ogg::{PacketWriteEndInfo, PacketWriter};
 use sx_codec::{Encoder, OpusSettings, Resampler};
 
-/// What Opus counts in, whatever the rate of what goes in.
-const OPUS_HZ: u32 = 48_000;
-/// Samples of a packet: 20 ms.
-const PACKET: usize = 960;
+/// What goes into the encoder, and how many of the samples that Opus counts, at 48 kHz whatever goes in, each of those is.
+const ENCODER_HZ: u32 = 16_000;
+const STEP: u64 = 3;
+/// Samples of a packet, at 48 kHz: 20 ms.
+const PACKET: u64 = 960;
+/// The same at the rate of the encoder.
+const FRAME: usize = 320;
 /// Packets of a page: a second.
 const PAGE: u64 = 50;
-/// By how many samples what is decoded is behind what `sx_codec::Encoder` was given at 48 kHz: its filter to 16 kHz, and
-/// what Opus looks ahead. Measured; a test compares.
-const ENCODER_DELAY: f64 = 447.0;
+/// By how many samples at 48 kHz what is decoded is behind what `sx_codec::Encoder` was given: what Opus looks ahead.
+/// Measured; a test compares.
+const ENCODER_DELAY: f64 = 312.0;
 /// A packet that says of 20 ms in wideband that nothing was sent, in the place of one that could not be made.
 //= https://www.rfc-editor.org/rfc/rfc6716#section-3.1
 const NOTHING: u8 = 9 << 3;
@@ -57,12 +60,12 @@ impl OggOpusWriter {
         serial: u32,
     ) -> Result<Self, FileError> {
         let channel = || {
-            let to_opus = Resampler::new(hz, OPUS_HZ).expect("a SampleRate is one that it knows");
+            let to_opus = Resampler::new(hz, ENCODER_HZ).expect("a SampleRate is one that it knows");
             let encoder = Encoder::opus(settings);
             Channel { to_opus, encoder, pending: Vec::new(), own: Vec::new() }
         };
         let channels: Vec<Channel> = (0..channels).map(|_| channel()).collect();
-        let pre_skip = (ENCODER_DELAY + channels[0].to_opus.delay_samples()).round() as u16;
+        let pre_skip = (ENCODER_DELAY + STEP as f64 * channels[0].to_opus.delay_samples()).round() as u16;
         let mut writer = Self {
             sink,
             pages: PacketWriter::new(Vec::new()),
@@ -89,7 +92,7 @@ impl OggOpusWriter {
             let before = channel.pending.len();
             channel.to_opus.process(&channel.own, &mut channel.pending);
             if number == 0 {
-                self.taken += (channel.pending.len() - before) as u64;
+                self.taken += (channel.pending.len() - before) as u64 * STEP;
             }
         }
         self.encode()
@@ -105,8 +108,8 @@ impl OggOpusWriter {
     //= https://www.rfc-editor.org/rfc/rfc7845#section-4.4
     pub(crate) fn end(&mut self) -> Result<(), FileError> {
         let end = self.pre_skip + self.taken;
-        let packets = end.div_ceil(PACKET as u64).max(1);
-        let silence = (packets - self.made) as usize * PACKET;
+        let packets = end.div_ceil(PACKET).max(1);
+        let silence = (packets - self.made) as usize * FRAME;
         for channel in &mut self.channels {
             channel.pending.resize(silence, 0);
         }
@@ -122,7 +125,7 @@ impl OggOpusWriter {
     }
 
     fn encode(&mut self) -> Result<(), FileError> {
-        while self.channels[0].pending.len() >= PACKET {
+        while self.channels[0].pending.len() >= FRAME {
             let packet = self.packet();
             if let Some(before) = self.held.replace(packet) {
                 let ends = if self.made.is_multiple_of(PAGE) {
@@ -130,7 +133,7 @@ impl OggOpusWriter {
                 } else {
                     PacketWriteEndInfo::NormalPacket
                 };
-                self.write(before, ends, self.made * PACKET as u64)?;
+                self.write(before, ends, self.made * PACKET)?;
             }
             self.made += 1;
         }
@@ -144,8 +147,8 @@ impl OggOpusWriter {
         for (number, channel) in self.channels.iter_mut().enumerate() {
             let mut own = Vec::new();
             // Its length is that of a frame; what cannot be encoded comes back empty.
-            let _ = channel.encoder.encode(&channel.pending[..PACKET], &mut own);
-            channel.pending.drain(..PACKET);
+            let _ = channel.encoder.encode(&channel.pending[..FRAME], &mut own);
+            channel.pending.drain(..FRAME);
             if number < last {
                 self_delimited(&own, &mut packet);
             } else {

@@ -44,7 +44,7 @@ fn coding_of(format: Format) -> Coding {
     all.find(|coding| Format::from_codec(coding.codec, coding.clock_hz) == Some(format)).unwrap()
 }
 
-/// What is at 48 kHz, or else at 16.
+/// What is at 16 kHz.
 fn widest() -> Format {
     #[cfg(feature = "opus")]
     return Format::Opus;

@@ -17,7 +17,7 @@ pub enum Format {
     G722,
     /// Samples as they are, two bytes each, the upper one first.
     L16(L16Rate),
-    /// Opus at 48 kHz.
+    /// Opus, of which the lower 8 kHz are heard and sent: all that telephones have.
     #[cfg(feature = "opus")]
     Opus,
 }
@@ -92,7 +92,7 @@ impl Format {
             Self::G722 => 16_000,
             Self::L16(rate) => rate.hz(),
             #[cfg(feature = "opus")]
-            Self::Opus => 48_000,
+            Self::Opus => crate::opus::SAMPLE_HZ as u32,
         }
     }
 
@@ -102,6 +102,10 @@ impl Format {
             // G.722 is sampled at 16 kHz, but was given 8 kHz in RFC 1890 by mistake, and it stays so.
             //= https://www.rfc-editor.org/rfc/rfc3551#section-4.5.2
             Self::G722 => 8_000,
+            // Whatever it is sampled at.
+            //= https://www.rfc-editor.org/rfc/rfc7587#section-4.1
+            #[cfg(feature = "opus")]
+            Self::Opus => 48_000,
             _ => self.sample_hz(),
         }
     }
@@ -123,7 +127,7 @@ impl Format {
             Self::G711(_) | Self::L16(_) => samples <= self.frame_samples(FRAME_MAX),
             Self::G722 => samples <= self.frame_samples(FRAME_MAX) && samples.is_multiple_of(2),
             #[cfg(feature = "opus")]
-            Self::Opus => matches!(samples, 480 | 960 | 1_920 | 2_880),
+            Self::Opus => matches!(samples, 160 | 320 | 640 | 960),
         }
     }
 

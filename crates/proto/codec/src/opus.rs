@@ -1,10 +1,10 @@
-//! Opus at 48 kHz in one channel, by the crate opus-rs.
+//! Opus at 16 kHz in one channel, by the crate opus-rs.
 //!
-//! Whatever another sends is decoded, two channels being mixed into one. What is sent is wideband, up to 8 kHz, which is all
-//! that telephones have: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
+//! Whatever another sends is decoded, two channels being mixed into one, up to 8 kHz, which is all that telephones have: a
+//! decoder that makes no more than is wanted spares the filters behind it. What is sent is wideband as well: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
 //! divides by zero when it is to make copies of frames.
 
-use crate::{DecodeError, Format, FrameLengthError, Resampler, level_dbm0};
+use crate::{DecodeError, Format, FrameLengthError, level_dbm0};
 use opus_rs::Application;
 
 /// The longest packet that is made.
@@ -12,13 +12,12 @@ pub(crate) const PACKET_MAX: usize = 1_276;
 /// The longest that is decoded: what fits into a datagram.
 const PACKET_DECODED_MAX: usize = 1_500;
 /// Samples of the longest packet: 120 ms.
-const SAMPLES_MAX: usize = 5_760;
+const SAMPLES_MAX: usize = SAMPLE_HZ * 120 / 1_000;
 /// What is lost can be concealed in multiples of 2.5 ms, and is at 20 ms at a time.
-const CONCEALED_STEP: usize = 120;
-const CONCEALED: usize = 960;
-const SAMPLE_HZ: usize = 48_000;
-/// The rate at which sound is encoded.
-const WIDEBAND_HZ: u32 = 16_000;
+const CONCEALED_STEP: usize = SAMPLE_HZ / 400;
+const CONCEALED: usize = SAMPLE_HZ / 50;
+/// The rate at which sound is encoded and decoded.
+pub(crate) const SAMPLE_HZ: usize = 16_000;
 
 /// How an [`Encoder::Opus`](crate::Encoder::Opus) is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +42,9 @@ impl Default for OpusSettings {
     }
 }
 
-/// From samples at 48 kHz to packets.
+/// From samples at 16 kHz to packets.
 pub struct OpusEncoder {
     encoder: Box<opus_rs::OpusEncoder>,
-    to_wideband: Resampler,
-    wideband: Vec<i16>,
     pause: Option<Pause>,
 }
 
@@ -60,7 +57,7 @@ struct Pause {
     unsent: usize,
 }
 
-/// From packets to samples at 48 kHz.
+/// From packets to samples at 16 kHz.
 pub struct OpusDecoder {
     decoder: Box<opus_rs::OpusDecoder>,
     samples: Vec<f32>,
@@ -68,14 +65,13 @@ pub struct OpusDecoder {
 
 impl OpusEncoder {
     pub(crate) fn new(settings: OpusSettings) -> Self {
-        let mut encoder = opus_rs::OpusEncoder::new(WIDEBAND_HZ.cast_signed(), 1, Application::Voip)
+        let mut encoder = opus_rs::OpusEncoder::new(SAMPLE_HZ as i32, 1, Application::Voip)
             .expect("16 kHz in one channel is what every Opus encoder has");
         encoder.bitrate_bps = settings.bit_rate.clamp(6_000, 64_000).cast_signed();
         encoder.complexity = i32::from(settings.complexity.min(10));
         encoder.use_inband_fec = settings.fec;
         encoder.packet_loss_perc = if settings.fec { i32::from(settings.loss_percent.min(100)) } else { 0 };
-        let to_wideband = Resampler::new(SAMPLE_HZ as u32, WIDEBAND_HZ).expect("both rates are among those it has");
-        Self { encoder: Box::new(encoder), to_wideband, wideband: Vec::new(), pause: settings.dtx.then(Pause::default) }
+        Self { encoder: Box::new(encoder), pause: settings.dtx.then(Pause::default) }
     }
 
     /// Appends the packet of a frame, or nothing when nothing is to be sent.
@@ -83,14 +79,12 @@ impl OpusEncoder {
         if !Format::Opus.is_frame(samples.len()) {
             return Err(FrameLengthError { samples: samples.len() });
         }
-        self.wideband.clear();
-        self.to_wideband.process(samples, &mut self.wideband);
         if self.pause.as_mut().is_some_and(|pause| pause.goes_on(samples)) {
             return Ok(());
         }
         let begin = out.len();
         out.resize(begin + PACKET_MAX, 0);
-        let encoded = self.encoder.encode_i16(&self.wideband, self.wideband.len(), &mut out[begin..]);
+        let encoded = self.encoder.encode_i16(samples, samples.len(), &mut out[begin..]);
         // Only the length of a frame and of the buffer can be wrong, and they are not.
         out.truncate(begin + encoded.unwrap_or(0));
         Ok(())
@@ -117,7 +111,7 @@ impl Pause {
 impl OpusDecoder {
     pub(crate) fn new() -> Self {
         let decoder = opus_rs::OpusDecoder::new(SAMPLE_HZ as i32, 1)
-            .expect("48 kHz in one channel is what every Opus decoder has");
+            .expect("16 kHz in one channel is what every Opus decoder has");
         Self { decoder: Box::new(decoder), samples: vec![0.0; SAMPLES_MAX] }
     }
 

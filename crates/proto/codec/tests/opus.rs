@@ -7,14 +7,14 @@ use sx_codec::{DecodeError, Decoder, Encoder, Format, OpusSettings, Resampler, T
 /// What a listener at 8 kHz hears.
 fn narrow(samples: &[i16]) -> Vec<i16> {
     let mut out = Vec::new();
-    Resampler::new(48_000, 8_000).expect("known rates").process(samples, &mut out);
+    Resampler::new(16_000, 8_000).expect("known rates").process(samples, &mut out);
     out
 }
 
 fn tone(hz: f64, dbm0: f64, millis: usize) -> Vec<i16> {
     let mut out = Vec::new();
     let samples: Vec<i16> = Tone::new(hz, dbm0).take(millis * 8).collect();
-    Resampler::new(8_000, 48_000).expect("known rates").process(&samples, &mut out);
+    Resampler::new(8_000, 16_000).expect("known rates").process(&samples, &mut out);
     out
 }
 
@@ -31,7 +31,7 @@ fn packets(settings: OpusSettings, samples: &[i16], frame: usize) -> Vec<Vec<u8>
 #[test]
 fn a_tone_comes_back_in_every_frame_length() {
     let said = tone(440.0, -10.0, 600);
-    for frame in [480, 960, 1_920, 2_880] {
+    for frame in [160, 320, 640, 960] {
         let mut decoder = Decoder::new(Format::Opus);
         let mut out = Vec::new();
         for packet in packets(OpusSettings::default(), &said, frame) {
@@ -44,7 +44,7 @@ fn a_tone_comes_back_in_every_frame_length() {
         let level = level_dbm0(&heard[800..]);
         assert!((level + 10.0).abs() < 1.5, "{frame}: {level}");
     }
-    for frame in [0, 100, 120, 960 + 1, 5_760] {
+    for frame in [0, 40, 80, 480, 320 + 1, 1_920] {
         assert!(Encoder::new(Format::Opus).encode(&vec![0; frame], &mut Vec::new()).is_err());
     }
 }
@@ -54,7 +54,7 @@ fn the_bit_rate_is_heeded() {
     let said = tone(440.0, -10.0, 2_000);
     let rate = |bit_rate| {
         let settings = OpusSettings { bit_rate, ..OpusSettings::default() };
-        packets(settings, &said, 960).iter().map(Vec::len).sum::<usize>() * 8 / 2
+        packets(settings, &said, 320).iter().map(Vec::len).sum::<usize>() * 8 / 2
     };
     let (low, high) = (rate(12_000), rate(64_000));
     assert!((6_000..16_000).contains(&low) && (30_000..70_000).contains(&high), "{low} {high}");
@@ -65,20 +65,20 @@ fn a_lost_frame_is_concealed_and_a_long_loss_fades() {
     let said = tone(440.0, -10.0, 600);
     let mut decoder = Decoder::new(Format::Opus);
     let mut out = Vec::new();
-    for (number, packet) in packets(OpusSettings::default(), &said, 960).iter().enumerate() {
+    for (number, packet) in packets(OpusSettings::default(), &said, 320).iter().enumerate() {
         match number % 6 {
-            5 => decoder.conceal(960, &mut out),
+            5 => decoder.conceal(320, &mut out),
             _ => decoder.decode(packet, &mut out).expect("a packet"),
         }
     }
     assert!(out.len() == said.len() && hears(&narrow(&out), 440.0));
-    let lost = &out[5 * 960 + 240..6 * 960];
+    let lost = &out[5 * 320 + 80..6 * 320];
     assert!(level_dbm0(lost) > -20.0, "{}", level_dbm0(lost));
     out.clear();
-    // Of which 40 samples are no multiple of 2.5 ms.
-    decoder.conceal(48_040, &mut out);
-    assert_eq!(out.len(), 48_040);
-    assert!(level_dbm0(&out[40_000..]) < -40.0, "{}", level_dbm0(&out[40_000..]));
+    // Of which 30 samples are no multiple of 2.5 ms.
+    decoder.conceal(16_030, &mut out);
+    assert_eq!(out.len(), 16_030);
+    assert!(level_dbm0(&out[14_000..]) < -40.0, "{}", level_dbm0(&out[14_000..]));
 }
 
 /// A sound that changes with each frame, so that it cannot be foreseen: only the copy can tell which it was.
@@ -92,15 +92,15 @@ fn a_lost_frame_is_recovered_from_the_copy_in_the_next() {
         said.extend(sine.by_ref().take(160));
     }
     let mut wide = Vec::new();
-    Resampler::new(8_000, 48_000).expect("known rates").process(&said, &mut wide);
+    Resampler::new(8_000, 16_000).expect("known rates").process(&said, &mut wide);
     let recovered = |fec: bool| {
         let settings = OpusSettings { fec, loss_percent: 30, bit_rate: 32_000, ..OpusSettings::default() };
-        let packets = packets(settings, &wide, 960);
+        let packets = packets(settings, &wide, 320);
         let (mut decoder, mut out) = (Decoder::new(Format::Opus), Vec::new());
         for (number, packet) in packets.iter().enumerate() {
             match packets.get(number + 1) {
                 // The first frame of a new tone.
-                Some(next) if number % 4 == 2 => decoder.recover(next, 960, &mut out),
+                Some(next) if number % 4 == 2 => decoder.recover(next, 320, &mut out),
                 _ => decoder.decode(packet, &mut out).expect("a packet"),
             }
         }
@@ -119,8 +119,8 @@ fn a_lost_frame_is_recovered_from_the_copy_in_the_next() {
 #[test]
 fn nothing_is_sent_in_a_pause_but_a_frame_now_and_then() {
     let settings = OpusSettings { dtx: true, ..OpusSettings::default() };
-    let said = [tone(440.0, -10.0, 400), vec![0; 96_000], tone(440.0, -10.0, 400)].concat();
-    let packets = packets(settings, &said, 960);
+    let said = [tone(440.0, -10.0, 400), vec![0; 32_000], tone(440.0, -10.0, 400)].concat();
+    let packets = packets(settings, &said, 320);
     let sent = |frames: std::ops::Range<usize>| packets[frames].iter().filter(|packet| !packet.is_empty()).count();
     assert_eq!(sent(0..30), 30, "speech, and 200 ms after it");
     assert!((3..=6).contains(&sent(32..119)), "the pause: {}", sent(32..119));
@@ -139,7 +139,7 @@ fn what_is_no_packet_is_refused_and_the_next_is_decoded() {
     ] {
         assert_eq!((decoder.decode(packet, &mut out), out.len()), (Err(expected), 0));
     }
-    for packet in packets(OpusSettings::default(), &tone(440.0, -10.0, 400), 960) {
+    for packet in packets(OpusSettings::default(), &tone(440.0, -10.0, 400), 320) {
         decoder.decode(&packet, &mut out).expect("a packet");
     }
     assert!(hears(&narrow(&out), 440.0));
@@ -153,10 +153,10 @@ proptest! {
         for packet in &packets {
             let before = out.len();
             match decoder.decode(packet, &mut out) {
-                Ok(()) => prop_assert!(out.len() - before <= 5_760),
+                Ok(()) => prop_assert!(out.len() - before <= 1_920),
                 Err(_) => prop_assert_eq!(out.len(), before),
             }
-            decoder.recover(packet, 960, &mut out);
+            decoder.recover(packet, 320, &mut out);
         }
     }
 }
