@@ -1,6 +1,8 @@
 """Sound for the codecs of the exchange and for others, and how far two recordings are apart. It knows nothing of any case."""
 
 import array
+import ctypes
+import ctypes.util
 import math
 import os
 import subprocess
@@ -31,6 +33,23 @@ def ffmpeg(source, target, data):
     """What ffmpeg makes of data; both ends are lists of its options for a format."""
     head = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-bitexact"]
     return run([*head, *source, "-i", "pipe:0", *target, "pipe:1"], data)
+
+
+def by_libopus(found, rate):
+    """What libopus makes of packets at a rate of its own choice, which ffmpeg does not let it have; None: it is not here."""
+    name = ctypes.util.find_library("opus")
+    if name is None:
+        return None
+    library = ctypes.CDLL(name)
+    library.opus_decoder_create.restype = ctypes.c_void_p
+    decoder = ctypes.c_void_p(library.opus_decoder_create(rate, 1, None))
+    out = (ctypes.c_int16 * (rate // 8))()
+    heard = array.array("h")
+    for packet in found:
+        made = library.opus_decode(decoder, packet, len(packet), out, len(out), 0)
+        heard.extend(out[:made])
+    library.opus_decoder_destroy(decoder)
+    return heard
 
 
 def raw(rate, kind="s16le"):

@@ -22,19 +22,24 @@ def engine(bench, ng="delete_delay_s = 1"):
     return exchange, f"{ip}:{port}"
 
 
-def talk(bench, offer, answer, caller="", called=""):
+def talk(bench, offer, answer, caller="", called="", codecs=(None, None)):
     """Alice calls bob by way of Kamailio, each hears the other, and nothing stays at the engine. What each of them said."""
     exchange, at = engine(bench)
     proxy = kamailio.Kamailio(bench, at, f"{USUAL} {offer}".strip(), f"{USUAL} {answer}".strip())
-    bob = Phone(bench, proxy, "bob", TONES[1], answers=True, seconds=9, more=called)
+    bob = Phone(bench, proxy, "bob", TONES[1], answers=True, seconds=9, more=called, codec=codecs[1])
     wait_for(lambda: "200 OK" in read(bench.path("bob.log")), "bob is registered")
-    alice = Phone(bench, proxy, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller)
+    alice = Phone(bench, proxy, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller, codec=codecs[0])
     wait_for(lambda: exchange.metric("strowger_ng_calls") == 1, "the engine has a call")
     alice.finish()
     bob.finish()
     alice.hears(TONES[1])
     bob.hears(TONES[0])
     said = [read(bench.path(f"{user}.log")) for user in ("alice", "bob")]
+    if codecs != (None, None):
+        # Four seconds each way, with 50 packets a second, are more than this.
+        transcoded = exchange.metric("strowger_media_packets_transcoded_total")
+        check(transcoded > 250, f"packets are coded anew: {transcoded}")
+        check(exchange.metric("strowger_media_decode_errors_total") == 0, "and all could be decoded")
     for user, text in zip(("alice", "bob"), said):
         check(f"c=IN IP4 {exchange.ip}" in text, f"{user} is told the engine's address")
     wait_for(lambda: exchange.metric("strowger_ng_calls") == 0, "nothing is left of the call")
@@ -59,6 +64,20 @@ def rtp_to_srtp(bench):
     alice, bob = talk(bench, "RTP/SAVP SDES-only-AES_CM_128_HMAC_SHA1_80", "RTP/AVP", called=";mediaenc=srtp-mand")
     check("a=crypto" not in alice and "RTP/SAVP" not in alice, "alice hears nothing of it")
     check(len(set(re.findall(r"inline:([A-Za-z0-9+/=]+)", bob))) == 2, "bob and the engine have a key each")
+
+
+@case("Kamailio has PCMU and Opus transcoded", slow=True)
+def pcmu_and_opus(bench):
+    alice, bob = talk(bench, "codec-mask-PCMU codec-transcode-opus", "", codecs=("PCMU", "opus"))
+    check(not re.search(r"a=rtpmap:\d+ opus/", alice, re.IGNORECASE), "alice hears nothing of Opus")
+    check("a=rtpmap:0 PCMU" not in bob, "bob hears nothing of PCMU")
+
+
+@case("Kamailio has SRTP with Opus and PCMA transcoded", slow=True)
+def opus_and_pcma(bench):
+    wishes = "RTP/AVP transcode=PCMA"
+    alice, _ = talk(bench, wishes, "RTP/SAVP", caller=";mediaenc=srtp-mand", codecs=("opus", "PCMA"))
+    check("RTP/SAVP" in alice and not re.search(r"a=rtpmap:\d+ PCMA", alice), "alice has Opus with keys")
 
 
 def sdp(host, port, protocol="RTP/AVP", more=""):
@@ -87,6 +106,62 @@ EXCHANGES = {
     "another address": (sdp("{a}", 4000), {"media_address": "203.0.113.5"}, sdp("{b}", 4002), {}),
     "refused": (sdp("{a}", 4000), {}, sdp("{b}", 0), {}),
 }
+
+
+# A caller's codecs, what the proxy wishes of them, and what is answered: the codecs of both descriptions are compared, and
+# their order, but not what goes beside sound.
+CODECS = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 96: "opus/48000/2", 101: "telephone-event/8000"}
+MADE = (
+    ((0, 101), {"transcode": ["opus"]}, ((96, 101), (0, 101), (0, 96, 101), (96, 0))),
+    ((0, 8, 101), {"transcode": ["opus", "G722"]}, ((96,), (9,), (8,), (96, 0, 8), (8, 0))),
+    ((0, 101), {"mask": ["PCMU"], "transcode": ["opus"]}, ((96,),)),
+    ((0, 8, 101), {"mask": ["PCMU"], "transcode": ["opus"]}, ((96,), (8,), (8, 96), (96, 8))),
+    ((0, 8, 101), {"mask": ["all"], "transcode": ["PCMA", "opus"]}, ((96,), (8,))),
+    ((0, 8, 101), {"mask": ["full"], "transcode": ["PCMA"]}, ((8,),)),
+    ((0, 8, 101), {"strip": ["PCMU"], "transcode": ["opus"]}, ((96,), (8,))),
+    ((0, 8, 101), {"strip": ["all"], "transcode": ["opus", "PCMA"]}, ((96,), (8,), (96, 8))),
+    ((0, 8, 101), {"strip": ["all"], "transcode": ["opus"]}, ((96,),)),
+    ((96, 101), {"mask": ["opus"], "transcode": ["PCMU"]}, ((0,),)),
+    ((0, 8, 9, 101), {"strip": ["all"], "offer": ["G722", "PCMU"]}, ((9, 0),)),
+    ((0, 8, 9, 101), {"strip": ["all"], "except": ["G722", "PCMU"]}, ((9, 0),)),
+    ((0, 8, 9, 101), {"offer": ["G722", "PCMU"]}, ((9, 0),)),
+    ((0, 8, 101), {"accept": ["PCMA"]}, ((8,), (0,))),
+    ((0, 8, 101), {"accept": ["all"]}, ((8,), (0, 8))),
+    ((8, 0, 101), {"consume": ["PCMA"]}, ((0,),)),
+)
+
+
+def audio(host, numbers):
+    maps = "".join(f"a=rtpmap:{number} {CODECS[number]}\r\n" for number in numbers)
+    head = f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+    return f"{head}m=audio 4000 RTP/AVP {' '.join(map(str, numbers))}\r\n{maps}"
+
+
+def sound(answer):
+    """The payload types of sound in an answer."""
+    if answer.get("result") != "ok":
+        return answer.get("error-reason")
+    events = set(re.findall(r"a=rtpmap:(\d+) telephone-event", answer["sdp"]))
+    line = next(line for line in answer["sdp"].splitlines() if line.startswith("m="))
+    return [number for number in line.split(" ")[3:] if number not in events]
+
+
+@case("rtpengine and we make codecs of each other alike")
+def made_alike(bench):
+    clients = two_engines(bench)
+    wrong = []
+    a, b = bench.address(11), bench.address(12)
+    for number, (offered, codec, answers) in enumerate(MADE):
+        for answered in answers:
+            call = {"call_id": f"{number}-{answered}", "from_tag": "a", "replace": ["origin"], "ICE": "remove"}
+            found = []
+            for client, _ in clients:
+                told = client.ask("offer", sdp=audio(a, offered), codec=codec, **call)
+                back = client.ask("answer", to_tag="b", sdp=audio(b, answered), **call)
+                found.append((sound(told), sound(back)))
+            if found[0] != found[1]:
+                wrong.append(f"{offered} with {codec}, answered {answered}: we {found[0]}, rtpengine {found[1]}")
+    check(not wrong, "\n".join(wrong))
 
 
 def gist(answer, address):
