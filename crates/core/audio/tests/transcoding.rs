@@ -2,7 +2,8 @@
 
 mod driver;
 
-use driver::{Stream, coding, conversion};
+use driver::{Stream, coding, conversion, of_type};
+use sx_audio::Conversion;
 use sx_codec::{hears, level_dbm0};
 use sx_types::Codec;
 
@@ -57,6 +58,20 @@ fn packets_have_the_length_that_the_receiver_wants() {
     let packets = stream.packets();
     assert_eq!(packets.len(), 33, "a third of a packet waits");
     assert!(packets.iter().all(|packet| packet.payload.len() == 240));
+}
+
+#[test]
+fn packets_of_a_codec_that_both_have_get_another_length() {
+    let (sound, keys) = (coding(0, Codec::Pcmu), coding(101, Codec::TelephoneEvent));
+    let both = [sound, keys];
+    let mut stream = Stream::new(&Conversion { anew: true, ..conversion(&both, &both, 40) });
+    stream.tone(TONE, 100);
+    let header = of_type(stream.next_header(160), 101);
+    stream.send_payload(header, &[5, 10, 0, 160]);
+    let packets = stream.packets();
+    assert_eq!((packets.len(), packets[0].payload.len()), (51, 320));
+    assert_eq!((packets[50].payload_type, &packets[50].payload[..]), (101, &[5, 10, 0, 160][..]));
+    assert!(hears(&stream.heard_until(50)[1_600..], TONE));
 }
 
 #[test]

@@ -11,9 +11,9 @@ const RAMP_MS: usize = 5;
 pub enum Rate {
     /// Narrowband: G.711.
     Hz8000,
-    /// Wideband: G.722.
+    /// Wideband: G.722, Opus.
     Hz16000,
-    /// Fullband: Opus.
+    /// Fullband: L16 that is so.
     Hz48000,
 }
 

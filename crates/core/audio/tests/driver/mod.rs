@@ -175,11 +175,16 @@ impl Stream {
 
     /// What the listener hears, at 8 kHz.
     pub fn heard(&self) -> Vec<i16> {
+        self.heard_until(usize::MAX)
+    }
+
+    /// The same of so many packets.
+    pub fn heard_until(&self, packets: usize) -> Vec<i16> {
         let format = Format::from_codec(self.to[0].codec, self.to[0].clock_hz).expect("it is known");
         let mut decoder = Decoder::new(format);
         let mut down = Resampler::new(format.sample_hz(), 8_000).expect("rates that are known");
         let (mut samples, mut heard) = (Vec::new(), Vec::new());
-        for packet in self.packets() {
+        for packet in self.packets().into_iter().take(packets) {
             samples.clear();
             decoder.decode(&packet.payload, &mut samples).expect("well-formed");
             down.process(&samples, &mut heard);
