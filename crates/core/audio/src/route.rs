@@ -64,6 +64,25 @@ pub(crate) fn coded(to: &[Coding]) -> Option<Coded> {
     to.iter().find_map(|coding| Some(Coded { coding: *coding, format: format_of(coding)? }))
 }
 
+/// The same where what may come instead is known: Opus has no more bandwidth than that, which spares a filter and half of
+/// the encoder's work.
+pub(crate) fn coded_from(conversion: &Conversion) -> Option<Coded> {
+    let coded = coded(&conversion.to)?;
+    let is_passed = |coding: &Coding| conversion.passes(coding).is_some();
+    let mut formats = conversion.from.iter().filter(|coding| !is_passed(coding)).filter_map(format_of);
+    let is_narrow = formats.all(|format| format.sample_hz() == 8_000);
+    Some(if is_narrow { Coded { format: narrow(coded.format), ..coded } } else { coded })
+}
+
+/// How a format is coded where 4 kHz are all there is, or all that is wanted.
+fn narrow(format: Format) -> Format {
+    match format {
+        #[cfg(feature = "opus")]
+        Format::Opus(_) => Format::Opus(sx_codec::OpusRate::Hz8000),
+        format => format,
+    }
+}
+
 /// What becomes of everything that may arrive.
 pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<Vec<Arriving>, NotConvertible> {
     let mut arriving = Vec::with_capacity(conversion.from.len());
@@ -78,6 +97,9 @@ pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<V
             },
             (_, Some(payload_type)) => Some(Route::Pass(payload_type, format_of(coding))),
             (_, None) => match format_of(coding) {
+                Some(format) if coded.is_some_and(|coded| coded.format.sample_hz() == 8_000) => {
+                    Some(Route::Code(narrow(format), None))
+                }
                 Some(format) if coded.is_some() => Some(Route::Code(format, None)),
                 Some(_) => return Err(NotConvertible),
                 None => None,
@@ -106,13 +128,20 @@ fn nearest(conversion: &Conversion, coding: &Coding, coded: Option<&Coded>) -> O
 pub(crate) fn encoder(coded: &Coded) -> Encoder {
     match coded.format {
         #[cfg(feature = "opus")]
-        Format::Opus => {
+        Format::Opus(rate) => {
             let wanted = coded.coding.opus;
             let settings = sx_codec::OpusSettings::default();
             let set = wanted.bit_rate.unwrap_or(settings.bit_rate);
             let bit_rate = wanted.bit_rate_max.map_or(set, |most| most.min(set));
             let complexity = wanted.complexity.unwrap_or(settings.complexity);
-            Encoder::opus(sx_codec::OpusSettings { bit_rate, complexity, fec: wanted.fec, dtx: wanted.dtx, ..settings })
+            Encoder::opus(sx_codec::OpusSettings {
+                rate,
+                bit_rate,
+                complexity,
+                fec: wanted.fec,
+                dtx: wanted.dtx,
+                ..settings
+            })
         }
         format => Encoder::new(format),
     }
@@ -154,8 +183,8 @@ mod tests {
         check(Format::L16(L16Rate::Hz16000), 40, 640);
         #[cfg(feature = "opus")]
         {
-            check(Format::Opus, 40, 640);
-            check(Format::Opus, 30, 320);
+            check(Format::Opus(sx_codec::OpusRate::Hz16000), 40, 640);
+            check(Format::Opus(sx_codec::OpusRate::Hz16000), 30, 320);
         }
     }
 
@@ -163,6 +192,31 @@ mod tests {
         let codings =
             |list: &[(u8, Codec)]| list.iter().map(|(n, codec)| Coding::new(PayloadType(*n), *codec)).collect();
         Conversion { from: codings(from), to: codings(to), ptime_ms: 20, keys: KeyRules::default(), anew: false }
+    }
+
+    #[cfg(feature = "opus")]
+    #[test]
+    fn opus_has_the_bandwidth_of_the_other_side() {
+        use sx_codec::OpusRate::{Hz8000, Hz16000};
+        let check = |from: &[(u8, Codec)], to: &[(u8, Codec)], rate| {
+            let conversion = conversion(from, to);
+            let coded = coded_from(&conversion);
+            let routes = routes(&conversion, coded.as_ref()).expect("it can be");
+            let decoded = routes.iter().find_map(|arriving| match arriving.route {
+                Route::Code(format, _) => Some(format),
+                _ => None,
+            });
+            let opus = [coded.map(|coded| coded.format), decoded].into_iter().flatten();
+            let opus: Vec<_> = opus.filter(|format| matches!(format, Format::Opus(_))).collect();
+            assert_eq!(opus, [Format::Opus(rate)], "{from:?} to {to:?}");
+        };
+        let (opus, pcmu, g722) = ((96, Codec::Opus), (0, Codec::Pcmu), (9, Codec::G722));
+        check(&[pcmu], &[opus], Hz8000);
+        check(&[pcmu, (8, Codec::Pcma)], &[opus], Hz8000);
+        check(&[g722], &[opus], Hz16000);
+        check(&[pcmu, g722], &[opus], Hz16000);
+        check(&[opus], &[pcmu], Hz8000);
+        check(&[opus], &[g722], Hz16000);
     }
 
     #[test]

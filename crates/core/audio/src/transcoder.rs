@@ -4,7 +4,7 @@ mod keys;
 
 use crate::keys::{Listening, Pressing, Relayed};
 use crate::recoder::Recoder;
-use crate::route::{Arriving, NotConvertible, Route, coded, routes};
+use crate::route::{Arriving, NotConvertible, Route, coded_from, routes};
 use crate::sending::{Sending, Sent};
 use crate::source::{Place, Source};
 use crate::timeline::Timeline;
@@ -77,7 +77,7 @@ impl Transcoder {
     /// # Errors
     /// [`NotConvertible`] when something would have to be coded that cannot be.
     pub fn new(conversion: &Conversion, ssrc: Ssrc, rng: &mut Rng) -> Result<Self, NotConvertible> {
-        let coded = coded(&conversion.to);
+        let coded = coded_from(conversion);
         let arriving = routes(conversion, coded.as_ref())?;
         let clock_hz = coded.map_or(8_000, |coded| coded.coding.clock_hz);
         let recoder = coded.map(|coded| Recoder::new(coded, conversion, rng.u32()));
@@ -356,7 +356,9 @@ impl Transcoder {
 /// Is this a payload that says no more than that the pause goes on?
 //= https://www.rfc-editor.org/rfc/rfc7587#section-3.1.3
 fn is_discontinuous(format: Format, payload: &[u8]) -> bool {
-    Some(format) == Format::from_codec(Codec::Opus, Codec::Opus.clock_hz()) && payload.len() <= 2
+    let opus = Format::from_codec(Codec::Opus, Codec::Opus.clock_hz());
+    let is_opus = opus.is_some_and(|opus| std::mem::discriminant(&opus) == std::mem::discriminant(&format));
+    is_opus && payload.len() <= 2
 }
 
 fn ticks_to_samples(ticks: i64, clock_hz: u32, format: Format) -> usize {

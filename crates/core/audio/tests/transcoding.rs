@@ -124,7 +124,7 @@ fn what_both_have_passes_beside_what_they_have_not() {
     let mut stream = Stream::new(&conversion(&from, &[coding(8, Codec::Pcma), coding(96, Codec::G729)], 20));
     stream.tone(TONE, 5);
     let header = stream.next_header(160);
-    stream.send_payload(driver::of_type(header, 18), &[7; 20]);
+    stream.send_payload(of_type(header, 18), &[7; 20]);
     stream.tone(TONE, 5);
     let types: Vec<u8> = stream.packets().iter().map(|packet| packet.payload_type).collect();
     assert_eq!(types, [8, 8, 8, 8, 8, 96, 8, 8, 8, 8, 8]);
@@ -140,7 +140,7 @@ fn keys_pass_with_the_clock_and_the_number_of_the_receiver() {
     (events.payload_type.0, events.clock_hz) = (110, 16_000);
     let mut stream = Stream::new(&conversion(&from, &[coding(8, Codec::Pcma), events], 20));
     stream.tone(TONE, 5);
-    let header = driver::of_type(stream.next_header(0), 101);
+    let header = of_type(stream.next_header(0), 101);
     for (index, duration) in [160_u16, 320, 480, 480].into_iter().enumerate() {
         let end = if index == 3 { 0x80 } else { 0 };
         let [high, low] = duration.to_be_bytes();
@@ -168,7 +168,7 @@ fn noise_is_noise_to_who_takes_it_and_sound_to_who_does_not() {
     {
         let mut stream = Stream::new(&conversion(&[coding(0, Codec::Pcmu), noise], &to, 20));
         stream.tone(TONE, 5);
-        let header = driver::of_type(stream.next_header(0), 13);
+        let header = of_type(stream.next_header(0), 13);
         stream.send_payload(header, &[40]);
         stream.skip(1, 1_600).tone(TONE, 5);
         let packets = stream.packets();
@@ -212,7 +212,7 @@ fn a_lost_packet_of_opus_comes_back_from_the_copy_in_the_next() {
             second = Stream::new(&conversion(&[opus], &[coding(8, Codec::Pcma)], 20));
         }
         assert_eq!(whole.len(), lossy.len());
-        let difference: f64 = whole.iter().zip(&lossy).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let difference: f64 = whole.iter().zip(&lossy).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
         difference / whole.len() as f64
     };
     let (with, without) = (with_copies(true), with_copies(false));

@@ -47,7 +47,7 @@ fn coding_of(format: Format) -> Coding {
 /// What is at 16 kHz.
 fn widest() -> Format {
     #[cfg(feature = "opus")]
-    return Format::Opus;
+    return Format::Opus(sx_codec::OpusRate::Hz16000);
     #[cfg(not(feature = "opus"))]
     Format::L16(L16Rate::Hz16000)
 }

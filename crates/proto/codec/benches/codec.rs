@@ -22,7 +22,7 @@ fn formats() -> Vec<(&'static str, Format)> {
         ("G.722", Format::G722),
         ("L16 at 16 kHz", Format::L16(L16Rate::Hz16000)),
         #[cfg(feature = "opus")]
-        ("Opus", Format::Opus),
+        ("Opus", Format::Opus(sx_codec::OpusRate::Hz16000)),
     ]
 }
 

@@ -55,7 +55,9 @@ fn format_of(name: &str) -> Fallible<Format> {
         "l16-16000" => Format::L16(L16Rate::Hz16000),
         "l16-48000" => Format::L16(L16Rate::Hz48000),
         #[cfg(feature = "opus")]
-        "opus" => Format::Opus,
+        "opus" => Format::Opus(sx_codec::OpusRate::Hz16000),
+        #[cfg(feature = "opus")]
+        "opus-8000" => Format::Opus(sx_codec::OpusRate::Hz8000),
         _ => return Err(format!("no such format: {name}").into()),
     })
 }
@@ -63,7 +65,7 @@ fn format_of(name: &str) -> Fallible<Format> {
 /// Do its payloads differ in length?
 #[cfg(feature = "opus")]
 fn is_counted(format: Format) -> bool {
-    format == Format::Opus
+    matches!(format, Format::Opus(_))
 }
 
 #[cfg(not(feature = "opus"))]
@@ -82,7 +84,10 @@ fn encoder(format: Format, options: &[&str]) -> Fallible<Encoder> {
     settings.bit_rate = value(options, "rate")?.unwrap_or(settings.bit_rate);
     settings.complexity = value(options, "complexity")?.map_or(Ok(settings.complexity), u8::try_from)?;
     settings.loss_percent = value(options, "loss")?.map_or(Ok(settings.loss_percent), u8::try_from)?;
-    Ok(if format == Format::Opus { Encoder::opus(settings) } else { Encoder::new(format) })
+    Ok(match format {
+        Format::Opus(rate) => Encoder::opus(sx_codec::OpusSettings { rate, ..settings }),
+        format => Encoder::new(format),
+    })
 }
 
 #[cfg(not(feature = "opus"))]

@@ -46,7 +46,7 @@ impl Encoder {
             Format::G722 => Self::G722(Box::new(G722Encoder::new())),
             Format::L16(rate) => Self::L16(rate),
             #[cfg(feature = "opus")]
-            Format::Opus => Self::opus(OpusSettings::default()),
+            Format::Opus(rate) => Self::opus(OpusSettings { rate, ..OpusSettings::default() }),
         }
     }
 
@@ -63,7 +63,7 @@ impl Encoder {
             Self::G722(_) => Format::G722,
             Self::L16(rate) => Format::L16(*rate),
             #[cfg(feature = "opus")]
-            Self::Opus(_) => Format::Opus,
+            Self::Opus(encoder) => Format::Opus(encoder.rate()),
         }
     }
 
@@ -93,7 +93,7 @@ impl Decoder {
             Format::G722 => Self::G722(Box::new(G722Decoder::new()), concealment()),
             Format::L16(rate) => Self::L16(rate, concealment()),
             #[cfg(feature = "opus")]
-            Format::Opus => Self::Opus(OpusDecoder::new()),
+            Format::Opus(rate) => Self::Opus(OpusDecoder::new(rate)),
         }
     }
 
@@ -104,7 +104,7 @@ impl Decoder {
             Self::G722(..) => Format::G722,
             Self::L16(rate, _) => Format::L16(*rate),
             #[cfg(feature = "opus")]
-            Self::Opus(_) => Format::Opus,
+            Self::Opus(decoder) => Format::Opus(decoder.rate()),
         }
     }
 

@@ -17,9 +17,9 @@ pub enum Format {
     G722,
     /// Samples as they are, two bytes each, the upper one first.
     L16(L16Rate),
-    /// Opus, of which the lower 8 kHz are heard and sent: all that telephones have.
+    /// Opus, of which no more is heard and sent than telephones have.
     #[cfg(feature = "opus")]
-    Opus,
+    Opus(OpusRate),
 }
 
 /// Samples a second of [`Format::L16`].
@@ -31,6 +31,28 @@ pub enum L16Rate {
     Hz16000,
     /// 48 kHz.
     Hz48000,
+}
+
+/// Samples a second of what goes into [`Format::Opus`] and comes out, whatever its packets hold.
+#[cfg(feature = "opus")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum OpusRate {
+    /// 8 kHz: narrowband, where the other side has no more.
+    Hz8000,
+    /// 16 kHz: wideband.
+    #[default]
+    Hz16000,
+}
+
+#[cfg(feature = "opus")]
+impl OpusRate {
+    /// Samples a second.
+    pub const fn hz(self) -> u32 {
+        match self {
+            Self::Hz8000 => 8_000,
+            Self::Hz16000 => 16_000,
+        }
+    }
 }
 
 /// Why samples could not be coded; nothing was appended. It is the caller's fault.
@@ -79,7 +101,7 @@ impl Format {
             (Codec::L16, 16_000) => Self::L16(L16Rate::Hz16000),
             (Codec::L16, 48_000) => Self::L16(L16Rate::Hz48000),
             #[cfg(feature = "opus")]
-            (Codec::Opus, _) => Self::Opus,
+            (Codec::Opus, _) => Self::Opus(OpusRate::default()),
             _ => return None,
         };
         (format.rtp_clock_hz() == clock_hz).then_some(format)
@@ -92,7 +114,7 @@ impl Format {
             Self::G722 => 16_000,
             Self::L16(rate) => rate.hz(),
             #[cfg(feature = "opus")]
-            Self::Opus => crate::opus::SAMPLE_HZ as u32,
+            Self::Opus(rate) => rate.hz(),
         }
     }
 
@@ -105,7 +127,7 @@ impl Format {
             // Whatever it is sampled at.
             //= https://www.rfc-editor.org/rfc/rfc7587#section-4.1
             #[cfg(feature = "opus")]
-            Self::Opus => 48_000,
+            Self::Opus(_) => 48_000,
             _ => self.sample_hz(),
         }
     }
@@ -127,7 +149,7 @@ impl Format {
             Self::G711(_) | Self::L16(_) => samples <= self.frame_samples(FRAME_MAX),
             Self::G722 => samples <= self.frame_samples(FRAME_MAX) && samples.is_multiple_of(2),
             #[cfg(feature = "opus")]
-            Self::Opus => matches!(samples, 160 | 320 | 640 | 960),
+            Self::Opus(rate) => matches!(samples * (48_000 / rate.hz() as usize), 480 | 960 | 1_920 | 2_880),
         }
     }
 
@@ -138,7 +160,7 @@ impl Format {
             Self::G722 => samples / 2,
             Self::L16(_) => samples * 2,
             #[cfg(feature = "opus")]
-            Self::Opus => crate::opus::PACKET_MAX,
+            Self::Opus(_) => crate::opus::PACKET_MAX,
         }
     }
 
@@ -181,7 +203,7 @@ mod tests {
         check(Codec::G729, 8_000, None);
         check(Codec::ComfortNoise, 8_000, None);
         #[cfg(feature = "opus")]
-        check(Codec::Opus, 48_000, Some(Format::Opus));
+        check(Codec::Opus, 48_000, Some(Format::Opus(OpusRate::Hz16000)));
         #[cfg(not(feature = "opus"))]
         check(Codec::Opus, 48_000, None);
     }

@@ -65,6 +65,8 @@ pub use comfort_noise::{ComfortNoise, comfort_noise_payload};
 pub use concealment::Concealment;
 pub use dtmf::{Digit, DtmfTone, dtmf_sequence};
 pub use dtmf_detector::{Detection, DtmfDetector};
+#[cfg(feature = "opus")]
+pub use format::OpusRate;
 pub use format::{DecodeError, Format, FrameLengthError, L16Rate};
 pub use g711::Law;
 pub use g722::{G722Decoder, G722Encoder};

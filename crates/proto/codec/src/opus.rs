@@ -1,27 +1,27 @@
-//! Opus at 16 kHz in one channel, by the crate opus-rs.
+//! Opus at 8 or 16 kHz in one channel, by the crate opus-rs.
 //!
 //! Whatever another sends is decoded, two channels being mixed into one, up to 8 kHz, which is all that telephones have: a
 //! decoder that makes no more than is wanted spares the filters behind it. What is sent is wideband as well: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
 //! divides by zero when it is to make copies of frames.
 
-use crate::{DecodeError, Format, FrameLengthError, level_dbm0};
+use crate::{DecodeError, Format, FrameLengthError, OpusRate, level_dbm0};
 use opus_rs::Application;
 
 /// The longest packet that is made.
 pub(crate) const PACKET_MAX: usize = 1_276;
 /// The longest that is decoded: what fits into a datagram.
 const PACKET_DECODED_MAX: usize = 1_500;
-/// Samples of the longest packet: 120 ms.
-const SAMPLES_MAX: usize = SAMPLE_HZ * 120 / 1_000;
-/// What is lost can be concealed in multiples of 2.5 ms, and is at 20 ms at a time.
-const CONCEALED_STEP: usize = SAMPLE_HZ / 400;
-const CONCEALED: usize = SAMPLE_HZ / 50;
-/// The rate at which sound is encoded and decoded.
-pub(crate) const SAMPLE_HZ: usize = 16_000;
+/// The longest packet lasts so many milliseconds.
+const PACKET_MS_MAX: usize = 120;
+/// What is lost can be concealed in multiples of 2.5 ms, and is at 20 ms at a time: so many a second.
+const CONCEALED_STEPS: usize = 400;
+const CONCEALED_FRAMES: usize = 50;
 
 /// How an [`Encoder::Opus`](crate::Encoder::Opus) is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusSettings {
+    /// Samples a second of what goes in, and so the bandwidth; 16,000 unless told otherwise.
+    pub rate: OpusRate,
     /// Bits a second, 6,000 to 64,000; 24,000 unless told otherwise.
     pub bit_rate: u32,
     /// From 0 to 10: the more, the better it sounds and the longer it takes. 5 unless told otherwise.
@@ -38,45 +38,54 @@ pub struct OpusSettings {
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self { bit_rate: 24_000, complexity: 5, fec: false, loss_percent: 5, dtx: false }
+        Self { rate: OpusRate::default(), bit_rate: 24_000, complexity: 5, fec: false, loss_percent: 5, dtx: false }
     }
 }
 
-/// From samples at 16 kHz to packets.
+/// From samples to packets.
 pub struct OpusEncoder {
     encoder: Box<opus_rs::OpusEncoder>,
+    rate: OpusRate,
     pause: Option<Pause>,
 }
 
 /// When nothing is sent: no more than the level is looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Pause {
+    /// Samples of a second.
+    second: usize,
     /// Samples since something was to be heard.
     quiet: usize,
     /// Samples since a packet was made.
     unsent: usize,
 }
 
-/// From packets to samples at 16 kHz.
+/// From packets to samples.
 pub struct OpusDecoder {
     decoder: Box<opus_rs::OpusDecoder>,
+    rate: OpusRate,
     samples: Vec<f32>,
 }
 
 impl OpusEncoder {
     pub(crate) fn new(settings: OpusSettings) -> Self {
-        let mut encoder = opus_rs::OpusEncoder::new(SAMPLE_HZ as i32, 1, Application::Voip)
-            .expect("16 kHz in one channel is what every Opus encoder has");
+        let mut encoder = opus_rs::OpusEncoder::new(settings.rate.hz().cast_signed(), 1, Application::Voip)
+            .expect("8 and 16 kHz in one channel are what every Opus encoder has");
         encoder.bitrate_bps = settings.bit_rate.clamp(6_000, 64_000).cast_signed();
         encoder.complexity = i32::from(settings.complexity.min(10));
         encoder.use_inband_fec = settings.fec;
         encoder.packet_loss_perc = if settings.fec { i32::from(settings.loss_percent.min(100)) } else { 0 };
-        Self { encoder: Box::new(encoder), pause: settings.dtx.then(Pause::default) }
+        let pause = settings.dtx.then(|| Pause { second: settings.rate.hz() as usize, quiet: 0, unsent: 0 });
+        Self { encoder: Box::new(encoder), rate: settings.rate, pause }
+    }
+
+    pub(crate) fn rate(&self) -> OpusRate {
+        self.rate
     }
 
     /// Appends the packet of a frame, or nothing when nothing is to be sent.
     pub(crate) fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), FrameLengthError> {
-        if !Format::Opus.is_frame(samples.len()) {
+        if !Format::Opus(self.rate).is_frame(samples.len()) {
             return Err(FrameLengthError { samples: samples.len() });
         }
         if self.pause.as_mut().is_some_and(|pause| pause.goes_on(samples)) {
@@ -93,14 +102,12 @@ impl OpusEncoder {
 
 impl Pause {
     const QUIET_DBM0: f64 = -60.0;
-    const BEGINS_AFTER: usize = SAMPLE_HZ / 5;
-    const SENDS_EACH: usize = SAMPLE_HZ * 2 / 5;
 
     /// Is nothing sent of this frame?
     fn goes_on(&mut self, samples: &[i16]) -> bool {
         self.quiet = if level_dbm0(samples) < Self::QUIET_DBM0 { self.quiet + samples.len() } else { 0 };
         self.unsent += samples.len();
-        let is_silent = self.quiet > Self::BEGINS_AFTER && self.unsent < Self::SENDS_EACH;
+        let is_silent = self.quiet > self.second / 5 && self.unsent < self.second * 2 / 5;
         if !is_silent {
             self.unsent = 0;
         }
@@ -109,10 +116,20 @@ impl Pause {
 }
 
 impl OpusDecoder {
-    pub(crate) fn new() -> Self {
-        let decoder = opus_rs::OpusDecoder::new(SAMPLE_HZ as i32, 1)
-            .expect("16 kHz in one channel is what every Opus decoder has");
-        Self { decoder: Box::new(decoder), samples: vec![0.0; SAMPLES_MAX] }
+    pub(crate) fn new(rate: OpusRate) -> Self {
+        let hz = rate.hz().cast_signed();
+        let decoder =
+            opus_rs::OpusDecoder::new(hz, 1).expect("8 and 16 kHz in one channel are what every Opus decoder has");
+        Self { decoder: Box::new(decoder), rate, samples: vec![0.0; rate.hz() as usize * PACKET_MS_MAX / 1_000] }
+    }
+
+    pub(crate) fn rate(&self) -> OpusRate {
+        self.rate
+    }
+
+    /// Samples of one of so many parts of a second.
+    fn part(&self, parts: usize) -> usize {
+        self.rate.hz() as usize / parts
     }
 
     pub(crate) fn decode(&mut self, packet: &[u8], out: &mut Vec<i16>) -> Result<(), DecodeError> {
@@ -122,7 +139,7 @@ impl OpusDecoder {
         if packet.is_empty() {
             return Err(DecodeError::Malformed);
         }
-        let decoded = self.decoder.decode(packet, SAMPLES_MAX, &mut self.samples);
+        let decoded = self.decoder.decode(packet, self.samples.len(), &mut self.samples);
         self.hand_out(decoded.map_err(|_| DecodeError::Malformed)?, out);
         Ok(())
     }
@@ -130,8 +147,9 @@ impl OpusDecoder {
     /// Appends so many samples in place of what was lost; what is not a multiple of 2.5 ms ends in silence.
     pub(crate) fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) {
         let end = out.len() + samples;
-        while out.len() + CONCEALED_STEP <= end {
-            let step = (end - out.len()).min(CONCEALED) / CONCEALED_STEP * CONCEALED_STEP;
+        let (least, frame) = (self.part(CONCEALED_STEPS), self.part(CONCEALED_FRAMES));
+        while out.len() + least <= end {
+            let step = (end - out.len()).min(frame) / least * least;
             match self.decoder.decode(&[], step, &mut self.samples[..step]) {
                 Ok(made_up) if made_up > 0 => self.hand_out(made_up.min(step), out),
                 _ => break,
@@ -142,9 +160,10 @@ impl OpusDecoder {
 
     /// Appends so many samples in place of the packet before `next`, from the copy that it may hold.
     pub(crate) fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) {
-        let can =
-            (1..=PACKET_DECODED_MAX).contains(&next.len()) && samples > 0 && samples.is_multiple_of(CONCEALED_STEP);
-        if !can || samples > CONCEALED * 3 {
+        let can = (1..=PACKET_DECODED_MAX).contains(&next.len())
+            && samples > 0
+            && samples.is_multiple_of(self.part(CONCEALED_STEPS));
+        if !can || samples > self.part(CONCEALED_FRAMES) * 3 {
             return self.conceal(samples, out);
         }
         match self.decoder.decode_fec(next, samples, &mut self.samples[..samples]) {

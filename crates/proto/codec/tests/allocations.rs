@@ -14,7 +14,7 @@ fn a_call_allocates_nothing_once_it_is_warm() {
         Format::G722,
         Format::L16(L16Rate::Hz48000),
         #[cfg(feature = "opus")]
-        Format::Opus,
+        Format::Opus(sx_codec::OpusRate::Hz16000),
     ];
     for format in formats {
         let frame = format.frame_samples(Duration::from_millis(20));

@@ -2,7 +2,7 @@
 #![cfg(feature = "opus")]
 
 use proptest::prelude::*;
-use sx_codec::{DecodeError, Decoder, Encoder, Format, OpusSettings, Resampler, Tone, hears, level_dbm0};
+use sx_codec::{DecodeError, Decoder, Encoder, Format, OpusRate, OpusSettings, Resampler, Tone, hears, level_dbm0};
 
 /// What a listener at 8 kHz hears.
 fn narrow(samples: &[i16]) -> Vec<i16> {
@@ -32,7 +32,7 @@ fn packets(settings: OpusSettings, samples: &[i16], frame: usize) -> Vec<Vec<u8>
 fn a_tone_comes_back_in_every_frame_length() {
     let said = tone(440.0, -10.0, 600);
     for frame in [160, 320, 640, 960] {
-        let mut decoder = Decoder::new(Format::Opus);
+        let mut decoder = Decoder::new(Format::Opus(OpusRate::Hz16000));
         let mut out = Vec::new();
         for packet in packets(OpusSettings::default(), &said, frame) {
             let before = out.len();
@@ -45,7 +45,7 @@ fn a_tone_comes_back_in_every_frame_length() {
         assert!((level + 10.0).abs() < 1.5, "{frame}: {level}");
     }
     for frame in [0, 40, 80, 480, 320 + 1, 1_920] {
-        assert!(Encoder::new(Format::Opus).encode(&vec![0; frame], &mut Vec::new()).is_err());
+        assert!(Encoder::new(Format::Opus(OpusRate::Hz16000)).encode(&vec![0; frame], &mut Vec::new()).is_err());
     }
 }
 
@@ -63,7 +63,7 @@ fn the_bit_rate_is_heeded() {
 #[test]
 fn a_lost_frame_is_concealed_and_a_long_loss_fades() {
     let said = tone(440.0, -10.0, 600);
-    let mut decoder = Decoder::new(Format::Opus);
+    let mut decoder = Decoder::new(Format::Opus(OpusRate::Hz16000));
     let mut out = Vec::new();
     for (number, packet) in packets(OpusSettings::default(), &said, 320).iter().enumerate() {
         match number % 6 {
@@ -96,7 +96,7 @@ fn a_lost_frame_is_recovered_from_the_copy_in_the_next() {
     let recovered = |fec: bool| {
         let settings = OpusSettings { fec, loss_percent: 30, bit_rate: 32_000, ..OpusSettings::default() };
         let packets = packets(settings, &wide, 320);
-        let (mut decoder, mut out) = (Decoder::new(Format::Opus), Vec::new());
+        let (mut decoder, mut out) = (Decoder::new(Format::Opus(OpusRate::Hz16000)), Vec::new());
         for (number, packet) in packets.iter().enumerate() {
             match packets.get(number + 1) {
                 // The first frame of a new tone.
@@ -105,7 +105,7 @@ fn a_lost_frame_is_recovered_from_the_copy_in_the_next() {
             }
         }
         let whole = {
-            let (mut decoder, mut out) = (Decoder::new(Format::Opus), Vec::new());
+            let (mut decoder, mut out) = (Decoder::new(Format::Opus(OpusRate::Hz16000)), Vec::new());
             packets.iter().for_each(|packet| decoder.decode(packet, &mut out).expect("a packet"));
             out
         };
@@ -129,7 +129,7 @@ fn nothing_is_sent_in_a_pause_but_a_frame_now_and_then() {
 
 #[test]
 fn what_is_no_packet_is_refused_and_the_next_is_decoded() {
-    let (mut decoder, mut out) = (Decoder::new(Format::Opus), Vec::new());
+    let (mut decoder, mut out) = (Decoder::new(Format::Opus(OpusRate::Hz16000)), Vec::new());
     // Nothing; two frames of unequal length; no frames at all; more than a datagram.
     for (packet, expected) in [
         (&[][..], DecodeError::Malformed),
@@ -145,11 +145,34 @@ fn what_is_no_packet_is_refused_and_the_next_is_decoded() {
     assert!(hears(&narrow(&out), 440.0));
 }
 
+/// Where the other side has 4 kHz, no more than those are coded; and decoded, whatever was.
+#[test]
+fn narrowband_is_coded_and_decoded_as_it_is() {
+    let said: Vec<i16> = Tone::new(440.0, -10.0).take(4_800).collect();
+    let narrowband = Format::Opus(OpusRate::Hz8000);
+    let wide = packets(OpusSettings::default(), &tone(440.0, -10.0, 600), 320);
+    let settings = OpusSettings { rate: OpusRate::Hz8000, fec: true, dtx: true, ..OpusSettings::default() };
+    for packets in [packets(settings, &said, 160), wide] {
+        let (mut decoder, mut out) = (Decoder::new(narrowband), Vec::new());
+        for (number, packet) in packets.iter().enumerate() {
+            match packets.get(number + 1) {
+                Some(next) if number == 15 => decoder.recover(next, 160, &mut out),
+                _ => decoder.decode(packet, &mut out).expect("a packet"),
+            }
+        }
+        let level = level_dbm0(&out[800..2_400]);
+        assert!(out.len() == said.len() && hears(&out, 440.0) && (level + 10.0).abs() < 1.5, "{level}");
+    }
+    assert_eq!(Encoder::opus(settings).format(), narrowband);
+    assert_eq!((narrowband.rtp_ticks(160), narrowband.rtp_clock_hz()), (960, 48_000));
+    assert!([80, 160, 320, 480].iter().all(|samples| narrowband.is_frame(*samples)) && !narrowband.is_frame(960));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn any_packets_do_no_harm(packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..10)) {
-        let (mut decoder, mut out) = (Decoder::new(Format::Opus), Vec::new());
+        let (mut decoder, mut out) = (Decoder::new(Format::Opus(OpusRate::Hz16000)), Vec::new());
         for packet in &packets {
             let before = out.len();
             match decoder.decode(packet, &mut out) {

@@ -150,7 +150,7 @@ fn formats() -> Vec<Format> {
         Format::G722,
         Format::L16(L16Rate::Hz16000),
         #[cfg(feature = "opus")]
-        Format::Opus,
+        Format::Opus(sx_codec::OpusRate::Hz16000),
     ]
 }
 

@@ -60,7 +60,7 @@ fn decode(bytes: &[u8], channels: usize) -> Vec<Vec<i16>> {
     assert!(pages[0].begins && head.starts_with(b"OpusHead\x01") && usize::from(head[9]) == channels);
     assert!(pages[1].packets[0].starts_with(b"OpusTags"));
     let pre_skip = usize::from(u16::from_le_bytes([head[10], head[11]]));
-    let mut decoders: Vec<_> = (0..channels).map(|_| Decoder::new(Format::Opus)).collect();
+    let mut decoders: Vec<_> = (0..channels).map(|_| Decoder::new(Format::Opus(sx_codec::OpusRate::Hz16000))).collect();
     let mut heard = vec![Vec::new(); channels];
     let mut samples = 0;
     for (number, page) in pages.iter().enumerate().skip(2) {
