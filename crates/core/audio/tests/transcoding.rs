@@ -195,7 +195,7 @@ fn a_new_source_goes_on_in_the_same_stream() {
 #[cfg(feature = "opus")]
 #[test]
 fn a_lost_packet_of_opus_comes_back_from_the_copy_in_the_next() {
-    let with_copies = |fec| {
+    let with_copies = |fec, phase| {
         let mut opus = coding(96, Codec::Opus);
         opus.opus.fec = fec;
         let mut first = Stream::new(&conversion(&[coding(0, Codec::Pcmu)], &[opus], 20));
@@ -207,7 +207,7 @@ fn a_lost_packet_of_opus_comes_back_from_the_copy_in_the_next() {
         let (mut whole, mut lossy) = (Vec::new(), Vec::new());
         for loses in [false, true] {
             let packets = first.sent_on.iter().enumerate();
-            packets.filter(|(index, _)| !loses || index % 10 != 5).for_each(|(_, packet)| second.send(packet));
+            packets.filter(|(index, _)| !loses || index % 10 != phase).for_each(|(_, packet)| second.send(packet));
             *(if loses { &mut lossy } else { &mut whole }) = second.heard();
             second = Stream::new(&conversion(&[opus], &[coding(8, Codec::Pcma)], 20));
         }
@@ -215,6 +215,8 @@ fn a_lost_packet_of_opus_comes_back_from_the_copy_in_the_next() {
         let difference: f64 = whole.iter().zip(&lossy).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
         difference / whole.len() as f64
     };
-    let (with, without) = (with_copies(true), with_copies(false));
-    assert!(with < without, "{with} {without}");
+    // Copies are coarse: of one that holds the moment at which the tone changes may come worse than nothing.
+    let all = |fec| (1..9).map(|phase| with_copies(fec, phase)).sum::<f64>();
+    let (with, without) = (all(true), all(false));
+    assert!(with < 0.7 * without, "{with} {without}");
 }
