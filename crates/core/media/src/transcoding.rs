@@ -140,6 +140,20 @@ pub fn conversions(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<
     ways.iter().any(|way| !way.relays_all()).then_some(ways)
 }
 
+/// The same, also where everything can pass as it is.
+pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conversion; 2]> {
+    let told = |agreed: Agreed<'_>| codings(agreed.told, agreed.said, stream);
+    let said = |agreed: Agreed<'_>| codings(agreed.said, agreed.told, stream);
+    let (sent, taken) = ([told(one)?, told(other)?], [said(one)?, said(other)?]);
+    let [one_sends, other_sends] = sent;
+    let [one_takes, other_takes] = taken;
+    let keys = KeyRules::default();
+    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys, anew: false };
+    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys, anew: false };
+    let known = [&there, &back].iter().all(|way| way.from.iter().any(Coding::is_sound));
+    known.then_some([there, back])
+}
+
 /// The same where also what both have is coded anew. `None`: it is not known what it becomes, or not all of it is among
 /// what can be coded.
 pub fn conversions_anew(
@@ -153,20 +167,6 @@ pub fn conversions_anew(
     let all = sound.into_iter().all(|coding| codable.contains(&coding.codec));
     (there.anew, back.anew) = (true, true);
     all.then_some([there, back])
-}
-
-/// The same, also where everything can pass as it is.
-pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conversion; 2]> {
-    let told = |agreed: Agreed<'_>| codings(agreed.told, agreed.said, stream);
-    let said = |agreed: Agreed<'_>| codings(agreed.said, agreed.told, stream);
-    let (sent, taken) = ([told(one)?, told(other)?], [said(one)?, said(other)?]);
-    let [one_sends, other_sends] = sent;
-    let [one_takes, other_takes] = taken;
-    let keys = KeyRules::default();
-    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys, anew: false };
-    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys, anew: false };
-    let known = [&there, &back].iter().all(|way| way.from.iter().any(Coding::is_sound));
-    known.then_some([there, back])
 }
 
 /// What a stream of a description has that another one has as well, and the packet length it asks for.

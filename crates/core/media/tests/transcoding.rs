@@ -110,12 +110,24 @@ fn without_one_each_way_becomes_what_the_other_takes() {
     let pcmu = coding(0, Codec::Pcmu);
     assert_eq!(
         there,
-        Conversion { from: vec![pcmu, keys], to: vec![takes, keys], ptime_ms: 40, keys: KeyRules::default(), anew: false }
+        Conversion {
+            from: vec![pcmu, keys],
+            to: vec![takes, keys],
+            ptime_ms: 40,
+            keys: KeyRules::default(),
+            anew: false
+        }
     );
     // In the order of the offer that it answers.
     assert_eq!(
         back,
-        Conversion { from: vec![keys, sends], to: vec![pcmu, keys], ptime_ms: 20, keys: KeyRules::default(), anew: false }
+        Conversion {
+            from: vec![keys, sends],
+            to: vec![pcmu, keys],
+            ptime_ms: 20,
+            keys: KeyRules::default(),
+            anew: false
+        }
     );
 }
 

@@ -117,8 +117,13 @@ impl Relay {
     /// Patches two ports to each other with what each takes.
     pub fn convert(&self, one: (PortId, &[Coding]), other: (PortId, &[Coding])) {
         for ((from, takes), (to, wants)) in [(one, other), (other, one)] {
-            let conversion =
-                Conversion { from: takes.to_vec(), to: wants.to_vec(), ptime_ms: 20, keys: KeyRules::default(), anew: false };
+            let conversion = Conversion {
+                from: takes.to_vec(),
+                to: wants.to_vec(),
+                ptime_ms: 20,
+                keys: KeyRules::default(),
+                anew: false,
+            };
             let conversion = Some(Box::new(conversion));
             self.threads.send(MediaCommand::Patch { from, to: Some(to), conversion });
         }
