@@ -26,7 +26,7 @@ fn call(takes: &[Coding], keys: KeyRules) -> Call {
         ((call.ports[0], &first[..]), (call.ports[1], takes), keys),
         ((call.ports[1], takes), (call.ports[0], &first[..]), KeyRules::default()),
     ] {
-        let conversion = Conversion { from: sent.to_vec(), to: taken.to_vec(), ptime_ms: 20, keys };
+        let conversion = Conversion { from: sent.to_vec(), to: taken.to_vec(), ptime_ms: 20, keys, anew: false };
         call.relay.threads.send(MediaCommand::Patch { from, to: Some(to), conversion: Some(Box::new(conversion)) });
     }
     call.relay.settle(&call.ports);
