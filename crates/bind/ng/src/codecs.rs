@@ -61,20 +61,22 @@ pub(crate) fn wanted(offer: &Bytes, wishes: &CodecWishes<'_>, known: Known<'_>) 
     let plans: Vec<Plan> = plans.collect();
     let accepted =
         |(stream, plan): (usize, &Plan)| plan.accepted.iter().map(move |it| (stream, *it)).collect::<Vec<_>>();
+    let told: Vec<_> = plans.iter().map(|plan| plan.told.clone()).collect();
+    let asked: Vec<_> = plans.iter().map(|plan| plan.asked.clone()).collect();
     Ok(Offered {
-        told: edited(offer, &parsed, plans.iter().map(|plan| plan.told.clone()).collect()),
+        told: edited(offer, &parsed, &told),
         terms: AnswerTerms {
-            asked: edited(offer, &parsed, plans.iter().map(|plan| plan.asked.clone()).collect()),
+            asked: edited(offer, &parsed, &asked),
             accepted: plans.iter().enumerate().flat_map(accepted).collect(),
         },
         recodes: plans.iter().any(|plan| plan.recodes),
     })
 }
 
-fn edited(text: &Bytes, parsed: &Description<'_>, edits: Vec<FormatEdit>) -> Bytes {
+fn edited(text: &Bytes, parsed: &Description<'_>, edits: &[FormatEdit]) -> Bytes {
     match edits.iter().all(|edit| *edit == FormatEdit::Keep) {
         true => text.clone(),
-        false => parsed.set_formats(&edits).into(),
+        false => parsed.set_formats(edits).into(),
     }
 }
 

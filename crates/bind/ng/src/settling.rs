@@ -27,7 +27,7 @@ pub(crate) fn settled(answer: &Bytes, terms: &AnswerTerms, codable: &[Codec]) ->
     let edit = |(stream, media): (usize, Media<'_, '_>)| {
         let accepted = terms.accepted.iter().filter(|(of, _)| *of == stream).map(|(_, payload_type)| *payload_type);
         let asked = asked.media_at(stream).filter(|asked| is_sound(&media) && !asked.is_rejected());
-        asked.map_or(FormatEdit::Keep, |asked| settle(&media, &asked, accepted.collect(), codable))
+        asked.map_or(FormatEdit::Keep, |asked| settle(&media, &asked, &accepted.collect::<Vec<_>>(), codable))
     };
     let edits: Vec<_> = parsed.media().enumerate().map(edit).collect();
     Ok(match edits.iter().all(|edit| *edit == FormatEdit::Keep) {
@@ -36,7 +36,7 @@ pub(crate) fn settled(answer: &Bytes, terms: &AnswerTerms, codable: &[Codec]) ->
     })
 }
 
-fn settle(media: &Media<'_, '_>, asked: &Media<'_, '_>, accepted: Vec<PayloadType>, codable: &[Codec]) -> FormatEdit {
+fn settle(media: &Media<'_, '_>, asked: &Media<'_, '_>, accepted: &[PayloadType], codable: &[Codec]) -> FormatEdit {
     let theirs: Vec<Format<'_>> = media.codecs().collect();
     let mut found = Found { theirs: &theirs, formats: Vec::new(), clock_hz: None };
     let first = asked.codecs().find(|format| is_codable(format, codable));
