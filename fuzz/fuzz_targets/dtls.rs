@@ -14,15 +14,15 @@ const BEGUN: Time = Time::from_secs(1_800_000_000);
 
 fn locals() -> &'static [Local; 2] {
     static LOCALS: OnceLock<[Local; 2]> = OnceLock::new();
-    LOCALS.get_or_init(|| [1, 2].map(|_| Local::new(Certificate::self_signed().expect("a certificate")).expect("terms")))
+    LOCALS
+        .get_or_init(|| [1, 2].map(|_| Local::new(Certificate::self_signed().expect("a certificate")).expect("terms")))
 }
 
 fuzz_target!(|input: &[u8]| {
     let anchor = Anchor { time: BEGUN, instant: Instant::now() };
     let [one, other] = locals();
-    let mut ends = [(one, other, DtlsRole::Client), (other, one, DtlsRole::Server)].map(|(own, peer, role)| {
-        Association::new(own, role, vec![peer.fingerprint().clone()], anchor, BEGUN)
-    });
+    let mut ends = [(one, other, DtlsRole::Client), (other, one, DtlsRole::Server)]
+        .map(|(own, peer, role)| Association::new(own, role, vec![peer.fingerprint().clone()], anchor, BEGUN));
     let mut agreed: [Option<Keys>; 2] = [None, None];
     let mut failed = [false; 2];
     let (mut now, mut strangers) = (BEGUN, input.split(|byte| *byte == SEPARATOR));
@@ -53,7 +53,8 @@ fuzz_target!(|input: &[u8]| {
                 }
             }
         }
-        let waits = (0..2).filter(|end| agreed[*end].is_none() && !failed[*end]).filter_map(|end| ends[end].poll_timeout());
+        let waits =
+            (0..2).filter(|end| agreed[*end].is_none() && !failed[*end]).filter_map(|end| ends[end].poll_timeout());
         let Some(next) = waits.min() else { break };
         now = now.max(next);
         assert!(now <= BEGUN + HANDSHAKE_MAX, "it ends in its time");

@@ -44,7 +44,8 @@ fuzz_target!(|input: &[u8]| {
         let (by, ticks) = (u16::from_be_bytes([step[1], step[2]]), u32::from_be_bytes([step[3], step[4], step[5], 0]));
         sequence = sequence.wrapping_add(by);
         timestamp = timestamp.wrapping_add(ticks >> (step[6] & 31));
-        let content = [Content::Speech, Content::ComfortNoise, Content::Nothing, Content::Speech][usize::from(step[6] >> 6)];
+        let content =
+            [Content::Speech, Content::ComfortNoise, Content::Nothing, Content::Speech][usize::from(step[6] >> 6)];
         let header = Header {
             marker: step[6] & 32 != 0,
             payload_type: PayloadType(0),

@@ -13,7 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert_eq!(Message::cookie_of(bytes), Some(message.cookie));
     let _ = Request::read(&message.dictionary);
-    let written = Answer::ok().with("value", Value::Dictionary(message.dictionary.clone())).write(b"c", Notation::Bencode);
+    let written =
+        Answer::ok().with("value", Value::Dictionary(message.dictionary.clone())).write(b"c", Notation::Bencode);
     // What it is wrapped in adds a level and two values.
     if let Ok(read) = Message::parse(&written) {
         assert_eq!(read.dictionary.get("value"), Some(&Value::Dictionary(message.dictionary.clone())));

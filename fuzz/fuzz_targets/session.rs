@@ -259,7 +259,7 @@ impl Bed {
             to.push(Destination::Address { transport: Transport::Tcp, remote: second, name: None });
         }
         let spec = Outgoing {
-                silence_max: None,
+            silence_max: None,
             uris: Vec::new(),
             to,
             uri: "sip:bob@192.0.2.2:5060".into(),

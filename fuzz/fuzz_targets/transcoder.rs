@@ -17,7 +17,8 @@ fn conversion(how: u8) -> Conversion {
     let coding = |number, codec| Coding::new(PayloadType(number), codec);
     let (keys, noise) = (coding(101, Codec::TelephoneEvent), coding(13, Codec::ComfortNoise));
     let from = vec![coding(0, CODECS[usize::from(how & 3)]), coding(18, Codec::G729), keys, noise];
-    let mut to = vec![coding(96, CODECS[usize::from(how >> 2 & 3)]), coding(97, Codec::G729), coding(98, Codec::TelephoneEvent)];
+    let mut to =
+        vec![coding(96, CODECS[usize::from(how >> 2 & 3)]), coding(97, Codec::G729), coding(98, Codec::TelephoneEvent)];
     to[0].opus.fec = how & 0x10 != 0;
     if how & 0x20 != 0 {
         to.push(noise);

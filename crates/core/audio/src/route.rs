@@ -74,7 +74,7 @@ pub(crate) fn coded_from(conversion: &Conversion) -> Option<Coded> {
     Some(if is_narrow { Coded { format: narrow(coded.format), ..coded } } else { coded })
 }
 
-/// How a format is coded where 4 kHz are all there is, or all that is wanted.
+/// How a format is coded where 4 kHz are all there is.
 fn narrow(format: Format) -> Format {
     match format {
         #[cfg(feature = "opus")]
@@ -97,9 +97,6 @@ pub(crate) fn routes(conversion: &Conversion, coded: Option<&Coded>) -> Result<V
             },
             (_, Some(payload_type)) => Some(Route::Pass(payload_type, format_of(coding))),
             (_, None) => match format_of(coding) {
-                Some(format) if coded.is_some_and(|coded| coded.format.sample_hz() == 8_000) => {
-                    Some(Route::Code(narrow(format), None))
-                }
                 Some(format) if coded.is_some() => Some(Route::Code(format, None)),
                 Some(_) => return Err(NotConvertible),
                 None => None,
@@ -215,7 +212,7 @@ mod tests {
         check(&[pcmu, (8, Codec::Pcma)], &[opus], Hz8000);
         check(&[g722], &[opus], Hz16000);
         check(&[pcmu, g722], &[opus], Hz16000);
-        check(&[opus], &[pcmu], Hz8000);
+        check(&[opus], &[pcmu], Hz16000);
         check(&[opus], &[g722], Hz16000);
     }
 

@@ -85,7 +85,7 @@ impl Encoder {
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a stream.
+    /// A decoder at the beginning of a stream; one of Opus has 16 kHz, whatever is asked for.
     pub fn new(format: Format) -> Self {
         let concealment = || Concealment::new(format.sample_hz());
         match format {
@@ -93,7 +93,7 @@ impl Decoder {
             Format::G722 => Self::G722(Box::new(G722Decoder::new()), concealment()),
             Format::L16(rate) => Self::L16(rate, concealment()),
             #[cfg(feature = "opus")]
-            Format::Opus(rate) => Self::Opus(OpusDecoder::new(rate)),
+            Format::Opus(_) => Self::Opus(OpusDecoder::new()),
         }
     }
 

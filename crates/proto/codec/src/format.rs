@@ -33,7 +33,7 @@ pub enum L16Rate {
     Hz48000,
 }
 
-/// Samples a second of what goes into [`Format::Opus`] and comes out, whatever its packets hold.
+/// Samples a second of what goes into [`Format::Opus`]. What comes out has 16 kHz always.
 #[cfg(feature = "opus")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum OpusRate {

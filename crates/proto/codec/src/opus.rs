@@ -1,4 +1,4 @@
-//! Opus at 8 or 16 kHz in one channel, by the crate opus-rs.
+//! Opus in one channel, coded at 8 or 16 kHz and decoded at 16, by the crate opus-rs.
 //!
 //! Whatever another sends is decoded, two channels being mixed into one, up to 8 kHz, which is all that telephones have: a
 //! decoder that makes no more than is wanted spares the filters behind it. What is sent is wideband as well: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
@@ -116,13 +116,14 @@ impl Pause {
 }
 
 impl OpusDecoder {
-    pub(crate) fn new(rate: OpusRate) -> Self {
+    pub(crate) fn new() -> Self {
+        let rate = OpusRate::Hz16000;
         let hz = rate.hz().cast_signed();
-        let decoder =
-            opus_rs::OpusDecoder::new(hz, 1).expect("8 and 16 kHz in one channel are what every Opus decoder has");
+        let decoder = opus_rs::OpusDecoder::new(hz, 1).expect("16 kHz in one channel is what every Opus decoder has");
         Self { decoder: Box::new(decoder), rate, samples: vec![0.0; rate.hz() as usize * PACKET_MS_MAX / 1_000] }
     }
 
+    /// The same for all: at 8 kHz the decoder of opus-rs 0.1.40 folds what is above 4 kHz back into what is below.
     pub(crate) fn rate(&self) -> OpusRate {
         self.rate
     }
