@@ -137,7 +137,7 @@ mod tests {
         let both = vec![coding(0, Codec::Pcmu), coding(101, Codec::TelephoneEvent)];
         let keys = |heard_in_band, to| KeyRules { heard_in_band, to };
         let check = |keys: KeyRules, expected: [bool; 3]| {
-            let conversion = Conversion { from: both.clone(), to: both.clone(), ptime_ms: 20, keys };
+            let conversion = Conversion { from: both.clone(), to: both.clone(), ptime_ms: 20, keys, anew: false };
             let events = conversion.relays(PayloadType(101));
             assert_eq!([conversion.relays_all(), conversion.relays_sound(), events], expected, "{keys:?}");
         };
