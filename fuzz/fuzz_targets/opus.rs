@@ -30,7 +30,7 @@ fn decode(mut input: &[u8]) {
 
 fn encode(how: u8, input: &[u8]) {
     let settings = OpusSettings {
-        rate: if input.len() % 2 == 0 { OpusRate::Hz16000 } else { OpusRate::Hz8000 },
+        rate: if input.len().is_multiple_of(2) { OpusRate::Hz16000 } else { OpusRate::Hz8000 },
         bit_rate: [6_000, 12_000, 24_000, 64_000][usize::from(how & 3)],
         complexity: [0, 5, 10, 255][usize::from((how >> 2) & 3)],
         fec: how & 0x10 != 0,
