@@ -41,7 +41,7 @@ struct Bed {
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = serde_json::from_slice::<ExchangeSnapshot>(bytes) else { return };
     let call = snapshot.call.call();
-    let mut bed = Bed { worker: worker(), now: START, open: BTreeSet::new(), has_ports: bytes.len() % 8 != 0 };
+    let mut bed = Bed { worker: worker(), now: START, open: BTreeSet::new(), has_ports: !bytes.len().is_multiple_of(8) };
     if bed.worker.import(START, snapshot).is_err() {
         assert_eq!(bed.worker.calls(), 0);
         assert!(bed.worker.poll_output().is_none());
@@ -75,6 +75,7 @@ fn worker() -> Worker {
         refusals: RefusalLimits::default(),
         witness: WitnessSettings::default(),
         layers: LayerSettings::default(),
+        recordable: [].into(),
     };
     let bound = SocketAddr::from(([192, 0, 2, 1], 5060));
     let links = vec![LocalLink { link: LinkId(1), transport: Transport::Udp, bound, advertised: None }];

@@ -335,12 +335,12 @@ fn a_recording_that_cannot_be_made_is_told_and_costs_nobody_a_packet() {
     }
 }
 
-/// Ten packets of each of two hundred parties, in rounds that an inbox has room for.
+/// Ten packets of each of two hundred parties, in rounds that an inbox has room for. Others may have some of the numbers.
 #[test]
 fn a_hundred_recordings_at_once_lose_nothing() {
     let (told, heard) = channel();
     let studio = Arc::new(Studio { told: Mutex::new(told), is_full: false });
-    let relay = Relay::start_recording(&config(numbers(400)), Some(studio));
+    let relay = Relay::start_recording(&config(numbers(480)), Some(studio));
     let parties: Vec<_> = (0..200_u64)
         .map(|number| {
             let (port, phone) = (id(number / 2, number % 2), Phone::new());
