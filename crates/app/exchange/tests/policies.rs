@@ -354,7 +354,13 @@ fn the_calls_of_a_trunk_are_counted() {
 #[test]
 fn a_number_with_separators_is_the_number() {
     let mut bench = bench(NO_PREMIUM);
-    for uri in ["sip:0-900-123@example.org;user=phone", "sip:0-900-123@example.org", "sip:0.(900)123@example.org"] {
+    for uri in [
+        "sip:0-900-123@example.org;user=phone",
+        "sip:0-900-123@example.org",
+        "sip:0.(900)123@example.org",
+        "sip:0-9%2000_1@example.org",
+        "sip:09%C2%A0001@example.org",
+    ] {
         bench.dial("alice", uri);
         bench.pass_s(1);
         assert_eq!(bench.statuses("alice", "INVITE").last(), Some(&403), "{uri}\n{}", bench.ladder());

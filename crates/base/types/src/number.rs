@@ -2,38 +2,47 @@
 
 use std::borrow::Cow;
 
-/// Whom a call is for, as routing and policies judge it: a telephone number is the same however it is written, so that one
-/// loses what only helps the eye. It is one when it can be nothing else: digits, perhaps with a plus before and separators
-/// among them. What follows a semicolon is not part of it. A name is left as it is.
+/// Whom a call is for, as routing and policies judge it and as trunks are asked for it: a telephone number is the same
+/// however it is written, so that one loses whatever nobody dials: what helps the eye (hyphens and blanks of every kind,
+/// brackets), and what could only hide the number from a rule. It is a number when it can be nothing else: digits among
+/// which there is no letter. What follows a semicolon is not part of it. A name is left as it is.
 ///
 /// ```
 /// use sx_types::called_user;
 /// assert_eq!(called_user("0-900.(12)"), "090012");
-/// assert_eq!(called_user("anna-lena"), "anna-lena");
+/// assert_eq!(called_user("09 00_12"), "090012");
+/// assert_eq!(called_user("100_reception"), "100_reception");
 /// ```
 //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
 pub fn called_user(user: &str) -> Cow<'_, str> {
     let (number, rest) = user.split_at(user.find(';').unwrap_or(user.len()));
-    if !is_number(number) || !number.contains(is_separator) {
+    if !is_number(number) {
         return user.into();
     }
-    (without_separators(number) + rest).into()
+    let dialled = without_separators(number);
+    if dialled == number { user.into() } else { (dialled + rest).into() }
 }
 
-/// A telephone number without what only helps the eye.
+/// A telephone number without what nobody dials. Letters stay: some local numbers have them.
 //= https://www.rfc-editor.org/rfc/rfc3966#section-5.1.1
 pub fn without_separators(number: &str) -> String {
-    number.replace(is_separator, "")
+    let mut dialled = String::with_capacity(number.len());
+    for c in number.chars() {
+        // A plus is dialled before all else only.
+        if is_dialled(c) || (c == '+' && dialled.is_empty()) {
+            dialled.push(c);
+        }
+    }
+    dialled
 }
 
-/// Is it nothing but digits, perhaps with a plus before and separators among them?
+/// Can it be nothing but a number, whatever stands among its digits?
 fn is_number(user: &str) -> bool {
-    let digits = user.strip_prefix('+').unwrap_or(user);
-    digits.contains(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| c.is_ascii_digit() || is_separator(c))
+    user.contains(|c: char| c.is_ascii_digit()) && !user.contains(char::is_alphabetic)
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, '-' | '.' | '(' | ')')
+fn is_dialled(c: char) -> bool {
+    c.is_ascii_digit() || c.is_alphabetic() || matches!(c, '*' | '#')
 }
 
 #[cfg(test)]
@@ -48,7 +57,22 @@ mod tests {
         check("0900", "0900");
         check("room-12", "room-12");
         check("-.-", "-.-");
-        check("0 900", "0 900");
+        check("*21*0900#", "*21*0900#");
         check("", "");
+    }
+
+    #[test]
+    fn no_character_hides_a_number() {
+        for hiding in
+            " \t\n\0_/~'!,&=$?%@:\u{a0}\u{ad}\u{2007}\u{200b}\u{2010}\u{2011}\u{2013}\u{2212}\u{3000}\u{ff0d}+".chars()
+        {
+            for user in [format!("09{hiding}001"), format!("09-0{hiding}01"), format!("0900{hiding}1-")] {
+                assert_eq!(called_user(&user), "09001", "{user:?}");
+            }
+        }
+        assert_eq!(called_user(" +49 30"), "+4930");
+        for name in ["4711bob", "100_reception", "a 1", "12-34-lobby"] {
+            assert_eq!(called_user(name), name);
+        }
     }
 }

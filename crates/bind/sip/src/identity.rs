@@ -52,9 +52,15 @@ impl Default for IdentityRules {
 /// The address in a From, To or request URI.
 pub(crate) fn address_of(uri: &Uri<'_>) -> Address {
     match uri.scheme {
-        Scheme::Tel => Address::new(&without_separators(uri.user), ""),
-        _ => Address::new(&uri.user_unescaped(), uri.host.as_str()),
+        Scheme::Tel => Address::new(&without_separators(&uri.user_unescaped()), ""),
+        _ => Address::new(&without_controls(&uri.user_unescaped()), uri.host.as_str()),
     }
+}
+
+/// The text with a sign in the place of each control character: an escaped one would be raw in records, and there begin a
+/// line or move a cursor. It is not left out, or a name would become another's.
+fn without_controls(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// The address that a URI names to be called. A telephone number is the same however it is written: where the URI says that
@@ -81,7 +87,7 @@ impl IdentityRules {
                 .is_some_and(|value| value.split(';').any(|token| token.trim().eq_ignore_ascii_case("id")));
         Identity {
             address: from.map(|from| address_of(&from.uri)).unwrap_or_default(),
-            display: from.map(|from| from.display_text().into()).unwrap_or_default(),
+            display: from.map(|from| without_controls(&from.display_text()).into()).unwrap_or_default(),
             asserted,
             privacy: if private { Privacy::Id } else { Privacy::None },
         }
@@ -176,6 +182,13 @@ mod tests {
         check("sip:%30%2D900@example.org", "0900@example.org");
         check("sip:0-900;phone-context=a-b@example.org;user=phone", "0900;phone-context=a-b@example.org");
         check("tel:+1-201-555-0123", "+12015550123@");
+        for hiding in ["%20", "%09", "_", "/", "~", "'", "!", ",", "&", "%C2%A0", "%E2%80%91", "%40", "%0A"] {
+            check(&format!("sip:09{hiding}001@example.org"), "09001@example.org");
+            check(&format!("sip:09-0{hiding}01@example.org;user=phone"), "09001@example.org");
+        }
+        check("sip:4711bob@example.org", "4711bob@example.org");
+        check("sip:100_reception@example.org", "100_reception@example.org");
+        check("sip:bob%0A@example.org", "bob\u{fffd}@example.org");
         // A name is none, whatever is in it.
         check("sip:anna-lena.m@example.org", "anna-lena.m@example.org");
         check("sip:room-12@example.org", "room-12@example.org");

@@ -237,7 +237,7 @@ pub(crate) const KEYS: &[Key] = &[
     limit("edge.sources_max", number(1_024, 16_777_216, "sources"), Is("262144"), "Sources that are remembered, of each worker; beyond, the least remarkable are forgotten. Each takes 64 bytes once that many have come.", "strowger_edge_sources"),
     key("edge.ipv4_prefix", number(8, 32, "bits"), Is("32"), "How much of an IPv4 address makes a source."),
     key("edge.ipv6_prefix", number(16, 128, "bits"), Is("64"), "How much of an IPv6 address makes a source."),
-    key("edge.scanners", Shapes("a part of a User-Agent, in any case"), Absent("those of the scanners that are known"), "Whoever names itself so is banned at once and never answered."),
+    key("edge.scanners", Shapes("a part of a User-Agent, in any case"), Absent("those of the scanners that are known"), "Whoever names itself so is never answered, and banned at once, unless somebody has authenticated from there within the hour. Known are `friendly-scanner`, `friendly-request`, `sipvicious`, `sipcli`, `sip-scan`, `sipscan`, `sundayddr`, `iwar`, `sivus`, `vaxsipuseragent`, `vaxipuseragent`, `pplsip`, `smap`, `siparmyknife`."),
     key("edge.only_organisations", Flag, Is("false"), "Requests are taken from trunks and from networks of an `organisation` only; others get 403."),
     key("edge.geoip_database", Path, Absent("countries are not looked up"), "A database of countries in MaxMind's format (.mmdb)."),
     key("edge.countries_blocked", Shapes("a country's two letters (ISO 3166)"), Is("[]"), "Requests from these countries get 403."),
