@@ -317,3 +317,12 @@ fn nothing_can_be_drained_where_nothing_runs() {
     bed.write("data/lock", "1\n");
     assert_eq!(bed.run(&["drain"]).code, Some(1), "process 1 is left alone");
 }
+
+#[test]
+fn an_api_that_would_not_start_is_not_good() {
+    let bed = Bed::new();
+    bed.write("plain.toml", "[exchange]\ndomains = [\"example.org\"]\n[api]\nlisten = \"0.0.0.0:8081\"\n");
+    let run = bed.run(&["check", "--config", "plain.toml"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("api.listen: ") && run.err.contains("give it a certificate"), "{}", run.err);
+}

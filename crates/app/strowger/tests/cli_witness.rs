@@ -362,3 +362,32 @@ fn what_cannot_be_read_is_no_verdict_and_a_folder_needs_no_configuration() {
     assert_eq!(verify(&bed, &[text(&folder)]).code, Some(0));
     assert_eq!(bed.run(&["witness", "status", "--data", "data"]).code, Some(0));
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_by_its_name() {
+    let check = |name: &dyn Fn(&Path) -> std::path::PathBuf| {
+        let (bed, folder) = closed_log();
+        let path = name(&folder);
+        fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+        let run = verify(&bed, &[]);
+        assert_eq!(run.code, Some(3), "{run:?}");
+        assert!(run.err.contains("not a regular file") && run.err.contains(text(&path)), "{}", run.err);
+    };
+    check(&|folder| segments(folder)[0].clone());
+    check(&|folder| folder.join("checkpoints.jsonl"));
+    check(&|folder| folder.join("key.pub"));
+}
+
+#[test]
+fn a_message_that_nobody_can_read_changes_no_exit_code() {
+    let bed = Bed::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_strowger"))
+        .args(["witness", "verify", "/no/such/folder"])
+        .current_dir(bed.path(""))
+        .stderr(full)
+        .status()
+        .expect("it runs");
+    assert_eq!(status.code(), Some(3));
+}

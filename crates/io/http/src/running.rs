@@ -35,7 +35,7 @@ pub enum StartError {
     },
     /// Tokens would travel in the clear for others to read.
     #[error(
-        "the {server} cannot listen at {address}: tokens would pass the network unencrypted; give it a certificate, let it listen at a loopback address, or say that a plain connection is wanted"
+        "the {server} cannot listen at {address}: tokens would pass the network unencrypted; give it a certificate, or let it listen at a loopback address"
     )]
     PlainText {
         /// Which server.

@@ -22,9 +22,9 @@ pub(crate) fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitC
     if json {
         array(errors.iter().map(error_object))?;
     } else {
-        errors.iter().for_each(|error| eprintln!("{error}"));
+        errors.iter().for_each(|error| tell!("{error}"));
         let count = errors.len();
-        eprintln!("strowger: {count} error{} in the configuration", if count == 1 { "" } else { "s" });
+        tell!("strowger: {count} error{} in the configuration", if count == 1 { "" } else { "s" });
     }
     Ok(ExitCode::from(WRONG))
 }
@@ -52,6 +52,7 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     let tables = sx_exchange::Tables::build(config, Vec::new(), None).err().unwrap_or_default();
     let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
     found.extend(serve::unbuilt(config).map(|why| Finding::in_words(&name, why)));
+    found.extend(plain_api(config).map(|why| Finding::in_words(&name, &why)));
     found.extend(check_policy(config, &name));
     let sounds = serve::sounds(config).err().unwrap_or_default();
     found.extend(sounds.iter().map(|error| Finding::in_words(&name, error)));
@@ -65,7 +66,7 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
         array(found.into_iter().map(|finding| finding.object))?;
         return Ok(if is_wrong { ExitCode::from(WRONG) } else { ExitCode::SUCCESS });
     }
-    found.iter().for_each(|finding| eprintln!("{}", finding.line));
+    found.iter().for_each(|finding| tell!("{}", finding.line));
     if is_wrong {
         return Ok(ExitCode::from(WRONG));
     }
@@ -79,6 +80,14 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
         config.rooms.len(),
         config.routes.len(),
     ))
+}
+
+/// Would tokens for the management API pass a network in the clear? It does not start then.
+fn plain_api(config: &Config) -> Option<String> {
+    let api =
+        config.api.as_ref().filter(|api| api.identity.is_none() && !api.listen.ip().to_canonical().is_loopback())?;
+    let why = sx_http::StartError::PlainText { server: "management API", address: api.listen };
+    Some(format!("api.listen: {why}"))
 }
 
 /// Something that is wrong, or that is hardly meant, for people and for programs.

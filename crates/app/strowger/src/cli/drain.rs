@@ -50,7 +50,7 @@ pub(crate) fn run_drain(config: &Config, args: DrainArgs, json: bool) -> anyhow:
         bail!("the exchange on the data folder {} has just ended", data.display());
     }
     pidfd_send_signal(&process, Signal::TERM).with_context(|| format!("cannot send SIGTERM to process {number}"))?;
-    eprintln!("process {number} takes no new calls");
+    tell!("process {number} takes no new calls");
     let begun = Instant::now();
     let patience = args.timeout.map_or(config.exchange.drain.saturating_add(SPARE), Duration::from_secs);
     let mut told = None;
@@ -66,7 +66,7 @@ pub(crate) fn run_drain(config: &Config, args: DrainArgs, json: bool) -> anyhow:
         }
         let calls = calls_left(config.http.listen);
         if calls.is_some() && calls != told {
-            eprintln!("calls left: {}", calls.unwrap_or_default());
+            tell!("calls left: {}", calls.unwrap_or_default());
             told = calls;
         }
     }

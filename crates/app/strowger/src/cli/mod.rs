@@ -40,7 +40,7 @@ pub struct Cli {
     /// The data folder, instead of the one in the configuration
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub data: Option<PathBuf>,
-    /// Print for programs: one JSON object a line
+    /// Print for programs: one JSON object a line; a wrong configuration is one array of errors
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Say more: debug in the log, messages of a call; twice for every step
@@ -143,7 +143,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         // Whoever reads our output, such as `head`, has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         Err(error) if error.is::<WrongUsage>() => {
-            eprintln!("strowger: {error}");
+            tell!("strowger: {error}");
             Ok(ExitCode::from(WRONG))
         }
         done => done,

@@ -121,7 +121,7 @@ fn check(file: &Path, wanted: Option<&Wanted>, json: bool) -> anyhow::Result<Exi
         let object = json!({ "result": "good", "version": version, "rules": rules, "identities": identities, "warnings": warnings });
         return output::json_line(&object);
     }
-    warnings.iter().for_each(|warning| eprintln!("{}: warning: {warning}", file.display()));
+    warnings.iter().for_each(|warning| tell!("{}: warning: {warning}", file.display()));
     output::text(&format!(
         "{}: good\n  version     {version}\n  rules       {rules}\n  identities  {identities}\n",
         file.display()
@@ -148,9 +148,9 @@ fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::from(WRONG));
     }
-    errors.iter().for_each(|error| eprintln!("{error}"));
+    errors.iter().for_each(|error| tell!("{error}"));
     let count = errors.len();
-    eprintln!("strowger: {count} error{}", if count == 1 { "" } else { "s" });
+    tell!("strowger: {count} error{}", if count == 1 { "" } else { "s" });
     Ok(ExitCode::from(WRONG))
 }
 

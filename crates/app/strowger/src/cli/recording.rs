@@ -122,7 +122,7 @@ fn run_decrypt(args: &DecryptArgs, json: bool) -> anyhow::Result<ExitCode> {
     };
     let decrypted = decrypt(&args.file, &args.identity, &out)?;
     if let Some(cut) = &decrypted.cut {
-        eprintln!("strowger: {} is decrypted up to where it was cut off or changed: {cut}", args.file.display());
+        tell!("strowger: {} is decrypted up to where it was cut off or changed: {cut}", args.file.display());
     }
     say_decrypted(&out, decrypted.bytes, decrypted.cut.is_none(), json)?;
     Ok(if decrypted.cut.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -273,7 +273,7 @@ fn import(config: &Config, domain: &str, file: &Path, json: bool) -> anyhow::Res
     let hash = |name: &str, password: &str| {
         read += 1;
         if read % PROGRESS_EVERY == 0 {
-            eprintln!("{read} users read");
+            tell!("{read} users read");
         }
         ensure_password(password)?;
         Ok(hashes(config, name, password))

@@ -13,6 +13,7 @@ use super::{WrongUsage, output};
 use crate::wanted::Wanted;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_config::{AnchorKind, ConfigError};
@@ -298,7 +299,7 @@ const CANNOT_READ: u8 = 3;
 pub(crate) fn run_witness(command: WitnessCommand, wanted: &Wanted, json: bool) -> anyhow::Result<ExitCode> {
     match run(command, &Setting { wanted, json }) {
         Err(error) if cannot_read(&error) => {
-            eprintln!("strowger: {error:#}");
+            tell!("strowger: {error:#}");
             Ok(ExitCode::from(CANNOT_READ))
         }
         Err(error) => match error.downcast::<WrongConfiguration>() {
@@ -384,7 +385,14 @@ fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// A small text file that was named on the command line.
 fn read_file(path: &Path) -> Result<String, CannotRead> {
-    fs::read_to_string(path).map_err(|error| CannotRead { path: path.to_owned(), problem: error.to_string() })
+    // A pipe that the caller made is read to its end; a device might have none.
+    let is_device = fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device());
+    let text = if is_device && path != Path::new("/dev/stdin") {
+        Err(std::io::Error::other("not a regular file"))
+    } else {
+        fs::read_to_string(path)
+    };
+    text.map_err(|error| CannotRead { path: path.to_owned(), problem: error.to_string() })
 }
 
 fn wrong_usage(message: impl Into<String>) -> anyhow::Error {

@@ -19,6 +19,8 @@ pub fn start_logging(level: LogLevel, format: LogFormat) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // A line that cannot be written is lost; to say so on the same stream would end the thread.
+    let builder = builder.log_internal_errors(false);
     // A second exchange in one process, as in a test, shares the log of the first.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),

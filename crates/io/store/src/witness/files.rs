@@ -2,7 +2,7 @@
 
 use crate::FileError;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use sx_witness::{Hash, IndexEntry, RECORD_BYTES_MAX};
@@ -63,9 +63,31 @@ pub(crate) fn write_index(folder: &Path, first: u64, entries: &[IndexEntry]) -> 
     write_whole(&path, &bytes)
 }
 
+/// Opens a regular file to read it: a pipe would hang and a device never end, and who checks a log has not put it there.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
+}
+
+/// All that a regular file holds.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a regular file.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// The entries of an index; what is not a whole entry is left out.
 pub(crate) fn read_index(path: &Path) -> Result<Vec<IndexEntry>, FileError> {
-    let bytes = fs::read(path).map_err(FileError::at("read", path))?;
+    let bytes = read(path).map_err(FileError::at("read", path))?;
     Ok(bytes.chunks_exact(INDEX_ENTRY_BYTES).filter_map(entry_of).collect())
 }
 
@@ -98,7 +120,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), FileError> {
 /// The first line of a segment, without its newline; `None` when no line of a record's length ends there.
 pub(crate) fn first_line(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(FileError::at("read", path))?;
+    let file = open(path).map_err(FileError::at("read", path))?;
     file.take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(FileError::at("read", path))?;
     let end = memchr::memchr(b'\n', &bytes);
     Ok(end.map(|end| bytes[..end].to_vec()))

@@ -132,7 +132,7 @@ impl GrownLog {
     /// Adds what the index of a segment has of `from..to`; false when there is none.
     fn read_index(&self, first: u64, from: u64, to: u64, leaves: &mut Vec<Hash>) -> Result<bool, FileError> {
         let path = files::path_of(&self.folder, first, files::INDEX);
-        let mut file = match File::open(&path) {
+        let mut file = match files::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(FileError::at("read", &path)(error)),
@@ -164,7 +164,7 @@ impl GrownLog {
 impl OpenSegment {
     /// Reads the whole lines that have come since.
     fn read_on(&mut self, path: &Path) -> Result<(), FileError> {
-        match File::open(path) {
+        match files::open(path) {
             Ok(file) => self.read_from(file).map_err(FileError::at("read", path)),
             // It was closed, indexed and removed meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

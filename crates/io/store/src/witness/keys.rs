@@ -1,6 +1,6 @@
 //! The files of keys: the one that signs for its owner's eyes only, the one that verifies for everybody's.
 
-use super::files::write_whole;
+use super::files::{self, write_whole};
 use crate::FileError;
 use std::fs;
 use std::io;
@@ -41,7 +41,7 @@ pub fn read_signing_key(path: &Path) -> Result<SigningKey, KeyError> {
     if mode & 0o077 != 0 {
         return Err(KeyError::TooOpen { path: path.to_owned() });
     }
-    let text = fs::read_to_string(path).map_err(FileError::at("read", path))?;
+    let text = files::read_text(path).map_err(FileError::at("read", path))?;
     let no_key = |_| KeyError::NoKey { path: path.to_owned(), what: "signing", form: "PRIVATE+KEY+name+hash+base64" };
     SigningKey::parse(text.trim()).map_err(no_key)
 }
@@ -51,7 +51,7 @@ pub fn read_signing_key(path: &Path) -> Result<SigningKey, KeyError> {
 /// # Errors
 /// When the file cannot be read or holds no such key.
 pub fn read_verifying_key(path: &Path) -> Result<VerifyingKey, KeyError> {
-    let text = fs::read_to_string(path).map_err(FileError::at("read", path))?;
+    let text = files::read_text(path).map_err(FileError::at("read", path))?;
     let no_key = |_| KeyError::NoKey { path: path.to_owned(), what: "verifying", form: "name+hash+base64" };
     VerifyingKey::parse(text.trim()).map_err(no_key)
 }

@@ -20,10 +20,7 @@ pub(super) fn verify(setting: &Setting<'_>, args: VerifyArgs) -> anyhow::Result<
     for (anchor, path) in anchors.iter().zip(&args.anchor) {
         // The log may have changed its key since; what was kept was checked when it was kept.
         if anchor.verify(&key).is_err() {
-            eprintln!(
-                "warning: the anchor {} is not signed by the key given; only its root is compared",
-                path.display()
-            );
+            tell!("warning: the anchor {} is not signed by the key given; only its root is compared", path.display());
         }
     }
     let mut witnesses = args.witness.iter().map(|said| said_key(said)).collect::<Result<Vec<_>, _>>()?;

@@ -27,7 +27,7 @@ pub(super) fn of_nothing(key: &Key, setting: &Setting<'_>) -> anyhow::Result<Ver
 
 fn beside(path: &Path) -> anyhow::Result<VerifyingKey> {
     let key = read_verifying_key(path)?;
-    eprintln!(
+    tell!(
         "warning: the key is taken from {}: it proves nothing against whoever can write there; give --key",
         path.display()
     );

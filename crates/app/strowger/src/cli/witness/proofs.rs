@@ -98,7 +98,7 @@ pub(super) fn check(setting: &Setting<'_>, file: &Path, key: &Key) -> anyhow::Re
     }
     let when = checkpoint.time.map(|time| format!(", signed at {time}")).unwrap_or_default();
     let (index, size, name) = (proof.index, counted(checkpoint.size, "record"), key.name());
-    eprintln!("the proof holds: record {index} of the log {name}, in its checkpoint of {size}{when}");
+    tell!("the proof holds: record {index} of the log {name}, in its checkpoint of {size}{when}");
     output::text(&format!("{record}\n"))
 }
 
@@ -144,6 +144,6 @@ pub(super) fn consistency(
     proof.verify(old_root, &key).map_err(|error| {
         anyhow::anyhow!("the log has not only grown: {error}; `strowger witness verify` with an anchor says more")
     })?;
-    eprintln!("the log has only grown from {old} to {}", counted(proof.checkpoint.size, "record"));
+    tell!("the log has only grown from {old} to {}", counted(proof.checkpoint.size, "record"));
     output.text(&proof.to_string())
 }

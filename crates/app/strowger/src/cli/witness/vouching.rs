@@ -23,21 +23,21 @@ pub(super) fn vouch(folders: &[WitnessFolder], found: &[WitnessFound]) -> anyhow
 
 fn check(folder: &WitnessFolder, found: &WitnessFound) -> anyhow::Result<Option<Verdict>> {
     let key = folder.key().inspect_err(|error| {
-        eprintln!("warning: {error}: signatures are held against the key that the log names itself, which anybody may have made");
+        tell!("warning: {error}: signatures are held against the key that the log names itself, which anybody may have made");
     });
     Ok(watched("check", |progress| folder.check_found(key.as_ref().ok(), found, progress))?)
 }
 
 fn tell(folder: &WitnessFolder, verdict: &Verdict) {
     for problem in verdict.problems.iter().take(SAID_MAX) {
-        eprintln!("problem: {}", printable(&problem.to_string()));
+        tell!("problem: {}", printable(&problem.to_string()));
     }
     let more = verdict.problems.len().saturating_sub(SAID_MAX) as u64 + verdict.more_problems;
     if more > 0 {
-        eprintln!("problem: {more} more");
+        tell!("problem: {more} more");
     }
     let folder = folder.path().display();
-    eprintln!(
+    tell!(
         "strowger: the log in {folder} was changed, and with it perhaps what is shown; strowger witness verify says more"
     );
 }

@@ -5,7 +5,6 @@ use super::{LogPart, ReadError, ReadProgress, WitnessFolder};
 use crate::FileError;
 use crate::witness::files::{self, INDEX_ENTRY_BYTES};
 use std::cell::RefCell;
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use sx_witness::{Frontier, Hash, IndexEntry, Line, RECORD_BYTES_MAX, consistency_proof, inclusion_proof, leaf_hash};
@@ -201,9 +200,9 @@ fn line_by_count(segment: &Path, place: u64) -> Result<Option<Vec<u8>>, FileErro
 fn line_by_index(segment: &Path, index: &Path, place: u64) -> Result<Option<Vec<u8>>, FileError> {
     let mut entry = [0; INDEX_ENTRY_BYTES];
     let at = place * INDEX_ENTRY_BYTES as u64;
-    File::open(index).and_then(|file| file.read_exact_at(&mut entry, at)).map_err(FileError::at("read", index))?;
+    files::open(index).and_then(|file| file.read_exact_at(&mut entry, at)).map_err(FileError::at("read", index))?;
     let offset = IndexEntry::from_bytes(&entry).offset;
-    let file = File::open(segment).map_err(FileError::at("open", segment))?;
+    let file = files::open(segment).map_err(FileError::at("open", segment))?;
     let mut bytes = vec![0; RECORD_BYTES_MAX + 1];
     let mut held = 0;
     while held < bytes.len() {

@@ -2,7 +2,7 @@
 
 use super::ReadProgress;
 use crate::FileError;
-use std::fs::File;
+use crate::witness::files;
 use std::io::{self, Read as _};
 use std::path::Path;
 use sx_witness::RECORD_BYTES_MAX;
@@ -12,7 +12,7 @@ pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// Reads a file in pieces, as they come.
 pub(super) fn pieces(path: &Path, progress: &ReadProgress, mut each: impl FnMut(&[u8])) -> Result<(), FileError> {
-    let mut file = File::open(path).map_err(FileError::at("open", path))?;
+    let mut file = files::open(path).map_err(FileError::at("open", path))?;
     let mut buffer = vec![0; PIECE_BYTES];
     loop {
         match file.read(&mut buffer) {
@@ -34,7 +34,7 @@ pub(super) fn whole_lines(
     progress: &ReadProgress,
     mut each: impl FnMut(u64, &[u8]) -> bool,
 ) -> Result<(), FileError> {
-    let mut file = File::open(path).map_err(FileError::at("open", path))?;
+    let mut file = files::open(path).map_err(FileError::at("open", path))?;
     let mut buffer = vec![0; PIECE_BYTES + RECORD_BYTES_MAX + 1];
     // `buffer[..held]` begins at `offset` in the file, which is the beginning of a line unless `skipping`.
     let (mut offset, mut held, mut skipping) = (0_u64, 0, false);
