@@ -84,9 +84,11 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
 
 /// Would tokens for the management API pass a network in the clear? It does not start then.
 fn plain_api(config: &Config) -> Option<String> {
-    let api =
-        config.api.as_ref().filter(|api| api.identity.is_none() && !api.listen.ip().to_canonical().is_loopback())?;
-    let why = sx_http::StartError::PlainText { server: "management API", address: api.listen };
+    let api = &config.api;
+    if api.identity.is_some() || api.listen.ip().to_canonical().is_loopback() {
+        return None;
+    }
+    let why = sx_http::StartError::PlainText { server: "management server", address: api.listen };
     Some(format!("api.listen: {why}"))
 }
 
