@@ -128,11 +128,11 @@ impl Converting {
             transcoder.handle_packet(means.now, packet);
             leaving.take(transcoder, means.now, means.written, means.totals, target);
         }
-        // Whoever has received it may have another thread go on with the stream.
+        // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
-        leaving.send(means.now, means.written, means.totals, target);
         let after = transcoder.stats();
         self.count(means.totals, &before, &after);
+        leaving.send(means.now, means.written, means.totals, target);
     }
 
     /// A key is pressed in what goes to the peer of the other port.
@@ -182,11 +182,11 @@ impl Converting {
         work(transcoder);
         let mut leaving = Leaving::default();
         leaving.take(transcoder, now, written, totals, target);
-        // Whoever has received it may have another thread go on with the stream.
+        // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
-        leaving.send(now, written, totals, target);
         let after = transcoder.stats();
         self.count(totals, &before, &after);
+        leaving.send(now, written, totals, target);
     }
 
     fn count(&mut self, totals: &ThreadTotals, before: &Stats, after: &Stats) {
