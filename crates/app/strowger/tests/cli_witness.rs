@@ -372,7 +372,12 @@ fn what_is_no_regular_file_is_refused_by_its_name() {
         std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
         let run = verify(&bed, &[]);
         assert_eq!(run.code, Some(3), "{run:?}");
-        assert!(run.err.contains("not a regular file") && run.err.contains(text(&path)), "{}", run.err);
+        assert!(
+            run.err.contains("not a regular file")
+                && run.err.contains(text(Path::new(path.file_name().expect("a name")))),
+            "{}",
+            run.err
+        );
     };
     check(&|folder| segments(folder)[0].clone());
     check(&|folder| folder.join("checkpoints.jsonl"));
