@@ -6,7 +6,7 @@
 use crate::worker::Worker;
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_call::CallSummary;
+use sx_call::{CallCounts, CallSummary};
 use sx_edge::{SourceReport, Why};
 use sx_engine::Time;
 use sx_types::CallId;
@@ -67,6 +67,12 @@ impl Worker {
     /// One call.
     pub fn call(&self, call: CallId) -> Option<CallSummary> {
         self.calls.summary(call)
+    }
+
+    /// What the ports of a call have counted; `since`: what they have said before does not count as an answer. They are asked
+    /// with [`Command::Count`](sx_call::Command::Count).
+    pub fn call_counts(&self, call: CallId, since: Time) -> Option<CallCounts> {
+        self.calls.counts(call, since)
     }
 
     /// The trunks, in the order of their configuration.

@@ -410,6 +410,7 @@ impl Engine for Worker {
                     Command::Hangup { .. }
                     | Command::Clear { .. }
                     | Command::Remember { .. }
+                    | Command::Count { .. }
                     | Command::Record { .. } => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));

@@ -30,6 +30,22 @@ fn a_call_is_listed_and_hung_up_and_both_are_in_the_witness_log() {
     assert_eq!(call["source"], json!({ "kind": "user", "name": "alice@example.org" }));
     let id = call["id"].as_str().expect("an id").to_owned();
     assert_eq!(served.get(&format!("/calls/{id}")).ok()["id"], *id);
+    let legs = told("what the ports have counted", || {
+        let legs = served.get(&format!("/calls/{id}")).ok()["legs"].clone();
+        let heard = |leg: usize| legs[leg]["streams"][0]["packets_received"].as_u64().unwrap_or(0);
+        (heard(0) > 10 && heard(1) > 10).then_some(legs)
+    });
+    for (leg, party) in ["caller", "called"].into_iter().enumerate() {
+        let stream = &legs[leg]["streams"][0];
+        assert_eq!((&legs[leg]["party"], &stream["codec"]), (&json!(party), &json!("PCMA")), "{legs}");
+        assert!(stream["packets_sent"].as_u64() > Some(5) && stream["jitter_ms"].is_number(), "{legs}");
+        assert_eq!(stream["loss_percent"], 0.0, "{legs}");
+    }
+    let shown = served.shows(&id, &["--json"]);
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&shown["id"], &shown["legs"][0]["streams"][0]["codec"]), (&json!(id), &legs[0]["streams"][0]["codec"]));
+    let table = served.shows(&id, &[]);
+    assert!(table.contains("PEER LOSS") && table.lines().filter(|line| line.contains("audio")).count() == 2, "{table}");
     let registered = served.get("/registrations?user=bob").ok();
     assert_eq!(registered["registrations"][0]["aor"], "bob@example.org", "{registered}");
     assert_eq!(served.get("/registrations?user=carol").ok()["registrations"], json!([]));
@@ -42,6 +58,8 @@ fn a_call_is_listed_and_hung_up_and_both_are_in_the_witness_log() {
         assert!(said.iter().any(|event| event["event"] == "ended"), "{said:?}");
     }
     told("no call", || (served.get("/calls").ok()["total"] == 0).then_some(()));
+    // What is over is in the records, a fraction of a second later.
+    told("a record", || served.tries_to_show(&id, &[]).filter(|record| record.contains("ended by")));
 
     let refused = ["requested", "refused"];
     let done = ["requested", "carried_out"];

@@ -408,7 +408,8 @@ fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::KeysLost { port }
         | MediaEvent::Played { port, .. }
         | MediaEvent::HandshakeFailed { port, .. } => *port,
-        MediaEvent::Counted(closed) | MediaEvent::Closed(closed) => closed.port,
+        MediaEvent::Counted(counted) => counted.port,
+        MediaEvent::Closed(closed) => closed.port,
         // Calls of proxies have none.
         MediaEvent::RecordingEnded { recording, .. } => PortId(recording.0),
     }

@@ -227,8 +227,7 @@ impl Calls {
             MediaEvent::Remembered { port, memory } => Self::port_remembered(call, *port, memory),
             MediaEvent::Played { port, number, heard } => self.played(call, *port, *number, *heard),
             MediaEvent::RecordingEnded { recording, .. } => self.recording_ended(call, *recording),
-            // Nobody here asks.
-            MediaEvent::Counted(_) => {}
+            MediaEvent::Counted(counted) => self.port_counted(call, counted),
             MediaEvent::Pressed { port, key, duration_ms } => self.key_pressed(call, *port, *key, *duration_ms),
         }
     }
@@ -266,6 +265,11 @@ impl Calls {
             Command::Remember { call } => {
                 if let Some(key) = self.key_of(call) {
                     self.with_call(key, Self::ask_ports);
+                }
+            }
+            Command::Count { call } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, Self::count_ports);
                 }
             }
             Command::Record { call, change } => {

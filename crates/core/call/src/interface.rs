@@ -94,6 +94,13 @@ pub enum Command {
         /// The call.
         call: CallId,
     },
+    /// Ask the ports of a call what they have counted so far, for [`Calls::counts`].
+    ///
+    /// [`Calls::counts`]: crate::Calls::counts
+    Count {
+        /// The call.
+        call: CallId,
+    },
     /// Change the recording of a call.
     Record {
         /// The call.

@@ -59,6 +59,7 @@ mod attending;
 mod bounds;
 mod cdr;
 mod codecs;
+mod counting;
 mod dial;
 mod ending;
 mod engine;
@@ -86,6 +87,7 @@ mod uncounted;
 mod written;
 
 pub use cdr::{Attempt, CallRecord, Cdr, Ender};
+pub use counting::{CallCounts, Side, StreamCounts};
 pub use engine::{CallSummary, Calls, Phase};
 pub use interface::{Admission, Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind};
 pub use recording::{RecordingChange, RecordingNote, RecordingPhase, RecordingRules};

@@ -3,7 +3,8 @@
 use crate::state::Role;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use sx_media::{Opened, PortId, PortMemory, TrafficClass};
+use sx_engine::Time;
+use sx_media::{Counted, Opened, PortId, PortMemory, TrafficClass};
 use sx_types::LegId;
 
 /// A media port of the call.
@@ -29,6 +30,9 @@ pub(crate) struct Port {
     /// The call has changed since it was asked last: what it answers may not hold any more.
     #[serde(skip)]
     pub outdated: bool,
+    /// What it has counted, when it said so last.
+    #[serde(skip)]
+    pub counted: Option<Box<(Time, Counted)>>,
 }
 
 impl Port {

@@ -135,6 +135,7 @@ impl Calls {
             memory: None,
             asked: 0,
             outdated: false,
+            counted: None,
         });
         let host = party.access.host;
         self.out.push_back(Output::Media(MediaCommand::Open { port: id, interface, ipv6, class, host, number: None }));

@@ -214,7 +214,7 @@ pub enum MediaEvent {
         duration_ms: u16,
     },
     /// What a port has counted so far. It stays open.
-    Counted(Closed),
+    Counted(Counted),
     /// A sound has been played to its end, or will not be.
     Played {
         /// The port.
@@ -279,7 +279,32 @@ pub enum OpenError {
     System,
 }
 
-/// A port that is closed, or was asked, and what it counted.
+/// A port that was asked, and what it has counted so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The port.
+    pub port: PortId,
+    /// What it has counted.
+    pub stats: PortStats,
+    /// What its peer has said last of what it receives; `None` when it has said nothing.
+    pub peer: Option<PeerReport>,
+}
+
+/// What the peer of a port says of what it receives: in the report blocks of RFC 3550, section 6.4.1, and in the VoIP metrics of
+/// RFC 3611, section 4.7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerReport {
+    /// The share of packets that was lost on the way to it, per mille: of those since the report before.
+    pub loss_permille: Option<u16>,
+    /// The R factor in tenths: 0 to 1000.
+    pub r_x10: Option<u16>,
+    /// The mean opinion score of listening, in hundredths: 100 to 500.
+    pub mos_listening_x100: Option<u16>,
+    /// That of conversing, likewise.
+    pub mos_conversational_x100: Option<u16>,
+}
+
+/// A port that is closed, and what it counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     /// The port.

@@ -254,6 +254,11 @@ impl LegQuality {
         self.round_trip
     }
 
+    /// What the leg has said last of what it receives (RFC 3611).
+    pub fn peer(&self) -> Option<PeerQuality> {
+        self.peer
+    }
+
     /// How the leg was so far; `None` before the first sample.
     pub fn summary(&self) -> Option<QualitySummary> {
         self.summary

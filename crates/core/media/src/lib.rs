@@ -62,7 +62,8 @@ mod transcoding;
 
 pub use attendance::Attendance;
 pub use command::{
-    Closed, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, TrafficClass,
+    Closed, Counted, Latch, MediaCommand, MediaEvent, OpenError, Opened, PeerReport, PortId, PortStats, Remote,
+    TrafficClass,
 };
 pub use conversion::{Coding, Conversion, OpusParameters};
 pub use error::MediaError;

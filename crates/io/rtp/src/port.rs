@@ -15,7 +15,7 @@ use crate::sent_reports::SentReports;
 use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{Handshake, Keys, Latch, PortMemory, PortStats, QualitySample, Remote};
+use sx_media::{Handshake, Keys, Latch, PeerReport, PortMemory, PortStats, QualitySample, Remote};
 use sx_rtp::srtp::StateError;
 
 /// Which socket of the pair a packet arrived on.
@@ -300,6 +300,10 @@ impl Port {
     }
 
     /// How the peer's sound was, each time that an interval is over.
+    pub(crate) fn peer_report(&self) -> Option<PeerReport> {
+        self.quality.as_ref()?.peer_report()
+    }
+
     pub(crate) fn poll_quality(&mut self, now: Time) -> Option<QualitySample> {
         self.quality.as_mut()?.poll(now, &mut self.reception, self.stats.last_payload_type)
     }

@@ -4,7 +4,7 @@ use crate::reception::Reception;
 use crate::sent_reports::SentReports;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{LegQuality, PortStats, QualitySample, QualitySummary, equipment_impairment};
+use sx_media::{LegQuality, PeerReport, PortStats, QualitySample, QualitySummary, equipment_impairment};
 use sx_rtp::{BurstTracker, Compound, ReportBlocks, RtcpPacket, Sequencing, XrBlock};
 use sx_types::{Codec, PayloadType};
 
@@ -14,12 +14,14 @@ pub(crate) struct Quality {
     leg: LegQuality,
     /// What the peer sends, as far as the descriptions tell.
     codec: Codec,
+    /// What the peer has said last to have lost since the report before, in 256ths.
+    reported: Option<u8>,
 }
 
 impl Quality {
     /// `None` when the codec carries no speech.
     pub(crate) fn new(now: Time, codec: Codec) -> Option<Self> {
-        LegQuality::new(now, codec).map(|leg| Self { leg, codec })
+        LegQuality::new(now, codec).map(|leg| Self { leg, codec, reported: None })
     }
 
     /// Another codec was agreed on.
@@ -49,6 +51,8 @@ impl Quality {
     }
 
     fn handle_blocks(&mut self, now: Time, mut blocks: ReportBlocks<'_>, sent: &SentReports) {
+        // An end of a call hears one stream of ours.
+        self.reported = blocks.clone().next().map(|block| block.fraction_lost).or(self.reported);
         if let Some(round_trip) = blocks.find_map(|block| sent.round_trip(now, &block)) {
             self.leg.handle_round_trip(round_trip);
         }
@@ -76,6 +80,23 @@ impl Quality {
         // A peer may send any codec that was agreed on. Of one with a fixed number it is known which.
         let fixed = Codec::from_static(PayloadType(last)).filter(|codec| equipment_impairment(*codec).is_some());
         self.leg.handle_codec(fixed.unwrap_or(self.codec));
+    }
+
+    /// What the peer has said last of what it receives.
+    pub(crate) fn peer_report(&self) -> Option<PeerReport> {
+        let metrics = self.leg.peer();
+        if self.reported.is_none() && metrics.is_none() {
+            return None;
+        }
+        let permille = |share: f64| (share * 1_000.0).round() as u16;
+        let times = |value: Option<f64>, factor: f64| value.map(|value| (value * factor).round() as u16);
+        let reported = self.reported.map(|fraction| f64::from(fraction) / 256.0);
+        Some(PeerReport {
+            loss_permille: reported.or(metrics.map(|metrics| metrics.loss)).map(permille),
+            r_x10: metrics.and_then(|metrics| times(metrics.r, 10.0)),
+            mos_listening_x100: metrics.and_then(|metrics| times(metrics.mos_listening, 100.0)),
+            mos_conversational_x100: metrics.and_then(|metrics| times(metrics.mos_conversational, 100.0)),
+        })
     }
 
     /// What a record says of it.
@@ -271,7 +292,7 @@ mod tests {
         sent.remember(START, &report);
         let block = ReportBlock {
             ssrc: Ssrc(9),
-            fraction_lost: 0,
+            fraction_lost: 64,
             cumulative_lost: 0,
             highest_sequence: 1,
             jitter: 0,
@@ -285,9 +306,11 @@ mod tests {
         for length in 0..answer.len() {
             peer.port.handle_report(arrives, &answer[..length], &sent);
         }
-        assert_eq!(peer.port.stats().round_trip_us, 0, "cut short");
+        assert_eq!((peer.port.stats().round_trip_us, peer.port.peer_report()), (0, None), "cut short");
         peer.port.handle_report(arrives, &answer, &sent);
         assert_eq!(peer.port.stats().round_trip_us, 400_000);
+        // 64 of 256.
+        assert_eq!(peer.port.peer_report().and_then(|said| said.loss_permille), Some(250));
         // Half of it, and what playing out takes: some 220 ms from mouth to ear.
         peer.send(500, 7, |_| false);
         assert!((420..440).contains(&peer.port.stats().mos_last_x100), "{:?}", peer.port.stats());
@@ -328,5 +351,8 @@ mod tests {
             peer.port.stats().round_trip_us
         };
         assert_eq!((says(0), says(60)), (0, 60_000));
+        // It says what it hears besides.
+        let said = PeerReport { loss_permille: Some(0), r_x10: Some(800), ..PeerReport::default() };
+        assert_eq!(peer.port.peer_report(), Some(PeerReport { mos_listening_x100: Some(400), ..said }));
     }
 }

@@ -23,7 +23,7 @@ use sx_audio::Key;
 use sx_dtls::Anchor;
 use sx_engine::{Rng, Time};
 use sx_media::{
-    Attendance, Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
+    Attendance, Conversion, Counted, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortMemory,
     Remote, Tap,
 };
 
@@ -369,8 +369,8 @@ impl PacketThread {
     }
 
     fn count(&mut self, port: PortId) {
-        if let Some(stats) = self.entry(port).map(|entry| entry.stats()) {
-            self.exchange.tell(port, MediaEvent::Counted(Closed { port, stats }));
+        if let Some((stats, peer)) = self.entry(port).map(|entry| (entry.stats(), entry.port.peer_report())) {
+            self.exchange.tell(port, MediaEvent::Counted(Counted { port, stats, peer }));
         }
     }
 

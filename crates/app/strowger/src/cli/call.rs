@@ -2,8 +2,10 @@
 
 mod options;
 mod report;
+mod show;
 
 pub(crate) use options::{CallArgs, HELP};
+pub(crate) use show::run_show;
 
 use super::ladder::Ladder;
 use super::output;

@@ -66,7 +66,7 @@ pub enum Command {
     /// Print the configuration in effect: every key, secrets hidden
     #[command(after_help = PRINT_CONFIG_HELP)]
     PrintConfig,
-    /// Call somebody, or wait for a call, as a telephone without microphone and loudspeaker
+    /// Call somebody, or wait for a call, as a telephone without microphone and loudspeaker; or show a call
     #[command(after_help = call::HELP)]
     Call(Box<call::CallArgs>),
     /// Add, change, list and remove the users who may register and call
@@ -162,7 +162,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let (data, once, verbose) = (cli.data, args.once, cli.verbose);
             return crate::demo::run(&DemoOptions { data, once, json, verbose });
         }
-        Command::Call(args) => return call::run_call(&args, json, cli.verbose),
+        Command::Call(args) if args.command.is_none() => return call::run_call(&args, json, cli.verbose),
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
@@ -197,6 +197,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => user::run_user(&config, command, json),
         Command::Token(command) => token::run_token(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
+        Command::Call(args) => match args.command {
+            Some(command) => call::run_show(&config, command, json),
+            None => call::run_call(&args, json, cli.verbose),
+        },
         Command::Drain(args) => drain::run_drain(&config, args, json),
         _ => crate::serve::run(config, &wanted),
     }

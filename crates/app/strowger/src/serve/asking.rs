@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
-use sx_call::CallSummary;
+use sx_call::{CallCounts, CallSummary};
 use sx_edge::SourceReport;
 use sx_engine::Time;
 use sx_exchange::{RegisteredContact, TrunkReport, Worker};
@@ -19,6 +19,8 @@ pub enum Asked {
     Calls(usize),
     /// One call.
     Call(CallId),
+    /// What the ports of a call have counted. They are asked, and the worker answers when they have answered.
+    Counts(CallId),
     /// The trunks.
     Trunks,
     /// A part of the sources it remembers.
@@ -46,6 +48,8 @@ pub enum Asked {
 pub enum Answered {
     /// How many calls it has, and as many of them as were asked for.
     Calls(usize, Vec<CallSummary>),
+    /// What the ports of a call have counted; `None`: there is no such call.
+    Counts(Option<CallCounts>),
     /// The trunks.
     Trunks(Vec<TrunkReport>),
     /// Sources, and where the next part of them begins.
@@ -63,6 +67,14 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// The call whose ports are to be asked first.
+    pub fn counts(&self) -> Option<CallId> {
+        match *self.asked {
+            Asked::Counts(call) => Some(call),
+            _ => None,
+        }
+    }
+
     /// Answers, on the worker's thread.
     pub fn answer(self, worker: &Worker, now: Time) {
         // Whoever has waited for too long misses nothing any more.
@@ -74,6 +86,7 @@ fn answer(worker: &Worker, now: Time, asked: &Asked) -> Answered {
     match asked {
         Asked::Calls(max) => Answered::Calls(worker.calls(), worker.list().take(*max).collect()),
         Asked::Call(call) => Answered::Calls(worker.calls(), worker.call(*call).into_iter().collect()),
+        Asked::Counts(call) => Answered::Counts(worker.call_counts(*call, now)),
         Asked::Trunks => Answered::Trunks(worker.trunks().collect()),
         Asked::Sources { banned_only, from } => {
             let (reports, next) = worker.sources(now, *from);
@@ -151,6 +164,17 @@ impl Workers {
             }
         }
         Ok(heard)
+    }
+
+    /// Asks one of them, and waits for its answer as [`ask`](Self::ask) does.
+    ///
+    /// # Errors
+    /// When it does not answer within `patience`, or there is none of this number.
+    pub fn ask_one(&self, worker: u16, asked: Asked, patience: Duration) -> Result<Answered, NoAnswer> {
+        let (answers, inbox) = channel();
+        self.tell(worker, Mail::Ask(Ask { asked: Arc::new(asked), answers }));
+        let none = NoAnswer { answered: 0, workers: 1 };
+        inbox.recv_timeout(patience).map(|(_, answer)| answer).map_err(|_| none)
     }
 
     /// Waits until all have done what they were told.

@@ -6,6 +6,7 @@ use super::asking::Workers;
 use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift, wall};
+use super::counting::Countings;
 use super::handover::Handovers;
 use super::hep::HepExport;
 use super::log::NoteLog;
@@ -207,6 +208,7 @@ impl Exchange {
                 vitals,
                 notes: NoteLog::default(),
                 handovers: Handovers::new(CALL_BYTES_MAX),
+                countings: Countings::default(),
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }

@@ -8,6 +8,7 @@ mod bindings;
 mod build;
 mod clock;
 mod cosign;
+mod counting;
 mod fate;
 mod handover;
 mod hep;

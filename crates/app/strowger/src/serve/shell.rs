@@ -1,7 +1,9 @@
 //! The thread of one worker: its sockets, its journals, and the loop that drives it.
 
 use super::admission::{Admission, Commit};
+use super::asking::Ask;
 use super::clock::Clock;
+use super::counting::Countings;
 use super::fate;
 use super::handover::Handovers;
 use super::hep::HepExport;
@@ -43,6 +45,8 @@ pub struct Shell {
     pub notes: NoteLog,
     /// Calls that go and come.
     pub handovers: Handovers,
+    /// Questions that wait for what ports have counted.
+    pub countings: Countings<Ask>,
 }
 
 /// Gauges are brought up to date this often.
@@ -59,8 +63,10 @@ impl Shell {
                 self.vitals.turn(now);
                 publish_at = now + PUBLISH;
             }
-            let due =
-                [self.worker.poll_timeout(), self.witness.due()].into_iter().flatten().fold(publish_at, Time::min);
+            let due = [self.worker.poll_timeout(), self.witness.due(), self.countings.due()]
+                .into_iter()
+                .flatten()
+                .fold(publish_at, Time::min);
             let now = match self.net.wait(now, Some(due.since(now))) {
                 Ok(now) => now,
                 Err(error) => fate::end(&format_args!("waiting for the network failed: {error}")),
@@ -184,6 +190,7 @@ impl Shell {
                         Command::Hangup { .. }
                         | Command::Clear { .. }
                         | Command::Remember { .. }
+                        | Command::Count { .. }
                         | Command::Record { .. } => {}
                     }
                     match self.admission.ordered(command) {
@@ -192,10 +199,16 @@ impl Shell {
                     }
                 }
                 Mail::Operation(operation) => Input::Operation(operation),
-                Mail::Ask(ask) => {
-                    ask.answer(&self.worker, now);
-                    continue;
-                }
+                Mail::Ask(ask) => match ask.counts() {
+                    None => {
+                        ask.answer(&self.worker, now);
+                        continue;
+                    }
+                    Some(call) => {
+                        self.countings.push(now, ask, call);
+                        Input::Command(Command::Count { call })
+                    }
+                },
                 Mail::Handover(handover) => {
                     self.handovers.push(now, handover);
                     continue;
@@ -209,8 +222,16 @@ impl Shell {
             self.worker.handle_input(now, input);
             self.carry_out(now);
         }
+        self.answer_counted(now);
         self.hand_over(now);
         false
+    }
+
+    /// Answers the questions whose ports have answered.
+    fn answer_counted(&mut self, now: Time) {
+        for ask in self.countings.answerable(now, |call, since| self.worker.call_counts(call, since)) {
+            ask.answer(&self.worker, now);
+        }
     }
 
     /// Tells what calls are, and takes some over, as far as that can be done now.

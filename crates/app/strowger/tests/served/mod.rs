@@ -127,6 +127,19 @@ impl Served {
         )
     }
 
+    /// What the command line shows of a call.
+    pub fn shows(&self, id: &str, more: &[&str]) -> String {
+        self.tries_to_show(id, more).expect("it is shown")
+    }
+
+    /// The same, if it shows anything.
+    pub fn tries_to_show(&self, id: &str, more: &[&str]) -> Option<String> {
+        let api = self.running.borrow().api.clone();
+        let arguments = [&["call", "show", id, "--api", &api][..], more].concat();
+        let run = self.bed.run_with(&arguments, "", &[("STROWGER_TOKEN", &self.secret)]);
+        (run.code == Some(0)).then_some(run.out)
+    }
+
     /// The status of a page for probes.
     pub fn status(&self, path: &str) -> u16 {
         said(&self.running.borrow().http, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))

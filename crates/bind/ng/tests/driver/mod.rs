@@ -7,7 +7,8 @@ use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
 use sx_media::{
-    Closed, Conversion, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote, StreamKeys,
+    Closed, Conversion, Counted, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote,
+    StreamKeys,
 };
 use sx_ng::{Dictionary, Message, Value};
 
@@ -199,7 +200,7 @@ impl World {
                 let packets_received = self.received.get(&port).copied().unwrap_or_default();
                 let stats =
                     PortStats { packets_received, bytes_received: packets_received * 172, ..PortStats::default() };
-                self.waiting.push(MediaEvent::Counted(Closed { port, stats }));
+                self.waiting.push(MediaEvent::Counted(Counted { port, stats, peer: None }));
             }
             MediaCommand::Remember { .. }
             | MediaCommand::Resume { .. }

@@ -81,6 +81,8 @@ pub struct World {
     pub recorded: Vec<String>,
     /// Which ports are heard for which recording.
     pub tapped: BTreeMap<PortId, Tap>,
+    /// Ports that were asked what they have counted.
+    pub counting: Vec<PortId>,
     /// Ports that go on with what others have known.
     pub resumed: Vec<PortId>,
     /// What packets become on their way from a port.
@@ -173,6 +175,7 @@ impl World {
             tapped: BTreeMap::new(),
             attending: BTreeMap::new(),
             playing: BTreeMap::new(),
+            counting: Vec::new(),
             resumed: Vec::new(),
             conversions: BTreeMap::new(),
             remotes: BTreeMap::new(),
@@ -493,7 +496,7 @@ impl World {
                 self.lines.push(format!("press {} {key}", port.0 & 0xff));
             }
             MediaCommand::Play { port, ref playing } => self.play(port, playing.as_deref()),
-            MediaCommand::Count { .. } => {}
+            MediaCommand::Count { port } => self.counting.push(port),
             MediaCommand::Tap { .. } | MediaCommand::Record { .. } => self.record(command),
             MediaCommand::Remember { port } => {
                 let memory = Box::new(PortMemory { rtp: Some(heard_at(port)), ..PortMemory::default() });

@@ -1,5 +1,6 @@
 //! What the telephone is told on the command line, and what that means.
 
+use super::show::CallCommand;
 use crate::cli::{WrongUsage, password};
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, ValueEnum};
@@ -21,18 +22,23 @@ Examples:
   strowger call sip:bob@localhost --from alice@localhost --server 'sip:127.0.0.1:5061;transport=tls' \\
       --ca exchange.pem --play hello.wav --record answer.wav --dtmf '123#' --duration 10
   strowger call --register --answer --from bob@localhost --server sip:127.0.0.1 --tone 440 --timeout 0
-  strowger call --register --from alice@localhost --server sip:127.0.0.1 --json";
+  strowger call --register --from alice@localhost --server sip:127.0.0.1 --json
+  strowger call show 019ab2c3-d4e5-7000-8000-0123456789ab --token-file viewer.token";
 
 /// What the telephone is told.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = ArgGroup::new("what").args(["uri", "answer", "register"]).multiple(true).required(true))]
 pub(crate) struct CallArgs {
+    /// What else can be done with calls.
+    #[command(subcommand)]
+    pub(crate) command: Option<CallCommand>,
     /// Whom to call: sip:bob@example.org, sip:bob@192.0.2.7:5070
     #[arg(conflicts_with = "answer")]
     pub(super) uri: Option<String>,
     /// Who we are
-    #[arg(long, value_name = "USER@DOMAIN")]
-    from: String,
+    #[arg(long, value_name = "USER@DOMAIN", required = true)]
+    from: Option<String>,
     /// Our password; everybody on this machine can see it: better use --password-file
     #[arg(long, env = "STROWGER_PASSWORD", hide_env_values = true, conflicts_with = "password_file")]
     password: Option<String>,
@@ -113,11 +119,12 @@ impl CallArgs {
     /// # Errors
     /// When texts are none of those that may stand there, files cannot be read, or the server has no address.
     pub(super) fn phone(&self) -> anyhow::Result<PhoneConfig> {
-        let from = self.from.strip_prefix("sip:").unwrap_or(&self.from);
+        let said = self.from.as_deref().unwrap_or_default();
+        let from = said.strip_prefix("sip:").unwrap_or(said);
         let (user, domain) = from
             .rsplit_once('@')
             .filter(|(user, domain)| !user.is_empty() && !domain.is_empty())
-            .ok_or_else(|| WrongUsage(format!("--from {:?} is not of the form USER@DOMAIN", self.from)))?;
+            .ok_or_else(|| WrongUsage(format!("--from {:?} is not of the form USER@DOMAIN", said)))?;
         let password = match &self.password_file {
             Some(path) => Some(password::read_file(path)?),
             None => self.password.clone(),

@@ -1,7 +1,8 @@
 //! Calls and trunks, and whether new calls are taken.
 
-use super::Operators;
 use super::change::Change;
+use super::quality::legs;
+use super::{Operators, PATIENCE, late};
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
@@ -30,7 +31,14 @@ impl Operators {
 
     pub(super) fn call(&self, id: &str) -> Result<ApiAnswer, ApiProblem> {
         let (worker, call) = self.find(id)?;
-        Ok(ApiAnswer::Json(shown(worker, &call)))
+        let counted = self.workers.ask_one(worker, Asked::Counts(call.call), PATIENCE).map_err(late)?;
+        // It may have ended meanwhile.
+        let Answered::Counts(Some(counts)) = counted else {
+            return Err(ApiProblem::not_found("there is no such call"));
+        };
+        let mut shown = shown(worker, &call);
+        shown["legs"] = legs(&counts);
+        Ok(ApiAnswer::Json(shown))
     }
 
     /// Where a call is, and what it is.

@@ -13,6 +13,7 @@ mod calls;
 mod change;
 mod handover;
 mod policy;
+mod quality;
 mod refusals;
 mod registrations;
 mod reload;
