@@ -124,7 +124,7 @@ impl CallArgs {
         let (user, domain) = from
             .rsplit_once('@')
             .filter(|(user, domain)| !user.is_empty() && !domain.is_empty())
-            .ok_or_else(|| WrongUsage(format!("--from {:?} is not of the form USER@DOMAIN", said)))?;
+            .ok_or_else(|| WrongUsage(format!("--from {said:?} is not of the form USER@DOMAIN")))?;
         let password = match &self.password_file {
             Some(path) => Some(password::read_file(path)?),
             None => self.password.clone(),

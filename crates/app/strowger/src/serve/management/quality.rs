@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sx_call::{CallCounts, Side, StreamCounts};
 use sx_media::{PeerReport, PortStats, TrafficClass};
+use sx_types::Codec;
 
 /// The parties of a call whose media passes through here, each with its streams.
 pub(super) fn legs(counts: &CallCounts) -> Value {
@@ -25,7 +26,7 @@ fn stream(stream: &StreamCounts) -> Value {
             TrafficClass::Audio => "audio",
             TrafficClass::Video => "video",
         },
-        "codec": stream.codec.map(|codec| codec.name()),
+        "codec": stream.codec.map(Codec::name),
         "counted": stream.at.map(|at| at.to_string()),
         "packets_received": counted(packets_received.into()),
         "bytes_received": counted(bytes_received.into()),
@@ -83,7 +84,6 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
     use sx_engine::Time;
-    use sx_types::Codec;
 
     fn counted(side: Side, at: Option<Time>, stats: PortStats, peer: Option<PeerReport>) -> StreamCounts {
         StreamCounts { side, stream: 0, class: TrafficClass::Audio, codec: Some(Codec::Pcma), at, stats, peer }
