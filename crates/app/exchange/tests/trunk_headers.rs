@@ -73,7 +73,9 @@ fn a_name_with_escaped_line_ends_stays_one_name() {
     });
     let invite = bench.requests("east", Method::Invite).remove(0);
     assert_eq!(named(&invite, "X-Evil"), "", "{}", text(&invite));
-    assert!(value(&invite, HeaderName::Contact).to_ascii_lowercase().starts_with("<sip:a%0d%0a"), "{}", text(&invite));
+    // A sign stands in the place of each.
+    let contact = value(&invite, HeaderName::Contact).to_ascii_lowercase();
+    assert!(contact.starts_with("<sip:a%ef%bf%bd%ef%bf%bdx-evil"), "{}", text(&invite));
     bench.hang_up("west", session);
     bench.assert_over(1);
 }
