@@ -161,6 +161,7 @@ def paused(bench):
     wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
     alice, bob = talk(bench, exchange, ("PCMU", "PCMU"), seconds=9)
     wait_for(lambda: exchange.metric("strowger_recordings") == 1, "it is recorded")
+    wait_for(lambda: told(exchange), "that is written down")
     call = told(exchange)[0]["call_id"]
 
     time.sleep(1)
