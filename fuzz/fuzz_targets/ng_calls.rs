@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
-use sx_media::{Closed, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
+use sx_media::{Closed, Counted, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats};
 
 /// The engine, and packet threads that obey, later or not at all.
 struct World {
@@ -86,7 +86,7 @@ impl World {
                     self.to_tell.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
                 MediaCommand::Count { port } if self.open.contains(&port) => {
-                    self.to_tell.push(MediaEvent::Counted(Closed { port, stats: PortStats::default() }));
+                    self.to_tell.push(MediaEvent::Counted(Counted { port, stats: PortStats::default(), peer: None }));
                 }
                 _ => {}
             }
