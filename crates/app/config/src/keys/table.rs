@@ -58,7 +58,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("sip.t1_ms", number(50, 10_000, "ms"), Is("500"), "The round-trip time estimate (RFC 3261, timer T1)."),
     key("sip.t2_ms", number(100, 60_000, "ms"), Is("4000"), "The longest interval between retransmissions (T2); at least T1."),
     key("sip.t4_ms", number(100, 60_000, "ms"), Is("5000"), "How long a message lives in the network (T4)."),
-    key("sip.coalesce_us", number(0, 5_000, "µs"), Is("700"), "A worker to which more than two messages come in this time reads its sockets in turns at most so far apart, so that one wake-up serves several: as far as it takes until eight have come. Each may wait that long, and twice as long while there is no call. 0 reads at once."),
+    key("sip.coalesce_us", number(0, 5_000, "µs"), Is("1000"), "A worker to which three or more messages come in this time reads its sockets in turns at most so far apart, so that one wake-up serves several: as far as it takes until eight have come. Each may wait that long, and twice as long while there is no call. 0 reads at once."),
     key("sip.trying_ms", number(0, 200, "ms"), Is("200"), "A 100 Trying goes out when nothing else was sent by then; 0 means at once."),
     key("sip.invite_timeout_s", number(10, 3_600, "s"), Is("180"), "How long an INVITE that was answered provisionally may stay without a final response (timer C); it is cancelled then."),
     key("sip.ring_timeout_s", number(1, 3_600, "s"), Is("60"), "How long a destination may ring when its route says nothing else; no longer than `sip.invite_timeout_s`."),

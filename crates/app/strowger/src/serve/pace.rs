@@ -15,8 +15,8 @@ pub struct Pace {
     interval: u64,
 }
 
-/// Fewer messages to a turn are not worth resting for: a rest costs about what a wake-up does.
-const WORTH: u32 = 2;
+/// Fewer messages to a turn are not worth resting for: a rest costs about what a wake-up does, and each call waits for it.
+const WORTH: u32 = 3;
 /// What a turn for so many costs a message hardly falls any more when they are more; waiting for those would only be felt.
 const ENOUGH: u32 = 8;
 /// A turn that served so many has most likely left some in the socket, which has room for a few hundred.
@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn registrations_wait_longer_than_calls() {
-        assert_eq!(rests_with(false, 500, 1_000, 3, 100), Some(Duration::from_micros(900)));
+        assert_eq!(rests_with(false, 500, 900, 3, 100), Some(Duration::from_micros(900)));
         assert_eq!(rests_with(false, 500, 1_000, 1, 100), None);
-        assert_eq!(rests_with(true, 500, 1_000, 3, 100), None);
+        assert_eq!(rests_with(true, 500, 900, 3, 100), None);
         assert_eq!(rests_with(false, 0, 10, 2, 5), None);
     }
 
@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(rests(500, 150, 1, 100), Some(Duration::from_micros(400)));
         assert_eq!(rests(500, 500, 4, 100), Some(Duration::from_micros(400)));
         assert_eq!(rests(500, 500, 4, 600), None);
-        assert_eq!(rests(500, 240, 1, 100), Some(Duration::from_micros(400)));
-        assert_eq!(rests(500, 260, 1, 100), None);
+        assert_eq!(rests(500, 160, 1, 100), Some(Duration::from_micros(400)));
+        assert_eq!(rests(500, 170, 1, 100), None);
         assert_eq!(rests(0, 10, 1, 5), None);
     }
 }
