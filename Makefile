@@ -28,6 +28,8 @@ test: ## all tests: units, scenarios, documentation, and real peers
 	@# Tests and binaries in one go: asked for apart, features would differ and most would be built twice.
 	cargo build --workspace --bins --tests
 	cargo test --workspace
+	@# The other library for Opus.
+	cargo test -p sx-codec --features libopus
 	STROWGER="$(TARGET_DIR)/debug/strowger" interop/run
 
 check: ## format, lints, documentation, house rules, licences

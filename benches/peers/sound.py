@@ -18,7 +18,7 @@ def noise(rate, number):
 
 
 def encoded(codec, samples, rate):
-    """The payloads of a second of sound."""
+    """The payloads of a second of sound, which can be repeated: Opus is coded twice, since its first packets make a click."""
     frame = rate // 50
     frames = [samples[at:at + frame].tobytes() for at in range(0, rate, frame)]
     if codec == "pcma":
@@ -28,6 +28,6 @@ def encoded(codec, samples, rate):
     error = ctypes.c_int()
     encoder = ctypes.c_void_p(opus.opus_encoder_create(rate, 1, VOIP, ctypes.byref(error)))
     out, payloads = ctypes.create_string_buffer(1500), []
-    for piece in frames:
+    for piece in frames * 2:
         payloads.append(out.raw[:opus.opus_encode(encoder, piece, frame, out, 1500)])
-    return payloads
+    return payloads[len(frames):]

@@ -1,11 +1,23 @@
-//! Opus in one channel, coded at 8 or 16 kHz and decoded at 16, by the crate opus-rs.
+//! Opus in one channel, coded at 8 or 16 kHz and decoded at 16.
 //!
 //! Whatever another sends is decoded, two channels being mixed into one, up to 8 kHz, which is all that telephones have: a
-//! decoder that makes no more than is wanted spares the filters behind it. What is sent is wideband as well: the encoder of opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and
-//! divides by zero when it is to make copies of frames.
+//! decoder that makes no more than is wanted spares the filters behind it. What is sent is wideband as well: the encoder of
+//! opus-rs 0.1.40 for more than that (hybrid) takes twice the bits it is given, and divides by zero when it is to make
+//! copies of frames.
+//!
+//! Two libraries do the work, one or the other: opus-rs, in Rust, and, with the feature `libopus`, the reference library,
+//! which is faster and wants a compiler for C and cmake.
+
+#[cfg(feature = "libopus")]
+mod libopus;
+#[cfg(not(feature = "libopus"))]
+mod portable;
 
 use crate::{DecodeError, Format, FrameLengthError, OpusRate, level_dbm0};
-use opus_rs::Application;
+#[cfg(feature = "libopus")]
+use libopus as library;
+#[cfg(not(feature = "libopus"))]
+use portable as library;
 
 /// The longest packet that is made.
 pub(crate) const PACKET_MAX: usize = 1_276;
@@ -42,9 +54,23 @@ impl Default for OpusSettings {
     }
 }
 
+impl OpusSettings {
+    fn bits(&self) -> i32 {
+        self.bit_rate.clamp(6_000, 64_000).cast_signed()
+    }
+
+    fn complexity(&self) -> i32 {
+        self.complexity.min(10).into()
+    }
+
+    fn expected_loss(&self) -> i32 {
+        if self.fec { self.loss_percent.min(100).into() } else { 0 }
+    }
+}
+
 /// From samples to packets.
 pub struct OpusEncoder {
-    encoder: Box<opus_rs::OpusEncoder>,
+    encoder: library::Encoder,
     rate: OpusRate,
     pause: Option<Pause>,
 }
@@ -62,21 +88,15 @@ struct Pause {
 
 /// From packets to samples.
 pub struct OpusDecoder {
-    decoder: Box<opus_rs::OpusDecoder>,
+    decoder: library::Decoder,
     rate: OpusRate,
     samples: Vec<f32>,
 }
 
 impl OpusEncoder {
     pub(crate) fn new(settings: OpusSettings) -> Self {
-        let mut encoder = opus_rs::OpusEncoder::new(settings.rate.hz().cast_signed(), 1, Application::Voip)
-            .expect("8 and 16 kHz in one channel are what every Opus encoder has");
-        encoder.bitrate_bps = settings.bit_rate.clamp(6_000, 64_000).cast_signed();
-        encoder.complexity = i32::from(settings.complexity.min(10));
-        encoder.use_inband_fec = settings.fec;
-        encoder.packet_loss_perc = if settings.fec { i32::from(settings.loss_percent.min(100)) } else { 0 };
         let pause = settings.dtx.then(|| Pause { second: settings.rate.hz() as usize, quiet: 0, unsent: 0 });
-        Self { encoder: Box::new(encoder), rate: settings.rate, pause }
+        Self { encoder: library::Encoder::new(&settings), rate: settings.rate, pause }
     }
 
     pub(crate) fn rate(&self) -> OpusRate {
@@ -93,8 +113,8 @@ impl OpusEncoder {
         }
         let begin = out.len();
         out.resize(begin + PACKET_MAX, 0);
-        let encoded = self.encoder.encode_i16(samples, samples.len(), &mut out[begin..]);
         // Only the length of a frame and of the buffer can be wrong, and they are not.
+        let encoded = self.encoder.encode(samples, &mut out[begin..]);
         out.truncate(begin + encoded.unwrap_or(0));
         Ok(())
     }
@@ -118,9 +138,11 @@ impl Pause {
 impl OpusDecoder {
     pub(crate) fn new() -> Self {
         let rate = OpusRate::Hz16000;
-        let hz = rate.hz().cast_signed();
-        let decoder = opus_rs::OpusDecoder::new(hz, 1).expect("16 kHz in one channel is what every Opus decoder has");
-        Self { decoder: Box::new(decoder), rate, samples: vec![0.0; rate.hz() as usize * PACKET_MS_MAX / 1_000] }
+        Self {
+            decoder: library::Decoder::new(rate),
+            rate,
+            samples: vec![0.0; rate.hz() as usize * PACKET_MS_MAX / 1_000],
+        }
     }
 
     /// The same for all: at 8 kHz the decoder of opus-rs 0.1.40 folds what is above 4 kHz back into what is below.
@@ -140,8 +162,8 @@ impl OpusDecoder {
         if packet.is_empty() {
             return Err(DecodeError::Malformed);
         }
-        let decoded = self.decoder.decode(packet, self.samples.len(), &mut self.samples);
-        self.hand_out(decoded.map_err(|_| DecodeError::Malformed)?, out);
+        let decoded = self.decoder.decode(packet, &mut self.samples);
+        self.hand_out(decoded.ok_or(DecodeError::Malformed)?, out);
         Ok(())
     }
 
@@ -151,8 +173,8 @@ impl OpusDecoder {
         let (least, frame) = (self.part(CONCEALED_STEPS), self.part(CONCEALED_FRAMES));
         while out.len() + least <= end {
             let step = (end - out.len()).min(frame) / least * least;
-            match self.decoder.decode(&[], step, &mut self.samples[..step]) {
-                Ok(made_up) if made_up > 0 => self.hand_out(made_up.min(step), out),
+            match self.decoder.conceal(&mut self.samples[..step]) {
+                Some(made_up) if made_up > 0 => self.hand_out(made_up.min(step), out),
                 _ => break,
             }
         }
@@ -167,8 +189,8 @@ impl OpusDecoder {
         if !can || samples > self.part(CONCEALED_FRAMES) * 3 {
             return self.conceal(samples, out);
         }
-        match self.decoder.decode_fec(next, samples, &mut self.samples[..samples]) {
-            Ok(found) if found == samples => self.hand_out(found, out),
+        match self.decoder.recover(next, &mut self.samples[..samples]) {
+            Some(found) if found == samples => self.hand_out(found, out),
             _ => self.conceal(samples, out),
         }
     }

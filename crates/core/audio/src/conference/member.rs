@@ -239,4 +239,4 @@ impl Member {
 const SETTLED_TICKS: u32 = 5;
 /// Who listens to others who are never silent steps over all the same, after 10 s: an encoder for each costs more than a step
 /// is heard.
-const APART_TICKS_MAX: u32 = 500;
+const APART_TICKS_MAX: u32 = 100;

@@ -234,6 +234,16 @@ fn who_only_listens_costs_no_encoder() {
 }
 
 #[test]
+fn who_has_spoken_is_not_encoded_for_alone_for_long_while_others_speak() {
+    let mut hall = Hall::new((1..=3).map(|id| Phone::new(id, Format::G722, 440.0)).collect());
+    hall.run(30, &[0, 1]);
+    assert_eq!(hall.own_streams(), 2);
+    // 0.4 s until it is no speaker any more, and two seconds in which silence did not come.
+    hall.run(140, &[0]);
+    assert_eq!(hall.own_streams(), 1);
+}
+
+#[test]
 fn who_comes_in_while_others_speak_costs_no_encoder_either() {
     let mut hall = Hall::new(vec![Phone::new(1, Format::G722, 440.0), Phone::new(2, Format::G722, 700.0)]);
     hall.run(30, &[0]);
