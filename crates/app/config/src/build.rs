@@ -10,7 +10,7 @@ mod sounds;
 mod trunk;
 mod trust;
 
-use crate::error::{ConfigError, Problem};
+use crate::error::{ConfigError, Problem, sorted};
 use crate::keys;
 use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
 use crate::reader::{Reader, Run, spell_out};
@@ -35,7 +35,7 @@ pub(crate) fn build(
         return Err(sorted(errors));
     }
     spell_out(&keys::CONFIG, "", &mut table);
-    let run = Run { keys: &keys::CONFIG, outside, errors: RefCell::new(errors) };
+    let run = Run { keys: &keys::CONFIG, outside, errors: RefCell::new(errors.into()) };
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.tested_list("include", |_| true);
     let exchange = exchange(&top.section("exchange"));
@@ -67,13 +67,8 @@ pub(crate) fn build(
         rooms,
         routes,
     };
-    let errors = run.errors.into_inner();
+    let errors = run.errors.into_inner().into_errors();
     if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }
-}
-
-pub(crate) fn sorted(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
-    errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    errors
 }
 
 fn exchange(section: &Reader<'_>) -> Exchange {

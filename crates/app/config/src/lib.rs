@@ -39,7 +39,7 @@ mod value;
 mod words;
 mod write;
 
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, ERRORS_MAX, Problem};
 pub use meant::{
     Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
     Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,

@@ -9,8 +9,7 @@ mod rules;
 pub use facts::{OwnedRequest, read_facts, read_facts_file};
 pub use reference::policy_reference;
 
-use crate::build::sorted;
-use crate::error::{ConfigError, Problem};
+use crate::error::{ConfigError, Problem, sorted};
 use crate::keys;
 use crate::reader::{Reader, Run};
 use crate::said::{self, Node, Origin, Said, Table};
@@ -19,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use sx_guard::{Definition, Entry, Place, PolicyHash, PolicyProblem, Status};
+use sx_guard::{Definition, Entry, Place, PolicyHash, Status};
 
 /// Reads a policy file, and the registry that it names. The hash is that of the file's bytes, or of both files'. A file says
 /// something of rules or of gates, be it `rule = []`: one that is empty was hardly meant to be.
@@ -34,14 +33,22 @@ pub fn read_policy(path: &Path) -> Result<(Definition, PolicyHash), Vec<ConfigEr
         errors.push(Origin::new(&name, 1).error("rule", String::new(), Problem::Conflict(NOTHING_SAID.to_owned())));
     }
     let mut hash = PolicyHash::of(text.as_bytes());
-    if let Some(Node { said: Said::Text(registry), .. }) = table.get("registry") {
+    // One that names nothing is refused as a key.
+    if let Some(node @ Node { said: Said::Text(registry), .. }) =
+        table.get("registry").filter(|node| !says_nothing(node))
+    {
+        let (origin, shown) = (node.origin.clone(), node.shown());
         let registry = path.parent().unwrap_or(Path::new("")).join(registry);
         match read_text(&registry) {
             Ok(further) => {
                 hash = PolicyHash::of_files(&[text.as_bytes(), further.as_bytes()]);
                 errors.extend(add_registry(&mut table, &registry, &further));
             }
-            Err(error) => errors.push(error),
+            Err(error) => {
+                // Where the file is named, and which it is: its name is seen from there.
+                let problem = Problem::Unreadable(format!("{}: {}", error.file, error.problem.why()));
+                errors.push(origin.error("registry", shown, problem));
+            }
         }
     }
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -61,6 +68,11 @@ pub fn read_policy_text(text: &str) -> Result<(Definition, PolicyHash), Vec<Conf
     }
     let definition = definition(("text", text), table, &Memory { env: BTreeMap::new() }, errors)?;
     Ok((definition, PolicyHash::of(text.as_bytes())))
+}
+
+/// Is it an empty text?
+fn says_nothing(node: &Node) -> bool {
+    matches!(&node.said, Said::Text(text) if text.is_empty())
 }
 
 /// Is there a value, at whatever depth?
@@ -116,9 +128,13 @@ fn definition(
     errors: Vec<ConfigError>,
 ) -> Result<Definition, Vec<ConfigError>> {
     let (broken, before) = (said::broken_tables(file, text, &errors), errors.len());
-    let is_broken = |at: &str, line: usize| at == file && broken.iter().any(|lines| lines.contains(&line));
+    let is_broken = |at: &str, line: usize| {
+        // They are apart and in their order.
+        let place = broken.partition_point(|lines| lines.end <= line);
+        at == file && broken.get(place).is_some_and(|lines| lines.contains(&line))
+    };
     rules::bracket_single_values(&mut table);
-    let run = Run { keys: &keys::POLICY, outside, errors: RefCell::new(errors) };
+    let run = Run { keys: &keys::POLICY, outside, errors: RefCell::new(errors.into()) };
     let top = Reader::top(&run, &table, Origin::new(file, 1));
     top.text_if_said("registry");
     let gate = top.section("gate");
@@ -128,7 +144,7 @@ fn definition(
     rules.retain(|rule| !is_broken(&rule.origin().file, rule.origin().line));
     rules::refuse_same_names(&rules);
     let lists = Lists {
-        rules: good(rules, rules::rule),
+        rules: rules::comparable(rules),
         registry: top.entries("identity").into_iter().map(with_value(entry)).collect(),
         codec_classes: good(codec.entries("class"), gates::codecs),
         codec_trunks: good(codec.entries("trunk"), gates::codecs),
@@ -150,13 +166,13 @@ fn definition(
         ),
     };
     for error in definition.check() {
-        // A rule that is wrong in itself has a name all the same: these were refused before.
-        let named = matches!(error.problem, PolicyProblem::RuleTwice(_));
-        if let Some(reader) = lists.reader(error.place).filter(|_| !named) {
+        // What of a rule does not go with itself or its name was refused before.
+        let is_refused = matches!(error.place, Place::Rule(_)) && !rules::is_between(&error.problem);
+        if let Some(reader) = lists.reader(error.place).filter(|_| !is_refused) {
             reader.refuse(error.key, Problem::Conflict(error.problem.to_string()));
         }
     }
-    let mut errors = run.errors.into_inner();
+    let mut errors = run.errors.into_inner().into_errors();
     let drawn = errors.split_off(before);
     // What a table is that a broken header belongs to cannot be told, only what stands in the others.
     let is_there = |error: &ConfigError| error.key.contains('.') && !is_broken(&error.file, error.line);

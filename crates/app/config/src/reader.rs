@@ -8,7 +8,7 @@ mod short;
 
 pub(crate) use short::spell_out;
 
-use crate::error::{ConfigError, Problem};
+use crate::error::{ConfigError, Found, Problem};
 use crate::keys::{self, Entry, KeyTable, Kind};
 use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ pub(crate) struct Run<'a> {
     /// The keys there are.
     pub(crate) keys: &'static KeyTable,
     pub(crate) outside: &'a dyn Outside,
-    pub(crate) errors: RefCell<Vec<ConfigError>>,
+    pub(crate) errors: RefCell<Found>,
 }
 
 /// A table and where it stands.
@@ -86,7 +86,11 @@ impl<'a> Reader<'a> {
     /// Notes that what stands at a key is no good.
     pub(crate) fn refuse(&self, name: &str, problem: Problem) {
         let key = if name.is_empty() { self.shown.clone() } else { join(&self.shown, name) };
+        // A password that stands where a reference should is still a password.
+        let is_secret = |entry: &Entry| matches!(entry.key.kind, Kind::Secret);
+        let is_secret = self.run.keys.find(&join(&self.path, name)).is_some_and(is_secret);
         let error = match self.table.get(name) {
+            Some(node) if is_secret => node.origin.error(&key, Secret::SHOWN.to_owned(), problem),
             Some(node) => node.origin.error(&key, node.shown(), problem),
             None => self.origin.error(&key, String::new(), problem),
         };
@@ -95,8 +99,8 @@ impl<'a> Reader<'a> {
 
     /// Notes that two values do not fit together, unless one of these keys has an error of its own already.
     pub(crate) fn conflict(&self, names: &[&str], problem: &str) {
-        let spoilt = |error: &ConfigError| names.iter().any(|name| error.key == join(&self.shown, name));
-        if !self.run.errors.borrow().iter().any(spoilt) {
+        let is_spoilt = |name: &&str| self.run.errors.borrow().has(&join(&self.shown, name));
+        if !names.iter().any(is_spoilt) {
             let name = names.iter().find(|name| self.has(name)).or(names.first()).copied().unwrap_or_default();
             self.refuse(name, Problem::Conflict(problem.to_owned()));
         }
@@ -122,7 +126,15 @@ impl<'a> Reader<'a> {
 
     /// How many errors were found so far, here and elsewhere.
     pub(crate) fn errors(&self) -> usize {
-        self.run.errors.borrow().len()
+        self.run.errors.borrow().errors().len()
+    }
+
+    /// The keys of this table that have the errors which were found after so many.
+    pub(crate) fn spoilt_since(&self, errors: usize) -> Vec<String> {
+        let start = format!("{}.", self.shown);
+        let found = self.run.errors.borrow();
+        let here = found.errors()[errors..].iter().filter_map(|error| error.key.strip_prefix(&start));
+        here.map(str::to_owned).collect()
     }
 
     /// What stands at a key, where it stands, or else its default. A missing key that must be given is noted.
@@ -328,18 +340,7 @@ impl<'a> Reader<'a> {
     /// The secret that is referred to.
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         let node = self.table.get(name)?;
-        // The value is not shown here: a password that stands where a reference should is still a password.
-        let refuse = |problem| {
-            let shown = Secret::SHOWN.to_owned();
-            self.note(node.origin.error(&join(&self.shown, name), shown, problem));
-        };
-        match secret(&node.said, self.run.outside) {
-            Ok(secret) => Some(secret),
-            Err(problem) => {
-                refuse(problem);
-                None
-            }
-        }
+        secret(&node.said, self.run.outside).map_err(|problem| self.refuse(name, problem)).ok()
     }
 
     /// The table at a key; an empty one where there is none.

@@ -33,7 +33,7 @@ pattern = "0Z."
 to = [{ trunk = "carrier" }]
 ```
 
-- An unknown key is an error, and so is a key said in two files. All errors are reported in one run, each with file, line, key, value and what is allowed.
+- An unknown key is an error, and so is a key said in two files. All errors are found in one run, each with file, line, key, value and what is allowed; of a file with more than 100 the first 100 are said and the others counted.
 - Names end with their unit: `_s` seconds, `_ms` milliseconds, `_bytes_max` bytes.
 - Relative paths start at the directory of the main file.
 - **Overrides.** The environment variable `STROWGER_SIP__REALM=example.com` stands above `sip.realm` in the file: the prefix, the path in capitals, two underscores for each dot. Texts, words and paths are taken as they are, everything else is TOML (`STROWGER_EXCHANGE__DOMAINS=["a.example", "b.example"]`). Entries of a list cannot be overridden one by one. A variable that begins with `STROWGER_` and has two underscores and names no key is an error; other variables are ignored.

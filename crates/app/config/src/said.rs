@@ -91,6 +91,9 @@ const KEY_ALONE: &str = "key with no value";
 /// Reads TOML. What can be read is returned even when there are errors.
 pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
     let lines = Lines::of(file, text);
+    if is_json(text) {
+        return (Table::new(), vec![lines.at_line(1).error("", String::new(), Problem::Syntax(JSON.to_owned()))]);
+    }
     let (document, mut errors) = DeTable::parse_recoverable(text);
     let start = |error: &toml::de::Error| error.span().unwrap_or_default().start;
     let alone: Vec<usize> = errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).map(start).collect();
@@ -114,6 +117,13 @@ pub(crate) fn parse(file: &str, text: &str) -> (Table, Vec<ConfigError>) {
     let told = told.collect();
     (lines.table(document.into_inner()), told)
 }
+
+/// Is a text an object or a list of JSON? As TOML it would be wrong in every line, or have tables that nobody has meant.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+const JSON: &str = "it is JSON; what stands there as {\"a\": 1} is written a = 1 here";
 
 /// Is a text no TOML at all? What was recovered from one would only draw errors that are not there.
 pub(crate) fn is_broken(errors: &[ConfigError]) -> bool {

@@ -7,7 +7,7 @@ use crate::said::{self, Node, Origin, Said, Table};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What a configuration may refer to outside its text.
@@ -100,19 +100,50 @@ fn mode_open_to_others(_: &File) -> Option<u32> {
 
 /// Opens a regular file of bounded length: a pipe or a device would hang, or never end.
 fn open(path: &Path, bytes_max: u64) -> Result<File, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
+    let metadata = fs::metadata(path).map_err(|error| why_not(path, &error))?;
+    if metadata.is_dir() {
+        return Err("a directory; name a file in it".into());
+    }
     if !metadata.is_file() {
         return Err("not a regular file".into());
     }
     if metadata.len() > bytes_max {
         return Err(format!("longer than {bytes_max} bytes"));
     }
-    File::open(path).map_err(|error| error.to_string())
+    File::open(path).map_err(|error| why_not(path, &error))
+}
+
+/// Why a file cannot be opened, and what whoever wants it can do.
+fn why_not(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        // A link is there, and what it leads to is not.
+        io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => {
+                format!("a link to {}, which is not there; mend the link or put a file there", target.display())
+            }
+            Err(_) => match missing_folder(path) {
+                Some(folder) => format!("{error}; there is no folder {} either", folder.display()),
+                None => error.to_string(),
+            },
+        },
+        io::ErrorKind::PermissionDenied => {
+            format!("{error}; whoever runs strowger must be allowed to read it (chmod, chown) and to enter its folders")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The folder of a file, where there is none.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
 }
 
 fn read(file: File, bytes_max: u64) -> Result<String, String> {
     let mut text = String::new();
-    file.take(bytes_max).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    file.take(bytes_max).read_to_string(&mut text).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => "not UTF-8; save it as UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    })?;
     Ok(text)
 }
 
@@ -181,7 +212,7 @@ fn matching_files(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let directory = full.parent().unwrap_or(Path::new(""));
     let entries = match fs::read_dir(if directory.as_os_str().is_empty() { Path::new(".") } else { directory }) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error.to_string()),
     };
     let mut found = Vec::new();

@@ -88,7 +88,7 @@ fn a_file_that_is_missing_or_includes_others_is_an_error() {
         ]
     );
     directory.write("main.toml", "include = [\"conf.d\"]");
-    assert_eq!(directory.load().expect_err("a directory"), ["conf.d: cannot be read: not a regular file"]);
+    assert_eq!(directory.load().expect_err("a directory"), ["conf.d: cannot be read: a directory; name a file in it"]);
 }
 
 #[test]

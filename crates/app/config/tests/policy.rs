@@ -288,7 +288,8 @@ fn a_good_policy_with_a_line_that_is_no_toml_has_no_other_fault() {
             broken += 1;
             // What the reader of TOML itself says, of lines that have come to stand in another table.
             let is_toml = |error: &&ConfigError| {
-                !matches!(error.problem, Problem::Syntax(_)) && !error.problem.to_string().starts_with("said twice")
+                !matches!(error.problem, Problem::Syntax(_) | Problem::More { .. })
+                    && !error.problem.to_string().starts_with("said twice")
             };
             assert_eq!(errors.iter().find(is_toml), None, "{number}: {:?}", text[number]);
         }
@@ -368,16 +369,42 @@ fn a_number_that_would_never_match_as_it_is_written_is_refused() {
         check(
             &format!("[[rule]]\nname = \"r\"\nwhen = {{ {key} = {said:?} }}\nthen = \"reject\""),
             &[&format!(
-                "text:3: rule[r].when.{key} = {said:?}: what is dialled is judged without separators and blanks; write {written:?}"
+                "text:3: rule[r].when.{key} = {said:?}: what is dialled is judged without separators, blanks, escapes and parameters; write {written:?}"
             )],
         );
     };
     wrong("dialled_prefix", "0049-800", "0049800");
     wrong("dialled_prefix", "+49 (0)", "+490");
     wrong("dialled", "0900 123", "0900123");
+    wrong("dialled", "0900;phone-context=x@example.org", "0900@example.org");
+    wrong("dialled_prefix", "09%30", "090");
+    for uri in ["sip:0900@example.org", "TEL:0900", "sips:bob"] {
+        let (scheme, bare) = uri.split_at(uri.find(':').expect("a scheme") + 1);
+        check(
+            &format!("[[rule]]\nname = \"r\"\nwhen = {{ dialled = {uri:?} }}\nthen = \"reject\""),
+            &[&format!(
+                "text:3: rule[r].when.dialled = {uri:?}: what is dialled is judged without {scheme:?}; write {bare:?}"
+            )],
+        );
+        let said = format!("text:2: subject = {uri:?}: whom it is for is said without {scheme:?}; write {bare:?}");
+        assert_eq!(lines(read_facts(&format!("identity = \"a@x\"\nsubject = {uri:?}"))), [said]);
+    }
     wrong("dialled", " 0-900@example.org", "0900@example.org");
     wrong("dialled", "anna-lena ", "anna-lena");
-    for good in ["0900", "+49", "+", "anna-lena", "room-12@a-b.example", "al ice", "*31#"] {
+    for good in [
+        "0900",
+        "+49",
+        "+",
+        "anna-lena",
+        "room-12@a-b.example",
+        "al ice",
+        "*31#",
+        "*21*0900#",
+        "bob;x",
+        "a%41",
+        "siphon",
+        "09a001",
+    ] {
         check(&format!("[[rule]]\nname = \"r\"\nwhen = {{ dialled = {good:?} }}\nthen = \"reject\""), &[]);
     }
 }
@@ -391,7 +418,9 @@ fn facts_are_judged_as_the_call_is() {
         let facts = facts(&format!("identity = \"a@x\"\nsubject = {subject:?}\n{more}"));
         policy.decide(&facts.as_request()).rule.to_owned()
     };
-    for subject in ["0900", "0-900", "(0)9.00@example.org"] {
+    for subject in
+        ["0900", "0-900", "(0)9.00@example.org", "0900;x=y", "0-900;x=y@a", "09%3B00", "%30900", "0900;%3B@a"]
+    {
         assert_eq!(decided_by(subject, ""), "plain", "{subject}");
         assert_eq!(decided_by(subject, "action = \"message\""), "plain", "{subject}");
     }
@@ -399,7 +428,14 @@ fn facts_are_judged_as_the_call_is() {
         facts("identity = \"a@x\"\nsubject = \"anna-lena@a-b.example\"").subject,
         "anna-lena@a-b.example".into()
     );
-    assert_ne!(decided_by("0-900@example.org", "action = \"register\""), "plain", "a user is no number that is called");
+    for subject in ["0-900@example.org", "0900;x@example.org", "%30900@example.org"] {
+        assert_ne!(decided_by(subject, "action = \"register\""), "plain", "a user is no number that is called");
+    }
+    // A name is what it is, and so it is called.
+    for name in ["09a00", "0900a", "alice2", "room-17", "alice;0900"] {
+        assert_ne!(decided_by(name, ""), "plain", "{name}");
+        assert_eq!(&*facts(&format!("identity = \"a@x\"\nsubject = {name:?}")).subject, name);
+    }
 }
 
 fn facts(text: &str) -> OwnedRequest {

@@ -33,7 +33,7 @@ pub use hold_music::{HoldMusic, HoldMusicWhen};
 pub use id::{CallId, LegId, ParseIdError, TraceId};
 pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};
-pub use number::{called_user, without_separators};
+pub use number::{called_number, called_user, judged_user, without_separators};
 pub use role::{Role, TOKEN_NAME_BYTES_MAX};
 pub use srtp::SrtpPolicy;
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

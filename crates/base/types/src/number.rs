@@ -16,11 +16,28 @@ use std::borrow::Cow;
 //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
 pub fn called_user(user: &str) -> Cow<'_, str> {
     let (number, rest) = user.split_at(user.find(';').unwrap_or(user.len()));
-    if !is_number(number) {
+    match called_number(number) {
+        Cow::Owned(dialled) => (dialled + rest).into(),
+        Cow::Borrowed(_) => user.into(),
+    }
+}
+
+/// The same for what has no parameters: a semicolon in it, which was escaped, is among what nobody dials.
+pub fn called_number(user: &str) -> Cow<'_, str> {
+    if !is_number(user) {
         return user.into();
     }
-    let dialled = without_separators(number);
-    if dialled == number { user.into() } else { (dialled + rest).into() }
+    let dialled = without_separators(user);
+    if dialled == user { user.into() } else { dialled.into() }
+}
+
+/// What is judged of a called user that was made by [`called_user`]: of a number it is what is dialled, whatever follows it.
+/// Whoever is asked for `0900;x=y` dials `0900`.
+pub fn judged_user(user: &str) -> &str {
+    match user.split_once(';') {
+        Some((number, _)) if is_number(number) => number,
+        _ => user,
+    }
 }
 
 /// A telephone number without what nobody dials. Letters stay: some local numbers have them.
@@ -59,6 +76,18 @@ mod tests {
         check("-.-", "-.-");
         check("*21*0900#", "*21*0900#");
         check("", "");
+    }
+
+    #[test]
+    fn what_follows_a_number_is_not_judged_and_what_follows_a_name_is() {
+        let check = |user: &str, expected: &str| assert_eq!(judged_user(user), expected, "{user}");
+        check("0900;phone-context=x", "0900");
+        check("0900;x;y", "0900");
+        check("*31#0900;x", "*31#0900");
+        check("0900", "0900");
+        check("bob;x=y", "bob;x=y");
+        check("09a001;x=y", "09a001;x=y");
+        check(";x=y", ";x=y");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use sx_leg::{Address, Identity, Privacy};
-use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user};
-use sx_types::{called_user, without_separators};
+use sx_sip::message::{HeaderName, Message, NameAddr, Scheme, Uri, escape_user, unescape};
+use sx_types::{called_number, without_separators};
 
 /// A header's name and value.
 pub type HeaderLine = (Box<str>, Box<str>);
@@ -67,12 +67,26 @@ fn without_controls(text: &str) -> String {
 /// it is one, or where it can be nothing else.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
 pub(crate) fn called_address(uri: &Uri<'_>) -> Address {
-    let address = address_of(uri);
     let is_phone = uri.param("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
-    // What follows the number is not part of it.
-    let (number, rest) = address.user.split_at(address.user.find(';').unwrap_or(address.user.len()));
-    let user = if is_phone { without_separators(number) + rest } else { called_user(&address.user).into_owned() };
-    Address { user: user.into(), domain: address.domain }
+    let address = address_of(uri);
+    match uri.scheme {
+        Scheme::Tel => address,
+        _ => Address { user: called(uri.user, is_phone).into(), domain: address.domain },
+    }
+}
+
+/// Whom a user part means as it stands in a URI, escapes and all, when it is called: `0-9%30` is 090.
+pub fn called_user_part(user: &str) -> String {
+    called(user, false)
+}
+
+/// What follows a semicolon is not part of the number; one that is escaped ends nothing, and is undone after the cut.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
+fn called(user: &str, is_phone: bool) -> String {
+    let (number, parameters) = user.split_at(user.find(';').unwrap_or(user.len()));
+    let (number, parameters) = (without_controls(&unescape(number)), without_controls(&unescape(parameters)));
+    let dialled = if is_phone { without_separators(&number) } else { called_number(&number).into_owned() };
+    dialled + &parameters
 }
 
 impl IdentityRules {
@@ -186,6 +200,15 @@ mod tests {
             check(&format!("sip:09{hiding}001@example.org"), "09001@example.org");
             check(&format!("sip:09-0{hiding}01@example.org;user=phone"), "09001@example.org");
         }
+        // An escaped semicolon ends no number, and hides none.
+        check("sip:09%3B001@example.org", "09001@example.org");
+        check("sip:09%3b001@example.org;user=phone", "09001@example.org");
+        check("sip:%30%39%3B001;x=%3B@example.org", "09001;x=;@example.org");
+        check("sip:%30900;phone-context=a@example.org", "0900;phone-context=a@example.org");
+        // Nobody takes the letter out on the way: it is called by that name.
+        check("sip:09a001@example.org", "09a001@example.org");
+        check("sip:alice2@example.org", "alice2@example.org");
+        check("sip:bob%3Bx@example.org", "bob;x@example.org");
         check("sip:4711bob@example.org", "4711bob@example.org");
         check("sip:100_reception@example.org", "100_reception@example.org");
         check("sip:bob%0A@example.org", "bob\u{fffd}@example.org");

@@ -27,5 +27,5 @@ mod legs;
 
 pub use event::domain_with_way;
 pub use headers::{HeaderRules, may_be_set};
-pub use identity::{AssertedIdentity, IdentityRules};
+pub use identity::{AssertedIdentity, IdentityRules, called_user_part};
 pub use legs::{Accepted, DialTo, DomainOf, IncomingError, LegSnapshot, Polled, Rules, SipLegs, address};

@@ -1,17 +1,13 @@
 //! Does a definition fit together?
 
-use crate::definition::{Conditions, Definition, Entry, Obligations, Rule, Then};
+use crate::definition::{Definition, Entry, Obligations, Rule, Then};
 use crate::error::{Place, PolicyError, PolicyProblem};
-use crate::facts::SourceKind;
-use crate::reading::SOURCE_AT;
-use crate::rules::taken_bits;
+use crate::scope::{Scope, Wider};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// How many rules a policy may have: each is compared with all before it.
+/// How many rules a policy may have: each is compared with those before it that have a value in common with it.
 pub const RULES_MAX: usize = 5_000;
-/// Beyond so many values of a condition, one that covers another is only found when it is written alike.
-const COMPARED_MAX: usize = 64;
 
 /// Names of the file, which nobody aims at a hash: the hasher needs no seed.
 type Seen<K> = HashMap<K, usize, BuildHasherDefault<std::hash::DefaultHasher>>;
@@ -94,12 +90,15 @@ fn compare_rules(rules: &[Rule], errors: &mut Vec<PolicyError>) {
         }
     }
     let scopes: Vec<Scope<'_>> = rules.iter().take(RULES_MAX).map(|rule| Scope::of(&rule.when)).collect();
+    let mut wider = Wider::default();
     for (index, inner) in scopes.iter().enumerate() {
-        let wrong = if inner.bits & SOURCES == 0 {
+        let wrong = if inner.takes_nothing() {
             Some(PolicyProblem::TrunkOfNoTrunk)
         } else {
-            (0..index).find_map(|earlier| clash(&rules[earlier], &rules[index], &scopes[earlier], inner))
+            let earlier = wider.than(inner);
+            earlier.into_iter().find_map(|earlier| clash(&rules[earlier], &rules[index], &scopes[earlier], inner))
         };
+        wider.add(index, inner);
         if let Some(problem) = wrong {
             errors.push(PolicyError { place: Place::Rule(index), key: "when", problem });
         }
@@ -107,98 +106,13 @@ fn compare_rules(rules: &[Rule], errors: &mut Vec<PolicyError>) {
 }
 
 fn clash(earlier: &Rule, later: &Rule, outer: &Scope<'_>, inner: &Scope<'_>) -> Option<PolicyProblem> {
-    if !outer.covers(inner) {
+    // Both say what a request is bound to, and that adds up.
+    let both_bind = earlier.then == Then::Conditional && later.then == Then::Conditional;
+    if both_bind || !outer.covers(inner) {
         return None;
     }
     if earlier.then != later.then && inner.covers(outer) {
         return Some(PolicyProblem::Contradicts(earlier.name.clone()));
     }
     (earlier.then != Then::Conditional).then(|| PolicyProblem::Covered(earlier.name.clone()))
-}
-
-/// What it takes of the facts that have few values. What comes from a trunk of some name comes from a trunk.
-fn bits_of(when: &Conditions) -> u64 {
-    let from_trunk = 1 << (SOURCE_AT + SourceKind::Trunk as u32);
-    let taken = taken_bits(when);
-    if when.trunk.is_empty() { taken } else { taken & (!SOURCES | from_trunk) }
-}
-
-/// The bits of all kinds of source.
-const SOURCES: u64 = ((1 << SourceKind::ALL.len()) - 1) << SOURCE_AT;
-
-/// What a rule takes, so that two can be compared.
-struct Scope<'r> {
-    bits: u64,
-    score_min: u32,
-    when: &'r Conditions,
-    /// The values of each condition that is a list of texts or the like, in lower case and sorted.
-    lists: [Vec<String>; 8],
-}
-
-impl<'r> Scope<'r> {
-    fn of(when: &'r Conditions) -> Self {
-        fn texts<T: ToString>(values: &[T]) -> Vec<String> {
-            let mut texts: Vec<String> = values.iter().map(|value| value.to_string().to_ascii_lowercase()).collect();
-            texts.sort_unstable();
-            texts
-        }
-        let lists = [
-            texts(&when.trunk),
-            texts(&when.class),
-            texts(&when.organisation),
-            texts(&when.country),
-            texts(&when.dialled),
-            texts(&when.dialled_prefix),
-            texts(&when.identity),
-            texts(&when.network),
-        ];
-        Self { bits: bits_of(when), score_min: when.score_min.unwrap_or(0), when, lists }
-    }
-
-    /// Is everything that the other takes taken by this one?
-    fn covers(&self, other: &Self) -> bool {
-        other.bits & !self.bits == 0
-            && self.score_min <= other.score_min
-            && (0..self.lists.len()).all(|which| self.lists[which].is_empty() || self.covers_in(which, other))
-    }
-
-    /// Is each value that the other takes of a condition taken by this one, which has that condition?
-    fn covers_in(&self, which: usize, other: &Self) -> bool {
-        let (ours, theirs) = (&self.lists[which], &other.lists[which]);
-        let alike = || theirs.iter().all(|value| ours.binary_search(value).is_ok());
-        let near = ours.len() <= COMPARED_MAX && theirs.len() <= COMPARED_MAX;
-        let wider = || match which {
-            DIALLED => theirs.iter().all(|dialled| ours.iter().any(|user| is_user_of(user, dialled))),
-            IDENTITY => all_any(&other.when.identity, &self.when.identity, |theirs, ours| ours.covers(theirs)),
-            NETWORK => all_any(&other.when.network, &self.when.network, |theirs, ours| ours.covers(*theirs)),
-            _ => false,
-        };
-        // Whoever dials one of these numbers, or one that begins so, dials one that begins as ours do.
-        let begin_so = |dialled: &[String]| !dialled.is_empty() && dialled.iter().all(|one| begins_with_one(one, ours));
-        if which == DIALLED_PREFIX {
-            return begin_so(theirs) || begin_so(&other.lists[DIALLED]);
-        }
-        !theirs.is_empty() && (alike() || (near && wider()))
-    }
-}
-
-/// The place of each list.
-const DIALLED: usize = 4;
-const DIALLED_PREFIX: usize = 5;
-const IDENTITY: usize = 6;
-const NETWORK: usize = 7;
-
-/// Does the text begin with one of these, which are sorted?
-fn begins_with_one(text: &str, prefixes: &[String]) -> bool {
-    let starts = (0..=text.len()).filter_map(|end| text.get(..end));
-    starts.into_iter().any(|start| prefixes.binary_search_by(|prefix| (**prefix).cmp(start)).is_ok())
-}
-
-/// Is it this user's address in some domain, or what was dialled itself?
-fn is_user_of(user: &str, dialled: &str) -> bool {
-    user == dialled || dialled.split('@').next() == Some(user)
-}
-
-fn all_any<T>(theirs: &[T], ours: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
-    theirs.iter().all(|their| ours.iter().any(|our| covers(their, our)))
 }

@@ -53,6 +53,7 @@ mod policy;
 mod read;
 mod reading;
 mod rules;
+mod scope;
 mod value;
 
 pub use check::RULES_MAX;

@@ -4,8 +4,9 @@ use crate::definition::{Entry, Weekday};
 use crate::facts::{Action, AuthenticationKind, Request, Source, SourceKind};
 use crate::policy::Policy;
 use crate::value::domain_of;
+use std::borrow::Cow;
 use std::net::IpAddr;
-use sx_types::Transport;
+use sx_types::{Transport, judged_user};
 
 /// A request and what the policy knows of who asks. Made once a decision, so that no rule looks a text up.
 pub(crate) struct Reading<'r, 'p> {
@@ -49,7 +50,8 @@ impl<'r, 'p: 'r> Reading<'r, 'p> {
             said => said,
         };
         let names = &policy.names;
-        let user = request.subject.split('@').next().unwrap_or_default();
+        let subject = judged_subject(request);
+        let user = subject.split('@').next().unwrap_or_default();
         Self {
             request,
             entry,
@@ -64,11 +66,22 @@ impl<'r, 'p: 'r> Reading<'r, 'p> {
             domain: domain_of(request.identity).and_then(|domain| names.domains.find(domain)),
             class_number: names.classes.find(class),
             organisation_number: names.organisations.find(organisation),
-            dialled: [names.dialled.find(request.subject), names.dialled.find(user)],
-            prefix: names.prefixes.longest(request.subject),
+            dialled: [names.dialled.find(&subject), names.dialled.find(user)],
+            prefix: names.prefixes.longest(&subject),
             address: request.address.to_canonical(),
         }
     }
+}
+
+/// Of a number that is called, without the parameters that it was asked for with; they would hide it from the rules.
+fn judged_subject<'r>(request: &Request<'r>) -> Cow<'r, str> {
+    let subject = request.subject;
+    if request.action == Action::Register {
+        return subject.into();
+    }
+    let (user, domain) = subject.split_at(subject.rfind('@').unwrap_or(subject.len()));
+    let judged = judged_user(user);
+    if judged == user { subject.into() } else { format!("{judged}{domain}").into() }
 }
 
 fn bits(request: &Request<'_>) -> u64 {

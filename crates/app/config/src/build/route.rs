@@ -36,19 +36,19 @@ pub(crate) fn routes(
 
 fn route(entry: &Reader<'_>, sip: &Sip, named: &Named<'_>) -> Route {
     let targets = targets(entry, named);
+    let (number, shortest) = number(entry);
     let route = Route {
         name: entry.text("name"),
         callers: callers(entry, named, &targets),
-        number: number(entry),
+        number,
         strip: entry.number("strip"),
         prepend: entry.tested("prepend", is_number).unwrap_or_default(),
         targets,
         ring_timeout: entry.number_if_said("ring_timeout_s").map_or(sip.ring_timeout, Duration::from_secs),
     };
-    if route.strip > route.number.shortest() {
-        let names = ["strip", "exact", "prefix", "pattern"];
-        let shortest = route.number.shortest();
-        entry.conflict(&names, &format!("takes off more than the {shortest} characters that a number is sure to have"));
+    if let Some(shortest) = shortest.filter(|shortest| route.strip > *shortest) {
+        let problem = format!("takes off more than the {shortest} characters that a number is sure to have");
+        entry.conflict(&["strip"], &problem);
     }
     if route.ring_timeout > sip.invite_timeout {
         entry.conflict(&["ring_timeout_s"], "must not exceed sip.invite_timeout_s");
@@ -76,7 +76,9 @@ fn callers(entry: &Reader<'_>, named: &Named<'_>, targets: &[Target]) -> Callers
     Callers::Only { trunks: from, users }
 }
 
-fn number(entry: &Reader<'_>) -> NumberMatch {
+/// The numbers that it is for, and how many characters each is sure to have; `None` where that cannot be told. Of several
+/// that are said it is the most: whichever stays, it has no more.
+fn number(entry: &Reader<'_>) -> (NumberMatch, Option<usize>) {
     let given = ["exact", "prefix", "pattern"].iter().filter(|name| entry.has(name)).count();
     if given > 1 {
         entry.conflict(&["exact", "prefix", "pattern"], "only one of exact, prefix and pattern");
@@ -84,7 +86,11 @@ fn number(entry: &Reader<'_>) -> NumberMatch {
     let exact = entry.tested("exact", is_number).map(NumberMatch::Exact);
     let prefix = entry.tested("prefix", is_number).map(NumberMatch::Prefix);
     let pattern = entry.parsed("pattern").map(NumberMatch::Pattern);
-    exact.or(prefix).or(pattern).unwrap_or(NumberMatch::Any)
+    let good: Vec<NumberMatch> = [exact, prefix, pattern].into_iter().flatten().collect();
+    let shortest = good.iter().map(NumberMatch::shortest).max();
+    let shortest =
+        if given == 0 { Some(NumberMatch::Any.shortest()) } else { shortest.filter(|_| good.len() == given) };
+    (good.into_iter().next().unwrap_or(NumberMatch::Any), shortest)
 }
 
 fn targets(entry: &Reader<'_>, named: &Named<'_>) -> Vec<Target> {

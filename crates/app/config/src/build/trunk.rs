@@ -98,7 +98,9 @@ fn credentials(entry: &Reader<'_>) -> Option<Credentials> {
     if entry.has("username") != entry.has("password") {
         entry.conflict(&["username", "password"], "username and password are given together or not at all");
     }
-    Some(Credentials { username: entry.text_if_said("username")?, password: entry.secret("password")? })
+    // Each is read whatever the other is, so that an error of one hides none of the other.
+    let (username, password) = (entry.text_if_said("username"), entry.secret("password"));
+    Some(Credentials { username: username?, password: password? })
 }
 
 fn registration(section: &Reader<'_>) -> TrunkRegistration {
@@ -157,7 +159,9 @@ fn failover_causes(entry: &Reader<'_>) -> Vec<Cause> {
 fn refuse_any_source(entries: &[Reader<'_>], trunks: &[Trunk]) {
     for (entry, trunk) in entries.iter().zip(trunks) {
         if trunk.sources.iter().any(|source| source.prefix_bits() == 0) {
-            entry.conflict(&["sources"], "everybody would be this trunk: only with any_source in [danger]");
+            // Said of what is good in the list, whatever else stands there.
+            let problem = "everybody would be this trunk: only with any_source in [danger]";
+            entry.refuse("sources", Problem::Conflict(problem.to_owned()));
         }
     }
 }
@@ -168,7 +172,8 @@ fn refuse_same_sources(entries: &[Reader<'_>], trunks: &[Trunk]) {
     for (entry, trunk) in entries.iter().zip(trunks) {
         for source in &trunk.sources {
             if let Some(owner) = owners.insert(*source, &trunk.name).filter(|owner| **owner != trunk.name) {
-                entry.conflict(&["sources"], &format!("{source} is a source of trunk {owner} already"));
+                let problem = format!("{source} is a source of trunk {owner} already");
+                entry.refuse("sources", Problem::Conflict(problem));
             }
         }
     }

@@ -134,7 +134,11 @@ fn anchor(entry: &Reader<'_>) -> Option<Anchor> {
         rest.is_some_and(good)
     };
     let url = entry.tested("url", with_host);
+    let (trust, every) = (entry.file_if_said("trust"), entry.seconds("every_s"));
     let word = entry.choice_if_said::<AnchorWord>("kind")?;
+    if word != AnchorWord::S3 {
+        refuse_keys(entry, &OBJECT_KEYS, "only an object store (kind = \"s3\") has these keys");
+    }
     let (kind, url) = match word {
         AnchorWord::Peer => {
             refuse_keys(
@@ -166,10 +170,7 @@ fn anchor(entry: &Reader<'_>) -> Option<Anchor> {
             (AnchorKind::S3(place), url.trim_end_matches('/').into())
         }
     };
-    if word != AnchorWord::S3 {
-        refuse_keys(entry, &OBJECT_KEYS, "only an object store (kind = \"s3\") has these keys");
-    }
-    Some(Anchor { kind, url, trust: entry.file_if_said("trust"), every: entry.seconds("every_s") })
+    Some(Anchor { kind, url, trust, every })
 }
 
 const OBJECT_KEYS: [&str; 8] =

@@ -31,7 +31,7 @@ pub(crate) const FACTS_KEYS: &[Key] = &[
     key("signature.age_s", Kind::Number { min: i64::MIN, max: i64::MAX, unit: "s" }, Is("0"), "Its age; negative when it comes from the future."),
     key("signature.nonce_seen", Flag, Is("false"), "It was used before."),
     key("signature.verifies", Flag, Is("true"), "It is right."),
-    key("subject", Text, Is("\"100\""), "Whom or what it is for: the dialled `user@domain` or number. A number that is called loses its blanks and separators here as it does in a call: `0-9 00` is `0900`."),
+    key("subject", Text, Is("\"100\""), "Whom or what it is for: the dialled `user@domain` or number. A number that is called loses its blanks and separators here as it does in a call: `0-9 00` is `0900`; and escapes are undone: `09%3000` is, too."),
     key("codecs", Choices(&Codec::NAMES), Is("[]"), "The codecs offered, in their order."),
     key("other_codecs", Shapes("the name of an encoding"), Is("[]"), "What else was offered: encodings that the exchange does not know, which no list allows."),
     key("score_milli", number(1_000), Is("0"), "How suspicious the source is."),

@@ -1,8 +1,8 @@
 //! Facts to try a policy with, from TOML or JSON.
 
+use super::rules::with_scheme;
 use super::{boxed, json};
-use crate::build::sorted;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Problem, sorted};
 use crate::keys;
 use crate::reader::{Reader, Run};
 use crate::said::{self, Origin};
@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use sx_guard::{Action, Authentication, AuthenticationKind, Country, Request, SignatureFacts, Source, SourceKind};
-use sx_types::{Codec, Transport, called_user};
+use sx_types::{Codec, Transport};
 
 /// The facts of a request, not borrowed from anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,16 +101,34 @@ pub fn read_facts(text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
 }
 
 fn read(file: &str, text: &str) -> Result<OwnedRequest, Vec<ConfigError>> {
+    // Some editors begin a file with a mark of its byte order.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(error) = no_object(file, text) {
+        return Err(vec![error]);
+    }
     let is_json = text.trim_start().starts_with('{');
     let (table, errors) = if is_json { json::parse(file, text) } else { said::parse(file, text) };
     if said::is_broken(&errors) {
         return Err(sorted(errors));
     }
     let outside = Memory { env: BTreeMap::new() };
-    let run = Run { keys: &keys::FACTS, outside: &outside, errors: RefCell::new(errors) };
+    let run = Run { keys: &keys::FACTS, outside: &outside, errors: RefCell::new(errors.into()) };
     let request = request(&Reader::top(&run, &table, Origin::new(file, 0)));
-    let errors = run.errors.into_inner();
+    let errors = run.errors.into_inner().into_errors();
     if errors.is_empty() { Ok(request) } else { Err(sorted(errors)) }
+}
+
+/// What is JSON and yet no facts: a list of requests, most likely.
+fn no_object(file: &str, text: &str) -> Option<ConfigError> {
+    let value = serde_json::from_str::<serde_json::Value>(text).ok().filter(|value| !value.is_object())?;
+    let what = match value {
+        serde_json::Value::Array(_) => "a list",
+        _ => "a single value",
+    };
+    let problem = format!(
+        "it is JSON, and {what}; the facts of one request are one object: {{ \"identity\": \"anna@example.org\" }}"
+    );
+    Some(Origin::new(file, 1).error("", String::new(), Problem::Conflict(problem)))
 }
 
 fn request(top: &Reader<'_>) -> OwnedRequest {
@@ -121,6 +139,10 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
     }
     let others: Vec<Arc<str>> = top.tested_list("other_codecs", |_| true);
     let action = top.choice("action", Action::Call);
+    let said = top.text("subject");
+    if let Some((scheme, bare)) = with_scheme(&said) {
+        top.conflict(&["subject"], &format!("whom it is for is said without {scheme:?}; write {bare:?}"));
+    }
     OwnedRequest {
         action,
         source,
@@ -130,7 +152,7 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         country: top.parsed("country"),
         organisation: boxed(top.text_if_said("organisation")),
         authenticated: authenticated(top, source),
-        subject: subject(action, &top.text("subject")),
+        subject: subject(action, &said),
         codecs: top.choices("codecs"),
         other_codecs: others.iter().map(|name| Box::from(&**name)).collect(),
         score_milli: top.number("score_milli"),
@@ -142,11 +164,11 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
     }
 }
 
-/// Whom it is for, as the exchange judges it: a number that is called without its separators. What registers is a user, and
+/// Whom it is for, as the exchange judges it: what is called with its escapes undone, a number without its separators. What registers is a user, and
 /// its name is what it is.
 fn subject(action: Action, said: &str) -> Box<str> {
     let (user, domain) = said.split_at(said.rfind('@').unwrap_or(said.len()));
-    if action == Action::Register { said.into() } else { (called_user(user) + domain).into() }
+    if action == Action::Register { said.into() } else { (sx_bind_sip::called_user_part(user) + domain).into() }
 }
 
 fn authenticated(top: &Reader<'_>, source: SourceKind) -> Authentication {

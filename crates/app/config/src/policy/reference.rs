@@ -1,5 +1,6 @@
 //! The reference of policy files.
 
+use crate::error::ERRORS_MAX;
 use crate::keys;
 use crate::reference::all_keys;
 use sx_guard::{Action, BUILT_IN, RULES_MAX};
@@ -57,7 +58,9 @@ The answer is `approve`, `conditional` (approve, with obligations) or `reject` w
 | codec | `codec-not-allowed` | 488 |
 | rate | `rate-exceeded` (Retry-After: until there is room), `too-many-calls` (Retry-After: 10 s) | 429 |
 
-A transfer and a redirection (3xx) have somebody called as well: each address they name is asked for as a call of the one who transfers or redirects, before anything is planned. It counts for that one's rate, and is no further call of its. When it is refused, the transfer ends with that status, and the redirection is an attempt that has failed. What it is bound to holds from then on. An attended transfer names no address but a party that was called before, and is not asked for again. What is known of a called user is that it has registered: by the weakest digest of `registrar.algorithms`, or by the certificate of its connection. A number is judged without the separators (`-`, `.`, brackets) that it was written with.
+A transfer and a redirection (3xx) have somebody called as well: each address they name is asked for as a call of the one who transfers or redirects, before anything is planned. It counts for that one's rate, and is no further call of its. When it is refused, the transfer ends with that status, and the redirection is an attempt that has failed. What it is bound to holds from then on. An attended transfer names no address but a party that was called before, and is not asked for again. What is known of a called user is that it has registered: by the weakest digest of `registrar.algorithms`, or by the certificate of its connection. A number is judged, routed and sent on without the separators (`-`, `.`, brackets and whatever else nobody dials) that it was written with, and judged without the parameters behind it (`0900;x=y` is `0900`). Escapes are undone first; a semicolon that is escaped (`09%3B001`) begins no parameters and is a separator.
+
+**What has a letter is a name**, `09a001` as much as `alice2` or `room-17`. Nothing here takes the letter out: a trunk is asked for `09a001`, for which a rule about `0900` does not speak, since it is no such number for the next hop either. Where a carrier's switch may ignore letters, say what may be called and reject the rest, or reject by a prefix in front of any letter: `dialled_prefix = "09"` takes both.
 
 What users who have authenticated, and trunks, ask for is counted over all workers; a name that nobody has proved is counted by each worker.
 
@@ -67,7 +70,7 @@ Nothing asks for these actions yet: {not asked}. What a file says of them is che
 
 A rule with `record = true` says on what ground (`consent`); a rule without a ground, and a ground without `record`, are refused. Which ground holds where the parties are is for whoever writes the policy to know: the exchange writes it down, in the record of the admission, in that of the recording and beside its files.
 
-A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; a rule that wants a `trunk` and a `source` that is none; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are reported in one run, each with file, line, key and value. A trunk that it names and the configuration does not have is a warning. A file that has no rule and says nothing of a gate, as one does whose saving was cut short, is refused as well, at a start and at a reload, which keeps the old policy: whoever means it says `rule = []`. There may be {rules max} rules, since each is compared with all before it; of more, those beyond are not compared. A file longer than 16 MiB is not read.
+A file that contradicts itself is refused: two rules of one name; two rules with the same conditions and different outcomes; a rule that can never match because an earlier one that approves or rejects takes all that it would take, be it by another condition, as `dialled_prefix` takes what `dialled` names; a rule that wants a `trunk` and a `source` that is none; an identity or a key that stands in the registry twice, in whatever case or spelling; a status or a reason where nothing is refused; obligations where something is. All errors are found in one run, each with file, line, key and value; of a file with more than {errors max} the first {errors max} are said and the others counted. A trunk that it names and the configuration does not have is a warning. A file that has no rule and says nothing of a gate, as one does whose saving was cut short, is refused as well, at a start and at a reload, which keeps the old policy: whoever means it says `rule = []`. There may be {rules max} rules, since each is compared with those before it; of more, those beyond are not compared. A file longer than 16 MiB is not read.
 
 Records name a policy by its **version**: the first 16 hexadecimal digits of the SHA-256 of the file's bytes. With a `registry` it is the SHA-256 of both files' SHA-256, the policy's first.
 
@@ -82,6 +85,7 @@ Where no file is named this policy holds, whose gates let everything pass that t
 pub fn policy_reference() -> String {
     let not_asked: Vec<String> = NOT_ASKED.iter().map(|action| format!("`{action}`")).collect();
     let text = OPENING.replace("{not asked}", &not_asked.join(", "));
+    let text = text.replace("{errors max}", &ERRORS_MAX.to_string());
     let mut text = text.replace("{rules max}", &RULES_MAX.to_string());
     text.push_str(BUILT_IN);
     text.push_str("```\n\n");

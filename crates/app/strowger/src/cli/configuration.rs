@@ -23,7 +23,7 @@ pub(crate) fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitC
         array(errors.iter().map(error_object))?;
     } else {
         errors.iter().for_each(|error| tell!("{error}"));
-        let count = errors.len();
+        let count = errors.iter().map(ConfigError::count).sum::<usize>();
         tell!("strowger: {count} error{} in the configuration", if count == 1 { "" } else { "s" });
     }
     Ok(ExitCode::from(WRONG))

@@ -4,6 +4,7 @@ use super::{WRONG, WrongUsage, configuration, output};
 use crate::wanted::Wanted;
 use clap::{Args, Subcommand};
 use serde_json::json;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ Examples:
   strowger policy explain policy.toml --facts call.json";
 
 const CHECK_HELP: &str = "\
-All that is wrong is said at once, each with file, line, key and value. A rule whose obligations nothing here can meet yet is good,
+All that is wrong is said at once, each with file, line, key and value; of a file with more than 100 errors the first 100, and how
+many more there are. A rule whose obligations nothing here can meet yet is good,
 and refuses all that it binds: a warning names it. With --config there are warnings of what the policy names and the configuration
 does not have, too.
 
@@ -101,13 +103,8 @@ fn check(file: &Path, wanted: Option<&Wanted>, json: bool) -> anyhow::Result<Exi
         (policy, config) => {
             let mut errors: Vec<ConfigError> = [policy.err(), config.err()].into_iter().flatten().flatten().collect();
             // The configuration may name this very policy.
-            let mut told = Vec::new();
-            errors.retain(|error| {
-                !told.contains(error) && {
-                    told.push(error.clone());
-                    true
-                }
-            });
+            let mut told = HashSet::new();
+            errors.retain(|error| told.insert(error.to_string()));
             return report(&errors, json);
         }
     };
@@ -149,7 +146,7 @@ fn report(errors: &[ConfigError], json: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(WRONG));
     }
     errors.iter().for_each(|error| tell!("{error}"));
-    let count = errors.len();
+    let count = errors.iter().map(ConfigError::count).sum::<usize>();
     tell!("strowger: {count} error{}", if count == 1 { "" } else { "s" });
     Ok(ExitCode::from(WRONG))
 }

@@ -52,7 +52,7 @@ use signals::Signal;
 use std::borrow::Cow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use sx_config::Config;
+use sx_config::{Config, ConfigError, Problem};
 use sx_witness::Kind;
 use tracing::{error, info, warn};
 use trust::{Drain, Unwitnessed};
@@ -119,10 +119,21 @@ fn reload(exchange: &mut Exchange, wanted: &Wanted, what: Reloading, by: &str) -
     match &done {
         // Nothing can be written.
         Ok(_) | Err(NotReloaded::Unwitnessed) => {}
-        Err(NotReloaded::Wrong(faults)) => exchange.reload_refused(kind, faults, by),
-        Err(why) => exchange.reload_refused(kind, &[why], by),
+        Err(NotReloaded::Wrong(faults)) => {
+            let (named, unnamed) = named(faults);
+            exchange.reload_refused(kind, (&named, unnamed), by);
+        }
+        Err(why) => exchange.reload_refused(kind, (&[why], 0), by),
     }
     done
+}
+
+/// The faults that are told, and how many more there are.
+fn named(faults: &[Fault]) -> (Vec<&Fault>, usize) {
+    let unnamed = |fault: &&Fault| matches!(fault, Fault::Said(ConfigError { problem: Problem::More { .. }, .. }));
+    let (more, named): (Vec<&Fault>, _) = faults.iter().partition(unnamed);
+    let count = |fault: &&Fault| if let Fault::Said(error) = fault { error.count() } else { 0 };
+    (named, more.iter().map(count).sum())
 }
 
 /// What is wrong, one by one where it is told so.
@@ -172,3 +183,19 @@ fn drain(exchange: &mut Exchange, signals: &Signals, signal: &'static str) {
 
 /// How long the peers of calls that are hung up at the end have to answer.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod reloads {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_and_not_told_is_no_fault_of_its_own() {
+        let said = |problem: Problem| {
+            let file = "policy.toml".to_owned();
+            Fault::Said(ConfigError { file, line: 0, key: String::new(), value: String::new(), problem })
+        };
+        let faults = [said(Problem::Conflict("wrong".to_owned())), said(Problem::More { count: 41 })];
+        let (told, untold) = named(&faults);
+        assert_eq!((told, untold), (vec![&faults[0]], 41));
+    }
+}

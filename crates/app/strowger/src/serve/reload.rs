@@ -61,8 +61,8 @@ impl Exchange {
         Ok(Reloaded { changed, waiting: Vec::new() })
     }
 
-    /// Writes down that a reload was refused, and everything that is wrong.
-    pub fn reload_refused(&self, kind: Kind, faults: &[impl ToString], by: &str) {
+    /// Writes down that a reload was refused, and what is wrong: these faults, and so many that nobody has named.
+    pub fn reload_refused(&self, kind: Kind, faults: (&[impl ToString], usize), by: &str) {
         let now = self.clock.now();
         if let Err(error) = trust::witness_refused(&self.witness, &self.tables.policy, kind, faults, by, now) {
             error!(%error, "that a reload was refused is not in the witness log");

@@ -111,7 +111,7 @@ pub fn witness_refused(
     log: &WitnessLog,
     policy: &Policy,
     kind: Kind,
-    faults: &[impl ToString],
+    (faults, unnamed): (&[impl ToString], usize),
     by: &str,
     now: Time,
 ) -> Result<(), Unwitnessed> {
@@ -119,8 +119,9 @@ pub fn witness_refused(
         faults.iter().take(FAULTS_MAX).map(|fault| shortened(&fault.to_string(), FAULT_CHARS_MAX)).collect();
     let reason = told.first().cloned().unwrap_or_default();
     let mut facts = Facts::new().with("hash", policy.full_hash()).with("faults", told);
-    if faults.len() > FAULTS_MAX {
-        facts.push("faults_more", i64::try_from(faults.len() - FAULTS_MAX).unwrap_or(i64::MAX));
+    let more = faults.len().saturating_sub(FAULTS_MAX) + unnamed;
+    if more > 0 {
+        facts.push("faults_more", i64::try_from(more).unwrap_or(i64::MAX));
     }
     let version = policy.version();
     let draft = Draft { reason: &reason, policy_version: version, facts, ..Draft::new(now, kind) };

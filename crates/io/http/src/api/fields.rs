@@ -1,10 +1,9 @@
 //! The fields of a request: read one by one, judged all at once.
 
 use super::bounds::FIELD_PROBLEMS_MAX;
+use super::json;
 use super::problem::{ApiProblem, FieldProblem, Place};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The longest piece of a field's name that an answer repeats.
@@ -51,9 +50,12 @@ impl Fields {
 
     /// Adds the members of a body, which must be an object.
     pub(crate) fn add_body(&mut self, bytes: &[u8]) -> Result<(), ApiProblem> {
-        let members: Members = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
-        for (name, value) in members.0 {
-            self.add(&name, Place::Body, value);
+        let members = json::members(bytes)?;
+        for (name, whole) in members {
+            for key in whole.doubled {
+                self.fault(&format!("{name}.{key}"), Place::Body, "is given twice");
+            }
+            self.add(&name, Place::Body, whole.value);
         }
         Ok(())
     }
@@ -140,43 +142,6 @@ impl Fields {
         }
         if self.problems.is_empty() { Ok(()) } else { Err(ApiProblem::invalid(self.problems)) }
     }
-}
-
-/// The members of an object in the order given; serde's own map would keep the last of two of a name in silence.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
-}
-
-fn malformed(error: &serde_json::Error) -> ApiProblem {
-    if error.is_data() {
-        // It is JSON as far as it was read; only an object has fields.
-        return ApiProblem::new(422, "invalid-fields", "Fields are at fault", "the body must be a JSON object");
-    }
-    // Where, and not what: the error's own words may repeat the body.
-    let detail = format!("the body is not JSON: line {}, column {}", error.line(), error.column());
-    ApiProblem::new(400, "malformed-json", "The body is not JSON", detail)
 }
 
 /// Digits alone: neither a sign, nor a blank, nor another number's zeros in front.

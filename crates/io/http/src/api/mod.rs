@@ -41,6 +41,7 @@ pub(crate) mod body;
 mod bounds;
 mod cors;
 mod fields;
+mod json;
 mod parse;
 pub(crate) mod problem;
 pub(crate) mod rate;
