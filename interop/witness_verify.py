@@ -5,7 +5,7 @@
 
 Prints `ok: N records, M checkpoints`, or `torn: ` and the same when the last write was torn, or the problems; notices go to stderr.
 Exit code 1 when there is a problem, 2 when there is nothing to verify. It needs Python 3.11, `cryptography` and witness_format.py. It holds one record at a time; what it
-keeps grows with the number of checkpoints, not of records.
+keeps grows with the number of checkpoints, not of records, and of what these say there are limits.
 """
 
 import argparse
@@ -37,6 +37,8 @@ from witness_format import (
 )
 
 PROBLEMS_MAX, NOTICES_MAX = 20, 100
+# So many records of a log change its key and retire others, and so many places have taken its checkpoints.
+KEYS_MAX, RETIRED_MAX, PLACES_MAX = 1_000, 100_000, 1_000
 COPIED = "or this is a copy for which checkpoints.jsonl was read after the segments, while they were written"
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 FILE = re.compile(r"([0-9]{20})\.(jsonl|index)")
@@ -107,6 +109,8 @@ class Verifier:
         self.cut = {}
         # The sizes that each witness has cosigned, and what records say of it: their number, the size, the witness.
         self.cosigned, self.taken, self.stored_size = {}, [], None
+        # More cosignatures that may be lacking than are kept; places that have taken a checkpoint; how often the key has changed.
+        self.more_taken, self.places, self.changes = 0, set(), 0
         # Nothing stands behind the lines of the segment that was read last.
         self.settled = True
         # How many records stand behind the last checkpoint, the time of the first of them, and that of the last of all.
@@ -142,8 +146,10 @@ class Verifier:
 
     def run(self):
         try:
-            for _, note, _ in self.stored_checkpoints(None):
+            for _, note, cosignatures in self.stored_checkpoints(None):
                 self.roots[note.size] = None
+                for line in cosignatures:
+                    self.cosigned.setdefault(signature_line(line)[0], set()).add(note.size)
             self.walk()
             self.check_strange()
             self.check_retirement()
@@ -290,10 +296,13 @@ class Verifier:
         if outcome == "key_changed":
             if type(facts.get("key")) is not str:
                 raise Malformed("`key_changed` is not in its form")
+            self.changes += 1
+            if self.changes > KEYS_MAX:
+                raise Malformed(f"the log changes its key more than {KEYS_MAX} times")
             self.new_key = Key(facts["key"])
             self.keys[self.new_key.text] = self.new_key
-        if outcome == "anchored" and type(facts.get("cosigned_by")) is str and is_number(facts.get("size")) and "subject" in record:
-            self.taken.append((self.next, facts["size"], facts["cosigned_by"]))
+        if outcome == "anchored" and is_number(facts.get("size")) and "subject" in record:
+            self.note_anchored(record["subject"], facts["size"], facts.get("cosigned_by"))
         if outcome == "anchor_failed" and "subject" in record:
             self.note_refusal(record["subject"], facts)
         if outcome == "retired":
@@ -301,7 +310,20 @@ class Verifier:
                 raise Malformed("`retired` is not in its form")
             if not facts["first"] <= facts["last"] < self.next:
                 raise Malformed("it retires what is not before it")
+            if len(self.retired) >= RETIRED_MAX:
+                raise Malformed(f"more than {RETIRED_MAX} records retire others")
             self.retired.append((facts["first"], facts["last"], self.next))
+
+    def note_anchored(self, place, size, name):
+        if place not in self.places and len(self.places) >= PLACES_MAX:
+            raise Malformed(f"the records name more than {PLACES_MAX} places that have taken a checkpoint")
+        self.places.add(place)
+        if type(name) is not str or size in self.cosigned.get(name, ()):
+            return
+        if len(self.taken) < NOTICES_MAX:
+            self.taken.append((self.next, size, name))
+        else:
+            self.more_taken += 1
 
     def note_refusal(self, place, facts):
         if is_number(facts.get("ahead")):
@@ -460,6 +482,7 @@ class Verifier:
             last = self.covered if self.stored_size is None else self.stored_size
             if last > number and size not in self.cosigned.get(name, ()):
                 self.notice(f"a cosignature is missing: record {number} tells of one by {name} on the checkpoint of {size} records")
+        self.more_notices += self.more_taken
         for witness in self.witnesses:
             if self.checkpoints and witness.name not in self.cosigned:
                 self.notice(f"cosignatures are missing: none is by the witness {witness.name}")

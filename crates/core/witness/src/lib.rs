@@ -66,7 +66,7 @@ pub use tree::{
     verify_consistency, verify_inclusion,
 };
 pub use verify::{
-    CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, Cosigner, Cover, FiledFault, Notice, Options, Place,
-    Problem, SegmentCheck, SegmentReport, Tail, Verdict, Verification, checkpoint_line, lines_end,
-    parse_checkpoint_line,
+    CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, Cosigner, Cover, FiledFault, KEYS_MAX, Notice, Options,
+    PLACES_MAX, Place, Problem, RETIRED_MAX, SegmentCheck, SegmentReport, Tail, Verdict, Verification, checkpoint_line,
+    lines_end, parse_checkpoint_line,
 };

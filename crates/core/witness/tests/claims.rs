@@ -119,9 +119,12 @@ fn a_change_at_the_end_of_a_segment_is_found_by_the_next_one() {
 fn a_record_that_was_removed_is_named() {
     accused(
         |log| drop(log.first.remove(2)),
-        &["record 2 is missing: 00000000000000000000.jsonl, line 3 does not begin with record 2"],
+        &["record 2 was removed: 00000000000000000000.jsonl, line 3 has record 3 in the place of record 2"],
     );
-    accused(|log| drop(log.first.pop()), &["record 6 is missing: no segment is left of that part of the log"]);
+    accused(
+        |log| drop(log.first.pop()),
+        &["segment 00000000000000000000.jsonl was truncated behind line 6: record 6 is missing"],
+    );
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_truncated_log_is_named() {
     accused(
         |log| log.second.truncate(3),
         &[
-            "the log was truncated: it has 10 records, and had at least 13 by the checkpoint in line 2 of checkpoints.jsonl, its own record \
+            "the log was truncated behind 00000000000000000007.jsonl, line 3: it has 10 records, and had at least 13 by the checkpoint in line 2 of checkpoints.jsonl, its own record \
              included; or this is a copy for which checkpoints.jsonl was read after the segments, while they were written",
         ],
     );
@@ -162,7 +165,7 @@ fn a_truncated_log_is_named() {
     log.second.truncate(3);
     let said = log.verify_with(Options { anchors, expect_size: Some(13), ..Options::default() }).problems;
     assert!(
-        matches!(said[..], [Problem::Truncated { cover: Cover::ExpectedSize, had: 13, there: 10, more: 1 }]),
+        matches!(said[..], [Problem::Truncated { cover: Cover::ExpectedSize, had: 13, there: 10, more: 1, .. }]),
         "{said:?}"
     );
 }
@@ -172,7 +175,7 @@ fn one_record_is_not_called_records() {
     let (at, cover) = (Place { segment: 0, line: 7 }, Cover::ExpectedSize);
     let forged = Problem::CheckpointSize { record: 6, at, says: 1 }.to_string();
     assert!(forged.ends_with("was forged: it covers 1 record"), "{forged}");
-    let truncated = Problem::Truncated { cover, had: 2, there: 1, more: 0 }.to_string();
+    let truncated = Problem::Truncated { cover, had: 2, there: 1, at: None, more: 0 }.to_string();
     assert!(truncated.ends_with("it has 1 record, and had at least 2 by what is known from elsewhere"), "{truncated}");
 }
 
@@ -189,7 +192,16 @@ fn one_cut_is_one_problem() {
     cut.first.iter().for_each(|line| check.feed(format!("{line}\n").as_bytes()));
     verification.take(check.finish());
     let problems = verification.finish().problems;
-    assert_eq!(problems, [Problem::Truncated { cover: Cover::File(2), had: 13, there: 4, more: 1 }]);
+    assert_eq!(
+        problems,
+        [Problem::Truncated {
+            cover: Cover::File(2),
+            had: 13,
+            there: 4,
+            at: Some(Place { segment: 0, line: 4 }),
+            more: 1
+        }]
+    );
     assert!(problems[0].to_string().contains("its own record included, and 1 earlier one says so too; or"));
 }
 
@@ -210,7 +222,7 @@ fn a_stray_file_is_one_problem_and_counts_for_nothing() {
         assert_eq!(verdict.problems, [Problem::Stray { segment: number, next: 14 }]);
         assert_eq!((verdict.records, verdict.unsigned_tail, verdict.torn_bytes), (14, 1, 0));
     }
-    assert!(Problem::Stray { segment: 15, next: 14 }.to_string().ends_with("or record 14 is missing"));
+    assert!(Problem::Stray { segment: 15, next: 14 }.to_string().ends_with("or was emptied and record 14 is missing"));
 }
 
 #[test]
@@ -224,7 +236,7 @@ fn records_that_are_missing_are_not_counted() {
         verification.take(check.finish());
     }
     let verdict = verification.finish();
-    assert_eq!(verdict.problems, [Problem::SegmentMissing { first: 14, last: far - 1 }]);
+    assert_eq!(verdict.problems, [Problem::Lost { behind: Place { segment: 7, line: 7 }, first: 14, last: far - 1 }]);
     assert_eq!((verdict.records, verdict.unsigned_tail), (15, 2));
 }
 

@@ -96,6 +96,7 @@ fn is_fitting(edit: &str, problems: &[Problem]) -> bool {
                 Problem::Swapped { .. }
                     | Problem::Renumbered { .. }
                     | Problem::Missing { .. }
+                    | Problem::Copied { .. }
                     | Problem::Exchanged { .. }
             )
         }

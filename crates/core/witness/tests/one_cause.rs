@@ -3,8 +3,8 @@
 
 use sx_engine::Time;
 use sx_witness::{
-    Batch, Chain, Draft, Facts, Kind, Notice, Options, Problem, Renderer, SegmentCheck, SigningKey, Verdict,
-    Verification, VerifyingKey, checkpoint_line,
+    Batch, Chain, Draft, Facts, KEYS_MAX, Kind, Notice, Options, PLACES_MAX, Problem, RETIRED_MAX, Renderer,
+    SegmentCheck, SigningKey, Verdict, Verification, VerifyingKey, checkpoint_line,
 };
 
 const TIME: Time = Time::from_secs(1_795_000_000);
@@ -239,6 +239,30 @@ fn notices_beyond_a_hundred_are_counted() {
         // The file is empty, too, which is one more.
         assert_eq!((verdict.notices.len(), verdict.more_notices), (100, if filed { 30 } else { 31 }));
     }
+}
+
+#[test]
+fn what_records_name_is_bounded() {
+    let keys = |count: usize| {
+        let named = |number: usize| Facts::new().with("key", public(number as u8).to_string());
+        (0..count).map(|number| of_the_log("key_changed", named(number))).collect::<Vec<_>>()
+    };
+    let retired = |count: usize| {
+        let range = || Facts::new().with("first", 0).with("last", 0);
+        (0..count).map(|_| of_the_log("retired", range())).collect::<Vec<_>>()
+    };
+    let names: Vec<String> = (0..=PLACES_MAX).map(|number| format!("https://w{number}.example/witness")).collect();
+    let places = |count: usize| {
+        let anchored = |name| Draft { subject: name, ..of_the_log("anchored", Facts::new().with("size", 1)) };
+        names[..count].iter().map(|name| anchored(name)).collect::<Vec<_>>()
+    };
+    let too_many = |drafts: Vec<Draft<'_>>| {
+        let problems = log(1, usize::MAX, &drafts).verify_with(public(1)).problems;
+        problems.iter().filter(|problem| matches!(problem, Problem::TooMany { .. })).count()
+    };
+    assert_eq!((too_many(keys(KEYS_MAX)), too_many(keys(KEYS_MAX + 2))), (0, 2));
+    assert_eq!((too_many(retired(RETIRED_MAX)), too_many(retired(RETIRED_MAX + 2))), (0, 2));
+    assert_eq!((too_many(places(PLACES_MAX)), too_many(places(PLACES_MAX + 1))), (0, 1));
 }
 
 #[test]

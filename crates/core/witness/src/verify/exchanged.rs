@@ -1,5 +1,6 @@
-//! Segments that hold the records of other segments, as when a file was copied over another.
+//! Segments that hold the records of other segments, as when a file was copied, over another or beside it.
 
+use super::ending::Ending;
 use super::order::Run;
 use super::problem::{Place, Problem};
 use super::segment::SegmentReport;
@@ -39,6 +40,18 @@ impl Verification {
         None
     }
 
+    /// Takes a segment all records of which have been there, so that the log goes on behind it as if it were not; gives any other back.
+    pub(super) fn take_copy(&mut self, report: SegmentReport) -> Option<SegmentReport> {
+        match only_run(&report) {
+            Some((first, last)) if last < self.next && report.first != self.next => {
+                self.push(Problem::Copied { segment: report.first, first, last });
+                self.doubt_index(report.first);
+                None
+            }
+            _ => Some(report),
+        }
+    }
+
     fn exchanged(&mut self, report: &SegmentReport) {
         let Some((first, last)) = only_run(report) else { return };
         self.push(Problem::Exchanged { segment: report.first, first, last });
@@ -48,6 +61,7 @@ impl Verification {
         self.last = None;
         self.last_place = Place { segment: report.first, line: report.hashes.len() as u64 };
         self.is_gap_open = true;
+        self.ending = Ending::Unknown;
     }
 
     fn doubt_index(&mut self, segment: u64) {

@@ -110,7 +110,7 @@ impl Verification {
         match tail.torn_bytes() {
             Some(0) => {}
             Some(bytes) => self.notices.push(Notice::TornCheckpoints { line: lines + 1, bytes }),
-            None => self.push(Problem::Filed { line: lines + 1, size: 0, fault: FiledFault::Form }),
+            None => self.push(Problem::Filed { line: lines + 1, size: None, fault: FiledFault::Form }),
         }
     }
 
@@ -127,7 +127,7 @@ impl Verification {
                 Err(None) => self.notices.push(Notice::RetiredKey { line }),
                 // That the key is another one is named already.
                 Err(Some(FiledFault::Signature(SignatureError::OtherKey))) if self.keys.is_other() => {}
-                Err(Some(fault)) => self.push(Problem::Filed { line, size, fault }),
+                Err(Some(fault)) => self.push(Problem::Filed { line, size: Some(size), fault }),
             }
         }
     }
@@ -162,20 +162,20 @@ pub(super) fn note_hash(checkpoint: &Checkpoint) -> crate::Hash {
     crate::Hash::of(checkpoint.note.as_bytes())
 }
 
-fn read_line(line: &[u8], options: &Options) -> Result<(Checkpoint, Vec<String>), (FiledFault, u64)> {
-    let text = std::str::from_utf8(line).map_err(|_| (FiledFault::Form, 0))?;
-    let (note, cosignatures) = parse_checkpoint_line(text).ok_or((FiledFault::Form, 0))?;
-    let checkpoint = Checkpoint::parse(&note).map_err(|error| (FiledFault::Note(error), 0))?;
+fn read_line(line: &[u8], options: &Options) -> Result<(Checkpoint, Vec<String>), (FiledFault, Option<u64>)> {
+    let text = std::str::from_utf8(line).map_err(|_| (FiledFault::Form, None))?;
+    let (note, cosignatures) = parse_checkpoint_line(text).ok_or((FiledFault::Form, None))?;
+    let checkpoint = Checkpoint::parse(&note).map_err(|error| (FiledFault::Note(error), None))?;
     // The record that held it may be gone, and then nothing else says what it must look like.
     if !checkpoint.is_of_a_record() {
-        return Err((FiledFault::OfNoRecord, checkpoint.size));
+        return Err((FiledFault::OfNoRecord, Some(checkpoint.size)));
     }
     for (cosignature, witness) in cosignatures.iter().flat_map(|line| options.witnesses.iter().map(move |w| (line, w)))
     {
         match verify_cosignature(&checkpoint, cosignature, witness) {
             // Somebody else's, of which nothing is known here.
             Ok(_) | Err(SignatureError::OtherKey) => {}
-            Err(_) => return Err((FiledFault::Cosignature, checkpoint.size)),
+            Err(_) => return Err((FiledFault::Cosignature, Some(checkpoint.size))),
         }
     }
     Ok((checkpoint, cosignatures))

@@ -3,10 +3,12 @@
 use super::Verification;
 use super::filed::note_hash;
 use super::notice::Notice;
+use super::order::Repeats;
 use super::problem::{Cover, Place, Problem};
 use super::segment::{Break, Said, SegmentReport, Statement};
 use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
+use std::ops::Range;
 use std::time::Duration;
 use sx_engine::Time;
 
@@ -53,20 +55,25 @@ impl Verification {
     }
 
     /// Lets the tree grow over a segment's records, and hears on the way what they say about the log.
-    pub(super) fn read_records(&mut self, report: &SegmentReport, start: u64) {
+    pub(super) fn read_records(&mut self, report: &SegmentReport, start: u64, repeats: &Repeats) {
         let mut grown = 0;
         for said in &report.statements {
             // The lines before the one that speaks.
             let before = (said.at.line - 1) as usize;
-            report.hashes[grown..before].iter().for_each(|hash| self.grow(hash));
+            self.grow_over(report, grown..before, repeats);
             grown = before;
-            let in_its_place = start.checked_add(before as u64) == Some(said.record);
+            let record = start.checked_add((before - repeats.before(before)) as u64);
+            let in_its_place = record == Some(said.record) && !repeats.has(before);
             // What is retired is heard wherever it stands, lest what is gone be held against the log as well.
             if in_its_place || matches!(said.what, Statement::Retired { .. }) {
                 self.hear(said);
             }
         }
-        report.hashes[grown..].iter().for_each(|hash| self.grow(hash));
+        self.grow_over(report, grown..report.hashes.len(), repeats);
+    }
+
+    fn grow_over(&mut self, report: &SegmentReport, lines: Range<usize>, repeats: &Repeats) {
+        lines.filter(|line| !repeats.has(*line)).for_each(|line| self.grow(&report.hashes[line]));
     }
 
     fn hear(&mut self, said: &Said) {
@@ -75,8 +82,8 @@ impl Verification {
         match what {
             Statement::Begun { key } => self.hear_begun(at, key.as_deref()),
             Statement::KeyChanged { key } => self.hear_key_changed(record, at, key),
-            Statement::Retired { first, last } => self.retired.push((*first, *last, record)),
-            Statement::Anchored { place, size, by } => self.hear_anchored(record, place, *size, by.as_deref()),
+            Statement::Retired { first, last } => self.hear_retired(record, at, (*first, *last)),
+            Statement::Anchored { place, size, by } => self.hear_anchored((record, at), place, *size, by.as_deref()),
             Statement::AnchorRefused { place, cosigned } => {
                 let (by, cosigned) = (place.as_str().into(), *cosigned);
                 self.notices.push(Notice::AnchorRefused { record, by, cosigned });
@@ -90,6 +97,14 @@ impl Verification {
             }
             Statement::Wrong => self.push(Problem::Statement { record, at }),
         }
+    }
+
+    fn hear_retired(&mut self, record: u64, at: Place, (first, last): (u64, u64)) {
+        if self.retired.len() >= RETIRED_MAX {
+            let (what, max) = ("range of retired records", RETIRED_MAX as u64);
+            return self.push(Problem::TooMany { record, at, what, max });
+        }
+        self.retired.push((first, last, record));
     }
 
     fn hear_checkpoint(&mut self, record: u64, at: Place, note: Option<&str>, time: Time) {
@@ -110,7 +125,7 @@ impl Verification {
         }
         if self.tree.root() != checkpoint.root {
             let since = self.last_signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
-            return self.push(Problem::CheckpointRoot { record, at, since });
+            return self.push(Problem::CheckpointRoot { record, at, since, indexed: None });
         }
         self.checkpoints += 1;
         self.lacking_signed = self.lacking;
@@ -137,6 +152,23 @@ impl Verification {
         }
     }
 
+    /// Indexes that do not agree with their segments, unless something else says already that it is the segment.
+    pub(super) fn judge_indexes(&mut self) {
+        for (segment, record) in std::mem::take(&mut self.index_faults) {
+            let changed = self.problems.iter_mut().find_map(|problem| match problem {
+                Problem::CheckpointRoot { record: covered, since, indexed, .. } => {
+                    (*since..*covered).contains(&record).then_some(indexed)
+                }
+                _ => None,
+            });
+            if let Some(indexed) = changed {
+                indexed.get_or_insert(record);
+            } else if self.problems.iter().all(|problem| problem.record() != record) {
+                self.push(Problem::Index { segment, record });
+            }
+        }
+    }
+
     pub(super) fn judge_anchors(&mut self) {
         let there = self.next;
         let short = |size: &u64| *size > there;
@@ -158,7 +190,8 @@ impl Verification {
         let more = self.cut.len().saturating_sub(1) as u64;
         // Where the last segment is another one, what it had is lacking, and is named already.
         if let Some((had, cover)) = self.cut.pop_last().filter(|_| !self.is_gap_open) {
-            self.push(Problem::Truncated { cover, had, there: self.next, more });
+            let at = self.ending.place();
+            self.push(Problem::Truncated { cover, had, there: self.next, at, more });
         }
     }
 
@@ -191,6 +224,9 @@ impl Verification {
         }
     }
 }
+
+/// So many records of a log may retire others.
+pub const RETIRED_MAX: usize = 100_000;
 
 /// A writer signs when so many records have come since the last checkpoint at the latest, or the first of them is so old: these are
 /// the largest numbers that it can be told.

@@ -37,6 +37,9 @@ pub(super) struct Keys {
     signer: Option<(u64, Box<str>)>,
 }
 
+/// A log may change its key so many times.
+pub const KEYS_MAX: usize = 1_000;
+
 impl Keys {
     pub(super) fn new(given: Option<VerifyingKey>) -> Self {
         Self { had: given.iter().cloned().collect(), in_force: given.clone(), given, ..Self::default() }
@@ -118,6 +121,9 @@ impl Verification {
     pub(super) fn hear_key_changed(&mut self, record: u64, at: Place, key: &str) {
         match VerifyingKey::parse(key) {
             // The key of a witness, which has another purpose, signs no log.
+            Ok(_) if self.keys.had.len() > KEYS_MAX => {
+                self.push(Problem::TooMany { record, at, what: "key", max: KEYS_MAX as u64 });
+            }
             Ok(key) if key.purpose() == Purpose::Note => {
                 self.keys.had.push(key.clone());
                 self.keys.next = Some(key);

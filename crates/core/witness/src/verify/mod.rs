@@ -5,6 +5,7 @@
 //!  in order of their numbers:    Verification::checkpoints_file, then  take, missing, index_file … finish ──► Verdict
 //! ```
 
+mod ending;
 mod exchanged;
 mod filed;
 mod judge;
@@ -22,10 +23,13 @@ mod words;
 pub use filed::{
     CHECKPOINT_LINE_BYTES_MAX, CHECKPOINTS_APPEND_BYTES_MAX, FiledFault, checkpoint_line, parse_checkpoint_line,
 };
+pub use judge::RETIRED_MAX;
+pub use keys::KEYS_MAX;
 pub use notice::Notice;
 pub use problem::{Cover, Place, Problem};
 pub use segment::{SegmentCheck, SegmentReport};
 pub use shown::Cosigner;
+pub use shown::PLACES_MAX;
 pub use tail::{Tail, lines_end};
 pub use verdict::Verdict;
 
@@ -34,6 +38,7 @@ use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
 use crate::key::VerifyingKey;
 use crate::tree::Frontier;
+use ending::{Ending, Stray};
 use filed::Filed;
 use keys::Keys;
 use notice::Notices;
@@ -58,7 +63,7 @@ pub struct Options {
 }
 
 /// Puts the reports of a log's segments together. Its memory grows with the number of segments and of checkpoints, not of
-/// records.
+/// records; of what these say there are limits ([`KEYS_MAX`], [`RETIRED_MAX`], [`PLACES_MAX`]), beyond which it is an accusation.
 ///
 /// The key is the one that the log was begun with; when the record that changed it has been retired, it is the key
 /// in force after that.
@@ -87,6 +92,10 @@ pub struct Verification {
     held: Option<Box<SegmentReport>>,
     /// The segment taken last has the records of another: how many are lacking shows in the name of the next.
     is_gap_open: bool,
+    /// The part that was taken last.
+    ending: Ending,
+    /// Segments without a record that stand behind it.
+    strays: Vec<Stray>,
     /// The segments that are gone, by the numbers in their names.
     gone: BTreeSet<u64>,
     /// Only some segments are read: of the others, those in these ranges, only the hashes are known.
@@ -155,6 +164,8 @@ impl Verification {
             absent: Vec::new(),
             held: None,
             is_gap_open: false,
+            ending: Ending::Unknown,
+            strays: Vec::new(),
             gone: BTreeSet::new(),
             unread: None,
             retired: Vec::new(),
@@ -183,10 +194,10 @@ impl Verification {
     pub fn take(&mut self, report: SegmentReport) {
         self.arrive(Some(report.first));
         if report.first > self.next && report.runs.iter().all(|run| run.seq.is_none()) {
-            // Whatever it has instead of records follows from that.
-            return self.push(Problem::Stray { segment: report.first, next: self.next });
+            return self.keep_stray(report);
         }
-        if let Some(report) = self.take_exchanged(report) {
+        self.place_strays();
+        if let Some(report) = self.take_copy(report).and_then(|report| self.take_exchanged(report)) {
             self.place(report);
         }
     }
@@ -201,8 +212,8 @@ impl Verification {
         let renamed = self.find_place(&report);
         let start = self.next;
         let order = Order::judge(&report.runs, report.first, start);
-        let (ordered, next) = (order.problems.is_empty() && !renamed, order.next);
-        if !order.problems.is_empty() {
+        let (ordered, next, repeats) = (order.problems.is_empty() && !renamed, order.next, order.repeats());
+        if !order.is_complete() {
             let in_order = report.runs.first().filter(|run| run.seq == Some(start)).map_or(0, |run| run.len);
             self.sound = self.sound.min(start.saturating_add(in_order));
         }
@@ -216,27 +227,40 @@ impl Verification {
         }
         if !report.hashes.is_empty() {
             self.judge_links(&report, start);
-            self.read_records(&report, start);
+            self.read_records(&report, start, &repeats);
             self.next = next;
             let readable = report.runs.last().is_some_and(|run| run.seq.is_some());
-            self.last = report.hashes.last().copied().filter(|_| readable);
-            self.last_place = report.place(report.hashes.len() as u64);
+            let last = repeats.last_but(report.hashes.len());
+            self.last = last.and_then(|line| report.hashes.get(line)).copied().filter(|_| readable);
+            self.last_place = report.place(last.map_or(0, |line| line as u64 + 1));
         }
+        self.ending = Ending::of(&report);
         self.expect_index(&report, ordered && self.sound >= self.next);
     }
 
     /// Compares the index of a segment that was taken. What is wrong is named to the record when the segment is the one taken last.
     pub fn index_file(&mut self, first: u64, bytes: &[u8]) {
+        let count = (bytes.len() / INDEX_ENTRY_BYTES) as u64;
+        if self.is_of_stray(first, count) {
+            return;
+        }
         let Some(indexed) = self.indexes.get(&first) else {
             return self.push(Problem::IndexAlone { segment: first });
         };
-        if indexed.hash == Hash::of(bytes) || indexed.in_doubt {
-            return;
-        }
+        let (is_equal, in_doubt) = (indexed.hash == Hash::of(bytes), indexed.in_doubt);
         let entries = if self.entries_of == first { self.entries.as_slice() } else { &[] };
         let mut chunks = bytes.chunks(INDEX_ENTRY_BYTES);
         let equal = entries.iter().take_while(|entry| chunks.next() == Some(entry.to_bytes().as_slice())).count();
-        self.index_faults.push((first, first.saturating_add(equal as u64)));
+        let is_longer = equal == entries.len() && count > equal as u64;
+        if let Ending::Segment { segment, lines, indexed, is_index_longer } = &mut self.ending
+            && *segment == first
+            && (is_equal || is_longer || in_doubt && count > *lines)
+        {
+            *indexed = Some(first.saturating_add(count));
+            *is_index_longer = !(is_equal || in_doubt);
+        } else if !(is_equal || in_doubt) {
+            self.index_faults.push((first, first.saturating_add(equal as u64)));
+        }
     }
 
     /// Compares `key.pub`, which holds one of the log's keys.
@@ -247,14 +271,10 @@ impl Verification {
     /// All was read: what has become of the log?
     pub fn finish(mut self) -> Verdict {
         self.arrive(None);
+        self.judge_strays();
         self.settle_pending();
         self.judge_keys();
-        for (segment, record) in std::mem::take(&mut self.index_faults) {
-            // Where the record itself is accused, its index only confirms that.
-            if self.problems.iter().all(|problem| problem.record() != record) {
-                self.push(Problem::Index { segment, record });
-            }
-        }
+        self.judge_indexes();
         self.judge_filed();
         self.judge_anchors();
         self.judge_cut();
@@ -309,13 +329,13 @@ impl Verification {
     /// What comes next says to begin with this record.
     fn stand_at(&mut self, first: u64) {
         if first > self.next {
-            self.lacking = self.lacking.saturating_add(first - self.next);
-            self.push(Problem::SegmentMissing { first: self.next, last: first - 1 });
-            self.keys.lose_track();
-            self.last = None;
+            self.lack(first);
         } else if first < self.next {
-            self.push(Problem::Overlap { segment: first });
+            let before = self.ending.place().map_or(0, |place| place.segment);
+            self.push(Problem::Overlap { segment: first, last: self.next - 1, before });
             self.last = None;
+        } else {
+            self.judge_ending();
         }
         self.next = first;
     }
@@ -359,10 +379,13 @@ impl Verification {
                 | Problem::Index { .. }
                 | Problem::IndexAlone { .. }
                 | Problem::Statement { .. }
+                | Problem::TooMany { .. }
                 | Problem::Begin { .. }
                 | Problem::OtherKey { .. }
                 | Problem::BegunWithAnother { .. }
                 | Problem::Truncated { .. }
+                | Problem::Doubled { .. }
+                | Problem::Copied { .. }
                 | Problem::Stray { .. }
                 | Problem::KeyFile
                 | Problem::Unsigned

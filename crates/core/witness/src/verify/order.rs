@@ -1,6 +1,7 @@
 //! In which order the records of a segment stand, and what must have been done to them when it is not the right one.
 
 use super::problem::{Place, Problem};
+use std::ops::Range;
 
 /// Lines whose numbers follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +133,45 @@ impl<'a> Order<'a> {
         self.next = end;
     }
 
+    /// Is every record there in its place, whatever stands there besides?
+    pub(super) fn is_complete(&self) -> bool {
+        self.problems.iter().all(|problem| matches!(problem, Problem::Doubled { .. }))
+    }
+
+    /// The lines that stand there besides.
+    pub(super) fn repeats(&self) -> Repeats {
+        let lines = self.problems.iter().filter_map(|problem| match problem {
+            Problem::Doubled { first, last, at } => {
+                let from = (at.line - 1) as usize;
+                Some(from..from.saturating_add((last - first) as usize + 1))
+            }
+            _ => None,
+        });
+        Repeats(lines.collect())
+    }
+
     fn place(&self, run: &Run) -> Place {
         Place { segment: self.segment, line: run.line }
+    }
+}
+
+/// Lines, from 0, that repeat what has been before, in ranges that ascend.
+pub(super) struct Repeats(Vec<Range<usize>>);
+
+impl Repeats {
+    pub(super) fn has(&self, line: usize) -> bool {
+        let at = self.0.partition_point(|lines| lines.start <= line);
+        at.checked_sub(1).is_some_and(|at| self.0[at].contains(&line))
+    }
+
+    /// How many of them stand before this line.
+    pub(super) fn before(&self, line: usize) -> usize {
+        self.0.iter().map(|lines| lines.end.min(line).saturating_sub(lines.start)).sum()
+    }
+
+    /// The last of so many lines that is none of them.
+    pub(super) fn last_but(&self, count: usize) -> Option<usize> {
+        (0..count).rev().find(|line| !self.has(*line))
     }
 }
 

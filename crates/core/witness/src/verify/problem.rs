@@ -1,7 +1,7 @@
 //! What can be wrong with a log, each in one sentence that says where.
 
 use super::filed::FiledFault;
-use super::words::{also, counted, held, missing, records};
+use super::words::{also, by_index, counted, cut, ended, held, missing, records, sized, were};
 use crate::checkpoint::SignatureError;
 use crate::line::Malformed;
 use std::fmt;
@@ -71,7 +71,7 @@ pub enum Problem {
         says: u64,
     },
     /// Records are not there.
-    #[error("{} missing: {at} does not begin with record {first}", records(*first, *last))]
+    #[error("{} removed: {at} has record {} in the place of record {first}", were(*first, *last), last + 1)]
     Missing {
         /// The first of them.
         first: u64,
@@ -80,8 +80,31 @@ pub enum Problem {
         /// What stands in their place.
         at: Place,
     },
+    /// The end of a segment is not there, as its index or its last line has it, or it holds nothing.
+    #[error("{}: {} missing", cut(*behind), records(*first, *last))]
+    Cut {
+        /// The last line that is there; line 0 of a segment without any.
+        behind: Place,
+        /// The first of the records that it has lost.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// Records are not there, and no index says whose they were.
+    #[error(
+        "{} missing behind {behind}: that segment was truncated, or {first:020}.jsonl was removed",
+        records(*first, *last)
+    )]
+    Lost {
+        /// The last line that is there.
+        behind: Place,
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
     /// No segment holds these records.
-    #[error("{} missing: no segment is left of that part of the log", records(*first, *last))]
+    #[error("{} missing: {first:020}.jsonl was removed, with any segment behind it up to record {last}", records(*first, *last))]
     SegmentMissing {
         /// The first of them.
         first: u64,
@@ -137,15 +160,32 @@ pub enum Problem {
         /// The last.
         last: u64,
     },
-    /// A segment says to hold records that another one has held.
-    #[error("segment {segment:020}.jsonl stands in the place of records that another segment holds")]
-    Overlap {
+    /// All records of a segment stand in others before it.
+    #[error(
+        "{} there twice: all that segment {segment:020}.jsonl holds stands in segments before it, so that it is a copy or they are",
+        records(*first, *last)
+    )]
+    Copied {
         /// The number in its name.
         segment: u64,
+        /// The first record that it holds.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// A segment says to hold records that another one has held.
+    #[error("{} there twice: {before:020}.jsonl holds them, and segment {segment:020}.jsonl is of the same", records(*segment, *last))]
+    Overlap {
+        /// The number in its name, which is that of the first of them.
+        segment: u64,
+        /// The last of them.
+        last: u64,
+        /// The segment that holds them, by the number in its name.
+        before: u64,
     },
     /// A file is named as a segment of a part of the log that nothing leads to, and no record is in it.
     #[error(
-        "segment {segment:020}.jsonl holds no record and does not begin with record {next}: it is none of the log's, or {} missing",
+        "segment {segment:020}.jsonl holds no record and does not begin with record {next}: it is none of the log's, or was emptied and {} missing",
         records(*next, segment - 1)
     )]
     Stray {
@@ -155,7 +195,7 @@ pub enum Problem {
         next: u64,
     },
     /// A segment that is not the last ends within a line.
-    #[error("record {record} ({at}) was cut off: its line does not end")]
+    #[error("{at} does not end, and is no record: record {record} was cut off, or that was put behind what was there")]
     Unfinished {
         /// The number that the record must have.
         record: u64,
@@ -164,7 +204,8 @@ pub enum Problem {
     },
     /// The end of the log is not there.
     #[error(
-        "the log was truncated: it has {}, and had at least {had} by {cover}{}{}",
+        "the log was truncated{}: it has {}, and had at least {had} by {cover}{}{}",
+        ended(*at),
         counted(*there, "record"),
         also(*more),
         cover.or_copied()
@@ -176,6 +217,8 @@ pub enum Problem {
         had: u64,
         /// How many there are.
         there: u64,
+        /// The last line that is there; line 0 of a segment without any.
+        at: Option<Place>,
         /// How many other sizes, none of them larger, say the same.
         more: u64,
     },
@@ -199,7 +242,8 @@ pub enum Problem {
     },
     /// A checkpoint's root is not that of the records before it.
     #[error(
-        "the root in the checkpoint in record {record} ({at}) is not that of the records before it: of them, one from record {since} on was changed"
+        "the root in the checkpoint in record {record} ({at}) is not that of the records before it: of them, one from record {since} on was changed{}",
+        by_index(*indexed)
     )]
     CheckpointRoot {
         /// The record's number.
@@ -208,6 +252,8 @@ pub enum Problem {
         at: Place,
         /// The number of records that were covered before.
         since: u64,
+        /// The first of these records that is another in the index of its segment.
+        indexed: Option<u64>,
     },
     /// A checkpoint is not signed by the key in force.
     #[error("the checkpoint in record {record} ({at}) was forged: {fault}, and the key in force is {key}")]
@@ -222,12 +268,12 @@ pub enum Problem {
         key: Box<str>,
     },
     /// A line of `checkpoints.jsonl` does not fit the log.
-    #[error("line {line} of checkpoints.jsonl (size {size}) does not hold: {fault}")]
+    #[error("line {line} of checkpoints.jsonl{} does not hold: {fault}", sized(*size))]
     Filed {
         /// The line, from 1.
         line: u64,
-        /// The size it names, or 0.
-        size: u64,
+        /// The size it names, if that can be read.
+        size: Option<u64>,
         /// What is wrong.
         fault: FiledFault,
     },
@@ -269,6 +315,18 @@ pub enum Problem {
         /// Where it stands.
         at: Place,
     },
+    /// A record says one thing more than any log has to say, and more than is remembered.
+    #[error("record {record} ({at}) names one {what} too many: no log has more than {max}")]
+    TooMany {
+        /// Its number.
+        record: u64,
+        /// Where it stands.
+        at: Place,
+        /// What it names.
+        what: &'static str,
+        /// So many may be named.
+        max: u64,
+    },
     /// Records are gone that no record has retired.
     #[error("{} not there and no record has retired them: {}", records(*first, *last), missing(*segment, *segments))]
     NotRetired {
@@ -281,9 +339,11 @@ pub enum Problem {
         /// How many segments hold them.
         segments: u64,
     },
-    /// The index of retired records is missing or too short.
-    #[error("{} retired without the index that must remain", records(*first, *last))]
+    /// A segment is gone, and its index does not have the records that it held.
+    #[error("{} missing: {segment:020}.jsonl is gone, and {segment:020}.index does not have them: it was emptied or truncated", records(*first, *last))]
     NoIndex {
+        /// The number in the names of both.
+        segment: u64,
         /// The first of them.
         first: u64,
         /// The last of them.
@@ -327,20 +387,25 @@ impl Problem {
             | Self::CheckpointSignature { record, .. }
             | Self::OtherKey { record, .. }
             | Self::Statement { record, .. }
+            | Self::TooMany { record, .. }
             | Self::Index { record, .. } => *record,
             Self::Missing { first, .. }
             | Self::SegmentMissing { first, .. }
+            | Self::Cut { first, .. }
+            | Self::Lost { first, .. }
             | Self::Doubled { first, .. }
+            | Self::Copied { first, .. }
             | Self::Swapped { first, .. }
             | Self::NotRetired { first, .. }
             | Self::NoIndex { first, .. } => *first,
             Self::Renamed { segment, .. }
             | Self::Stray { segment, .. }
             | Self::Exchanged { segment, .. }
-            | Self::Overlap { segment }
+            | Self::Overlap { segment, .. }
             | Self::IndexAlone { segment } => *segment,
             Self::Truncated { there, .. } => *there,
-            Self::Filed { size, .. } | Self::Anchor { size } => *size,
+            Self::Filed { size, .. } => size.unwrap_or(0),
+            Self::Anchor { size } => *size,
             Self::Begin { .. } | Self::BegunWithAnother { .. } => 0,
             Self::KeyFile | Self::Unsigned => u64::MAX,
         }

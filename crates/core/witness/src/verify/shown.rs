@@ -1,6 +1,7 @@
 //! What others have seen of a log: the cosignatures in `checkpoints.jsonl`, and the places that its records name.
 
 use super::notice::{NOTICES_MAX, Notice};
+use super::problem::{Place, Problem};
 use super::{Options, Verification};
 use crate::checkpoint::cosigner_of;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,9 @@ pub struct Cosigner {
     /// How many records the last of them covers.
     pub last: u64,
 }
+
+/// The records of a log may name so many places that have taken a checkpoint.
+pub const PLACES_MAX: usize = 1_000;
 
 /// What a verification has seen of this.
 #[derive(Debug, Default)]
@@ -43,8 +47,11 @@ impl Shown {
 
     /// A record says that a place has taken a checkpoint, and perhaps whose cosignature came back; gives what is lacking then.
     fn note_record(&mut self, record: u64, place: &str, size: u64, by: Option<&str>) -> Option<Notice> {
-        let known = self.places.entry(place.into()).or_default();
-        *known = size.max(*known);
+        if let Some(known) = self.places.get_mut(place) {
+            *known = size.max(*known);
+        } else {
+            self.places.insert(place.into(), size);
+        }
         let by = by.filter(|by| !self.has(by, size))?;
         let missing = Notice::CosignatureMissing { record, size, by: by.into() };
         match self.filed {
@@ -88,7 +95,10 @@ impl Shown {
 
 impl Verification {
     /// A record says that a place has taken a checkpoint.
-    pub(super) fn hear_anchored(&mut self, record: u64, place: &str, size: u64, by: Option<&str>) {
+    pub(super) fn hear_anchored(&mut self, (record, at): (u64, Place), place: &str, size: u64, by: Option<&str>) {
+        if self.shown.places.len() >= PLACES_MAX && !self.shown.places.contains_key(place) {
+            return self.push(Problem::TooMany { record, at, what: "place", max: PLACES_MAX as u64 });
+        }
         if let Some(missing) = self.shown.note_record(record, place, size, by) {
             self.notices.push(missing);
         }
