@@ -55,7 +55,7 @@ impl Run {
                 }
             }
             // What was redirected is not called again: `Ended` follows and says so.
-            SessionEvent::Redirected { .. } => {}
+            SessionEvent::Redirected { .. } | SessionEvent::Warned { .. } => {}
             SessionEvent::Ended(ended) => self.ended(ended),
         }
     }

@@ -3,7 +3,7 @@
 use crate::cause;
 use crate::legs::SipLegs;
 use sx_engine::Time;
-use sx_leg::{Ended, EndedBy, LegCommand, LegEvent, ProgressKind, Rejection};
+use sx_leg::{Ended, EndedBy, LegCommand, LegEvent, ProgressKind, Rejection, WARNINGS_MAX, Warning};
 use sx_sip::message::{HeaderName, Writer};
 use sx_sip::session::SessionId;
 use sx_types::{Cause, LegId};
@@ -39,8 +39,8 @@ impl SipLegs {
             LegCommand::Confirm { media } => self.agent.confirm(session, media.bytes().clone()),
             LegCommand::Offer { media } => self.agent.offer(now, session, media),
             LegCommand::AnswerOffer { media } => self.agent.answer_offer(now, session, media.bytes().clone()),
-            LegCommand::RefuseOffer { cause, status, warning } => {
-                let headers = |writer: &mut Writer| write_warning(writer, &warning);
+            LegCommand::RefuseOffer { cause, status, warning, told } => {
+                let headers = |writer: &mut Writer| write_warnings(writer, &warning, &told);
                 self.agent.refuse_offer(now, session, cause::status(cause, status), &headers);
             }
             LegCommand::TransferProgress { status } => self.agent.report(now, session, status),
@@ -59,7 +59,7 @@ impl SipLegs {
         let headers = |writer: &mut Writer| {
             let (value, text) = (rejection.cause.0, rejection.cause.text());
             writer.header(HeaderName::Reason, format_args!("Q.850;cause={value};text=\"{text}\""));
-            write_warning(writer, &rejection.warning);
+            write_warnings(writer, &rejection.warning, &rejection.told);
             if rejection.retry_after_s > 0 {
                 writer.header(HeaderName::RetryAfter, format_args!("{}", rejection.retry_after_s));
             }
@@ -69,9 +69,14 @@ impl SipLegs {
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
-fn write_warning(writer: &mut Writer, sentence: &str) {
+// Ours comes first. What the other party has said follows under a pseudonym: whoever is behind the exchange is not shown.
+fn write_warnings(writer: &mut Writer, sentence: &str, told: &[Warning]) {
+    let mut write = |code: u16, agent: &str, text: &str| {
+        let text = text.replace(['"', '\\'], "'").replace(char::is_control, " ");
+        writer.header(HeaderName::Warning, format_args!("{code} {agent} \"{text}\""));
+    };
     if !sentence.is_empty() {
-        let sentence = sentence.replace(['"', '\\'], "'");
-        writer.header(HeaderName::Warning, format_args!("399 strowger \"{sentence}\""));
+        write(399, "strowger", sentence);
     }
+    told.iter().take(WARNINGS_MAX).for_each(|Warning { code, text }| write(*code, "other-party", text));
 }

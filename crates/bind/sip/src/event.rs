@@ -2,7 +2,7 @@
 
 use crate::cause;
 use crate::legs::{DomainOf, SipLegs, address, takes_info};
-use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, TransferRequest};
+use sx_leg::{Answer, LegEvent, Media, Progress, ProgressKind, Replaced, TransferRequest, WARNINGS_MAX, Warning};
 use sx_sip::agent::AgentConfig;
 use sx_sip::message::Uri;
 use sx_sip::session::{Description, Refer, SessionEvent};
@@ -26,7 +26,7 @@ impl SipLegs {
             SessionEvent::Offered { description } => LegEvent::Offered { media: description },
             SessionEvent::OfferAccepted { description } => LegEvent::OfferAccepted { media: description.map(media) },
             SessionEvent::OfferRefused { status } => {
-                LegEvent::OfferRefused { cause: Cause::from_sip_status(status), status }
+                LegEvent::OfferRefused { cause: Cause::from_sip_status(status), status, sentence: Box::default() }
             }
             SessionEvent::OfferConfirmed { description } => LegEvent::OfferConfirmed { media: description.map(media) },
             SessionEvent::Refer(refer) => self.transfer(refer, domain_of),
@@ -35,6 +35,10 @@ impl SipLegs {
                 Some((digit, duration_ms)) => LegEvent::Digit { digit, duration_ms },
                 None => LegEvent::Info { content_type, body },
             },
+            SessionEvent::Warned { warnings } => {
+                let warning = |(code, text)| Warning { code, text };
+                LegEvent::Warned { warnings: warnings.into_iter().take(WARNINGS_MAX).map(warning).collect() }
+            }
             SessionEvent::Redirected { contacts } => {
                 let named = contacts.iter().filter_map(|uri| address(uri, domain_of));
                 LegEvent::Redirected { targets: named.collect() }

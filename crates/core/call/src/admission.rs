@@ -180,6 +180,7 @@ impl Calls {
             session: self.session(),
             keys: self.keyring(),
             signalling,
+            warned: Vec::new(),
         }
     }
 
@@ -205,6 +206,6 @@ impl NotAdmitted {
             Self::NoKeys => (Cause::INCOMPATIBLE, "the keys of SRTP that are offered do not fit"),
             Self::NoPlace { .. } => (Cause(81), "there is no such place to take"),
         };
-        Rejection { cause, status: self.status(), warning: warning.into(), retry_after_s }
+        Rejection { cause, status: self.status(), warning: warning.into(), told: Vec::new(), retry_after_s }
     }
 }

@@ -104,7 +104,8 @@ impl Calls {
                     self.clear(call, &Failure::new(Cause::INCOMPATIBLE, UNANSWERED));
                 }
                 LegEvent::OfferAccepted { .. } => {
-                    let refused = LegEvent::OfferRefused { cause: failure.cause, status: 488 };
+                    let Failure { cause, sentence, .. } = failure;
+                    let refused = LegEvent::OfferRefused { cause, status: 488, sentence };
                     self.leg_event(call, leg, refused);
                 }
                 event => self.leg_event(call, leg, event),

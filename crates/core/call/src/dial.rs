@@ -92,6 +92,7 @@ impl Calls {
             session: self.session(),
             keys: self.keyring(),
             signalling: Signalling::default(),
+            warned: Vec::new(),
         };
         Branch { party, state: BranchState::Dialled }
     }

@@ -190,6 +190,10 @@ impl Calls {
         } else if call.body.leaving.iter().any(|leaving| leaving.leg == leg) {
             // It crossed our command to end.
             return;
+        } else if let LegEvent::Warned { warnings } = event {
+            // What it refuses follows.
+            call.state.set_warned(leg, warnings);
+            return;
         } else if waits_behind(call.blocked, &event) {
             if call.waiting.len() < usize::from(self.settings.waiting_max) {
                 call.waiting.push_back((leg, event));
@@ -446,6 +450,7 @@ pub(crate) fn name(event: &LegEvent) -> &'static str {
         LegEvent::TransferAsked(_) => "TransferAsked",
         LegEvent::Digit { .. } => "Digit",
         LegEvent::Info { .. } => "Info",
+        LegEvent::Warned { .. } => "Warned",
         LegEvent::Redirected { .. } => "Redirected",
         LegEvent::Ended(_) => "Ended",
     }

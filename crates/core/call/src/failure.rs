@@ -4,7 +4,7 @@ use crate::Ender;
 use crate::ports::Undeliverable;
 use crate::state::{Party, Role};
 use serde::{Deserialize, Serialize};
-use sx_leg::{Ended, EndedBy, LegCommand, Rejection, Source};
+use sx_leg::{Ended, EndedBy, LegCommand, Rejection, Source, Warning};
 use sx_types::Cause;
 
 /// Why an attempt, or the whole search, has failed.
@@ -19,13 +19,24 @@ pub(crate) struct Failure {
     pub internal: bool,
     /// Who it was.
     pub by: Ender,
+    /// What the party that has refused said of it.
+    #[serde(default)]
+    pub told: Vec<Warning>,
     /// Seconds after which another try may do better; 0 for none.
     pub retry_after_s: u32,
 }
 
 impl Failure {
     pub(crate) fn new(cause: Cause, sentence: &str) -> Self {
-        Self { cause, status: 0, sentence: sentence.into(), internal: false, by: Ender::Exchange, retry_after_s: 0 }
+        Self {
+            cause,
+            status: 0,
+            sentence: sentence.into(),
+            internal: false,
+            by: Ender::Exchange,
+            told: Vec::new(),
+            retry_after_s: 0,
+        }
     }
 
     /// What the dial plan, or the state of a trunk, has forbidden.
@@ -72,7 +83,8 @@ impl Failure {
             (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
             (EndedBy::Exchange, _) => String::new(),
         };
-        Self { sentence: sentence.into(), ..Self::of(party.role, ended) }
+        let told = if ended.by == EndedBy::Peer { party.warned.clone() } else { Vec::new() };
+        Self { sentence: sentence.into(), told, ..Self::of(party.role, ended) }
     }
 
     /// The status that tells the caller, one way or another.
@@ -112,7 +124,8 @@ impl Failure {
 
     /// The command that refuses a change of the session for this reason.
     pub(crate) fn refused_offer(&self) -> LegCommand {
-        LegCommand::RefuseOffer { cause: self.cause, status: self.status, warning: self.sentence.clone() }
+        let (warning, told) = (self.sentence.clone(), self.told.clone());
+        LegCommand::RefuseOffer { cause: self.cause, status: self.status, warning, told }
     }
 
     /// A media port could not be had.
@@ -125,6 +138,7 @@ impl Failure {
             cause: self.cause,
             status: self.status,
             warning: self.sentence.clone(),
+            told: self.told.clone(),
             retry_after_s: self.retry_after_s,
         }
     }

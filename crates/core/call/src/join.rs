@@ -199,12 +199,15 @@ impl Calls {
             LegEvent::Offered { .. } => self.refuse_glare(leg),
             LegEvent::TransferAsked(_) => self.say(leg, LegCommand::TransferProgress { status: 491 }),
             LegEvent::OfferAccepted { media } => return self.join_accepted(call, joining, leg, media),
-            LegEvent::OfferRefused { cause, status } => {
+            LegEvent::OfferRefused { cause, status, sentence } => {
                 if status == 491 && joining.glares < GLARES_MAX {
                     joining.glares += 1;
                     self.set_alarm(call, Alarm::Retry, GLARE_WAIT);
                 } else {
-                    let failure = Failure::new(cause, "a party has refused the change").with_status(status);
+                    let failure = {
+                        let said = if sentence.is_empty() { "a party has refused the change" } else { &*sentence };
+                        Failure::new(cause, said).with_status(status)
+                    };
                     return self.join_failed(call, joining, &failure);
                 }
             }

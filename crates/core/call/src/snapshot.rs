@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
+use sx_leg::Warning;
 use sx_media::Opened;
 use sx_types::{CallId, LegId};
 
@@ -327,6 +328,16 @@ impl State {
         let hunt = self.hunt_mut()?;
         let index = hunt.branch(leg)?;
         hunt.branches[index].party.trunk.take()
+    }
+
+    /// Keeps what the party of a leg has said of a refusal that follows.
+    pub(crate) fn set_warned(&mut self, leg: LegId, warnings: Vec<Warning>) {
+        let mut warnings = Some(warnings);
+        self.each_party(|party| {
+            if party.leg == leg {
+                party.warned = warnings.take().unwrap_or_default();
+            }
+        });
     }
 
     /// Notes that the party of a leg is behind a NAT.

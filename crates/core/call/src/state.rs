@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target};
+use sx_leg::{Address, Bounds, EndedBy, Header, Identity, LegEvent, ProgressKind, Source, Target, Warning};
 use sx_media::{Keyring, SessionVersion};
 use sx_route::{Access, Announcement, Failover, MediaMode, Planned, Reason, Stage, Way};
 use sx_types::{Codec, LegId, SrtpPolicy};
@@ -160,6 +160,9 @@ pub(crate) struct Party {
     /// What is known of whether it takes the keys of a telephone by signalling.
     #[serde(default)]
     pub signalling: Signalling,
+    /// What it has said of a refusal that follows.
+    #[serde(default)]
+    pub warned: Vec<Warning>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -42,13 +42,20 @@ impl Calls {
                     return self.hang_up_both(call, &talking, &failure);
                 }
             }
-            LegEvent::OfferRefused { cause, status } => {
+            LegEvent::OfferRefused { cause, status, sentence } => {
                 if let Negotiation::Asked { by, .. } = &talking.negotiation
                     && *by != index
                 {
                     let asker = talking.parties[*by].leg;
+                    let told = std::mem::take(&mut talking.parties[index].warned);
                     self.negotiated(call, &mut talking);
-                    self.say(asker, Failure::new(cause, "").with_status(status).refused_offer());
+                    let failure =
+                        Failure { told, ..Failure::new(cause, &refused(sentence, status)).with_status(status) };
+                    match status {
+                        // Both have asked at once, which is nobody's fault and is tried again.
+                        491 => self.say(asker, failure.refused_offer()),
+                        _ => self.refuse_change(call, asker, &failure),
+                    }
                 }
             }
             LegEvent::Confirmed { media } | LegEvent::OfferConfirmed { media } => {
@@ -212,6 +219,11 @@ impl Calls {
             }
         }
     }
+}
+
+/// Why a change was refused that a party has asked for.
+fn refused(sentence: Box<str>, status: u16) -> Box<str> {
+    if sentence.is_empty() { format!("the other party has answered the change with {status}").into() } else { sentence }
 }
 
 /// What is said when an offer that came in a 2xx has no answer.

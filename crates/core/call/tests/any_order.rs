@@ -33,7 +33,7 @@ fn stir(world: &mut World, rng: &mut Rng, incoming: &mut u64) {
         7 => _ = world.offers(leg, None),
         8 | 9 => _ = world.accepts(leg, answer(&text)),
         10 => _ = world.accepts(leg, offer(&text)),
-        11 => _ = world.event(leg, LegEvent::OfferRefused { cause: Cause(31), status: 491 }),
+        11 => _ = world.event(leg, LegEvent::OfferRefused { cause: Cause(31), status: 491, sentence: Box::default() }),
         12 => _ = world.event(leg, LegEvent::Confirmed { media: Some(answer(&text)) }),
         13 => _ = world.transfer(leg, "100", None),
         14 => _ = world.transfer(leg, "100", Some(second)),

@@ -4,6 +4,7 @@ mod driver;
 
 use driver::{A, B, World, answer, offer};
 use std::time::Duration;
+use sx_call::Note;
 use sx_leg::LegEvent;
 use sx_types::Cause;
 
@@ -13,15 +14,20 @@ fn hold_and_resume_pass_through() {
     world.offers(A, Some("HOLD")).expect(&["out0 offer HOLD"]);
     world.accepts(B, answer("HELD")).expect(&["a answer-offer answer:HELD"]);
     world.offers(B, Some("OTHER")).expect(&["a offer OTHER"]);
-    world.event(A, LegEvent::OfferRefused { cause: Cause::INCOMPATIBLE, status: 488 });
+    world.event(A, LegEvent::OfferRefused { cause: Cause::INCOMPATIBLE, status: 488, sentence: Box::default() });
     world.expect(&["out0 refuse-offer 488 88"]);
+    assert_eq!(world.warnings.last().map(String::as_str), Some("the other party has answered the change with 488"));
+    let told = |note: &Note| matches!(note, Note::ChangeRefused { leg, .. } if *leg == B);
+    assert_eq!(world.notes.iter().filter(|note| told(note)).count(), 1);
 }
 
 #[test]
 fn an_offer_that_meets_another_is_491() {
     let mut world = World::connected();
     world.offers(A, Some("ONE")).offers(B, Some("TWO")).expect(&["out0 offer ONE", "out0 refuse-offer 491 31"]);
-    world.event(B, LegEvent::OfferRefused { cause: Cause(31), status: 491 }).expect(&["a refuse-offer 491 31"]);
+    world
+        .event(B, LegEvent::OfferRefused { cause: Cause(31), status: 491, sentence: Box::default() })
+        .expect(&["a refuse-offer 491 31"]);
     world.offers(B, Some("TWO")).expect(&["a offer TWO"]);
 }
 

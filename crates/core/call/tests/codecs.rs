@@ -3,7 +3,7 @@
 mod driver;
 
 use driver::{A, B, World, answer, sdp};
-use sx_call::Settings;
+use sx_call::{Note, Settings};
 use sx_leg::LegEvent;
 use sx_route::MediaMode;
 use sx_types::{Codec, LegId};
@@ -45,6 +45,12 @@ fn a_change_that_is_answered_in_a_forbidden_codec_is_refused() {
     let mut world = called();
     world.answers(B, Some(answer(&with("8")))).offers(A, Some(&with("8 18"))).forget_lines();
     world.accepts(B, answer(&with("18"))).expect(&["a refuse-offer 488 65"]);
+    // Whoever has asked is told why, and it is written down.
+    let why = world.warnings.last().cloned().unwrap_or_default();
+    assert!(why.contains("codec"), "{why}");
+    let is_told =
+        |note: &&Note| matches!(note, Note::ChangeRefused { leg, sentence, .. } if *leg == A && **sentence == *why);
+    assert_eq!(world.notes.iter().filter(is_told).count(), 1);
     // One asked for in an offer of theirs is without an answer, as if it had brought none.
     world.offers(B, None).accepts(A, driver::offer(&with("8 18"))).forget_lines();
     world.event(B, LegEvent::OfferConfirmed { media: Some(answer(&with("18"))) });

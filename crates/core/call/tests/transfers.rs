@@ -138,7 +138,7 @@ fn the_one_that_was_to_stay_may_leave() {
 fn a_change_that_the_one_that_stays_refuses_ends_the_transfer() {
     let mut world = connected(MediaMode::Relay);
     world.transfer(A, "301", None).answers(C, Some(offer(&carol()))).forget_lines();
-    world.event(B, LegEvent::OfferRefused { cause: Cause::INCOMPATIBLE, status: 488 });
+    world.event(B, LegEvent::OfferRefused { cause: Cause::INCOMPATIBLE, status: 488, sentence: Box::default() });
     world.expect(&["out1 hangup 88", "a transfer-progress 488"]);
     world.let_end().ends(A, 0).expect(&["out0 hangup 16"]);
     world.the_record();
@@ -149,7 +149,7 @@ fn an_offer_that_meets_another_during_a_transfer_is_repeated() {
     let mut world = connected(MediaMode::Relay);
     world.transfer(A, "301", None).answers(C, Some(offer(&carol()))).forget_lines();
     world.offers(B, Some(&bob())).expect(&["out0 refuse-offer 491 31"]);
-    world.event(B, LegEvent::OfferRefused { cause: Cause(31), status: 491 }).expect(&[]);
+    world.event(B, LegEvent::OfferRefused { cause: Cause(31), status: 491, sentence: Box::default() }).expect(&[]);
     world.after(std::time::Duration::from_secs(2)).expect(&["out0 offer 10.0.0.1:20002 sendrecv"]);
 }
 

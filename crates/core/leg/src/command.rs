@@ -1,6 +1,6 @@
 //! What a call asks of a leg.
 
-use crate::{Address, Identity, Media, ProgressKind, Source};
+use crate::{Address, Identity, Media, ProgressKind, Source, Warning};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub enum LegCommand {
         status: u16,
         /// A sentence for people that says whose fault it was (SIP `Warning`); empty for none.
         warning: Box<str>,
+        /// What the other party has said of its own refusal.
+        told: Vec<Warning>,
     },
     /// Tell the party that asked for a transfer how it goes. A status of 200 or more ends the reports.
     TransferProgress {
@@ -133,6 +135,8 @@ pub struct Rejection {
     pub status: u16,
     /// A sentence for people that says whose fault it was (SIP `Warning`); empty for none.
     pub warning: Box<str>,
+    /// What the other party has said of its own refusal.
+    pub told: Vec<Warning>,
     /// Seconds after which it is worth another try; 0 for none.
     pub retry_after_s: u32,
 }

@@ -39,6 +39,8 @@ pub enum LegEvent {
         cause: Cause,
         /// The protocol's own status, to be passed on as it is between legs of one protocol.
         status: u16,
+        /// What was wrong with its answer, where it has agreed and we cannot; empty where it has refused.
+        sentence: Box<str>,
     },
     /// The peer has confirmed a session change it had asked for without a description, bringing the answer.
     OfferConfirmed {
@@ -61,6 +63,11 @@ pub enum LegEvent {
         /// The body.
         body: Bytes,
     },
+    /// The peer refuses, and says why in words of its own (SIP `Warning`); `Ended` or `OfferRefused` follows.
+    Warned {
+        /// What it says, [`WARNINGS_MAX`] at most.
+        warnings: Vec<Warning>,
+    },
     /// An outgoing leg was told to go elsewhere (SIP 3xx); the leg is over and `Ended` follows.
     Redirected {
         /// Whom to ask instead, best first. These are wishes: whoever hears them asks the dial plan.
@@ -68,6 +75,20 @@ pub enum LegEvent {
     },
     /// The leg is over. Nothing follows.
     Ended(Ended),
+}
+
+/// So many warnings of a peer are passed on.
+pub const WARNINGS_MAX: usize = 3;
+/// No text of a warning is longer.
+pub const WARNING_CHARS_MAX: usize = 128;
+
+/// What a peer says of its refusal, to be passed on to the other party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What kind of reason it is (RFC 3261, section 20.43): 300 to 399.
+    pub code: u16,
+    /// For people; without control characters, of [`WARNING_CHARS_MAX`] characters at most.
+    pub text: Box<str>,
 }
 
 /// A new incoming leg.

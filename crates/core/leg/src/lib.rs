@@ -20,7 +20,10 @@ mod party;
 
 pub use bounds::Bounds;
 pub use command::{Dial, Header, LegCommand, Rejection, Target};
-pub use event::{Answer, Ended, EndedBy, Incoming, LegEvent, Progress, Replaced, Source, TransferRequest};
+pub use event::{
+    Answer, Ended, EndedBy, Incoming, LegEvent, Progress, Replaced, Source, TransferRequest, WARNING_CHARS_MAX,
+    WARNINGS_MAX, Warning,
+};
 pub use party::{Address, Identity, Privacy};
 
 use bytes::Bytes;

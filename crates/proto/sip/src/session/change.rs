@@ -194,7 +194,12 @@ impl Session {
             491 => self.defer_change(core, now, sent),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
             408 | 481 if self.is_of_dialog(&matched.request) => self.lost(core, now, status),
-            _ => self.change_refused(core, &sent, status),
+            _ => {
+                if !sent.refresh {
+                    self.warned(core, response);
+                }
+                self.change_refused(core, &sent, status);
+            }
         }
     }
 

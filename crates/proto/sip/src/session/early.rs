@@ -3,7 +3,7 @@
 use super::outgoing::Outgoing;
 use super::{
     Abilities, Acknowledged, Description, Ended, EndedBy, Phase, Session, SessionEvent, SessionTimer, cancel_reason,
-    description_of, q850_of,
+    description_of, q850_of, warnings_of,
 };
 use crate::agent::Core;
 use crate::challenges::Challenges;
@@ -240,7 +240,18 @@ impl Session {
                 self.emit(core, SessionEvent::Redirected { contacts });
             }
         }
+        if !self.is_over() {
+            self.warned(core, response);
+        }
         self.end(core, now, Ended { status, q850: q850_of(response), by: EndedBy::Peer });
+    }
+
+    /// Tells what a refusal says of itself.
+    pub(super) fn warned<B: AsRef<[u8]>>(&mut self, core: &mut Core, response: &Message<B>) {
+        let warnings = warnings_of(response);
+        if !warnings.is_empty() {
+            self.emit(core, SessionEvent::Warned { warnings });
+        }
     }
 
     /// The INVITE got no final response.

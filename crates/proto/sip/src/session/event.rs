@@ -79,6 +79,12 @@ pub enum SessionEvent {
         /// Its body.
         body: Bytes,
     },
+    /// A refusal says why; `Ended` or `OfferRefused` follows.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
+    Warned {
+        /// The codes and the texts of its `Warning` headers, as far as they are in their form, and no more than a few.
+        warnings: Vec<(u16, Box<str>)>,
+    },
     /// A 3xx; `Ended` follows.
     Redirected {
         /// The URIs of its Contacts, best first.

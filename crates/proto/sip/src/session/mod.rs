@@ -29,7 +29,7 @@ pub(crate) use body::description_of;
 pub use body::{SDP, description};
 pub use event::{Description, Ended, EndedBy, SessionEvent};
 pub use outgoing::{Outgoing, ReliablePolicy};
-pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, write_reason};
+pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, warnings_of, write_reason};
 pub use refer::{Refer, Replaces};
 pub use snapshot::SessionSnapshot;
 pub(crate) use unwanted::hang_up_late;

@@ -26,6 +26,45 @@ pub(crate) fn cancelled_for<B: AsRef<[u8]>>(cancel: &Message<B>) -> Option<u8> {
     })
 }
 
+/// So many warnings of a message are looked at, and texts of so many characters.
+const WARNINGS_MAX: usize = 3;
+const WARNING_CHARS_MAX: usize = 128;
+
+/// What a refusal says of itself: the code and the text of each warning that is in its form. Whose it is, is left out: a party's
+/// address is no business of the other's.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
+// Warning headers have a three-digit code, host name, and warning text.
+pub(crate) fn warnings_of<B: AsRef<[u8]>>(message: &Message<B>) -> Vec<(u16, Box<str>)> {
+    message.elements(HeaderName::Warning).take(WARNINGS_MAX).filter_map(warning).collect()
+}
+
+fn warning(element: &[u8]) -> Option<(u16, Box<str>)> {
+    let text = std::str::from_utf8(element).ok()?;
+    let (code, rest) = text.trim().split_once(' ')?;
+    let (agent, quoted) = rest.trim_start().split_once(' ')?;
+    let code = code.parse().ok().filter(|code| (300..=399).contains(code) && !agent.is_empty())?;
+    let quoted = quoted.trim_start().strip_prefix('"')?.strip_suffix('"')?;
+    let (mut said, mut escaped) = (String::new(), false);
+    for character in quoted.chars() {
+        match character {
+            '\\' if !escaped => {
+                escaped = true;
+                continue;
+            }
+            '"' if !escaped => return None,
+            // Folded lines and what steers a terminal are neither of the header's form nor for people.
+            character if character.is_control() => said.push(' '),
+            character => said.push(character),
+        }
+        escaped = false;
+        if said.chars().count() >= WARNING_CHARS_MAX {
+            break;
+        }
+    }
+    let said = said.trim();
+    (!said.is_empty()).then(|| (code, said.into()))
+}
+
 /// The value of the Reason header of a CANCEL; empty for none.
 //= https://www.rfc-editor.org/rfc/rfc3326#section-3.1
 // A telephone that is told that the call was completed elsewhere does not list it as missed.
