@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 use sx_audio::Transcoder;
 use sx_engine::{Rng, Time};
-use sx_media::{Coding, Conversion, KeyRules, KeyWay};
+use sx_media::{Coding, Conversion, KeyRules, KeyWay, SoundRule};
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -25,7 +25,8 @@ fn conversion(how: u8) -> Conversion {
     }
     let way = [KeyWay::Events, KeyWay::Told, KeyWay::Tones][usize::from(how % 3)];
     let keys = KeyRules { heard_in_band: how.count_ones() % 2 == 1, to: way };
-    Conversion { from, to, ptime_ms: PTIMES_MS[usize::from(how >> 6)], keys, anew: how & 1 == 1 }
+    let sound = [SoundRule::Heard, SoundRule::Silent, SoundRule::Withheld][usize::from((how >> 3) % 3)];
+    Conversion { from, to, ptime_ms: PTIMES_MS[usize::from(how >> 6)], keys, anew: how & 1 == 1, sound }
 }
 
 fuzz_target!(|input: &[u8]| {

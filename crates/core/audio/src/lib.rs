@@ -41,12 +41,13 @@
 //! ```
 //! use sx_audio::Transcoder;
 //! use sx_engine::{Rng, Time};
-//! use sx_media::{Coding, Conversion, KeyRules};
+//! use sx_media::{Coding, Conversion, KeyRules, SoundRule};
 //! use sx_rtp::{Header, Packet, Ssrc};
 //! use sx_types::{Codec, PayloadType};
 //!
 //! let (from, to) = (Coding::new(PayloadType(0), Codec::Pcmu), Coding::new(PayloadType(8), Codec::Pcma));
-//! let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 10, keys: KeyRules::default(), anew: false };
+//! let (keys, sound) = (KeyRules::default(), SoundRule::default());
+//! let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 10, keys, anew: false, sound };
 //! let mut transcoder = Transcoder::new(&conversion, Ssrc(5), &mut Rng::from_number(1))?;
 //! let mut datagram = Vec::new();
 //! let header = Header { marker: true, payload_type: PayloadType(0), sequence: 9, timestamp: 0, ssrc: Ssrc(1) };

@@ -166,7 +166,7 @@ const PAYLOAD_MAX: usize = 1_400;
 mod tests {
     use super::*;
     use sx_codec::{L16Rate, Law};
-    use sx_media::KeyRules;
+    use sx_media::{KeyRules, SoundRule};
 
     #[test]
     fn frames_are_those_that_the_codec_has() {
@@ -188,7 +188,14 @@ mod tests {
     fn conversion(from: &[(u8, Codec)], to: &[(u8, Codec)]) -> Conversion {
         let codings =
             |list: &[(u8, Codec)]| list.iter().map(|(n, codec)| Coding::new(PayloadType(*n), *codec)).collect();
-        Conversion { from: codings(from), to: codings(to), ptime_ms: 20, keys: KeyRules::default(), anew: false }
+        Conversion {
+            from: codings(from),
+            to: codings(to),
+            ptime_ms: 20,
+            keys: KeyRules::default(),
+            anew: false,
+            sound: SoundRule::Heard,
+        }
     }
 
     #[cfg(feature = "opus")]

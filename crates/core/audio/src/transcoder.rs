@@ -11,7 +11,7 @@ use crate::timeline::Timeline;
 use std::time::Duration;
 use sx_codec::{Decoder, Format, comfort_noise_payload};
 use sx_engine::{Rng, Time};
-use sx_media::{Coding, Conversion, KeyWay};
+use sx_media::{Coding, Conversion, KeyWay, SoundRule};
 use sx_rtp::{Compound, Header, Packet, ReportBlock, RtcpPacket, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -34,7 +34,7 @@ pub struct Stats {
     pub strange: u64,
     /// Of a payload type that was not negotiated, empty, or no RTP: dropped.
     pub unexpected: u64,
-    /// Sound beside keys, which are heard in its place: dropped.
+    /// Sound beside keys, which are heard in its place, or that is not to be heard: dropped.
     pub muted: u64,
     /// Holes that were filled.
     pub concealed: u64,
@@ -63,6 +63,8 @@ pub struct Transcoder {
     /// How the receiver is told of keys, and the events that it takes.
     keys: KeyWay,
     events: Vec<Coding>,
+    /// What the receiver hears of the sound.
+    sound: SoundRule,
     relayed: Relayed,
     listening: Listening,
     pressing: Pressing,
@@ -90,6 +92,7 @@ impl Transcoder {
             lost: 0,
             keys: conversion.keys.to,
             events: conversion.to.iter().filter(is_event).copied().collect(),
+            sound: conversion.sound,
             relayed: Relayed::default(),
             listening: Listening::new(conversion.keys.heard_in_band),
             pressing: Pressing::default(),
@@ -182,7 +185,7 @@ impl Transcoder {
         let (header, payload) = (&packet.header(), packet.payload());
         let in_hz = self.arriving[index].clock_hz;
         let is_beside_keys = !matches!(self.arriving[index].route, Route::Event | Route::Key);
-        if is_beside_keys && self.pressing.is_active() {
+        if is_beside_keys && (self.pressing.is_active() || self.is_withheld(index)) {
             self.stats.muted += 1;
             (self.lost, self.expected) = (0, None);
             return;
@@ -216,6 +219,15 @@ impl Transcoder {
                     *place = Some(decoder);
                 }
             }
+        }
+    }
+
+    /// Is nothing of this to be heard? Where silence is, noise would tell of what there is in its place.
+    fn is_withheld(&self, index: usize) -> bool {
+        match self.sound {
+            SoundRule::Heard => false,
+            SoundRule::Silent => matches!(self.arriving[index].route, Route::Noise(_) | Route::NoiseAsSound),
+            SoundRule::Withheld => true,
         }
     }
 
@@ -264,7 +276,7 @@ impl Transcoder {
             Err(_) => self.stats.undecodable += 1,
         }
         self.listening.handle_samples(now, &recoder.decoded, decoder.format().sample_hz());
-        if self.listening.silences() {
+        if self.listening.silences() || self.sound == SoundRule::Silent {
             // The key is told in another way.
             recoder.decoded.fill(0);
         }

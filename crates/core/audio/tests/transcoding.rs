@@ -5,6 +5,7 @@ mod driver;
 use driver::{Stream, coding, conversion, of_type};
 use sx_audio::Conversion;
 use sx_codec::{hears, level_dbm0};
+use sx_media::SoundRule;
 use sx_types::Codec;
 
 const TONE: f64 = 600.0;
@@ -72,6 +73,37 @@ fn packets_of_a_codec_that_both_have_get_another_length() {
     assert_eq!((packets.len(), packets[0].payload.len()), (51, 320));
     assert_eq!((packets[50].payload_type, &packets[50].payload[..]), (101, &[5, 10, 0, 160][..]));
     assert!(hears(&stream.heard_until(50)[1_600..], TONE));
+}
+
+#[test]
+fn silence_takes_the_place_of_sound_at_its_pace_and_keys_go_on() {
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722] {
+        let both = [coding(0, codec), coding(13, Codec::ComfortNoise), coding(101, Codec::TelephoneEvent)];
+        let mut stream = Stream::new(&Conversion { sound: SoundRule::Silent, ..conversion(&both, &both, 20) });
+        stream.tone(TONE, 50);
+        let header = of_type(stream.next_header(1), 13);
+        stream.send_payload(header, &[40]);
+        let header = of_type(stream.next_header(160), 101);
+        stream.send_payload(header, &[5, 10, 0, 160]);
+        let packets = stream.packets();
+        let kinds: Vec<u8> = packets.iter().map(|packet| packet.payload_type).collect();
+        assert_eq!((packets.len(), kinds.last()), (51, Some(&101)), "{codec:?} {:?}", stream.transcoder.stats());
+        let heard = stream.heard_until(50);
+        assert!(heard.len() >= 7_900 && heard.iter().all(|sample| sample.abs() <= 16), "{codec:?}");
+        assert_eq!(stream.transcoder.stats().muted, 1, "noise would tell of what there is");
+    }
+}
+
+#[test]
+fn sound_that_is_withheld_goes_nowhere_and_keys_go_on() {
+    let both = [coding(0, Codec::Pcmu), coding(13, Codec::ComfortNoise), coding(101, Codec::TelephoneEvent)];
+    let mut stream = Stream::new(&Conversion { sound: SoundRule::Withheld, ..conversion(&both, &both, 20) });
+    stream.tone(TONE, 50);
+    let header = of_type(stream.next_header(160), 101);
+    stream.send_payload(header, &[5, 10, 0, 160]);
+    let packets = stream.packets();
+    assert_eq!((packets.len(), packets[0].payload_type), (1, 101));
+    assert_eq!(stream.transcoder.stats().muted, 50);
 }
 
 #[test]

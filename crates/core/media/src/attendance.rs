@@ -1,6 +1,6 @@
 //! Taking part in a room: what a port's peer sends is mixed with what others send, and it hears them and not itself.
 
-use crate::{Coding, Conversion, KeyRules};
+use crate::{Coding, Conversion, KeyRules, SoundRule};
 use std::sync::Arc;
 
 /// How the peer of a port takes part in a room.
@@ -21,7 +21,8 @@ pub struct Attendance {
 impl Attendance {
     /// What packets become between the member and the mixer, as a conversion: from what it sends to what it takes.
     pub fn conversion(&self) -> Conversion {
-        let keys = KeyRules::default();
-        Conversion { from: self.from.clone(), to: self.to.clone(), ptime_ms: self.ptime_ms, keys, anew: false }
+        let (from, to) = (self.from.clone(), self.to.clone());
+        let (keys, sound) = (KeyRules::default(), SoundRule::default());
+        Conversion { from, to, ptime_ms: self.ptime_ms, keys, anew: false, sound }
     }
 }

@@ -23,6 +23,21 @@ pub struct Conversion {
     /// Also sound that both have is coded anew: its packets are to be of another length.
     #[serde(default)]
     pub anew: bool,
+    /// Is the sender's sound heard?
+    #[serde(default)]
+    pub sound: SoundRule,
+}
+
+/// What the receiver hears of the sender's sound. Keys go their own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SoundRule {
+    /// All of it.
+    #[default]
+    Heard,
+    /// Silence in its place, in packets at its pace.
+    Silent,
+    /// Nothing: no packet of it goes on.
+    Withheld,
 }
 
 /// A payload type and what it stands for.
@@ -61,14 +76,17 @@ pub struct OpusParameters {
 impl Conversion {
     /// Which payload type of the receiver a coding of the sender passes under as it is.
     pub fn passes(&self, coding: &Coding) -> Option<PayloadType> {
-        let is_passed = !self.anew || !coding.is_sound();
+        let is_passed = !(self.anew || self.sound == SoundRule::Silent) || !coding.is_sound();
         self.to.iter().find(|taken| is_passed && taken.is_same(coding)).map(|taken| taken.payload_type)
     }
 
     /// Can a packet of this payload type go on without a byte being changed?
     pub fn relays(&self, payload_type: PayloadType) -> bool {
         let mut sent = self.from.iter().filter(|coding| coding.payload_type == payload_type);
-        let is_for_us = |coding: &Coding| coding.codec == Codec::TelephoneEvent && self.keys.to != KeyWay::Events;
+        let is_for_us = |coding: &Coding| match coding.codec {
+            Codec::TelephoneEvent => self.keys.to != KeyWay::Events,
+            _ => self.sound != SoundRule::Heard,
+        };
         sent.any(|coding| self.passes(coding) == Some(payload_type) && !is_for_us(coding))
     }
 
@@ -124,7 +142,8 @@ mod tests {
     fn what_both_have_under_one_number_is_relayed() {
         let from = vec![coding(0, Codec::Pcmu), coding(111, Codec::Opus), coding(101, Codec::TelephoneEvent)];
         let to = vec![coding(0, Codec::Pcmu), coding(96, Codec::Opus), coding(101, Codec::TelephoneEvent)];
-        let conversion = Conversion { from, to, ptime_ms: 20, keys: KeyRules::default(), anew: false };
+        let conversion =
+            Conversion { from, to, ptime_ms: 20, keys: KeyRules::default(), anew: false, sound: SoundRule::Heard };
         for (number, relays) in [(0, true), (111, false), (96, false), (101, true), (9, false)] {
             assert_eq!(conversion.relays(PayloadType(number)), relays, "{number}");
         }
@@ -133,11 +152,34 @@ mod tests {
     }
 
     #[test]
+    fn sound_that_is_not_to_be_heard_is_not_relayed_and_events_are() {
+        let both = vec![coding(0, Codec::Pcmu), coding(13, Codec::ComfortNoise), coding(101, Codec::TelephoneEvent)];
+        let check = |sound: SoundRule, passes: bool| {
+            let keys = KeyRules::default();
+            let conversion =
+                Conversion { from: both.clone(), to: both.clone(), ptime_ms: 20, keys, anew: false, sound };
+            let relays = [0, 13, 101].map(|number| conversion.relays(PayloadType(number)));
+            assert_eq!(relays, [passes, passes, true], "{sound:?}");
+            assert_eq!((conversion.relays_sound(), conversion.relays_all()), (passes, passes), "{sound:?}");
+        };
+        check(SoundRule::Heard, true);
+        check(SoundRule::Silent, false);
+        check(SoundRule::Withheld, false);
+    }
+
+    #[test]
     fn events_that_are_not_for_the_receiver_and_sound_that_is_listened_to_are_not_relayed() {
         let both = vec![coding(0, Codec::Pcmu), coding(101, Codec::TelephoneEvent)];
         let keys = |heard_in_band, to| KeyRules { heard_in_band, to };
         let check = |keys: KeyRules, expected: [bool; 3]| {
-            let conversion = Conversion { from: both.clone(), to: both.clone(), ptime_ms: 20, keys, anew: false };
+            let conversion = Conversion {
+                from: both.clone(),
+                to: both.clone(),
+                ptime_ms: 20,
+                keys,
+                anew: false,
+                sound: SoundRule::Heard,
+            };
             let events = conversion.relays(PayloadType(101));
             assert_eq!([conversion.relays_all(), conversion.relays_sound(), events], expected, "{keys:?}");
         };

@@ -65,7 +65,7 @@ pub use command::{
     Closed, Counted, Latch, MediaCommand, MediaEvent, OpenError, Opened, PeerReport, PortId, PortStats, Remote,
     TrafficClass,
 };
-pub use conversion::{Coding, Conversion, OpusParameters};
+pub use conversion::{Coding, Conversion, OpusParameters, SoundRule};
 pub use error::MediaError;
 pub use handshake::{AssociationName, Handshake, HandshakeFault};
 pub use hold::{hold_music, no_more_than_offered, playing, with_music};

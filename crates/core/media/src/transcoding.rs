@@ -9,7 +9,7 @@
 //! Everything follows from what each party was told and has said, so that nothing else is remembered. A party's payload
 //! types in what we told it are those that it sends, those in what it has said are those that it is sent.
 
-use crate::{Coding, Conversion, KeyRules, MediaError, OpusParameters};
+use crate::{Coding, Conversion, KeyRules, MediaError, OpusParameters, SoundRule};
 use bytes::Bytes;
 use sx_sdp::{Description, Format, FormatEdit, Media, MediaKind, NewFormat, Profile};
 use sx_types::{Codec, PayloadType};
@@ -147,9 +147,9 @@ pub fn ways(one: Agreed<'_>, other: Agreed<'_>, stream: usize) -> Option<[Conver
     let (sent, taken) = ([told(one)?, told(other)?], [said(one)?, said(other)?]);
     let [one_sends, other_sends] = sent;
     let [one_takes, other_takes] = taken;
-    let keys = KeyRules::default();
-    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys, anew: false };
-    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys, anew: false };
+    let (keys, sound) = (KeyRules::default(), SoundRule::default());
+    let there = Conversion { from: one_sends.0, to: other_takes.0, ptime_ms: other_takes.1, keys, anew: false, sound };
+    let back = Conversion { from: other_sends.0, to: one_takes.0, ptime_ms: one_takes.1, keys, anew: false, sound };
     let known = [&there, &back].iter().all(|way| way.from.iter().any(Coding::is_sound));
     known.then_some([there, back])
 }

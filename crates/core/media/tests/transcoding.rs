@@ -1,7 +1,7 @@
 //! What two parties that may share no codec are offered and answered, and what packets become between them.
 
 use bytes::Bytes;
-use sx_media::{Agreed, Coding, Conversion, KeyRules, conversions, extend_offer, settle_answer};
+use sx_media::{Agreed, Coding, Conversion, KeyRules, SoundRule, conversions, extend_offer, settle_answer};
 use sx_types::{Codec, PayloadType};
 
 const CODABLE: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
@@ -115,7 +115,8 @@ fn without_one_each_way_becomes_what_the_other_takes() {
             to: vec![takes, keys],
             ptime_ms: 40,
             keys: KeyRules::default(),
-            anew: false
+            anew: false,
+            sound: SoundRule::Heard
         }
     );
     // In the order of the offer that it answers.
@@ -126,7 +127,8 @@ fn without_one_each_way_becomes_what_the_other_takes() {
             to: vec![pcmu, keys],
             ptime_ms: 20,
             keys: KeyRules::default(),
-            anew: false
+            anew: false,
+            sound: SoundRule::Heard
         }
     );
 }

@@ -88,6 +88,11 @@ impl Converting {
         self.state = State::Relaying;
     }
 
+    /// Something else is sent from the same source: keys that are not over end, and what goes on begins behind it.
+    pub(crate) fn interrupt(&mut self) {
+        self.state = State::Relaying;
+    }
+
     /// What was coded anew, and what could not be decoded.
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.transcoded, self.decode_errors)

@@ -7,7 +7,7 @@ use driver::{Call, receive};
 use std::time::{Duration, Instant};
 use sx_codec::{DtmfDetector, Format, Law};
 use sx_engine::{Engine, Time};
-use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent};
+use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent, SoundRule};
 use sx_rtp::{Event, EventOutput, EventReceiver, EventSender, Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -26,7 +26,14 @@ fn call(takes: &[Coding], keys: KeyRules) -> Call {
         ((call.ports[0], &first[..]), (call.ports[1], takes), keys),
         ((call.ports[1], takes), (call.ports[0], &first[..]), KeyRules::default()),
     ] {
-        let conversion = Conversion { from: sent.to_vec(), to: taken.to_vec(), ptime_ms: 20, keys, anew: false };
+        let conversion = Conversion {
+            from: sent.to_vec(),
+            to: taken.to_vec(),
+            ptime_ms: 20,
+            keys,
+            anew: false,
+            sound: SoundRule::Heard,
+        };
         call.relay.threads.send(MediaCommand::Patch { from, to: Some(to), conversion: Some(Box::new(conversion)) });
     }
     call.relay.settle(&call.ports);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sx_audio::{Conversion, Key, Transcoder};
 use sx_codec::{Decoder, Encoder, Format, Resampler, Tone};
 use sx_engine::{Rng, Time};
-use sx_media::{Coding, KeyRules};
+use sx_media::{Coding, KeyRules, SoundRule};
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -14,7 +14,14 @@ pub fn coding(payload_type: u8, codec: Codec) -> Coding {
 }
 
 pub fn conversion(from: &[Coding], to: &[Coding], ptime_ms: u16) -> Conversion {
-    Conversion { from: from.to_vec(), to: to.to_vec(), ptime_ms, keys: KeyRules::default(), anew: false }
+    Conversion {
+        from: from.to_vec(),
+        to: to.to_vec(),
+        ptime_ms,
+        keys: KeyRules::default(),
+        anew: false,
+        sound: SoundRule::Heard,
+    }
 }
 
 pub fn of_type(header: Header, payload_type: u8) -> Header {

@@ -41,7 +41,7 @@ impl PacketThread {
         let Some(entry) = self.slots[slot as usize].entry.as_mut() else { return };
         let now = self.clock.now();
         match (&entry.patch, &mut entry.converting) {
-            (Patch::To(target), Some(converting)) if !target.is_closed() => {
+            (Patch::To(target), Some(converting)) if !target.is_closed() && !target.turn().is_playing() => {
                 let means = (now, &mut self.written, &*self.totals);
                 converting.press(means, (&entry.sockets, target), key);
             }
@@ -77,7 +77,14 @@ impl PacketThread {
             if let (Patch::To(target), Some(converting)) = (&entry.patch, &mut entry.converting)
                 && converting.poll_timeout().is_some_and(|due| due <= now)
             {
-                converting.handle_timeout((now, &mut self.written, &self.totals), target);
+                match target.turn().is_playing() {
+                    false => converting.handle_timeout((now, &mut self.written, &self.totals), target),
+                    // A sound has taken the place of all else, and has the source to itself.
+                    true => {
+                        converting.interrupt();
+                        self.totals.keys_dropped.add(1);
+                    }
+                }
             }
             self.mind_keys(slot);
         }

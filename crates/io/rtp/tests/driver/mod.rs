@@ -14,7 +14,7 @@ use std::time::Duration;
 use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Recordings, RtpConfig};
 use sx_media::{
     Coding, Conversion, KeyRules, Latch, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortMemory, PortStats,
-    Remote, TrafficClass,
+    Remote, SoundRule, TrafficClass,
 };
 
 pub const WORKER: u64 = 5;
@@ -123,6 +123,7 @@ impl Relay {
                 ptime_ms: 20,
                 keys: KeyRules::default(),
                 anew: false,
+                sound: SoundRule::Heard,
             };
             let conversion = Some(Box::new(conversion));
             self.threads.send(MediaCommand::Patch { from, to: Some(to), conversion });
