@@ -21,6 +21,7 @@
 mod answer;
 mod bencode;
 mod codecs;
+mod control;
 mod json;
 mod message;
 mod options;
@@ -29,6 +30,7 @@ mod value;
 
 pub use answer::Answer;
 pub use codecs::{CodecName, CodecWishes};
+pub use control::{CodeError, Control, PlayedMedia};
 pub use message::{COOKIE_BYTES_MAX, DecodeError, Frame, MESSAGE_BYTES_MAX, Message, MessageError, Notation};
 pub use options::{Ice, Options, RtcpMux, Sdes, TransportProtocol};
 pub use request::{Command, Request, RequestError};

@@ -1,5 +1,6 @@
 //! What a client asks.
 
+use crate::control::Control;
 use crate::options::Options;
 use crate::value::{Dictionary, Value, is_same};
 
@@ -18,8 +19,10 @@ pub struct Request<'a> {
     pub via_branch: Option<&'a [u8]>,
     /// The description.
     pub sdp: Option<&'a [u8]>,
-    /// How it is to be done.
+    /// How an offer, an answer or a deletion is to be done.
     pub options: Options<'a>,
+    /// What is to be done with the media of a call that stands.
+    pub control: Control<'a>,
 }
 
 /// What is to be done.
@@ -39,18 +42,30 @@ pub enum Command {
     List,
     /// What was counted?
     Statistics,
-    /// A call is to be recorded, or no longer, or not for now.
-    Recording,
-    /// Digits of a party are to be held back, or no longer.
+    /// A call is to be recorded, or its recording is to go on.
+    StartRecording,
+    /// It is not to be recorded any longer.
+    StopRecording,
+    /// It is not to be recorded for now.
+    PauseRecording,
+    /// Digits of a party are to be held back.
     BlockDtmf,
-    /// Media of a party is to be held back, or no longer.
+    /// They are to pass again.
+    UnblockDtmf,
+    /// Media of a party is to be held back.
     BlockMedia,
-    /// Media of a party is to be made silence, or no longer.
+    /// It is to pass again.
+    UnblockMedia,
+    /// Media of a party is to be made silence.
     SilenceMedia,
+    /// It is to be heard again.
+    UnsilenceMedia,
     /// Media is to be passed to the recorder, or no longer.
     Forwarding,
-    /// Something is to be played to a party, or no longer.
+    /// Something is to be played to a party.
     PlayMedia,
+    /// Nothing is to be played to it any longer.
+    StopMedia,
     /// A digit is to be sent in the name of a party.
     PlayDtmf,
     /// Somebody wants to bring media without a call, or to listen to one.
@@ -76,19 +91,19 @@ const COMMANDS: [(&str, Command); 28] = [
     ("query", Command::Query),
     ("list", Command::List),
     ("statistics", Command::Statistics),
-    ("start-recording", Command::Recording),
-    ("stop-recording", Command::Recording),
-    ("pause-recording", Command::Recording),
+    ("start-recording", Command::StartRecording),
+    ("stop-recording", Command::StopRecording),
+    ("pause-recording", Command::PauseRecording),
     ("block-DTMF", Command::BlockDtmf),
-    ("unblock-DTMF", Command::BlockDtmf),
+    ("unblock-DTMF", Command::UnblockDtmf),
     ("block-media", Command::BlockMedia),
-    ("unblock-media", Command::BlockMedia),
+    ("unblock-media", Command::UnblockMedia),
     ("silence-media", Command::SilenceMedia),
-    ("unsilence-media", Command::SilenceMedia),
+    ("unsilence-media", Command::UnsilenceMedia),
     ("start-forwarding", Command::Forwarding),
     ("stop-forwarding", Command::Forwarding),
     ("play-media", Command::PlayMedia),
-    ("stop-media", Command::PlayMedia),
+    ("stop-media", Command::StopMedia),
     ("play-DTMF", Command::PlayDtmf),
     ("publish", Command::Subscription),
     ("subscribe-request", Command::Subscription),
@@ -117,6 +132,7 @@ impl<'a> Request<'a> {
             via_branch: text("via-branch"),
             sdp: text("sdp"),
             options: Options::read(dictionary),
+            control: Control::read(dictionary),
         })
     }
 }

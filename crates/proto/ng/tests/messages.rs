@@ -105,7 +105,8 @@ fn what_is_to_be_done_has_to_be_said() {
     assert_eq!(read(b"c d3:foo3:bare"), Err(RequestError::NoCommand));
     assert_eq!(read(b"c d7:command5:wurste"), Err(RequestError::UnknownCommand));
     assert_eq!(read(b"c d7:command10:play mediae"), Ok(Command::PlayMedia));
-    assert_eq!(read(b"c d7:command12:unblock-DTMFe"), Ok(Command::BlockDtmf));
+    assert_eq!(read(b"c d7:command12:unblock-DTMFe"), Ok(Command::UnblockDtmf));
+    assert_eq!(read(b"c d7:command10:stop mediae"), Ok(Command::StopMedia));
 }
 
 fn values() -> impl Strategy<Value = Value<'static>> {
