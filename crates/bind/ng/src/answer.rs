@@ -5,7 +5,7 @@ use crate::edit::{SectionEdit, edit, has_attribute};
 use crate::engine::{NgCalls, Output, Progress};
 use crate::offer::{Refusal, advertised, has_feedback, pair, tell, trust};
 use crate::reply::Reply;
-use crate::settling::{both_ways, settled, single};
+use crate::settling::{settled, single};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_media::{
@@ -26,9 +26,18 @@ impl NgCalls {
         let Some((place, offerer)) = call.answered(from, to, request.via_branch) else {
             return Progress::Done(Reply::Error(Refusal::NoOffer.to_string()));
         };
+        call.last_answer += 1;
+        let (blocks, answer) = (call.blocks, call.last_answer);
         let branch = &mut call.branches[place];
         branch.ends = None;
         let passed_on = self.pass_answer(branch, 1 - offerer, to, &request.options, &sdp);
+        if passed_on.is_ok() {
+            branch.answer = answer;
+            self.patch(blocks, branch);
+            self.play_on(branch);
+            self.record_as_wished(now, call, request);
+            self.keep_recording(call);
+        }
         if passed_on.is_ok() && self.settings.silence_timeout.is_some() && call.heard < now {
             call.heard = now;
         }
@@ -82,7 +91,7 @@ impl NgCalls {
         Ok(text)
     }
 
-    /// Lets media flow between the sides.
+    /// Says where the peers of the ports of both sides are.
     fn connect(&mut self, branch: &mut Branch) -> Result<(), Refusal> {
         let mut commands = Vec::new();
         for side in &branch.sides {
@@ -101,19 +110,7 @@ impl NgCalls {
                 commands.push(MediaCommand::SetRemote { port: port.id, remote, keys });
             }
         }
-        let [one, other] = &branch.sides;
-        let mut recoded = 0;
-        for port in &one.ports {
-            let Some(facing) = other.port(port.stream) else { continue };
-            let both = branch.recodes.then(|| both_ways(&branch.sides, port.stream, &self.settings.codable)).flatten();
-            recoded += usize::from(both.is_some());
-            let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
-            for (from, to, conversion) in [(port.id, facing.id, there), (facing.id, port.id, back)] {
-                commands.push(MediaCommand::Patch { from, to: Some(to), conversion });
-            }
-        }
         self.out.extend(commands.into_iter().map(Output::Media));
-        branch.recoded = recoded;
         branch.answered = true;
         Ok(())
     }

@@ -1,14 +1,19 @@
 //! Calls, their branches, the two sides of each, and the ports that face them.
 
+use crate::blocking::Blocks;
 use crate::codecs::AnswerTerms;
 use crate::engine::Waiting;
+use crate::keys::KeysWaiting;
+use crate::patching::Patched;
+use crate::playing::Plays;
+use crate::recording::Recorded;
 use crate::settings::Interface;
 use crate::settling::Coded;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use sx_engine::{Time, TimerId};
-use sx_media::{Keyring, Latch, Opened, PortId, PortStats, SessionVersion};
+use sx_media::{Agreed, Keyring, Latch, Opened, PortId, PortStats, SessionVersion};
 
 /// A call, by its Call-ID.
 #[derive(Debug)]
@@ -34,6 +39,15 @@ pub(crate) struct Call {
     pub(crate) watching: bool,
     pub(crate) timer: Option<TimerId>,
     pub(crate) impatience: Option<TimerId>,
+    /// Goes up with each answer.
+    pub(crate) last_answer: u64,
+    /// What of everybody does not pass.
+    pub(crate) blocks: Blocks,
+    /// The number of the sound that was begun last.
+    pub(crate) last_played: u16,
+    /// Digits that wait for their turn.
+    pub(crate) keys: KeysWaiting,
+    pub(crate) recorded: Recorded,
 }
 
 /// What the caller and one of those whom the call may reach have to do with each other.
@@ -47,6 +61,10 @@ pub(crate) struct Branch {
     pub(crate) recoded: usize,
     /// An offer has been answered.
     pub(crate) answered: bool,
+    /// Which answer of the call the last one was.
+    pub(crate) answer: u64,
+    /// Something is put into its sound, or taken out, or was once: what goes on is sent from sources of ours.
+    pub(crate) governed: bool,
     /// It was deleted, and its ports close then.
     pub(crate) ends: Option<Time>,
 }
@@ -77,6 +95,12 @@ pub(crate) struct Side {
     /// How sound is coded for it.
     pub(crate) coded: Coded,
     pub(crate) trust: Trust,
+    /// What of it does not pass.
+    pub(crate) blocks: Blocks,
+    /// What it hears in the place of the other one.
+    pub(crate) plays: Plays,
+    /// The digits that are sent in its name are over then.
+    pub(crate) keys_until: Time,
     pub(crate) ports: Vec<Port>,
 }
 
@@ -98,6 +122,8 @@ pub(crate) struct Port {
     pub(crate) stream: usize,
     pub(crate) state: PortState,
     pub(crate) stats: PortStats,
+    /// Where its packets go, as the packet threads know it.
+    pub(crate) patched: Option<Patched>,
 }
 
 /// What has become of a port.
@@ -151,6 +177,12 @@ impl Call {
         all.filter(|(_, branch)| meant(branch)).map(|(place, _)| place).collect()
     }
 
+    /// What of a party does not pass in the branches that it has.
+    pub(crate) fn blocks_of(&self, tag: &[u8]) -> Blocks {
+        let sides = self.branches.iter().flat_map(|branch| &branch.sides);
+        sides.filter(|side| side.is(tag)).fold(Blocks::default(), |all, side| all.with(side.blocks))
+    }
+
     fn between(&self, from: &[u8], to: &[u8]) -> Option<(usize, usize)> {
         self.find(|branch, side| branch.sides[side].is(from) && branch.sides[1 - side].is(to))
     }
@@ -172,6 +204,11 @@ impl Call {
 }
 
 impl Branch {
+    /// One of which nobody has said anything yet.
+    pub(crate) fn new(via: Option<Box<[u8]>>, sides: [Side; 2]) -> Self {
+        Self { via, sides, recodes: false, recoded: 0, answered: false, answer: 0, governed: false, ends: None }
+    }
+
     /// Has it this branch of Via?
     fn of(&self, via: Option<&[u8]>) -> bool {
         via.is_some() && self.via.as_deref() == via
@@ -179,7 +216,7 @@ impl Branch {
 }
 
 impl Side {
-    fn is(&self, tag: &[u8]) -> bool {
+    pub(crate) fn is(&self, tag: &[u8]) -> bool {
         self.tag.as_deref() == Some(tag)
     }
 
@@ -198,6 +235,15 @@ impl Side {
 
     pub(crate) fn port(&self, stream: usize) -> Option<&Port> {
         self.ports.iter().find(|port| port.stream == stream)
+    }
+
+    pub(crate) fn port_mut(&mut self, stream: usize) -> Option<&mut Port> {
+        self.ports.iter_mut().find(|port| port.stream == stream)
+    }
+
+    /// The two descriptions by which its media is understood.
+    pub(crate) fn agreed(&self) -> Option<Agreed<'_>> {
+        Some(Agreed { told: self.told.as_ref()?, said: self.said.as_ref()? })
     }
 }
 

@@ -34,8 +34,10 @@ impl NgCalls {
                 self.remove_branch(call, place);
             } else {
                 call.branches[place].ends = Some(now + delay);
+                call.branches[place].sides.iter_mut().for_each(|side| self.stop_playing(side));
             }
         }
+        self.keep_recording(call);
         if !call.branches.is_empty() {
             let next = self.look_interval().map_or(delay, |interval| interval.min(delay));
             self.look_at(call, now + next);
@@ -47,6 +49,7 @@ impl NgCalls {
     /// Closes the ports of a branch, and forgets it.
     pub(crate) fn remove_branch(&mut self, call: &mut Call, place: usize) {
         let branch = call.branches.remove(place);
+        self.keep_recording(call);
         for port in branch.sides.iter().flat_map(|side| &side.ports).filter(|port| port.state != PortState::Failed) {
             self.out.push_back(Output::Media(MediaCommand::Close { port: port.id }));
         }

@@ -1,10 +1,11 @@
 //! Requests and events in, answers and commands out.
 
+use crate::blocking::Blocked;
 use crate::call::{Branch, Call, PortState};
 use crate::repeated::{Known, Repeated};
 use crate::reply::Reply;
 use crate::report::Counts;
-use crate::settings::Settings;
+use crate::settings::{Settings, SoundNames};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ pub enum Input<'a> {
     Media(MediaEvent),
     /// No new calls are to be taken, or new ones again.
     Drain(bool),
+    /// These can be played from now on; what is played goes on.
+    Sounds(SoundNames),
     /// Every call is to end.
     Clear,
 }
@@ -60,14 +63,14 @@ pub struct NgCalls {
     pub(crate) settings: Settings,
     pub(crate) rng: Rng,
     pub(crate) started: Time,
-    names: BTreeMap<Box<[u8]>, u64>,
-    calls: BTreeMap<u64, Box<Call>>,
-    last_unique: u64,
+    pub(crate) names: BTreeMap<Box<[u8]>, u64>,
+    pub(crate) calls: BTreeMap<u64, Box<Call>>,
+    pub(crate) last_unique: u64,
     repeated: Repeated,
     timers: Wheel<(u64, Alarm)>,
     pub(crate) counts: Counts,
     /// No new calls are taken.
-    draining: bool,
+    pub(crate) draining: bool,
     /// What tells descriptions that were passed on by this engine.
     pub(crate) mark: String,
     pub(crate) out: VecDeque<Output>,
@@ -80,6 +83,8 @@ enum Alarm {
     Look,
     /// A request has waited too long.
     Impatient,
+    /// It is a digit's turn.
+    Keys,
 }
 
 /// A request that waits for its turn, or for packet threads.
@@ -164,77 +169,6 @@ impl NgCalls {
         self.keep(call);
     }
 
-    /// What needs no call is answered at once.
-    fn without_call(&mut self, now: Time, request: &Request<'_>) -> Option<Reply> {
-        let missing = |what: &str| Some(Reply::Error(format!("No {what} in message")));
-        match request.command {
-            Command::Statistics => return Some(Reply::Report(self.statistics(now))),
-            Command::List => return Some(self.list(request)),
-            Command::Offer | Command::Answer => {
-                if request.sdp.is_none() {
-                    return missing("SDP body");
-                } else if request.call_id.is_none() {
-                    return missing("call-id");
-                } else if request.from_tag.is_none() {
-                    return missing("from-tag");
-                } else if request.command == Command::Answer && request.to_tag.is_none() {
-                    return missing("to-tag");
-                }
-            }
-            Command::Delete | Command::Query if request.call_id.is_none() => return missing("call-id"),
-            Command::Ping | Command::Delete | Command::Query => {}
-            _ => return Some(Reply::error("This media engine does not support that command")),
-        }
-        let known = request.call_id.is_some_and(|id| self.names.contains_key(id));
-        match request.command {
-            _ if known => None,
-            Command::Answer | Command::Query => Some(Reply::error("Unknown call-id")),
-            Command::Delete => Some(Reply::not_found(request.options.fatal)),
-            _ => None,
-        }
-    }
-
-    /// The number of the call that is meant, which begins with its first offer. `None`: there is no room.
-    fn unique_for(&mut self, now: Time, request: &Request<'_>) -> Option<u64> {
-        let id = request.call_id.unwrap_or_default();
-        if let Some(unique) = self.names.get(id) {
-            return Some(*unique);
-        }
-        if self.draining || self.calls.len() >= self.settings.calls_max {
-            self.counts.rejected += 1;
-            return None;
-        }
-        let unique = self.free_unique();
-        self.names.insert(id.into(), unique);
-        let call = Call {
-            unique,
-            id: id.into(),
-            created: now,
-            signalled: now,
-            heard: now,
-            received: 0,
-            branches: Vec::new(),
-            last_index: 0,
-            waiting: VecDeque::new(),
-            counting: 0,
-            watching: false,
-            timer: None,
-            impatience: None,
-        };
-        self.calls.insert(unique, Box::new(call));
-        self.counts.begun += 1;
-        Some(unique)
-    }
-
-    fn free_unique(&mut self) -> u64 {
-        loop {
-            self.last_unique = (self.last_unique + 1) & UNIQUE_MASK;
-            if !self.calls.contains_key(&self.last_unique) {
-                return self.last_unique;
-            }
-        }
-    }
-
     /// Carries out what waits, until something has to wait on.
     fn go_on(&mut self, now: Time, call: &mut Call) {
         while let Some(mut waiting) = call.waiting.pop_front() {
@@ -262,7 +196,23 @@ impl NgCalls {
             Command::Offer => self.offer(now, call, &request),
             Command::Answer => self.answer_offer(now, call, &request),
             Command::Delete => self.delete(now, call, &request, waiting),
-            _ => self.query(call, &request, waiting),
+            Command::Query => self.query(call, &request, waiting),
+            Command::PlayMedia => self.play_media(now, call, &request),
+            Command::StopMedia => self.stop_media(now, call, &request),
+            Command::PlayDtmf => self.play_dtmf(now, call, &request),
+            Command::BlockDtmf => self.block(now, call, &request, (Blocked::Dtmf, true)),
+            Command::UnblockDtmf => self.block(now, call, &request, (Blocked::Dtmf, false)),
+            Command::BlockMedia => self.block(now, call, &request, (Blocked::Media, true)),
+            Command::UnblockMedia => self.block(now, call, &request, (Blocked::Media, false)),
+            Command::SilenceMedia => self.block(now, call, &request, (Blocked::Sound, true)),
+            Command::UnsilenceMedia => self.block(now, call, &request, (Blocked::Sound, false)),
+            Command::StartRecording | Command::StopRecording | Command::PauseRecording => {
+                self.change_recording(now, call, &request)
+            }
+            // They were answered without a call.
+            Command::Ping | Command::List | Command::Statistics | Command::Forwarding | Command::Subscription => {
+                Progress::Done(Reply::Ok)
+            }
         }
     }
 
@@ -279,7 +229,8 @@ impl NgCalls {
     fn keep(&mut self, mut call: Box<Call>) {
         if call.branches.is_empty() && call.waiting.is_empty() {
             self.names.remove(&call.id);
-            call.timer.take().into_iter().chain(call.impatience.take()).for_each(|timer| {
+            let timers = [call.timer.take(), call.impatience.take(), call.keys.timer.take()];
+            timers.into_iter().flatten().for_each(|timer| {
                 self.timers.cancel(timer);
             });
             return;
@@ -304,13 +255,13 @@ impl NgCalls {
                 call.counting = call.counting.saturating_sub(1);
                 call.ports_mut().filter(|known| known.id == port).for_each(|p| p.stats = counted.stats);
             }
+            MediaEvent::Played { number, heard, .. } => self.played(&mut call, port, *number, *heard),
+            MediaEvent::RecordingEnded { recording, .. } => self.recording_ended(&mut call, *recording),
             MediaEvent::Silent { .. }
             | MediaEvent::HandshakeFailed { .. }
             | MediaEvent::KeysLost { .. }
             | MediaEvent::Pressed { .. }
             | MediaEvent::Remembered { .. }
-            | MediaEvent::Played { .. }
-            | MediaEvent::RecordingEnded { .. }
             | MediaEvent::Closed(_) => {}
         }
         if call.counting == 0 && std::mem::take(&mut call.watching) {
@@ -371,8 +322,20 @@ impl NgCalls {
                 }
                 self.go_on(now, &mut call);
             }
+            Alarm::Keys => {
+                call.keys.timer = None;
+                self.press_due(now, &mut call);
+            }
         }
         self.keep(call);
+    }
+
+    /// The next digit of a call is due then.
+    pub(crate) fn press_at(&mut self, call: &mut Call, at: Option<Time>) {
+        if let Some(timer) = call.keys.timer.take() {
+            self.timers.cancel(timer);
+        }
+        call.keys.timer = at.map(|at| self.timers.set(at, (call.unique, Alarm::Keys)));
     }
 
     pub(crate) fn branches(&self) -> impl Iterator<Item = &Branch> {
@@ -410,7 +373,7 @@ fn port_of(event: &MediaEvent) -> PortId {
         | MediaEvent::HandshakeFailed { port, .. } => *port,
         MediaEvent::Counted(counted) => counted.port,
         MediaEvent::Closed(closed) => closed.port,
-        // Calls of proxies have none.
+        // They are named as ports are.
         MediaEvent::RecordingEnded { recording, .. } => PortId(recording.0),
     }
 }
@@ -424,6 +387,7 @@ impl Engine for NgCalls {
             Input::Request { from, bytes } => self.receive(now, from, bytes),
             Input::Media(event) => self.media(now, &event),
             Input::Drain(draining) => self.draining = draining,
+            Input::Sounds(sounds) => self.settings.sounds = sounds,
             Input::Clear => self.clear(),
         }
     }

@@ -23,9 +23,14 @@
 //! | file | what is there |
 //! | --- | --- |
 //! | `engine.rs` | requests and events in, answers and commands out; waiting, timers |
+//! | `beginning.rs` | what needs no call, and the call that is meant |
 //! | `call.rs` | calls, branches, sides, ports; which branch a request means |
 //! | `offer.rs`, `answer.rs` | descriptions passed on, sides connected |
 //! | `ports.rs` | ports opened and closed |
+//! | `parties.rs` | whom a request means that is about the media of a call |
+//! | `patching.rs` | where packets go, and what becomes of them on the way |
+//! | `playing.rs`, `keys.rs`, `blocking.rs` | sounds that are played, digits that are sent, what is held back |
+//! | `recording.rs` | recordings of calls |
 //! | `ending.rs` | deletions, and calls that nobody deletes |
 //! | `codecs.rs` | which codecs a party is offered |
 //! | `settling.rs` | which codecs the other one is answered, and what packets become |
@@ -35,13 +40,20 @@
 //! | `repeated.rs` | answers that are kept for requests that come again |
 
 mod answer;
+mod beginning;
+mod blocking;
 mod call;
 mod codecs;
 mod edit;
 mod ending;
 mod engine;
+mod keys;
 mod offer;
+mod parties;
+mod patching;
+mod playing;
 mod ports;
+mod recording;
 mod repeated;
 mod reply;
 mod report;
@@ -49,7 +61,7 @@ mod settings;
 mod settling;
 
 pub use engine::{Input, NgCalls, Output, Sender};
-pub use settings::{Interface, Settings};
+pub use settings::{Interface, RecordingRules, Settings, SoundNames};
 
 #[cfg(doc)]
 use sx_media::MediaCommand;

@@ -1,9 +1,11 @@
 //! Offers: which ports they need, and what the other side is told.
 
+use crate::blocking::Blocks;
 use crate::call::{Branch, Call, Side, Trust};
 use crate::codecs::{AnswerTerms, Known, Offered, wanted as wanted_codecs};
 use crate::edit::{SectionEdit, edit, has_attribute, with_session_attribute};
 use crate::engine::{NgCalls, Progress};
+use crate::playing::Plays;
 use crate::ports::Ports;
 use crate::reply::Reply;
 use crate::settling::Coded;
@@ -73,6 +75,9 @@ impl NgCalls {
             Ports::Open => {}
         }
         let passed_on = self.pass_offer(&mut call.branches[place], author, &request.options, &sdp);
+        if passed_on.is_ok() {
+            self.record_as_wished(now, call, request);
+        }
         if passed_on.is_err() && call.branches[place].sides[1 - author].told.is_none() {
             self.remove_branch(call, place);
         }
@@ -118,7 +123,9 @@ impl NgCalls {
                 let all = self.settings.srtp_suites.clone();
                 let sides = [self.side(now, Some(from), all), self.side(now, to, suites)];
                 let via = request.via_branch.map(Box::from);
-                call.branches.push(Branch { via, sides, answered: false, ends: None, recodes: false, recoded: 0 });
+                let mut branch = Branch::new(via, sides);
+                branch.sides[0].blocks = call.blocks_of(from);
+                call.branches.push(branch);
                 (call.branches.len() - 1, 0)
             }
         };
@@ -188,6 +195,9 @@ impl NgCalls {
             terms: AnswerTerms::default(),
             coded: Coded::default(),
             trust: Trust::default(),
+            blocks: Blocks::default(),
+            plays: Plays::default(),
+            keys_until: now,
             ports: Vec::new(),
         }
     }

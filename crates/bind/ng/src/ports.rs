@@ -37,6 +37,7 @@ impl NgCalls {
                 stream,
                 state: PortState::Opening,
                 stats: PortStats::default(),
+                patched: None,
             });
             let open = MediaCommand::Open { port: id, interface, ipv6, class, host, number: None };
             self.out.push_back(Output::Media(open));

@@ -1,9 +1,10 @@
 //! What the engine is told once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_media::Suite;
-use sx_types::Codec;
+use sx_types::{Codec, Consent};
 
 /// What the engine is told once.
 #[derive(Clone, Debug)]
@@ -16,6 +17,10 @@ pub struct Settings {
     pub srtp_suites: Arc<[Suite]>,
     /// What is coded anew where a proxy asks for it. Empty: nothing.
     pub codable: Arc<[Codec]>,
+    /// What can be played, by name.
+    pub sounds: SoundNames,
+    /// How calls are recorded; `None`: not at all.
+    pub recording: Option<RecordingRules>,
     /// Calls at a time.
     pub calls_max: usize,
     /// Branches of a call at a time.
@@ -38,6 +43,18 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
 }
 
+/// The names of sounds, with how long each lasts when it is played once, where that is known.
+pub type SoundNames = Arc<BTreeMap<Arc<str>, Option<Duration>>>;
+
+/// How calls are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingRules {
+    /// On what ground: no proxy says.
+    pub consent: Consent,
+    /// What can be decoded for it.
+    pub codecs: Arc<[Codec]>,
+}
+
 /// A media interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -50,13 +67,15 @@ pub struct Interface {
 }
 
 impl Default for Settings {
-    /// Number 65,535, one interface `default` with IPv4, and bounds that are far above what proxies ask for.
+    /// Number 65,535, one interface `default` with IPv4, and bounds that are far above what proxies ask for; nothing to play, and no recordings.
     fn default() -> Self {
         Self {
             worker: u16::MAX,
             interfaces: vec![Interface { name: "default".into(), ipv4: true, ipv6: false }],
             srtp_suites: Suite::ALL.into(),
             codable: Arc::from([]),
+            sounds: SoundNames::default(),
+            recording: None,
             calls_max: 10_000,
             branches_max: 16,
             streams_max: 8,

@@ -4,9 +4,11 @@ mod driver;
 
 use driver::{KEY, PCMU, Threads, World, list, sdp, text};
 use std::time::Duration;
-use sx_bind_ng::Settings;
+use sx_bind_ng::{RecordingRules, Settings, SoundNames};
 use sx_engine::Rng;
+use sx_media::RecordingCommand;
 use sx_ng::Value;
+use sx_types::{Codec, Consent};
 
 const TAGS: [&str; 4] = ["a", "b", "c", ""];
 const HOSTS: [&str; 3] = ["192.0.2.1", "10.0.0.7", "0.0.0.0"];
@@ -18,6 +20,19 @@ const FLAGS: [&str; 7] = [
     "SDES-off",
     "codec-transcode-opus",
     "SDES-only-AEAD_AES_128_GCM",
+];
+const CONTROLS: [&str; 11] = [
+    "play media",
+    "stop media",
+    "play DTMF",
+    "block DTMF",
+    "unblock DTMF",
+    "block media",
+    "unblock media",
+    "silence media",
+    "start recording",
+    "pause recording",
+    "stop recording",
 ];
 const TRANSPORTS: [&str; 5] = ["RTP/AVP", "RTP/SAVP", "RTP/AVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF"];
 const MUX: [&str; 5] = ["offer", "demux", "accept", "reject", "require"];
@@ -46,8 +61,10 @@ fn section(rng: &mut Rng) -> String {
 }
 
 fn request(rng: &mut Rng) -> (&'static str, Vec<(&'static str, Value<'static>)>) {
-    let command =
-        one_of(rng, &["offer", "offer", "offer", "answer", "answer", "delete", "query", "list", "statistics"]);
+    let command = match rng.below(4) {
+        0 => one_of(rng, &CONTROLS),
+        _ => one_of(rng, &["offer", "offer", "offer", "answer", "answer", "delete", "query", "list", "statistics"]),
+    };
     let mut all = vec![("call-id", text(one_of(rng, &["x", "y", "z"]))), ("from-tag", text(one_of(rng, &TAGS)))];
     all.push(("sdp", text(&description(rng))));
     let mut sometimes = |one_in: u64, key: &'static str, value: &mut dyn FnMut(&mut Rng) -> Value<'static>| {
@@ -60,6 +77,11 @@ fn request(rng: &mut Rng) -> (&'static str, Vec<(&'static str, Value<'static>)>)
     sometimes(3, "transport-protocol", &mut |rng| text(one_of(rng, &TRANSPORTS)));
     sometimes(3, "rtcp-mux", &mut |rng| list(&[one_of(rng, &MUX)]));
     sometimes(3, "flags", &mut |rng| list(&[one_of(rng, &FLAGS)]));
+    sometimes(2, "file", &mut |_| text("a.wav"));
+    sometimes(2, "code", &mut |rng| Value::Integer(rng.below(17) as i64));
+    sometimes(4, "all", &mut |_| text("all"));
+    sometimes(4, "address", &mut |rng| text(one_of(rng, &HOSTS)));
+    sometimes(8, "record-call", &mut |_| text("yes"));
     sometimes(3, "received-from", &mut |_| list(&["IP4", "203.0.113.9"]));
     sometimes(2, "delete-delay", &mut |rng| Value::Integer(rng.below(3) as i64));
     (command, all)
@@ -67,7 +89,18 @@ fn request(rng: &mut Rng) -> (&'static str, Vec<(&'static str, Value<'static>)>)
 
 fn run(seed: u64) {
     let mut rng = Rng::from_number(seed);
-    let settings = Settings { calls_max: 2, branches_max: 3, streams_max: 3, waiting_max: 2, ..Settings::default() };
+    let sounds = SoundNames::new([("a.wav".into(), None)].into());
+    let codecs = [Codec::Pcmu].into();
+    let recording = Some(RecordingRules { consent: Consent::Law, codecs });
+    let settings = Settings {
+        calls_max: 2,
+        branches_max: 3,
+        streams_max: 3,
+        waiting_max: 2,
+        sounds,
+        recording,
+        ..Settings::default()
+    };
     let mut world = World::with(settings);
     for number in 0..60 {
         match rng.below(8) {
@@ -85,6 +118,10 @@ fn run(seed: u64) {
     world.pass(Duration::from_secs(20_000));
     assert!(world.open.is_empty(), "seed {seed}: ports are left open: {:?}", world.open);
     assert_eq!(world.calls.calls(), 0, "seed {seed}");
+    let begun = world.records.iter().filter(|(_, command)| matches!(command, RecordingCommand::Begin(_))).count();
+    let ended = world.records.iter().filter(|(_, command)| *command == RecordingCommand::End).count();
+    assert_eq!(begun, ended, "seed {seed}: a recording goes on");
+    assert!(world.played.is_empty() && world.taps.is_empty(), "seed {seed}");
     assert!(world.answers.len() <= asked, "seed {seed}: nobody is answered twice");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(world.answers.iter().all(|(_, bytes)| said(bytes).contains("\"result\":")), "seed {seed}");

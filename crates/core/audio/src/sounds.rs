@@ -4,6 +4,7 @@ use crate::indication::{Country, Indication, IndicationTone, round_samples};
 use crate::wav::Recorded;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use sx_codec::SAMPLE_HZ;
 
 /// What the name of a tone begins with; all else is the name of a file.
@@ -42,6 +43,14 @@ impl Sounds {
             Some(tone) => Indication::from_name(tone).map(|tone| Sound::Tone(tone, self.country)),
             None => self.recorded.get(name).cloned().map(Sound::Recorded),
         }
+    }
+
+    /// The names of all of them, with how long each lasts when it is played once; `None`: a tone, which says the same until
+    /// something happens.
+    pub fn names(&self) -> impl Iterator<Item = (Arc<str>, Option<Duration>)> {
+        let recorded = self.recorded.iter().map(|(name, recorded)| (name.clone(), Some(recorded.lasts())));
+        let tones = Indication::ALL.into_iter().map(|tone| (format!("{TONE}{}", tone.name()).into(), None));
+        recorded.chain(tones)
     }
 
     /// How many were recorded, and the bytes they take.
@@ -144,6 +153,16 @@ mod tests {
         assert!(matches!(sounds.find("three.wav"), Some(Sound::Recorded(_))));
         assert!(["tone:", "tone:howler", "four.wav", ""].iter().all(|name| sounds.find(name).is_none()));
         assert_eq!(sounds.recorded(), (1, 6));
+    }
+
+    #[test]
+    fn the_names_of_all_are_told_with_how_long_they_last() {
+        let mut sounds = sounds();
+        sounds.insert("long.wav".into(), Recorded { sample_hz: 8_000, samples: vec![0; 4_000].into() });
+        let names: HashMap<_, _> = sounds.names().collect();
+        assert_eq!(names.len(), 2 + Indication::ALL.len());
+        assert_eq!((names["long.wav"], names["tone:busy"]), (Some(Duration::from_millis(500)), None));
+        assert!(names.keys().all(|name| sounds.find(name).is_some()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! WAV files: sound as operators keep it.
 
+use std::time::Duration;
+
 /// Sound that was recorded: one channel of 16 bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
@@ -7,6 +9,13 @@ pub struct Recorded {
     pub sample_hz: u32,
     /// The samples.
     pub samples: Box<[i16]>,
+}
+
+impl Recorded {
+    /// How long it is.
+    pub fn lasts(&self) -> Duration {
+        Duration::from_secs(1) * u32::try_from(self.samples.len()).unwrap_or(u32::MAX) / self.sample_hz.max(1)
+    }
 }
 
 /// Why bytes are not sound that can be played. The fault of whoever keeps the file.

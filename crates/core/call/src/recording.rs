@@ -172,6 +172,7 @@ impl Calls {
             consent,
             caller: body.cdr.caller.to_string().into(),
             dialled: body.cdr.dialled.to_string().into(),
+            signalled_as: None,
         };
         self.record_as(body, RecordingCommand::Begin(Box::new(terms)));
         self.note_recording(body, RecordingNote::Begun(consent));

@@ -35,6 +35,8 @@ pub struct RecordingTerms {
     pub caller: Box<str>,
     /// Whom the caller dialled.
     pub dialled: Box<str>,
+    /// What the call is named in the signalling of another system that has asked for it.
+    pub signalled_as: Option<Box<str>>,
 }
 
 /// What is to become of a recording. Commands about one that is not going on are ignored.

@@ -100,7 +100,15 @@ fn recording() -> RecordingId {
 fn terms() -> RecordingTerms {
     let call = CallId::new(1, 2);
     let (caller, dialled) = ("alice".into(), "bob".into());
-    RecordingTerms { call, trace: TraceId::from(call), number: 0, consent: Consent::Law, caller, dialled }
+    RecordingTerms {
+        call,
+        trace: TraceId::from(call),
+        number: 0,
+        consent: Consent::Law,
+        caller,
+        dialled,
+        signalled_as: None,
+    }
 }
 
 impl Booth {

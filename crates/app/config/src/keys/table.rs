@@ -4,7 +4,7 @@ use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Entries, Flag, Numbers, Path, Paths, Secret, Section, Shape, Shapes, Text, Texts};
 use sx_rtp::srtp::Suite;
-use sx_types::{Codec, Dtmf, SrtpKeying, SrtpPolicy, Transport};
+use sx_types::{Codec, Consent, Dtmf, SrtpKeying, SrtpPolicy, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
     Key { path, kind, default, about, metric: None }
@@ -120,7 +120,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("media.srtp_suites", Choices(&Suite::NAMES), Is("[\"AEAD_AES_256_GCM\", \"AEAD_AES_128_GCM\", \"AES_CM_128_HMAC_SHA1_80\", \"AES_CM_128_HMAC_SHA1_32\"]"), "The crypto suites of SRTP that are offered and accepted with keys in descriptions, best first. Handshakes choose among the two of AES-GCM and AES_CM_128_HMAC_SHA1_80."),
     key("media.dtmf", DTMF, Is("\"auto\""), "How a party tells the keys that it presses on its telephone, and is told those of others, where packets pass through the exchange. `auto`: by events in the stream (RFC 4733) where it has agreed on them; else by SIP INFO if it has sent such, or its Allow names INFO; else by tones in the sound; `rfc4733`: by events, which it is always offered; `info`: it is told by SIP INFO; `inband`: by tones, and its sound is decoded and listened to for them. Events and INFO that a party sends are heard whatever this says, and told the other one in its own way."),
     key("media.transcode", Choice(&["needed", "never"]), Is("\"needed\""), "Is sound coded anew between two parties that share no codec, where it passes through the exchange? `needed`: an offer is passed on with the codecs that can be made of it behind its own; who answers decides, and where both share a codec its packets pass as they are. `never`: such parties are not connected."),
-    key("media.sounds", Path, Absent("only tones can be played"), "The folder of the files that are played: WAV, PCM of 16 bit in 1 or 2 channels (which are mixed into one) at 8000, 16000 or 48000 Hz. Only those that are named here, at trunks or in routes are read: at the start and at each reload."),
+    key("media.sounds", Path, Absent("only tones can be played"), "The folder of the files that are played: WAV, PCM of 16 bit in 1 or 2 channels (which are mixed into one) at 8000, 16000 or 48000 Hz. Those that are named here, at trunks or in routes are read, at the start and at each reload; and with `[ng]` also every other `.wav` of the folder that can be played and for which there is room, for proxies to have it played by its name."),
     key("media.tones", Choice(&["us", "gb", "de", "fr"]), Is("\"us\""), "Whose tones are played where a sound is `tone:dial`, `tone:ringback`, `tone:busy`, `tone:congestion`, `tone:special-information` or `tone:beep` (ITU-T E.180, supplement 2). Those that say the same until something happens last 10 s where they are played once."),
     limit("media.sound_seconds_max", number(1, 600, "s"), Is("300"), "The longest file that is played.", "strowger_media_sound_bytes"),
     limit("media.sound_bytes_max", number(1_000, 4_000_000_000, "bytes"), Is("67108864"), "The memory for all files that are played: two bytes a sample.", "strowger_media_sound_bytes"),
@@ -147,6 +147,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("ng.delete_delay_s", number(0, 86_400, "s"), Is("30"), "How long the ports of a call stay open behind its deletion, unless the proxy says: a message that has crossed the deletion finds them still."),
     key("ng.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A call that no proxy has deleted ends when none of its parties has sent a packet for this long, up to a quarter more; 0 means never."),
     key("ng.idle_timeout_s", number(0, 604_800, "s"), Is("3600"), "The same for a call in which nobody is expected to send, as on hold, and for an offer that is not answered; 0 means never."),
+    key("ng.recording_consent", Choice(&Consent::WORDS), Is("\"one-party\""), "On what ground calls are recorded that proxies have recorded, as it stands beside their recordings (the words are those of `rule[].obligations.consent`, docs/policy.md): no request says, so that whoever runs the proxies does. They are recorded where there is `[recording]`, and else refused."),
 
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
     key("trunk[].name", Text, Required, "Its name; unique."),

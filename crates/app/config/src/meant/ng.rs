@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
-use sx_types::Network;
+use sx_types::{Consent, Network};
 
 /// `[ng]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Ng {
     pub silence_timeout: Option<Duration>,
     /// A call in which nobody is expected to send ends after this long; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// On what ground calls are recorded that proxies have recorded.
+    pub recording_consent: Consent,
 }
 
 impl Ng {

@@ -165,9 +165,10 @@ impl Exchange {
         // A new one each time: whoever had the old one's key is nobody now.
         let local = Local::new(Certificate::self_signed()?)?;
         let certificate = local.fingerprint().clone();
-        let recordings = Recordings::start(&config, &mailboxes, &witness, clock)?;
+        let told = (&mailboxes[..], ng.as_ref().map(NgParts::mailbox));
+        let recordings = Recordings::start(&config, told, &witness, clock)?;
         let others = (ng.as_ref().map(NgParts::mailbox), local, recordings.door());
-        let rtp = Arc::new(start_media(&config, &mailboxes, sounds, others)?);
+        let rtp = Arc::new(start_media(&config, &mailboxes, sounds.clone(), others)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
@@ -212,7 +213,7 @@ impl Exchange {
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
-        let ng = ng.map(|ng| ng.start(&config, clock, Rng::new(seed()), rtp.clone())).transpose()?;
+        let ng = ng.map(|ng| ng.start(&config, &sounds, (clock, Rng::new(seed())), rtp.clone())).transpose()?;
         ng.iter().for_each(|ng| watch.set_ng(ng.counts()));
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());

@@ -6,7 +6,7 @@ mod tests;
 
 use super::clock::Clock;
 use super::fate;
-use super::settings::codable;
+use super::settings::{codable, recordable};
 use doors::{Came, Doors};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use sx_bind_ng::{Input, Interface, NgCalls, Output, Settings};
+use sx_bind_ng::{Input, Interface, NgCalls, Output, RecordingRules, Settings, SoundNames};
 use sx_config::Config;
 use sx_engine::{Engine, Rng};
 use sx_http::MetricsText;
-use sx_io_rtp::PacketThreads;
+use sx_io_rtp::{PacketThreads, Sounds};
 use sx_media::MediaEvent;
 
 /// The number in the ids of ports that proxies have asked for. No worker has it: there are 256 of them at most.
@@ -27,6 +27,7 @@ pub const NG_WORKER: u16 = u16::MAX;
 /// What other threads tell this one.
 enum Mail {
     Media(MediaEvent),
+    Sounds(SoundNames),
     Drain,
     Clear,
     Stop,
@@ -102,10 +103,16 @@ impl NgParts {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn start(self, config: &Config, clock: Clock, rng: Rng, rtp: Arc<PacketThreads>) -> std::io::Result<NgServer> {
+    pub fn start(
+        self,
+        config: &Config,
+        sounds: &Sounds,
+        (clock, rng): (Clock, Rng),
+        rtp: Arc<PacketThreads>,
+    ) -> std::io::Result<NgServer> {
         let counts = Arc::<NgCounts>::default();
         let (udp, tcp) = self.doors.addresses();
-        let engine = NgCalls::new(clock.now(), settings(config), rng);
+        let engine = NgCalls::new(clock.now(), settings(config, sounds), rng);
         let thread = Thread { doors: self.doors, inbox: self.inbox, engine, rtp, clock, counts: counts.clone() };
         let thread = std::thread::Builder::new().name("ng".into()).spawn(move || thread.run())?;
         Ok(NgServer { mailbox: self.mailbox, counts, udp, tcp, thread: Some(thread) })
@@ -131,6 +138,11 @@ impl NgServer {
     /// What it has counted.
     pub fn counts(&self) -> Arc<NgCounts> {
         self.counts.clone()
+    }
+
+    /// Plays these from now on.
+    pub fn set_sounds(&self, sounds: &Sounds) {
+        self.mailbox.post(Mail::Sounds(Arc::new(sounds.names().collect())));
     }
 
     /// Takes no new calls from now on.
@@ -206,6 +218,7 @@ impl Thread {
         while let Ok(mail) = self.inbox.try_recv() {
             match mail {
                 Mail::Media(event) => self.engine.handle_input(now, Input::Media(event)),
+                Mail::Sounds(sounds) => self.engine.handle_input(now, Input::Sounds(sounds)),
                 Mail::Drain => self.engine.handle_input(now, Input::Drain(true)),
                 Mail::Clear => self.engine.handle_input(now, Input::Clear),
                 Mail::Stop => return true,
@@ -225,7 +238,7 @@ impl Thread {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, sounds: &Sounds) -> Settings {
     let interface = |named: &sx_config::MediaInterface| Interface {
         name: named.name.clone(),
         ipv4: named.ipv4.is_some(),
@@ -236,6 +249,11 @@ fn settings(config: &Config) -> Settings {
         interfaces: config.media.interfaces.iter().map(interface).collect(),
         srtp_suites: config.media.srtp_suites.clone().into(),
         codable: codable(&config.media),
+        sounds: Arc::new(sounds.names().collect()),
+        recording: config
+            .recording
+            .is_some()
+            .then(|| RecordingRules { consent: config.ng.recording_consent, codecs: recordable() }),
         calls_max: config.ng.calls_max,
         delete_delay: config.ng.delete_delay,
         silence_timeout: config.ng.silence_timeout,

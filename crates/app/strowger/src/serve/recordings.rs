@@ -14,6 +14,7 @@ mod making;
 
 use super::clock::Clock;
 use super::mailbox::Mailbox;
+use super::ng::NgMailbox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use sx_config::Config;
@@ -66,20 +67,27 @@ pub fn unbuilt(config: &Config) -> Option<&'static str> {
 }
 
 impl Recordings {
-    /// Starts what the configuration wants. `log`: where the hashes of files go; `mailboxes`: who is told.
+    /// Starts what the configuration wants. `log`: where the hashes of files go; `mailboxes`: the workers that are told, and
+    /// who is told of calls of proxies.
     ///
     /// # Errors
     /// The folder cannot be made, a recipient is none, or the program was built without.
-    pub fn start(config: &Config, mailboxes: &[Mailbox], log: &WitnessLog, clock: Clock) -> anyhow::Result<Self> {
+    pub fn start(
+        config: &Config,
+        (mailboxes, ng): (&[Mailbox], Option<NgMailbox>),
+        log: &WitnessLog,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         if let Some(why) = unbuilt(config) {
             anyhow::bail!(why);
         }
         #[cfg(not(feature = "recordings"))]
-        let _ = (mailboxes, log, clock);
+        let _ = (mailboxes, ng, log, clock);
         #[cfg(feature = "recordings")]
         if let Some(wanted) = &config.recording {
             let counts = Arc::<RecordingCounts>::default();
-            let told = making::Told { mailboxes: mailboxes.to_vec(), log: log.clone(), clock, counts: counts.clone() };
+            let mailboxes = mailboxes.to_vec();
+            let told = making::Told { mailboxes, ng, log: log.clone(), clock, counts: counts.clone() };
             let making = making::Making::start(wanted, &config.exchange.name, told)?;
             return Ok(Self { counts, making: Some(making) });
         }

@@ -43,6 +43,7 @@ impl Exchange {
         }
         self.records.keep(config.cdr.keep);
         // Before anybody is led to one of them.
+        self.ng.iter().for_each(|ng| ng.set_sounds(&sounds));
         self.rtp.set_sounds(sounds);
         self.config = config;
         self.take(tables);

@@ -88,7 +88,7 @@ pub(super) fn codable(media: &Media) -> Arc<[Codec]> {
 }
 
 /// What a call that is recorded can be spoken in, and what goes beside it.
-fn recordable() -> Arc<[Codec]> {
+pub(super) fn recordable() -> Arc<[Codec]> {
     let beside = Codec::ALL.into_iter().filter(|codec| codec.kind() == Kind::BesideAudio);
     sx_audio::codable().chain(beside).collect()
 }

@@ -7,9 +7,10 @@ use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
-use sx_config::{Config, TargetKind};
+use sx_config::{Config, SoundSettings, TargetKind};
 use sx_exchange::Tables;
 use sx_io_rtp::{Recorded, Sounds, read_wav};
+use tracing::warn;
 
 /// What a file holds beside its samples.
 const BESIDE_BYTES: u64 = 65_536;
@@ -45,6 +46,7 @@ pub fn sounds(config: &Config) -> Result<Sounds, Vec<String>> {
         let (files, files_max) = (names.len(), settings.files_max);
         return Err(vec![format!("media.sound_files_max: {files} files are named, and {files_max} is the most")]);
     }
+    let is_named = |name: &str| names.iter().any(|known| **known == *name);
     for (name, folder) in names.iter().zip(settings.folder.iter().cycle()) {
         match read(&folder.join(&**name), settings.seconds_max) {
             Ok(recorded) => sounds.insert(name.clone(), recorded),
@@ -59,7 +61,42 @@ pub fn sounds(config: &Config) -> Result<Sounds, Vec<String>> {
             break;
         }
     }
-    if wrong.is_empty() { Ok(sounds) } else { Err(wrong) }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    if let (true, Some(folder)) = (config.ng.is_spoken(), &settings.folder) {
+        add_folder(&mut sounds, folder, settings, is_named);
+    }
+    Ok(sounds)
+}
+
+/// Adds every other file of the folder, which proxies may name, as far as it can be played and there is room for it. Files that nobody
+/// has named keep nobody from starting.
+fn add_folder(sounds: &mut Sounds, folder: &Path, settings: &SoundSettings, is_named: impl Fn(&str) -> bool) {
+    let is_sound = |name: &String| {
+        let is_free = name.ends_with(".wav") && !name.starts_with('.') && !is_named(name);
+        // Whoever opens a pipe waits for its other end.
+        is_free && folder.join(name).is_file()
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return warn!(folder = %folder.display(), %error, "the folder of sounds cannot be read"),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(is_sound);
+    let names: BTreeSet<String> = names.collect();
+    for name in names {
+        let (files, bytes) = sounds.recorded();
+        if files >= settings.files_max {
+            return warn!(%name, files, "there are more files of sounds than may be; those from here on cannot be played");
+        }
+        match read(&folder.join(&name), settings.seconds_max) {
+            Ok(recorded) if bytes + size_of_val(&*recorded.samples) <= settings.bytes_max => {
+                sounds.insert(name.into(), recorded);
+            }
+            Ok(_) => warn!(%name, bytes, "there is no memory left for a file of sound; it cannot be played"),
+            Err(error) => warn!(%name, %error, "a file of the folder of sounds cannot be played"),
+        }
+    }
 }
 
 /// The files that are named, each once.
@@ -96,6 +133,33 @@ mod tests {
         bytes.extend((samples as u32 * 2).to_le_bytes());
         bytes.resize(bytes.len() + samples * 2, 0);
         bytes
+    }
+
+    #[test]
+    fn for_proxies_the_folder_is_read_as_far_as_it_can_be_played_and_has_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("it is written");
+        std::fs::create_dir(folder.path().join("more.wav")).expect("it is made");
+        for (name, samples) in [("a.wav", 100), ("b.wav", 100), ("c.wav", 4_000), ("d.wav", 100), ("e.wav", 100)] {
+            write(name, &wav(samples));
+        }
+        write("bad.wav", b"ID3");
+        write("notes.txt", &wav(1));
+        write(".hidden.wav", &wav(1));
+        let names = |more: &str| {
+            let folder = folder.path().display();
+            let text = format!("[media]\nsounds = \"{folder}\"\nmusic_on_hold = \"d.wav\"\n{more}");
+            let config = Config::from_text_with_env(&text, Vec::new()).expect("a configuration");
+            let sounds = sounds(&config).expect("what is named can be played");
+            let names: BTreeSet<_> =
+                sounds.names().map(|(name, _)| name).filter(|name| !name.starts_with(TONE)).collect();
+            names.iter().map(|name| name.trim_end_matches(".wav")).collect::<Vec<_>>().join(" ")
+        };
+        let ng = "[ng]\nlisten_udp = \"127.0.0.1:2223\"\n";
+        assert_eq!(names(""), "d", "nobody asks for others");
+        assert_eq!(names(ng), "a b c d e");
+        assert_eq!(names(&format!("sound_bytes_max = 1000\n{ng}")), "a b d e", "one is too long");
+        assert_eq!(names(&format!("sound_files_max = 3\n{ng}")), "a b d", "those that are named come first");
     }
 
     fn check(files: &[(&str, Vec<u8>)], more: &str, expected: &[&str]) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
 use sx_media::{
-    Closed, Conversion, Counted, Keys, MediaCommand, MediaEvent, OpenError, Opened, PortId, PortStats, Remote,
-    StreamKeys,
+    Closed, Conversion, Counted, Heard, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortStats,
+    RecordingCommand, RecordingId, Remote, StreamKeys, Tap,
 };
 use sx_ng::{Dictionary, Message, Value};
 
@@ -40,6 +40,12 @@ pub struct World {
     pub patched: BTreeMap<PortId, PortId>,
     /// What the packets that arrive at a port become.
     pub conversions: BTreeMap<PortId, Conversion>,
+    /// What the peers of ports hear in place of what is patched there.
+    pub played: BTreeMap<PortId, Playing>,
+    /// Digits that were pressed, and when.
+    pub pressed: Vec<(Time, PortId, char, u16)>,
+    pub taps: BTreeMap<PortId, Tap>,
+    pub records: Vec<(RecordingId, RecordingCommand)>,
     /// What each port has received, as it will be told.
     pub received: BTreeMap<PortId, u64>,
     pub answers: Vec<(Sender, Vec<u8>)>,
@@ -68,6 +74,10 @@ impl World {
             remotes: BTreeMap::new(),
             patched: BTreeMap::new(),
             conversions: BTreeMap::new(),
+            played: BTreeMap::new(),
+            pressed: Vec::new(),
+            taps: BTreeMap::new(),
+            records: Vec::new(),
             received: BTreeMap::new(),
             answers: Vec::new(),
             opened: 0,
@@ -112,6 +122,26 @@ impl World {
         let mut all = vec![("call-id", text("x")), ("from-tag", text("a")), ("to-tag", text("b")), ("sdp", text(sdp))];
         all.extend(more.iter().cloned());
         self.ask("answer", &all)
+    }
+
+    /// The answer of one of those whom a forked call has reached.
+    pub fn branch_answers(&mut self, sdp: &str, via: &str, tag: &str) -> Answered {
+        let tags = [("from-tag", text("a")), ("to-tag", text(tag)), ("via-branch", text(via))];
+        let mut all = vec![("call-id", text("x")), ("sdp", text(sdp))];
+        all.extend(tags);
+        self.ask("answer", &all)
+    }
+
+    /// A sound is over.
+    pub fn end_of(&mut self, port: PortId, heard: Heard) {
+        let number = self.played.remove(&port).expect("it is played").number;
+        self.tell_of(MediaEvent::Played { port, number, heard });
+    }
+
+    /// Packet threads tell something.
+    pub fn tell_of(&mut self, event: MediaEvent) {
+        self.calls.handle_input(self.now, Input::Media(event));
+        self.carry_out();
     }
 
     /// Lets time pass.
@@ -202,18 +232,29 @@ impl World {
                     PortStats { packets_received, bytes_received: packets_received * 172, ..PortStats::default() };
                 self.waiting.push(MediaEvent::Counted(Counted { port, stats, peer: None }));
             }
-            MediaCommand::Remember { .. }
-            | MediaCommand::Resume { .. }
-            | MediaCommand::Attend { .. }
-            | MediaCommand::Play { .. }
-            | MediaCommand::Tap { .. }
-            | MediaCommand::Record { .. } => {
-                panic!("proxies' calls are not taken elsewhere")
+            MediaCommand::Remember { .. } | MediaCommand::Resume { .. } | MediaCommand::Attend { .. } => {
+                panic!("proxies' calls are not taken elsewhere, and in no room")
             }
+            MediaCommand::Play { port, playing: Some(playing) } => {
+                self.played.insert(port, *playing);
+            }
+            MediaCommand::Play { port, playing: None } => {
+                self.played.remove(&port);
+            }
+            MediaCommand::Tap { port, tap: Some(tap) } => {
+                assert!(self.open.contains_key(&port));
+                self.taps.insert(port, *tap);
+            }
+            MediaCommand::Tap { port, tap: None } => {
+                self.taps.remove(&port);
+            }
+            MediaCommand::Record { recording, command } => self.records.push((recording, command)),
             MediaCommand::Close { port } => {
                 self.closed += 1;
                 self.patched.retain(|from, to| *from != port && *to != port);
                 self.remotes.remove(&port);
+                self.played.remove(&port);
+                self.taps.remove(&port);
                 if self.open.remove(&port).is_some() {
                     self.waiting.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
@@ -223,11 +264,22 @@ impl World {
                     Some(conversion) => self.conversions.insert(from, *conversion),
                     None => self.conversions.remove(&from),
                 };
-                if let Some(to) = to {
-                    self.patched.insert(from, to);
+                match to {
+                    Some(to) => {
+                        self.patched.insert(from, to);
+                        // Whatever is patched somewhere ends what is played there.
+                        self.played.remove(&to);
+                    }
+                    None => _ = self.patched.remove(&from),
                 }
             }
-            MediaCommand::Press { .. } => panic!("nobody presses keys here"),
+            MediaCommand::Press { port, key, duration_ms } => {
+                assert!(
+                    self.conversions.contains_key(&port),
+                    "no key is heard of a port whose packets pass as they are"
+                );
+                self.pressed.push((self.now, port, key, duration_ms));
+            }
         }
     }
 }
@@ -253,6 +305,15 @@ impl Answered {
     pub fn sdp(&self) -> String {
         assert_eq!(self.text("result"), "ok", "{}", String::from_utf8_lossy(&self.0));
         self.text("sdp")
+    }
+
+    /// It was done.
+    pub fn ok(&self) {
+        assert_eq!(self.text("result"), "ok", "{}", String::from_utf8_lossy(&self.0));
+    }
+
+    pub fn integer(&self, key: &str) -> Option<i64> {
+        Message::parse(&self.0).expect("a message").dictionary.get(key).and_then(Value::as_integer)
     }
 
     pub fn error(&self) -> String {

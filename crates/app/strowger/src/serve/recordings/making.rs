@@ -3,6 +3,7 @@
 use super::RecordingCounts;
 use crate::serve::clock::Clock;
 use crate::serve::mailbox::{Mail, Mailbox};
+use crate::serve::ng::{NG_WORKER, NgMailbox};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::DirBuilder;
@@ -26,6 +27,7 @@ use tracing::{error, info, warn};
 /// Who is told what has become of recordings.
 pub struct Told {
     pub mailboxes: Vec<Mailbox>,
+    pub ng: Option<NgMailbox>,
     pub log: WitnessLog,
     pub clock: Clock,
     pub counts: Arc<RecordingCounts>,
@@ -135,6 +137,7 @@ impl Pattern {
             ("dialled", shortened(&terms.dialled)),
             ("exchange", self.exchange.to_string()),
         ];
+        let signalled_as = terms.signalled_as.as_deref().map(|name| ("signalled_as", shortened(name)));
         RecordingSettings {
             folder: self.folder.clone(),
             name: format!("{}-{}", terms.call, terms.number),
@@ -143,7 +146,11 @@ impl Pattern {
             rate: self.rate,
             recipients: self.recipients.clone(),
             began,
-            facts: facts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect::<BTreeMap<_, _>>(),
+            facts: facts
+                .into_iter()
+                .chain(signalled_as)
+                .map(|(name, text)| (name.to_owned(), text))
+                .collect::<BTreeMap<_, _>>(),
         }
     }
 
@@ -263,9 +270,12 @@ impl Noting {
             Some(error) => error!(call = %terms.call, %error, "a recording has ended early"),
         }
         self.witness(&terms, &outcome);
-        let worker = usize::try_from(recording.0 >> 48).unwrap_or(usize::MAX);
-        if let Some(mailbox) = self.told.mailboxes.get(worker) {
-            mailbox.post(Mail::Media(MediaEvent::RecordingEnded { recording, complete }));
+        let worker = u16::try_from(recording.0 >> 48).unwrap_or_default();
+        let event = MediaEvent::RecordingEnded { recording, complete };
+        match (self.told.mailboxes.get(usize::from(worker)), &self.told.ng) {
+            (Some(mailbox), _) => mailbox.post(Mail::Media(event)),
+            (None, Some(ng)) if worker == NG_WORKER => ng.media(event),
+            (None, _) => {}
         }
     }
 
