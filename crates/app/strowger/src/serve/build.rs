@@ -61,7 +61,7 @@ pub struct Exchange {
     listening: Vec<(Transport, SocketAddr)>,
     http: HttpServer,
     api: ApiServer,
-    ng: Option<NgServer>,
+    pub(super) ng: Option<NgServer>,
     pub(super) live: Arc<Live>,
     pub(super) drift: Drift,
     pub(super) noticed: Option<Noticed>,
