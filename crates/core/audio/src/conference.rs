@@ -26,7 +26,7 @@ use crate::sending::Sent;
 use member::{Member, Terms};
 use stream::Stream;
 use sx_engine::{Rng, Time};
-use sx_media::Attendance;
+use sx_media::{Attendance, Playout};
 pub use sx_mix::{FRAME_MS, MEMBERS_MAX, MemberId};
 use sx_mix::{JoinError, MemberSettings, Room, RoomSettings};
 use sx_rtp::Ssrc;
@@ -45,7 +45,7 @@ use sx_rtp::Ssrc;
 /// use sx_types::{Codec, PayloadType};
 ///
 /// let pcmu = vec![Coding::new(PayloadType(0), Codec::Pcmu)];
-/// let attendance = Attendance { room: "8000".into(), from: pcmu.clone(), to: pcmu, ptime_ms: 20, muted: false };
+/// let attendance = Attendance { room: "8000".into(), from: pcmu.clone(), to: pcmu, ptime_ms: 20, muted: false, keys_in_band: false };
 /// let (mut room, mut rng) = (Conference::new(25), Rng::from_number(1));
 /// let now = Time::from_secs(1_800_000_000);
 /// room.attend(now, (MemberId(7), Ssrc(1)), &attendance, &mut rng)?;
@@ -116,7 +116,7 @@ impl Conference {
         Ok(())
     }
 
-    /// What a member is sent follows what was sent to it before, by the same source, from elsewhere.
+    /// What a member is sent follows what was sent to it before, in the name of the same source.
     pub fn resume(&mut self, now: Time, id: MemberId, sent: &Sent) {
         if let Some(member) = self.member(id) {
             member.resume(now, sent);
@@ -157,8 +157,9 @@ impl Conference {
             if member.is_muted() {
                 continue;
             }
-            if let Some(frame) = member.playout.take(now) {
-                let taken = self.room.handle_frame(member.id, frame);
+            let id = member.id;
+            if let Some(frame) = member.says(now) {
+                let taken = self.room.handle_frame(id, frame);
                 debug_assert!(taken.is_ok(), "every member is in the room, at its rate");
             }
         }
@@ -192,7 +193,7 @@ impl Conference {
         }
     }
 
-    /// The next key that a member has pressed, by events; nobody hears them in the room.
+    /// The next key that a member has pressed, by events or by tones; nobody hears them in the room.
     pub fn poll_key(&mut self, now: Time, id: MemberId) -> Option<Key> {
         self.member(id)?.poll_key(now)
     }
@@ -210,6 +211,11 @@ impl Conference {
     /// What was sent to a member; `None` when nothing was.
     pub fn sent(&self, id: MemberId) -> Option<Sent> {
         self.find(id).ok().and_then(|place| self.members[place].sending.sent())
+    }
+
+    /// How the packets of a member are played out.
+    pub fn playout(&self, id: MemberId) -> Option<Playout> {
+        self.find(id).ok().map(|place| self.members[place].playout.told())
     }
 
     /// What became of the packets of a member.

@@ -46,16 +46,18 @@ impl Reporter {
     pub fn write(&mut self, now: Time, sent: Option<&Sent>, about: Option<ReportBlock>, out: &mut Vec<u8>) {
         self.next = now + self.interval();
         let blocks = about.as_slice();
+        // The stream may have begun in the name of another source, which it keeps.
+        let ssrc = sent.map_or(self.ssrc, |sent| sent.ssrc);
         let news = sent.filter(|sent| sent.packets != self.packets);
         let written = match news {
             Some(sent) => {
                 self.packets = sent.packets;
-                write_sender_report(self.ssrc, &info(now, sent), blocks, out)
+                write_sender_report(ssrc, &info(now, sent), blocks, out)
             }
-            None => write_receiver_report(self.ssrc, blocks, out),
+            None => write_receiver_report(ssrc, blocks, out),
         };
         debug_assert!(written.is_ok(), "one block fits");
-        let name = write_sdes_cname(self.ssrc, &self.cname, out);
+        let name = write_sdes_cname(ssrc, &self.cname, out);
         debug_assert!(name.is_ok(), "so does a name of 16 letters");
     }
 

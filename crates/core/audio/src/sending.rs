@@ -72,12 +72,13 @@ impl Sending {
         }
     }
 
-    /// It goes on with what the same source has sent before. Under a key of SRTP no sequence number may come again, so that one
+    /// It goes on with what was sent before, in the name of the source that it had then. Under a key of SRTP no sequence number may come again, so that one
     /// that goes back would have nothing sent.
     pub(crate) fn resume(&mut self, now: Time, before: &Sent) {
         let since = ticks(now, before.at, self.clock_hz).max(u64::from(self.clock_hz) / 50);
+        self.ssrc = before.ssrc;
         self.sequence = before.sequence;
-        self.base = before.timestamp.wrapping_add(since as u32);
+        self.base = before.timestamp.wrapping_add(since as u32).wrapping_sub(self.end as u32);
         self.last = Some(Sent { clock_hz: self.clock_hz, ..*before });
     }
 

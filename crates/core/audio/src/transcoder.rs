@@ -102,7 +102,7 @@ impl Transcoder {
         })
     }
 
-    /// What it sends follows what the same source has sent before, from elsewhere.
+    /// What it sends follows what the party was sent before, in the name of the same source.
     pub fn resume(&mut self, now: Time, sent: &Sent) {
         self.sending.resume(now, sent);
     }

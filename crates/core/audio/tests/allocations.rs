@@ -43,8 +43,14 @@ fn a_room_that_is_warm_allocates_nothing() {
     let (mut room, mut rng, mut datagram) = (Conference::new(MEMBERS as usize), Rng::from_number(1), Vec::new());
     for id in 0..MEMBERS {
         let codings = vec![if id % 2 == 0 { coding(0, Codec::Pcmu) } else { coding(9, Codec::G722) }];
-        let attendance =
-            Attendance { room: "8000".into(), from: codings.clone(), to: codings, ptime_ms: 20, muted: false };
+        let attendance = Attendance {
+            room: "8000".into(),
+            from: codings.clone(),
+            to: codings,
+            ptime_ms: 20,
+            muted: false,
+            keys_in_band: false,
+        };
         room.attend(Time::from_secs(1_800_000_000), (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng)
             .expect("a place");
     }

@@ -4,10 +4,10 @@ mod driver;
 
 use driver::{Out, Stream, coding, conversion, of_type};
 use std::time::Duration;
-use sx_audio::{Conversion, Key};
+use sx_audio::{Conference, Conversion, Key, MemberId};
 use sx_codec::{Decoder, Digit, DtmfDetector, Encoder, Format, Law, dtmf_sequence};
-use sx_engine::{Engine, Time};
-use sx_media::{Coding, KeyRules, KeyWay};
+use sx_engine::{Engine, Rng, Time};
+use sx_media::{Attendance, Coding, KeyRules, KeyWay};
 use sx_rtp::{Event, EventOutput, EventReceiver, EventSender, Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -313,4 +313,51 @@ fn a_key_in_packets_of_10_ms_is_heard_as_well() {
         stream.send_payload(header, &payload);
     }
     assert_eq!(told(&mut stream), "8");
+}
+
+/// A member of a room presses all keys as tones, the others listen. What was told, and what the others have heard.
+fn pressed_in_a_room(keys_in_band: bool) -> (String, Vec<i16>) {
+    let format = Format::G711(Law::A);
+    let codings = vec![coding(8, Codec::Pcma)];
+    let mut room = Conference::new(3);
+    let (mut rng, mut now) = (Rng::from_number(3), Time::from_secs(1_800_000_000));
+    for (id, keys_in_band) in [(1, keys_in_band), (2, false)] {
+        let (from, to) = (codings.clone(), codings.clone());
+        let attendance = Attendance { room: "r".into(), from, to, ptime_ms: 20, muted: false, keys_in_band };
+        room.attend(now, (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng).expect("there is a place");
+    }
+    let (mut samples, length) = (Vec::new(), Duration::from_millis(100));
+    dtmf_sequence(ALL.chars().filter_map(Digit::from_key), length, length, -10.0, &mut samples);
+    samples.resize(samples.len() + 4_000, 0);
+    let (mut encoder, mut decoder) = (Encoder::new(format), Decoder::new(format));
+    let (mut told, mut heard) = (String::new(), Vec::new());
+    for (sequence, samples) in (0_u16..).zip(samples.chunks_exact(160)) {
+        let (mut payload, mut packet) = (Vec::new(), Vec::new());
+        encoder.encode(samples, &mut payload).expect("20 ms");
+        let (payload_type, timestamp) = (PayloadType(8), u32::from(sequence) * 160);
+        Header { marker: false, payload_type, sequence, timestamp, ssrc: Ssrc(7) }.write(&payload, &mut packet);
+        room.handle_packet(now, MemberId(1), &packet);
+        now = now + Duration::from_millis(20);
+        room.mix(now);
+        while let Some(Key { key, duration_ms }) = room.poll_key(now, MemberId(1)) {
+            assert!((80..=120).contains(&duration_ms), "{duration_ms} ms");
+            told.push(key);
+        }
+        while let Some(packet) = room.poll_packet(MemberId(2)) {
+            let packet = Packet::parse(packet).expect("RTP");
+            decoder.decode(packet.payload(), &mut heard).expect("A-law");
+        }
+    }
+    (told, heard)
+}
+
+#[test]
+fn tones_of_a_member_of_a_room_are_told_as_keys_and_heard_by_nobody() {
+    let (told, heard) = pressed_in_a_room(true);
+    assert_eq!(told, ALL);
+    assert_eq!(DtmfDetector::new().hear(&heard).count(), 0);
+    // Of a member that has not said so they are sound.
+    let (told, heard) = pressed_in_a_room(false);
+    let heard: String = DtmfDetector::new().hear(&heard).map(|detection| detection.digit.key()).collect();
+    assert_eq!((&*told, &*heard), ("", ALL));
 }

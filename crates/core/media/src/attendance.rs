@@ -16,6 +16,8 @@ pub struct Attendance {
     pub ptime_ms: u16,
     /// Nobody hears it.
     pub muted: bool,
+    /// Its sound is listened to for the tones of keys, and silent while one sounds.
+    pub keys_in_band: bool,
 }
 
 impl Attendance {

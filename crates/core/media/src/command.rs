@@ -132,6 +132,9 @@ pub struct Remote {
     pub receives: bool,
     /// The peer is expected to send: silence is a fault.
     pub sends: bool,
+    /// It wants to be told how its sound is received, by VoIP metrics (RFC 3611, section 5).
+    #[serde(default)]
+    pub wants_metrics: bool,
     /// What its sound is likely coded in, by which its quality is reckoned; `None`: no sound, or nobody knows.
     #[serde(default)]
     pub codec: Option<Codec>,

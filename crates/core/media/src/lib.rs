@@ -59,6 +59,7 @@ mod room;
 mod security;
 mod stream;
 mod transcoding;
+mod voip_metrics;
 
 pub use attendance::Attendance;
 pub use command::{
@@ -71,7 +72,7 @@ pub use handshake::{AssociationName, Handshake, HandshakeFault};
 pub use hold::{hold_music, no_more_than_offered, playing, with_music};
 pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay, answer_events, offer_events};
 pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
-pub use memory::{AgreedMemory, DescribedMemory, PortMemory};
+pub use memory::{AgreedMemory, DescribedMemory, PortMemory, StreamMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
 pub use playing::{Heard, Playing};
 pub use quality::{
@@ -93,3 +94,4 @@ pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
 pub use sx_types::{HoldMusic, HoldMusicWhen};
 pub use transcoding::{Agreed, conversions, conversions_anew, extend_offer, ours, settle_answer, ways};
+pub use voip_metrics::{MeasuredStream, Playout, voip_metrics};

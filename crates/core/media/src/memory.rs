@@ -19,9 +19,32 @@ pub struct PortMemory {
     pub described: DescribedMemory,
     /// How far those of a handshake are, when there was one.
     pub agreed: Option<Box<AgreedMemory>>,
+    /// What its peer was sent as one stream by more than one, when it was.
+    #[serde(default)]
+    pub stream: Option<StreamMemory>,
     /// A handshake is going on, which nobody else can end.
     #[serde(default)]
     pub shaking: bool,
+}
+
+/// How far a stream to the peer of a port has come, whose numbers are ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamMemory {
+    /// Its source.
+    pub ssrc: u32,
+    /// The number of the next packet.
+    pub sequence: u16,
+    /// The timestamp of the last packet of sound, and when that was sent.
+    pub timestamp: u32,
+    /// In nanoseconds since the epoch.
+    pub at_ns: u64,
+    /// Ticks a second of the timestamp.
+    pub clock_hz: u32,
+    /// Packets so far.
+    pub packets: u32,
+    /// Their payload, in bytes.
+    pub octets: u32,
 }
 
 /// What is known of keys that stand in descriptions (SDES).

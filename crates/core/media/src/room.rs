@@ -74,7 +74,7 @@ pub fn attendance(told: &Bytes, said: &Bytes, room: &Arc<str>) -> Result<Option<
         // Both sides have the same; of what both have, our order is the one that we keep to.
         to.sort_by_key(|taken| from.iter().position(|sent| sent.is_same(taken)));
         let muted = !remote(agreed.said, stream, Latch::Port).is_some_and(|remote| remote.receives);
-        Some((stream, Attendance { room: room.clone(), from, to, ptime_ms, muted }))
+        Some((stream, Attendance { room: room.clone(), from, to, ptime_ms, muted, keys_in_band: false }))
     }))
 }
 

@@ -111,7 +111,16 @@ pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Rem
     let reachable = !connection.is_unspecified();
     let (receives, sends) = (direction.receives() && reachable, direction.sends() && reachable);
     let codec = sound_codec(&media, |_| true);
-    Ok(Remote { rtp, rtcp, latch, receives, sends, codec })
+    let wants_metrics = wants_metrics(&description, &media);
+    Ok(Remote { rtp, rtcp, latch, receives, sends, wants_metrics, codec })
+}
+
+/// Does a party want VoIP metrics about a stream? It says so of the stream, or of all of them.
+//= https://www.rfc-editor.org/rfc/rfc3611#section-5.1
+// The attribute lists the blocks that may be sent to whoever has written the description.
+fn wants_metrics(description: &Description<'_>, media: &Media<'_, '_>) -> bool {
+    let said = media.attribute("rtcp-xr").or_else(|| description.attribute("rtcp-xr"));
+    said.is_some_and(|said| said.split(u8::is_ascii_whitespace).any(|block| block == b"voip-metrics"))
 }
 
 /// What a party likely sends the sound of a stream in: the first codec that it has said and was told as well. `None` when the

@@ -171,6 +171,17 @@ fn the_sound_of_a_party_is_likely_the_first_codec_that_both_have() {
 }
 
 #[test]
+fn who_lists_voip_metrics_wants_them_of_a_stream_or_of_all() {
+    let wants = |text: &str| remote(text.as_bytes(), 0, Latch::Port).map(|remote| remote.wants_metrics);
+    let audio = "m=audio 4000 RTP/AVP 0\r\n";
+    assert_eq!(wants(&party(audio)), Some(false));
+    assert_eq!(wants(&party(&format!("{audio}a=rtcp-xr:rcvr-rtt=all:1500 voip-metrics\r\n"))), Some(true));
+    assert_eq!(wants(&party(&format!("a=rtcp-xr:voip-metrics\r\n{audio}"))), Some(true));
+    // What a stream says goes before what the session says.
+    assert_eq!(wants(&party(&format!("a=rtcp-xr:voip-metrics\r\n{audio}a=rtcp-xr:pkt-loss-rle\r\n"))), Some(false));
+}
+
+#[test]
 fn a_stream_without_a_usable_address_has_no_peer_and_says_why() {
     let check = |text: &str, stream: usize, expected: MediaError| {
         let nat = Latch::Nat([203, 0, 113, 9].into());

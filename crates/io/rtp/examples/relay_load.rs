@@ -105,7 +105,8 @@ fn connect(
             other => return Err(format!("port not opened: {other:?}").into()),
         }
         let (rtp, rtcp) = (*address, *address);
-        let remote = Remote { rtp, rtcp, latch: Latch::Exact, receives: true, sends: true, codec: None };
+        let remote =
+            Remote { rtp, rtcp, latch: Latch::Exact, receives: true, sends: true, wants_metrics: false, codec: None };
         threads.send(MediaCommand::SetRemote { port, remote, keys: None });
     }
     println!("opening a port took {} µs", started.elapsed().as_micros() / phones.len().max(1) as u128);

@@ -35,6 +35,8 @@ pub struct RtpConfig {
     pub receive_buffer_bytes: usize,
     /// What DTLS handshakes are made with; `None`: no port has any.
     pub handshakes: Option<Local>,
+    /// Which peers are told how their sound is received, where it is decoded here.
+    pub rtcp_xr: RtcpXr,
     /// How many rooms there may be at a time.
     pub rooms_max: usize,
     /// How many members a room takes; [`MEMBERS_MAX`](sx_audio::MEMBERS_MAX) at most.
@@ -65,12 +67,24 @@ impl Default for RtpConfig {
             io_uring: true,
             receive_buffer_bytes: 256 * 1024,
             handshakes: None,
+            rtcp_xr: RtcpXr::Negotiated,
             rooms_max: 500,
             room_members_max: 25,
             sounds: Arc::default(),
             players_max: 1_000,
         }
     }
+}
+
+/// Who is sent VoIP metrics (RFC 3611, section 4.7) beside the reports of RTCP that are made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtcpXr {
+    /// Nobody.
+    Never,
+    /// Who has said that it wants them.
+    Negotiated,
+    /// Everybody; who does not know them passes them over.
+    Always,
 }
 
 /// How packet threads share the processors with all that runs on the machine.

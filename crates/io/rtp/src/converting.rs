@@ -8,6 +8,7 @@
 //! endpoint may change among those it has agreed to. From then on both ways have sources of our own, and so reports.
 
 use crate::forwarding::forward;
+use crate::relaying::relay;
 use crate::shared::PortSockets;
 use crate::sys::{BATCH, Chosen, Intake, Written};
 use crate::totals::ThreadTotals;
@@ -107,7 +108,7 @@ impl Converting {
         rtcp: Chosen,
     ) {
         if matches!(self.state, State::Relaying) && !self.must_convert(means.received, own, rtp) {
-            forward(means.received, means.totals, (means.now, target), rtp, rtcp);
+            relay(means.received, means.totals, (means.now, own, target), rtp, rtcp);
             return;
         }
         if matches!(self.state, State::Relaying) {
@@ -213,6 +214,7 @@ impl Converting {
         }
         let mut report = Vec::with_capacity(128);
         reporter.write(means.now, own.sending().as_ref(), transcoder.report(means.now), &mut report);
+        own.metrics().append(None, &mut report);
         means.written.put(0, &report);
         let mut chosen = Chosen::default();
         chosen.add(0);

@@ -1,11 +1,11 @@
 //! An open port on its thread: where its packets leave, and as what.
 
 use crate::converting::{Converting, Means};
-use crate::forwarding::forward;
 use crate::handshakes::Step;
 use crate::playing::Told;
 use crate::port::{Port, is_unicast};
 use crate::recording::Tapped;
+use crate::relaying::relay;
 use crate::seat::Attending;
 use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
@@ -70,7 +70,9 @@ impl Entry {
         }
         match (&self.patch, &mut self.converting) {
             (Patch::To(target), _) if target.is_closed() || target.turn().is_playing() => {}
-            (Patch::To(target), None) => forward(means.received, means.totals, (means.now, target), rtp, rtcp),
+            (Patch::To(target), None) => {
+                relay(means.received, means.totals, (means.now, &self.sockets, target), rtp, rtcp)
+            }
             (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
             (Patch::Room(attending), _) => {
                 let dropped = attending.seat().receive(means.now, means.received, rtp, rtcp);

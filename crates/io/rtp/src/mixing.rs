@@ -389,8 +389,11 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
     }
     means.send(now, sockets, written);
     sockets.set_sending(conference.sent(id));
+    let playout = conference.playout(id);
     if let Some(report) = conference.poll_report(now, id) {
-        means.report(now, sockets, report);
+        let mut report = report.to_vec();
+        sockets.metrics().append(playout, &mut report);
+        means.report(now, sockets, &report);
     }
     seat.set_counted(conference.counted(id));
 }
@@ -442,7 +445,7 @@ mod tests {
         let (attending, phone) = member(&exchange, number);
         let coding = Coding::new(PayloadType(0), Codec::Pcmu);
         let (from, to) = (vec![coding], vec![coding]);
-        let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false };
+        let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false, keys_in_band: false };
         let totals = Arc::new(ThreadTotals::default());
         let mut means = Means {
             inbox: Inbox::default(),
@@ -484,8 +487,44 @@ mod tests {
         assert_eq!(sent.round_trip(now + Duration::from_millis(5), &block), Some(Duration::from_millis(5)));
     }
 
+    #[test]
+    fn a_report_to_a_member_says_how_it_is_heard_when_that_is_to_be_told() {
+        let (exchange, number) = exchange(1);
+        let (attending, _) = member(&exchange, number);
+        let sockets = attending.seat().sockets();
+        let stream = sx_media::MeasuredStream {
+            ssrc: Ssrc(7),
+            bursts: sx_rtp::BurstTracker::default().burstiness(),
+            loss: 0.25,
+            packet: crate::schedule::TICK,
+            round_trip: None,
+            scores: None,
+        };
+        sockets.metrics().set(sx_media::voip_metrics(&stream));
+        let mut report = Vec::new();
+        sx_rtp::write_receiver_report(Ssrc(9), &[], &mut report).expect("it fits");
+        let (plain, delay) = (report.clone(), Duration::from_millis(60));
+        sockets.metrics().append(Some(sx_media::Playout { discarded: 0.5, delay, delay_max: delay * 2 }), &mut report);
+        let packets: Vec<_> = Compound::parse(&report).expect("a compound packet").packets().collect();
+        let RtcpPacket::ExtendedReport(mut extended) = packets[1] else { panic!("{packets:?}") };
+        let Some(sx_rtp::XrBlock::VoipMetrics(told)) = extended.blocks.next() else { panic!("{packets:?}") };
+        assert_eq!((extended.ssrc, told.ssrc, told.loss_rate, told.discard_rate), (Ssrc(9), Ssrc(7), 64, 128));
+        assert_eq!((told.end_system_delay_ms, told.jitter_buffer_maximum_ms), (80, 120));
+        // Told once.
+        let mut next = plain.clone();
+        sockets.metrics().append(None, &mut next);
+        assert_eq!(next, plain);
+    }
+
     fn order(attending: &Attending, muted: bool) -> Order {
-        let attendance = Attendance { room: "council".into(), from: Vec::new(), to: Vec::new(), ptime_ms: 20, muted };
+        let attendance = Attendance {
+            room: "council".into(),
+            from: Vec::new(),
+            to: Vec::new(),
+            ptime_ms: 20,
+            muted,
+            keys_in_band: false,
+        };
         Order::Attend { seat: attending.seat().clone(), attendance: Box::new(attendance) }
     }
 

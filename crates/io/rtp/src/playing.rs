@@ -17,7 +17,7 @@ use crate::sys::Chosen;
 use crate::totals::ThreadTotals;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use sx_audio::{Player, Sound, Sounds};
+use sx_audio::{Player, Sent, Sound, Sounds};
 use sx_engine::{Rng, Time};
 use sx_media::{Heard, MediaEvent, Playing};
 use sx_rtp::Ssrc;
@@ -231,6 +231,11 @@ impl Playback {
         }
         if missed > 0 {
             player.skip(missed);
+        }
+        let of = |sent: Option<Sent>| sent.map(|sent| (sent.ssrc, sent.sequence));
+        if let Some(sent) = sockets.sending().filter(|sent| of(player.sent()) != of(Some(*sent))) {
+            // A packet of before was still on its way out: no number comes twice.
+            player.resume(now, &sent);
         }
         player.play(now);
         let went = sockets.turn().during(*round, || {

@@ -7,8 +7,9 @@
 //!                             └── set_remote, elsewhere ─┘
 //! ```
 
+use crate::config::RtcpXr;
 use crate::handshakes::{Handshakes, Protects, Shaker, Step};
-use crate::quality::{Quality, microseconds};
+use crate::quality::{Quality, metrics, microseconds};
 use crate::reception::{Packet, Reception};
 use crate::secure::Opener;
 use crate::sent_reports::SentReports;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use sx_engine::Time;
 use sx_media::{Handshake, Keys, Latch, PeerReport, PortMemory, PortStats, QualitySample, Remote};
+use sx_rtp::VoipMetrics;
 use sx_rtp::srtp::StateError;
 
 /// Which socket of the pair a packet arrived on.
@@ -306,6 +308,13 @@ impl Port {
 
     pub(crate) fn poll_quality(&mut self, now: Time) -> Option<QualitySample> {
         self.quality.as_mut()?.poll(now, &mut self.reception, self.stats.last_payload_type)
+    }
+
+    /// What the peer is told of that, if it is to be told.
+    pub(crate) fn metrics(&self, now: Time, sample: &QualitySample, told: RtcpXr) -> Option<VoipMetrics> {
+        let wants = self.peer.as_ref().is_some_and(|peer| peer.remote.wants_metrics);
+        let is_told = told == RtcpXr::Always || told == RtcpXr::Negotiated && wants;
+        if is_told { metrics(now, sample, &self.reception) } else { None }
     }
 
     /// How it was in the interval that the end cuts short.

@@ -1,11 +1,14 @@
 //! How a port's peer is heard: its losses as they come, and every five seconds what they make of its sound.
 
-use crate::reception::Reception;
+use crate::reception::{Heard, Reception};
 use crate::sent_reports::SentReports;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_media::{LegQuality, PeerReport, PortStats, QualitySample, QualitySummary, equipment_impairment};
-use sx_rtp::{BurstTracker, Compound, ReportBlocks, RtcpPacket, Sequencing, XrBlock};
+use sx_media::{
+    LegQuality, MeasuredStream, PeerReport, PortStats, QualitySample, QualitySummary, equipment_impairment,
+    voip_metrics,
+};
+use sx_rtp::{BurstTracker, Burstiness, Compound, ReportBlocks, RtcpPacket, Sequencing, VoipMetrics, XrBlock};
 use sx_types::{Codec, PayloadType};
 
 /// The quality of a peer that sends sound.
@@ -116,6 +119,14 @@ impl Quality {
     }
 }
 
+/// What the peer is told of the sound that it sends, after an interval.
+pub(crate) fn metrics(now: Time, sample: &QualitySample, reception: &Reception) -> Option<VoipMetrics> {
+    let Heard { ssrc, bursts, loss, packet } = reception.heard(now)?;
+    let round_trip = sample.round_trip_ms.map(|ms| Duration::from_secs_f64(ms / 1_000.0));
+    let scores = Some([sample.r, sample.mos_listening, sample.mos_conversational]);
+    Some(voip_metrics(&MeasuredStream { ssrc, bursts, loss, packet, round_trip, scores }))
+}
+
 /// As a record has it; what is longer than 71 minutes is that.
 pub(crate) fn microseconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
@@ -126,6 +137,8 @@ pub(crate) fn microseconds(duration: Duration) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     tracker: BurstTracker,
+    /// Since the source began.
+    whole: BurstTracker,
     /// The number of the latest packet.
     highest: u16,
 }
@@ -136,12 +149,24 @@ impl Losses {
         match sequencing {
             Sequencing::Probation | Sequencing::Restarted => self.highest = sequence,
             Sequencing::Valid if (1..1 << 15).contains(&ahead) => {
-                self.tracker.handle_lost(u64::from(ahead) - 1);
-                self.tracker.handle_received(1);
+                for tracker in [&mut self.tracker, &mut self.whole] {
+                    tracker.handle_lost(u64::from(ahead) - 1);
+                    tracker.handle_received(1);
+                }
                 self.highest = sequence;
             }
             Sequencing::Valid | Sequencing::Leap => {}
         }
+    }
+
+    /// Another source goes on in the interval that this one has begun.
+    pub(crate) fn of_another(self) -> Self {
+        Self { whole: BurstTracker::default(), ..self }
+    }
+
+    /// How losses cluster since the source began.
+    pub(crate) fn bursts(&self) -> Burstiness {
+        self.whole.burstiness()
     }
 
     /// What was counted since this was last called.
@@ -153,6 +178,7 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RtcpXr;
     use crate::port::{Channel, Port, Verdict};
     use sx_media::{Latch, Remote};
     use sx_rtp::{
@@ -166,6 +192,7 @@ mod tests {
     /// A port whose peer sends packets of 10 ms.
     struct Peer {
         port: Port,
+        remote: Remote,
         payload_type: u8,
         number: u16,
         samples: Vec<QualitySample>,
@@ -174,8 +201,10 @@ mod tests {
     impl Peer {
         fn new(codec: Option<Codec>, payload_type: u8) -> Self {
             let (rtp, mut port) = (PEER.parse().expect("an address"), Port::new());
-            port.set_remote(START, Remote { rtp, rtcp: rtp, latch: Latch::Exact, receives: true, sends: true, codec });
-            Self { port, payload_type, number: 0, samples: Vec::new() }
+            let latch = Latch::Exact;
+            let remote = Remote { rtp, rtcp: rtp, latch, receives: true, sends: true, wants_metrics: false, codec };
+            port.set_remote(START, remote);
+            Self { port, remote, payload_type, number: 0, samples: Vec::new() }
         }
 
         /// So many packets, some of which are lost, and a tick for every ten of them.
@@ -314,6 +343,29 @@ mod tests {
         // Half of it, and what playing out takes: some 220 ms from mouth to ear.
         peer.send(500, 7, |_| false);
         assert!((420..440).contains(&peer.port.stats().mos_last_x100), "{:?}", peer.port.stats());
+    }
+
+    /// Five packets of a thousand were lost in a row, and one alone.
+    #[test]
+    fn a_peer_that_wants_to_know_is_told_how_its_sound_is_received() {
+        let mut peer = Peer::new(Some(Codec::Pcma), 8);
+        peer.send(1_000, 7, |number| (300..305).contains(&number) || number == 600);
+        let sample = *peer.samples.last().expect("an interval");
+        assert_eq!(peer.port.metrics(peer.now(), &sample, RtcpXr::Negotiated), None, "it has not asked");
+        assert_eq!(peer.port.metrics(peer.now(), &sample, RtcpXr::Never), None);
+        let told = peer.port.metrics(peer.now(), &sample, RtcpXr::Always).expect("everybody is told");
+        assert_eq!((told.ssrc, told.loss_rate, told.burst_density, told.gap_density), (Ssrc(7), 1, 255, 0));
+        assert_eq!((told.burst_duration_ms, told.round_trip_delay_ms, told.gmin), (50, 0, 16));
+        assert_eq!((told.r_factor, told.mos_listening_x10), (Some(sample.r.round() as u8), Some(44)));
+        let rtp = PEER.parse().expect("an address");
+        let remote = Remote { wants_metrics: true, ..peer.remote };
+        assert_eq!(remote.rtp, rtp);
+        peer.port.set_remote(peer.now(), remote);
+        assert_eq!(peer.port.metrics(peer.now(), &sample, RtcpXr::Negotiated), Some(told));
+        // Another source has lost nothing yet.
+        peer.send(500, 8, |_| false);
+        let told = peer.port.metrics(peer.now(), &sample, RtcpXr::Negotiated).expect("it wants it");
+        assert_eq!((told.ssrc, told.loss_rate, told.burst_duration_ms), (Ssrc(8), 0, 0));
     }
 
     #[test]

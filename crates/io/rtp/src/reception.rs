@@ -3,7 +3,7 @@
 use crate::quality::Losses;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_rtp::{BurstTracker, Header, Sequencing, Ssrc, is_rtcp};
+use sx_rtp::{BurstTracker, Burstiness, Header, Sequencing, Ssrc, is_rtcp};
 
 /// What a datagram on a media port is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,19 @@ pub(crate) struct Reception {
     before: Counts,
     losses: Losses,
     timing: Timing,
+    /// When the present source was heard first.
+    begun: Option<Time>,
+}
+
+/// How the present source is received, since it began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) bursts: Burstiness,
+    /// The share of packets that was lost.
+    pub(crate) loss: f64,
+    /// What a packet holds, on the average.
+    pub(crate) packet: Duration,
 }
 
 /// Packets of all sources.
@@ -62,14 +75,16 @@ impl Reception {
             before: Counts::default(),
             losses: Losses::default(),
             timing: Timing::Unknown,
+            begun: None,
         }
     }
 
     pub(crate) fn receive(&mut self, now: Time, header: &Header) {
         if header.ssrc != self.ssrc {
             let (before, losses) = (self.counts(), std::mem::take(&mut self.losses));
-            *self = Self { ssrc: header.ssrc, before, losses, ..Self::new() };
+            *self = Self { ssrc: header.ssrc, before, losses: losses.of_another(), ..Self::new() };
         }
+        self.begun.get_or_insert(now);
         let before = self.counts();
         let sequencing = self.sequence.handle_sequence(header.sequence);
         if sequencing == Sequencing::Restarted {
@@ -92,6 +107,16 @@ impl Reception {
     /// How losses cluster, since this was last asked.
     pub(crate) fn take_losses(&mut self) -> BurstTracker {
         self.losses.take()
+    }
+
+    /// How the present source is received; `None` before it is believed.
+    pub(crate) fn heard(&self, now: Time) -> Option<Heard> {
+        let expected = self.sequence.expected();
+        let begun = self.begun.filter(|_| expected > 0)?;
+        let lost = u64::try_from(self.sequence.lost()).unwrap_or(0);
+        let packet = now.since(begun).div_f64(expected as f64).clamp(PACKET_MIN, PACKET_MAX);
+        let loss = lost as f64 / expected as f64;
+        Some(Heard { ssrc: self.ssrc, bursts: self.losses.bursts(), loss, packet })
     }
 
     /// Interarrival jitter.
@@ -172,6 +197,10 @@ fn static_rate(payload_type: u8) -> Option<u32> {
         _ => None,
     }
 }
+
+/// Packets are of these lengths, and a sender that is silent for a while sends none.
+const PACKET_MIN: Duration = Duration::from_millis(5);
+const PACKET_MAX: Duration = Duration::from_millis(60);
 
 const RATES: [u32; 7] = [8000, 16_000, 24_000, 32_000, 44_100, 48_000, 90_000];
 

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::{MediaInterface, RtpConfig, StartError};
+use crate::metrics::Metrics;
 use crate::mixing::Rooms;
 use crate::playing::{Stage, Turn};
 use crate::pool::Pool;
@@ -9,7 +10,7 @@ use crate::port::{Channel, Destinations};
 use crate::recording::{RecordingThreads, Recordings};
 use crate::secure::Sealer;
 use crate::sent_reports::SentReports;
-use crate::sys::{Failure, RawAddress, Sent};
+use crate::sys::{Chosen, Failure, Intake, RawAddress, Sent};
 use crate::totals::PoolUse;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
@@ -18,8 +19,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use sx_audio::{Sent as Sending, Succession};
 use sx_engine::{Rng, Time};
-use sx_media::{Closed, MediaEvent, OpenError, PortId, PortStats, TrafficClass};
+use sx_media::{Closed, MediaEvent, OpenError, PortId, PortStats, StreamMemory, TrafficClass};
+use sx_rtp::Translated;
 
 /// How events reach the worker whose number is given.
 pub(crate) type Events = dyn Fn(u16, MediaEvent) + Send + Sync;
@@ -134,7 +137,7 @@ impl Exchange {
         };
         let (exchange, counted) = (Arc::downgrade(self), OnceLock::new());
         let lease = Lease { exchange, id: port, pool, number, counted };
-        let sockets = Arc::new(PortSockets::new(port, rtp, rtcp, lease));
+        let sockets = Arc::new(PortSockets::new(port, class, (rtp, rtcp), lease));
         locked(&self.ports).insert(port, sockets.clone());
         let advertised = (SocketAddr::new(advertised, number), SocketAddr::new(advertised, number + 1));
         Ok(Bound { sockets, advertised })
@@ -237,14 +240,15 @@ pub(crate) struct PortSockets {
     destinations: DestinationCell,
     sealer: Sealer,
     sent_reports: SentReports,
+    metrics: Metrics,
     closed: AtomicBool,
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
     send_errors: AtomicU64,
-    /// The source of what is coded anew for the peer.
+    /// The source of what is made for the peer here, unless it was sent something before.
     ssrc: u32,
-    /// What was sent of that. Written and read where packets are converted, mixed or made of a sound, and nowhere else.
-    sending: Mutex<Option<sx_audio::Sent>>,
+    /// What the peer is sent as one stream, by whomever. `None`: it is pictures, of which there may be several streams at once.
+    stream: Option<Mutex<Succession>>,
     /// What goes to the peer, or comes from it, is coded anew.
     converted: AtomicBool,
     turn: Turn,
@@ -253,7 +257,7 @@ pub(crate) struct PortSockets {
 }
 
 impl PortSockets {
-    fn new(id: PortId, rtp: UdpSocket, rtcp: UdpSocket, lease: Lease) -> Self {
+    fn new(id: PortId, class: TrafficClass, (rtp, rtcp): (UdpSocket, UdpSocket), lease: Lease) -> Self {
         Self {
             id,
             rtp,
@@ -261,12 +265,13 @@ impl PortSockets {
             destinations: DestinationCell::default(),
             sealer: Sealer::default(),
             sent_reports: SentReports::default(),
+            metrics: Metrics::default(),
             closed: AtomicBool::new(false),
             packets_sent: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),
             send_errors: AtomicU64::new(0),
             ssrc: RandomState::new().build_hasher().finish() as u32,
-            sending: Mutex::new(None),
+            stream: (class == TrafficClass::Audio).then(Mutex::default),
             converted: AtomicBool::new(false),
             turn: Turn::default(),
             lease,
@@ -294,6 +299,11 @@ impl PortSockets {
     /// The sender reports that the peer may answer.
     pub(crate) fn sent_reports(&self) -> &SentReports {
         &self.sent_reports
+    }
+
+    /// What the peer is to be told of its sound.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// From now on packets go there. For the port's own thread only.
@@ -346,19 +356,61 @@ impl PortSockets {
         &self.turn
     }
 
-    /// The source of what is coded anew for the peer.
+    /// The source of what is made for the peer here, unless it was sent something before.
     pub(crate) fn ssrc(&self) -> u32 {
         self.ssrc
     }
 
     /// So much was sent of what is coded anew.
-    pub(crate) fn set_sending(&self, sent: Option<sx_audio::Sent>) {
-        *locked(&self.sending) = sent;
+    pub(crate) fn set_sending(&self, sent: Option<Sending>) {
+        if let Some(stream) = &self.stream {
+            locked(stream).set_sent(sent);
+        }
     }
 
-    /// What was sent of it.
-    pub(crate) fn sending(&self) -> Option<sx_audio::Sent> {
-        *locked(&self.sending)
+    /// What was sent to the peer, by whomever.
+    pub(crate) fn sending(&self) -> Option<Sending> {
+        locked(self.stream.as_ref()?).sent()
+    }
+
+    /// Makes packets that have arrived at a port part of the stream to the peer of this one. Gives those that are.
+    pub(crate) fn join(&self, now: Time, from: &Self, received: &mut Intake, rtp: Chosen) -> Chosen {
+        let Some(stream) = self.stream.as_ref().filter(|_| !rtp.is_empty()) else { return rtp };
+        let (mut stream, mut joined) = (locked(stream), Chosen::default());
+        if self.towards_rtp().is_none() {
+            stream.withhold();
+            return joined;
+        }
+        for index in rtp.indices() {
+            if stream.pass(now, from.id.0, received.batch().packet(index).1) {
+                joined.add(index);
+            }
+        }
+        joined
+    }
+
+    /// As what the peer knows the stream of a port.
+    pub(crate) fn translated(&self, from: &Self) -> Option<Translated> {
+        locked(self.stream.as_ref()?).translated(from.id.0)
+    }
+
+    /// What the peer takes has a clock.
+    pub(crate) fn set_clock(&self, clock_hz: u32) {
+        if let Some(stream) = &self.stream {
+            locked(stream).set_clock(clock_hz);
+        }
+    }
+
+    /// How far the stream to the peer has come.
+    pub(crate) fn remember_stream(&self) -> Option<StreamMemory> {
+        locked(self.stream.as_ref()?).remember()
+    }
+
+    /// Another process has come so far.
+    pub(crate) fn resume_stream(&self, memory: &StreamMemory) {
+        if let Some(stream) = &self.stream {
+            locked(stream).resume(memory);
+        }
     }
 
     /// What goes to the peer, or comes from it, is coded anew, or is so no more.

@@ -296,6 +296,9 @@ impl PacketThread {
             Some(Keys::Described(keys)) => entry.sockets.sealer().set_keys(Some(keys)),
             Some(Keys::Handshake(_)) => entry.sockets.sealer().await_keys(),
         }
+        if let Some(codec) = remote.codec {
+            entry.sockets.set_clock(codec.clock_hz());
+        }
         let begins = entry.port.set_keys(keys);
         entry.port.set_remote(now, Remote { rtp, rtcp, ..remote });
         match (begins, &self.shaker) {
@@ -378,11 +381,15 @@ impl PacketThread {
         let Some(entry) = self.entry(port) else { return };
         let mut memory = Box::new(entry.port.remember());
         entry.sockets.sealer().remember(&mut memory);
+        memory.stream = entry.sockets.remember_stream();
         self.exchange.tell(port, MediaEvent::Remembered { port, memory });
     }
 
     fn resume(&mut self, port: PortId, memory: Box<PortMemory>) {
         let Some(entry) = self.entry(port) else { return };
+        if let Some(stream) = &memory.stream {
+            entry.sockets.resume_stream(stream);
+        }
         if let Err(error) = entry.sockets.sealer().resume(&memory).and_then(|()| entry.port.resume(memory)) {
             // A key that began anew would give two packets one key stream.
             entry.sockets.sealer().lose();
@@ -419,7 +426,12 @@ impl PacketThread {
         let timeout = self.exchange.config.silence_timeout;
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
             entry.port.handle_timeout(now);
-            self.totals.quality.add(entry.port.poll_quality(now));
+            let sample = entry.port.poll_quality(now);
+            let told = self.exchange.config.rtcp_xr;
+            if let Some(metrics) = sample.as_ref().and_then(|sample| entry.port.metrics(now, sample, told)) {
+                entry.sockets.metrics().set(metrics);
+            }
+            self.totals.quality.add(sample);
             entry.carry_out(&self.exchange, &self.totals);
             if entry.port.poll_silence(now, timeout) {
                 self.totals.silences.add(1);

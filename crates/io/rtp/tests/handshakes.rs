@@ -2,13 +2,19 @@
 
 mod driver;
 
+use driver::voice::coding;
 use driver::{Call, local, rtcp, rtp};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use sx_dtls::{Anchor, Association, Certificate, DtlsRole, Fingerprint, Local, Output};
 use sx_engine::Time;
-use sx_media::{AssociationName, Handshake, HandshakeFault, Keys, Latch, MediaCommand, MediaEvent, Remote};
+use sx_media::{
+    AssociationName, Conversion, Handshake, HandshakeFault, KeyRules, KeyWay, Keys, Latch, MediaCommand, MediaEvent,
+    Remote,
+};
 use sx_rtp::srtp::{Protector, Unprotector};
+use sx_rtp::{Event, EventPayload, EventSender, Header, Packet, Ssrc};
+use sx_types::{Codec, PayloadType};
 
 /// A telephone's certificate.
 fn certificate() -> Local {
@@ -304,3 +310,52 @@ fn a_port_says_that_a_handshake_is_going_on() {
     Shaking::begin(&phone, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
     assert_eq!(knows(&call), (false, true));
 }
+
+/// A telephone whose keys of SRTP come from a handshake presses all keys as events, and is told some by them.
+#[test]
+fn keys_of_telephones_pass_under_the_keys_of_a_handshake() {
+    let call = Call::new(Latch::Port);
+    let own = certificate();
+    agree(&call, 0, &terms(DtlsRole::Server, own.fingerprint(), "one"), call.phones[0].muxing(Latch::Port));
+    let mut phone = Shaking::begin(&own, DtlsRole::Client, &call.phones[0].rtp, call.opened[0].rtp).finish();
+    let [sound, events] = [coding(8, Codec::Pcma), coding(EVENTS, Codec::TelephoneEvent)];
+    let ways = [(call.ports[0], vec![sound], KeyWay::Told), (call.ports[1], vec![sound, events], KeyWay::Events)];
+    for ((from, to, way), other) in ways.into_iter().zip([1, 0]) {
+        let keys = KeyRules { to: way, heard_in_band: false };
+        let (from_codings, to_port) = (vec![sound, events], call.ports[other]);
+        let conversion = Conversion { from: from_codings, to, ptime_ms: 20, keys, anew: false };
+        call.relay.threads.send(MediaCommand::Patch {
+            from,
+            to: Some(to_port),
+            conversion: Some(Box::new(conversion)),
+        });
+    }
+    call.relay.settle(&call.ports);
+    let mut sequence = 0;
+    for (number, key) in (0..).zip("0123456789*#ABCD".chars()) {
+        let (event, timestamp) = (Event::from_key(key).unwrap(), number * 1_600);
+        for packet in EventSender::new(event, 10, Duration::from_millis(80), timestamp, 8_000) {
+            let (payload_type, marker, mut datagram) = (PayloadType(EVENTS), packet.marker, Vec::new());
+            Header { marker, payload_type, sequence, timestamp, ssrc: Ssrc(7) }
+                .write(&packet.payload.to_bytes(), &mut datagram);
+            call.phones[0].rtp.send_to(&phone.protect(&datagram), call.opened[0].rtp).unwrap();
+            sequence += 1;
+        }
+        let told = MediaEvent::Pressed { port: call.ports[0], key, duration_ms: 80 };
+        assert_eq!(call.relay.event(), told);
+    }
+    // The other way, by signalling.
+    call.relay.threads.send(MediaCommand::Press { port: call.ports[1], key: '7', duration_ms: 60 });
+    let mut ends = 0;
+    while ends < 3 {
+        let packet = phone.open(driver::receive(&call.phones[0].rtp).0);
+        let packet = Packet::parse(&packet).unwrap();
+        let payload = EventPayload::parse(packet.payload()).unwrap();
+        assert_eq!((packet.payload_type(), payload.event.key()), (PayloadType(EVENTS), Some('7')));
+        ends += usize::from(payload.end);
+    }
+    let totals = call.relay.threads.totals();
+    assert_eq!((totals.keys_told, totals.keys_dropped, totals.rejected_srtp), (16, 0, 0));
+}
+
+const EVENTS: u8 = 101;

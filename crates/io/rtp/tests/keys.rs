@@ -181,7 +181,7 @@ fn keys_of_who_is_in_a_room_are_told_each_once_in_order() {
         let codings = vec![coding(0, Codec::Pcmu), events()];
         // One that nobody hears is heard by the exchange.
         let (from, to, muted) = (codings.clone(), codings, place == 0);
-        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted };
+        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted, keys_in_band: false };
         call.relay.threads.send(MediaCommand::Attend { port, attendance: Some(Box::new(attendance)) });
     }
     call.relay.settle(&call.ports);

@@ -261,7 +261,7 @@ fn a_member_of_a_room_is_heard_by_what_it_says() {
     let codings = vec![coding(0, Codec::Pcmu)];
     for party in 0..2 {
         let (from, to) = (codings.clone(), codings.clone());
-        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted: false };
+        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted: false, keys_in_band: false };
         let port = booth.parties[party].port;
         booth.relay.threads.send(MediaCommand::Attend { port, attendance: Some(Box::new(attendance)) });
     }

@@ -78,7 +78,14 @@ impl Hall {
     fn attend(&self, place: usize, room: &str, muted: bool) {
         let Member { port, voice, .. } = &self.members[place];
         let codings = vec![coding_of(voice.format), coding(101, Codec::TelephoneEvent)];
-        let attendance = Attendance { room: room.into(), from: codings.clone(), to: codings, ptime_ms: 20, muted };
+        let attendance = Attendance {
+            room: room.into(),
+            from: codings.clone(),
+            to: codings,
+            ptime_ms: 20,
+            muted,
+            keys_in_band: false,
+        };
         self.relay.threads.send(MediaCommand::Attend { port: *port, attendance: Some(Box::new(attendance)) });
     }
 

@@ -50,7 +50,7 @@ pub use packet::{Extension, Extras, Header, Packet, PacketError, Ssrc, WriteErro
 pub use reception::{Reception, Sequencing};
 pub use rtcp::{
     App, Bye, Compound, CompoundError, Packets, ReceiverReport, ReportBlock, ReportBlocks, RtcpPacket, RtcpWriteError,
-    Sdes, SdesItem, SdesItems, SenderInfo, SenderReport, Ssrcs, ntp_from_time, write_bye, write_receiver_report,
-    write_sdes_cname, write_sender_report,
+    Sdes, SdesItem, SdesItems, SenderInfo, SenderReport, Ssrcs, Translated, ntp_from_time, translate_rtcp, write_bye,
+    write_receiver_report, write_sdes_cname, write_sender_report,
 };
 pub use rtcp_xr::{Dlrr, DlrrSubBlocks, ExtendedReport, VoipMetrics, XrBlock, XrBlocks, write_extended_report};

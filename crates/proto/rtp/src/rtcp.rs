@@ -4,6 +4,7 @@ mod compound;
 mod sdes;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod write;
 
 pub use compound::{
@@ -12,6 +13,7 @@ pub use compound::{
 };
 pub(crate) use compound::{be16, be32, round_trip_at, split_ssrc};
 pub use sdes::{Sdes, SdesItem, SdesItems};
+pub use translation::{Translated, translate_rtcp};
 pub(crate) use write::write_header;
 pub use write::{RtcpWriteError, write_bye, write_receiver_report, write_sdes_cname, write_sender_report};
 

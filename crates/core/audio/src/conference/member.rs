@@ -70,7 +70,7 @@ impl Member {
             id,
             playout: Playout::new(&attendance.from, terms.rate),
             source: Source::default(),
-            listening: Listening::new(false),
+            listening: Listening::new(attendance.keys_in_band),
             sending: Sending::new(ssrc, terms.coded.coding.clock_hz, rng),
             reporter: Reporter::new(now, ssrc, rng),
             report: Vec::new(),
@@ -103,6 +103,9 @@ impl Member {
         if self.terms.kind != terms.kind {
             self.voice = Voice::Common;
         }
+        if self.attendance.keys_in_band != attendance.keys_in_band {
+            self.listening = Listening::new(attendance.keys_in_band);
+        }
         if attendance.muted && !self.attendance.muted {
             self.playout.clear();
         }
@@ -123,6 +126,16 @@ impl Member {
         if !self.attendance.muted && !packet.payload().is_empty() {
             self.playout.handle_packet(now, &packet);
         }
+    }
+
+    /// What it says in the tick that begins now. While a key sounds, which is for the exchange, the others hear nothing of it.
+    pub(super) fn says(&mut self, now: Time) -> Option<&[i16]> {
+        let frame = self.playout.take(now)?;
+        self.listening.handle_samples(now, frame, self.terms.rate.hz());
+        if self.listening.silences() {
+            frame.fill(0);
+        }
+        Some(frame)
     }
 
     /// The next key that it has pressed, and that is over.

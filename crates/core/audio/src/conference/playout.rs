@@ -6,7 +6,7 @@ use sx_codec::{Decoder, Format, Resampler};
 use sx_engine::Time;
 use sx_media::Coding;
 use sx_mix::Rate;
-use sx_rtp::{Content, Frame, Gap, GapCause, JitterBuffer, JitterConfig, Packet};
+use sx_rtp::{Content, Frame, Gap, GapCause, JitterBuffer, JitterConfig, JitterStats, Packet};
 use sx_types::{Codec, PayloadType};
 
 /// What a member sends, on its way to the mixer.
@@ -97,6 +97,13 @@ impl Playout {
         find(&self.arriving, payload_type).is_some_and(|arriving| arriving.content == Content::Nothing)
     }
 
+    /// How packets are played out, as whoever sends them is told.
+    pub(super) fn told(&self) -> sx_media::Playout {
+        let JitterStats { received, late, discarded, delay, .. } = self.buffer.stats();
+        let discarded = (late + discarded) as f64 / received.max(1) as f64;
+        sx_media::Playout { discarded, delay, delay_max: JitterConfig::new(self.clock_hz).delay_max }
+    }
+
     /// A packet has arrived.
     pub(super) fn handle_packet(&mut self, now: Time, packet: &Packet<'_>) {
         let Some(arriving) = find(&self.arriving, packet.payload_type()) else { return };
@@ -108,7 +115,7 @@ impl Playout {
     }
 
     /// The frame that begins at `at`; `None` when the member is silent.
-    pub(super) fn take(&mut self, at: Time) -> Option<&[i16]> {
+    pub(super) fn take(&mut self, at: Time) -> Option<&mut [i16]> {
         let Self { arriving, buffer, sound, counted, .. } = self;
         let wanted = sound.rate.frame_samples();
         sound.pending.drain(..sound.played);
@@ -144,7 +151,7 @@ impl Playout {
         // Silence behind what there is, when nothing follows it.
         sound.pending.resize(sound.pending.len().max(wanted), 0);
         sound.played = wanted;
-        sounds.then(|| &sound.pending[..wanted])
+        sounds.then(|| &mut sound.pending[..wanted])
     }
 }
 

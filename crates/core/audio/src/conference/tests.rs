@@ -59,7 +59,7 @@ impl Phone {
     fn attendance(&self) -> Attendance {
         let codings = vec![self.coding, Coding::new(PayloadType(101), Codec::TelephoneEvent)];
         let (ptime_ms, muted) = (self.ptime_ms, self.muted);
-        Attendance { room: "8000".into(), from: codings.clone(), to: codings, ptime_ms, muted }
+        Attendance { room: "8000".into(), from: codings.clone(), to: codings, ptime_ms, muted, keys_in_band: false }
     }
 
     /// The next 20 ms of its tone.

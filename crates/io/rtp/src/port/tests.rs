@@ -18,7 +18,15 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn remote(latch: Latch) -> Remote {
-    Remote { rtp: address(PEER), rtcp: address(PEER_RTCP), latch, receives: true, sends: true, codec: None }
+    Remote {
+        rtp: address(PEER),
+        rtcp: address(PEER_RTCP),
+        latch,
+        receives: true,
+        sends: true,
+        wants_metrics: false,
+        codec: None,
+    }
 }
 
 fn nat() -> Latch {

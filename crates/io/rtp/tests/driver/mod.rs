@@ -201,7 +201,7 @@ impl Phone {
 
     pub fn remote(&self, latch: Latch) -> Remote {
         let (rtp, rtcp) = (self.rtp.local_addr().unwrap(), self.rtcp.local_addr().unwrap());
-        Remote { rtp, rtcp, latch, receives: true, sends: true, codec: None }
+        Remote { rtp, rtcp, latch, receives: true, sends: true, wants_metrics: false, codec: None }
     }
 
     pub fn muxing(&self, latch: Latch) -> Remote {

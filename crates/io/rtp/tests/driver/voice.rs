@@ -17,7 +17,8 @@ pub struct Voice {
     decoder: Decoder,
     up: Resampler,
     down: Resampler,
-    sequence: u16,
+    /// Packets so far: the sequence number is its lower half.
+    number: u32,
 }
 
 impl Voice {
@@ -29,7 +30,7 @@ impl Voice {
             decoder: Decoder::new(format),
             up: Resampler::new(8_000, format.sample_hz()).unwrap(),
             down: Resampler::new(format.sample_hz(), 8_000).unwrap(),
-            sequence: 0,
+            number: 0,
         }
     }
 
@@ -37,12 +38,17 @@ impl Voice {
         let (mut wide, mut payload, mut packet) = (Vec::new(), Vec::new(), Vec::new());
         self.up.process(samples, &mut wide);
         self.encoder.encode(&wide, &mut payload).unwrap();
-        let timestamp = u32::from(self.sequence) * self.format.rtp_clock_hz() / 50;
+        let timestamp = self.number * (self.format.rtp_clock_hz() / 50);
         let payload_type = PayloadType(self.payload_type);
-        Header { marker: false, payload_type, sequence: self.sequence, timestamp, ssrc: Ssrc(7) }
+        Header { marker: false, payload_type, sequence: self.number as u16, timestamp, ssrc: Ssrc(7) }
             .write(&payload, &mut packet);
-        self.sequence += 1;
+        self.number += 1;
         packet
+    }
+
+    /// Its next packet has this number.
+    pub fn skip_to(&mut self, number: u32) {
+        self.number = number;
     }
 
     pub fn hears(&mut self, packet: &[u8], heard: &mut Vec<i16>) -> Header {
