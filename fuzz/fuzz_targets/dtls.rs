@@ -27,28 +27,31 @@ fuzz_target!(|input: &[u8]| {
     let mut failed = [false; 2];
     let (mut now, mut strangers) = (BEGUN, input.split(|byte| *byte == SEPARATOR));
     loop {
-        for from in 0..2 {
-            while let Some(output) = ends[from].poll_output() {
-                assert!(!failed[from], "nothing follows a fault");
-                match output {
-                    Output::Agreed(keys) => assert!(agreed[from].replace(*keys).is_none(), "told once"),
-                    Output::Failed(_) => failed[from] = true,
-                    Output::Datagram(mut bytes) => {
-                        let Some((how, noise)) = strangers.next().and_then(<[u8]>::split_first) else {
-                            ends[1 - from].handle_datagram(now, &bytes);
-                            continue;
-                        };
-                        ends[usize::from(how & 1)].handle_datagram(now, noise);
-                        match how >> 1 & 7 {
-                            0 => continue,
-                            1 => _ = ends[1 - from].handle_datagram(now, &bytes),
-                            2 => {
-                                let place = usize::from(*how) * 31 % bytes.len();
-                                bytes[place] ^= 1 << (how >> 5);
+        // What one is told may have the other, whose turn was before, say more.
+        while ends.iter().any(Association::has_output) {
+            for from in 0..2 {
+                while let Some(output) = ends[from].poll_output() {
+                    assert!(!failed[from], "nothing follows a fault");
+                    match output {
+                        Output::Agreed(keys) => assert!(agreed[from].replace(*keys).is_none(), "told once"),
+                        Output::Failed(_) => failed[from] = true,
+                        Output::Datagram(mut bytes) => {
+                            let Some((how, noise)) = strangers.next().and_then(<[u8]>::split_first) else {
+                                ends[1 - from].handle_datagram(now, &bytes);
+                                continue;
+                            };
+                            ends[usize::from(how & 1)].handle_datagram(now, noise);
+                            match how >> 1 & 7 {
+                                0 => continue,
+                                1 => _ = ends[1 - from].handle_datagram(now, &bytes),
+                                2 => {
+                                    let place = usize::from(*how) * 31 % bytes.len();
+                                    bytes[place] ^= 1 << (how >> 5);
+                                }
+                                _ => {}
                             }
-                            _ => {}
+                            ends[1 - from].handle_datagram(now, &bytes);
                         }
-                        ends[1 - from].handle_datagram(now, &bytes);
                     }
                 }
             }
