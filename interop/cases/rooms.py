@@ -1,9 +1,12 @@
-"""Three baresips dial a room, each with another codec, and each must hear the tones of the two others and not its own."""
+"""Telephones dial a room, with several codecs and keys, and each must hear the tones of all others and not its own: three
+baresips, and twelve telephones of which nine are of the tests' own."""
 
 import functools
+import time
 
 from harness import DOMAIN, case, check, wait_for
-from phones import TONES, Phone
+from phones import TONES, Phone, hears_these
+from room_member import Member, Pace
 from cases.transcoding import MD5
 
 ROOM = """[[room]]
@@ -33,4 +36,52 @@ def three_hear_each_other(bench):
         phone.hears_all([tone for tone in TONES if tone != own])
     wait_for(lambda: members() == 0, "nobody is left in the room")
     wait_for(lambda: exchange.metric("strowger_bindings") == 0, "all have unregistered as they ended")
+    exchange.gone()
+
+
+# Twelve frequencies, in hertz, that fill a fifth of a second with whole periods and that no harmonic of another one meets.
+MANY_TONES = (310, 430, 590, 730, 890, 1030, 1190, 1370, 1570, 1790, 2030, 2290)
+# Eleven of them together stay below the full scale, so that no limiter has anything to do.
+QUIET = 1_500
+CODECS = ("PCMU", "PCMA", "G722", "PCMU", "PCMA", "G722", "PCMU", "PCMA", "G722")
+# What the three baresips take, and how they are protected.
+BARESIPS = (("opus", ""), ("PCMA", ";mediaenc=srtp-mand"), ("G722", ";mediaenc=srtp-mand"))
+
+
+@case("twelve in a room hear each other", slow=True)
+def twelve_hear_each_other(bench):
+    names = [f"member{number}" for number in range(12)]
+    exchange = bench.exchange(extra=MD5 + ROOM, users=names)
+    phones = [
+        Phone(bench, exchange, user, tone, dial=f"sip:5000@{DOMAIN}", seconds=20, codec=codec, more=more, amplitude=QUIET)
+        for user, tone, (codec, more) in zip(names, MANY_TONES, BARESIPS)
+    ]
+    own = [
+        Member(bench, exchange, user, codec, tone, QUIET)
+        for user, tone, codec in zip(names[3:], MANY_TONES[3:], CODECS)
+    ]
+    for member in own:
+        member.dial("5000")
+    pace = Pace(own)
+    members = functools.partial(exchange.metric, "strowger_room_members", room="council")
+    wait_for(lambda: members() == 12, "all twelve are in the room", 15)
+    since = time.monotonic() + 1
+    time.sleep(5)
+    until = time.monotonic()
+    check(members() == 12, "all are there all the time")
+    for phone in phones:
+        phone.finish()
+    pace.end()
+    for member in own:
+        member.leave()
+    wait_for(lambda: members() == 0, "nobody is left in the room")
+    check(exchange.metric("strowger_media_decode_errors_total") == 0, "all could be decoded")
+    for member, tone in zip(own, MANY_TONES[3:]):
+        shares, missing = member.shares(MANY_TONES, since, until)
+        hears_these(f"{member.user} ({member.codec})", shares, [other for other in MANY_TONES if other != tone])
+        check(missing == 0, f"{member.user} has been sent all packets: {missing} are missing")
+    for phone, tone in zip(phones, MANY_TONES):
+        # Where the buffer of a telephone leaves something out, all tones go on in another phase, which is power beside them.
+        others = [other for other in MANY_TONES if other != tone]
+        phone.hears_all(others, (1 / 2, 3 / 4), among=MANY_TONES, whole=0.6)
     exchange.gone()
