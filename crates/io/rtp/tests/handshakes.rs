@@ -10,7 +10,7 @@ use sx_dtls::{Anchor, Association, Certificate, DtlsRole, Fingerprint, Local, Ou
 use sx_engine::Time;
 use sx_media::{
     AssociationName, Conversion, Handshake, HandshakeFault, KeyRules, KeyWay, Keys, Latch, MediaCommand, MediaEvent,
-    Remote,
+    Remote, SoundRule,
 };
 use sx_rtp::srtp::{Protector, Unprotector};
 use sx_rtp::{Event, EventPayload, EventSender, Header, Packet, Ssrc};
@@ -323,7 +323,8 @@ fn keys_of_telephones_pass_under_the_keys_of_a_handshake() {
     for ((from, to, way), other) in ways.into_iter().zip([1, 0]) {
         let keys = KeyRules { to: way, heard_in_band: false };
         let (from_codings, to_port) = (vec![sound, events], call.ports[other]);
-        let conversion = Conversion { from: from_codings, to, ptime_ms: 20, keys, anew: false };
+        let conversion =
+            Conversion { from: from_codings, to, ptime_ms: 20, keys, anew: false, sound: SoundRule::Heard };
         call.relay.threads.send(MediaCommand::Patch {
             from,
             to: Some(to_port),

@@ -111,7 +111,14 @@ impl Line {
         let [from, to] =
             [(8, Codec::Pcmu), (8, Codec::Pcma)].map(|(number, codec)| Coding::new(PayloadType(number), codec));
         let keys = KeyRules::default();
-        let conversion = Conversion { from: vec![from], to: vec![to], ptime_ms: 20, keys, anew: false };
+        let conversion = Conversion {
+            from: vec![from],
+            to: vec![to],
+            ptime_ms: 20,
+            keys,
+            anew: false,
+            sound: sx_media::SoundRule::Heard,
+        };
         let mut transcoder = Transcoder::new(&conversion, Ssrc(1_001), &mut self.rng).expect("it can be coded");
         if let Some(sent) = self.succession.sent() {
             transcoder.resume(self.now, &sent);
