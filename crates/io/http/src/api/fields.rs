@@ -199,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_given_twice_is_at_fault_at_any_depth() {
+        let mut fields = Fields::default();
+        fields.add_body(br#"{"facts":{"signature":{"age_s":1,"age_s":2},"age_s":3}}"#).expect("an object");
+        fields.value(Place::Body, "facts").expect("facts");
+        let problem = fields.finish().expect_err("a key twice");
+        let found: Vec<(&str, &str)> = problem.fields.iter().map(|fault| (&*fault.field, &*fault.detail)).collect();
+        assert_eq!((problem.status, &found[..]), (422, &[("facts.signature.age_s", "is given twice")][..]));
+    }
+
+    #[test]
     fn problems_are_counted_only_so_far() {
         let body: String = (0..1000).map(|index| format!("\"field{index}\":0,")).collect();
         let mut fields = Fields::default();
