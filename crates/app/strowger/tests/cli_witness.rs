@@ -384,6 +384,37 @@ fn what_is_no_regular_file_is_refused_by_its_name() {
     check(&|folder| folder.join("key.pub"));
 }
 
+/// A pipe that nobody writes, a device that never ends, and a folder: none is waited for, and each is refused in the same words.
+#[test]
+fn a_file_that_is_named_and_is_none_is_refused() {
+    let (bed, _) = closed_log();
+    let pipe = bed.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    fs::create_dir(bed.path("folder")).expect("made");
+    let long = "long".to_owned();
+    bed.write(&long, &"x".repeat((1 << 20) + 1));
+    let key = public(7);
+    for (named, why) in [
+        (text(&pipe), "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        (text(&bed.path("folder")), "not a regular file"),
+        (text(&bed.path(&long)), "longer than 1048576 bytes"),
+    ] {
+        let commands: [&[&str]; 5] = [
+            &["witness", "verify", "--key", named],
+            &["witness", "verify", "--key", &key, "--anchor", named],
+            &["witness", "verify", "--key", &key, "--witness", named],
+            &["witness", "check-proof", named, "--key", &key],
+            &["witness", "consistency", named, named, "--key", &key],
+        ];
+        for command in commands {
+            let run = bed.run(command);
+            assert_eq!(run.code, Some(3), "{command:?}: {run:?}");
+            assert!(run.err.contains(named) && run.err.contains(why), "{command:?}: {}", run.err);
+        }
+    }
+}
+
 #[test]
 fn a_message_that_nobody_can_read_changes_no_exit_code() {
     let bed = Bed::new();

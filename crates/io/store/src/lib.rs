@@ -67,6 +67,6 @@ pub use witness::{
 };
 pub use witness::{
     AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError,
-    WitnessLog, WitnessOptions, WitnessPort, WitnessStatus, read_or_make_key, read_signing_key, read_verifying_key,
-    write_signing_key,
+    WitnessLog, WitnessOptions, WitnessPort, WitnessStatus, read_bounded, read_named_text, read_or_make_key,
+    read_signing_key, read_verifying_key, write_signing_key,
 };

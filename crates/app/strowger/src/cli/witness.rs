@@ -13,11 +13,10 @@ use super::{WrongUsage, output};
 use crate::wanted::Wanted;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use sx_config::{AnchorKind, ConfigError};
-use sx_store::{FileError, KeyError, WitnessFolder, WitnessReadError};
+use sx_store::{FileError, KeyError, WitnessFolder, WitnessReadError, read_bounded, read_named_text};
 use sx_witness::VerifyingKey;
 
 /// Shown below the help of `strowger witness`.
@@ -383,14 +382,16 @@ fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
 }
 
+/// No key, checkpoint or proof is longer: that of a record of the largest size is a tenth of it.
+const NAMED_BYTES_MAX: u64 = 1 << 20;
+
 /// A small text file that was named on the command line.
 fn read_file(path: &Path) -> Result<String, CannotRead> {
-    // A pipe that the caller made is read to its end; a device might have none.
-    let is_device = fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device());
-    let text = if is_device && path != Path::new("/dev/stdin") {
-        Err(std::io::Error::other("not a regular file"))
-    } else {
-        fs::read_to_string(path)
+    // What the shell has opened for us ends when whoever writes it has; to open any other pipe may take for ever.
+    let is_open = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd");
+    let text = match is_open {
+        true => fs::File::open(path).and_then(|file| read_bounded(file, NAMED_BYTES_MAX)),
+        false => read_named_text(path, NAMED_BYTES_MAX),
     };
     text.map_err(|error| CannotRead { path: path.to_owned(), problem: error.to_string() })
 }

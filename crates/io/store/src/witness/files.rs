@@ -78,6 +78,27 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a small regular file that somebody has named, of so many bytes at most.
+///
+/// # Errors
+/// When it is no regular file, longer, no UTF-8, or cannot be read.
+pub fn read_named_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    read_bounded(open(path)?, bytes_max)
+}
+
+/// The same of what the caller has opened already, which is read to its end whatever it is.
+///
+/// # Errors
+/// When it is longer, no UTF-8, or cannot be read.
+pub fn read_bounded(file: impl io::Read, bytes_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let read = file.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
+    if read as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("longer than {bytes_max} bytes")));
+    }
+    Ok(text)
+}
+
 /// The text of a regular file.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();

@@ -38,6 +38,7 @@ mod tests;
 
 pub use anchors::{AnchorStates, Anchored};
 pub use disk::Event;
+pub use files::{read_bounded, read_named_text};
 pub use grown::{GrownLog, ProveError};
 pub use keys::{KeyError, read_or_make_key, read_signing_key, read_verifying_key, write_signing_key};
 pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, WitnessStatus};

@@ -286,7 +286,7 @@ fn a_closed_segment_that_is_missing_is_told_and_the_log_goes_on() {
     assert!(memchr::memmem::find(&text, b"\"missing\":1,").is_some(), "the record of the start says so");
     let problems: Vec<String> = verify(closed.dir.path()).problems.iter().map(ToString::to_string).collect();
     assert!(
-        matches!(&problems[..], [one] if one.ends_with("00000000000000000000.jsonl is missing, and its index is there"))
+        matches!(&problems[..], [one] if one.ends_with("00000000000000000000.jsonl was removed, and its index is there"))
     );
 }
 
