@@ -3,6 +3,7 @@
 use crate::call::{Branch, Call, PortState};
 use crate::engine::{NgCalls, Output, Progress, Waiting};
 use crate::reply::Reply;
+use std::time::Duration;
 use sx_engine::Time;
 use sx_media::MediaCommand;
 use sx_ng::Request;
@@ -94,6 +95,12 @@ impl NgCalls {
                 self.remove_branch(call, 0);
             }
         }
+    }
+
+    /// How often a call is looked at for silence.
+    pub(crate) fn look_interval(&self) -> Option<Duration> {
+        let shortest = [self.settings.silence_timeout, self.settings.idle_timeout].into_iter().flatten().min()?;
+        Some((shortest / 4).max(Duration::from_secs(1)))
     }
 }
 

@@ -9,7 +9,6 @@ use crate::settings::{Settings, SoundNames};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 use sx_engine::{Engine, Rng, Time, Wheel};
 use sx_media::{MediaCommand, MediaEvent, PortId};
 use sx_ng::{Answer, Command, Message, Notation, Request};
@@ -299,12 +298,6 @@ impl NgCalls {
             self.timers.cancel(timer);
         }
         call.timer = Some(self.timers.set(at, (call.unique, Alarm::Look)));
-    }
-
-    /// How often a call is looked at for silence.
-    pub(crate) fn look_interval(&self) -> Option<Duration> {
-        let shortest = [self.settings.silence_timeout, self.settings.idle_timeout].into_iter().flatten().min()?;
-        Some((shortest / 4).max(Duration::from_secs(1)))
     }
 
     fn alarm(&mut self, now: Time, unique: u64, alarm: Alarm) {

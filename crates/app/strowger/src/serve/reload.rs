@@ -43,8 +43,8 @@ impl Exchange {
         }
         self.records.keep(config.cdr.keep);
         // Before anybody is led to one of them.
+        self.rtp.set_sounds(sounds.clone());
         self.ng.iter().for_each(|ng| ng.set_sounds(&sounds));
-        self.rtp.set_sounds(sounds);
         self.config = config;
         self.take(tables);
         Ok(reloaded)
