@@ -1,9 +1,11 @@
-//! Extended reports: what is read of one can be written, and is then read as the same; and losses in any order.
+//! Extended reports: what is read of one can be written, and is then read as the same; losses in any order; and reports that are
+//! translated for who knows their streams by other sources and numbers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sx_rtp::{
-    BurstTracker, Compound, Dlrr, RtcpPacket, Ssrc, VoipMetrics, XrBlock, write_extended_report, write_receiver_report,
+    BurstTracker, Compound, Dlrr, RtcpPacket, Ssrc, Translated, VoipMetrics, XrBlock, translate_rtcp,
+    write_extended_report, write_receiver_report,
 };
 
 /// A compound packet, for an extended report may not come first.
@@ -86,7 +88,22 @@ fn track(bytes: &[u8]) {
     assert!(found.burst_ratio.is_finite() && found.burst_ratio >= 0.0);
 }
 
+/// Has them pass to somebody who knows the streams otherwise.
+fn translate(bytes: &[u8]) {
+    let [sent, heard] = [(7, 70), (9, 90)].map(|(from, to)| Translated {
+        from: Ssrc(from),
+        to: Ssrc(to),
+        sequence: 0xff00,
+        timestamp: 0x8000_0000,
+    });
+    let mut datagram = bytes.to_vec();
+    translate_rtcp(&mut datagram, Some(&sent), Some(&heard), Some((1, 2)));
+    assert_eq!(datagram.len(), bytes.len());
+    assert_eq!(Compound::parse(&datagram).is_ok(), Compound::parse(bytes).is_ok());
+}
+
 fuzz_target!(|bytes: &[u8]| {
     read_reports(bytes);
+    translate(bytes);
     track(bytes);
 });

@@ -45,8 +45,8 @@ pub use meant::{
     Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
     Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity, Ng,
     NumberMatch, ObjectPlace, Organisation, Policy, Privacy, Recording, RecordingBandwidth, RecordingContainer,
-    RecordingTracks, Registrar, ReliableProvisional, Retention, Room, Route, Sip, SoundSettings, Target, TargetKind,
-    Tls, Transcode, Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
+    RecordingTracks, Registrar, ReliableProvisional, Retention, Room, Route, RtcpXr, Sip, SoundSettings, Target,
+    TargetKind, Tls, Transcode, Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
 };
 pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;

@@ -259,6 +259,8 @@ pub struct Media {
     pub priority: MediaPriority,
     /// Do they use io_uring where it is to be had?
     pub io_uring: bool,
+    /// Who is told by VoIP metrics how its sound is received.
+    pub rtcp_xr: RtcpXr,
     /// Which source addresses are believed.
     pub latch: LatchMode,
     /// Whether RTP is protected where nothing else is said.
@@ -306,6 +308,17 @@ pub enum MediaPriority {
     RealTime,
     /// As any other thread.
     Normal,
+}
+
+/// Who is sent VoIP metrics (RFC 3611).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtcpXr {
+    /// Nobody.
+    Never,
+    /// Who wants them.
+    Negotiated,
+    /// Everybody.
+    Always,
 }
 
 /// Which source address of media packets is believed.

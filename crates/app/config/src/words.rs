@@ -3,7 +3,7 @@
 use crate::meant::{
     AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
     MediaPriority, Privacy, RecordingBandwidth, RecordingContainer, RecordingTracks, ReliableProvisional, Retention,
-    Transcode,
+    RtcpXr, Transcode,
 };
 use crate::reader::Word;
 use sx_audio::Country;
@@ -97,6 +97,11 @@ impl Word for Preference {
 
 impl Word for MediaPriority {
     const WORDS: &'static [(&'static str, Self)] = &[("real-time", Self::RealTime), ("normal", Self::Normal)];
+}
+
+impl Word for RtcpXr {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("never", Self::Never), ("negotiated", Self::Negotiated), ("always", Self::Always)];
 }
 
 impl Word for LatchMode {

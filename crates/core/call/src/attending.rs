@@ -25,9 +25,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use sx_leg::{LegCommand, LegEvent, Media};
 use sx_media::{
-    MediaCommand, MediaError, agreed_codec, attendance, room_answer, room_offer, room_offer_again, streams,
+    Attendance, MediaCommand, MediaError, agreed_codec, attendance, room_answer, room_offer, room_offer_again, streams,
 };
-use sx_types::{Cause, Codec, LegId};
+use sx_types::{Cause, Codec, Dtmf, LegId};
 
 /// What a member that asks for a transfer is told.
 //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
@@ -160,7 +160,8 @@ impl Calls {
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {
             let here = attends.as_ref().filter(|(stream, _)| *stream == usize::from(port.stream));
-            let attendance = here.map(|(_, attendance)| Box::new(attendance.clone()));
+            let keys_in_band = member.access.dtmf == Dtmf::Inband;
+            let attendance = here.map(|(_, attendance)| Box::new(Attendance { keys_in_band, ..attendance.clone() }));
             let command = match place.announced(attendance.as_deref()) {
                 Some(playing) => MediaCommand::Play { port: port.id, playing },
                 None => MediaCommand::Attend { port: port.id, attendance },

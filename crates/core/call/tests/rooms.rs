@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallSnapshot, Command, Ender, Input, Note, Phase, Settings};
 use sx_leg::{LegEvent, Source};
-use sx_media::{Attendance, Keys, Means};
+use sx_media::{Attendance, Keys, Means, MediaEvent};
 use sx_route::{
     Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Room, Rule, SourceFilter,
 };
-use sx_types::{Cause, Codec, LegId, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, LegId, SrtpPolicy};
 
 const E: LegId = LegId(2);
 const F: LegId = LegId(3);
@@ -100,6 +100,20 @@ fn a_caller_is_answered_and_takes_part_until_it_hangs_up() {
     assert_eq!((&*attempt.target, attempt.status, attempt.answer), ("room:council", 200, cdr.answer));
     assert_eq!((cdr.codec, cdr.status, cdr.ended_by), (Some(Codec::Pcmu), 200, Ender::Caller));
     assert_eq!((cdr.end - cdr.start, cdr.caller_media.is_some(), cdr.called_media), (60_000_000_000, true, None));
+}
+
+#[test]
+fn who_has_its_keys_in_its_sound_is_listened_to_in_a_room() {
+    for (dtmf, expected) in [(Dtmf::Auto, false), (Dtmf::Inband, true)] {
+        let mut definition = with_room(MediaMode::Relay, 3);
+        definition.users.access.dtmf = dtmf;
+        let mut world = World::with(definition, Settings::default());
+        world.incoming(A, "5000", Some(&alice()));
+        assert_eq!(attends(&world).keys_in_band, expected);
+        let port = world.ports[0];
+        world.media(MediaEvent::Pressed { port, key: '5', duration_ms: 100 });
+        assert_eq!(attends(&world).keys_in_band, expected, "it is told, and goes on");
+    }
 }
 
 #[test]
@@ -361,7 +375,7 @@ fn operators_time_and_silence_end_it() {
     assert_eq!(ended(&|world| _ = world.after(Duration::from_secs(4 * 3600))), Ender::Timer);
     let silent = |world: &mut World| {
         let port = world.ports[0];
-        world.input(Input::Media(sx_media::MediaEvent::Silent { port }));
+        world.input(Input::Media(MediaEvent::Silent { port }));
     };
     assert_eq!(ended(&silent), Ender::Timer);
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Where the two sides share a codec, packets in it pass byte for byte, and RTCP with them, until one comes in another: an
-//! endpoint may change among those it has agreed to. From then on both ways have sources of our own, and so reports.
+//! endpoint may change among those it has agreed to. From then on both ways have numbers of our own, and so reports.
 
 use crate::forwarding::forward;
 use crate::relaying::relay;

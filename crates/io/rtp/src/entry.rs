@@ -69,9 +69,10 @@ impl Entry {
             means.totals.recording_packets_dropped.add(dropped);
         }
         match (&self.patch, &mut self.converting) {
-            (Patch::To(target), _) if target.is_closed() || target.turn().is_playing() => {}
+            (Patch::To(target), _) if target.is_closed() => {}
+            (Patch::To(target), _) if target.turn().is_playing() => target.withhold(),
             (Patch::To(target), None) => {
-                relay(means.received, means.totals, (means.now, &self.sockets, target), rtp, rtcp)
+                relay(means.received, means.totals, (means.now, &self.sockets, target), rtp, rtcp);
             }
             (Patch::To(target), Some(converting)) => converting.forward(means, (&self.sockets, target), rtp, rtcp),
             (Patch::Room(attending), _) => {
@@ -83,6 +84,11 @@ impl Entry {
     }
 
     pub(crate) fn set_patch(&mut self, patch: Patch) {
+        if let Patch::To(before) = &self.patch
+            && !matches!(&patch, Patch::To(now) if Arc::ptr_eq(before, now))
+        {
+            before.withhold();
+        }
         if let Patch::Room(attending) = std::mem::replace(&mut self.patch, patch) {
             let (decoded, undecodable) = attending.counted();
             self.counted.0 += decoded;

@@ -389,6 +389,13 @@ impl PortSockets {
         joined
     }
 
+    /// Packets for the peer go nowhere: what comes next follows what was sent.
+    pub(crate) fn withhold(&self) {
+        if let Some(stream) = &self.stream {
+            locked(stream).withhold();
+        }
+    }
+
     /// As what the peer knows the stream of a port.
     pub(crate) fn translated(&self, from: &Self) -> Option<Translated> {
         locked(self.stream.as_ref()?).translated(from.id.0)

@@ -109,11 +109,13 @@ fn a_codec_that_both_have_passes_unchanged_until_one_comes_that_they_have_not() 
     let (packet, _) = receive(&call.phones[0].rtp);
     let header = Packet::parse(&packet).unwrap().header();
     assert_eq!((header.payload_type, packet.len()), (PayloadType(8), 172));
-    // The other way still is not decoded, but has a source of ours from now on.
+    // It goes on with what was passed on before.
+    assert_eq!((header.sequence, header.ssrc.0), (40, 0x0102_0304));
+    // The other way still is not decoded, but has numbers of ours from now on.
     call.phones[0].rtp.send_to(&rtp(41), call.opened[0].rtp).unwrap();
     let (packet, _) = receive(&call.phones[1].rtp);
     assert_eq!(packet[12..], rtp(41)[12..]);
-    assert_ne!(packet[8..12], rtp(41)[8..12]);
+    assert_eq!((&packet[2..4], &packet[8..12]), (&[0, 40][..], &rtp(41)[8..12]), "one stream");
     assert_eq!(call.relay.threads.totals().packets_transcoded, 1);
 }
 

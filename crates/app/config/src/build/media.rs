@@ -2,7 +2,7 @@
 
 use super::sounds;
 use super::{or_cores, refuse_same_names};
-use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, Transcode};
+use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, RtcpXr, Transcode};
 use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
@@ -30,6 +30,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         threads: or_cores_but_one(section.number("threads")),
         priority: section.choice("priority", MediaPriority::RealTime),
         io_uring: section.flag("io_uring"),
+        rtcp_xr: section.choice("rtcp_xr", RtcpXr::Negotiated),
         latch: section.choice("latch", LatchMode::Nat),
         srtp: section.choice("srtp", SrtpPolicy::Accept),
         srtp_keying: section.choice("srtp_keying", SrtpKeying::Sdes),

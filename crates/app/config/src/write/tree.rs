@@ -143,6 +143,7 @@ fn media(media: &Media) -> Builder {
         .number("threads", media.threads)
         .word("priority", media.priority)
         .flag("io_uring", media.io_uring)
+        .word("rtcp_xr", media.rtcp_xr)
         .word("latch", media.latch)
         .word("srtp", media.srtp)
         .word("srtp_keying", media.srtp_keying)

@@ -35,12 +35,12 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
-use sx_config::{Config, ConfigError, MediaPriority};
+use sx_config::{Config, ConfigError, MediaPriority, RtcpXr as ToldMetrics};
 use sx_engine::{Engine, Rng, Time};
 use sx_exchange::{BuildError, Counts, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
 use sx_guard::PolicyError;
 use sx_http::{ApiServer, CALL_BYTES_MAX, HttpServer};
-use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtpConfig, Sounds};
+use sx_io_rtp::{Certificate, Local, MediaInterface, PacketThreads, Priority, RtcpXr, RtpConfig, Sounds};
 use sx_net::resolve::Resolver;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
@@ -518,6 +518,11 @@ fn start_media(
             MediaPriority::Normal => Priority::Normal,
         },
         io_uring: media.io_uring,
+        rtcp_xr: match media.rtcp_xr {
+            ToldMetrics::Never => RtcpXr::Never,
+            ToldMetrics::Negotiated => RtcpXr::Negotiated,
+            ToldMetrics::Always => RtcpXr::Always,
+        },
         handshakes: Some(local),
         // Rooms are those of the configuration, each with a limit of its own that calls are held to.
         rooms_max: usize::MAX,

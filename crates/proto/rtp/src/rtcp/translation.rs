@@ -148,17 +148,20 @@ impl Translation<'_> {
             let Some((block, behind)) = rest.split_at_mut_checked(length) else { return };
             match block_type {
                 // Losses, duplicates, times of receipt and a summary are of numbers from one to another.
-                1..=3 | 6 => {
-                    if self.heard_source(block, 4) {
-                        self.heard_number(block, 8);
-                        self.heard_number(block, 10);
-                    }
-                }
+                1..=3 | 6 => self.stretch(block),
                 5 => (4..block.len()).step_by(12).for_each(|at| _ = self.heard_source(block, at)),
                 7 => _ = self.heard_source(block, 4),
                 _ => {}
             }
             rest = behind;
+        }
+    }
+
+    /// A block about the numbers from one to another.
+    fn stretch(&self, block: &mut [u8]) {
+        if self.heard_source(block, 4) {
+            self.heard_number(block, 8);
+            self.heard_number(block, 10);
         }
     }
 
