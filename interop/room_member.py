@@ -14,7 +14,7 @@ import threading
 import time
 
 from harness import DOMAIN, PASSWORD, check
-from phones import share_of_tones, write_tone
+from phones import greatest_share, share_of_tones, write_tone
 from sip_datagram import Answer, Client
 
 BYTES = 160
@@ -107,13 +107,17 @@ class Member(Client):
             return answer
 
     def say(self, tick):
-        """Sends the packet of this tick of 20 ms."""
+        """Sends the packet of this tick of 20 ms; nothing before it is in the room."""
+        if not self.dialog:
+            return
         payload_type = CODECS[self.codec][0]
         head = struct.pack("!BBHII", 0x80, payload_type, (self.sequence + tick) & 0xFFFF, tick * BYTES & 0xFFFFFFFF, self.ssrc)
         self._or_nothing(lambda: self.media.send(head + self.payloads[tick % len(self.payloads)]))
 
     def listen(self, now):
         """Keeps what has come."""
+        if not self.dialog:
+            return
         while packet := self._or_nothing(lambda: self.media.recv(2048)):
             if packet[1] & 0x7F == CODECS[self.codec][0]:
                 self.heard.append((now, struct.unpack("!H", packet[2:4])[0], packet[12:]))
@@ -127,8 +131,20 @@ class Member(Client):
 
     def shares(self, tones, since, until):
         """The shares of tones in what came between two times, and how many packets were missing among those."""
+        wav, missing = self._decoded(since, until)
+        check(wav, f"{self.user} has heard something")
+        return share_of_tones(wav, tones, (0.1, 0.9))[0], missing
+
+    def loudest(self, tone, since, until):
+        """The greatest share that a tone has in any fifth of a second between two times; 0 when nothing came."""
+        wav, _ = self._decoded(since, until)
+        return greatest_share(wav, tone) if wav else 0.0
+
+    def _decoded(self, since, until):
+        """A file of what came between two times, and how many packets are missing in it; no file when too little came."""
         packets = [(sequence, payload) for at, sequence, payload in self.heard if since <= at < until]
-        check(len(packets) > 50, f"{self.user} has heard something: {len(packets)} packets")
+        if len(packets) < 50:
+            return None, 0
         first = packets[0][0]
         ordered = dict(sorted(((sequence - first + 0x8000) & 0xFFFF, payload) for sequence, payload in packets))
         missing = max(ordered) - min(ordered) + 1 - len(ordered)
@@ -138,7 +154,7 @@ class Member(Client):
         _, _, name, rate = CODECS[self.codec]
         rated = ["-ar", str(rate), "-ac", "1"] if name != "g722" else []
         subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", name, *rated, "-i", coded, wav], check=True, timeout=20)
-        return share_of_tones(wav, tones, (0.1, 0.9))[0], missing
+        return wav, missing
 
 
 def _encoder(name):

@@ -2,10 +2,11 @@
 baresips, and twelve telephones of which nine are of the tests' own."""
 
 import functools
+import os
 import time
 
 from harness import DOMAIN, case, check, wait_for
-from phones import TONES, Phone, hears_these
+from phones import TONES, Phone, hears_these, write_tone
 from room_member import Member, Pace
 from cases.transcoding import MD5
 
@@ -84,4 +85,41 @@ def twelve_hear_each_other(bench):
         # Where the buffer of a telephone leaves something out, all tones go on in another phase, which is power beside them.
         others = [other for other in MANY_TONES if other != tone]
         phone.hears_all(others, (1 / 2, 3 / 4), among=MANY_TONES, whole=0.6)
+    exchange.gone()
+
+
+def told(member, since, until):
+    """Which of the tones of prompts a member has heard between two times, by parts of a fifth of a second."""
+    return [tone for tone in PROMPTS.values() if member.loudest(tone, since, until) > 0.8]
+
+
+# A file for each kind of news, and its tone.
+PROMPTS = {"join": 1_800, "leave": 2_100, "alone": 2_400}
+
+
+@case("a room tells who is alone, who comes and who goes", slow=True)
+def prompts(bench):
+    folder = bench.path("sounds")
+    os.makedirs(folder)
+    for name, tone in PROMPTS.items():
+        write_tone(os.path.join(folder, f"{name}.wav"), tone, 1)
+    keys = "".join(f'{name}_sound = "{name}.wav"\n' for name in PROMPTS)
+    room = ROOM.replace('name = "council"\n', f'name = "council"\n{keys}', 1)
+    exchange = bench.exchange(extra=MD5 + room, users=["alice", "bob"], media=f'sounds = "{folder}"')
+    alice, bob = (Member(bench, exchange, user, codec, 440, 0) for user, codec in (("alice", "PCMA"), ("bob", "G722")))
+    pace = Pace([alice, bob])
+
+    def heard_after(action):
+        """What each hears in the four seconds behind something."""
+        since = time.monotonic()
+        action()
+        time.sleep(4)
+        return [told(member, since, time.monotonic()) for member in (alice, bob)]
+
+    join, leave, alone = PROMPTS.values()
+    check(heard_after(lambda: alice.dial("5000")) == [[alone], []], "alice is told that she is alone")
+    check(heard_after(lambda: bob.dial("5000")) == [[join], [join]], "both are told that bob has come")
+    check(heard_after(bob.leave) == [[leave, alone], []], "alice is told that he has gone, and that she is alone")
+    pace.end()
+    alice.leave()
     exchange.gone()

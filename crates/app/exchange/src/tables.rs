@@ -314,6 +314,7 @@ fn route_room(room: &sx_config::Room, prefer: Preference) -> sx_route::Room {
         name: room.name.clone(),
         members_max: room.members_max,
         codecs: by_preference(codecs, prefer).into(),
+        sounds: room.sounds.clone(),
         members: Arc::default(),
     }
 }

@@ -21,6 +21,7 @@ mod net;
 mod network;
 mod number;
 mod role;
+mod room_sounds;
 mod srtp;
 mod transport;
 
@@ -35,5 +36,6 @@ pub use net::{Destination, Flow, LinkId, Ticket};
 pub use network::{Network, NotANetwork};
 pub use number::{called_number, called_user, judged_user, without_separators};
 pub use role::{Role, TOKEN_NAME_BYTES_MAX};
+pub use room_sounds::RoomSounds;
 pub use srtp::SrtpPolicy;
 pub use transport::{Carrier, Transport, UnknownTransport, UriParameter};

@@ -14,16 +14,20 @@
 
 mod member;
 mod playout;
+mod prompts;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use playout::Counted;
+pub use prompts::PromptTo;
 
 use crate::keys::Key;
 use crate::route::NotConvertible;
 use crate::sending::Sent;
+use crate::sounds::Sound;
 use member::{Member, Terms};
+use prompts::Prompts;
 use stream::Stream;
 use sx_engine::{Rng, Time};
 use sx_media::{Attendance, Playout};
@@ -45,7 +49,7 @@ use sx_rtp::Ssrc;
 /// use sx_types::{Codec, PayloadType};
 ///
 /// let pcmu = vec![Coding::new(PayloadType(0), Codec::Pcmu)];
-/// let attendance = Attendance { room: "8000".into(), from: pcmu.clone(), to: pcmu, ptime_ms: 20, muted: false, keys_in_band: false };
+/// let attendance = Attendance { room: "8000".into(), from: pcmu.clone(), to: pcmu, ptime_ms: 20, muted: false, keys_in_band: false, sounds: Default::default() };
 /// let (mut room, mut rng) = (Conference::new(25), Rng::from_number(1));
 /// let now = Time::from_secs(1_800_000_000);
 /// room.attend(now, (MemberId(7), Ssrc(1)), &attendance, &mut rng)?;
@@ -61,6 +65,7 @@ pub struct Conference {
     members: Vec<Member>,
     /// What those are sent who add nothing to what they hear.
     shared: Vec<Stream>,
+    prompts: Prompts,
     /// Ticks since it began.
     tick: u64,
 }
@@ -80,7 +85,7 @@ impl Conference {
     /// A room without anybody in it, for so many members, at most [`MEMBERS_MAX`].
     pub fn new(members_max: usize) -> Self {
         let room = Room::new(RoomSettings { members_max, ..RoomSettings::default() });
-        Self { room, members: Vec::new(), shared: Vec::new(), tick: 0 }
+        Self { room, members: Vec::new(), shared: Vec::new(), prompts: Prompts::default(), tick: 0 }
     }
 
     /// Somebody takes part, who is sent packets of the source `ssrc`; or takes part in another way from now on, and hears no gap.
@@ -150,6 +155,12 @@ impl Conference {
         }
     }
 
+    /// Has members hear a sound, mixed with what they say, behind those that they are to hear already. False when there are too
+    /// many of these.
+    pub fn prompt(&mut self, sound: &Sound, to: PromptTo) -> bool {
+        self.prompts.push(sound, to)
+    }
+
     /// Mixes the 20 ms that begin at `now`.
     pub fn mix(&mut self, now: Time) {
         for member in &mut self.members {
@@ -163,6 +174,7 @@ impl Conference {
                 debug_assert!(taken.is_ok(), "every member is in the room, at its rate");
             }
         }
+        self.prompts.tick(&mut self.room, self.members.len());
         let tick = self.room.mix();
         debug_assert!(tick.hearers().map(|(id, _)| id).eq(self.members.iter().map(|member| member.id)));
         let heard = || tick.hearers().map(|(_, number)| tick.mix(number));

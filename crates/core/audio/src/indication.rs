@@ -31,6 +31,12 @@ pub enum Indication {
     SpecialInformation,
     /// Speak now.
     Beep,
+    /// Somebody has come into a room.
+    Joined,
+    /// Somebody has left a room.
+    Left,
+    /// This call is recorded.
+    Recorded,
 }
 
 impl Country {
@@ -55,8 +61,17 @@ impl Country {
 
 impl Indication {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Dial, Self::Ringback, Self::Busy, Self::Congestion, Self::SpecialInformation, Self::Beep];
+    pub const ALL: [Self; 9] = [
+        Self::Dial,
+        Self::Ringback,
+        Self::Busy,
+        Self::Congestion,
+        Self::SpecialInformation,
+        Self::Beep,
+        Self::Joined,
+        Self::Left,
+        Self::Recorded,
+    ];
 
     /// Its name in a configuration.
     pub fn name(self) -> &'static str {
@@ -67,6 +82,9 @@ impl Indication {
             Self::Congestion => "congestion",
             Self::SpecialInformation => "special-information",
             Self::Beep => "beep",
+            Self::Joined => "joined",
+            Self::Left => "left",
+            Self::Recorded => "recorded",
         }
     }
 
@@ -100,12 +118,17 @@ impl Indication {
                 const { &[on(950, 0, 330), on(1_400, 0, 330), on(1_800, 0, 330), off(1_000)] }
             }
             (Self::Beep, _) => const { &[on(1_000, 0, 250), off(50)] },
+            (Self::Joined, _) => const { &[on(500, 0, 100), on(750, 0, 150), off(50)] },
+            (Self::Left, _) => const { &[on(750, 0, 100), on(500, 0, 150), off(50)] },
+            //= https://www.ecfr.gov/current/title-47/section-64.501
+            // The tone that tells of a recording: 1,400 Hz, for a fifth of a second, some four times a minute.
+            (Self::Recorded, _) => const { &[on(1_400, 0, 200), off(40)] },
         }
     }
 
     /// Is it said once, rather than until something happens?
     pub fn is_short(self) -> bool {
-        matches!(self, Self::SpecialInformation | Self::Beep)
+        matches!(self, Self::SpecialInformation | Self::Beep | Self::Joined | Self::Left | Self::Recorded)
     }
 }
 
@@ -247,6 +270,9 @@ mod tests {
             let parts: [(&[f64], usize); 4] = [(&[950.0], 330), (&[1_400.0], 330), (&[1_800.0], 330), (&[], 1_000)];
             check(Indication::SpecialInformation, country, &parts);
             check(Indication::Beep, country, &[(&[1_000.0], 250), (&[], 50)]);
+            check(Indication::Joined, country, &[(&[500.0], 100), (&[750.0], 150), (&[], 50)]);
+            check(Indication::Left, country, &[(&[750.0], 100), (&[500.0], 150), (&[], 50)]);
+            check(Indication::Recorded, country, &[(&[1_400.0], 200), (&[], 40)]);
         }
     }
 

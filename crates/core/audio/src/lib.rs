@@ -76,7 +76,7 @@ mod timeline;
 mod transcoder;
 mod wav;
 
-pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted};
+pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted, PromptTo};
 pub use indication::{Country, Indication, IndicationTone};
 pub use keys::Key;
 pub use listener::{Heard, Listener};

@@ -50,6 +50,7 @@ fn a_room_that_is_warm_allocates_nothing() {
             ptime_ms: 20,
             muted: false,
             keys_in_band: false,
+            sounds: Default::default(),
         };
         room.attend(Time::from_secs(1_800_000_000), (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng)
             .expect("a place");

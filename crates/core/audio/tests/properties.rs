@@ -138,7 +138,7 @@ proptest! {
         let mut now = Time::from_secs(1_700_000_000);
         let Conversion { from, to, ptime_ms, .. } = conversion;
         for id in 1..=3 {
-            let attendance = Attendance { room: "r".into(), from: from.clone(), to: to.clone(), ptime_ms, muted: id == 3, keys_in_band: false };
+            let attendance = Attendance { room: "r".into(), from: from.clone(), to: to.clone(), ptime_ms, muted: id == 3, keys_in_band: false, sounds: Default::default() };
             room.attend(now, (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng).expect("there is a place");
         }
         let (mut sequence, mut timestamp, mut tick) = (start.0, start.1, now);
@@ -172,7 +172,7 @@ proptest! {
     fn no_bytes_panic_in_a_room(conversion in conversions(), datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..20)) {
         let mut room = Conference::new(1);
         let Conversion { from, to, ptime_ms, .. } = conversion;
-        let attendance = Attendance { room: "r".into(), from, to, ptime_ms, muted: false, keys_in_band: false };
+        let attendance = Attendance { room: "r".into(), from, to, ptime_ms, muted: false, keys_in_band: false, sounds: Default::default() };
         let member = (MemberId(1), Ssrc(1));
         room.attend(Time::from_secs(1), member, &attendance, &mut Rng::from_number(5)).expect("there is a place");
         for (datagram, number) in datagrams.iter().zip(1..) {

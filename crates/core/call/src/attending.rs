@@ -157,11 +157,14 @@ impl Calls {
         let name = place.room().unwrap_or_default();
         let attends = attendance(&told.text, said, &name).ok().flatten();
         let is_agreed = attends.is_some();
+        let sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {
             let here = attends.as_ref().filter(|(stream, _)| *stream == usize::from(port.stream));
             let keys_in_band = member.access.dtmf == Dtmf::Inband;
-            let attendance = here.map(|(_, attendance)| Box::new(Attendance { keys_in_band, ..attendance.clone() }));
+            let attendance = here.map(|(_, attendance)| {
+                Box::new(Attendance { keys_in_band, sounds: sounds.clone(), ..attendance.clone() })
+            });
             let command = match place.announced(attendance.as_deref()) {
                 Some(playing) => MediaCommand::Play { port: port.id, playing },
                 None => MediaCommand::Attend { port: port.id, attendance },

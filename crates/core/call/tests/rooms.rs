@@ -11,14 +11,14 @@ use sx_media::{Attendance, Keys, Means, MediaEvent};
 use sx_route::{
     Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Room, Rule, SourceFilter,
 };
-use sx_types::{Cause, Codec, Dtmf, LegId, SrtpPolicy};
+use sx_types::{Cause, Codec, Dtmf, LegId, RoomSounds, SrtpPolicy};
 
 const E: LegId = LegId(2);
 const F: LegId = LegId(3);
 
 fn room(members_max: u32) -> Room {
     let codecs = Arc::from([Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]);
-    Room { name: "council".into(), members_max, codecs, members: Arc::default() }
+    Room { name: "council".into(), members_max, codecs, sounds: Default::default(), members: Arc::default() }
 }
 
 fn destination(kind: DestinationKind, priority: u16) -> Destination {
@@ -454,4 +454,14 @@ fn a_member_of_a_room_that_is_not_known_here_frees_no_place_of_anybody_else() {
     assert_eq!(members.count(), 2);
     other.ends(A, 0).after(Duration::from_secs(60));
     assert_eq!(members.count(), 1);
+}
+
+#[test]
+fn a_member_takes_part_with_the_sounds_of_its_room() {
+    let sounds = RoomSounds { joined: Some("tone:joined".into()), ..RoomSounds::default() };
+    let mut definition = with_room(MediaMode::Relay, 3);
+    definition.rooms[0].sounds = sounds.clone();
+    let mut world = World::with(definition, Settings::default());
+    world.incoming(A, "5000", Some(&alice()));
+    assert_eq!(attends(&world).sounds, sounds);
 }

@@ -2,6 +2,7 @@
 
 use crate::{Coding, Conversion, KeyRules, SoundRule};
 use std::sync::Arc;
+use sx_types::RoomSounds;
 
 /// How the peer of a port takes part in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Attendance {
     pub muted: bool,
     /// Its sound is listened to for the tones of keys, and silent while one sounds.
     pub keys_in_band: bool,
+    /// By which sounds the room tells its members of each other, from now on.
+    pub sounds: RoomSounds,
 }
 
 impl Attendance {

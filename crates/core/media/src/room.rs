@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use sx_sdp::{Description, Direction, FormatEdit, Media, NewFormat, OurFormat, Ours};
-use sx_types::{Codec, PayloadType};
+use sx_types::{Codec, PayloadType, RoomSounds};
 
 /// The answer of a room to an offer: its first stream of sound that has one of the codecs, with all of these that it has, in
 /// the order of `codecs`, and with the telephone events that it has. Every other stream is refused.
@@ -74,7 +74,18 @@ pub fn attendance(told: &Bytes, said: &Bytes, room: &Arc<str>) -> Result<Option<
         // Both sides have the same; of what both have, our order is the one that we keep to.
         to.sort_by_key(|taken| from.iter().position(|sent| sent.is_same(taken)));
         let muted = !remote(agreed.said, stream, Latch::Port).is_some_and(|remote| remote.receives);
-        Some((stream, Attendance { room: room.clone(), from, to, ptime_ms, muted, keys_in_band: false }))
+        Some((
+            stream,
+            Attendance {
+                room: room.clone(),
+                from,
+                to,
+                ptime_ms,
+                muted,
+                keys_in_band: false,
+                sounds: RoomSounds::default(),
+            },
+        ))
     }))
 }
 

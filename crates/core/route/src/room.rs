@@ -3,7 +3,7 @@
 use crate::{Occupancy, Tables};
 use std::collections::HashMap;
 use std::sync::Arc;
-use sx_types::Codec;
+use sx_types::{Codec, RoomSounds};
 
 /// A room that calls may be sent to. Whoever comes is answered by the exchange itself.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Room {
     pub members_max: u32,
     /// What it is spoken to in, best first.
     pub codecs: Arc<[Codec]>,
+    /// By which sounds its members are told of each other.
+    pub sounds: RoomSounds,
     /// The members there are, in all workers.
     pub members: Arc<Occupancy>,
 }

@@ -291,7 +291,13 @@ fn a_rule_may_say_how_long_it_rings_and_a_destination_whom_it_asks_for() {
 }
 
 fn room(name: &str) -> Room {
-    Room { name: name.into(), members_max: 2, codecs: Arc::from([]), members: Arc::default() }
+    Room {
+        name: name.into(),
+        members_max: 2,
+        codecs: Arc::from([]),
+        sounds: Default::default(),
+        members: Arc::default(),
+    }
 }
 
 fn to_room(name: &str) -> Rule {

@@ -23,10 +23,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use sx_audio::{Conference, Key, NotAdmitted};
+use sx_audio::{Conference, Key, NotAdmitted, PromptTo};
 use sx_engine::{Rng, Time};
 use sx_media::{Attendance, MediaEvent};
 use sx_rtp::Ssrc;
+use sx_types::RoomSounds;
 
 /// The mixing threads, as packet threads reach them.
 pub(crate) struct Rooms {
@@ -162,6 +163,7 @@ pub(crate) struct Means {
 struct Hosted {
     conference: Conference,
     seats: Vec<Arc<Seat>>,
+    sounds: RoomSounds,
 }
 
 impl MixingThread {
@@ -232,12 +234,18 @@ impl MixingThread {
                 return;
             }
             let conference = Conference::new(self.exchange.config.room_members_max);
-            self.rooms.insert(name.clone(), Hosted { conference, seats: Vec::new() });
+            self.rooms.insert(name.clone(), Hosted { conference, seats: Vec::new(), sounds: RoomSounds::default() });
             self.totals.rooms_begun.add(1);
         }
         let now = self.clock.now();
         if let Some(room) = self.rooms.get_mut(name) {
+            room.sounds.clone_from(&attendance.sounds);
+            let before = room.seats.len();
             room.admit(now, seat, attendance, &self.totals, &mut self.rng);
+            // Who has only come back, or changed how it takes part, is no news.
+            if room.seats.len() > before {
+                room.tell_joined(&self.exchange, &self.totals);
+            }
             if room.seats.is_empty() {
                 self.rooms.remove(name);
                 self.end_room();
@@ -332,6 +340,31 @@ impl Hosted {
         }
     }
 
+    /// Somebody has come in.
+    fn tell_joined(&mut self, exchange: &Exchange, totals: &ThreadTotals) {
+        match self.seats.len() {
+            1 => self.prompt(self.sounds.alone.clone(), PromptTo::Lonely, exchange, totals),
+            _ => self.prompt(self.sounds.joined.clone(), PromptTo::Everybody, exchange, totals),
+        }
+    }
+
+    /// Somebody has gone, and others are there.
+    fn tell_left(&mut self, exchange: &Exchange, totals: &ThreadTotals) {
+        self.prompt(self.sounds.left.clone(), PromptTo::Everybody, exchange, totals);
+        if self.seats.len() == 1 {
+            self.prompt(self.sounds.alone.clone(), PromptTo::Lonely, exchange, totals);
+        }
+    }
+
+    fn prompt(&mut self, name: Option<Arc<str>>, to: PromptTo, exchange: &Exchange, totals: &ThreadTotals) {
+        let Some(name) = name else { return };
+        let sound = exchange.stage.find(&name);
+        if !sound.is_some_and(|sound| self.conference.prompt(&sound, to)) {
+            tracing::debug!(sound = &*name, "the members of a room are not told by a sound");
+            totals.play_refused.add(1);
+        }
+    }
+
     fn remove(&mut self, totals: &ThreadTotals, goes: impl Fn(&Arc<Seat>) -> bool) {
         let conference = &mut self.conference;
         self.seats.retain(|seat| {
@@ -347,9 +380,13 @@ impl Hosted {
     /// Mixes and sends. False when nobody is there any more. `at`: when it should be, by which packets are held back; `clock`: when
     /// it is, by which reports tell how long they were away.
     fn tick(&mut self, at: Time, clock: impl FnOnce() -> Time, means: &mut Means) -> bool {
+        let before = self.seats.len();
         self.remove(&means.totals, |seat| seat.has_left());
         if self.seats.is_empty() {
             return false;
+        }
+        if self.seats.len() < before {
+            self.tell_left(&means.exchange, &means.totals);
         }
         for seat in &self.seats {
             let id = seat.member();
@@ -445,7 +482,15 @@ mod tests {
         let (attending, phone) = member(&exchange, number);
         let coding = Coding::new(PayloadType(0), Codec::Pcmu);
         let (from, to) = (vec![coding], vec![coding]);
-        let attendance = Attendance { room: "room".into(), from, to, ptime_ms: 20, muted: false, keys_in_band: false };
+        let attendance = Attendance {
+            room: "room".into(),
+            from,
+            to,
+            ptime_ms: 20,
+            muted: false,
+            keys_in_band: false,
+            sounds: Default::default(),
+        };
         let totals = Arc::new(ThreadTotals::default());
         let mut means = Means {
             inbox: Inbox::default(),
@@ -453,7 +498,7 @@ mod tests {
             totals: totals.clone(),
             exchange: exchange.clone(),
         };
-        let mut room = Hosted { conference: Conference::new(2), seats: Vec::new() };
+        let mut room = Hosted { conference: Conference::new(2), seats: Vec::new(), sounds: RoomSounds::default() };
         room.admit(START, attending.seat().clone(), &attendance, &totals, &mut Rng::from_number(1));
         let (mut buffer, mut at) = ([0; 2048], START);
         let (named, now) = loop {
@@ -524,6 +569,7 @@ mod tests {
             ptime_ms: 20,
             muted,
             keys_in_band: false,
+            sounds: Default::default(),
         };
         Order::Attend { seat: attending.seat().clone(), attendance: Box::new(attendance) }
     }

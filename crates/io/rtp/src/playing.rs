@@ -106,7 +106,7 @@ impl Stage {
         (files as u64, bytes as u64)
     }
 
-    fn find(&self, name: &str) -> Option<Sound> {
+    pub(crate) fn find(&self, name: &str) -> Option<Sound> {
         let sounds = self.sounds.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sounds.find(name)
     }

@@ -276,6 +276,7 @@ fn what_cannot_be_played_is_told_and_counted() {
         ptime_ms: 20,
         muted: false,
         keys_in_band: false,
+        sounds: Default::default(),
     };
     let attendance = Some(Box::new(attendance));
     line.relay.threads.send(MediaCommand::Attend { port: line.ports[1], attendance });

@@ -6,13 +6,15 @@ use driver::srtp::{Ends, keys};
 use driver::voice::{Voice, coding};
 use driver::{Phone, Relay, config, id, numbers, receive};
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Instant;
+use sx_audio::{Country, Recorded, Sounds};
 use sx_codec::{Format, L16Rate, Law, Tone, hears};
 use sx_io_rtp::{RtpConfig, Totals};
 use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, MediaEvent, Opened, PortId, StreamKeys};
 use sx_rtp::srtp::Suite;
 use sx_rtp::{Header, Ssrc};
-use sx_types::Codec;
+use sx_types::{Codec, RoomSounds};
 
 /// Somebody with a telephone.
 struct Member {
@@ -85,8 +87,35 @@ impl Hall {
             ptime_ms: 20,
             muted,
             keys_in_band: false,
+            sounds: Default::default(),
         };
         self.relay.threads.send(MediaCommand::Attend { port: *port, attendance: Some(Box::new(attendance)) });
+    }
+
+    fn attend_told(&self, place: usize, sounds: &RoomSounds) {
+        let Member { port, voice, .. } = &self.members[place];
+        let codings = vec![coding_of(voice.format)];
+        let attendance = Attendance {
+            room: "8000".into(),
+            from: codings.clone(),
+            to: codings,
+            ptime_ms: 20,
+            muted: false,
+            sounds: sounds.clone(),
+        };
+        self.relay.threads.send(MediaCommand::Attend { port: *port, attendance: Some(Box::new(attendance)) });
+    }
+
+    /// Which of the prompts each of these hears in the next 1.5 s, in which nobody speaks.
+    fn told(&mut self, present: &[usize]) -> Vec<Vec<f64>> {
+        self.members.iter_mut().for_each(|member| member.heard.clear());
+        self.talk(75, &[], present);
+        let told = |place: &usize| {
+            let heard = &self.members[*place].heard;
+            let is_told = |hz: &f64| heard.chunks(1_600).any(|part| hears(part, *hz));
+            [1_800.0, 2_000.0, 2_200.0].into_iter().filter(is_told).collect()
+        };
+        present.iter().map(told).collect()
     }
 
     fn attend_all(&self) {
@@ -218,6 +247,47 @@ fn who_leaves_is_heard_no_more_and_the_room_goes_with_the_last() {
     }
     let totals = hall.await_totals(|totals| totals.rooms == 0);
     assert_eq!(totals.room_members, 0);
+}
+
+/// Each kind of news has a tone of its own.
+#[test]
+fn a_room_tells_who_is_alone_who_has_come_and_who_has_gone() {
+    let mut hall = Hall::with(&[PCMU, WIDE], |config| config.sounds = prompts());
+    let sounds = RoomSounds { joined: name("joined.wav"), left: name("left.wav"), alone: name("alone.wav") };
+    hall.attend_told(0, &sounds);
+    assert_eq!(hall.told(&[0]), [vec![2_200.0]]);
+    hall.attend_told(1, &sounds);
+    hall.await_totals(|totals| totals.room_members == 2);
+    assert_eq!(hall.told(&[0, 1]), [vec![1_800.0], vec![1_800.0]]);
+    // Who only changes how it takes part is no news.
+    hall.attend_told(1, &sounds);
+    assert!(hall.told(&[0, 1]).concat().is_empty());
+    hall.leave(1);
+    hall.await_totals(|totals| totals.room_members == 1);
+    assert_eq!(hall.told(&[0]), [vec![2_000.0, 2_200.0]]);
+    assert_eq!(hall.relay.threads.totals().play_refused, 0);
+}
+
+#[test]
+fn a_sound_that_is_not_there_is_counted_and_nothing_is_heard() {
+    let mut hall = Hall::new(&[PCMU]);
+    hall.attend_told(0, &RoomSounds { alone: name("alone.wav"), ..RoomSounds::default() });
+    hall.await_totals(|totals| totals.play_refused == 1);
+    assert!(hall.told(&[0]).concat().is_empty());
+}
+
+fn name(name: &str) -> Option<Arc<str>> {
+    Some(name.into())
+}
+
+/// 0.6 s each.
+fn prompts() -> Arc<Sounds> {
+    let mut sounds = Sounds::new(Country::Germany);
+    for (name, hz) in [("joined.wav", 1_800.0), ("left.wav", 2_000.0), ("alone.wav", 2_200.0)] {
+        let samples = Tone::new(hz, -20.0).take(4_800).collect();
+        sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples });
+    }
+    Arc::new(sounds)
 }
 
 #[test]

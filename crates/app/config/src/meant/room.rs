@@ -1,7 +1,7 @@
 //! `[[room]]`: where callers hear each other.
 
 use std::sync::Arc;
-use sx_types::Codec;
+use sx_types::{Codec, RoomSounds};
 
 /// One room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,4 +12,6 @@ pub struct Room {
     pub members_max: u32,
     /// What it may be spoken to in; never empty.
     pub codecs: Vec<Codec>,
+    /// By which sounds its members are told of each other.
+    pub sounds: RoomSounds,
 }

@@ -59,7 +59,15 @@ impl Phone {
     fn attendance(&self) -> Attendance {
         let codings = vec![self.coding, Coding::new(PayloadType(101), Codec::TelephoneEvent)];
         let (ptime_ms, muted) = (self.ptime_ms, self.muted);
-        Attendance { room: "8000".into(), from: codings.clone(), to: codings, ptime_ms, muted, keys_in_band: false }
+        Attendance {
+            room: "8000".into(),
+            from: codings.clone(),
+            to: codings,
+            ptime_ms,
+            muted,
+            keys_in_band: false,
+            sounds: Default::default(),
+        }
     }
 
     /// The next 20 ms of its tone.
@@ -421,4 +429,56 @@ fn what_is_not_sent_takes_no_number() {
     let after = hall.phones[0].headers[2];
     assert_eq!((after.sequence, after.marker), (before.sequence.wrapping_add(1), true));
     assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 101 * 160);
+}
+
+/// The samples of a tone that lasts so long, as a file would have them.
+fn recorded(hz: f64, ms: usize) -> Sound {
+    let samples = Tone::new(hz, -16.0).take(ms * 8).collect();
+    Sound::Recorded(std::sync::Arc::new(crate::Recorded { sample_hz: 8_000, samples }))
+}
+
+#[test]
+fn members_are_told_by_a_sound_beside_what_is_said() {
+    let mut hall = Hall::new(vec![Phone::new(1, Format::G711(Law::Mu), 440.0), Phone::new(2, Format::G722, 700.0)]);
+    hall.run(20, &[0]);
+    hall.phones.iter_mut().for_each(Phone::forgets);
+    assert!(hall.room.prompt(&recorded(1_330.0, 1_000), PromptTo::Everybody));
+    hall.run(45, &[0]);
+    hall.phones[0].check(&[1_330.0], &[440.0, 700.0]);
+    hall.phones[1].check(&[440.0, 1_330.0], &[700.0]);
+    hall.run(20, &[0]);
+    hall.phones.iter_mut().for_each(Phone::forgets);
+    hall.run(30, &[0]);
+    hall.phones[1].check(&[440.0], &[1_330.0]);
+}
+
+#[test]
+fn prompts_are_heard_one_after_the_other_and_no_more_than_may_wait() {
+    let mut hall = Hall::new(vec![Phone::new(1, Format::G711(Law::Mu), 440.0), Phone::new(2, Format::G722, 700.0)]);
+    let tones = [1_000.0, 1_330.0, 1_750.0, 2_100.0];
+    assert!(tones.iter().all(|hz| hall.room.prompt(&recorded(*hz, 400), PromptTo::Everybody)));
+    assert!(!hall.room.prompt(&recorded(440.0, 400), PromptTo::Everybody), "too many wait");
+    hall.run(4 * 20 + 10, &[]);
+    let heard = &hall.phones[0].heard;
+    for (place, hz) in tones.iter().enumerate() {
+        let part = &heard[place * 3_200 + 400..][..2_400];
+        let others: Vec<_> = tones.iter().filter(|other| *other != hz).collect();
+        assert!(hears(part, *hz) && !others.iter().any(|other| hears(part, **other)), "{place}");
+    }
+    assert!(hall.room.prompt(&recorded(440.0, 400), PromptTo::Everybody), "there is room again");
+}
+
+#[test]
+fn who_is_alone_is_told_so_until_somebody_comes() {
+    let mut hall = Hall::new(vec![Phone::new(1, Format::G711(Law::Mu), 440.0)]);
+    assert!(hall.room.prompt(&recorded(1_000.0, 4_000), PromptTo::Lonely));
+    hall.run(40, &[]);
+    hall.phones[0].check(&[1_000.0], &[440.0]);
+    hall.phones.push(Phone::new(2, Format::G711(Law::A), 700.0));
+    hall.attend(1);
+    hall.run(1, &[]);
+    hall.phones.iter_mut().for_each(Phone::forgets);
+    hall.run(40, &[1]);
+    hall.phones[0].check(&[700.0], &[1_000.0]);
+    hall.phones[1].check(&[], &[1_000.0]);
 }
