@@ -60,6 +60,7 @@ fn fold(records: &[CallRecord]) {
         .filter_map(|record| match record {
             CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => Some(cdr.call),
             CallRecord::Answered { call, .. } | CallRecord::Moved { call, .. } => Some(*call),
+            CallRecord::Recorded(recording) => Some(recording.call),
             CallRecord::Alive { .. } => None,
         })
         .collect();

@@ -30,6 +30,9 @@ pub enum CallRecord {
         /// When, in nanoseconds since the Unix epoch.
         at: u64,
     },
+    /// A recording of the call has ended, before the call or after it, and this is what there is of it. There is one of each
+    /// recording.
+    Recorded(Box<CallRecording>),
     /// Of no call: there are calls and nothing to say of them. Whoever finds that the process has died knows that they
     /// lasted until then at least.
     Alive {
@@ -73,6 +76,32 @@ pub struct Cdr {
     pub caller_media: Option<PortStats>,
     /// What the media port that faced the called party counted, when the media was relayed.
     pub called_media: Option<PortStats>,
+}
+
+/// What there is of a recording of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecording {
+    /// The call.
+    pub call: CallId,
+    /// Which of its recordings it is, from 0.
+    pub number: u8,
+    /// When it ended, in nanoseconds since the Unix epoch.
+    pub at: u64,
+    /// It ended because it should, and all of it is there.
+    pub complete: bool,
+    /// Its files, as they lie on the disk.
+    pub files: Vec<RecordingFile>,
+}
+
+/// A file of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingFile {
+    /// Its name in the folder of recordings.
+    pub name: Arc<str>,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of it.
+    pub sha256: [u8; 32],
 }
 
 /// Who ended a call.

@@ -47,8 +47,8 @@ mod users;
 mod witness;
 
 pub use cdr::{
-    CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader, CdrStore, CdrWriter,
-    ExportError, FoldError, PurgeError, Recovery,
+    CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CDR_RECORDING_COLUMNS, CdrCounters, CdrError, CdrFilter, CdrOptions, CdrReader,
+    CdrStore, CdrWriter, ExportError, FoldError, PurgeError, Recovery, hash_text,
 };
 pub use cosigned::{CosignError, CosignedError, CosignedLogs};
 pub use database::OpenDatabaseError;

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use sx_call::{Cdr, Ender};
+use sx_call::{CallRecording, Cdr, Ender};
 use sx_config::Config;
 use sx_engine::Time;
 use sx_media::PortStats;
@@ -174,7 +174,11 @@ pub(crate) fn run_cdr(config: &Config, command: CdrCommand, json: bool) -> anyho
         }
         CdrCommand::Show { call } => {
             let Some(cdr) = reader.show(call)? else { bail!("there is no call {call}") };
-            if json { show_json(&reader, &cdr) } else { output::text(&describe(&cdr)?) }
+            if json {
+                show_json(&reader, &cdr)
+            } else {
+                output::text(&(describe(&cdr)? + &recordings(&reader.recordings(call)?)))
+            }
         }
         CdrCommand::Count { which } => {
             let count = reader.count(&which.filter())?;
@@ -296,6 +300,27 @@ fn describe(cdr: &Cdr) -> Result<String, std::fmt::Error> {
         write!(text, "\n{}", media(cdr))?;
     }
     Ok(text)
+}
+
+/// The files of what was recorded; empty when nothing was.
+fn recordings(recordings: &[CallRecording]) -> String {
+    if recordings.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["RECORDING", "COMPLETE", "FILE", "BYTES", "SHA-256"]);
+    for recording in recordings {
+        let complete = if recording.complete { "yes" } else { "no" };
+        for file in recording.files.iter().map(Some).chain(recording.files.is_empty().then_some(None)) {
+            table.row([
+                recording.number.to_string(),
+                complete.to_owned(),
+                file.map_or("-", |file| &*file.name).to_owned(),
+                file.map_or_else(|| "-".to_owned(), |file| file.bytes.to_string()),
+                file.map_or_else(|| "-".to_owned(), |file| sx_store::hash_text(&file.sha256)),
+            ]);
+        }
+    }
+    format!("\n{table}")
 }
 
 /// What both ports counted.

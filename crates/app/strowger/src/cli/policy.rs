@@ -110,9 +110,9 @@ fn check(file: &Path, wanted: Option<&Wanted>, json: bool) -> anyhow::Result<Exi
     };
     let (version, rules, identities) = (policy.version(), policy.rules().len(), policy.identities());
     // Without a configuration it is not known whether calls can be recorded.
-    let records = config.as_ref().is_none_or(|config| config.recording.is_some());
+    let recordings = config.as_ref().map_or(sx_exchange::Recordings::Told, sx_exchange::Recordings::of);
     let between = config.map(|config| sx_exchange::doubts_between(&config, &policy)).unwrap_or_default();
-    let doubts = sx_exchange::doubts_of_policy(&policy, records).into_iter().chain(between);
+    let doubts = sx_exchange::doubts_of_policy(&policy, recordings).into_iter().chain(between);
     let warnings: Vec<String> = doubts.map(|doubt| doubt.to_string()).collect();
     if json {
         let object = json!({ "result": "good", "version": version, "rules": rules, "identities": identities, "warnings": warnings });

@@ -166,7 +166,7 @@ impl Exchange {
         let local = Local::new(Certificate::self_signed()?)?;
         let certificate = local.fingerprint().clone();
         let told = (&mailboxes[..], ng.as_ref().map(NgParts::mailbox));
-        let recordings = Recordings::start(&config, told, &witness, clock)?;
+        let recordings = Recordings::start(&config, told, &witness, &mut records, clock)?;
         let others = (ng.as_ref().map(NgParts::mailbox), local, recordings.door());
         let rtp = Arc::new(start_media(&config, &mailboxes, sounds.clone(), others)?);
         let expiry = Arc::new(CertificateExpiry::of(tls.as_deref()));

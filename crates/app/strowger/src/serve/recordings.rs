@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use sx_config::Config;
 use sx_http::MetricsText;
-use sx_store::WitnessLog;
+use sx_store::{CdrStore, WitnessLog};
 
 /// What has become of recordings.
 #[derive(Debug, Default)]
@@ -52,6 +52,10 @@ impl RecordingCounts {
     }
 }
 
+/// The journal in which the files of recordings stand beside the records of calls.
+#[cfg(feature = "recordings")]
+const JOURNAL: &str = "recordings";
+
 /// Who makes recordings, if anybody does.
 #[derive(Default)]
 pub struct Recordings {
@@ -67,8 +71,8 @@ pub fn unbuilt(config: &Config) -> Option<&'static str> {
 }
 
 impl Recordings {
-    /// Starts what the configuration wants. `log`: where the hashes of files go; `mailboxes`: the workers that are told, and
-    /// who is told of calls of proxies.
+    /// Starts what the configuration wants. `log`: where the hashes of files go, and `records` beside the calls' own; `mailboxes`:
+    /// the workers that are told, and who is told of calls of proxies.
     ///
     /// # Errors
     /// The folder cannot be made, a recipient is none, or the program was built without.
@@ -76,18 +80,20 @@ impl Recordings {
         config: &Config,
         (mailboxes, ng): (&[Mailbox], Option<NgMailbox>),
         log: &WitnessLog,
+        records: &mut CdrStore,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         if let Some(why) = unbuilt(config) {
             anyhow::bail!(why);
         }
         #[cfg(not(feature = "recordings"))]
-        let _ = (mailboxes, ng, log, clock);
+        let _ = (mailboxes, ng, log, records, clock);
         #[cfg(feature = "recordings")]
         if let Some(wanted) = &config.recording {
             let counts = Arc::<RecordingCounts>::default();
-            let mailboxes = mailboxes.to_vec();
-            let told = making::Told { mailboxes, ng, log: log.clone(), clock, counts: counts.clone() };
+            let records = std::sync::Mutex::new(records.writer(JOURNAL)?);
+            let (mailboxes, log) = (mailboxes.to_vec(), log.clone());
+            let told = making::Told { mailboxes, ng, log, records, clock, counts: counts.clone() };
             let making = making::Making::start(wanted, &config.exchange.name, told)?;
             return Ok(Self { counts, making: Some(making) });
         }

@@ -339,6 +339,7 @@ fn call_of(record: &CallRecord) -> Option<CallId> {
     match record {
         CallRecord::Begun(cdr) | CallRecord::Ended(cdr) => Some(cdr.call),
         CallRecord::Answered { call, .. } | CallRecord::Moved { call, .. } => Some(*call),
+        CallRecord::Recorded(recording) => Some(recording.call),
         CallRecord::Alive { .. } => None,
     }
 }

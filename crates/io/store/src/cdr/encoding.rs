@@ -7,7 +7,7 @@
 
 use super::port_numbers::{STATS, stats_from, stats_numbers};
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr, Ender};
+use sx_call::{Attempt, CallRecord, CallRecording, Cdr, Ender, RecordingFile};
 use sx_leg::{Address, Source};
 use sx_media::PortStats;
 use sx_types::{CallId, Cause, Codec, TraceId};
@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Ended = 3,
     Alive = 4,
     Moved = 5,
+    Recorded = 6,
 }
 
 /// What can be said of a record without decoding the rest of it.
@@ -64,6 +65,10 @@ pub(crate) fn encode(record: &CallRecord, out: &mut Vec<u8>) {
             put_cdr(out, cdr);
         }
         CallRecord::Moved { call, at } => head(out, Kind::Moved, *call, *at),
+        CallRecord::Recorded(recording) => {
+            head(out, Kind::Recorded, recording.call, recording.at);
+            put_recording(out, recording);
+        }
         CallRecord::Alive { at } => head(out, Kind::Alive, CallId::from_u128(0), *at),
     }
 }
@@ -82,6 +87,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<CallRecord, Malformed> {
         Kind::Answered => CallRecord::Answered { call, at, by: cursor.text()?.into() },
         Kind::Ended => CallRecord::Ended(Box::new(cursor.cdr(call, counted)?)),
         Kind::Moved => CallRecord::Moved { call, at },
+        Kind::Recorded => CallRecord::Recorded(Box::new(cursor.recording(call, at)?)),
         Kind::Alive if call.as_u128() == 0 => CallRecord::Alive { at },
         Kind::Alive => return Err(Malformed),
     };
@@ -143,6 +149,17 @@ fn put_cdr(out: &mut Vec<u8>, cdr: &Cdr) {
     for media in [caller_media, called_media] {
         out.push(u8::from(media.is_some()));
         media.iter().flat_map(stats_numbers).for_each(|number| put_number(out, number));
+    }
+}
+
+fn put_recording(out: &mut Vec<u8>, recording: &CallRecording) {
+    let CallRecording { call: _, number, at: _, complete, files } = recording;
+    out.extend_from_slice(&[*number, u8::from(*complete)]);
+    put_number(out, files.len() as u64);
+    for RecordingFile { name, bytes, sha256 } in files {
+        put_text(out, name);
+        put_number(out, *bytes);
+        out.extend_from_slice(sha256);
     }
 }
 
@@ -264,6 +281,7 @@ impl<'a> Cursor<'a> {
             3 => Kind::Ended,
             4 => Kind::Alive,
             5 => Kind::Moved,
+            6 => Kind::Recorded,
             _ => return Err(Malformed),
         };
         let call = CallId::from_u128(u128::from_be_bytes(head.take()?));
@@ -310,6 +328,15 @@ impl<'a> Cursor<'a> {
             });
         }
         Ok(attempts)
+    }
+
+    fn recording(&mut self, call: CallId, at: u64) -> Result<CallRecording, Malformed> {
+        let (number, complete, count) = (self.byte()?, self.flag()?, self.number()?);
+        let mut files = Vec::new();
+        for _ in 0..count {
+            files.push(RecordingFile { name: self.text()?.into(), bytes: self.number()?, sha256: self.take()? });
+        }
+        Ok(CallRecording { call, number, at, complete, files })
     }
 
     fn codec(&mut self) -> Result<Option<Codec>, Malformed> {

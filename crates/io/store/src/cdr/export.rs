@@ -3,12 +3,13 @@
 //! Times are RFC 3339 in UTC with milliseconds. What is not known is an empty field in CSV and `null` in JSON.
 
 use super::port_numbers::{STATS, stats_numbers};
+use super::recordings::hash_text;
 use super::table::{STATS_NAMES, ended_by_name, source_name, stats_columns};
 use super::{CdrFilter, CdrReader};
 use crate::DatabaseError;
 use serde::Serialize;
 use std::io::{self, Write};
-use sx_call::{Attempt, Cdr};
+use sx_call::{Attempt, CallRecording, Cdr};
 use sx_engine::Time;
 use sx_leg::Source;
 use sx_media::PortStats;
@@ -46,6 +47,10 @@ pub const CDR_COLUMNS: [&str; 17] = [
     "codec",
 ];
 
+/// The columns of a CSV export behind all others: the files of the call's recordings that have ended, with a space between
+/// them, and what each of them hashes to. A file has no space in its name.
+pub const CDR_RECORDING_COLUMNS: [&str; 2] = ["recordings", "recordings_sha256"];
+
 /// The columns of a CSV export of attempts: the call, the attempt's place in it from 1, what was tried
 /// (`trunk:NAME`, `contact:URI` or `uri:URI`), the address asked for there, times, cause and status.
 pub const CDR_ATTEMPT_COLUMNS: [&str; 11] =
@@ -70,8 +75,12 @@ impl CdrReader {
     pub fn export_csv(&self, filter: &CdrFilter, output: impl Write) -> Result<(), ExportError> {
         let mut csv = csv::Writer::from_writer(output);
         let stats: Vec<String> = stats_columns().collect();
-        csv.write_record(CDR_COLUMNS.into_iter().chain(stats.iter().map(String::as_str))).map_err(io_error)?;
-        self.for_each(filter, |cdr| csv.write_record(cdr_fields(&cdr)).map_err(io_error))?;
+        let columns = CDR_COLUMNS.into_iter().chain(stats.iter().map(String::as_str)).chain(CDR_RECORDING_COLUMNS);
+        csv.write_record(columns).map_err(io_error)?;
+        self.for_each(filter, |cdr| {
+            let recordings = self.recordings(cdr.call)?;
+            csv.write_record(cdr_fields(&cdr, &recordings)).map_err(io_error)
+        })?;
         Ok(csv.flush()?)
     }
 
@@ -98,7 +107,9 @@ impl CdrReader {
     pub fn export_json(&self, filter: &CdrFilter, output: impl Write) -> Result<(), ExportError> {
         let mut output = io::BufWriter::new(output);
         self.for_each(filter, |cdr| {
-            serde_json::to_writer(&mut output, &Line::from(&cdr)).map_err(io::Error::from)?;
+            let recordings = self.recordings(cdr.call)?.iter().map(RecordingLine::from).collect();
+            let line = Line { recordings, ..Line::from(&cdr) };
+            serde_json::to_writer(&mut output, &line).map_err(io::Error::from)?;
             Ok::<(), ExportError>(output.write_all(b"\n")?)
         })?;
         Ok(output.flush()?)
@@ -109,7 +120,10 @@ fn io_error(error: csv::Error) -> ExportError {
     ExportError::Output(error.into())
 }
 
-fn cdr_fields(cdr: &Cdr) -> Vec<String> {
+fn cdr_fields(cdr: &Cdr, recordings: &[CallRecording]) -> Vec<String> {
+    let files = || recordings.iter().flat_map(|recording| &recording.files);
+    let names: Vec<&str> = files().map(|file| &*file.name).collect();
+    let hashes: Vec<String> = files().map(|file| hash_text(&file.sha256)).collect();
     let talk = cdr.answer.map_or(0, |answer| cdr.end.saturating_sub(answer)) / 1_000_000;
     let mut fields = vec![
         cdr.call.to_string(),
@@ -138,6 +152,7 @@ fn cdr_fields(cdr: &Cdr) -> Vec<String> {
             None => fields.extend([const { String::new() }; STATS]),
         }
     }
+    fields.extend([names.join(" "), hashes.join(" ")]);
     fields
 }
 
@@ -188,6 +203,7 @@ struct Line<'a> {
     ended_by: &'a str,
     codec: Option<&'a str>,
     attempts: Vec<AttemptLine<'a>>,
+    recordings: Vec<RecordingLine>,
     caller_media: Option<serde_json::Map<String, serde_json::Value>>,
     called_media: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -224,8 +240,39 @@ impl<'a> From<&'a Cdr> for Line<'a> {
             ended_by: ended_by_name(cdr.ended_by),
             codec: cdr.codec.map(Codec::name),
             attempts: cdr.attempts.iter().map(AttemptLine::from).collect(),
+            recordings: Vec::new(),
             caller_media: cdr.caller_media.as_ref().map(stats_object),
             called_media: cdr.called_media.as_ref().map(stats_object),
+        }
+    }
+}
+
+/// A recording of a call.
+#[derive(Serialize)]
+struct RecordingLine {
+    recording: u8,
+    complete: bool,
+    files: Vec<FileLine>,
+}
+
+#[derive(Serialize)]
+struct FileLine {
+    name: String,
+    bytes: u64,
+    sha256: String,
+}
+
+impl From<&CallRecording> for RecordingLine {
+    fn from(recording: &CallRecording) -> Self {
+        let file = |file: &sx_call::RecordingFile| FileLine {
+            name: file.name.to_string(),
+            bytes: file.bytes,
+            sha256: hash_text(&file.sha256),
+        };
+        Self {
+            recording: recording.number,
+            complete: recording.complete,
+            files: recording.files.iter().map(file).collect(),
         }
     }
 }

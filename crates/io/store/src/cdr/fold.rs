@@ -10,14 +10,14 @@
 //! also says how far the segment is folded: of what lies before that, only the calls that are open are wanted again.
 
 use super::encoding::{Kind, Malformed, decode, peek};
-use super::{CdrCounters, table};
+use super::{CdrCounters, recordings, table};
 use crate::journal::{FrameReader, Progress, ReadError, TornTail, add, path_of, remove, set_aside};
 use crate::{DatabaseError, FileError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sx_call::{Attempt, CallRecord, Cdr, Ender};
+use sx_call::{Attempt, CallRecord, CallRecording, Cdr, Ender};
 use sx_types::{CallId, Cause};
 
 /// What one transaction takes in at most.
@@ -185,7 +185,7 @@ impl Fold {
             };
             batch.records += 1;
             bytes += record.len();
-            match take(record, |cdr| if is_known { Ok(false) } else { transaction.insert(cdr) }) {
+            match take(record, |complete| if is_known { Ok(false) } else { transaction.insert(complete) }) {
                 Ok((at, change)) => {
                     last_at = last_at.max(at);
                     changes.push(change);
@@ -270,7 +270,7 @@ impl Fold {
         let mut calls = 0;
         for open in std::mem::take(&mut self.open).into_values() {
             match cut_off_cdr(&open, end) {
-                Ok(cdr) => calls += u64::from(transaction.insert(&cdr)?),
+                Ok(cdr) => calls += u64::from(transaction.insert(Complete::Call(&cdr))?),
                 Err(error) => tracing::error!(%error, "a call that was cut off is lost"),
             }
         }
@@ -305,6 +305,13 @@ fn remember(connection: &Connection, name: &str, segment: u32, last_at: u64) -> 
     Ok(())
 }
 
+/// Something to which nothing is added any more.
+#[derive(Clone, Copy)]
+enum Complete<'a> {
+    Call(&'a Cdr),
+    Recording(&'a CallRecording),
+}
+
 enum TakeError {
     Malformed(Malformed),
     Database(DatabaseError),
@@ -317,16 +324,25 @@ impl From<Malformed> for TakeError {
 }
 
 /// What a record says: when, and what it changes. A record that is complete goes to `insert` at once.
-fn take(record: &[u8], insert: impl FnOnce(&Cdr) -> Result<bool, DatabaseError>) -> Result<(u64, Change), TakeError> {
+fn take(
+    record: &[u8],
+    insert: impl FnOnce(Complete<'_>) -> Result<bool, DatabaseError>,
+) -> Result<(u64, Change), TakeError> {
     let head = peek(record)?;
     let change = match head.kind {
         Kind::Begun => Change::Begun(head.call, record.into()),
         Kind::Answered => Change::Answered(head.call, record.into()),
         Kind::Alive => decode(record).map(|_| Change::Nothing)?,
+        Kind::Recorded => {
+            if let CallRecord::Recorded(recording) = decode(record)? {
+                insert(Complete::Recording(&recording)).map_err(TakeError::Database)?;
+            }
+            Change::Nothing
+        }
         Kind::Moved => decode(record).map(|_| Change::Ended(head.call))?,
         Kind::Ended => {
             if let CallRecord::Ended(cdr) = decode(record)? {
-                insert(&cdr).map_err(TakeError::Database)?;
+                insert(Complete::Call(&cdr)).map_err(TakeError::Database)?;
             }
             Change::Ended(head.call)
         }
@@ -391,8 +407,11 @@ impl Database {
 }
 
 impl Transaction<'_> {
-    fn insert(&self, cdr: &Cdr) -> Result<bool, DatabaseError> {
-        self.run("add a call detail record to", |connection| table::insert(connection, cdr))
+    fn insert(&self, complete: Complete<'_>) -> Result<bool, DatabaseError> {
+        self.run("add a call detail record to", |connection| match complete {
+            Complete::Call(cdr) => table::insert(connection, cdr),
+            Complete::Recording(recording) => recordings::insert(connection, recording),
+        })
     }
 
     fn run<T>(

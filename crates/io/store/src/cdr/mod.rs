@@ -6,6 +6,7 @@ mod fold;
 mod port_numbers;
 mod purge;
 mod query;
+mod recordings;
 mod recover;
 mod table;
 #[cfg(test)]
@@ -13,10 +14,11 @@ mod tests;
 #[cfg(test)]
 mod versions;
 
-pub use export::{CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, ExportError};
+pub use export::{CDR_ATTEMPT_COLUMNS, CDR_COLUMNS, CDR_RECORDING_COLUMNS, ExportError};
 pub use fold::FoldError;
 pub use purge::PurgeError;
 pub use query::{CdrFilter, CdrReader};
+pub use recordings::hash_text;
 pub use recover::Recovery;
 
 use crate::background::{Background, Turn};

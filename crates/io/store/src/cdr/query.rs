@@ -45,6 +45,14 @@ impl SharedFolder {
 }
 
 impl CdrReader {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Gives the calls to `each`, one after the other, by the time they came.
     ///
     /// # Errors

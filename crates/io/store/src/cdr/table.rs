@@ -1,6 +1,7 @@
 //! The tables call detail records end up in.
 
 use super::port_numbers::{STATS, stats_from, stats_numbers};
+use super::recordings;
 use crate::{DatabaseError, OpenDatabaseError, database};
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row, Statement, ToSql};
@@ -49,7 +50,10 @@ const FOLDED: &str = "CREATE TABLE IF NOT EXISTS cdr_folded (journal TEXT PRIMAR
 /// Opens the database for reading and writing; creates it when it is not there.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenDatabaseError> {
     let connection = database::open(path, VERSION, &SCHEMA)?;
-    let extended = connection.execute_batch(FOLDED).and_then(|()| add_columns(&connection));
+    let extended = connection
+        .execute_batch(FOLDED)
+        .and_then(|()| connection.execute_batch(recordings::TABLE))
+        .and_then(|()| add_columns(&connection));
     extended.map_err(DatabaseError::at("open", path))?;
     Ok(connection)
 }
@@ -160,6 +164,7 @@ pub(super) fn purge(connection: &Connection, before: u64, calls_max: u64) -> rus
     let calls = find.query_map([before, max], |row| row.get::<_, [u8; 16]>(0))?.collect::<Result<Vec<_>, _>>()?;
     for call in &calls {
         connection.prepare_cached("DELETE FROM cdr_attempt WHERE call = ?")?.execute([call])?;
+        recordings::purge(connection, call)?;
         connection.prepare_cached("DELETE FROM cdr WHERE call = ?")?.execute([call])?;
     }
     Ok(calls.len() as u64)

@@ -134,6 +134,8 @@ fn describe(call: &Value) -> Result<String, std::fmt::Error> {
         ("dialled", "dialled"),
         ("start", "started"),
         ("answer", "answered"),
+        ("recording", "recording"),
+        ("files", "recording_name"),
     ] {
         writeln!(text, "{name:<9} {}", printable(&shown(&call[key])))?;
     }

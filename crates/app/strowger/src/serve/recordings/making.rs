@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use sx_call::{CallRecord, CallRecording, RecordingFile};
 use sx_config::{Recording, RecordingBandwidth, RecordingContainer, RecordingTracks};
 use sx_io_rtp::RecordingSink;
 use sx_media::{MediaEvent, RecordingId, RecordingSide, RecordingTerms};
@@ -20,7 +21,7 @@ use sx_record::{
     Container, Layout, Outcome, Party, Recipient, RecordedFile, Recorder, RecorderLimits, RecordingEnded,
     RecordingHandle, RecordingSettings, RecordingsEnded, SampleRate, Tracks, hex,
 };
-use sx_store::WitnessLog;
+use sx_store::{CdrWriter, WitnessLog};
 use sx_witness::{Draft, Facts, Kind, Value};
 use tracing::{error, info, warn};
 
@@ -29,6 +30,8 @@ pub struct Told {
     pub mailboxes: Vec<Mailbox>,
     pub ng: Option<NgMailbox>,
     pub log: WitnessLog,
+    /// Beside the records of calls.
+    pub records: Mutex<CdrWriter>,
     pub clock: Clock,
     pub counts: Arc<RecordingCounts>,
 }
@@ -271,11 +274,39 @@ impl Noting {
         }
         self.witness(&terms, &outcome);
         let worker = u16::try_from(recording.0 >> 48).unwrap_or_default();
+        // The calls of proxies have no records of ours.
+        if worker != NG_WORKER {
+            self.record(&terms, &outcome);
+        }
         let event = MediaEvent::RecordingEnded { recording, complete };
         match (self.told.mailboxes.get(usize::from(worker)), &self.told.ng) {
             (Some(mailbox), _) => mailbox.post(Mail::Media(event)),
             (None, Some(ng)) if worker == NG_WORKER => ng.media(event),
             (None, _) => {}
+        }
+    }
+
+    /// Has the files stand beside the call's record.
+    fn record(&self, terms: &RecordingTerms, outcome: &Outcome) {
+        let file = |file: &RecordedFile| RecordingFile {
+            name: file.name.as_str().into(),
+            bytes: file.bytes,
+            sha256: file.sha256,
+        };
+        let recording = CallRecording {
+            call: terms.call,
+            number: terms.number,
+            at: self.told.clock.now().as_nanos(),
+            complete: outcome.error.is_none(),
+            files: outcome.files.iter().map(file).collect(),
+        };
+        let mut records = locked(&self.told.records);
+        if let Err(error) = records.append(&CallRecord::Recorded(Box::new(recording))) {
+            error!(call = %terms.call, %error, "the files of a recording do not stand beside the record of its call");
+        }
+        // What is not written now is with the next one, or at the end.
+        if let Err(error) = records.commit() {
+            error!(call = %terms.call, %error, "the files of a recording are not written beside the record of its call yet");
         }
     }
 
