@@ -60,6 +60,16 @@ def share_of_tones(path, tones, part=(1 / 4, 3 / 4)):
     return {tone: sum(share(window, rate, tone) for window in windows) / len(windows) for tone in tones}, length / rate
 
 
+def greatest_share(path, tone):
+    """The greatest part of the power that a tone has in any fifth of a second of a recording that is not silent."""
+    with wave.open(path, "rb") as file:
+        rate, channels = file.getframerate(), file.getnchannels()
+        samples = array.array("h", file.readframes(file.getnframes()))[::channels]
+    step = rate // 5
+    windows = (samples[at : at + step] for at in range(0, len(samples) - step + 1, step // 2))
+    return max((share(window, rate, tone) for window in windows if max(map(abs, window)) > 100), default=0.0)
+
+
 def hears_these(who, shares, tones, whole=0.9):
     """Fails unless these tones are in what somebody has heard, each as loud as the others, together such a part of it, and none
     else of those in `shares`."""
@@ -134,6 +144,12 @@ module account.so
         """Waits until it has ended."""
         self.process.wait(self.seconds + 10)
 
+    def recording(self):
+        """The file of what it has heard."""
+        recordings = glob.glob(os.path.join(self.folder, "dump-*-dec.wav"))
+        harness.check(recordings, f"{self.user} has recorded what it heard")
+        return max(recordings, key=os.path.getsize)
+
     def hears(self, tone, part=(1 / 4, 3 / 4)):
         """Fails unless what it has heard is this tone and no other. The beginning has the silence before the other side was
         there, so a part from the middle is listened to."""
@@ -142,9 +158,7 @@ module account.so
     def hears_all(self, tones, part=(1 / 4, 3 / 4), among=TONES, whole=0.9):
         """As `hears`, of several tones that others play at the same time, each as loud as the others, and none else `among`
         all."""
-        recordings = glob.glob(os.path.join(self.folder, "dump-*-dec.wav"))
-        harness.check(recordings, f"{self.user} has recorded what it heard")
-        shares, seconds = share_of_tones(max(recordings, key=os.path.getsize), among, part)
+        shares, seconds = share_of_tones(self.recording(), among, part)
         harness.check(seconds > 1, f"{self.user} has heard more than a second, not {seconds:.1f} s")
         hears_these(self.user, shares, tones, whole)
 

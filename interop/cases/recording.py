@@ -28,9 +28,9 @@ RECIPIENT = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 IDENTITY = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 
 
-def exchange_of(bench, more="", **options):
+def exchange_of(bench, more="", consent="agreed", **options):
     """An exchange that has calls recorded."""
-    policy = bench.write("policy.toml", POLICY)
+    policy = bench.write("policy.toml", POLICY.replace("agreed", consent))
     extra = f'{MD5}[policy]\nfile = "{policy}"\n[recording]\n{more}'
     return bench.exchange(extra=extra, users=["alice", "bob"], **options)
 
@@ -78,13 +78,13 @@ def told(exchange, call=None):
     return [record for record in records if record["kind"] == "recording" and call in (None, record.get("call_id"))]
 
 
-def well_recorded(bench, exchange, folder):
+def well_recorded(bench, exchange, folder, consent="agreed", before=()):
     """Waits for the recording, and holds its files against the witness log. Their paths."""
     wait_for(lambda: exchange.metric("strowger_recordings_ended_total", result="complete") == 1, "the recording is complete", 10)
     outcomes = [record["outcome"] for record in told(exchange)]
-    check(outcomes == ["begun", "ended", "complete"], f"the log tells of it: {outcomes}")
-    begun, last = told(exchange)[0], told(exchange)[-1]
-    check(begun["facts"]["consent"] == "agreed", "and on what ground it was made")
+    check(outcomes == [*before, "begun", "ended", "complete"], f"the log tells of it: {outcomes}")
+    begun, last = told(exchange)[len(before)], told(exchange)[-1]
+    check(begun["facts"]["consent"] == consent, "and on what ground it was made")
     traced = subprocess.run(
         [*exchange.program, "--config", exchange.config, "--json", "witness", "trace", last["trace_id"]],
         capture_output=True, text=True, timeout=20,
@@ -176,6 +176,28 @@ def paused(bench):
     check(outcomes == ["begun", "paused", "resumed", "ended", "complete"], f"the log tells of it: {outcomes}")
     last = told(exchange)[-1]["facts"]
     check(last["pauses"] == 1 and 3_000 < last["duration_ms"] < 7_500, f"three seconds are left out: {last}")
+    exchange.gone()
+
+
+@case("a recording that both parties are told of", slow=True)
+def announced(bench):
+    needs("ffprobe", "ffmpeg", "sox")
+    folder = bench.path("sounds")
+    os.makedirs(folder)
+    phones.write_tone(os.path.join(folder, "told.wav"), TONES[2], 2)
+    exchange = exchange_of(bench, 'announcement = "told.wav"\n', consent="announced", media=f'sounds = "{folder}"')
+    alice, bob = talk(bench, exchange, ("PCMU", "opus"), seconds=10)
+    alice.finish()
+    bob.finish()
+    for phone, other in ((alice, TONES[1]), (bob, TONES[0])):
+        loudest = phones.greatest_share(phone.recording(), TONES[2])
+        check(loudest > 0.8, f"{phone.user} has heard the announcement: {loudest:.0%}")
+        phone.hears(other, (1 / 2, 3 / 4))
+    (path,) = well_recorded(bench, exchange, os.path.join(exchange.data, "recordings"), "announced", ("told", "told"))
+    parties = sorted(record["facts"]["party"] for record in told(exchange)[:2])
+    check(parties == ["called", "caller"], f"the log says who was told: {parties}")
+    # Two seconds of the call are before the recording.
+    both_are_there(path, 8)
     exchange.gone()
 
 

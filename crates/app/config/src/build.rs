@@ -44,7 +44,7 @@ pub(crate) fn build(
     let media = media::media(&top.section("media"));
     let danger = danger(&top.section("danger"));
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
-    let rooms = room::rooms(&top);
+    let rooms = room::rooms(&top, &media.sounds);
     let routes = route::routes(&top, &sip, &media.sounds, (&trunks, &rooms));
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
@@ -55,7 +55,9 @@ pub(crate) fn build(
         policy: trust::policy(&top.section("policy")),
         witness: trust::witness(&top.section("witness"), &exchange),
         api: trust::api(&top.section("api")),
-        recording: top.has("recording").then(|| recording::recording(&top.section("recording"), &exchange)),
+        recording: top
+            .has("recording")
+            .then(|| recording::recording(&top.section("recording"), &exchange, &media.sounds)),
         hep: top.has("hep").then(|| hep(&top.section("hep"))),
         log: log(&top.section("log")),
         danger,

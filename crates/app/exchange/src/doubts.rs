@@ -1,6 +1,6 @@
 //! What is no error in a configuration or a policy, and yet hardly meant: whoever starts the exchange, or checks it, is told.
 
-use crate::obligations::unmet_rules;
+use crate::obligations::{Recordings, unmet_rules};
 use std::collections::BTreeSet;
 use std::fmt;
 use sx_config::{Config, SipUri, Trunk};
@@ -59,8 +59,8 @@ pub fn doubts_of(config: &Config) -> Vec<Doubt> {
 }
 
 /// What is hardly meant in a policy, whatever the configuration says but for this: can calls be recorded?
-pub fn doubts_of_policy(policy: &Policy, records: bool) -> Vec<Doubt> {
-    let unmet = unmet_rules(policy, records).map(|unmet| Doubt::of_policy(String::new(), unmet.to_string()));
+pub fn doubts_of_policy(policy: &Policy, recordings: Recordings) -> Vec<Doubt> {
+    let unmet = unmet_rules(policy, recordings).map(|unmet| Doubt::of_policy(String::new(), unmet.to_string()));
     let lists = codec_lists(policy.definition()).into_iter();
     let silent = lists.filter(|(_, list)| rides_along_only(list)).map(|(key, _)| Doubt::of_policy(key, RIDES_ALONG));
     unmet.chain(silent).chain(unheard(policy, None)).collect()

@@ -63,6 +63,7 @@ pub use doubts::{About, Doubt, doubts_between, doubts_of, doubts_of_policy};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
 pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, SIP_CALL_ID_CHARS_MAX, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};
+pub use obligations::Recordings;
 pub use peers::keeper_of;
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};

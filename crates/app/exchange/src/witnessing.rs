@@ -294,6 +294,10 @@ impl Worker {
     /// Writes down what has become of a recording. Which files there are of it stands in another record, by whoever makes them.
     fn witness_recording(&mut self, now: Time, call: CallId, number: u8, what: RecordingNote) {
         let (outcome, consent) = match what {
+            RecordingNote::Told { .. } => ("told", None),
+            RecordingNote::Agreed { .. } => ("agreed", None),
+            RecordingNote::Refused { .. } => ("refused", None),
+            RecordingNote::Unanswered { .. } => ("unanswered", None),
             RecordingNote::Begun(consent) => ("begun", Some(consent)),
             RecordingNote::Paused => ("paused", None),
             RecordingNote::Resumed => ("resumed", None),
@@ -303,6 +307,14 @@ impl Worker {
         let mut facts = Facts::new().with("recording", i64::from(number));
         if let Some(consent) = consent {
             facts.push("consent", consent.word());
+        }
+        if let RecordingNote::Told { leg, by }
+        | RecordingNote::Agreed { leg, by }
+        | RecordingNote::Refused { leg, by }
+        | RecordingNote::Unanswered { leg, by } = what
+        {
+            facts.push("party", if by == sx_media::RecordingSide::Caller { "caller" } else { "called" });
+            facts.push("leg", leg.to_string());
         }
         self.witness.record(&Draft { outcome, facts, ..about(now, Kind::Recording, call) });
     }

@@ -16,7 +16,7 @@ const POLICY: &str = "[[rule]]\nname = \"kept\"\nwhen = { action = \"call\" }\nt
 /// Alice and bob at an exchange that records calls.
 fn bench() -> Bench {
     let mut bench = Bench::with_settings(USERS_ONLY, |settings| {
-        settings.calls.recording = Some(RecordingRules { required: true });
+        settings.calls.recording = Some(RecordingRules { required: true, ..RecordingRules::default() });
     });
     let (definition, hash) = sx_config::read_policy_text(POLICY).expect("a policy");
     bench.follow_policy(Arc::new(sx_guard::Policy::build(definition, hash).expect("a policy")));

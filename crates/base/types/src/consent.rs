@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 enumerated! {
-    /// The ground on which a call is recorded. The exchange asks nobody: whoever has a call recorded says what holds.
+    /// The ground on which a call is recorded. Whoever has a call recorded says what holds; two of them the
+    /// exchange can bring about by itself.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Consent {
@@ -17,12 +18,14 @@ enumerated! {
         Agreed,
         /// The law has it recorded, whoever agrees.
         Law,
+        /// Each party is asked when the call begins, and has pressed a key to agree.
+        Asked,
     }
 }
 
 impl Consent {
     /// The words of policies and records, in the order of [`ALL`](Self::ALL).
-    pub const WORDS: [&'static str; Self::ALL.len()] = ["one-party", "announced", "agreed", "law"];
+    pub const WORDS: [&'static str; Self::ALL.len()] = ["one-party", "announced", "agreed", "law", "asked"];
 
     /// Its word.
     pub const fn word(self) -> &'static str {

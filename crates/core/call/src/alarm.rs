@@ -26,6 +26,10 @@ pub(crate) enum Alarm {
     Retry,
     /// The call has lasted long enough.
     Talk,
+    /// A party that is told of a recording has not answered, or has not heard all of it.
+    Consent,
+    /// The parties are to be reminded that they are recorded.
+    Beep,
     /// The ports have not said what they counted.
     Close,
     /// A leg has not ended although it was told to.

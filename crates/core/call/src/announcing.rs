@@ -61,6 +61,9 @@ impl Calls {
 
     /// A sound has been played to a party.
     pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: Heard) {
+        if self.was_told(call, port, number, heard) {
+            return;
+        }
         let known = call.body.ports.iter().any(|open| open.id == port && matches!(open.state, PortState::Open(_)));
         let place = call.body.place.as_ref().filter(|place| known && place.number() == number);
         let Some(Stop::Announcement { told, begun }) = place.map(|place| place.at.clone()) else { return };

@@ -65,6 +65,8 @@ pub struct CallSummary {
     pub phase: Phase,
     /// How its recording stands, the last if there were several.
     pub recording: Option<RecordingPhase>,
+    /// Which of the call's recordings that is, from 0.
+    pub recording_number: u8,
     /// Is it bound to be recorded?
     pub recorded: bool,
     /// Does its media pass through here?
@@ -259,6 +261,9 @@ impl Calls {
             Alarm::Ports => self.port_late(call),
             Alarm::Record => self.record_late(call),
             Alarm::Talk => self.talked_enough(call),
+            Alarm::Consent => self.consent_late(call),
+            // It is set anew when the call settles.
+            Alarm::Beep => {}
             Alarm::Ring | Alarm::Locate => self.hunt_alarm(call, alarm),
             Alarm::Offer | Alarm::Retry => self.offer_alarm(call, alarm),
         }
@@ -311,7 +316,8 @@ fn summary_of(call: &Call) -> CallSummary {
         start: cdr.start,
         answer: cdr.answer,
         phase: call.state.phase(),
-        recording: call.body.recording.as_ref().map(|recording| recording.phase),
+        recording: call.body.recording.as_ref().map(|recording| recording.shown()),
+        recording_number: call.body.recording.as_ref().map_or(0, |recording| recording.number),
         recorded: call.body.bounds.record.is_some(),
         relayed: call.body.ports.iter().any(|port| matches!(port.state, PortState::Open(_))),
     }

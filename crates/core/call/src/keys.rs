@@ -74,7 +74,7 @@ impl Calls {
         index: usize,
         (digit, duration_ms): (char, u16),
     ) {
-        if !self.admit_key(call) {
+        if !self.admit_key(call) || self.answers_by_key(&mut call.body, parties[index].leg, digit) {
             return;
         }
         let is_first = std::mem::replace(&mut parties[index].signalling, Signalling::Used) != Signalling::Used;
@@ -96,6 +96,9 @@ impl Calls {
         }
         let leg = call.body.ports.iter().find(|known| known.id == port).map(|known| known.leg);
         let to = leg.and_then(|leg| other_of(&call.state, leg));
+        if leg.is_some_and(|leg| self.answers_by_key(&mut call.body, leg, key)) {
+            return;
+        }
         // A member of a room presses its keys for the exchange, which has nothing to do with them yet.
         if let Some(to) = to {
             self.say(to, LegCommand::Digit { digit: key, duration_ms });
@@ -136,6 +139,13 @@ impl Calls {
         // Keys that come by signalling are put into a stream, which is one of ours then.
         let presses = [one, other].iter().any(|party| party.signalling == Signalling::Used);
         (presses || ways.iter().any(|way| !way.relays_all())).then_some(ways)
+    }
+
+    /// As [`conversions_between`](Self::conversions_between), but that all keys are told to the call and nobody else.
+    pub(crate) fn conversions_asked(&self, one: &Party, other: &Party, stream: usize) -> Option<[Conversion; 2]> {
+        let mut ways = self.ways_between(one, other, stream)?;
+        ways.iter_mut().for_each(|way| way.keys.to = KeyWay::Told);
+        Some(ways)
     }
 
     fn ways_between(&self, one: &Party, other: &Party, stream: usize) -> Option<[Conversion; 2]> {

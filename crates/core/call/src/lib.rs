@@ -59,6 +59,7 @@ mod attending;
 mod bounds;
 mod cdr;
 mod codecs;
+mod consent;
 mod counting;
 mod dial;
 mod ending;
@@ -86,7 +87,8 @@ mod trunks;
 mod uncounted;
 mod written;
 
-pub use cdr::{Attempt, CallRecord, Cdr, Ender};
+pub use cdr::{Attempt, CallRecord, CallRecording, Cdr, Ender, RecordingFile};
+pub use consent::Telling;
 pub use counting::{CallCounts, Side, StreamCounts};
 pub use engine::{CallSummary, Calls, Phase};
 pub use interface::{Admission, Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind};

@@ -167,7 +167,10 @@ impl Calls {
                 peer.leg == other.leg && peer.stream == port.stream && matches!(peer.state, PortState::Open(_))
             });
             if let Some(peer) = facing {
-                let both = self.conversions_between(one, other, port.stream.into());
+                let both = match body.asks() {
+                    true => self.conversions_asked(one, other, port.stream.into()),
+                    false => self.conversions_between(one, other, port.stream.into()),
+                };
                 let (there, back) = both.map(|[there, back]| (Box::new(there), Box::new(back))).unzip();
                 for (from, to, conversion, pair) in
                     [(port.id, peer.id, there, (one, other)), (peer.id, port.id, back, (other, one))]

@@ -1,5 +1,7 @@
 //! What the parties of a call say is recorded: from its answer to its end, whoever comes and goes meanwhile.
 //!
+//! Where the parties are to be told or asked, `consent.rs` sees to that before it begins.
+//!
 //! ```text
 //!            answered, and bound to be recorded
 //!   (none) ─────────────────────────────────────► Going ◄──── Resume ──── Paused
@@ -12,6 +14,7 @@
 //! think of it: a party that is on hold, has another codec or address, or is connected elsewhere stays where it was on the
 //! recording; one that comes takes the side of the one that has left.
 
+use crate::consent::Telling;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::interface::{Note, Output};
@@ -23,15 +26,19 @@ use sx_media::{MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSid
 use sx_types::{CallId, Cause, Consent, LegId};
 
 /// How calls are recorded here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordingRules {
     /// A call that has to be recorded and cannot be ends; else it goes on without.
     pub required: bool,
+    /// How the parties are told.
+    pub telling: Telling,
 }
 
 /// How the recording of a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordingPhase {
+    /// The parties are told of it or asked, and nothing is recorded yet.
+    Asking,
     /// What is said is recorded.
     Going,
     /// It is left out.
@@ -40,6 +47,8 @@ pub enum RecordingPhase {
     Stopped,
     /// It could not be made, or has ended by a fault.
     Failed,
+    /// A party has not agreed.
+    Refused,
 }
 
 /// What an operator may want of the recording of a call.
@@ -58,6 +67,34 @@ pub enum RecordingChange {
 /// Something to be written down of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingNote {
+    /// A party has heard all of the announcement.
+    Told {
+        /// Its leg.
+        leg: LegId,
+        /// As whose voice it is recorded.
+        by: RecordingSide,
+    },
+    /// A party has pressed the key to agree.
+    Agreed {
+        /// Its leg.
+        leg: LegId,
+        /// As whose voice it is recorded.
+        by: RecordingSide,
+    },
+    /// A party has pressed the key to refuse.
+    Refused {
+        /// Its leg.
+        leg: LegId,
+        /// As whose voice it would be recorded.
+        by: RecordingSide,
+    },
+    /// A party was asked, and has pressed no key in time.
+    Unanswered {
+        /// Its leg.
+        leg: LegId,
+        /// As whose voice it would be recorded.
+        by: RecordingSide,
+    },
     /// It begins on this ground.
     Begun(Consent),
     /// What is said is left out from now on.
@@ -73,14 +110,23 @@ pub enum RecordingNote {
 /// The recording of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Recording {
-    number: u8,
-    consent: Consent,
+    pub number: u8,
+    pub consent: Consent,
     pub phase: RecordingPhase,
     /// Whose voice is on which side.
     sides: [Option<LegId>; 2],
+    /// Who knows of it, by an announcement or a key.
+    #[serde(default)]
+    pub aware: SmallVec<[LegId; 2]>,
+    /// Somebody is being told.
+    #[serde(skip)]
+    pub telling: bool,
+    /// What a refusal means for the call was seen to.
+    #[serde(default)]
+    pub heeded: bool,
     /// It was begun here, and not where the call comes from.
     #[serde(skip)]
-    begun: bool,
+    pub begun: bool,
     /// What the ports were told.
     #[serde(skip)]
     taps: SmallVec<[(PortId, Tap); 2]>,
@@ -89,15 +135,29 @@ pub(crate) struct Recording {
 impl Recording {
     fn new(number: u8, consent: Consent) -> Self {
         let phase = RecordingPhase::Going;
-        Self { number, consent, phase, sides: [None; 2], begun: false, taps: SmallVec::new() }
+        let (sides, aware, taps) = ([None; 2], SmallVec::new(), SmallVec::new());
+        Self { number, consent, phase, sides, aware, telling: false, heeded: false, begun: false, taps }
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.phase, RecordingPhase::Stopped | RecordingPhase::Failed)
+        matches!(self.phase, RecordingPhase::Stopped | RecordingPhase::Failed | RecordingPhase::Refused)
+    }
+
+    /// Is it asked for, by keys?
+    pub fn asks(&self) -> bool {
+        self.telling && self.consent == Consent::Asked && !self.is_over()
+    }
+
+    /// How it stands, as others are told.
+    pub fn shown(&self) -> RecordingPhase {
+        match self.phase {
+            RecordingPhase::Going if self.telling && !self.begun => RecordingPhase::Asking,
+            phase => phase,
+        }
     }
 
     /// Whoever stays keeps its side, whoever comes takes the one that is free.
-    fn seat(&mut self, legs: &[LegId]) {
+    pub fn seat(&mut self, legs: &[LegId]) {
         for side in &mut self.sides {
             *side = side.filter(|leg| legs.contains(leg));
         }
@@ -110,7 +170,7 @@ impl Recording {
         }
     }
 
-    fn side_of(&self, leg: LegId) -> RecordingSide {
+    pub fn side_of(&self, leg: LegId) -> RecordingSide {
         if self.sides[1] == Some(leg) { RecordingSide::Called } else { RecordingSide::Caller }
     }
 }
@@ -137,15 +197,23 @@ impl Calls {
             State::Ending => return self.end_recording(&mut call.body, RecordingPhase::Stopped),
         }
         self.begin_obliged(&mut call.body);
+        self.heed_refusal(call);
         if call.body.recording.as_ref().is_some_and(|recording| recording.is_over()) {
-            return;
+            self.stop_telling(call);
+            return self.remind(call);
         }
         if self.settings.recording.is_none() {
             // The call was begun elsewhere.
             return self.recording_failed(call);
         }
-        self.begin_recording(&mut call.body);
-        self.tap(call);
+        // Who comes into a recording that goes on is told, and not heard for it until then.
+        let all_know = self.make_aware(call);
+        let is_made = |recording: &Recording| !recording.is_over() && (all_know || recording.begun);
+        if call.body.recording.as_ref().is_some_and(|recording| is_made(recording)) {
+            self.begin_recording(&mut call.body);
+            self.tap(call);
+            self.remind(call);
+        }
     }
 
     /// A call that is bound to be recorded has one that goes on, unless that has failed.
@@ -154,8 +222,9 @@ impl Calls {
         match &body.recording {
             None => body.recording = Some(Box::new(Recording::new(0, consent))),
             Some(recording) if recording.phase == RecordingPhase::Stopped => {
+                let aware = recording.aware.clone();
                 let number = recording.number.wrapping_add(1);
-                body.recording = Some(Box::new(Recording::new(number, consent)));
+                body.recording = Some(Box::new(Recording { aware, ..Recording::new(number, consent) }));
             }
             Some(_) => {}
         }
@@ -193,7 +262,9 @@ impl Calls {
         let Some(recording) = &mut call.body.recording else { return };
         let legs: SmallVec<[LegId; 2]> = parties.iter().map(|party| party.leg).collect();
         recording.seat(&legs);
-        let heard = parties.iter().filter_map(|party| {
+        let is_told = recording.telling;
+        let knows = |party: &Party| !is_told || recording.aware.contains(&party.leg);
+        let heard = parties.iter().filter(|party| knows(party)).filter_map(|party| {
             let (port, from) = sound_of(&call.body.ports, party)?;
             Some((port, Tap { recording: id, side: recording.side_of(party.leg), from }))
         });
@@ -212,17 +283,22 @@ impl Calls {
     pub(crate) fn end_recording(&mut self, body: &mut Body, phase: RecordingPhase) {
         let Some(recording) = body.recording.as_mut().filter(|recording| !recording.is_over()) else { return };
         recording.phase = phase;
-        let begun = recording.begun;
+        let note = match phase {
+            RecordingPhase::Failed => RecordingNote::Failed,
+            _ => RecordingNote::Ended,
+        };
+        self.end_recording_as(body, note);
+    }
+
+    /// Has nobody heard any more for a recording that is over.
+    pub(crate) fn end_recording_as(&mut self, body: &mut Body, note: RecordingNote) {
+        let begun = body.recording.as_ref().is_some_and(|recording| recording.begun);
         body.forget_closed_taps();
         let taps = body.recording.iter_mut().flat_map(|recording| std::mem::take(&mut recording.taps));
         let untaps = taps.map(|(port, _)| Output::Media(MediaCommand::Tap { port, tap: None }));
         self.out.extend(untaps);
         if begun {
             self.record_as(body, RecordingCommand::End);
-            let note = match phase {
-                RecordingPhase::Failed => RecordingNote::Failed,
-                _ => RecordingNote::Ended,
-            };
             self.note_recording(body, note);
         }
     }
@@ -237,7 +313,7 @@ impl Calls {
 
     fn recording_failed(&mut self, call: &mut Call) {
         self.end_recording(&mut call.body, RecordingPhase::Failed);
-        let required = self.settings.recording.is_none_or(|rules| rules.required);
+        let required = self.settings.recording.as_ref().is_none_or(|rules| rules.required);
         if required && call.body.bounds.record.is_some() {
             let sentence = "the call has to be recorded, and cannot be";
             self.clear(call, &Failure::new(Cause::TEMPORARY_FAILURE, sentence));
@@ -251,9 +327,10 @@ impl Calls {
         let phase = body.recording.as_ref().map(|recording| recording.phase);
         let may_start = stands && self.settings.recording.is_some();
         match (change, phase) {
-            (RecordingChange::Start(consent), None | Some(RecordingPhase::Stopped | RecordingPhase::Failed))
-                if may_start =>
-            {
+            (
+                RecordingChange::Start(consent),
+                None | Some(RecordingPhase::Stopped | RecordingPhase::Failed | RecordingPhase::Refused),
+            ) if may_start => {
                 let number = body.recording.as_ref().map_or(0, |recording| recording.number.wrapping_add(1));
                 body.recording = Some(Box::new(Recording::new(number, consent)));
             }
@@ -292,7 +369,7 @@ impl Calls {
         }
     }
 
-    fn note_recording(&mut self, body: &Body, what: RecordingNote) {
+    pub(crate) fn note_recording(&mut self, body: &Body, what: RecordingNote) {
         let number = body.recording.as_ref().map_or(0, |recording| recording.number);
         let call: CallId = body.cdr.call;
         self.note(Note::Recording { call, number, what });
@@ -316,7 +393,7 @@ impl Body {
 }
 
 /// The port that a party's sound comes to, and what it may be coded in.
-fn sound_of(ports: &[crate::state::Port], party: &Party) -> Option<(PortId, Vec<sx_media::Coding>)> {
+pub(crate) fn sound_of(ports: &[crate::state::Port], party: &Party) -> Option<(PortId, Vec<sx_media::Coding>)> {
     let (told, said) = (&party.told.as_ref()?.text, party.said.as_ref()?);
     let mut open = ports.iter().filter(|port| port.leg == party.leg && matches!(port.state, PortState::Open(_)));
     open.find_map(|port| {

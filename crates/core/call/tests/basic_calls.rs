@@ -30,6 +30,7 @@ fn ringing_and_answer_are_passed_on_in_their_order_and_the_record_says_when() {
             CallRecord::Answered { .. } => "answered",
             CallRecord::Ended(_) => "ended",
             CallRecord::Moved { .. } => "moved",
+            CallRecord::Recorded(_) => "recorded",
             CallRecord::Alive { .. } => "alive",
         })
         .collect();

@@ -13,7 +13,7 @@ use sx_route::MediaMode;
 use sx_types::{Codec, Consent, LegId};
 
 fn settings(required: bool) -> Settings {
-    Settings { recording: Some(RecordingRules { required }), ..Settings::default() }
+    Settings { recording: Some(RecordingRules { required, ..RecordingRules::default() }), ..Settings::default() }
 }
 
 fn world_of(mode: MediaMode, required: bool) -> World {
@@ -148,7 +148,13 @@ fn a_member_of_a_room_is_recorded_by_what_it_says() {
     use sx_route::{Destination, DestinationKind, DomainFilter, Fork, Match, Room, Rule, SourceFilter};
     let mut definition = definition(MediaMode::Relay);
     let codecs = std::sync::Arc::from([Codec::Pcmu]);
-    definition.rooms.push(Room { name: "council".into(), members_max: 3, codecs, members: Default::default() });
+    definition.rooms.push(Room {
+        name: "council".into(),
+        members_max: 3,
+        codecs,
+        sounds: Default::default(),
+        members: Default::default(),
+    });
     let kind = DestinationKind::Room("council".into());
     definition.rules.push(Rule {
         name: "council".into(),

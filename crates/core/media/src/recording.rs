@@ -12,9 +12,10 @@ use sx_types::{CallId, Consent, TraceId};
 pub struct RecordingId(pub u64);
 
 /// Whose voice it is, of the two that a recording has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordingSide {
     /// The party that the call comes from, or who has come in its place.
+    #[default]
     Caller,
     /// The party that it goes to, or who has come in its place.
     Called,

@@ -15,7 +15,7 @@ use crate::totals::ThreadTotals;
 use std::sync::Arc;
 use sx_audio::{Key, Reporter, Stats, Transcoder};
 use sx_engine::{Rng, Time};
-use sx_media::Conversion;
+use sx_media::{Conversion, KeyWay};
 use sx_rtp::{Packet, Ssrc};
 
 /// One direction of a stream whose sides do not take the same.
@@ -139,6 +139,34 @@ impl Converting {
         let after = transcoder.stats();
         self.count(means.totals, &before, &after);
         leaving.send(means.now, means.written, means.totals, target);
+    }
+
+    /// The peer of the other port hears something else now: of the packets that have arrived only the keys are told that
+    /// are not for it. What would have been made of them is thrown away, as are their numbers.
+    pub(crate) fn overhear(
+        &mut self,
+        means: &mut Means<'_>,
+        (own, target): (&PortSockets, &Arc<PortSockets>),
+        rtp: Chosen,
+    ) {
+        if self.conversion.keys.to != KeyWay::Told {
+            return;
+        }
+        let conversion = &self.conversion;
+        let is_key = |packet: &[u8]| {
+            let payload_type = Packet::parse(packet).map(|packet| packet.payload_type());
+            payload_type
+                .is_ok_and(|of| conversion.from.iter().any(|coding| coding.payload_type == of && !coding.is_sound()))
+        };
+        let keys: Vec<usize> = rtp.indices().filter(|index| is_key(means.received.batch().packet(*index).1)).collect();
+        if !keys.is_empty() && matches!(self.state, State::Relaying) {
+            self.state = self.begin(means.now, own, target);
+        }
+        let State::Converting(both) = &mut self.state else { return };
+        for index in keys {
+            both.0.handle_packet(means.now, means.received.batch().packet(index).1);
+            while both.0.poll_packet().is_some() {}
+        }
     }
 
     /// A key is pressed in what goes to the peer of the other port.

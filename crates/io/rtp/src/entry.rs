@@ -70,7 +70,11 @@ impl Entry {
         }
         match (&self.patch, &mut self.converting) {
             (Patch::To(target), _) if target.is_closed() => {}
-            (Patch::To(target), _) if target.turn().is_playing() => target.withhold(),
+            (Patch::To(target), Some(converting)) if target.turn().is_playing() => {
+                target.withhold();
+                converting.overhear(means, (&self.sockets, target), rtp);
+            }
+            (Patch::To(target), None) if target.turn().is_playing() => target.withhold(),
             (Patch::To(target), None) => {
                 relay(means.received, means.totals, (means.now, &self.sockets, target), rtp, rtcp);
             }

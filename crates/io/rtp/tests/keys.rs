@@ -7,7 +7,7 @@ use driver::{Call, receive};
 use std::time::{Duration, Instant};
 use sx_codec::{DtmfDetector, Format, Law};
 use sx_engine::{Engine, Time};
-use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent, SoundRule};
+use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent, Playing, SoundRule};
 use sx_rtp::{Event, EventOutput, EventReceiver, EventSender, Header, Packet, Ssrc};
 use sx_types::{Codec, PayloadType};
 
@@ -181,7 +181,15 @@ fn keys_of_who_is_in_a_room_are_told_each_once_in_order() {
         let codings = vec![coding(0, Codec::Pcmu), events()];
         // One that nobody hears is heard by the exchange.
         let (from, to, muted) = (codings.clone(), codings, place == 0);
-        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted, keys_in_band: false };
+        let attendance = Attendance {
+            room: "8000".into(),
+            from,
+            to,
+            ptime_ms: 20,
+            muted,
+            keys_in_band: false,
+            sounds: Default::default(),
+        };
         call.relay.threads.send(MediaCommand::Attend { port, attendance: Some(Box::new(attendance)) });
     }
     call.relay.settle(&call.ports);
@@ -195,5 +203,29 @@ fn keys_of_who_is_in_a_room_are_told_each_once_in_order() {
     // What the other member is sent is sound.
     for _ in 0..5 {
         assert_eq!(Packet::parse(&receive(&call.phones[1].rtp).0).unwrap().payload_type(), PayloadType(0));
+    }
+}
+
+/// The other hears an announcement meanwhile, in which nothing of the keys is to be heard.
+#[test]
+fn keys_are_told_while_the_other_one_is_played_to() {
+    let call = call(&[coding(0, Codec::Pcmu), events()], KeyRules { to: KeyWay::Told, ..KeyRules::default() });
+    let to = vec![coding(0, Codec::Pcmu)];
+    let playing = Playing { sound: "tone:dial".into(), repeats: true, to, ptime_ms: 20, number: 1 };
+    call.relay.threads.send(MediaCommand::Play { port: call.ports[1], playing: Some(Box::new(playing)) });
+    call.relay.settle(&call.ports);
+    let (mut sequence, mut timestamp, mut told) = (0, 0, String::new());
+    for key in ALL.chars() {
+        press(&call, &mut sequence, timestamp, key);
+        timestamp += 1_600;
+        told.push(pressed(&call));
+    }
+    assert_eq!(told, ALL);
+    let mut last = None::<u16>;
+    for _ in 0..20 {
+        let header = Packet::parse(&receive(&call.phones[1].rtp).0).unwrap().header();
+        assert_eq!(header.payload_type, PayloadType(0), "sound, and no events");
+        assert!(last.is_none_or(|before| header.sequence == before.wrapping_add(1)), "one stream");
+        last = Some(header.sequence);
     }
 }

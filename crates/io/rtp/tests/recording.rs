@@ -261,7 +261,15 @@ fn a_member_of_a_room_is_heard_by_what_it_says() {
     let codings = vec![coding(0, Codec::Pcmu)];
     for party in 0..2 {
         let (from, to) = (codings.clone(), codings.clone());
-        let attendance = Attendance { room: "8000".into(), from, to, ptime_ms: 20, muted: false, keys_in_band: false };
+        let attendance = Attendance {
+            room: "8000".into(),
+            from,
+            to,
+            ptime_ms: 20,
+            muted: false,
+            keys_in_band: false,
+            sounds: Default::default(),
+        };
         let port = booth.parties[party].port;
         booth.relay.threads.send(MediaCommand::Attend { port, attendance: Some(Box::new(attendance)) });
     }
@@ -380,6 +388,11 @@ fn a_hundred_recordings_at_once_lose_nothing() {
                 samples += heard.len();
             }
         }
+    }
+    // What has been heard is counted a moment later.
+    let begun = std::time::Instant::now();
+    while relay.threads.totals().recording_decoded < 5 * 200 * 10 && begun.elapsed() < PATIENCE {
+        std::thread::yield_now();
     }
     let totals = relay.threads.totals();
     assert_eq!((totals.recordings, totals.recording_packets_dropped, totals.recording_left_out), (100, 0, 0));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `[recording]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub struct Recording {
     pub calls_max: usize,
     /// A call that has to be recorded and cannot be ends.
     pub required: bool,
+    /// What the parties hear who are told of it, or asked.
+    pub announcement: Option<Arc<str>>,
+    /// The keys to agree and to refuse; not the same.
+    pub agree_key: char,
+    /// See [`agree_key`](Self::agree_key).
+    pub refuse_key: char,
+    /// How long somebody who is asked may take.
+    pub answer_wait: Duration,
+    /// A tone reminds the parties so often.
+    pub beep: Option<Duration>,
 }
 
 /// What the files of recordings are.

@@ -170,6 +170,11 @@ fn recording(recording: &Recording) -> Builder {
         .texts("recipients", &recording.recipients)
         .number("calls_max", recording.calls_max)
         .flag("required", recording.required)
+        .text_if("announcement", recording.announcement.as_ref())
+        .text("agree_key", recording.agree_key)
+        .text("refuse_key", recording.refuse_key)
+        .number("answer_s", recording.answer_wait.as_secs() as usize)
+        .number("beep_s", recording.beep.map_or(0, |beep| beep.as_secs() as usize))
 }
 
 fn ng(ng: &Ng) -> Builder {
@@ -246,6 +251,9 @@ fn room(room: &Room) -> Builder {
         .text("name", &room.name)
         .number("members_max", room.members_max as usize)
         .words("codecs", &room.codecs)
+        .text_if("join_sound", room.sounds.joined.as_ref())
+        .text_if("leave_sound", room.sounds.left.as_ref())
+        .text_if("alone_sound", room.sounds.alone.as_ref())
 }
 
 fn route(route: &Route) -> Builder {

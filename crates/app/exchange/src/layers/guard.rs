@@ -4,7 +4,7 @@
 use super::refusal::{Answer, RefusedBy, sip_call_id};
 use crate::counts::Refusal;
 use crate::interface::Came;
-use crate::obligations::unmet;
+use crate::obligations::{Recordings, unmet};
 use crate::tables::Tables;
 use crate::witnessing::{UNWITNESSED, name_of};
 use crate::worker::Worker;
@@ -206,7 +206,10 @@ impl Worker {
             return Err(refused);
         }
         let obligations = decided.outcome.obligations().cloned();
-        if obligations.as_ref().is_some_and(|bound| !unmet(bound, self.settings.calls.recording.is_some()).is_empty()) {
+        if obligations
+            .as_ref()
+            .is_some_and(|bound| !unmet(bound, Recordings::by(self.settings.calls.recording.as_ref())).is_empty())
+        {
             let sentence = "the policy asks for what this exchange cannot do";
             let refused = NotAdmitted::new(Layer::Guard, "obligation", 403, sentence, Refusal::Forbidden);
             return Err(Box::new(NotAdmitted { actor: (&*name).into(), rule: decided.rule.into(), ..refused }));

@@ -91,7 +91,7 @@ impl Bench {
                 }
                 CallRecord::Answered { call, .. } => (*call, "answered"),
                 CallRecord::Ended(cdr) => (cdr.call, "ended"),
-                CallRecord::Moved { .. } | CallRecord::Alive { .. } => continue,
+                CallRecord::Moved { .. } | CallRecord::Recorded(_) | CallRecord::Alive { .. } => continue,
             };
             seen.entry(call.as_u128()).or_default().push(kind);
         }

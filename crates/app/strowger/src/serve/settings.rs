@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::RecordingRules;
+use sx_call::{RecordingRules, Telling};
 use sx_config::{Config, Media, Transcode};
 use sx_edge::{Prefixes, SourceLimits};
 use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
@@ -47,7 +47,16 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             means: Means { suites: config.media.srtp_suites.clone().into(), certificate },
             transcode: codable(&config.media),
             announced_in: by_preference(sx_audio::codable(), config.media.prefer).into(),
-            recording: config.recording.as_ref().map(|wanted| RecordingRules { required: wanted.required }),
+            recording: config.recording.as_ref().map(|wanted| RecordingRules {
+                required: wanted.required,
+                telling: Telling {
+                    announcement: wanted.announcement.clone(),
+                    agree: wanted.agree_key,
+                    refuse: wanted.refuse_key,
+                    answer_wait: wanted.answer_wait,
+                    beep: wanted.beep,
+                },
+            }),
             ..sx_call::Settings::default()
         },
         registrar: RegistrarConfig {

@@ -108,7 +108,10 @@ fn named(config: &Config) -> BTreeSet<Arc<str>> {
         TargetKind::Announcement { sound, .. } => Some(sound),
         _ => None,
     });
-    let all = own.chain(trunks).chain(announcements);
+    let rooms = config.rooms.iter().flat_map(|room| room.sounds.names());
+    let all = own.chain(trunks).chain(announcements).chain(rooms);
+    let recording = config.recording.iter().filter_map(|recording| recording.announcement.as_ref());
+    let all = all.chain(recording);
     all.filter(|name| !name.starts_with(TONE)).cloned().collect()
 }
 

@@ -32,7 +32,7 @@ fn policy_in_file(config: &Config) -> Result<Option<Arc<Policy>>, StartError> {
 /// What is hardly meant in a configuration and its policy.
 pub fn doubts(config: &Config, policy: Option<&Policy>) -> Vec<Doubt> {
     let of_policy = |policy| {
-        let own = sx_exchange::doubts_of_policy(policy, config.recording.is_some()).into_iter();
+        let own = sx_exchange::doubts_of_policy(policy, sx_exchange::Recordings::of(config)).into_iter();
         own.chain(sx_exchange::doubts_between(config, policy))
     };
     sx_exchange::doubts_of(config).into_iter().chain(policy.into_iter().flat_map(of_policy)).collect()

@@ -97,13 +97,13 @@ impl Operators {
 
     /// Why the recording of a call cannot be changed so, if it cannot.
     fn unrecordable(&self, call: &CallSummary, order: RecordingOrder) -> Option<&'static str> {
-        use RecordingPhase::{Going, Paused};
+        use RecordingPhase::{Asking, Going, Paused};
         match (order, call.recording) {
-            (RecordingOrder::Start(_), Some(Going | Paused)) => Some("the call is recorded already"),
+            (RecordingOrder::Start(_), Some(Asking | Going | Paused)) => Some("the call is recorded already"),
             (RecordingOrder::Start(_), _) if !self.records => Some("the configuration has no [recording]"),
             (RecordingOrder::Start(_), _) if call.phase != Phase::Talking => Some("nobody talks in the call now"),
             (RecordingOrder::Start(_), _) if !call.relayed => Some("the media of the call does not pass through here"),
-            (RecordingOrder::Stop, Some(Going | Paused)) if call.recorded => {
+            (RecordingOrder::Stop, Some(Asking | Going | Paused)) if call.recorded => {
                 Some("the policy has the call recorded: its recording can be paused")
             }
             (RecordingOrder::Pause, Some(Paused)) => Some("the recording is paused already"),
@@ -175,15 +175,19 @@ fn shown(worker: u16, call: &CallSummary) -> Value {
         "answered": call.answer.map(time),
         "worker": worker,
         "recording": call.recording.map(recording),
+        // What its files are called begins so.
+        "recording_name": call.recording.map(|_| format!("{}-{}", call.call, call.recording_number)),
     })
 }
 
 const fn recording(phase: RecordingPhase) -> &'static str {
     match phase {
+        RecordingPhase::Asking => "asking",
         RecordingPhase::Going => "going",
         RecordingPhase::Paused => "paused",
         RecordingPhase::Stopped => "stopped",
         RecordingPhase::Failed => "failed",
+        RecordingPhase::Refused => "refused",
     }
 }
 

@@ -1,0 +1,247 @@
+//! The parties of a call that is to be recorded are told so, or asked, before anything of them is; and reminded afterwards.
+//!
+//! ```text
+//!            to be recorded, and told            all of it was heard; or each has pressed the key to agree
+//!  (unaware) ──────────────────────► is told ─────────────────────────────────────────────────────────────► aware: is recorded
+//!                                       └─ the key to refuse, or none in time; nothing can be played ──► not recorded
+//! ```
+//!
+//! While somebody is told, it hears nobody, and nothing that it says is recorded. Whoever comes into the call later is told as
+//! well, while the recording goes on without it. Who is told follows from who is connected whenever the call settles; a change
+//! of the session in between has the announcement go on in another coding.
+
+use crate::alarm::Alarm;
+use crate::engine::Calls;
+use crate::failure::Failure;
+use crate::hold::music;
+use crate::interface::Output;
+use crate::ports::agreed;
+use crate::recording::{RecordingNote, RecordingPhase, sound_of};
+use crate::state::{Body, Call, Negotiation, Party, PortState, State};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+use sx_media::{Heard, MediaCommand, Playing, PortId, playing};
+use sx_types::{Cause, Consent, LegId};
+
+/// How the parties of a call are told that it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telling {
+    /// What they hear who are told on the ground [`Consent::Announced`], or asked on [`Consent::Asked`]; `None`: somebody else
+    /// tells them, and nobody can be asked.
+    pub announcement: Option<Arc<str>>,
+    /// The key to agree.
+    pub agree: char,
+    /// The key to refuse.
+    pub refuse: char,
+    /// How long somebody who is asked may take.
+    pub answer_wait: Duration,
+    /// A tone reminds them so often; `None`: none does.
+    pub beep: Option<Duration>,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self { announcement: None, agree: '1', refuse: '2', answer_wait: Duration::from_secs(30), beep: None }
+    }
+}
+
+impl Calls {
+    /// Has those told who do not know yet. True: all know.
+    pub(crate) fn make_aware(&mut self, call: &mut Call) -> bool {
+        let Some(consent) = call.body.recording.as_ref().map(|recording| recording.consent) else { return true };
+        let asks = consent == Consent::Asked;
+        let announcement = self.settings.recording.as_ref().and_then(|rules| rules.telling.announcement.clone());
+        let (State::Talking(talking), Some(sound)) =
+            (&call.state, announcement.filter(|_| asks || consent == Consent::Announced))
+        else {
+            // A member hears its room and no announcement; that it is recorded is for the room to say.
+            let unasked = asks && !call.body.is_aware_of_all(&call.state);
+            if unasked {
+                self.not_consented(call, "nobody can be asked whether the call may be recorded");
+            }
+            return !unasked;
+        };
+        let (parties, is_settled) = (talking.parties.clone(), talking.negotiation == Negotiation::Idle);
+        let Some(recording) = &mut call.body.recording else { return true };
+        recording.seat(&[parties[0].leg, parties[1].leg]);
+        let unaware: SmallVec<[&Party; 2]> =
+            parties.iter().filter(|party| !recording.aware.contains(&party.leg)).collect();
+        let begins = !unaware.is_empty() && !std::mem::replace(&mut recording.telling, true);
+        if unaware.is_empty() {
+            self.stop_telling(call);
+            return true;
+        }
+        if call.alarm_at(Alarm::Consent).is_none() {
+            let wait = self.settings.recording.as_ref().filter(|_| asks).map(|rules| rules.telling.answer_wait);
+            self.set_alarm(call, Alarm::Consent, wait.unwrap_or(TELLING_MAX));
+        }
+        if begins && asks {
+            // Keys are heard here from now on, and go nowhere else.
+            self.patch(&call.body, &parties[0], &parties[1]);
+        }
+        for party in unaware {
+            match self.playing_to(&call.body, party, &sound, asks, TELLING) {
+                Some(command) => self.out.push_back(Output::Media(command)),
+                // Who has no sound has nothing that could be recorded.
+                None if is_settled => {
+                    call.body.recording.iter_mut().for_each(|recording| recording.aware.push(party.leg));
+                }
+                // What it has agreed to is not known in the middle of a change.
+                None => {}
+            }
+        }
+        call.body.is_aware_of_all(&call.state)
+    }
+
+    /// Nobody is told any more: they hear each other, or what else they would.
+    pub(crate) fn stop_telling(&mut self, call: &mut Call) {
+        let Some(recording) = call.body.recording.as_mut().filter(|recording| recording.telling) else { return };
+        recording.telling = false;
+        self.clear_alarm(call, Alarm::Consent);
+        if let Some((one, other)) = call.state.connected() {
+            self.patch(&call.body, one, other);
+        }
+    }
+
+    /// A sound was played. False: it was none by which a party is told of a recording.
+    pub(crate) fn was_told(&mut self, call: &mut Call, port: PortId, number: u16, heard: Heard) -> bool {
+        let leg = call.body.ports.iter().find(|open| open.id == port).map(|open| open.leg);
+        let told = call.body.recording.as_mut().filter(|recording| recording.telling && number == TELLING);
+        let (Some(leg), Some(recording)) = (leg, told) else { return matches!(number, TELLING | BEEP) };
+        match heard {
+            Heard::Whole if !recording.aware.contains(&leg) => {
+                recording.aware.push(leg);
+                let by = recording.side_of(leg);
+                self.note_recording(&call.body, RecordingNote::Told { leg, by });
+            }
+            Heard::Whole => {}
+            Heard::Nothing => self.not_consented(call, "the parties cannot be told that the call is recorded"),
+        }
+        true
+    }
+
+    /// A party has pressed a key. True: it was an answer, or nothing that anybody else is to hear now.
+    pub(crate) fn answers_by_key(&mut self, body: &mut Body, leg: LegId, key: char) -> bool {
+        let Some(telling) = self.settings.recording.as_ref().map(|rules| &rules.telling) else { return false };
+        let Some(recording) = body.recording.as_mut().filter(|recording| recording.asks()) else { return false };
+        let is_asked = !recording.aware.contains(&leg);
+        let by = recording.side_of(leg);
+        if is_asked && key == telling.agree {
+            recording.aware.push(leg);
+            self.note_recording(body, RecordingNote::Agreed { leg, by });
+        } else if is_asked && key == telling.refuse {
+            // What becomes of the call is seen to when it settles.
+            recording.phase = RecordingPhase::Refused;
+            self.note_recording(body, RecordingNote::Refused { leg, by });
+        }
+        true
+    }
+
+    /// Nobody has pressed a key in time, or an announcement has not come to its end.
+    pub(crate) fn consent_late(&mut self, call: &mut Call) {
+        let Some((one, other)) = call.state.connected() else { return };
+        let legs = [one.leg, other.leg];
+        let Some(recording) = call.body.recording.as_ref().filter(|recording| recording.telling) else { return };
+        let silent: SmallVec<[LegId; 2]> = legs.into_iter().filter(|leg| !recording.aware.contains(leg)).collect();
+        for leg in silent {
+            let by = call.body.recording.as_ref().map(|recording| recording.side_of(leg)).unwrap_or_default();
+            self.note_recording(&call.body, RecordingNote::Unanswered { leg, by });
+        }
+        call.body.recording.iter_mut().for_each(|recording| recording.phase = RecordingPhase::Refused);
+    }
+
+    /// A recording that somebody has refused is none, and with it ends the call, if it has to be recorded.
+    pub(crate) fn heed_refusal(&mut self, call: &mut Call) {
+        let refused = |recording: &&mut Box<crate::recording::Recording>| recording.phase == RecordingPhase::Refused;
+        let Some(recording) = call.body.recording.as_mut().filter(refused) else { return };
+        if std::mem::replace(&mut recording.heeded, true) {
+            return;
+        }
+        self.end_recording_as(&mut call.body, RecordingNote::Ended);
+        let required = self.settings.recording.as_ref().is_none_or(|rules| rules.required);
+        if required && call.body.bounds.record.is_some() {
+            let sentence = "the call has to be recorded, and a party has not agreed";
+            return self.clear(call, &Failure::new(Cause::REJECTED, sentence));
+        }
+        self.stop_telling(call);
+    }
+
+    /// Reminds the parties that they are recorded, and again later.
+    pub(crate) fn remind(&mut self, call: &mut Call) {
+        let Some(beep) = self.settings.recording.as_ref().and_then(|rules| rules.telling.beep) else { return };
+        let goes_on = call.body.recording.as_ref().is_some_and(|recording| {
+            recording.phase == RecordingPhase::Going && recording.consent != Consent::Law && !recording.telling
+        });
+        if !goes_on {
+            return self.clear_alarm(call, Alarm::Beep);
+        }
+        if call.alarm_at(Alarm::Beep).is_some() {
+            return;
+        }
+        self.set_alarm(call, Alarm::Beep, beep);
+        let Some((one, other)) = call.state.connected() else { return };
+        for (party, from) in [(one, other), (other, one)] {
+            // Whoever hears music talks to nobody.
+            let on_hold = call
+                .body
+                .ports
+                .iter()
+                .any(|port| port.leg == party.leg && music(&call.body, from, party, port.stream).is_some());
+            let beep = self.playing_to(&call.body, party, &REMINDER.into(), false, BEEP).filter(|_| !on_hold);
+            self.out.extend(beep.map(Output::Media));
+        }
+    }
+
+    fn playing_to(
+        &self,
+        body: &Body,
+        party: &Party,
+        sound: &Arc<str>,
+        repeats: bool,
+        number: u16,
+    ) -> Option<MediaCommand> {
+        let (port, _) = sound_of(&body.ports, party)?;
+        let stream = body.ports.iter().find(|open| open.id == port && matches!(open.state, PortState::Open(_)))?.stream;
+        let playing = Playing { number, ..playing(sound, repeats, agreed(party)?, stream.into())? };
+        Some(MediaCommand::Play { port, playing: Some(Box::new(playing)) })
+    }
+
+    fn not_consented(&mut self, call: &mut Call, sentence: &'static str) {
+        if call.body.recording.as_ref().is_some_and(|recording| !recording.begun) {
+            self.note_recording(&call.body, RecordingNote::Failed);
+        }
+        self.end_recording(&mut call.body, RecordingPhase::Failed);
+        let required = self.settings.recording.as_ref().is_none_or(|rules| rules.required);
+        if required && call.body.bounds.record.is_some() {
+            return self.clear(call, &Failure::new(Cause::TEMPORARY_FAILURE, sentence));
+        }
+        self.stop_telling(call);
+    }
+}
+
+impl Body {
+    /// Do all who are connected know of the recording?
+    fn is_aware_of_all(&self, state: &State) -> bool {
+        let knows =
+            |party: &Party| self.recording.as_ref().is_none_or(|recording| recording.aware.contains(&party.leg));
+        match state {
+            State::Talking(talking) => talking.parties.iter().all(knows),
+            State::Attending(attending) => knows(&attending.member),
+            _ => true,
+        }
+    }
+
+    /// Are the keys of the parties answers to us, and for nobody else?
+    pub(crate) fn asks(&self) -> bool {
+        self.recording.as_ref().is_some_and(|recording| recording.asks())
+    }
+}
+
+/// An announcement takes no longer: files are shorter.
+const TELLING_MAX: Duration = Duration::from_secs(610);
+/// What reminds them.
+const REMINDER: &str = "tone:recorded";
+/// By these their ends are known: attempts have lower numbers, and what has none the highest.
+const TELLING: u16 = u16::MAX - 1;
+const BEEP: u16 = u16::MAX - 2;
