@@ -277,7 +277,7 @@ fn a_closed_segment_that_is_gone_is_named() {
     let name = segment.file_name().and_then(|name| name.to_str()).expect("a name");
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
-        run.out.contains("no record has retired them") && run.out.contains(&format!("{name} is missing")),
+        run.out.contains("no record has retired them") && run.out.contains(&format!("{name} was removed")),
         "{run:?}"
     );
 }

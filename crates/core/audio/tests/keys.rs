@@ -323,7 +323,15 @@ fn pressed_in_a_room(keys_in_band: bool) -> (String, Vec<i16>) {
     let (mut rng, mut now) = (Rng::from_number(3), Time::from_secs(1_800_000_000));
     for (id, keys_in_band) in [(1, keys_in_band), (2, false)] {
         let (from, to) = (codings.clone(), codings.clone());
-        let attendance = Attendance { room: "r".into(), from, to, ptime_ms: 20, muted: false, keys_in_band };
+        let attendance = Attendance {
+            room: "r".into(),
+            from,
+            to,
+            ptime_ms: 20,
+            muted: false,
+            keys_in_band,
+            sounds: Default::default(),
+        };
         room.attend(now, (MemberId(id), Ssrc(id as u32)), &attendance, &mut rng).expect("there is a place");
     }
     let (mut samples, length) = (Vec::new(), Duration::from_millis(100));

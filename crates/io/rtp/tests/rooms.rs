@@ -100,6 +100,7 @@ impl Hall {
             from: codings.clone(),
             to: codings,
             ptime_ms: 20,
+            keys_in_band: false,
             muted: false,
             sounds: sounds.clone(),
         };
