@@ -83,7 +83,7 @@ impl NgCalls {
     fn want_recording(&mut self, now: Time, call: &mut Call) {
         let id = self.rng.u64();
         let random = u128::from(id) << 64 | u128::from(self.rng.u64());
-        let unix_ms = u64::try_from(now.as_nanos() / 1_000_000).unwrap_or_default();
+        let unix_ms = now.as_nanos() / 1_000_000;
         call.recorded.call.get_or_insert_with(|| CallId::new(unix_ms, random));
         match &mut call.recorded.current {
             Some(current) => {

@@ -112,7 +112,7 @@ fn what_cannot_be_played_is_refused_with_a_reason() {
     let hello = file("hello.wav");
     let check =
         |world: &mut World, more: &[(&str, Value<'static>)], reason: &str| refused(world, "play media", more, reason);
-    check(&mut world, &[hello.clone()], "No participant party specified");
+    check(&mut world, std::slice::from_ref(&hello), "No participant party specified");
     check(&mut world, &[from("z"), hello.clone()], "From-tag given, but no such tag exists");
     check(&mut world, &[("address", text("192.0.2.9")), hello.clone()], "Failed to match address to any tag");
     check(&mut world, &[("address", text("junk")), hello.clone()], "Failed to parse network address");

@@ -204,6 +204,21 @@ impl World {
         any
     }
 
+    fn patch(&mut self, from: PortId, to: Option<PortId>, conversion: Option<Conversion>) {
+        match conversion {
+            Some(conversion) => self.conversions.insert(from, conversion),
+            None => self.conversions.remove(&from),
+        };
+        match to {
+            Some(to) => {
+                self.patched.insert(from, to);
+                // Whatever is patched somewhere ends what is played there.
+                self.played.remove(&to);
+            }
+            None => _ = self.patched.remove(&from),
+        }
+    }
+
     fn obey(&mut self, command: MediaCommand) {
         match command.clone() {
             MediaCommand::Open { port, .. } if self.threads == Threads::Exhausted => {
@@ -259,7 +274,7 @@ impl World {
                     self.waiting.push(MediaEvent::Closed(Closed { port, stats: PortStats::default() }));
                 }
             }
-            MediaCommand::Patch { from, to, conversion } => self.patch(from, to, conversion),
+            MediaCommand::Patch { from, to, conversion } => self.patch(from, to, conversion.map(|it| *it)),
             MediaCommand::Press { port, key, duration_ms } => {
                 assert!(
                     self.conversions.contains_key(&port),
@@ -267,21 +282,6 @@ impl World {
                 );
                 self.pressed.push((self.now, port, key, duration_ms));
             }
-        }
-    }
-
-    fn patch(&mut self, from: PortId, to: Option<PortId>, conversion: Option<Box<Conversion>>) {
-        match conversion {
-            Some(conversion) => self.conversions.insert(from, *conversion),
-            None => self.conversions.remove(&from),
-        };
-        match to {
-            Some(to) => {
-                self.patched.insert(from, to);
-                // Whatever is patched somewhere ends what is played there.
-                self.played.remove(&to);
-            }
-            None => _ = self.patched.remove(&from),
         }
     }
 }
