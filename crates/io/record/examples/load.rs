@@ -7,6 +7,8 @@
 //! Each recording has two parties in stereo at 8 kHz, who speak in turn. It is done once as WAV and, where this was built with
 //! Opus, once as Ogg/Opus. The files stay when a folder is named. The exit code is 1 when a frame was lost or a file is short.
 
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that prints, at the pace of a clock")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
