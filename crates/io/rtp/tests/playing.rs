@@ -313,3 +313,20 @@ fn other_sounds_are_played_once_they_are_there() {
     line.play("other.wav", true, 0);
     assert_eq!(line.hears(20, false), MUSIC);
 }
+
+#[test]
+fn no_key_is_put_into_a_sound() {
+    let mut line = Line::new([PCMU, PCMA]);
+    let press = |line: &Line| {
+        line.relay.threads.send(MediaCommand::Press { port: line.ports[0], key: '5', duration_ms: 5_000 });
+        line.relay.settle(&line.ports[..1]);
+    };
+    press(&line);
+    line.listen();
+    // The key that sounds gives way, and one that is pressed meanwhile is not heard.
+    line.play("music.wav", true, 1);
+    press(&line);
+    assert_eq!(line.hears(50, false), MUSIC);
+    assert!(line.check_numbers() > 45);
+    line.await_totals(|totals| totals.keys_dropped == 2);
+}
