@@ -89,6 +89,8 @@ def well_recorded(bench, exchange, folder, consent="agreed", before=()):
         [*exchange.program, "--config", exchange.config, "--json", "witness", "trace", last["trace_id"]],
         capture_output=True, text=True, timeout=20,
     )
+    names = [file["name"] for file in last["facts"]["files"]]
+    wait_for(lambda: beside_the_call(exchange, last["call_id"], last["facts"]["files"]), f"the call's record names {names}")
     paths = []
     for file in last["facts"]["files"]:
         path = os.path.join(folder, file["name"])
@@ -99,6 +101,17 @@ def well_recorded(bench, exchange, folder, consent="agreed", before=()):
         paths.append(path)
     check(not glob.glob(f"{folder}/*.part"), "nothing is left under a temporary name")
     return paths
+
+
+def beside_the_call(exchange, call, files):
+    """Are these files of the witness log, with their hashes, those that the call's detail record names?"""
+    command = [*exchange.program, "--config", exchange.config, "--json", "cdr", "show", call]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    if shown.returncode != 0:
+        return False
+    named = [file for recording in json.loads(shown.stdout)["recordings"] for file in recording["files"]]
+    wanted = [{key: file[key] for key in ("name", "bytes", "sha256")} for file in files]
+    return named == wanted
 
 
 def decrypted(bench, exchange, path):

@@ -1,15 +1,17 @@
 //! So many recordings at once, for so long, at the pace of calls: nothing may be lost. Says what that takes of a core.
 //!
 //! ```text
-//! cargo run --release -p sx-record --features opus --example load -- [RECORDINGS [SECONDS [FOLDER]]]
+//! cargo run --release -p sx-record --features opus --example load -- [RECORDINGS [SECONDS [THREADS [FOLDER]]]]
 //! ```
 //!
 //! Each recording has two parties in stereo at 8 kHz, who speak in turn. It is done once as WAV and, where this was built with
 //! Opus, once as Ogg/Opus. The files stay when a folder is named. The exit code is 1 when a frame was lost or a file is short.
 
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program that prints, at the pace of a clock")]
+#![expect(clippy::print_stdout, reason = "what it says is what it is for")]
+#![expect(clippy::disallowed_methods, reason = "it has the pace of calls, and nobody wakes it")]
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ const TURN: Duration = Duration::from_millis(40);
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let mut number = |otherwise: usize| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
-    let (recordings, seconds) = (number(100), number(20));
+    let (recordings, seconds, threads) = (number(100), number(20), number(1));
     let named = arguments.next();
     let own = tempfile::tempdir().expect("a folder");
     let folder = named.as_deref().map_or(own.path(), Path::new);
@@ -36,10 +38,10 @@ fn main() -> ExitCode {
     for (name, container) in containers() {
         let before = cpu_seconds();
         let begun = Instant::now();
-        let (lost, short) = record(folder, container, &voices, recordings);
+        let (lost, short) = record(folder, container, &voices, (recordings, threads));
         let (took, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - before);
         println!(
-            "{name}: {recordings} recordings of {seconds} s in {took:.1} s: {lost} frames lost, {short} short; \
+            "{name}: {recordings} recordings of {seconds} s by {threads} threads in {took:.1} s: {lost} frames lost, {short} short; \
              {cpu:.2} s of a processor, {:.1} % of a core, {:.3} % a recording",
             100.0 * cpu / took,
             100.0 * cpu / took / recordings as f64,
@@ -58,8 +60,14 @@ fn containers() -> Vec<(&'static str, Container)> {
 }
 
 /// Records, and gives the frames that were lost and the recordings that are not as long as what was said.
-fn record(folder: &Path, container: Container, voices: &[Vec<i16>; 2], recordings: usize) -> (u64, usize) {
-    let limits = RecorderLimits { recordings_max: recordings, ..RecorderLimits::default() };
+fn record(
+    folder: &Path,
+    container: Container,
+    voices: &[Vec<i16>; 2],
+    (recordings, threads): (usize, usize),
+) -> (u64, usize) {
+    let threads = NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN);
+    let limits = RecorderLimits { recordings_max: recordings, threads, ..RecorderLimits::default() };
     let (mut recorder, ends) = Recorder::start(limits).expect("threads");
     let settings = |number: usize| RecordingSettings {
         folder: folder.to_owned(),

@@ -1,6 +1,6 @@
 //! Recordings of calls: samples of two parties in, files out that others can open, verify and, if they may, decrypt.
 //!
-//! A [`Recorder`] has a thread that writes all recordings, and one that brings them to their end: onto the disk, hashed,
+//! A [`Recorder`] has threads that write recordings, and one that brings them to their end: onto the disk, hashed,
 //! under their names, with a side-car. A [`RecordingHandle`] belongs to the thread that has the sound and never waits:
 //! what finds no room in the queue is counted, and silence stands in its place. A disk that is full ends one recording,
 //! what was written of it can be read, and [`RecordingsEnded`] says so once.

@@ -1,4 +1,4 @@
-//! The recorder: one thread that writes all recordings, and handles that never wait for it.
+//! The recorder: threads that write recordings, each its own, and handles that never wait for them.
 
 use crate::closing::{self, Closing};
 use crate::recording::{PAUSES_MAX, Recording};
@@ -32,12 +32,13 @@ pub struct RecordingEnded {
     pub outcome: Outcome,
 }
 
-/// Writes recordings on a thread of its own, and ends them on another. Dropped, it ends those that go on and waits for
-/// both.
+/// Writes recordings on threads of its own, and ends them on another. Dropped, it ends those that go on and waits for
+/// all.
 #[derive(Debug)]
 pub struct Recorder {
     limits: RecorderLimits,
-    messages: Sender<Message>,
+    /// To each thread that writes.
+    writers: Vec<Sender<Message>>,
     shared: Arc<Shared>,
     next: u64,
     threads: Vec<JoinHandle<()>>,
@@ -97,31 +98,35 @@ enum Message {
 }
 
 impl Recorder {
-    /// Starts both threads.
+    /// Starts its threads.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub fn start(limits: RecorderLimits) -> io::Result<(Self, RecordingsEnded)> {
-        Self::start_on(limits, on_disk())
+        Self::start_on(limits, &on_disk())
     }
 
-    pub(crate) fn start_on(limits: RecorderLimits, create: Create) -> io::Result<(Self, RecordingsEnded)> {
+    pub(crate) fn start_on(limits: RecorderLimits, create: &Create) -> io::Result<(Self, RecordingsEnded)> {
         let shared = Arc::new(Shared::default());
-        let (messages, received) = mpsc::channel();
         let (closings, closing) = mpsc::channel();
         let (end, ended) = mpsc::channel();
-        let writing = Writing {
-            part_bytes_max: limits.part_bytes_max,
-            create,
-            shared: Arc::clone(&shared),
-            recordings: HashMap::new(),
-            closings,
-        };
+        let mut recorder =
+            Self { limits, writers: Vec::new(), shared: Arc::clone(&shared), next: 0, threads: Vec::new() };
+        for number in 0..limits.threads.get() {
+            let (messages, received) = mpsc::channel();
+            let writing = Writing {
+                part_bytes_max: limits.part_bytes_max,
+                create: Arc::clone(create),
+                shared: Arc::clone(&shared),
+                recordings: HashMap::new(),
+                closings: closings.clone(),
+            };
+            let writer = thread::Builder::new().name(format!("recorder-{number}"));
+            recorder.threads.push(writer.spawn(move || writing.run(&received))?);
+            recorder.writers.push(messages);
+        }
         let closer = thread::Builder::new().name("recorder-close".to_owned());
-        let writer = thread::Builder::new().name("recorder".to_owned());
-        let threads =
-            vec![writer.spawn(move || writing.run(&received))?, closer.spawn(move || closing::run(&closing, &end))?];
-        let recorder = Self { limits, messages, shared: Arc::clone(&shared), next: 0, threads };
+        recorder.threads.push(closer.spawn(move || closing::run(&closing, &end))?);
         Ok((recorder, RecordingsEnded { ended, shared }))
     }
 
@@ -134,8 +139,9 @@ impl Recorder {
         if self.shared.recordings.load(Ordering::Relaxed) >= self.limits.recordings_max {
             return Err(StartError::TooMany(self.limits.recordings_max));
         }
-        let messages = self.messages.clone();
         self.next += 1;
+        // One after the other: what a recording costs is much the same.
+        let messages = self.writers[(self.next % self.writers.len() as u64) as usize].clone();
         let id = RecordingId(self.next);
         self.shared.recordings.fetch_add(1, Ordering::Relaxed);
         if messages.send(Message::Open(id, Box::new(settings))).is_err() {
@@ -160,8 +166,10 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // Its thread may have ended by a panic.
-        let _ = self.messages.send(Message::Stop);
+        for writer in &self.writers {
+            // Its thread may have ended by a panic.
+            let _ = writer.send(Message::Stop);
+        }
         for thread in self.threads.drain(..) {
             // A thread that has panicked has said so; its recordings remain under their temporary names.
             let _ = thread.join();
@@ -270,7 +278,7 @@ impl Drop for RecordingHandle {
     }
 }
 
-/// What the writing thread owns.
+/// What a writing thread owns.
 struct Writing {
     part_bytes_max: u32,
     create: Create,
@@ -339,7 +347,7 @@ impl Writing {
     }
 
     fn hand_on(&self, closing: Closing) {
-        // The other thread ends after this one.
+        // The thread that takes them ends after all of these.
         let _ = self.closings.send(closing);
     }
 }

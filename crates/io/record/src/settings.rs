@@ -2,6 +2,7 @@
 
 use crate::{RecipientError, StartError};
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 use sx_engine::Time;
@@ -50,7 +51,7 @@ pub enum Container {
         /// Bits a second in each channel, 6,000 to 64,000.
         bit_rate: u32,
         /// From 0 to 10: the more, the better it sounds and the longer it takes. A channel takes about 0.8 % of a core at 0
-        /// and twice that at 5, so that a recorder's one thread keeps up with about a hundred channels at 0.
+        /// and twice that at 5, so that each of a recorder's threads keeps up with about a hundred channels at 0.
         complexity: u8,
     },
 }
@@ -101,6 +102,8 @@ pub struct RecorderLimits {
     /// Samples that may wait for the thread, of all recordings: 8,000,000, which is 16 MB and 5 seconds of a hundred calls
     /// at 8 kHz, unless told otherwise.
     pub queue_samples_max: usize,
+    /// Threads that write; a recording stays with one of them. 1 unless told otherwise.
+    pub threads: NonZero<usize>,
     /// Bytes of a WAV file, after which another one is begun: just below 4 GiB, which its lengths cannot exceed, unless
     /// told otherwise.
     pub part_bytes_max: u32,
@@ -108,7 +111,12 @@ pub struct RecorderLimits {
 
 impl Default for RecorderLimits {
     fn default() -> Self {
-        Self { recordings_max: 256, queue_samples_max: 8_000_000, part_bytes_max: u32::MAX - 65_535 }
+        Self {
+            recordings_max: 256,
+            queue_samples_max: 8_000_000,
+            threads: NonZero::<usize>::MIN,
+            part_bytes_max: u32::MAX - 65_535,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What is asked of a file while it is written.
 pub(crate) trait StoredFile: Send {
@@ -18,7 +19,7 @@ pub(crate) trait StoredFile: Send {
 }
 
 /// Makes new files. Tests put a full disk here.
-pub(crate) type Create = Box<dyn Fn(&Path) -> io::Result<Box<dyn StoredFile>> + Send>;
+pub(crate) type Create = Arc<dyn Fn(&Path) -> io::Result<Box<dyn StoredFile>> + Send + Sync>;
 
 /// Bytes in their order, to a file of which only whole writes remain.
 pub(crate) struct Sink {
@@ -121,7 +122,7 @@ impl StoredFile for File {
 
 /// Makes files on the disk, for their owner's eyes only; one that is there already is an error.
 pub(crate) fn on_disk() -> Create {
-    Box::new(|path| {
+    Arc::new(|path| {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Box::new(file))
     })

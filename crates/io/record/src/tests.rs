@@ -45,7 +45,7 @@ fn ended(ends: &RecordingsEnded) -> RecordingEnded {
 }
 
 fn record_on(
-    create: Create,
+    create: &Create,
     limits: RecorderLimits,
     settings: RecordingSettings,
     act: impl FnOnce(&mut RecordingHandle),
@@ -60,7 +60,7 @@ fn record_on(
 }
 
 fn record(settings: RecordingSettings, act: impl FnOnce(&mut RecordingHandle)) -> Outcome {
-    record_on(on_disk(), RecorderLimits::default(), settings, act)
+    record_on(&on_disk(), RecorderLimits::default(), settings, act)
 }
 
 /// Frames with these numbers, each of one value a party.

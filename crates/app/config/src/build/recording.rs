@@ -4,6 +4,7 @@ use super::sounds::sound;
 use crate::error::Problem;
 use crate::meant::{Exchange, Recording, RecordingBandwidth, RecordingContainer, RecordingTracks, SoundSettings};
 use crate::reader::Reader;
+use std::num::NonZero;
 
 /// More than these are not said in the file beside a recording.
 const RECIPIENTS_MAX: usize = 16;
@@ -27,6 +28,7 @@ pub(crate) fn recording(section: &Reader<'_>, exchange: &Exchange, settings: &So
         bandwidth: section.choice("bandwidth", RecordingBandwidth::Narrowband),
         recipients,
         calls_max: section.number("calls_max"),
+        threads: NonZero::new(section.number("threads")),
         required: section.flag("required"),
         announcement: sound(section, "announcement", settings),
         agree_key,

@@ -1,5 +1,6 @@
 //! Recordings of calls.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Recording {
     pub recipients: Vec<Arc<str>>,
     /// Recordings at a time.
     pub calls_max: usize,
+    /// Threads that write; `None`: as many as there are processors, up to four.
+    pub threads: Option<NonZero<usize>>,
     /// A call that has to be recorded and cannot be ends.
     pub required: bool,
     /// What the parties hear who are told of it, or asked.

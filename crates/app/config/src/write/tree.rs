@@ -10,6 +10,7 @@ use crate::said::{Node, Origin, Said, Table};
 use crate::secret::Secret;
 use crate::words::Switch;
 use std::fmt::Display;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -169,6 +170,7 @@ fn recording(recording: &Recording) -> Builder {
         .word("bandwidth", recording.bandwidth)
         .texts("recipients", &recording.recipients)
         .number("calls_max", recording.calls_max)
+        .number("threads", recording.threads.map_or(0, NonZero::get))
         .flag("required", recording.required)
         .text_if("announcement", recording.announcement.as_ref())
         .text("agree_key", recording.agree_key)

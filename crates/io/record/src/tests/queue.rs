@@ -4,8 +4,8 @@ use super::{FRAME, ended, mixed, push_frames, read_wav, runs};
 use crate::sink::{Create, StoredFile, on_disk};
 use crate::{Handed, Party, Recorder, RecorderLimits, RecordingSettings};
 use std::io;
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 
 /// Tells of each write.
 struct ToldFile {
@@ -32,7 +32,7 @@ impl StoredFile for ToldFile {
 fn slow_disk() -> (Create, Sender<()>, Receiver<usize>) {
     let ((go, gate), (told, writes)) = (mpsc::channel::<()>(), mpsc::channel());
     let (gate, create) = (Mutex::new(gate), on_disk());
-    let create: Create = Box::new(move |path| {
+    let create: Create = Arc::new(move |path| {
         gate.lock().expect("nobody panics with it").recv().map_err(io::Error::other)?;
         Ok(Box::new(ToldFile { file: create(path)?, told: told.clone() }))
     });
@@ -45,7 +45,7 @@ fn what_finds_no_room_is_silence_of_the_same_length() {
     let (create, gate, writes) = slow_disk();
     // A second of both parties.
     let limits = RecorderLimits { queue_samples_max: 100 * (FRAME as usize + 64), ..RecorderLimits::default() };
-    let (mut recorder, ends) = Recorder::start_on(limits, create).expect("threads");
+    let (mut recorder, ends) = Recorder::start_on(limits, &create).expect("threads");
     // It goes before the recorder, which waits for its threads, so that a test that fails ends.
     let go = gate;
     let mut handle = recorder.open(mixed(folder.path())).expect("settings that fit together");
@@ -68,7 +68,7 @@ fn what_is_lost_at_the_end_is_silence_as_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let (create, gate, _writes) = slow_disk();
     let limits = RecorderLimits { queue_samples_max: 2 * (FRAME as usize + 64), ..RecorderLimits::default() };
-    let (mut recorder, ends) = Recorder::start_on(limits, create).expect("threads");
+    let (mut recorder, ends) = Recorder::start_on(limits, &create).expect("threads");
     // It goes before the recorder, which waits for its threads, so that a test that fails ends.
     let go = gate;
     let mut handle = recorder.open(mixed(folder.path())).expect("settings that fit together");

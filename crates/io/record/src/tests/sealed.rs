@@ -64,12 +64,12 @@ fn the_plain_text_is_on_no_disk_while_it_is_recorded() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let create: Create = Box::new({
+    let create: Create = Arc::new({
         let seen = Arc::clone(&seen);
         move |_| Ok(Box::new(Seen(Arc::clone(&seen))))
     });
     let settings = sealed(folder.path(), &[&Identity::generate()]);
-    super::record_on(create, crate::RecorderLimits::default(), settings, |handle| {
+    super::record_on(&create, crate::RecorderLimits::default(), settings, |handle| {
         push_frames(handle, 0..500, 0x1234, 0);
     });
     let seen = seen.lock().expect("nobody panics with it");

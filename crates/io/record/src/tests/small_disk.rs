@@ -17,7 +17,7 @@ struct SmallFile {
 /// A disk with room for so many bytes, which takes what it can of a write before it refuses the rest.
 pub(super) fn small_disk(bytes: usize) -> Create {
     let (left, create) = (Arc::new(AtomicUsize::new(bytes)), on_disk());
-    Box::new(move |path| Ok(Box::new(SmallFile { file: create(path)?, left: Arc::clone(&left) })))
+    Arc::new(move |path| Ok(Box::new(SmallFile { file: create(path)?, left: Arc::clone(&left) })))
 }
 
 impl StoredFile for SmallFile {
@@ -39,7 +39,7 @@ impl StoredFile for SmallFile {
 
 fn record_on_small(bytes: usize, settings: RecordingSettings) -> crate::Outcome {
     // Five seconds, and frames for a recording that has failed already.
-    record_on(small_disk(bytes), RecorderLimits::default(), settings, |handle| push_frames(handle, 0..250, 3, 1))
+    record_on(&small_disk(bytes), RecorderLimits::default(), settings, |handle| push_frames(handle, 0..250, 3, 1))
 }
 
 fn check_full(folder: &Path, outcome: &crate::Outcome) {

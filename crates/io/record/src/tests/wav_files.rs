@@ -5,8 +5,12 @@ use super::{
 };
 use crate::recording::Recording;
 use crate::sink::on_disk;
-use crate::{Container, Layout, Party, PauseError, Recorder, RecorderLimits, SampleRate, StartError, Tracks, verify};
+use crate::{
+    Container, Layout, Party, PauseError, Recorder, RecorderLimits, RecordingHandle, RecordingSettings, SampleRate,
+    StartError, Tracks, verify,
+};
 use std::fs;
+use std::num::NonZero;
 use std::time::Duration;
 
 const SECOND: usize = 8_000;
@@ -41,7 +45,7 @@ fn stereo_has_a_party_a_channel_at_every_rate() {
         let folder = tempfile::tempdir().expect("a folder");
         let stereo = settings(folder.path(), Tracks::Together(Layout::Stereo), Container::Wav);
         let frame = rate.hz() as usize / 50;
-        let outcome = record(crate::RecordingSettings { rate, ..stereo }, |handle| {
+        let outcome = record(RecordingSettings { rate, ..stereo }, |handle| {
             handle.push(Party::Caller, 0, &vec![1; frame]);
             handle.push(Party::Callee, 0, &vec![2; frame]);
         });
@@ -131,7 +135,7 @@ fn hours_without_sound_are_cut_and_half_a_minute_is_silence() {
 fn a_file_that_is_full_is_followed_by_the_next() {
     let folder = tempfile::tempdir().expect("a folder");
     let limits = RecorderLimits { part_bytes_max: 44 + 20_000, ..RecorderLimits::default() };
-    let outcome = record_on(on_disk(), limits, mixed(folder.path()), |handle| push_frames(handle, 0..150, 3, 0));
+    let outcome = record_on(&on_disk(), limits, mixed(folder.path()), |handle| push_frames(handle, 0..150, 3, 0));
     let names: Vec<_> = outcome.files.iter().map(|file| (file.name.as_str(), file.bytes, file.duration_ms)).collect();
     let expected = [("call.wav", 20_044, 1_250), ("call-2.wav", 20_044, 1_250), ("call-3.wav", 8_044, 500)];
     assert_eq!((names.as_slice(), outcome.duration_ms), (&expected[..], 3_000));
@@ -185,13 +189,34 @@ fn a_name_leads_nowhere_else_and_no_more_than_so_many_go_on() {
     let limits = RecorderLimits { recordings_max: 1, ..RecorderLimits::default() };
     let (mut recorder, ends) = Recorder::start(limits).expect("threads");
     for name in ["", "../up", ".hidden", "a/b", "a b", &"n".repeat(129)] {
-        let error = recorder.open(crate::RecordingSettings { name: name.to_owned(), ..mixed(folder.path()) });
+        let error = recorder.open(RecordingSettings { name: name.to_owned(), ..mixed(folder.path()) });
         assert_eq!(error.expect_err("no name"), StartError::Name(name.to_owned()));
     }
     let first = recorder.open(mixed(folder.path())).expect("the first");
-    let second = || crate::RecordingSettings { name: "second".to_owned(), ..mixed(folder.path()) };
+    let second = || RecordingSettings { name: "second".to_owned(), ..mixed(folder.path()) };
     assert_eq!(recorder.open(second()).expect_err("the second"), StartError::TooMany(1));
     first.close();
     ended(&ends);
     recorder.open(second()).expect("the first has ended");
+}
+
+#[test]
+fn several_threads_write_and_each_recording_stays_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = RecorderLimits { threads: NonZero::new(3).expect("three"), ..RecorderLimits::default() };
+    let (mut recorder, ends) = Recorder::start(limits).expect("threads");
+    let named = |number: i16| RecordingSettings { name: format!("call-{number}"), ..mixed(folder.path()) };
+    let mut handles: Vec<_> = (1..=7).map(|number| recorder.open(named(number)).expect("there is room")).collect();
+    for frame in 0..50 {
+        for (handle, value) in handles.iter_mut().zip(1_i16..) {
+            push_frames(handle, frame..frame + 1, 100 * value, 0);
+        }
+    }
+    handles.into_iter().for_each(RecordingHandle::close);
+    let ids: std::collections::BTreeSet<_> = (0..7).map(|_| ended(&ends).id).collect();
+    assert_eq!(ids.len(), 7, "each ends once");
+    for number in 1..=7_i16 {
+        let (.., samples) = read_wav(&folder.path().join(format!("call-{number}.wav")));
+        assert_eq!(runs(&samples), [(100 * number, 50 * FRAME as usize)]);
+    }
 }

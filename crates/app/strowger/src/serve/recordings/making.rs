@@ -7,6 +7,7 @@ use crate::serve::ng::{NG_WORKER, NgMailbox};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::DirBuilder;
+use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,6 +69,8 @@ struct Known {
     terms: RecordingTerms,
 }
 
+/// Threads that write, where nothing is said: more of them than this want a disk that is said to be worth it.
+const THREADS_MAX: NonZero<usize> = NonZero::new(4).unwrap();
 /// How long the thread that takes note waits for the witness log, and how often it looks whether it is to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(200);
@@ -85,7 +88,11 @@ impl Making {
         let samples = wanted.calls_max.saturating_mul(2 * QUEUE_S * pattern.rate.hz() as usize);
         let defaults = RecorderLimits::default();
         let queue_samples_max = samples.clamp(defaults.queue_samples_max, 8 * defaults.queue_samples_max);
-        let limits = RecorderLimits { recordings_max: wanted.calls_max, queue_samples_max, ..defaults };
+        let threads = wanted.threads.unwrap_or_else(|| {
+            let there = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+            there.min(THREADS_MAX)
+        });
+        let limits = RecorderLimits { recordings_max: wanted.calls_max, queue_samples_max, threads, ..defaults };
         let (recorder, ended) = Recorder::start(limits)?;
         let (known, is_over) = (Arc::<Mutex<_>>::default(), Arc::<AtomicBool>::default());
         let noting = Noting { known: Arc::clone(&known), kind: pattern.kind(), is_over: is_over.clone(), told };
