@@ -75,9 +75,14 @@ def hand_over(bench, kind, media):
         check(said.count("Call established") == 1, f"{phone.user} knows of one call, which was set up once")
     exchange.gone()
     command = [*exchange.program, "--config", exchange.config, "cdr", "list", "--json"]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=20, check=False)
-    records = [line for line in done.stdout.splitlines() if call in line]
-    check(len(records) == 1, f"the call has one record:\n{done.stdout}{done.stderr}")
+
+    def records():
+        done = subprocess.run(command, text=True, capture_output=True, timeout=20, check=False)
+        return [line for line in done.stdout.splitlines() if call in line]
+
+    # What the journal has is in the database a little later.
+    wait_for(records, "the call has a record")
+    check(len(records()) == 1, "the call has one record")
     check("inline:" not in first + read(bench.path("exchange.log")), "no key stands in the log")
 
 

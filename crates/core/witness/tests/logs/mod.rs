@@ -313,7 +313,7 @@ pub fn verify(case: &Case, seed: u64) -> Verdict {
         } else if let Some(index) = index {
             let entries = index.chunks_exact(40).filter_map(<[u8]>::first_chunk::<40>);
             let hashes: Vec<_> = entries.map(|entry| IndexEntry::from_bytes(entry).hash).collect();
-            verification.missing(*first, index.len().div_ceil(40) as u64, &hashes);
+            verification.missing(*first, index.len().div_ceil(40).max(1) as u64, &hashes);
         }
     }
     verification.finish()
