@@ -30,10 +30,10 @@ def sound_of(packets):
 class Line:
     """A call of two ends through the engine, and the proxy that has asked for it."""
 
-    def __init__(self, bench, media="", extra="", events=(True, True)):
+    def __init__(self, bench, media="", extra="", events=(True, True), engine=""):
         ip = bench.address(1)
         port = free_port(ip)
-        self.exchange = bench.exchange(media=media, extra=f'{extra}[ng]\nlisten_udp = "{ip}:{port}"\ndelete_delay_s = 1\n')
+        self.exchange = bench.exchange(media=media, extra=f'{extra}[ng]\nlisten_udp = "{ip}:{port}"\ndelete_delay_s = 1\n{engine}')
         self.proxy = NgClient(ip, port)
         bench.deferred.append(self.proxy.close)
         self.hosts = [bench.address(11), bench.address(12)]
@@ -173,7 +173,7 @@ def blocked(bench):
 @case("a proxy has a call recorded")
 def recorded(bench):
     folder = bench.path("recordings")
-    line = Line(bench, extra=f'[recording]\nfolder = "{folder}"\n')
+    line = Line(bench, extra=f'[recording]\nfolder = "{folder}"\n', engine='recording_consent = "agreed"\n')
     line.talks(0.3)
     name = line.asks("start recording")["recording"]
     line.talks(1.5)
@@ -195,13 +195,16 @@ def recorded(bench):
     with open(f"{folder}/{name}.json", encoding="utf-8") as file:
         beside = json.load(file)
     check("x" in json.dumps(beside) and beside["facts"]["signalled_as"] == "x", f"the Call-ID stands beside it: {beside}")
-    check(beside["facts"]["consent"] == "one-party", "and on what ground it was made")
-    check(name.rsplit("-", 1)[0] in "".join(read(path) for path in glob.glob(f"{line.exchange.data}/witness/*.jsonl")),
-          "the witness log has it")
+    check(beside["facts"]["consent"] == "agreed", "and on what ground it was made")
+    log = "".join(read(path) for path in sorted(glob.glob(f"{line.exchange.data}/witness/*.jsonl")))
+    records = [json.loads(text) for text in log.splitlines() if name.rsplit("-", 1)[0] in text]
+    told = [record["outcome"] for record in records if record["kind"] == "recording"]
+    check(told == ["begun", "paused", "resumed", "ended", "complete"], f"the witness log has what became of it: {told}")
 
 
-@case("a proxy that wants a call recorded where nothing is is told so")
+@case("a proxy that wants a call recorded on no ground is told so")
 def not_recorded(bench):
-    line = Line(bench)
-    line.refuses("start recording", "not configured to record")
+    line = Line(bench, extra=f'[recording]\nfolder = "{bench.path("recordings")}"\n')
+    # Nobody has said on what ground.
+    line.refuses("start recording", "ng.recording_consent")
     line.ends_call()

@@ -2,6 +2,7 @@
 
 use crate::blocking::Blocked;
 use crate::call::{Branch, Call, PortState};
+use crate::recording::RecordingNote;
 use crate::repeated::{Known, Repeated};
 use crate::reply::Reply;
 use crate::report::Counts;
@@ -54,6 +55,8 @@ pub enum Output {
     },
     /// A packet thread is to do something.
     Media(MediaCommand),
+    /// This is to be written down before what comes next.
+    Recording(RecordingNote),
 }
 
 /// Calls that proxies have asked for.

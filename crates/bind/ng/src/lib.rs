@@ -61,6 +61,7 @@ mod settings;
 mod settling;
 
 pub use engine::{Input, NgCalls, Output, Sender};
+pub use recording::{RecordingNote, RecordingState};
 pub use settings::{Interface, RecordingRules, Settings, SoundNames};
 
 #[cfg(doc)]

@@ -16,7 +16,39 @@ use crate::reply::Reply;
 use sx_engine::Time;
 use sx_media::{MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sent_sound};
 use sx_ng::{Command, Dictionary, Request, Value};
-use sx_types::{CallId, TraceId};
+
+use sx_types::{CallId, Consent, TraceId};
+
+/// What has become of a recording, to be written down before it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingNote {
+    /// The name of the call in recordings.
+    pub call: CallId,
+    /// Counted up from zero in each call.
+    pub number: u8,
+    /// What it has become.
+    pub what: RecordingState,
+}
+
+/// What a recording has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordingState {
+    /// It begins.
+    Begun {
+        /// On what ground.
+        consent: Consent,
+        /// The Call-ID that the proxy has named.
+        signalled_as: Box<str>,
+    },
+    /// What is said now is not in it.
+    Paused,
+    /// What is said now is in it again.
+    Resumed,
+    /// Somebody has ended it, or the call is over.
+    Ended,
+    /// It could not go on.
+    Failed,
+}
 
 /// What is recorded of a call.
 #[derive(Debug, Default)]
@@ -89,6 +121,7 @@ impl NgCalls {
             Some(current) => {
                 let was_paused = std::mem::take(&mut current.paused);
                 if was_paused && current.phase == Phase::Begun {
+                    self.note(call, RecordingState::Resumed);
                     self.record(call, RecordingCommand::Resume);
                 }
             }
@@ -117,6 +150,7 @@ impl NgCalls {
         let current = call.recorded.current.as_mut().ok_or("This call is not recorded")?;
         let was_paused = std::mem::replace(&mut current.paused, true);
         if !was_paused && current.phase == Phase::Begun {
+            self.note(call, RecordingState::Paused);
             self.record(call, RecordingCommand::Pause);
         }
         Ok(Reply::Ok)
@@ -168,14 +202,24 @@ impl NgCalls {
             dialled: "".into(),
             signalled_as: Some(String::from_utf8_lossy(&call.id).into()),
         };
+        let signalled_as = terms.signalled_as.clone().unwrap_or_default();
+        self.note(call, RecordingState::Begun { consent, signalled_as });
         self.record(call, RecordingCommand::Begin(Box::new(terms)));
         if paused {
+            self.note(call, RecordingState::Paused);
             self.record(call, RecordingCommand::Pause);
         }
     }
 
     /// Ends the recording, if one goes on.
     pub(crate) fn end_recording(&mut self, call: &mut Call) {
+        if call.recorded.current.as_ref().is_some_and(|current| current.phase == Phase::Begun) {
+            self.note(call, RecordingState::Ended);
+        }
+        self.drop_recording(call);
+    }
+
+    fn drop_recording(&mut self, call: &mut Call) {
         let Some(current) = &mut call.recorded.current else { return };
         let taps = std::mem::take(&mut current.taps);
         let untaps = taps.into_iter().map(|(port, _)| Output::Media(MediaCommand::Tap { port, tap: None }));
@@ -189,13 +233,20 @@ impl NgCalls {
     /// A recording is over; one that nobody has ended has failed.
     pub(crate) fn recording_ended(&mut self, call: &mut Call, ended: RecordingId) {
         if call.recording_id(self.settings.worker) == Some(ended) {
-            self.end_recording(call);
+            self.note(call, RecordingState::Failed);
+            self.drop_recording(call);
         }
     }
 
     fn record(&mut self, call: &Call, command: RecordingCommand) {
         if let Some(recording) = call.recording_id(self.settings.worker) {
             self.out.push_back(Output::Media(MediaCommand::Record { recording, command }));
+        }
+    }
+
+    fn note(&mut self, call: &Call, what: RecordingState) {
+        if let (Some(id), Some(current)) = (call.recorded.call, &call.recorded.current) {
+            self.out.push_back(Output::Recording(RecordingNote { call: id, number: current.number, what }));
         }
     }
 }
@@ -217,4 +268,4 @@ fn heard(side: &Side) -> Option<(PortId, Vec<sx_media::Coding>)> {
     })
 }
 
-const NOT_RECORDED: &str = "This media engine is not configured to record calls";
+const NOT_RECORDED: &str = "This media engine is not configured to record calls: [recording] and ng.recording_consent";

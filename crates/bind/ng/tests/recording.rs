@@ -3,12 +3,13 @@
 mod driver;
 
 use driver::{PCMU, World, sdp, text};
-use sx_bind_ng::{RecordingRules, Settings};
+use sx_bind_ng::{RecordingNote, RecordingRules, RecordingState, Settings};
 use sx_media::{MediaEvent, RecordingCommand, RecordingId, RecordingSide};
 use sx_types::{Codec, Consent};
 
 const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
+const NOT_RECORDED: &str = "This media engine is not configured to record calls: [recording] and ng.recording_consent";
 
 fn engine() -> World {
     let codecs = [Codec::Pcmu, Codec::Pcma].into();
@@ -23,6 +24,18 @@ fn call(world: &mut World) {
 
 fn ask(world: &mut World, command: &str) -> driver::Answered {
     world.ask(command, &[("call-id", text("x"))])
+}
+
+/// What was written down of recordings, as words.
+fn written(world: &World) -> Vec<&'static str> {
+    let word = |note: &RecordingNote| match note.what {
+        RecordingState::Begun { .. } => "begun",
+        RecordingState::Paused => "paused",
+        RecordingState::Resumed => "resumed",
+        RecordingState::Ended => "ended",
+        RecordingState::Failed => "failed",
+    };
+    world.notes.iter().map(word).collect()
 }
 
 /// What has become of recordings, as words.
@@ -90,6 +103,9 @@ fn a_recording_is_paused_and_goes_on_and_ends() {
     world.ask("stop recording", &[("call-id", text("x")), ("pause", text("yes"))]).ok();
     ask(&mut world, "stop recording").ok();
     assert_eq!((story(&world), world.taps.len()), (vec!["begin", "pause", "resume", "pause", "end"], 0));
+    assert_eq!(written(&world), ["begun", "paused", "resumed", "paused", "ended"]);
+    let begun = RecordingState::Begun { consent: Consent::Agreed, signalled_as: "x".into() };
+    assert_eq!((world.notes[0].number, &world.notes[0].what), (0, &begun));
     ask(&mut world, "start recording").ok();
     let Some((id, RecordingCommand::Begin(terms))) = world.records.last() else { panic!("it begins again") };
     assert_eq!((terms.number, *id == world.records[0].0), (1, false), "as another one");
@@ -125,6 +141,7 @@ fn a_recording_that_fails_may_be_begun_anew() {
     assert_eq!(world.taps.len(), 2, "that was another one");
     world.tell_of(MediaEvent::RecordingEnded { recording, complete: false });
     assert!(world.taps.is_empty());
+    assert_eq!(written(&world), ["begun", "failed"]);
     ask(&mut world, "start recording").ok();
     assert_eq!(world.taps.len(), 2);
 }
@@ -148,7 +165,7 @@ fn what_cannot_be_recorded_is_refused_with_a_reason() {
     world.offer(&sdp(A, PCMU), &[("record-call", text("yes"))]);
     world.answer(&sdp(B, PCMU), &[("record-call", text("yes"))]);
     for command in ["start recording", "pause recording"] {
-        assert_eq!(ask(&mut world, command).error(), "This media engine is not configured to record calls");
+        assert_eq!(ask(&mut world, command).error(), NOT_RECORDED);
     }
     assert!(world.records.is_empty() && world.taps.is_empty());
 }

@@ -2,7 +2,6 @@
 
 use crate::meant::Ng;
 use crate::reader::Reader;
-use sx_types::Consent;
 
 pub(crate) fn ng(section: &Reader<'_>) -> Ng {
     Ng {
@@ -13,6 +12,6 @@ pub(crate) fn ng(section: &Reader<'_>) -> Ng {
         delete_delay: section.seconds("delete_delay_s"),
         silence_timeout: section.seconds_or_off("silence_timeout_s"),
         idle_timeout: section.seconds_or_off("idle_timeout_s"),
-        recording_consent: section.choice("recording_consent", Consent::OneParty),
+        recording_consent: section.choice_if_said("recording_consent"),
     }
 }

@@ -154,7 +154,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("ng.delete_delay_s", number(0, 86_400, "s"), Is("30"), "How long the ports of a call stay open behind its deletion, unless the proxy says: a message that has crossed the deletion finds them still."),
     key("ng.silence_timeout_s", number(0, 86_400, "s"), Is("60"), "A call that no proxy has deleted ends when none of its parties has sent a packet for this long, up to a quarter more; 0 means never."),
     key("ng.idle_timeout_s", number(0, 604_800, "s"), Is("3600"), "The same for a call in which nobody is expected to send, as on hold, and for an offer that is not answered; 0 means never."),
-    key("ng.recording_consent", Choice(&Consent::WORDS), Is("\"one-party\""), "On what ground calls are recorded that proxies have recorded, as it stands beside their recordings (the words are those of `rule[].obligations.consent`, docs/policy.md): no request says, so that whoever runs the proxies does. They are recorded where there is `[recording]`, and else refused."),
+    key("ng.recording_consent", Choice(&Consent::WORDS), Absent("calls of proxies are not recorded"), "On what ground calls are recorded that proxies have recorded, as it stands beside their recordings and in the witness log (the words are those of `rule[].obligations.consent`, docs/policy.md). No request says, so that whoever runs the proxies does; the exchange tells the parties nothing. Where it is missing, or `[recording]`, recordings are refused."),
 
     key("trunk", ENTRIES, Is("[]"), "Peers that calls come from and go to."),
     key("trunk[].name", Text, Required, "Its name; unique."),

@@ -22,7 +22,7 @@ pub struct Ng {
     /// A call in which nobody is expected to send ends after this long; `None`: never.
     pub idle_timeout: Option<Duration>,
     /// On what ground calls are recorded that proxies have recorded.
-    pub recording_consent: Consent,
+    pub recording_consent: Option<Consent>,
 }
 
 impl Ng {

@@ -188,7 +188,7 @@ fn ng(ng: &Ng) -> Builder {
         .seconds("delete_delay_s", ng.delete_delay)
         .seconds("silence_timeout_s", ng.silence_timeout.unwrap_or_default())
         .seconds("idle_timeout_s", ng.idle_timeout.unwrap_or_default())
-        .word("recording_consent", ng.recording_consent)
+        .text_if("recording_consent", ng.recording_consent.map(Word::word))
 }
 
 fn interface(interface: &MediaInterface) -> Builder {

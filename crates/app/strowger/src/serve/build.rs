@@ -213,7 +213,9 @@ impl Exchange {
             };
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
-        let ng = ng.map(|ng| ng.start(&config, &sounds, (clock, Rng::new(seed())), rtp.clone())).transpose()?;
+        let ng = ng
+            .map(|ng| ng.start(&config, &sounds, (clock, Rng::new(seed())), rtp.clone(), witness.clone()))
+            .transpose()?;
         ng.iter().for_each(|ng| watch.set_ng(ng.counts()));
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());

@@ -14,12 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use sx_bind_ng::{Input, Interface, NgCalls, Output, RecordingRules, Settings, SoundNames};
+use sx_bind_ng::{
+    Input, Interface, NgCalls, Output, RecordingNote, RecordingRules, RecordingState, Settings, SoundNames,
+};
 use sx_config::Config;
 use sx_engine::{Engine, Rng};
 use sx_http::MetricsText;
 use sx_io_rtp::{PacketThreads, Sounds};
 use sx_media::MediaEvent;
+use sx_store::WitnessLog;
+use sx_types::TraceId;
+use sx_witness::{Draft, Facts, Kind};
 
 /// The number in the ids of ports that proxies have asked for. No worker has it: there are 256 of them at most.
 pub const NG_WORKER: u16 = u16::MAX;
@@ -109,11 +114,12 @@ impl NgParts {
         sounds: &Sounds,
         (clock, rng): (Clock, Rng),
         rtp: Arc<PacketThreads>,
+        log: WitnessLog,
     ) -> std::io::Result<NgServer> {
         let counts = Arc::<NgCounts>::default();
         let (udp, tcp) = self.doors.addresses();
         let engine = NgCalls::new(clock.now(), settings(config, sounds), rng);
-        let thread = Thread { doors: self.doors, inbox: self.inbox, engine, rtp, clock, counts: counts.clone() };
+        let thread = Thread { doors: self.doors, inbox: self.inbox, engine, rtp, log, clock, counts: counts.clone() };
         let thread = std::thread::Builder::new().name("ng".into()).spawn(move || thread.run())?;
         Ok(NgServer { mailbox: self.mailbox, counts, udp, tcp, thread: Some(thread) })
     }
@@ -180,10 +186,13 @@ struct Thread {
     inbox: Receiver<Mail>,
     engine: NgCalls,
     rtp: Arc<PacketThreads>,
+    log: WitnessLog,
     clock: Clock,
     counts: Arc<NgCounts>,
 }
 
+/// How long the thread waits for the witness log.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// The longest wait, so that what is counted is seen.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -233,7 +242,31 @@ impl Thread {
             match output {
                 Output::Answer { to, bytes } => self.doors.send(to, &bytes),
                 Output::Media(command) => self.rtp.send(command),
+                Output::Recording(note) => self.witness(note),
             }
+        }
+    }
+
+    /// Writes down what becomes of a recording. A disk that is slow holds requests up, and calls no longer than this.
+    fn witness(&self, note: RecordingNote) {
+        let mut facts = Facts::new().with("recording", i64::from(note.number));
+        let outcome = match note.what {
+            RecordingState::Begun { consent, signalled_as } => {
+                facts.push("consent", consent.word());
+                facts.push("signalled_as", signalled_as.to_string());
+                "begun"
+            }
+            RecordingState::Paused => "paused",
+            RecordingState::Resumed => "resumed",
+            RecordingState::Ended => "ended",
+            RecordingState::Failed => "failed",
+        };
+        let now = self.clock.now();
+        let (call, trace) = (Some(note.call), Some(TraceId::from(note.call)));
+        let draft = Draft { outcome, call, trace, facts, ..Draft::new(now, Kind::Recording) };
+        let patience = if self.log.is_failing() { Duration::ZERO } else { PATIENCE };
+        if !self.log.record(&draft, now, patience) {
+            tracing::error!(call = %note.call, outcome, "what becomes of a recording is not in the witness log yet");
         }
     }
 }
@@ -252,8 +285,9 @@ fn settings(config: &Config, sounds: &Sounds) -> Settings {
         sounds: Arc::new(sounds.names().collect()),
         recording: config
             .recording
-            .is_some()
-            .then(|| RecordingRules { consent: config.ng.recording_consent, codecs: recordable() }),
+            .as_ref()
+            .and(config.ng.recording_consent)
+            .map(|consent| RecordingRules { consent, codecs: recordable() }),
         calls_max: config.ng.calls_max,
         delete_delay: config.ng.delete_delay,
         silence_timeout: config.ng.silence_timeout,

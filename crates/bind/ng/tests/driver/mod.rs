@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use sx_bind_ng::{Input, NgCalls, Output, Sender, Settings};
+use sx_bind_ng::{Input, NgCalls, Output, RecordingNote, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
 use sx_media::{
     Closed, Conversion, Counted, Heard, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortStats,
@@ -46,6 +46,8 @@ pub struct World {
     pub pressed: Vec<(Time, PortId, char, u16)>,
     pub taps: BTreeMap<PortId, Tap>,
     pub records: Vec<(RecordingId, RecordingCommand)>,
+    /// What was to be written down of recordings.
+    pub notes: Vec<RecordingNote>,
     /// What each port has received, as it will be told.
     pub received: BTreeMap<PortId, u64>,
     pub answers: Vec<(Sender, Vec<u8>)>,
@@ -78,6 +80,7 @@ impl World {
             pressed: Vec::new(),
             taps: BTreeMap::new(),
             records: Vec::new(),
+            notes: Vec::new(),
             received: BTreeMap::new(),
             answers: Vec::new(),
             opened: 0,
@@ -173,6 +176,7 @@ impl World {
             match output {
                 Output::Answer { to, bytes } => self.answers.push((to, bytes.to_vec())),
                 Output::Media(command) => self.obey(command),
+                Output::Recording(note) => self.notes.push(note),
             }
         }
         if self.threads != Threads::Silent {
@@ -199,6 +203,7 @@ impl World {
             match output {
                 Output::Answer { to, bytes } => self.answers.push((to, bytes.to_vec())),
                 Output::Media(command) => self.obey(command),
+                Output::Recording(note) => self.notes.push(note),
             }
         }
         any
