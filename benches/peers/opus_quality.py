@@ -8,8 +8,8 @@ module) with numpy. Both are driven over the NG protocol. PEER_CMD reads NG_HOST
 environment, as `media.sh` does.
 
 Two ways, a packet of 20 ms each 20 ms: PCMU that becomes Opus, and Opus (24 kbit/s, as libopus has it for VoIP) that becomes
-PCMU. A line for each: the bit rate of what comes out (payloads alone), and PESQ (narrow band, MOS-LQO, 4.5 at most) of it
-against what was said. What PCMU by itself costs, coded and decoded once, is the first line: nobody can be better.
+PCMU. The first at several bit rates. A line for each: the bit rate of what comes out (payloads alone), and PESQ (narrow band,
+MOS-LQO, 4.5 at most) of it against what was said. What PCMU by itself costs, coded and decoded once, is the first line.
 """
 import array, audioop, contextlib, ctypes, ctypes.util, os, pathlib, re, shlex, socket, subprocess, sys, tempfile, time
 
@@ -22,6 +22,7 @@ import numpy
 MEDIA_IP, NG = "127.0.0.30", ("127.0.0.1", 22229)
 A, B = ("127.0.0.20", 21000), ("127.0.0.21", 21002)
 STEP, VOIP = 0.02, 2048
+RATES = (None, 16_000, 24_000, 32_000)
 SAID = ("The council meets at nine. A hazard was reported by the northern station, and the expert has been called. "
         "Please hold the line while the evidence is read. Seven guardians have voted, and five of them agree. ")
 SDP = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP {2}\r\na=rtpmap:{2} {3}\r\na=ptime:20\r\n"
@@ -87,12 +88,12 @@ def served(command, folder):
         process.wait()
 
 
-def call(proxy, name):
-    """A call of PCMU at A and Opus at B: the ports of the engine that face them."""
+def call(proxy, name, rate):
+    """A call of PCMU at A and Opus at B, at so many bit/s: the ports of the engine that face them."""
     port = lambda answer: int(re.search(r"m=audio (\d+)", answer["sdp"])[1])
     common = dict(call_id=name, from_tag="a", replace=["origin", "session-connection"], ICE="remove")
     offer = proxy.ask("offer", sdp=SDP.format(*A, 0, "PCMU/8000"), transport_protocol="RTP/AVP",
-                      codec={"mask": ["PCMU"], "transcode": ["opus"]}, **common)
+                      codec={"mask": ["PCMU"], "transcode": [f"opus/48000/2/{rate}" if rate else "opus"]}, **common)
     kind = int(re.search(r"rtpmap:(\d+) opus", offer["sdp"])[1])
     answer = proxy.ask("answer", to_tag="b", sdp=SDP.format(*B, kind, "opus/48000/2"), **common)
     return port(answer), port(offer), kind
@@ -100,6 +101,9 @@ def call(proxy, name):
 
 def carried(sender, receiver, to, kind, payloads, clock):
     """What comes out at one end for what goes in at the other."""
+    with contextlib.suppress(BlockingIOError):
+        while receiver.recv(2048):
+            pass
     heard, begin = {}, time.monotonic()
     for number, payload in enumerate(payloads + payloads[:25]):
         time.sleep(max(0.0, begin + number * STEP - time.monotonic()))
@@ -107,11 +111,16 @@ def carried(sender, receiver, to, kind, payloads, clock):
         sender.sendto(head + payload, (MEDIA_IP, to))
         with contextlib.suppress(BlockingIOError):
             while packet := receiver.recv(2048):
-                if 200 <= packet[1] <= 211:
-                    continue
-                heard[int.from_bytes(packet[2:4], "big")] = packet[12:]
-    first = min(heard)
-    return [heard.get(first + place, b"") for place in range(len(payloads))]
+                if not 200 <= packet[1] <= 211:
+                    heard[int.from_bytes(packet[2:4], "big")] = packet[12:]
+    # The stream may begin anywhere, so that its numbers may begin again at zero.
+    first = next(iter(heard))
+    return [heard.get((first + place) % 65_536, b"") for place in range(len(payloads))]
+
+
+def line(name, way, payloads, heard):
+    rate = sum(map(len, payloads)) * 8 / len(payloads) / STEP / 1000
+    print(f"| {way} | {name} | {rate:.1f} | {heard:.2f} |", flush=True)
 
 
 def measured(name, command, folder, narrow, wide):
@@ -123,14 +132,14 @@ def measured(name, command, folder, narrow, wide):
         ends.append(end)
     said = ulaw_payloads(narrow)
     with served(command, folder) as proxy:
-        at_a, at_b, kind = call(proxy, "to-opus")
-        out = carried(ends[0], ends[1], at_a, 0, said, 160)
-        print(f"{name:10} PCMU to Opus {sum(map(len, out)) * 8 / len(out) / STEP / 1000:6.1f} kbit/s   "
-              f"PESQ {score(narrow, opus_samples(out)):.2f}", flush=True)
-        out = carried(ends[1], ends[0], at_b, kind, opus_payloads(wide), 960)
-        print(f"{name:10} Opus to PCMU {sum(map(len, out)) * 8 / len(out) / STEP / 1000:6.1f} kbit/s   "
-              f"PESQ {score(narrow, ulaw_samples(out)):.2f}", flush=True)
-        proxy.ask("delete", call_id="to-opus", from_tag="a")
+        for rate in RATES:
+            at_a, at_b, kind = call(proxy, f"at {rate}", rate)
+            out = carried(ends[0], ends[1], at_a, 0, said, 160)
+            line(name, f"PCMU to Opus at {rate or 'its default'}", out, score(narrow, opus_samples(out)))
+            if rate is None:
+                out = carried(ends[1], ends[0], at_b, kind, opus_payloads(wide), 960)
+                line(name, "Opus to PCMU", out, score(narrow, ulaw_samples(out)))
+            proxy.ask("delete", call_id=f"at {rate}", from_tag="a", delete_delay=0)
     for end in ends:
         end.close()
 
@@ -140,10 +149,11 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         narrow, wide = spoken(folder, 8_000, seconds), spoken(folder, 48_000, seconds)
-        print(f"{'PCMU':10} alone          64.0 kbit/s   PESQ {score(narrow, ulaw_samples(ulaw_payloads(narrow))):.2f}")
-        for round in range(2):
-            measured("rtpengine", os.environ["PEER_CMD"], folder, narrow, wide)
-            measured("strowger", f"bash {here / 'media.sh'}", folder, narrow, wide)
+        print("| way | by | kbit/s | PESQ |\n| --- | --- | --- | --- |")
+        said = ulaw_payloads(narrow)
+        line("PCMU alone", "audioop", said, score(narrow, ulaw_samples(said)))
+        measured("rtpengine", os.environ["PEER_CMD"], folder, narrow, wide)
+        measured("strowger", f"bash {here / 'media.sh'}", folder, narrow, wide)
 
 
 if __name__ == "__main__":
