@@ -441,7 +441,7 @@ mod tests {
     use crate::config::{MediaInterface, RtpConfig};
     use crate::port::Destinations;
     use crate::seat::Attending;
-    use crate::shared::Wanted;
+    use crate::shared::{Owner, Wanted};
     use std::net::{Ipv4Addr, UdpSocket};
     use sx_media::{Coding, PortId, TrafficClass};
     use sx_rtp::{Compound, ReportBlock, RtcpPacket};
@@ -457,7 +457,8 @@ mod tests {
         let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
         let ports = number..=number + 2 * pairs - 1;
         let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
-        (Arc::new(Exchange::new(config, None, Box::new(|_, _| {})).expect("a good configuration")), number)
+        let owner = Owner { events: Box::new(|_, _| {}), failed: Box::new(|_| {}) };
+        (Arc::new(Exchange::new(config, None, owner).expect("a good configuration")), number)
     }
 
     /// A port at a number that is free.
