@@ -79,6 +79,9 @@ pub enum NotAdmitted {
     /// There is no place.
     #[error("the room is full: it takes {0}")]
     Full(usize),
+    /// Ours: it is being mixed without being among those who take part.
+    #[error("somebody of this name is mixed already")]
+    Taken,
 }
 
 impl Conference {
@@ -247,7 +250,6 @@ impl Conference {
 fn join(room: &mut Room, id: MemberId, settings: &MemberSettings) -> Result<(), NotAdmitted> {
     room.join(id, settings).map_err(|error| match error {
         JoinError::Full(members_max) => NotAdmitted::Full(members_max),
-        // Who is in one list is in the other.
-        JoinError::Taken => NotAdmitted::Full(0),
+        JoinError::Taken => NotAdmitted::Taken,
     })
 }

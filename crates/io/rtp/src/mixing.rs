@@ -332,7 +332,9 @@ impl Hosted {
             Err(error) => {
                 match error {
                     NotAdmitted::Full(_) => tracing::warn!(port = id.0, %error, "a room takes no more"),
-                    NotAdmitted::NotConvertible(_) => tracing::error!(port = id.0, %error, "a member hears nothing"),
+                    NotAdmitted::NotConvertible(_) | NotAdmitted::Taken => {
+                        tracing::error!(port = id.0, %error, "a member hears nothing");
+                    }
                 }
                 totals.room_refused.add(1);
                 self.remove(totals, |other| other.member() == id);
