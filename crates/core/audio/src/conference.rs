@@ -238,6 +238,11 @@ impl Conference {
         self.find(id).map_or(Counted::default(), |place| self.members[place].playout.counted)
     }
 
+    /// Packets that a member was not sent, since this was last asked, because what it was to hear could not be encoded.
+    pub fn take_encode_errors(&mut self, id: MemberId) -> u64 {
+        self.member(id).map_or(0, |member| member.sending.take_encode_errors())
+    }
+
     fn member(&mut self, id: MemberId) -> Option<&mut Member> {
         self.find(id).ok().map(|place| &mut self.members[place])
     }

@@ -170,6 +170,11 @@ impl Transcoder {
         Stats { keys_dropped: self.listening.dropped() + self.pressing.dropped(), ..self.stats }
     }
 
+    /// Packets that are missing, since this was last asked, because their sound could not be encoded.
+    pub fn take_encode_errors(&mut self) -> u64 {
+        self.sending.take_encode_errors()
+    }
+
     /// Nothing that came before says where something belongs: what is left of it goes out, and nothing is expected.
     fn begin_anew(&mut self) {
         self.flush();

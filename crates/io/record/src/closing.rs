@@ -35,7 +35,8 @@ pub(crate) fn run(closings: &Receiver<Closing>, ended: &Sender<RecordingEnded>) 
 
 fn close(remains: Remains) -> Outcome {
     let Remains { settings, parts, pauses, late_samples, lost_frames, error } = remains;
-    let lost_frames = lost_frames.load(Ordering::Relaxed);
+    let not_encoded: u64 = parts.iter().map(|part| part.not_encoded).sum();
+    let lost_frames = lost_frames.load(Ordering::Relaxed) + not_encoded;
     let mut outcome = Outcome { files: Vec::new(), duration_ms: 0, pauses, lost_frames, late_samples, error };
     let mut tracks = vec![0_u64; settings.tracks.files().len()];
     for part in &parts {

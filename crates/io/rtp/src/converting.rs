@@ -137,6 +137,7 @@ impl Converting {
         // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
         let after = transcoder.stats();
+        means.totals.encode_errors.add(transcoder.take_encode_errors());
         self.count(means.totals, &before, &after);
         leaving.send(means.now, means.written, means.totals, target);
     }
@@ -219,6 +220,7 @@ impl Converting {
         // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
         let after = transcoder.stats();
+        totals.encode_errors.add(transcoder.take_encode_errors());
         self.count(totals, &before, &after);
         leaving.send(now, written, totals, target);
     }

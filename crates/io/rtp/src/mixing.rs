@@ -434,6 +434,7 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
         sockets.metrics().append(playout, &mut report);
         means.report(now, sockets, &report);
     }
+    means.totals.encode_errors.add(conference.take_encode_errors(id));
     seat.set_counted(conference.counted(id));
 }
 
