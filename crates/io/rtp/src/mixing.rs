@@ -429,6 +429,7 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
     means.send(now, sockets, written);
     sockets.set_sending(conference.sent(id));
     let playout = conference.playout(id);
+    seat.set_playout(playout);
     if let Some(report) = conference.poll_report(now, id) {
         let mut report = report.to_vec();
         sockets.metrics().append(playout, &mut report);
@@ -553,7 +554,10 @@ mod tests {
         let mut report = Vec::new();
         sx_rtp::write_receiver_report(Ssrc(9), &[], &mut report).expect("it fits");
         let (plain, delay) = (report.clone(), Duration::from_millis(60));
-        sockets.metrics().append(Some(sx_media::Playout { discarded: 0.5, delay, delay_max: delay * 2 }), &mut report);
+        sockets.metrics().append(
+            Some(sx_media::Playout { received: 100, discarded: 50, duplicates: 0, delay, delay_max: delay * 2 }),
+            &mut report,
+        );
         let packets: Vec<_> = Compound::parse(&report).expect("a compound packet").packets().collect();
         let RtcpPacket::ExtendedReport(mut extended) = packets[1] else { panic!("{packets:?}") };
         let Some(sx_rtp::XrBlock::VoipMetrics(told)) = extended.blocks.next() else { panic!("{packets:?}") };

@@ -408,6 +408,7 @@ impl PacketThread {
         for channel in [Channel::Rtp, Channel::Rtcp] {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }
+        entry.mind_played_out();
         self.totals.quality.add(entry.port.end_quality(self.clock.now()));
         self.exchange.close(port, Some(entry.stats()));
         self.totals.closed.add(1);
@@ -425,6 +426,7 @@ impl PacketThread {
         let timeout = self.exchange.config.silence_timeout;
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
             entry.port.handle_timeout(now);
+            entry.mind_played_out();
             let sample = entry.port.poll_quality(now);
             let told = self.exchange.config.rtcp_xr;
             if let Some(metrics) = sample.as_ref().and_then(|sample| entry.port.metrics(now, sample, told)) {
