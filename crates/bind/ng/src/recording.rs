@@ -14,7 +14,9 @@ use crate::call::{Call, PortState, Side};
 use crate::engine::{NgCalls, Output, Progress};
 use crate::reply::Reply;
 use sx_engine::Time;
-use sx_media::{MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sent_sound};
+use sx_media::{
+    MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sound_of, tap_changes,
+};
 use sx_ng::{Command, Dictionary, Request, Value};
 
 use sx_types::{CallId, Consent, TraceId};
@@ -175,14 +177,8 @@ impl NgCalls {
         });
         let taps: Vec<_> = taps.collect();
         let Some(current) = &mut call.recorded.current else { return };
-        let before = std::mem::replace(&mut current.taps, taps);
-        for (port, _) in before.iter().filter(|(port, _)| !current.taps.iter().any(|(still, _)| still == port)) {
-            self.out.push_back(Output::Media(MediaCommand::Tap { port: *port, tap: None }));
-        }
-        for (port, tap) in current.taps.iter().filter(|tap| !before.contains(tap)) {
-            let tap = Some(Box::new(tap.clone()));
-            self.out.push_back(Output::Media(MediaCommand::Tap { port: *port, tap }));
-        }
+        self.out.extend(tap_changes(&current.taps, &taps).map(Output::Media));
+        current.taps = taps;
     }
 
     fn begin_recording(&mut self, call: &mut Call) {
@@ -260,12 +256,8 @@ impl Call {
 
 /// The port that a party's sound comes to, and what it may be coded in.
 fn heard(side: &Side) -> Option<(PortId, Vec<sx_media::Coding>)> {
-    let (told, said) = (side.told.as_ref()?, side.said.as_ref()?);
-    let mut open = side.ports.iter().filter(|port| matches!(port.state, PortState::Open(_)));
-    open.find_map(|port| {
-        let from = sent_sound(told, said, port.stream);
-        (!from.is_empty()).then_some((port.id, from))
-    })
+    let open = side.ports.iter().filter(|port| matches!(port.state, PortState::Open(_)));
+    sound_of(side.told.as_ref()?, side.said.as_ref()?, open.map(|port| (port.id, port.stream)))
 }
 
 const NOT_RECORDED: &str = "This media engine is not configured to record calls: [recording] and ng.recording_consent";

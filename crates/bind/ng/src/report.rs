@@ -200,7 +200,8 @@ fn media(side: &Side, port: &Port) -> Dictionary<'static> {
 fn agreed_names(told: &[u8], said: &[u8], stream: usize) -> Vec<String> {
     let (Ok(told), Ok(said)) = (Description::parse(told), Description::parse(said)) else { return Vec::new() };
     let (Some(told), Some(said)) = (told.media_at(stream), said.media_at(stream)) else { return Vec::new() };
-    let agreed = said.codecs().filter(|format| told.codecs().any(|known| is_same(&known, format)));
+    let told: Vec<_> = told.codecs().collect();
+    let agreed = said.codecs().filter(|format| told.iter().any(|known| is_same(known, format)));
     let name = |format: Format<'_>| {
         let name = String::from_utf8_lossy(format.encoding);
         let channels = if format.channels > 1 { format!("/{}", format.channels) } else { String::new() };

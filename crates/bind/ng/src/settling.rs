@@ -39,25 +39,26 @@ pub(crate) fn settled(answer: &Bytes, terms: &AnswerTerms, codable: &[Codec]) ->
 fn settle(media: &Media<'_, '_>, asked: &Media<'_, '_>, accepted: &[PayloadType], codable: &[Codec]) -> FormatEdit {
     let theirs: Vec<Format<'_>> = media.codecs().collect();
     let mut found = Found { theirs: &theirs, formats: Vec::new(), clock_hz: None };
-    let first = asked.codecs().find(|format| is_codable(format, codable));
-    let accepted = asked.codecs().find(|format| accepted.contains(&format.payload_type));
+    let offered: Vec<Format<'_>> = asked.codecs().collect();
+    let first = offered.iter().find(|format| is_codable(format, codable));
+    let accepted = offered.iter().find(|format| accepted.contains(&format.payload_type));
     let can_code = theirs.iter().any(|format| is_codable(format, codable));
     if let Some(accepted) = accepted.filter(|_| can_code) {
-        found.add(&accepted, String::new());
+        found.add(accepted, String::new());
     } else {
         for format in theirs.iter().filter(|format| format.is_primary()) {
-            let same = asked.codecs().find(|known| is_same(known, format));
+            let same = offered.iter().find(|known| is_same(known, format));
             let instead = first.filter(|_| is_codable(format, codable));
-            same.or(instead).into_iter().for_each(|format| found.add(&format, String::new()));
+            same.or(instead).into_iter().for_each(|format| found.add(format, String::new()));
         }
     }
     let Some(clock_hz) = found.clock_hz else { return FormatEdit::Keep };
     for codec in [Codec::TelephoneEvent, Codec::ComfortNoise] {
-        let of_kind = || asked.codecs().filter(|format| format.codec == Some(codec));
+        let of_kind = || offered.iter().filter(|format| format.codec == Some(codec));
         let with_clock = of_kind().find(|format| format.clock_hz == clock_hz).or_else(|| of_kind().next());
         if let Some(format) = with_clock.filter(|_| theirs.iter().any(|format| format.codec == Some(codec))) {
             let parameters = asked.fmtp(format.payload_type).map(String::from_utf8_lossy).unwrap_or_default();
-            found.add(&format, parameters.into());
+            found.add(format, parameters.into());
         }
     }
     arranged(found.formats, &theirs)

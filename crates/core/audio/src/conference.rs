@@ -79,6 +79,9 @@ pub enum NotAdmitted {
     /// There is no place.
     #[error("the room is full: it takes {0}")]
     Full(usize),
+    /// Ours: it is being mixed without being among those who take part.
+    #[error("somebody of this name is mixed already")]
+    Taken,
 }
 
 impl Conference {
@@ -235,6 +238,11 @@ impl Conference {
         self.find(id).map_or(Counted::default(), |place| self.members[place].playout.counted)
     }
 
+    /// Packets that a member was not sent, since this was last asked, because what it was to hear could not be encoded.
+    pub fn take_encode_errors(&mut self, id: MemberId) -> u64 {
+        self.member(id).map_or(0, |member| member.sending.take_encode_errors())
+    }
+
     fn member(&mut self, id: MemberId) -> Option<&mut Member> {
         self.find(id).ok().map(|place| &mut self.members[place])
     }
@@ -247,7 +255,6 @@ impl Conference {
 fn join(room: &mut Room, id: MemberId, settings: &MemberSettings) -> Result<(), NotAdmitted> {
     room.join(id, settings).map_err(|error| match error {
         JoinError::Full(members_max) => NotAdmitted::Full(members_max),
-        // Who is in one list is in the other.
-        JoinError::Taken => NotAdmitted::Full(0),
+        JoinError::Taken => NotAdmitted::Taken,
     })
 }

@@ -103,17 +103,8 @@ impl Player {
         let whole = self.pending.len() / self.frame * self.frame;
         for samples in self.pending[..whole].chunks_exact(self.frame) {
             self.payload.clear();
-            // The length is one that the codec has.
-            let encoded = self.encoder.encode(samples, &mut self.payload);
-            let at = self.sending.end();
-            match encoded.is_ok() && !self.payload.is_empty() {
-                true => self.sending.sound(self.coded.coding.payload_type, at, ticks, false, &self.payload),
-                // A pause that the encoder has found.
-                false => {
-                    self.sending.pass(ticks);
-                    self.sending.pause();
-                }
-            }
+            let coded = self.encoder.encode(samples, &mut self.payload).map(|()| &*self.payload);
+            self.sending.coded(self.coded.coding.payload_type, self.sending.end(), ticks, coded);
         }
         self.pending.drain(..whole);
     }
@@ -154,6 +145,11 @@ impl Player {
         self.report.clear();
         self.reporter.write(now, self.sending.sent().as_ref(), None, &mut self.report);
         Some(&self.report)
+    }
+
+    /// Packets that are missing, since this was last asked, because their sound could not be encoded.
+    pub fn take_encode_errors(&mut self) -> u64 {
+        self.sending.take_encode_errors()
     }
 
     /// What was sent; `None` when nothing was.
@@ -298,5 +294,22 @@ mod tests {
         let packets: Vec<_> = sx_rtp::Compound::parse(&report).expect("a compound packet").packets().collect();
         let sx_rtp::RtcpPacket::SenderReport(report) = packets[0] else { panic!("{packets:?}") };
         assert_eq!((report.ssrc, report.info.packet_count, report.info.octet_count), (Ssrc(9), 3, 480));
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_is_missed_and_counted() {
+        let sound = Sounds::new(Country::Germany).find("tone:beep").expect("a tone");
+        let mut rng = Rng::from_number(1);
+        let mut player =
+            Player::new(START, &playing(Codec::Pcma, false, 20), &sound, Ssrc(5), &mut rng).expect("G.711");
+        player.play(START);
+        assert!(player.poll_packet().is_some());
+        assert_eq!(player.take_encode_errors(), 0);
+        // Of an odd number of samples G.722 makes nothing.
+        (player.encoder, player.frame) = (Encoder::new(Format::G722), 159);
+        player.play(START + Duration::from_millis(20));
+        assert_eq!(player.poll_packet(), None);
+        assert_eq!(player.take_encode_errors(), 1);
+        assert_eq!(player.take_encode_errors(), 0, "they are taken");
     }
 }

@@ -123,18 +123,8 @@ impl Recoder {
         let whole = self.pending.len() / self.frame * self.frame;
         for samples in self.pending[..whole].chunks_exact(self.frame) {
             self.payload.clear();
-            // The length is one that the codec has.
-            let coded = self.encoder.encode(samples, &mut self.payload);
-            match coded.is_ok() && !self.payload.is_empty() {
-                true => {
-                    sending.sound(self.coded.coding.payload_type, self.pending_at, ticks, false, &self.payload);
-                }
-                // A pause that the encoder has found.
-                false => {
-                    sending.pass(ticks);
-                    sending.pause();
-                }
-            }
+            let coded = self.encoder.encode(samples, &mut self.payload).map(|()| &*self.payload);
+            sending.coded(self.coded.coding.payload_type, self.pending_at, ticks, coded);
             self.pending_at += ticks;
         }
         self.pending.drain(..whole);

@@ -1,5 +1,6 @@
 //! What goes out: numbered, stamped and counted.
 
+use sx_codec::EncodeError;
 use sx_engine::{Rng, Time};
 use sx_rtp::{Header, Ssrc};
 use sx_types::PayloadType;
@@ -49,6 +50,8 @@ pub(crate) struct Sending {
     waiting: Vec<u8>,
     ends: Vec<usize>,
     taken: usize,
+    /// Packets that are missing since their sound could not be encoded.
+    encode_errors: u64,
 }
 
 impl Sending {
@@ -69,6 +72,7 @@ impl Sending {
             waiting: Vec::new(),
             ends: Vec::new(),
             taken: 0,
+            encode_errors: 0,
         }
     }
 
@@ -137,6 +141,29 @@ impl Sending {
     /// Time passes without a packet.
     pub(crate) fn pass(&mut self, ticks: u64) {
         self.end += ticks;
+    }
+
+    /// What has come of a frame that begins at a position and lasts for so many ticks: a packet, or none in a pause that the
+    /// encoder has found, and where it has failed.
+    pub(crate) fn coded(
+        &mut self,
+        payload_type: PayloadType,
+        at: u64,
+        ticks: u64,
+        payload: Result<&[u8], EncodeError>,
+    ) {
+        match payload {
+            Ok(payload) if !payload.is_empty() => return self.sound(payload_type, at, ticks, false, payload),
+            Ok(_) => {}
+            Err(_) => self.encode_errors += 1,
+        }
+        self.pass(ticks);
+        self.pause();
+    }
+
+    /// How many packets are missing, since this was last asked, because their sound could not be encoded.
+    pub(crate) fn take_encode_errors(&mut self) -> u64 {
+        std::mem::take(&mut self.encode_errors)
     }
 
     /// A packet of sound that begins at a position and lasts for so many ticks.

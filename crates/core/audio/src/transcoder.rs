@@ -120,7 +120,9 @@ impl Transcoder {
         // Also what is dropped has a place, and is not lost.
         let is_sound =
             index.is_some_and(|index| matches!(self.arriving[index].route, Route::Pass(..) | Route::Code(..)));
-        let clock_hz = self.arriving[index.unwrap_or(0)].clock_hz;
+        // Who begins with what nobody has negotiated is counted by the clock of what was: there is some, else nothing could be
+        // converted.
+        let clock_hz = self.arriving.get(index.unwrap_or(0)).map_or(8_000, |arriving| arriving.clock_hz);
         match self.source.place(now, &header, clock_hz, is_sound) {
             Place::Late => self.stats.late += 1,
             Place::Strange => self.stats.strange += 1,
@@ -166,6 +168,11 @@ impl Transcoder {
     /// What became of what came in.
     pub fn stats(&self) -> Stats {
         Stats { keys_dropped: self.listening.dropped() + self.pressing.dropped(), ..self.stats }
+    }
+
+    /// Packets that are missing, since this was last asked, because their sound could not be encoded.
+    pub fn take_encode_errors(&mut self) -> u64 {
+        self.sending.take_encode_errors()
     }
 
     /// Nothing that came before says where something belongs: what is left of it goes out, and nothing is expected.

@@ -3,12 +3,17 @@
 //! Where the parties are to be told or asked, `consent.rs` sees to that before it begins.
 //!
 //! ```text
-//!            answered, and bound to be recorded
-//!   (none) ─────────────────────────────────────► Going ◄──── Resume ──── Paused
-//!     └───────── an operator starts it ────────────▲ │ └────── Pause ──────► │
-//!                                                  │ └─ Stop, the call ends ─┴─► Stopped
-//!                                                  └─ Start: another one          Failed: the disk is full, and the like
+//!            answered, and bound to be recorded;
+//!            or an operator starts it             all have heard of it, or agreed
+//!   (none) ───────────┬──────────────────► Asking ────────────────────────────────► Going ◄──── Resume ──── Paused
+//!                     └─────── nobody has to be told ─────────────────────────────────▲ └─────── Pause ───────▲
+//!
+//!   any of these three ─── Stop, the call ends ─────────────────────────► Stopped ─┐
+//!                      ─── a party refuses, or presses no key in time ──► Refused ─┼─ Start: another one
+//!                      ─── a fault: the disk is full, and the like ─────► Failed ──┘
 //! ```
+//!
+//! A call that is bound to be recorded has another one without a start, when the one before was stopped.
 //!
 //! Which ports are heard follows from where the call stands whenever it settles, so that no change of its sessions has to
 //! think of it: a party that is on hold, has another codec or address, or is connected elsewhere stays where it was on the
@@ -22,7 +27,7 @@ use crate::ports::port_base;
 use crate::state::{Body, Call, Party, PortState, State};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use sx_media::{MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sent_sound};
+use sx_media::{MediaCommand, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, tap_changes};
 use sx_types::{CallId, Cause, Consent, LegId};
 
 /// How calls are recorded here.
@@ -37,7 +42,8 @@ pub struct RecordingRules {
 /// How the recording of a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordingPhase {
-    /// The parties are told of it or asked, and nothing is recorded yet.
+    /// The parties are told of it or asked, and nothing is recorded yet. It is only shown: whoever is told follows from who is
+    /// connected, so that what is kept, and goes to another process, is `Going` from the beginning.
     Asking,
     /// What is said is recorded.
     Going,
@@ -269,13 +275,7 @@ impl Calls {
             Some((port, Tap { recording: id, side: recording.side_of(party.leg), from }))
         });
         let taps: SmallVec<[(PortId, Tap); 2]> = heard.collect();
-        for (port, tap) in taps.iter().filter(|tap| !recording.taps.contains(tap)) {
-            let command = MediaCommand::Tap { port: *port, tap: Some(Box::new(tap.clone())) };
-            self.out.push_back(Output::Media(command));
-        }
-        for (port, _) in recording.taps.iter().filter(|(port, _)| !taps.iter().any(|(still, _)| still == port)) {
-            self.out.push_back(Output::Media(MediaCommand::Tap { port: *port, tap: None }));
-        }
+        self.out.extend(tap_changes(&recording.taps, &taps).map(Output::Media));
         recording.taps = taps;
     }
 
@@ -394,10 +394,7 @@ impl Body {
 
 /// The port that a party's sound comes to, and what it may be coded in.
 pub(crate) fn sound_of(ports: &[crate::state::Port], party: &Party) -> Option<(PortId, Vec<sx_media::Coding>)> {
-    let (told, said) = (&party.told.as_ref()?.text, party.said.as_ref()?);
-    let mut open = ports.iter().filter(|port| port.leg == party.leg && matches!(port.state, PortState::Open(_)));
-    open.find_map(|port| {
-        let from = sent_sound(told, said, port.stream.into());
-        (!from.is_empty()).then_some((port.id, from))
-    })
+    let open = ports.iter().filter(|port| port.leg == party.leg && matches!(port.state, PortState::Open(_)));
+    let open = open.map(|port| (port.id, usize::from(port.stream)));
+    sx_media::sound_of(&party.told.as_ref()?.text, party.said.as_ref()?, open)
 }

@@ -25,7 +25,7 @@
 use crate::quality::{EquipmentImpairment, PacketLoss, equipment_impairment, mean_opinion_score, r_factor};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_rtp::{BurstTracker, Dlrr, Reception, ReportBlock, VoipMetrics};
+use sx_rtp::{BurstTracker, Reception, ReportBlock, VoipMetrics};
 use sx_types::Codec;
 
 /// What a packet holds.
@@ -45,8 +45,8 @@ pub struct LegQuality {
     jitter: Duration,
     burst_ratio: f64,
     round_trip: Option<Duration>,
-    /// From packets to the ear, when somebody knows.
-    end_system_delay: Option<Duration>,
+    /// What the jitter buffer holds, when somebody knows.
+    held: Option<Duration>,
     peer: Option<PeerQuality>,
     summary: Option<QualitySummary>,
 }
@@ -136,7 +136,7 @@ impl LegQuality {
             jitter: Duration::ZERO,
             burst_ratio: 1.0,
             round_trip: None,
-            end_system_delay: None,
+            held: None,
             peer: None,
             summary: None,
         })
@@ -163,7 +163,7 @@ impl LegQuality {
         self.jitter = jitter;
     }
 
-    /// Packets that came too late to be played out, of all that were received so far.
+    /// Packets that were not played out, of all that were received so far: they came too late, or twice.
     pub fn handle_discarded(&mut self, packets: u64) {
         self.counted.discarded = packets;
         self.before.discarded = self.before.discarded.min(packets);
@@ -185,11 +185,6 @@ impl LegQuality {
         self.round_trip = Some(round_trip);
     }
 
-    /// The leg's answer to a reference time of ours, which arrived at this NTP time.
-    pub fn handle_dlrr(&mut self, ntp: u64, answer: &Dlrr) {
-        self.round_trip = answer.round_trip(ntp).or(self.round_trip);
-    }
-
     /// What the leg says of what it receives of us.
     pub fn handle_voip_metrics(&mut self, metrics: &VoipMetrics) {
         let tenths = |score: Option<u8>| score.map(|score| f64::from(score) / 10.0);
@@ -205,10 +200,10 @@ impl LegQuality {
         self.round_trip = self.round_trip.or(Some(said).filter(|said| !said.is_zero()));
     }
 
-    /// What playing out adds to the way, from packets to the ear: the jitter buffer above all. As long as nobody says it, it
-    /// is taken for a packet and twice the jitter, which a buffer that adapts itself holds about.
-    pub fn handle_end_system_delay(&mut self, delay: Duration) {
-        self.end_system_delay = Some(delay);
+    /// What the jitter buffer holds. As long as nobody knows (`None`), it is taken for twice the jitter, which one that adapts
+    /// itself holds about.
+    pub fn handle_held(&mut self, held: Option<Duration>) {
+        self.held = held;
     }
 
     /// When the interval ends.
@@ -240,7 +235,8 @@ impl LegQuality {
         }
         let received = now_counted.received.saturating_sub(before.received);
         let discarded = now_counted.discarded.saturating_sub(before.discarded);
-        let missing = expected.saturating_sub(received).saturating_add(discarded).min(expected);
+        // One that came twice was received twice, and is among those that were not played out.
+        let missing = expected.saturating_add(discarded).saturating_sub(received).min(expected);
         let sample = self.sample(now, missing as f64 / expected as f64);
         match &mut self.summary {
             Some(summary) => summary.add(&sample),
@@ -282,8 +278,8 @@ impl LegQuality {
 
     /// From mouth to ear, as far as it is known: both ways are taken for equally long.
     fn one_way(&self) -> Duration {
-        let end_system = self.end_system_delay.unwrap_or(PACKET.saturating_add(self.jitter.saturating_mul(2)));
-        end_system.saturating_add(self.round_trip.unwrap_or_default() / 2)
+        let held = self.held.unwrap_or(self.jitter.saturating_mul(2));
+        PACKET.saturating_add(held).saturating_add(self.round_trip.unwrap_or_default() / 2)
     }
 }
 
@@ -426,10 +422,9 @@ mod tests {
         theirs.handle_sender_report(sent + Duration::from_millis(200), &info);
         let block = theirs.report(sent + Duration::from_millis(1_200), Ssrc(1)).expect("it is believed");
         leg.quality.handle_report(ntp_from_time(sent + Duration::from_millis(1_400)), &block);
-        leg.quality.handle_end_system_delay(Duration::ZERO);
         let sample = leg.interval(|_| false).expect("an interval");
         close(sample.round_trip_ms.expect("it was said"), 400.0, 0.1);
-        close(sample.r, 93.2 - 3.04, 0.01);
+        close(sample.r, 93.2 - crate::quality::delay_impairment(Duration::from_millis(220)), 0.01);
         assert!(sample.mos_listening > sample.mos_conversational);
         // A block that knows no report of ours changes nothing.
         leg.quality.handle_report(0, &ReportBlock { last_sr: 0, ..block });
@@ -443,6 +438,30 @@ mod tests {
         let sample = leg.interval(|_| false).expect("an interval");
         close(sample.jitter_ms, 120.0, 5.0);
         close(sample.r, 93.2 - crate::quality::delay_impairment(Duration::from_millis(260)), 1.5);
+    }
+
+    #[test]
+    fn what_the_jitter_buffer_holds_is_felt_as_long_as_it_is_known() {
+        let mut leg = Leg::new(Codec::Pcma);
+        leg.late_ms = &[0, 120];
+        for (held, one_way) in [(Some(400), 420), (Some(0), 20), (None, 260)] {
+            leg.quality.handle_held(held.map(Duration::from_millis));
+            let sample = leg.interval(|_| false).expect("an interval");
+            close(sample.r, 93.2 - crate::quality::delay_impairment(Duration::from_millis(one_way)), 1.5);
+        }
+    }
+
+    #[test]
+    fn what_comes_twice_makes_up_for_nothing_that_came_too_late() {
+        let mut leg = Leg::new(Codec::Pcma);
+        leg.interval(|_| false);
+        leg.quality.handle_counts(500, 510, Duration::ZERO);
+        leg.quality.handle_discarded(15);
+        close(
+            leg.quality.handle_timeout(START + Duration::from_secs(10)).expect("an interval").loss,
+            5.0 / 251.0,
+            1e-3,
+        );
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub use quality::{
     EquipmentImpairment, PacketLoss, R_DEFAULT, delay_impairment, effective_equipment_impairment, equipment_impairment,
     mean_opinion_score, r_factor,
 };
-pub use recording::{RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sent_sound};
+pub use recording::{RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap, sound_of, tap_changes};
 pub use relay::{SessionVersion, relay_answer, relay_description};
 pub use room::{attendance, room_answer, room_offer, room_offer_again};
 pub use security::{

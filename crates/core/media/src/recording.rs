@@ -1,7 +1,7 @@
 //! Recording what the parties of a call say: what is recorded, which ports it is heard at, and what becomes of it.
 
 use crate::transcoding::codings;
-use crate::{Coding, in_the_clear};
+use crate::{Coding, MediaCommand, PortId, in_the_clear};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sx_types::{CallId, Consent, TraceId};
@@ -64,10 +64,54 @@ pub struct Tap {
     pub from: Vec<Coding>,
 }
 
-/// What a party may send on one of its streams, by what it was told and has said; empty when the stream is no sound that can
-/// be read.
-pub fn sent_sound(told: &Bytes, said: &Bytes, stream: usize) -> Vec<Coding> {
+/// The port that a party's sound comes to, of those that are open, each with the number of its stream; and what it may be coded
+/// in, by what the party was told and has said.
+pub fn sound_of(
+    told: &Bytes,
+    said: &Bytes,
+    mut open: impl Iterator<Item = (PortId, usize)>,
+) -> Option<(PortId, Vec<Coding>)> {
+    open.find_map(|(port, stream)| {
+        let from = sent_sound(told, said, stream);
+        (!from.is_empty()).then_some((port, from))
+    })
+}
+
+/// What ports are to be told so that they are heard as `after` has them: first those that are heard no more, so that no voice
+/// comes to a recording from two of them.
+pub fn tap_changes(before: &[(PortId, Tap)], after: &[(PortId, Tap)]) -> impl Iterator<Item = MediaCommand> {
+    let gone = before.iter().filter(|(port, _)| !after.iter().any(|(still, _)| still == port));
+    let gone = gone.map(|(port, _)| MediaCommand::Tap { port: *port, tap: None });
+    let other = after.iter().filter(|tap| !before.contains(tap));
+    let other = other.map(|(port, tap)| MediaCommand::Tap { port: *port, tap: Some(Box::new(tap.clone())) });
+    gone.chain(other)
+}
+
+/// Empty when the stream is no sound that can be read.
+fn sent_sound(told: &Bytes, said: &Bytes, stream: usize) -> Vec<Coding> {
     let clear = in_the_clear(told).ok().zip(in_the_clear(said).ok());
     let sent = clear.and_then(|(told, said)| codings(&told, &said, stream));
     sent.map(|(from, _)| from).filter(|from| from.iter().any(Coding::is_sound)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sx_types::{Codec, PayloadType};
+
+    #[test]
+    fn only_what_differs_is_told_and_first_who_is_heard_no_more() {
+        let tap = |port: u64, side, codec| {
+            let from = vec![Coding::new(PayloadType(96), codec)];
+            (PortId(port), Tap { recording: RecordingId(1), side, from })
+        };
+        let (caller, called) = (RecordingSide::Caller, RecordingSide::Called);
+        let before = [tap(1, caller, Codec::Pcmu), tap(2, called, Codec::Pcmu), tap(3, called, Codec::Pcmu)];
+        let after = [tap(4, called, Codec::Pcmu), tap(1, caller, Codec::Opus), tap(2, called, Codec::Pcmu)];
+        let told: Vec<_> = tap_changes(&before, &after).collect();
+        let heard = |(port, tap): &(PortId, Tap)| MediaCommand::Tap { port: *port, tap: Some(Box::new(tap.clone())) };
+        let expected = [MediaCommand::Tap { port: PortId(3), tap: None }, heard(&after[0]), heard(&after[1])];
+        assert_eq!(told, expected);
+        assert_eq!(tap_changes(&after, &after).next(), None);
+    }
 }

@@ -213,11 +213,14 @@ pub fn answer_from(description: &Bytes, offer: &Bytes) -> Result<Bytes, MediaErr
     if answered > offered {
         return Err(MediaError::TooManyAnswered { answered, offered });
     }
+    let theirs = |(media, asked): (Media<'_, '_>, Media<'_, '_>)| -> Vec<_> {
+        let matches = media.kind() == asked.kind() && !asked.is_rejected();
+        asked.codecs().filter(|_| matches).map(|format| (format.codec, format.clock_hz)).collect()
+    };
+    let theirs: Vec<_> = ours.media().zip(asked.media()).map(theirs).collect();
     let text = ours.retain_codecs(|stream, format| {
-        let pair = ours.media_at(stream).zip(asked.media_at(stream));
-        let pair = pair.filter(|(media, asked)| media.kind() == asked.kind() && !asked.is_rejected());
-        let same = |theirs: Format<'_>| theirs.codec == format.codec && theirs.clock_hz == format.clock_hz;
-        format.codec.is_some() && pair.is_some_and(|(_, asked)| asked.codecs().any(same))
+        let same = (format.codec, format.clock_hz);
+        format.codec.is_some() && theirs.get(stream).is_some_and(|theirs| theirs.contains(&same))
     });
     let text = Bytes::from(text);
     let open = Description::parse(&text)?.media().any(|media| media.profile().is_rtp() && !media.is_rejected());

@@ -87,37 +87,41 @@ pub fn settle_answer(answer: &Bytes, offer: &Bytes, codable: &[Codec]) -> Result
     let parsed = Description::parse(&replaced)?;
     // Where nothing of ours was taken nothing changes. A stream that shares nothing, and of which nothing can be coded, is as
     // wrong as it was.
-    let is_strange = |media: &Media<'_, '_>, asked: &Media<'_, '_>| {
-        let shares = media.codecs().any(|format| format.is_primary() && has(asked, &format));
-        is_sound(media) && shares && media.codecs().any(|format| !has(asked, &format))
-    };
-    let mut pairs = parsed.media().zip(asked.media());
-    if !pairs.any(|(media, asked)| is_strange(&media, &asked)) {
+    let strange: Vec<_> = parsed.media().zip(asked.media()).map(|(media, asked)| strange_to(&media, &asked)).collect();
+    if strange.iter().all(Option::is_none) {
         return Ok(replaced.clone());
     }
     let kept = parsed.retain_codecs(|stream, format| {
-        let pair = parsed.media_at(stream).zip(asked.media_at(stream));
-        pair.is_none_or(|(media, asked)| !is_strange(&media, &asked) || has(&asked, format))
+        strange.get(stream).and_then(Option::as_ref).is_none_or(|asked| has(asked, format))
     });
     Ok(kept.into())
 }
 
+/// What was asked for in a stream whose answer shares some of it, and has something else besides.
+fn strange_to<'a>(media: &Media<'_, '_>, asked: &Media<'_, 'a>) -> Option<Vec<Format<'a>>> {
+    let asked: Vec<_> = asked.codecs().collect();
+    let shares = media.codecs().any(|format| format.is_primary() && has(&asked, &format));
+    let is_strange = is_sound(media) && shares && media.codecs().any(|format| !has(&asked, &format));
+    is_strange.then_some(asked)
+}
+
 /// What becomes of the encodings of an answer's stream.
 fn settled(media: &Media<'_, '_>, asked: &Media<'_, '_>, codable: &[Codec]) -> FormatEdit {
-    let shares = media.codecs().any(|format| format.is_primary() && has(asked, &format));
+    let known: Vec<_> = asked.codecs().collect();
+    let shares = media.codecs().any(|format| format.is_primary() && has(&known, &format));
     let can_code = media.codecs().any(|format| is_codable(&format, codable));
     if !is_sound(media) || asked.is_rejected() || shares || !can_code {
         return FormatEdit::Keep;
     }
-    let Some(chosen) = asked.codecs().find(|format| is_codable(format, codable)) else { return FormatEdit::Keep };
+    let Some(chosen) = known.iter().find(|format| is_codable(format, codable)) else { return FormatEdit::Keep };
     let mut formats: Vec<NewFormat> = chosen.codec.map(|codec| ours(chosen.payload_type, codec)).into_iter().collect();
     for codec in [Codec::TelephoneEvent, Codec::ComfortNoise] {
-        let of_kind = || asked.codecs().filter(|format| format.codec == Some(codec));
+        let of_kind = || known.iter().filter(|format| format.codec == Some(codec));
         let theirs = media.codecs().any(|format| format.codec == Some(codec));
         let with_clock = of_kind().find(|format| format.clock_hz == chosen.clock_hz).or_else(|| of_kind().next());
         if let Some(format) = with_clock.filter(|_| theirs) {
             let parameters = asked.fmtp(format.payload_type).map(String::from_utf8_lossy).unwrap_or_default().into();
-            let Format { payload_type, clock_hz, .. } = format;
+            let Format { payload_type, clock_hz, .. } = *format;
             formats.push(NewFormat { payload_type, codec, clock_hz, parameters });
         }
     }
@@ -176,7 +180,8 @@ pub(crate) fn codings(of: &[u8], with: &[u8], stream: usize) -> Option<(Vec<Codi
     if !is_sound(&media) || !is_sound(&with) {
         return None;
     }
-    let shared = media.codecs().filter(|format| has(&with, format));
+    let known: Vec<_> = with.codecs().collect();
+    let shared = media.codecs().filter(|format| has(&known, format));
     let codings = shared.filter_map(|format| {
         let Format { payload_type, codec, clock_hz, channels, .. } = format;
         let codec = codec?;
@@ -239,12 +244,12 @@ fn is_registered(format: &Format<'_>, codec: Codec) -> bool {
     format.clock_hz == codec.clock_hz() && format.channels == codec.channels()
 }
 
-/// Does a stream have this encoding, under whatever number?
-fn has(media: &Media<'_, '_>, format: &Format<'_>) -> bool {
-    let same = |other: Format<'_>| {
+/// Do the encodings of a stream have this one, under whatever number?
+fn has(known: &[Format<'_>], format: &Format<'_>) -> bool {
+    let same = |other: &Format<'_>| {
         let named = other.encoding.eq_ignore_ascii_case(format.encoding) && !format.encoding.is_empty();
         let unnamed = format.encoding.is_empty() && other.payload_type == format.payload_type;
         (named || unnamed) && (other.clock_hz, other.channels) == (format.clock_hz, format.channels)
     };
-    media.codecs().any(same)
+    known.iter().any(same)
 }

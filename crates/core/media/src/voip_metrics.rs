@@ -23,8 +23,12 @@ pub struct MeasuredStream {
 /// What plays the stream out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Playout {
-    /// The share of packets that was thrown away because it came too late or too early, 0 to 1.
-    pub discarded: f64,
+    /// Packets that came in.
+    pub received: u64,
+    /// Those of them that were thrown away because they came too late or too early.
+    pub discarded: u64,
+    /// Those that came twice.
+    pub duplicates: u64,
     /// What the jitter buffer holds, and the most that it may.
     pub delay: Duration,
     /// See `delay`.
@@ -37,7 +41,7 @@ impl Playout {
         let held = millis(self.delay);
         let held_max = millis(self.delay_max).max(held);
         VoipMetrics {
-            discard_rate: share(self.discarded),
+            discard_rate: share(self.discarded as f64 / self.received.max(1) as f64),
             end_system_delay_ms: metrics.end_system_delay_ms.saturating_add(held),
             receiver_configuration: metrics.receiver_configuration | ADAPTS,
             jitter_buffer_nominal_ms: held,
@@ -132,8 +136,8 @@ mod tests {
     /// As tshark decodes it: fraction lost 5 of 256, burst density 153, 200 ms of burst, gaps of 2,900 ms.
     #[test]
     fn a_stream_is_told_in_the_units_of_the_report() {
-        let playout =
-            Playout { discarded: 0.5, delay: Duration::from_millis(40), delay_max: Duration::from_millis(150) };
+        let (delay, delay_max) = (Duration::from_millis(40), Duration::from_millis(150));
+        let playout = Playout { received: 300, discarded: 150, duplicates: 3, delay, delay_max };
         let mut out = Vec::new();
         write_extended_report(Ssrc(9), None, &[], &[playout.tell(voip_metrics(&measured()))], &mut out)
             .expect("it fits");

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 /// Read at a time while a file is hashed.
@@ -21,20 +22,21 @@ const BLOCK: usize = 1 << 16;
 pub(crate) struct Closing {
     pub(crate) id: RecordingId,
     pub(crate) remains: Remains,
-    pub(crate) lost_frames: u64,
 }
 
 /// Runs until nothing more can come.
 pub(crate) fn run(closings: &Receiver<Closing>, ended: &Sender<RecordingEnded>) {
-    for Closing { id, remains, lost_frames } in closings {
-        let outcome = close(remains, lost_frames);
+    for Closing { id, remains } in closings {
+        let outcome = close(remains);
         // Nobody may be left to be told.
         let _ = ended.send(RecordingEnded { id, outcome });
     }
 }
 
-fn close(remains: Remains, lost_frames: u64) -> Outcome {
-    let Remains { settings, parts, pauses, late_samples, error } = remains;
+fn close(remains: Remains) -> Outcome {
+    let Remains { settings, parts, pauses, late_samples, lost_frames, error } = remains;
+    let not_encoded: u64 = parts.iter().map(|part| part.not_encoded).sum();
+    let lost_frames = lost_frames.load(Ordering::Relaxed) + not_encoded;
     let mut outcome = Outcome { files: Vec::new(), duration_ms: 0, pauses, lost_frames, late_samples, error };
     let mut tracks = vec![0_u64; settings.tracks.files().len()];
     for part in &parts {

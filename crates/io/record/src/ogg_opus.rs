@@ -39,6 +39,8 @@ pub(crate) struct OggOpusWriter {
     held: Option<Vec<u8>>,
     /// Samples at 48 kHz that stand in the file.
     written: u64,
+    /// Frames of a channel that could not be encoded.
+    not_encoded: u64,
 }
 
 struct Channel {
@@ -75,6 +77,7 @@ impl OggOpusWriter {
             made: 0,
             held: None,
             written: 0,
+            not_encoded: 0,
             channels,
         };
         let head = opus_head(writer.channels.len() as u8, pre_skip, hz);
@@ -101,6 +104,11 @@ impl OggOpusWriter {
     /// Samples at 48 kHz of each channel that stand in the file.
     pub(crate) fn samples(&self) -> u64 {
         self.written
+    }
+
+    /// Frames of a channel that could not be encoded, in whose place nothing is heard.
+    pub(crate) fn not_encoded(&self) -> u64 {
+        self.not_encoded
     }
 
     /// Encodes what is left, with as much silence behind it as it takes to get it through the encoder, and ends the
@@ -146,8 +154,8 @@ impl OggOpusWriter {
         let last = self.channels.len() - 1;
         for (number, channel) in self.channels.iter_mut().enumerate() {
             let mut own = Vec::new();
-            // Its length is that of a frame; what cannot be encoded comes back empty.
-            let _ = channel.encoder.encode(&channel.pending[..FRAME], &mut own);
+            // What cannot be encoded comes back empty.
+            self.not_encoded += u64::from(channel.encoder.encode(&channel.pending[..FRAME], &mut own).is_err());
             channel.pending.drain(..FRAME);
             if number < last {
                 self_delimited(&own, &mut packet);

@@ -9,7 +9,7 @@ use crate::{Party, PauseError, RecorderLimits, RecordingSettings, StartError};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -63,7 +63,8 @@ pub struct RecordingHandle {
     queue_samples_max: usize,
     /// The end of what was handed in.
     end: u64,
-    lost_frames: u64,
+    /// The thread that writes has it as well: a recording may end without a word from here.
+    lost_frames: Arc<AtomicU64>,
     pauses: usize,
     paused: bool,
 }
@@ -89,11 +90,11 @@ struct Shared {
 
 #[derive(Debug)]
 enum Message {
-    Open(RecordingId, Box<RecordingSettings>),
+    Open(RecordingId, Box<RecordingSettings>, Arc<AtomicU64>),
     Frame(RecordingId, Party, u64, Box<[i16]>),
     Pause(RecordingId, u64, String, Option<String>),
     Resume(RecordingId, u64),
-    Close(RecordingId, u64, u64),
+    Close(RecordingId, u64),
     Stop,
 }
 
@@ -144,7 +145,8 @@ impl Recorder {
         let messages = self.writers[(self.next % self.writers.len() as u64) as usize].clone();
         let id = RecordingId(self.next);
         self.shared.recordings.fetch_add(1, Ordering::Relaxed);
-        if messages.send(Message::Open(id, Box::new(settings))).is_err() {
+        let lost_frames = Arc::<AtomicU64>::default();
+        if messages.send(Message::Open(id, Box::new(settings), Arc::clone(&lost_frames))).is_err() {
             self.shared.recordings.fetch_sub(1, Ordering::Relaxed);
             return Err(StartError::Stopped);
         }
@@ -154,7 +156,7 @@ impl Recorder {
             shared: Arc::clone(&self.shared),
             queue_samples_max: self.limits.queue_samples_max,
             end: 0,
-            lost_frames: 0,
+            lost_frames,
             pauses: 0,
             paused: false,
         })
@@ -208,7 +210,7 @@ impl RecordingHandle {
         for (number, part) in samples.chunks(FRAME_MAX).enumerate() {
             let at = at.saturating_add((number * FRAME_MAX) as u64);
             if !self.push_part(party, at, part) {
-                self.lost_frames += 1;
+                self.lost_frames.fetch_add(1, Ordering::Relaxed);
                 handed = Handed::Lost;
             }
             self.end = self.end.max(at.saturating_add(part.len() as u64));
@@ -265,7 +267,7 @@ impl RecordingHandle {
 
     /// Frames that found no room in the queue.
     pub fn lost_frames(&self) -> u64 {
-        self.lost_frames
+        self.lost_frames.load(Ordering::Relaxed)
     }
 
     /// Ends the recording with what was handed in; [`RecordingsEnded`] says what has become of it.
@@ -274,7 +276,7 @@ impl RecordingHandle {
 
 impl Drop for RecordingHandle {
     fn drop(&mut self) {
-        let _ = self.messages.send(Message::Close(self.id, self.end, self.lost_frames));
+        let _ = self.messages.send(Message::Close(self.id, self.end));
     }
 }
 
@@ -298,16 +300,16 @@ impl Writing {
         }
         let left: Vec<RecordingId> = self.recordings.keys().copied().collect();
         for id in left {
-            self.close(id, 0, 0);
+            self.close(id, 0);
         }
     }
 
     fn handle(&mut self, message: Message) {
         let create = &self.create;
         let (id, done) = match message {
-            Message::Open(id, settings) => return self.open(id, *settings),
+            Message::Open(id, settings, lost_frames) => return self.open(id, *settings, lost_frames),
             Message::Stop => return,
-            Message::Close(id, end, lost_frames) => return self.close(id, end, lost_frames),
+            Message::Close(id, end) => return self.close(id, end),
             Message::Frame(id, party, at, samples) => {
                 self.shared.queued.fetch_sub(samples.len() + FRAME_COST, Ordering::Relaxed);
                 (id, self.recordings.get_mut(&id).map(|recording| recording.frame(party, at, &samples, create)))
@@ -326,23 +328,23 @@ impl Writing {
         if let Some(Err(error)) = done
             && let Some(recording) = self.recordings.remove(&id)
         {
-            self.hand_on(Closing { id, remains: recording.fail(error), lost_frames: 0 });
+            self.hand_on(Closing { id, remains: recording.fail(error) });
         }
     }
 
-    fn open(&mut self, id: RecordingId, settings: RecordingSettings) {
-        match Recording::open(settings, self.part_bytes_max, &self.create) {
+    fn open(&mut self, id: RecordingId, settings: RecordingSettings, lost_frames: Arc<AtomicU64>) {
+        match Recording::open(settings, lost_frames, self.part_bytes_max, &self.create) {
             Ok(recording) => {
                 self.recordings.insert(id, recording);
             }
-            Err(remains) => self.hand_on(Closing { id, remains: *remains, lost_frames: 0 }),
+            Err(remains) => self.hand_on(Closing { id, remains: *remains }),
         }
     }
 
-    fn close(&mut self, id: RecordingId, end: u64, lost_frames: u64) {
+    fn close(&mut self, id: RecordingId, end: u64) {
         if let Some(recording) = self.recordings.remove(&id) {
             let remains = recording.close(end, &self.create);
-            self.hand_on(Closing { id, remains, lost_frames });
+            self.hand_on(Closing { id, remains });
         }
     }
 

@@ -1,7 +1,7 @@
 //! One recording on the recorder's thread: samples in, files out.
 //!
 //! ```text
-//!   Going ──pause──► Paused ──resume──► Going
+//!   Going ──pause──► Paused, perhaps noted ──resume──► Going
 //!     └──── an error of a file, or the end ────► its parts, for the closing thread
 //! ```
 
@@ -10,6 +10,8 @@ use crate::sink::Create;
 use crate::timeline::Timeline;
 use crate::track::{Track, WrittenPart};
 use crate::{FileError, Layout, Party, Pause, RecordingSettings, Tracks};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use sx_engine::Time;
 
@@ -18,7 +20,8 @@ const LAG_MS: u64 = 500;
 /// A longer time in which nothing was handed in is cut and noted as a pause, for silence of hours is no sound.
 const GAP_SECS: u64 = 30;
 const GAP_REASON: &str = "no sound was handed in";
-/// More pauses than this are not noted; a caller of ours is refused before.
+/// More pauses than this are not noted. A caller of ours is refused more than these; but what is cut for want of sound is
+/// noted among them, so that a pause of a caller may find no room.
 pub(crate) const PAUSES_MAX: usize = 1_000;
 
 pub(crate) struct Recording {
@@ -28,10 +31,20 @@ pub(crate) struct Recording {
     /// Samples of each channel that were handed to the files.
     recorded: u64,
     pauses: Vec<Pause>,
-    paused: bool,
+    state: State,
     late_samples: u64,
+    lost_frames: Arc<AtomicU64>,
     taken: [Vec<i16>; 2],
     interleaved: Vec<i16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Going,
+    Paused {
+        /// Where among the pauses it is noted; `None`: there was no room.
+        noted: Option<usize>,
+    },
 }
 
 /// What a recording leaves for the closing thread.
@@ -40,6 +53,8 @@ pub(crate) struct Remains {
     pub(crate) parts: Vec<WrittenPart>,
     pub(crate) pauses: Vec<Pause>,
     pub(crate) late_samples: u64,
+    /// Whoever hands in may still count.
+    pub(crate) lost_frames: Arc<AtomicU64>,
     pub(crate) error: Option<FileError>,
 }
 
@@ -47,6 +62,7 @@ impl Recording {
     /// Makes the files. With an error, what was made of them.
     pub(crate) fn open(
         settings: RecordingSettings,
+        lost_frames: Arc<AtomicU64>,
         part_bytes_max: u32,
         create: &Create,
     ) -> Result<Self, Box<Remains>> {
@@ -58,8 +74,9 @@ impl Recording {
             settings,
             recorded: 0,
             pauses: Vec::new(),
-            paused: false,
+            state: State::Going,
             late_samples: 0,
+            lost_frames,
             taken: [Vec::new(), Vec::new()],
             interleaved: Vec::new(),
         };
@@ -77,7 +94,7 @@ impl Recording {
     }
 
     pub(crate) fn frame(&mut self, party: Party, at: u64, samples: &[i16], create: &Create) -> Result<(), FileError> {
-        if self.paused {
+        if self.is_paused() {
             return Ok(());
         }
         self.bridge(at, create)?;
@@ -95,25 +112,26 @@ impl Recording {
         consent: Option<String>,
         create: &Create,
     ) -> Result<(), FileError> {
-        if self.paused {
+        if self.is_paused() {
             return Ok(());
         }
         self.bridge(at, create)?;
         self.write_until(at, create)?;
-        self.paused = true;
-        self.note_pause(at, None, reason, consent);
+        self.state = State::Paused { noted: self.note_pause(at, None, reason, consent) };
         Ok(())
     }
 
     pub(crate) fn resume(&mut self, at: u64) {
-        if self.paused {
-            self.paused = false;
-            self.timeline.skip_to(at);
-            let ended = self.wall_time(at);
-            if let Some(pause) = self.pauses.last_mut() {
-                pause.ended = Some(ended);
-            }
+        let State::Paused { noted } = std::mem::replace(&mut self.state, State::Going) else { return };
+        self.timeline.skip_to(at);
+        let ended = self.wall_time(at);
+        if let Some(pause) = noted.and_then(|place| self.pauses.get_mut(place)) {
+            pause.ended = Some(ended);
         }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.state != State::Going
     }
 
     /// Writes all up to this time and ends the files.
@@ -133,7 +151,7 @@ impl Recording {
     }
 
     fn end(&mut self, end: u64, create: &Create) -> Result<(), FileError> {
-        if !self.paused {
+        if !self.is_paused() {
             let end = end.max(self.timeline.end());
             self.bridge(end, create)?;
             self.write_until(end, create)?;
@@ -145,8 +163,8 @@ impl Recording {
 
     fn remains(self, error: Option<FileError>) -> Remains {
         let parts = self.tracks.into_iter().flat_map(Track::into_parts).collect();
-        let (settings, pauses) = (self.settings, self.pauses);
-        Remains { settings, parts, pauses, late_samples: self.late_samples, error }
+        let Self { settings, pauses, late_samples, lost_frames, .. } = self;
+        Remains { settings, parts, pauses, late_samples, lost_frames, error }
     }
 
     /// Cuts a time without sound that is too long to be written.
@@ -161,11 +179,14 @@ impl Recording {
         Ok(())
     }
 
-    fn note_pause(&mut self, at: u64, ended: Option<Time>, reason: String, consent: Option<String>) {
-        if self.pauses.len() < PAUSES_MAX {
-            let (offset_ms, began) = (self.settings.rate.millis(self.recorded), self.wall_time(at));
-            self.pauses.push(Pause { offset_ms, began, ended, reason, consent });
+    /// Where it is noted, if there is room.
+    fn note_pause(&mut self, at: u64, ended: Option<Time>, reason: String, consent: Option<String>) -> Option<usize> {
+        if self.pauses.len() >= PAUSES_MAX {
+            return None;
         }
+        let (offset_ms, began) = (self.settings.rate.millis(self.recorded), self.wall_time(at));
+        self.pauses.push(Pause { offset_ms, began, ended, reason, consent });
+        Some(self.pauses.len() - 1)
     }
 
     fn wall_time(&self, at: u64) -> Time {

@@ -15,7 +15,7 @@ pub struct Outcome {
     pub duration_ms: u64,
     /// What was left out of it.
     pub pauses: Vec<Pause>,
-    /// Frames that found no room in the queue; silence stands in their place.
+    /// Frames that found no room in the queue, or could not be encoded; silence stands in their place.
     pub lost_frames: u64,
     /// Samples that came when their time had been written, or twice; they were left out.
     pub late_samples: u64,

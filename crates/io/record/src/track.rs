@@ -22,6 +22,8 @@ pub(crate) struct WrittenPart {
     pub(crate) folder: PathBuf,
     /// Milliseconds of sound in it.
     pub(crate) millis: u64,
+    /// Frames of it that could not be encoded.
+    pub(crate) not_encoded: u64,
 }
 
 pub(crate) struct Track {
@@ -130,7 +132,8 @@ impl Track {
 }
 
 fn part(name: String, settings: &RecordingSettings, coding: &Coding) -> WrittenPart {
-    WrittenPart { name, folder: settings.folder.clone(), millis: coding.millis(settings) }
+    let (millis, not_encoded) = (coding.millis(settings), coding.not_encoded());
+    WrittenPart { name, folder: settings.folder.clone(), millis, not_encoded }
 }
 
 /// Streams of one recording have different numbers, and the same name has the same.
@@ -171,6 +174,14 @@ impl Coding {
             Self::Wav(wav) => wav.finish(),
             #[cfg(feature = "opus")]
             Self::Opus(opus) => opus.finish(),
+        }
+    }
+
+    fn not_encoded(&self) -> u64 {
+        match self {
+            Self::Wav(_) => 0,
+            #[cfg(feature = "opus")]
+            Self::Opus(opus) => opus.not_encoded(),
         }
     }
 

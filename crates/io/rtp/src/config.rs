@@ -174,6 +174,18 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// Why a packet thread has ended by itself: the operating system does not let it go on. Its ports relay nothing any more, and
+/// what they are told is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum ThreadError {
+    /// It cannot listen to those who wake it.
+    #[error("a packet thread cannot be woken: {0}")]
+    Wake(#[source] io::Error),
+    /// It cannot wait for packets.
+    #[error("a packet thread cannot wait for packets: {0}")]
+    Wait(#[source] io::Error),
+}
+
 impl RtpConfig {
     /// Checks what can be checked without the operating system.
     pub(crate) fn check(&self) -> Result<(), StartError> {

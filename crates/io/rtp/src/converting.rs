@@ -24,6 +24,7 @@ pub(crate) struct Converting {
     state: State,
     transcoded: u64,
     decode_errors: u64,
+    late: u64,
     rng: Rng,
 }
 
@@ -75,7 +76,7 @@ impl Leaving {
 
 impl Converting {
     pub(crate) fn new(conversion: Box<Conversion>, rng: Rng) -> Self {
-        Self { conversion, state: State::Relaying, transcoded: 0, decode_errors: 0, rng }
+        Self { conversion, state: State::Relaying, transcoded: 0, decode_errors: 0, late: 0, rng }
     }
 
     /// Is this what is being done?
@@ -97,6 +98,11 @@ impl Converting {
     /// What was coded anew, and what could not be decoded.
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.transcoded, self.decode_errors)
+    }
+
+    /// Packets that came when those after them had been coded, or twice.
+    pub(crate) fn late(&self) -> u64 {
+        self.late
     }
 
     /// Sends packets that have arrived at a port on to the peer of another one.
@@ -137,6 +143,7 @@ impl Converting {
         // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
         let after = transcoder.stats();
+        means.totals.encode_errors.add(transcoder.take_encode_errors());
         self.count(means.totals, &before, &after);
         leaving.send(means.now, means.written, means.totals, target);
     }
@@ -219,6 +226,7 @@ impl Converting {
         // Whoever has received it may have another thread go on with the stream, or ask what was counted.
         target.set_sending(transcoder.sent());
         let after = transcoder.stats();
+        totals.encode_errors.add(transcoder.take_encode_errors());
         self.count(totals, &before, &after);
         leaving.send(now, written, totals, target);
     }
@@ -228,6 +236,7 @@ impl Converting {
         let decode_errors = after.undecodable - before.undecodable;
         self.transcoded += transcoded;
         self.decode_errors += decode_errors;
+        self.late += after.late - before.late;
         totals.packets_transcoded.add(transcoded);
         totals.decode_errors.add(decode_errors);
         totals.keys_dropped.add(after.keys_dropped - before.keys_dropped);

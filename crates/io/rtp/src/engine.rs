@@ -1,10 +1,10 @@
 //! The handle of the packet threads.
 
 use crate::commands::Commands;
-use crate::config::{Priority, RtpConfig, StartError};
+use crate::config::{Priority, RtpConfig, StartError, ThreadError};
 use crate::mixing::MixingThread;
 use crate::recording::{RecordingThread, Recordings};
-use crate::shared::Exchange;
+use crate::shared::{Exchange, Owner};
 use crate::sys::{Wake, real_time};
 use crate::thread::PacketThread;
 use crate::totals::{ThreadTotals, Totals};
@@ -43,10 +43,12 @@ impl PacketThreads {
         config: &RtpConfig,
         events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_recording(config, None, events)
+        Self::start_recording(config, None, events, |error| tracing::error!(%error, "a packet thread has ended"))
     }
 
-    /// The same; what is to be recorded is handed to `recordings`.
+    /// The same; what is to be recorded is handed to `recordings`, and `failed` is called on a packet thread that cannot go on:
+    /// the others do, but the calls that it had are silent. Mixing and recording threads ask nothing of the operating system
+    /// that it can refuse.
     ///
     /// # Errors
     ///
@@ -55,8 +57,10 @@ impl PacketThreads {
         config: &RtpConfig,
         recordings: Option<Arc<dyn Recordings>>,
         events: impl Fn(u16, MediaEvent) + Send + Sync + 'static,
+        failed: impl Fn(&ThreadError) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let exchange = Arc::new(Exchange::new(config.clone(), recordings, Box::new(events))?);
+        let owner = Owner { events: Box::new(events), failed: Box::new(failed) };
+        let exchange = Arc::new(Exchange::new(config.clone(), recordings, owner)?);
         let (packet, mixing, recording) = (Vec::with_capacity(config.threads), Vec::new(), Vec::new());
         let mut threads = Self { exchange, threads: packet, mixing, recording };
         threads.start_mixing().map_err(StartError::Thread)?;

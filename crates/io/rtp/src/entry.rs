@@ -6,7 +6,7 @@ use crate::playing::Told;
 use crate::port::{Port, is_unicast};
 use crate::recording::Tapped;
 use crate::relaying::relay;
-use crate::seat::Attending;
+use crate::seat::{Attending, PlayedOut};
 use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
 use crate::totals::ThreadTotals;
@@ -124,6 +124,17 @@ impl Entry {
             Patch::Nowhere | Patch::Awaiting(_) | Patch::To(_) => (0, 0),
         };
         (self.counted.0 + transcoded + decoded, self.counted.1 + decode_errors + undecodable)
+    }
+
+    /// Tells the port how what its peer sends is played out: in a room by a jitter buffer, and where it is coded anew without one.
+    /// What is relayed as it is others play.
+    pub(crate) fn mind_played_out(&mut self) {
+        let played_out = match (&self.patch, &self.converting) {
+            (Patch::Room(attending), _) => attending.played_out(),
+            (Patch::To(_), Some(converting)) => PlayedOut { missing: converting.late(), held: None },
+            (Patch::To(_) | Patch::Nowhere | Patch::Awaiting(_), _) => PlayedOut::default(),
+        };
+        self.port.handle_played_out(played_out);
     }
 
     /// Does what the handshakes of the port want done.

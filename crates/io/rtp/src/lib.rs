@@ -97,7 +97,7 @@ mod sys;
 mod thread;
 mod totals;
 
-pub use config::{MediaInterface, Priority, RtcpXr, RtpConfig, StartError};
+pub use config::{MediaInterface, Priority, RtcpXr, RtpConfig, StartError, ThreadError};
 pub use engine::PacketThreads;
 pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
 pub use recording::{RecordingSink, Recordings};

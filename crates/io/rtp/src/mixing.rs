@@ -332,7 +332,9 @@ impl Hosted {
             Err(error) => {
                 match error {
                     NotAdmitted::Full(_) => tracing::warn!(port = id.0, %error, "a room takes no more"),
-                    NotAdmitted::NotConvertible(_) => tracing::error!(port = id.0, %error, "a member hears nothing"),
+                    NotAdmitted::NotConvertible(_) | NotAdmitted::Taken => {
+                        tracing::error!(port = id.0, %error, "a member hears nothing");
+                    }
                 }
                 totals.room_refused.add(1);
                 self.remove(totals, |other| other.member() == id);
@@ -427,11 +429,13 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
     means.send(now, sockets, written);
     sockets.set_sending(conference.sent(id));
     let playout = conference.playout(id);
+    seat.set_playout(playout);
     if let Some(report) = conference.poll_report(now, id) {
         let mut report = report.to_vec();
         sockets.metrics().append(playout, &mut report);
         means.report(now, sockets, &report);
     }
+    means.totals.encode_errors.add(conference.take_encode_errors(id));
     seat.set_counted(conference.counted(id));
 }
 
@@ -441,7 +445,7 @@ mod tests {
     use crate::config::{MediaInterface, RtpConfig};
     use crate::port::Destinations;
     use crate::seat::Attending;
-    use crate::shared::Wanted;
+    use crate::shared::{Owner, Wanted};
     use std::net::{Ipv4Addr, UdpSocket};
     use sx_media::{Coding, PortId, TrafficClass};
     use sx_rtp::{Compound, ReportBlock, RtcpPacket};
@@ -457,7 +461,8 @@ mod tests {
         let loopback = MediaInterface { bind_v4: Some(Ipv4Addr::LOCALHOST), ..MediaInterface::new("loopback") };
         let ports = number..=number + 2 * pairs - 1;
         let config = RtpConfig { interfaces: vec![loopback], ports, ..RtpConfig::default() };
-        (Arc::new(Exchange::new(config, None, Box::new(|_, _| {})).expect("a good configuration")), number)
+        let owner = Owner { events: Box::new(|_, _| {}), failed: Box::new(|_| {}) };
+        (Arc::new(Exchange::new(config, None, owner).expect("a good configuration")), number)
     }
 
     /// A port at a number that is free.
@@ -549,7 +554,10 @@ mod tests {
         let mut report = Vec::new();
         sx_rtp::write_receiver_report(Ssrc(9), &[], &mut report).expect("it fits");
         let (plain, delay) = (report.clone(), Duration::from_millis(60));
-        sockets.metrics().append(Some(sx_media::Playout { discarded: 0.5, delay, delay_max: delay * 2 }), &mut report);
+        sockets.metrics().append(
+            Some(sx_media::Playout { received: 100, discarded: 50, duplicates: 0, delay, delay_max: delay * 2 }),
+            &mut report,
+        );
         let packets: Vec<_> = Compound::parse(&report).expect("a compound packet").packets().collect();
         let RtcpPacket::ExtendedReport(mut extended) = packets[1] else { panic!("{packets:?}") };
         let Some(sx_rtp::XrBlock::VoipMetrics(told)) = extended.blocks.next() else { panic!("{packets:?}") };

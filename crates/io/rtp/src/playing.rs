@@ -238,6 +238,7 @@ impl Playback {
             player.resume(now, &sent);
         }
         player.play(now);
+        means.totals().encode_errors.add(player.take_encode_errors());
         let went = sockets.turn().during(*round, || {
             if sockets.towards_rtp().is_none() {
                 player.withdraw();

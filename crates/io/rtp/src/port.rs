@@ -11,6 +11,7 @@ use crate::config::RtcpXr;
 use crate::handshakes::{Handshakes, Protects, Shaker, Step};
 use crate::quality::{Quality, metrics, microseconds};
 use crate::reception::{Packet, Reception};
+use crate::seat::PlayedOut;
 use crate::secure::Opener;
 use crate::sent_reports::SentReports;
 use std::net::SocketAddr;
@@ -304,6 +305,13 @@ impl Port {
     /// How the peer's sound was, each time that an interval is over.
     pub(crate) fn peer_report(&self) -> Option<PeerReport> {
         self.quality.as_ref()?.peer_report()
+    }
+
+    /// How what the peer sends is played out here.
+    pub(crate) fn handle_played_out(&mut self, played_out: PlayedOut) {
+        if let Some(quality) = &mut self.quality {
+            quality.handle_played_out(played_out);
+        }
     }
 
     pub(crate) fn poll_quality(&mut self, now: Time) -> Option<QualitySample> {

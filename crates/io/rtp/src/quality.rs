@@ -1,6 +1,7 @@
 //! How a port's peer is heard: its losses as they come, and every five seconds what they make of its sound.
 
 use crate::reception::{Heard, Reception};
+use crate::seat::PlayedOut;
 use crate::sent_reports::SentReports;
 use std::time::Duration;
 use sx_engine::Time;
@@ -59,6 +60,12 @@ impl Quality {
         if let Some(round_trip) = blocks.find_map(|block| sent.round_trip(now, &block)) {
             self.leg.handle_round_trip(round_trip);
         }
+    }
+
+    /// How what the peer sends is played out here, before an interval is over.
+    pub(crate) fn handle_played_out(&mut self, PlayedOut { missing, held }: PlayedOut) {
+        self.leg.handle_discarded(missing);
+        self.leg.handle_held(held);
     }
 
     /// How the peer's sound was, if an interval is over.

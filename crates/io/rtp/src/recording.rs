@@ -127,7 +127,7 @@ impl Orders {
 pub(crate) struct Ear {
     /// Locked for as long as it takes to copy a packet, or to take all of them away at once.
     inbox: Mutex<Inbox>,
-    /// Nobody listens, or has not for so long that it is of no use.
+    /// Nobody takes anything away: there is no such recording, or it has ended.
     is_deaf: AtomicBool,
     has_gone: AtomicBool,
 }
@@ -277,6 +277,7 @@ impl Going {
             party.listener.set_codings(&tap.from);
             return;
         }
+        ear.is_deaf.store(false, Ordering::Relaxed);
         let listener = Listener::new(&tap.from, self.sink.sample_hz(), self.began);
         self.parties.push(Party { ear, side: tap.side, listener, counted: Heard::default() });
     }
@@ -314,6 +315,13 @@ impl Going {
     }
 }
 
+impl Drop for Party {
+    fn drop(&mut self) {
+        // The port may be tapped for longer than its recording lasts.
+        self.ear.is_deaf.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Party {
     fn hear(&mut self, inbox: &mut Inbox) {
         self.ear.swap(inbox);
@@ -331,3 +339,63 @@ impl Party {
 
 /// How often inboxes are emptied: they hold more than comes meanwhile.
 const TICK: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RtpConfig;
+    use crate::shared::Owner;
+    use sx_types::{CallId, Consent, TraceId};
+
+    /// Makes whatever is asked for, and throws it away.
+    struct Nowhere;
+
+    impl Recordings for Nowhere {
+        fn begin(&self, _: RecordingId, _: &RecordingTerms) -> Option<Box<dyn RecordingSink>> {
+            Some(Box::new(Self))
+        }
+    }
+
+    impl RecordingSink for Nowhere {
+        fn sample_hz(&self) -> u32 {
+            8_000
+        }
+        fn push(&mut self, _: RecordingSide, _: u64, _: &[i16]) {}
+        fn pause(&mut self, _: u64) {}
+        fn resume(&mut self, _: u64) {}
+    }
+
+    #[test]
+    fn a_port_copies_packets_only_while_its_recording_goes_on() {
+        let owner = Owner { events: Box::new(|_, _| {}), failed: Box::new(|_| {}) };
+        let exchange = Exchange::new(RtpConfig::default(), Some(Arc::new(Nowhere)), owner);
+        let exchange = Arc::new(exchange.expect("a good configuration"));
+        let mut thread = RecordingThread::new(exchange, Arc::default(), Arc::default());
+        let (recording, side) = (RecordingId(1 << 8), RecordingSide::Caller);
+        let tap = Tap { recording, side, from: Vec::new() };
+        let tapped = Tapped::new(&tap);
+        let terms = RecordingTerms {
+            call: CallId::from_u128(1),
+            trace: TraceId::from_u128(1),
+            number: 0,
+            consent: Consent::Announced,
+            caller: "1".into(),
+            dialled: "2".into(),
+            signalled_as: None,
+        };
+        let begin = || Order::Record(recording, RecordingCommand::Begin(Box::new(terms.clone())));
+        let heard = || Order::Tap(tapped.ear().clone(), Box::new(tap.clone()));
+        let mut copies_after = |order| {
+            thread.obey(order);
+            !tapped.ear().is_deaf.load(Ordering::Relaxed)
+        };
+        assert!(!copies_after(heard()), "there is no such recording yet");
+        assert!(!copies_after(begin()));
+        assert!(copies_after(heard()));
+        assert!(!copies_after(Order::Record(recording, RecordingCommand::End)), "nobody takes anything away");
+        copies_after(begin());
+        assert!(copies_after(heard()));
+        drop(thread);
+        assert!(tapped.ear().is_deaf.load(Ordering::Relaxed));
+    }
+}

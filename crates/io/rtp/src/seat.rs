@@ -6,8 +6,10 @@ use crate::sys::{Chosen, Intake};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use sx_audio::{Counted, MemberId};
 use sx_engine::Time;
+use sx_media::Playout;
 
 /// What both threads have of a member.
 pub(crate) struct Seat {
@@ -19,6 +21,9 @@ pub(crate) struct Seat {
     has_left: AtomicBool,
     decoded: AtomicU64,
     undecodable: AtomicU64,
+    /// Packets that were not played out, and how many microseconds the jitter buffer holds.
+    not_played: AtomicU64,
+    held_us: AtomicU64,
 }
 
 impl Seat {
@@ -30,6 +35,8 @@ impl Seat {
             has_left: AtomicBool::new(false),
             decoded: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
+            not_played: AtomicU64::new(0),
+            held_us: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -73,6 +80,14 @@ impl Seat {
         self.has_left.load(Ordering::Acquire) || self.sockets.is_closed()
     }
 
+    /// How the packets of its peer are played out; `None`: they are not.
+    pub(crate) fn set_playout(&self, playout: Option<Playout>) {
+        let Some(Playout { discarded, duplicates, delay, .. }) = playout else { return };
+        self.not_played.store(discarded + duplicates, Ordering::Relaxed);
+        let held_us = u64::try_from(delay.as_micros()).unwrap_or(UNKNOWN);
+        self.held_us.store(held_us, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_counted(&self, counted: Counted) {
         self.decoded.store(counted.decoded, Ordering::Relaxed);
         self.undecodable.store(counted.undecodable, Ordering::Relaxed);
@@ -98,9 +113,22 @@ impl Attending {
         &self.seat
     }
 
+    /// How what the peer sends is played out.
+    pub(crate) fn played_out(&self) -> PlayedOut {
+        PlayedOut::of(&self.seat)
+    }
+
     /// Packets decoded so far, and those that could not be.
     pub(crate) fn counted(&self) -> (u64, u64) {
         (self.seat.decoded.load(Ordering::Relaxed), self.seat.undecodable.load(Ordering::Relaxed))
+    }
+}
+
+impl PlayedOut {
+    fn of(seat: &Seat) -> Self {
+        let held = seat.held_us.load(Ordering::Relaxed);
+        let held = (held != UNKNOWN).then(|| Duration::from_micros(held));
+        Self { missing: seat.not_played.load(Ordering::Relaxed), held }
     }
 }
 
@@ -109,6 +137,18 @@ impl Drop for Attending {
         self.seat.has_left.store(true, Ordering::Release);
     }
 }
+
+/// How the packets of a peer are played out, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PlayedOut {
+    /// Packets that were received and not played.
+    pub(crate) missing: u64,
+    /// What the jitter buffer holds.
+    pub(crate) held: Option<Duration>,
+}
+
+/// Nothing has been played out yet.
+const UNKNOWN: u64 = u64::MAX;
 
 /// Packets in the order in which they came, at most [`INBOX_MAX`].
 #[derive(Default)]

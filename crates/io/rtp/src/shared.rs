@@ -1,7 +1,7 @@
 //! What packet threads share: the sockets of each port and where they send to, the pools, the way to tell events.
 
 use crate::clock::Clock;
-use crate::config::{MediaInterface, RtpConfig, StartError};
+use crate::config::{MediaInterface, RtpConfig, StartError, ThreadError};
 use crate::metrics::Metrics;
 use crate::mixing::Rooms;
 use crate::playing::{Stage, Turn};
@@ -24,8 +24,13 @@ use sx_engine::{Rng, Time};
 use sx_media::{Closed, MediaEvent, OpenError, PortId, PortStats, StreamMemory, TrafficClass};
 use sx_rtp::Translated;
 
-/// How events reach the worker whose number is given.
-pub(crate) type Events = dyn Fn(u16, MediaEvent) + Send + Sync;
+/// Who has started the threads.
+pub(crate) struct Owner {
+    /// How events reach the worker whose number is given.
+    pub(crate) events: Box<dyn Fn(u16, MediaEvent) + Send + Sync>,
+    /// What is done about a thread that cannot go on, by that thread.
+    pub(crate) failed: Box<dyn Fn(&ThreadError) + Send + Sync>,
+}
 
 /// What every packet thread can reach. Its locks are taken for commands and metrics only, never for a packet.
 pub(crate) struct Exchange {
@@ -38,7 +43,7 @@ pub(crate) struct Exchange {
     pub(crate) recordings: Option<Arc<dyn Recordings>>,
     pools: Vec<AddressPool>,
     ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
-    events: Box<Events>,
+    owner: Owner,
 }
 
 /// The pool of one local address.
@@ -92,7 +97,7 @@ impl Exchange {
     pub(crate) fn new(
         config: RtpConfig,
         recordings: Option<Arc<dyn Recordings>>,
-        events: Box<Events>,
+        owner: Owner,
     ) -> Result<Self, StartError> {
         config.check()?;
         // The keys of the standard hasher are the operating system's randomness.
@@ -114,12 +119,17 @@ impl Exchange {
         let (rooms, recorders) = (Rooms::new(config.threads), RecordingThreads::new(config.threads));
         let stage = Stage::new(config.sounds.clone());
         let (clock, ports) = (Clock::start(), Mutex::new(HashMap::new()));
-        Ok(Self { config, clock, rooms, stage, recorders, recordings, pools, ports, events })
+        Ok(Self { config, clock, rooms, stage, recorders, recordings, pools, ports, owner })
     }
 
     /// Tells the worker that allocated the port.
     pub(crate) fn tell(&self, port: PortId, event: MediaEvent) {
-        (self.events)((port.0 >> 48) as u16, event);
+        (self.owner.events)((port.0 >> 48) as u16, event);
+    }
+
+    /// Tells whoever has started the threads that this one ends by itself.
+    pub(crate) fn fail(&self, error: &ThreadError) {
+        (self.owner.failed)(error);
     }
 
     /// Binds a pair of an interface and makes it known to every thread.

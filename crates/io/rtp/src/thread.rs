@@ -4,6 +4,7 @@ mod keys;
 
 use crate::clock::Clock;
 use crate::commands::{Commands, NoCommand};
+use crate::config::ThreadError;
 use crate::converting::Means;
 use crate::entry::{Entry, Patch};
 use crate::handshakes::Shaker;
@@ -95,26 +96,24 @@ impl PacketThread {
         })
     }
 
-    /// Runs until nobody can send commands any more, then closes every port.
+    /// Runs until nobody can send commands any more, or until it cannot, which it tells; then closes every port.
     pub(crate) fn run(mut self) {
-        if let Err(error) = self.intake.begin(&self.wake) {
-            tracing::error!(%error, "a packet thread cannot be woken");
-            return;
-        }
-        let mut next = Next::Wait;
-        while next != Next::Stop {
-            next = match self.turn(next) {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::error!(%error, "a packet thread cannot wait for packets");
-                    Next::Stop
-                }
-            };
+        if let Err(error) = self.serve() {
+            self.exchange.fail(&error);
         }
         let open: Vec<PortId> = self.by_id.keys().copied().collect();
         for port in open {
             self.close(port);
         }
+    }
+
+    fn serve(&mut self) -> Result<(), ThreadError> {
+        self.intake.begin(&self.wake).map_err(ThreadError::Wake)?;
+        let mut next = Next::Wait;
+        while next != Next::Stop {
+            next = self.turn(next).map_err(ThreadError::Wait)?;
+        }
+        Ok(())
     }
 
     /// Waits, relays what has come, obeys, and looks at the clock.
@@ -409,6 +408,7 @@ impl PacketThread {
         for channel in [Channel::Rtp, Channel::Rtcp] {
             self.intake.remove(entry.sockets.socket(channel), join_token(index, generation, channel));
         }
+        entry.mind_played_out();
         self.totals.quality.add(entry.port.end_quality(self.clock.now()));
         self.exchange.close(port, Some(entry.stats()));
         self.totals.closed.add(1);
@@ -426,6 +426,7 @@ impl PacketThread {
         let timeout = self.exchange.config.silence_timeout;
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
             entry.port.handle_timeout(now);
+            entry.mind_played_out();
             let sample = entry.port.poll_quality(now);
             let told = self.exchange.config.rtcp_xr;
             if let Some(metrics) = sample.as_ref().and_then(|sample| entry.port.metrics(now, sample, told)) {
@@ -490,6 +491,28 @@ const COMMANDS_PER_TURN: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RtpConfig;
+    use crate::shared::Owner;
+    use std::sync::mpsc;
+
+    #[test]
+    fn who_has_started_a_thread_hears_that_it_cannot_go_on() {
+        let (told, heard) = mpsc::channel();
+        let failed = move |error: &ThreadError| told.send(error.to_string()).expect("it is waited for");
+        let owner = Owner { events: Box::new(|_, _| {}), failed: Box::new(failed) };
+        let config = RtpConfig { io_uring: false, ..RtpConfig::default() };
+        let exchange = Arc::new(Exchange::new(config, None, owner).expect("a good configuration"));
+        let wake = Arc::new(Wake::new().expect("an event counter"));
+        let commands = Arc::<Commands>::default();
+        let thread = PacketThread::new(exchange, commands.clone(), wake.clone(), Arc::default());
+        let mut thread = thread.expect("an epoll instance");
+        // What is watched already cannot be watched again.
+        thread.intake.begin(&wake).expect("an event counter can be watched");
+        thread.run();
+        let said = heard.try_recv().expect("it is told");
+        assert!(said.starts_with("a packet thread cannot be woken"), "{said}");
+        assert!(!commands.push(MediaCommand::Count { port: PortId(1) }), "nobody obeys any more");
+    }
 
     #[test]
     fn tokens_survive_and_none_is_the_wake_up() {

@@ -41,6 +41,8 @@ pub struct Totals {
     pub packets_transcoded: u64,
     /// RTP packets that could not be decoded, and in whose place something was made up.
     pub decode_errors: u64,
+    /// RTP packets that were not sent because their sound could not be encoded.
+    pub encode_errors: u64,
     /// Keys that were pressed in streams and told to calls.
     pub keys_told: u64,
     /// Keys that were pressed faster than anybody can, or for which nobody has room.
@@ -118,6 +120,7 @@ pub(crate) struct ThreadTotals {
     pub(crate) send_errors: Counter,
     pub(crate) packets_transcoded: Counter,
     pub(crate) decode_errors: Counter,
+    pub(crate) encode_errors: Counter,
     pub(crate) keys_told: Counter,
     pub(crate) keys_dropped: Counter,
     pub(crate) silences: Counter,
@@ -160,6 +163,7 @@ impl ThreadTotals {
         totals.send_errors += self.send_errors.value();
         totals.packets_transcoded += self.packets_transcoded.value();
         totals.decode_errors += self.decode_errors.value();
+        totals.encode_errors += self.encode_errors.value();
         totals.keys_told += self.keys_told.value();
         totals.keys_dropped += self.keys_dropped.value();
         totals.silences += self.silences.value();

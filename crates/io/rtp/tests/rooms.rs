@@ -11,7 +11,7 @@ use std::time::Instant;
 use sx_audio::{Country, Recorded, Sounds};
 use sx_codec::{Format, L16Rate, Law, Tone, hears};
 use sx_io_rtp::{RtpConfig, Totals};
-use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, MediaEvent, Opened, PortId, StreamKeys};
+use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, MediaEvent, Opened, PortId, Remote, StreamKeys};
 use sx_rtp::srtp::Suite;
 use sx_rtp::{Header, Ssrc};
 use sx_types::{Codec, RoomSounds};
@@ -387,6 +387,27 @@ fn what_is_sent_goes_on_from_a_conversion_to_a_room() {
 }
 
 #[test]
+fn what_comes_too_late_to_be_mixed_is_felt_in_the_score() {
+    let mut hall = Hall::new(&[PCMA, PCMA]);
+    let remote = Remote { codec: Some(Codec::Pcma), ..hall.members[0].phone.remote(Latch::Exact) };
+    hall.relay.set_remote(hall.members[0].port, remote);
+    hall.attend_all();
+    let mut waiting = Vec::new();
+    for round in 0..120 {
+        let member = &mut hall.members[0];
+        // One of ten comes 300 ms after its turn.
+        waiting.push((if round % 10 == 5 { round + 15 } else { round }, member.voice.says(&[0; 160])));
+        for (_, packet) in waiting.extract_if(.., |(due, _)| *due <= round) {
+            member.phone.rtp.send_to(&packet, member.opened.rtp).unwrap();
+        }
+        hall.talk(1, &[], &[1]);
+    }
+    let stats = hall.relay.close(hall.members[0].port);
+    assert!((60..130).contains(&stats.loss_max_permille), "{stats:?}");
+    assert!(stats.mos_last_x100 > 0 && stats.mos_last_x100 < 380, "{stats:?}");
+}
+
+#[test]
 fn a_flood_displaces_its_own_older_packets_alone() {
     let mut hall = Hall::new(&[PCMU, PCMA]);
     hall.attend_all();
@@ -404,7 +425,7 @@ fn who_is_on_hold_misses_no_number() {
     hall.talk(5, &[0, 1], &[0, 1]);
     let Member { port, phone, .. } = &hall.members[0];
     let remote = phone.remote(Latch::Exact);
-    hall.relay.set_remote(*port, sx_media::Remote { receives: false, ..remote });
+    hall.relay.set_remote(*port, Remote { receives: false, ..remote });
     hall.relay.settle(&[*port]);
     let port = *port;
     // What was on its way before.

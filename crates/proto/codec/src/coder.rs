@@ -4,7 +4,7 @@ use crate::concealment::Concealment;
 use crate::g722::{G722Decoder, G722Encoder};
 #[cfg(feature = "opus")]
 use crate::opus::{OpusDecoder, OpusEncoder, OpusSettings};
-use crate::{DecodeError, Format, FrameLengthError, L16Rate, Law, l16};
+use crate::{DecodeError, EncodeError, Format, L16Rate, Law, l16};
 
 /// From samples to payloads, frame by frame; one for each stream that is sent.
 ///
@@ -69,9 +69,12 @@ impl Encoder {
 
     /// Appends the payload of a frame, of a length that [`Format::is_frame`] has. Nothing is appended when nothing is to be
     /// sent: an empty frame, or a pause with `OpusSettings::dtx`.
-    pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), FrameLengthError> {
+    ///
+    /// # Errors
+    /// [`EncodeError`], also when the library that codes Opus has failed: that is no pause.
+    pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if !self.format().is_frame(samples.len()) {
-            return Err(FrameLengthError { samples: samples.len() });
+            return Err(EncodeError::FrameLength { samples: samples.len() });
         }
         match self {
             Self::G711(law) => law.encode(samples, out),

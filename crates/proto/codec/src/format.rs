@@ -55,12 +55,18 @@ impl OpusRate {
     }
 }
 
-/// Why samples could not be coded; nothing was appended. It is the caller's fault.
+/// Why samples could not be coded; nothing was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame of {samples} samples is not one that this codec has")]
-pub struct FrameLengthError {
-    /// How many samples there were.
-    pub samples: usize,
+pub enum EncodeError {
+    /// The caller's fault.
+    #[error("a frame of {samples} samples is not one that this codec has")]
+    FrameLength {
+        /// How many samples there were.
+        samples: usize,
+    },
+    /// The fault of the library that codes: the next frame may do.
+    #[error("the library has refused a frame")]
+    Library,
 }
 
 /// Why a payload could not be decoded; nothing was appended. It is the sender's fault, and the frame is one to be

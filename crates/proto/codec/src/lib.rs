@@ -67,7 +67,7 @@ pub use dtmf::{Digit, DtmfTone, dtmf_sequence};
 pub use dtmf_detector::{Detection, DtmfDetector};
 #[cfg(feature = "opus")]
 pub use format::OpusRate;
-pub use format::{DecodeError, Format, FrameLengthError, L16Rate};
+pub use format::{DecodeError, EncodeError, Format, L16Rate};
 pub use g711::Law;
 pub use g722::{G722Decoder, G722Encoder};
 #[cfg(feature = "opus")]

@@ -13,7 +13,7 @@ mod libopus;
 #[cfg(not(feature = "libopus"))]
 mod portable;
 
-use crate::{DecodeError, Format, FrameLengthError, OpusRate, level_dbm0};
+use crate::{DecodeError, EncodeError, Format, OpusRate, level_dbm0};
 #[cfg(feature = "libopus")]
 use libopus as library;
 #[cfg(not(feature = "libopus"))]
@@ -104,19 +104,19 @@ impl OpusEncoder {
     }
 
     /// Appends the packet of a frame, or nothing when nothing is to be sent.
-    pub(crate) fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), FrameLengthError> {
+    pub(crate) fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if !Format::Opus(self.rate).is_frame(samples.len()) {
-            return Err(FrameLengthError { samples: samples.len() });
+            return Err(EncodeError::FrameLength { samples: samples.len() });
         }
         if self.pause.as_mut().is_some_and(|pause| pause.goes_on(samples)) {
             return Ok(());
         }
         let begin = out.len();
         out.resize(begin + PACKET_MAX, 0);
-        // Only the length of a frame and of the buffer can be wrong, and they are not.
         let encoded = self.encoder.encode(samples, &mut out[begin..]);
         out.truncate(begin + encoded.unwrap_or(0));
-        Ok(())
+        // A packet without a byte is none: it would be taken for a pause.
+        encoded.filter(|length| *length > 0).map(|_| ()).ok_or(EncodeError::Library)
     }
 }
 
@@ -210,5 +210,22 @@ impl std::fmt::Debug for OpusEncoder {
 impl std::fmt::Debug for OpusDecoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpusDecoder").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_library_refuses_is_no_pause() {
+        // 60 ms at 8 kHz are 30 ms at 16 kHz, which no packet has.
+        let encoder = library::Encoder::new(&OpusSettings { rate: OpusRate::Hz16000, ..OpusSettings::default() });
+        let mut encoder = OpusEncoder { encoder, rate: OpusRate::Hz8000, pause: None };
+        let mut out = vec![7];
+        assert_eq!(encoder.encode(&[0; 480], &mut out), Err(EncodeError::Library));
+        assert_eq!(out, [7], "nothing is appended");
+        assert_eq!(encoder.encode(&[0; 320], &mut out), Ok(()), "the next frame does");
+        assert!(out.len() > 1);
     }
 }

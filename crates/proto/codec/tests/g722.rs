@@ -1,7 +1,7 @@
 //! G.722: what comes back is what went in, and hostile bytes do no harm.
 
 use proptest::prelude::*;
-use sx_codec::{Decoder, Encoder, Format, FrameLengthError, Tone, hears, level_dbm0};
+use sx_codec::{Decoder, EncodeError, Encoder, Format, Tone, hears, level_dbm0};
 
 /// Coded, decoded, without the delay: 22 samples of the filters and those of the concealment.
 fn round_trip(samples: &[i16]) -> Vec<i16> {
@@ -58,7 +58,7 @@ fn full_scale_does_not_wrap_around() {
 fn an_odd_number_of_samples_is_no_frame() {
     let mut payload = Vec::new();
     let refused = Encoder::new(Format::G722).encode(&[0; 321], &mut payload);
-    assert_eq!((refused, payload.len()), (Err(FrameLengthError { samples: 321 }), 0));
+    assert_eq!((refused, payload.len()), (Err(EncodeError::FrameLength { samples: 321 }), 0));
 }
 
 proptest! {

@@ -155,6 +155,9 @@ impl JitterBuffer {
             self.stats.discarded += 1;
             return;
         };
+        if place.is_anew {
+            self.forget_places(place.position);
+        }
         if place.number < self.next && self.came_before(place.number) {
             self.stats.duplicates += 1;
             return;
@@ -174,6 +177,17 @@ impl JitterBuffer {
                 self.stats.discarded += 1;
             }
         }
+    }
+
+    /// The next packet is at this place, and those before have nothing to do with it: what waits is not played any more.
+    fn forget_places(&mut self, position: i64) {
+        while self.waiting.len() > 0 {
+            self.drop_first();
+            self.stats.discarded += 1;
+        }
+        self.state = State::Idle(Stopped { end: position, unsettled: 0 });
+        (self.floor, self.transit, self.surplus_since) = (None, None, None);
+        self.was_late = false;
     }
 
     /// The frame that begins to sound at `at`, and lasts for as long as its samples do. `None` when there is nothing to play,

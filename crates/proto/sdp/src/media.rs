@@ -199,15 +199,21 @@ impl<'d, 'a> Media<'d, 'a> {
 
     /// The payload types of an RTP stream and what they stand for, best first. Words that are no payload types are
     /// passed over.
-    pub fn codecs(&self) -> impl Iterator<Item = Format<'a>> + use<'d, 'a> {
-        let media = *self;
-        self.formats().filter_map(payload_type).map(move |payload_type| media.format(payload_type))
+    pub fn codecs(&self) -> impl Iterator<Item = Format<'a>> + use<'a> {
+        // Each line is looked at once, however many payload types a peer names.
+        let mut mappings = [None; PAYLOAD_TYPES];
+        for (payload_type, mapping) in self.lines().iter().filter_map(|line| line.described("rtpmap")) {
+            mappings[usize::from(payload_type.0) % PAYLOAD_TYPES].get_or_insert(mapping);
+        }
+        let mapping = move |payload_type: PayloadType| mappings[usize::from(payload_type.0) % PAYLOAD_TYPES];
+        self.formats()
+            .filter_map(payload_type)
+            .map(move |payload_type| Format::new(payload_type, mapping(payload_type)))
     }
 
     /// What a payload type stands for in this section: its `rtpmap`, else what RFC 3551 fixes.
     pub fn format(&self, payload_type: PayloadType) -> Format<'a> {
-        self.described("rtpmap", payload_type)
-            .map_or_else(|| Format::from_static(payload_type), |mapping| Format::from_rtpmap(payload_type, mapping))
+        Format::new(payload_type, self.described("rtpmap", payload_type))
     }
 
     /// The parameters of a payload type (`a=fmtp`), as written.
@@ -337,6 +343,10 @@ impl<'a> Format<'a> {
         self.codec.is_none_or(|codec| codec.kind() != Kind::BesideAudio)
     }
 
+    fn new(payload_type: PayloadType, mapping: Option<&'a [u8]>) -> Self {
+        mapping.map_or_else(|| Self::from_static(payload_type), |mapping| Self::from_rtpmap(payload_type, mapping))
+    }
+
     /// Reads what an `a=rtpmap` attribute says of a payload type.
     //= https://www.rfc-editor.org/rfc/rfc8866#section-6.6
     fn from_rtpmap(payload_type: PayloadType, mapping: &'a [u8]) -> Self {
@@ -365,5 +375,8 @@ impl<'a> Format<'a> {
 /// A payload type: seven bits.
 pub(crate) fn payload_type(digits: &[u8]) -> Option<PayloadType> {
     let value = number(digits)?;
-    (value < 128).then_some(PayloadType(value as u8))
+    (value < PAYLOAD_TYPES as u32).then_some(PayloadType(value as u8))
 }
+
+/// So many values have seven bits.
+const PAYLOAD_TYPES: usize = 128;

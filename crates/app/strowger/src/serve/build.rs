@@ -7,6 +7,7 @@ use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift, wall};
 use super::counting::Countings;
+use super::fate;
 use super::handover::Handovers;
 use super::hep::HepExport;
 use super::log::NoteLog;
@@ -534,13 +535,14 @@ fn start_media(
         ..RtpConfig::default()
     };
     let mailboxes = mailboxes.to_vec();
-    Ok(PacketThreads::start_recording(&rtp, recordings, move |worker, event| {
+    let tell = move |worker, event| {
         if let Some(mailbox) = mailboxes.get(usize::from(worker)) {
             mailbox.post(Mail::Media(event));
         } else if let (NG_WORKER, Some(ng)) = (worker, &ng) {
             ng.media(event);
         }
-    })?)
+    };
+    Ok(PacketThreads::start_recording(&rtp, recordings, tell, |error| fate::end(error))?)
 }
 
 /// 32 bytes nobody can guess, from the operating system.

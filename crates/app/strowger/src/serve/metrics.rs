@@ -343,6 +343,8 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         .sample(&[], totals.packets_transcoded);
     out.counter("strowger_media_decode_errors", "", "RTP packets that could not be decoded.")
         .sample(&[], totals.decode_errors);
+    let help = "RTP packets that were not sent because their sound could not be encoded.";
+    out.counter("strowger_media_encode_errors", "", help).sample(&[], totals.encode_errors);
     out.counter("strowger_media_keys", "", "Keys that parties pressed in streams, and that calls were told of.")
         .sample(&[], totals.keys_told);
     out.counter(
@@ -483,9 +485,10 @@ mod tests {
         let counted = Totals { keys_told: 911, keys_dropped: 912, ..counted };
         let (plays, play_refused, sound_files, sound_bytes) = (913, 914, 915, 916);
         let counted = Totals { plays, play_refused, sound_files, sound_bytes, ..counted };
+        let counted = Totals { encode_errors: 917, ..counted };
         write_totals(&mut out, Totals { packets_transcoded, decode_errors, ..counted });
         let text = out.finish();
-        for value in (101..=next.get()).chain(901..=916) {
+        for value in (101..=next.get()).chain(901..=917) {
             assert_eq!(text.lines().filter(|line| line.ends_with(&format!(" {value}"))).count(), 1, "{value}: {text}");
         }
     }

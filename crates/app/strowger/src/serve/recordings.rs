@@ -32,7 +32,7 @@ pub struct RecordingCounts {
     pub complete: AtomicU64,
     /// Ended by a fault.
     pub failed: AtomicU64,
-    /// Frames of sound that found no room on their way to the disk.
+    /// Frames of sound that found no room on their way to the disk, or could not be encoded.
     pub frames_lost: AtomicU64,
 }
 
@@ -47,7 +47,7 @@ impl RecordingCounts {
             .sample(&[("result", "complete")], complete)
             .sample(&[("result", "failed")], failed)
             .sample(&[("result", "refused")], read(&self.refused));
-        let help = "Frames of sound that found no room on their way to a recording.";
+        let help = "Frames of sound that found no room on their way to a recording, or could not be encoded.";
         out.counter("strowger_recording_frames_lost", "", help).sample(&[], read(&self.frames_lost));
     }
 }

@@ -185,12 +185,7 @@ impl Member {
         };
         let ticks = kind.frame_ticks();
         for payload in stream.payloads() {
-            if payload.is_empty() {
-                self.sending.pass(ticks);
-                self.sending.pause();
-            } else {
-                self.sending.sound(coded.coding.payload_type, self.sending.end(), ticks, false, payload);
-            }
+            self.sending.coded(coded.coding.payload_type, self.sending.end(), ticks, payload);
         }
     }
 

@@ -99,9 +99,9 @@ impl Playout {
 
     /// How packets are played out, as whoever sends them is told.
     pub(super) fn told(&self) -> sx_media::Playout {
-        let JitterStats { received, late, discarded, delay, .. } = self.buffer.stats();
-        let discarded = (late + discarded) as f64 / received.max(1) as f64;
-        sx_media::Playout { discarded, delay, delay_max: JitterConfig::new(self.clock_hz).delay_max }
+        let JitterStats { received, late, discarded, duplicates, delay, .. } = self.buffer.stats();
+        let delay_max = JitterConfig::new(self.clock_hz).delay_max;
+        sx_media::Playout { received, discarded: late + discarded, duplicates, delay, delay_max }
     }
 
     /// A packet has arrived.

@@ -1,7 +1,7 @@
 //! A mix that is encoded, once for all who hear it.
 
 use crate::route::{Coded, encoder, frame_samples};
-use sx_codec::{Encoder, Format};
+use sx_codec::{EncodeError, Encoder, Format};
 use sx_media::OpusParameters;
 use sx_mix::{FRAME_MS, Rate};
 
@@ -25,7 +25,8 @@ pub(super) struct Stream {
     /// What does not fill a packet yet.
     pending: Vec<i16>,
     payloads: Vec<u8>,
-    ends: Vec<usize>,
+    /// Where each of them ends, and why there is none.
+    ends: Vec<Result<usize, EncodeError>>,
     /// Does anybody hear it in this tick?
     pub(super) heard: bool,
 }
@@ -78,17 +79,19 @@ impl Stream {
         let whole = self.pending.len() / self.kind.frame * self.kind.frame;
         for samples in self.pending[..whole].chunks_exact(self.kind.frame) {
             let encoded = self.encoder.encode(samples, &mut self.payloads);
-            debug_assert!(encoded.is_ok(), "the length is one that the codec has");
-            self.ends.push(self.payloads.len());
+            self.ends.push(encoded.map(|()| self.payloads.len()));
         }
         self.pending.drain(..whole);
     }
 
     /// The payloads of this tick, empty where the encoder found a pause.
-    pub(super) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        self.ends.iter().enumerate().map(|(index, end)| {
-            let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-            &self.payloads[begin..*end]
+    pub(super) fn payloads(&self) -> impl Iterator<Item = Result<&[u8], EncodeError>> {
+        let mut begin = 0;
+        self.ends.iter().map(move |end| {
+            let end = (*end)?;
+            let payload = &self.payloads[begin..end];
+            begin = end;
+            Ok(payload)
         })
     }
 }
@@ -96,4 +99,25 @@ impl Stream {
 /// The rate at which something is mixed for a codec.
 pub(super) fn rate_of(format: Format) -> Option<Rate> {
     Rate::from_hz(format.sample_hz())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::coded;
+    use sx_media::Coding;
+    use sx_types::{Codec, PayloadType};
+
+    #[test]
+    fn a_payload_that_could_not_be_made_is_none_of_a_pause_and_takes_none_of_the_next() {
+        let coded = coded(&[Coding::new(PayloadType(9), Codec::G722)]).expect("G.722");
+        let mut stream = Stream::new(&coded, Kind::new(&coded, 20), 0);
+        // Of an odd number of samples G.722 makes nothing.
+        stream.kind.frame = 161;
+        stream.encode(&[0; 322]);
+        assert_eq!(stream.payloads().collect::<Vec<_>>(), [Err(EncodeError::FrameLength { samples: 161 }); 2]);
+        stream.kind.frame = 160;
+        stream.encode(&[0; 320]);
+        assert_eq!(stream.payloads().map(|payload| payload.map(<[u8]>::len)).collect::<Vec<_>>(), [Ok(80); 2]);
+    }
 }

@@ -382,6 +382,14 @@ fn a_full_room_takes_nobody_and_what_cannot_be_coded_is_told() {
 }
 
 #[test]
+fn who_is_mixed_already_is_not_told_that_there_is_no_place() {
+    let mut room = Room::new(RoomSettings::default());
+    let settings = MemberSettings::new(sx_mix::Rate::Hz8000);
+    assert_eq!(join(&mut room, MemberId(1), &settings), Ok(()));
+    assert_eq!(join(&mut room, MemberId(1), &settings), Err(NotAdmitted::Taken));
+}
+
+#[test]
 fn a_member_is_told_what_it_was_sent_and_what_came_of_it() {
     let mut hall =
         Hall::new(vec![Phone::new(1, Format::G711(Law::Mu), 440.0), Phone::new(2, Format::G711(Law::A), 700.0)]);

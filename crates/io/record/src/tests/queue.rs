@@ -1,8 +1,9 @@
 //! The queue, and many recordings on one thread.
 
+use super::small_disk::small_disk;
 use super::{FRAME, ended, mixed, push_frames, read_wav, runs};
 use crate::sink::{Create, StoredFile, on_disk};
-use crate::{Handed, Party, Recorder, RecorderLimits, RecordingSettings};
+use crate::{Handed, Party, Recorder, RecorderLimits, RecordingHandle, RecordingSettings};
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -30,8 +31,12 @@ impl StoredFile for ToldFile {
 
 /// A disk that makes no file until it is let, and tells of each write.
 fn slow_disk() -> (Create, Sender<()>, Receiver<usize>) {
+    slowed(on_disk())
+}
+
+fn slowed(create: Create) -> (Create, Sender<()>, Receiver<usize>) {
     let ((go, gate), (told, writes)) = (mpsc::channel::<()>(), mpsc::channel());
-    let (gate, create) = (Mutex::new(gate), on_disk());
+    let gate = Mutex::new(gate);
     let create: Create = Arc::new(move |path| {
         gate.lock().expect("nobody panics with it").recv().map_err(io::Error::other)?;
         Ok(Box::new(ToldFile { file: create(path)?, told: told.clone() }))
@@ -109,4 +114,30 @@ fn a_recorder_that_stops_ends_what_goes_on() {
     recorder.stop();
     assert_eq!(ended(&ends).outcome.duration_ms, 1_000);
     assert_eq!(handle.push(Party::Caller, 8_000, &[1; 160]), Handed::Lost);
+}
+
+/// Of twenty frames two find room before the thread goes on; what is said of the others when the recording ends in this way.
+fn lost_when_it_ends(create: Create, end: impl FnOnce(Recorder, RecordingHandle)) -> (u64, bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (create, gate, _writes) = slowed(create);
+    let limits = RecorderLimits { queue_samples_max: 2 * (FRAME as usize + 64), ..RecorderLimits::default() };
+    let (mut recorder, ends) = Recorder::start_on(limits, &create).expect("threads");
+    // It goes before the recorder, which waits for its threads, so that a test that fails ends.
+    let go = gate;
+    let mut handle = recorder.open(mixed(folder.path())).expect("settings that fit together");
+    push_frames(&mut handle, 0..10, 5, 1);
+    go.send(()).expect("the thread waits");
+    end(recorder, handle);
+    let outcome = ended(&ends).outcome;
+    (outcome.lost_frames, outcome.error.is_some())
+}
+
+#[test]
+fn what_was_lost_is_told_however_a_recording_ends() {
+    assert_eq!(lost_when_it_ends(on_disk(), |_, handle| handle.close()), (18, false));
+    assert_eq!(lost_when_it_ends(on_disk(), |recorder, _handle| recorder.stop()), (18, false));
+    // There is room for the header alone, or not even for that.
+    for bytes in [60, 20] {
+        assert_eq!(lost_when_it_ends(small_disk(bytes), |recorder, _handle| recorder.stop()), (18, true));
+    }
 }

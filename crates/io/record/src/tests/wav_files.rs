@@ -11,6 +11,7 @@ use crate::{
 };
 use std::fs;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: usize = 8_000;
@@ -66,7 +67,8 @@ fn a_sum_that_is_too_loud_is_clipped() {
 fn a_file_that_was_cut_by_a_crash_is_read_up_to_the_last_second() {
     let folder = tempfile::tempdir().expect("a folder");
     let create = on_disk();
-    let mut recording = Recording::open(mixed(folder.path()), u32::MAX, &create).map_err(drop).expect("files");
+    let mut recording =
+        Recording::open(mixed(folder.path()), Arc::default(), u32::MAX, &create).map_err(drop).expect("files");
     for frame in 0..125 {
         for party in [Party::Caller, Party::Callee] {
             recording.frame(party, frame * FRAME, &[5; FRAME as usize], &create).expect("room");
@@ -129,6 +131,23 @@ fn hours_without_sound_are_cut_and_half_a_minute_is_silence() {
     );
     assert_eq!(outcome.pauses[0].offset_ms, 20_020);
     assert_eq!(outcome.pauses[0].ended, Some(BEGAN + Duration::from_secs(20_000)));
+}
+
+#[test]
+fn a_pause_that_found_no_room_ends_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A gap of 40 s before each frame but the first.
+    let frame = |number: u64| number * 40 * SECOND as u64;
+    let outcome = record(mixed(folder.path()), |handle| {
+        for number in 0..=1_000 {
+            handle.push(Party::Caller, frame(number), &[1; FRAME as usize]);
+        }
+        handle.pause(frame(1_000) + FRAME, "card number", None).expect("it goes on");
+        handle.resume(frame(2_000)).expect("it is paused");
+    });
+    assert_eq!(outcome.pauses.len(), 1_000);
+    let last = outcome.pauses.last().expect("a thousand");
+    assert_eq!((&*last.reason, last.ended), ("no sound was handed in", Some(BEGAN + Duration::from_secs(40_000))));
 }
 
 #[test]

@@ -71,7 +71,10 @@ impl Relay {
             // A test that has failed receives no more, while its relay still closes its ports.
             let _ = told.send((worker, event));
         };
-        Self { threads: PacketThreads::start_recording(config, recordings, tell).unwrap(), events }
+        Self {
+            threads: PacketThreads::start_recording(config, recordings, tell, |error| panic!("{error}")).unwrap(),
+            events,
+        }
     }
 
     pub fn event(&self) -> MediaEvent {

@@ -16,6 +16,9 @@ const SLOW_MAX: i64 = 1_000_000_000;
 const FAST_MAX: i64 = 200_000_000;
 /// So long after a sender took the place of another the other's packets are stragglers.
 const STRAGGLE: i64 = 200_000_000;
+/// Whose packets belong further from now than this has a time line that says nothing any more: it begins anew. No clock
+/// drifts so far within a day, but who leaves out 3,000 numbers with each packet is there soon.
+const ASTRAY: u64 = 300_000_000_000;
 /// The shortest and the longest packets that are believed in, in nanoseconds.
 const FRAME_MIN: i64 = 2_500_000;
 const FRAME_MAX: i64 = 120_000_000;
@@ -65,6 +68,8 @@ pub(super) struct Place {
     pub position: i64,
     /// It follows what was there before, although its number does not.
     pub begins: bool,
+    /// Its place has nothing to do with the places of those before, which are of no use any more.
+    pub is_anew: bool,
 }
 
 impl Timeline {
@@ -81,6 +86,16 @@ impl Timeline {
     /// Where a packet belongs that has arrived at `now`, when the fastest take `floor`; `None` for one of another count
     /// that is not believed, yet or any more.
     pub fn place(&mut self, now: i64, floor: i64, header: &Header, content: Content) -> Option<Place> {
+        let before = self.newest.map(|newest| newest.number);
+        let place = self.follow(now, floor, header, content)?;
+        let is_newest = before.is_none_or(|before| place.number > before);
+        if is_newest && place.position.abs_diff(now) > ASTRAY {
+            return Some(Place { is_anew: true, ..self.begin(place.number, now, now, header) });
+        }
+        Some(place)
+    }
+
+    fn follow(&mut self, now: i64, floor: i64, header: &Header, content: Content) -> Option<Place> {
         let Some(newest) = self.newest else { return Some(self.begin(FIRST, now, now, header)) };
         let continued = newest.number + 1;
         let position = (newest.position + self.frame).max(now - floor);
@@ -103,7 +118,7 @@ impl Timeline {
         Some(if ahead > 0 {
             self.go_on(now, floor, number, header, content)
         } else {
-            Place { number, position: self.past(&newest, number, header, content), begins: false }
+            Place { number, position: self.past(&newest, number, header, content), begins: false, is_anew: false }
         })
     }
 
@@ -116,7 +131,7 @@ impl Timeline {
         self.newest = Some(Newest { ssrc, number, position, timestamp, stamped: (number, position) });
         self.restart = None;
         self.pace = Pace { began: Some((now, timestamp, number)), ..Pace::default() };
-        Place { number, position, begins: true }
+        Place { number, position, begins: true, is_anew: false }
     }
 
     /// A packet that is newer than all others.
@@ -131,10 +146,10 @@ impl Timeline {
             self.watch_pace(now, number, header);
             let stamped = self.stamped(&newest, number, header);
             let steps = i64::try_from(number - newest.number).unwrap_or(1);
-            let expected = newest.position + steps * self.frame;
-            let slow = arrived - stamped > SLOW_MAX || stamped < newest.position - self.frame / 2;
+            let expected = newest.position.saturating_add(steps.saturating_mul(self.frame));
+            let slow = arrived.saturating_sub(stamped) > SLOW_MAX || stamped < newest.position - self.frame / 2;
             // One that waited at the beginning makes all others fast; their timestamps go on as they should.
-            let fast = stamped - arrived > FAST_MAX && stamped > expected + self.frame / 2;
+            let fast = stamped.saturating_sub(arrived) > FAST_MAX && stamped > expected.saturating_add(self.frame / 2);
             if slow || fast { expected.max(arrived) } else { stamped }
         };
         (newest.number, newest.position) = (number, position);
@@ -143,23 +158,24 @@ impl Timeline {
         }
         self.newest = Some(newest);
         self.restart = None;
-        Place { number, position, begins: false }
+        Place { number, position, begins: false, is_anew: false }
     }
 
     /// Where its timestamp has a packet, or, if timestamps are of no use, its number.
     fn stamped(&self, newest: &Newest, number: u64, header: &Header) -> i64 {
         let (stamped, position) = newest.stamped;
         if self.pace.useless {
-            return position + number.wrapping_sub(stamped).cast_signed() * self.frame;
+            // Numbers without sound may have gone far since.
+            return position.saturating_add(number.wrapping_sub(stamped).cast_signed().saturating_mul(self.frame));
         }
-        position + self.nanos(header.timestamp.wrapping_sub(newest.timestamp).cast_signed())
+        position.saturating_add(self.nanos(header.timestamp.wrapping_sub(newest.timestamp).cast_signed()))
     }
 
     /// The place of a packet that is older than the newest.
     fn past(&self, newest: &Newest, number: u64, header: &Header, content: Content) -> i64 {
         let by_number = newest.position - i64::try_from(newest.number - number).unwrap_or(0) * self.frame;
         let stamped = self.stamped(newest, number, header);
-        let believed = content != Content::Nothing && (stamped - newest.position).abs() <= SLOW_MAX * 4;
+        let believed = content != Content::Nothing && stamped.abs_diff(newest.position) <= SLOW_MAX.unsigned_abs() * 4;
         if believed { stamped } else { by_number }
     }
 

@@ -62,7 +62,7 @@ impl Waiting {
 
     /// Puts a packet into its place; `false` when it is there already. Whoever calls takes out what is too much.
     pub fn insert(&mut self, place: Place, header: Header, content: Content, payload: &[u8]) -> bool {
-        let Place { number, position, begins } = place;
+        let Place { number, position, begins, .. } = place;
         // Nearly always it is the newest: look from the end.
         let after = self.packets.iter().rposition(|packet| packet.number <= number);
         if after.is_some_and(|index| self.packets[index].number == number) {

@@ -7,7 +7,6 @@ use super::replay::{Estimate, RTCP_INDEX_MAX, RTP_INDEX_MAX, Stream, WINDOW, est
 use super::session_keys::SessionKeys;
 use super::sources::Sources;
 use super::suite::Suite;
-use crate::packet::Ssrc;
 use std::fmt;
 
 /// Packets that one master key may protect.
@@ -15,8 +14,6 @@ use std::fmt;
 // A master key ends with 2^48 SRTP packets or 2^31 SRTCP packets, whichever comes first.
 const RTP_LIFE: u64 = RTP_INDEX_MAX + 1;
 const RTCP_LIFE: u64 = RTCP_INDEX_MAX + 1;
-/// The end is near when less than this part of the life is left.
-const NEAR: u64 = 16;
 
 /// The longest master key identifier.
 //= https://www.rfc-editor.org/rfc/rfc4568#section-6.1
@@ -128,17 +125,9 @@ impl Protector {
         Ok(())
     }
 
-    /// Is the end of the key's life, or of a sender's count, so near that there should be a new key? At the end
-    /// packets are refused with [`SrtpError::KeyExhausted`]. A sender whose own count of 2^48 RTP packets or 2^31 RTCP
-    /// packets has come to its end needs another SSRC as well.
-    pub fn is_near_exhaustion(&self) -> bool {
-        let rtp = self.sources.iter().filter_map(|source| source.rtp.highest()).fold(self.rtp_packets, u64::max);
-        let rtcp = self.sources.iter().filter_map(|source| source.rtcp.highest()).fold(self.rtcp_packets, u64::max);
-        rtp >= RTP_LIFE - RTP_LIFE / NEAR || rtcp >= RTCP_LIFE - RTCP_LIFE / NEAR
-    }
-
     /// The rollover counter of a sender: how often its sequence number has wrapped. `None` when it has sent nothing.
-    pub fn rollover_counter(&self, ssrc: Ssrc) -> Option<u32> {
+    #[cfg(test)]
+    pub(crate) fn rollover_counter(&self, ssrc: crate::Ssrc) -> Option<u32> {
         self.sources.rtp(ssrc).highest().map(|highest| (highest >> 16) as u32)
     }
 }

@@ -155,12 +155,14 @@ impl Unprotector {
     }
 
     /// Are there two keys, because the new one has not been in use for long enough?
-    pub fn is_rekeying(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_rekeying(&self) -> bool {
         self.previous.is_some()
     }
 
     /// The rollover counter of a sender: how often its sequence number has wrapped. `None` when nothing has come.
-    pub fn rollover_counter(&self, ssrc: Ssrc) -> Option<u32> {
+    #[cfg(test)]
+    pub(crate) fn rollover_counter(&self, ssrc: Ssrc) -> Option<u32> {
         self.rtp_stream(Which::Current, &self.current, ssrc).highest().map(|highest| (highest >> 16) as u32)
     }
 

@@ -150,3 +150,27 @@ fn a_first_packet_that_was_slow_does_not_set_the_pace() {
     assert!(stats.delay <= Duration::from_millis(150), "{stats:?}");
     assert_eq!(stats.concealed, 0);
 }
+
+/// A peer can send numbers, and timestamps that fit them, faster than time goes.
+#[test]
+fn who_counts_far_ahead_again_and_again_leads_nobody_away_from_now() {
+    let mut test = Test::new();
+    let (mut sequence, mut timestamp) = (0_u16, 0_u32);
+    for millis in 0..20_000 {
+        (sequence, timestamp) = (sequence.wrapping_add(3_000), timestamp.wrapping_add(3_000 * TICKS));
+        test.stamped(millis, sequence, timestamp);
+        let position = test.buffer.waiting.first().expect("something waits").position;
+        let away = Duration::from_nanos(position.abs_diff(nanos(at(millis))));
+        assert!(away < Duration::from_secs(600), "{away:?} after {millis} ms");
+    }
+    // As soon as it sends as others do it is heard as they are.
+    test.heard.clear();
+    for _ in 0..20_000 {
+        (sequence, timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(TICKS));
+        test.stamped(test.now, sequence, timestamp);
+        test.until(test.now + 20);
+    }
+    let heard = test.heard.iter().rev().take_while(|word| word.parse::<u16>().is_ok()).count();
+    assert!(heard > 1_000, "{heard} frames in a row, {:?}", test.buffer.stats());
+    assert!(test.buffer.stats().delay <= Duration::from_millis(150), "{:?}", test.buffer.stats());
+}

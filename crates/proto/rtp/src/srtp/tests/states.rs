@@ -128,31 +128,25 @@ fn a_key_is_not_used_beyond_its_life() {
     //= https://www.rfc-editor.org/rfc/rfc3711#section-9.2
     //= type=test
     let mut protector = edited(|state| state["rtp_packets"] = json!((1_u64 << 48) - 1)).expect("a state");
-    assert!(protector.is_near_exhaustion());
     assert!(protect(&mut protector, &rtp(8)).is_ok());
     assert_eq!(protect(&mut protector, &rtp(9)), Err(SrtpError::KeyExhausted));
     assert!(protect_rtcp(&mut protector, &RTCP).is_ok());
     protector.rekey(&master(Suite::AeadAes128Gcm, 2)).expect("its key");
-    assert!(!protector.is_near_exhaustion());
     assert!(protect(&mut protector, &rtp(9)).is_ok());
 
     let mut protector = edited(|state| state["rtcp_packets"] = json!((1_u64 << 31) - 1)).expect("a state");
-    assert!(protector.is_near_exhaustion());
     assert!(protect_rtcp(&mut protector, &RTCP).is_ok());
     assert_eq!(protect_rtcp(&mut protector, &RTCP), Err(SrtpError::KeyExhausted));
-    assert!(!edited(|state| state["rtp_packets"] = json!(1_u64 << 47)).expect("a state").is_near_exhaustion());
 }
 
 #[test]
 fn a_sender_does_not_count_beyond_its_bits() {
     let highest = (1_u64 << 48) - 1;
     let mut protector = edited(|state| state["sources"][0]["rtp"]["highest"] = json!(highest)).expect("a state");
-    assert!(protector.is_near_exhaustion());
     assert_eq!(protect(&mut protector, &rtp(0)), Err(SrtpError::KeyExhausted));
     assert!(protect(&mut protector, &rtp(65_530)).is_ok());
     let highest = (1_u64 << 31) - 1;
     let mut protector = edited(|state| state["sources"][0]["rtcp"]["highest"] = json!(highest)).expect("a state");
-    assert!(protector.is_near_exhaustion());
     assert_eq!(protect_rtcp(&mut protector, &RTCP), Err(SrtpError::KeyExhausted));
 }
 
