@@ -1,9 +1,8 @@
 //! Answers: what whoever has made the offer is told, and the two sides connected.
 
 use crate::call::{Branch, Call, Side, Trust};
-use crate::edit::{SectionEdit, edit, has_attribute};
 use crate::engine::{NgCalls, Output, Progress};
-use crate::offer::{Refusal, advertised, has_feedback, pair, tell, trust};
+use crate::offer::{Refusal, advertised, edited, has_feedback, pair, tell, trust};
 use crate::reply::Reply;
 use crate::settling::{settled, single};
 use bytes::Bytes;
@@ -13,13 +12,13 @@ use sx_media::{
     protect_answer, relay_answer, remote, streams,
 };
 use sx_ng::{Options, Request};
-use sx_sdp::{Description, Media};
+use sx_sdp::{Description, Media, TransportEdit};
 
 impl NgCalls {
     /// An answer: the description for whoever has made the offer, and the two sides connected.
     pub(crate) fn answer_offer(&mut self, now: Time, call: &mut Call, request: &Request<'_>) -> Progress {
         let sdp = Bytes::copy_from_slice(request.sdp.unwrap_or_default());
-        if request.options.loop_protect && has_attribute(&sdp, &self.mark) {
+        if request.options.loop_protect && self.has_passed_on(&sdp) {
             return Progress::Done(Reply::Description(sdp));
         }
         let (from, to) = (request.from_tag.unwrap_or_default(), request.to_tag.unwrap_or_default());
@@ -66,17 +65,17 @@ impl NgCalls {
             offered && (answered || options.rtcp_mux.accept || options.rtcp_mux.demux || demuxed(one, stream))
         };
         // Where it is not accepted, it is as if it had not been offered.
-        let asked_text = edit(&in_the_clear(&offer)?, |stream| SectionEdit {
+        let asked_text = edited(&in_the_clear(&offer)?, |stream| TransportEdit {
             rtcp_mux: Some(muxes(stream)),
-            ..SectionEdit::default()
-        });
+            ..TransportEdit::default()
+        })?;
         let refused: Vec<bool> = (0..asked.len()).map(|stream| !muxes(stream)).collect();
         let protocols = protocols(&offer)?;
-        let clear = edit(&in_the_clear(&settled)?, |stream| SectionEdit {
+        let clear = edited(&in_the_clear(&settled)?, |stream| TransportEdit {
             protocol: protocols.get(stream).copied().flatten(),
             rtcp_mux: None,
             ptime_ms: other.coded.ptime_ms.filter(|_| asked.get(stream).is_some_and(is_sound)),
-        });
+        })?;
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
             let text = relay_answer(&clear, &asked_text, &opened, session)?;
@@ -97,10 +96,10 @@ impl NgCalls {
         for side in &branch.sides {
             let (Some(said), Some(told)) = (&side.said, &side.told) else { continue };
             let refused = |stream: usize| side.mux_refused.get(stream).copied().unwrap_or_default();
-            let seen = edit(said, |stream| SectionEdit {
+            let seen = edited(said, |stream| TransportEdit {
                 rtcp_mux: refused(stream).then_some(false),
-                ..SectionEdit::default()
-            });
+                ..TransportEdit::default()
+            })?;
             for port in &side.ports {
                 let keys = agreed_keys(told, said, port.stream)?;
                 let Some(remote) = remote(&seen, port.stream, Latch::Port) else { continue };

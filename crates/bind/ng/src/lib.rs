@@ -34,7 +34,6 @@
 //! | `ending.rs` | deletions, and calls that nobody deletes |
 //! | `codecs.rs` | which codecs a party is offered |
 //! | `settling.rs` | which codecs the other one is answered, and what packets become |
-//! | `edit.rs` | what of descriptions is changed besides addresses and keys |
 //! | `report.rs` | what queries and statistics tell |
 //! | `reply.rs` | what requests are answered with |
 //! | `repeated.rs` | answers that are kept for requests that come again |
@@ -44,7 +43,6 @@ mod beginning;
 mod blocking;
 mod call;
 mod codecs;
-mod edit;
 mod ending;
 mod engine;
 mod keys;

@@ -3,7 +3,6 @@
 use crate::blocking::Blocks;
 use crate::call::{Branch, Call, Side, Trust};
 use crate::codecs::{AnswerTerms, Known, Offered, wanted as wanted_codecs};
-use crate::edit::{SectionEdit, edit, has_attribute, with_session_attribute};
 use crate::engine::{NgCalls, Progress};
 use crate::playing::Plays;
 use crate::ports::Ports;
@@ -18,7 +17,7 @@ use sx_media::{
     protect_offer, relay_description, streams,
 };
 use sx_ng::{CodecName, CodecWishes, Ice, Options, Request, Sdes, TransportProtocol};
-use sx_sdp::{Description, Media};
+use sx_sdp::{Description, Media, TransportEdit};
 use sx_types::{Codec, SrtpPolicy};
 
 /// Why an offer or an answer is refused.
@@ -58,7 +57,7 @@ impl NgCalls {
     /// An offer: ports on both sides, then the description for the other one.
     pub(crate) fn offer(&mut self, now: Time, call: &mut Call, request: &Request<'_>) -> Progress {
         let sdp = Bytes::copy_from_slice(request.sdp.unwrap_or_default());
-        if request.options.loop_protect && has_attribute(&sdp, &self.mark) {
+        if request.options.loop_protect && self.has_passed_on(&sdp) {
             return Progress::Done(Reply::Description(sdp));
         }
         let begun = self.begin_offer(now, call, request, &sdp);
@@ -92,11 +91,19 @@ impl NgCalls {
         passed_on: Result<Bytes, Refusal>,
     ) -> Progress {
         call.signalled = now;
-        Progress::Done(match passed_on {
-            Ok(sdp) if request.options.loop_protect => Reply::Description(with_session_attribute(&sdp, &self.mark)),
+        let marked = |sdp: Bytes| match request.options.loop_protect {
+            true => Ok(Description::parse(&sdp)?.add_attribute(&self.mark).into()),
+            false => Ok(sdp),
+        };
+        Progress::Done(match passed_on.and_then(marked) {
             Ok(sdp) => Reply::Description(sdp),
             Err(refusal) => Reply::Error(refusal.to_string()),
         })
+    }
+
+    /// Has this description been through here?
+    pub(crate) fn has_passed_on(&self, sdp: &[u8]) -> bool {
+        Description::parse(sdp).is_ok_and(|parsed| parsed.attribute(&self.mark).is_some())
     }
 
     /// Finds or makes the branch, and opens the ports that it lacks.
@@ -233,14 +240,14 @@ impl NgCalls {
         };
         let (ones, others) = coded(options, one.coded, other.coded, &self.settings.codable);
         let section = |stream: usize| match summaries.get(stream) {
-            Some(summary) if is_ours(summary) => SectionEdit {
+            Some(summary) if is_ours(summary) => TransportEdit {
                 protocol: Some(if feedback { "RTP/AVPF" } else { "RTP/AVP" }),
                 rtcp_mux: mux,
                 ptime_ms: others.ptime_ms.filter(|_| summary.kind == MediaKind::Audio),
             },
-            _ => SectionEdit::default(),
+            _ => TransportEdit::default(),
         };
-        let clear = edit(&in_the_clear(&kept)?, section);
+        let clear = edited(&in_the_clear(&kept)?, section)?;
         let policy = if secure { SrtpPolicy::Required } else { SrtpPolicy::Off };
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
@@ -255,6 +262,14 @@ impl NgCalls {
         branch.recodes |= recodes || ones.ptime_ms.or(others.ptime_ms).is_some();
         Ok(text)
     }
+}
+
+/// The description with streams that travel otherwise, known by their place. What needs no change keeps its bytes.
+pub(crate) fn edited<'e>(description: &Bytes, stream: impl Fn(usize) -> TransportEdit<'e>) -> Result<Bytes, Refusal> {
+    let parsed = Description::parse(description)?;
+    let edits: Vec<_> = (0..parsed.media().len()).map(stream).collect();
+    let is_same = edits.iter().all(|edit| *edit == TransportEdit::default());
+    Ok(if is_same { description.clone() } else { parsed.set_transports(&edits).into() })
 }
 
 /// RTP whose packets can be read here.

@@ -30,6 +30,16 @@ fn a_call_is_relayed_between_two_ports() {
 }
 
 #[test]
+fn words_of_a_media_line_may_stand_further_apart() {
+    let mut world = World::new();
+    let apart = PCMU.replace("m=audio 40000 ", "m=audio  40000 ");
+    let to_b = world.offer(&sdp(A, &apart), &[("transport-protocol", text("RTP/AVPF"))]);
+    assert!(to_b.sdp().contains(&format!("m=audio {} RTP/AVPF 0\r\n", to_b.number())), "{}", to_b.sdp());
+    let to_a = world.answer(&sdp(B, &apart), &[]);
+    assert!(to_a.sdp().contains(&format!("m=audio {} RTP/AVP 0\r\n", to_a.number())), "{}", to_a.sdp());
+}
+
+#[test]
 fn an_offer_is_answered_when_its_ports_are_open() {
     let mut world = World::new();
     world.threads = Threads::Silent;

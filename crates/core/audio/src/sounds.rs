@@ -2,7 +2,7 @@
 
 use crate::indication::{Country, Indication, IndicationTone, round_samples};
 use crate::wav::Recorded;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_codec::SAMPLE_HZ;
@@ -14,7 +14,7 @@ pub const TONE: &str = "tone:";
 #[derive(Clone, Debug, Default)]
 pub struct Sounds {
     country: Country,
-    recorded: HashMap<Arc<str>, Arc<Recorded>>,
+    recorded: BTreeMap<Arc<str>, Arc<Recorded>>,
 }
 
 /// A sound.
@@ -29,7 +29,7 @@ pub enum Sound {
 impl Sounds {
     /// The tones of a country, and nothing that was recorded.
     pub fn new(country: Country) -> Self {
-        Self { country, recorded: HashMap::new() }
+        Self { country, recorded: BTreeMap::new() }
     }
 
     /// Takes a recorded one in.
@@ -45,8 +45,8 @@ impl Sounds {
         }
     }
 
-    /// The names of all of them, with how long each lasts when it is played once; `None`: a tone, which says the same until
-    /// something happens.
+    /// The names of all of them, in their order, with how long each lasts when it is played once; `None`: a tone, which says
+    /// the same until something happens.
     pub fn names(&self) -> impl Iterator<Item = (Arc<str>, Option<Duration>)> {
         let recorded = self.recorded.iter().map(|(name, recorded)| (name.clone(), Some(recorded.lasts())));
         let tones = Indication::ALL.into_iter().map(|tone| (format!("{TONE}{}", tone.name()).into(), None));
@@ -158,9 +158,13 @@ mod tests {
     #[test]
     fn the_names_of_all_are_told_with_how_long_they_last() {
         let mut sounds = sounds();
-        sounds.insert("long.wav".into(), Recorded { sample_hz: 8_000, samples: vec![0; 4_000].into() });
-        let names: HashMap<_, _> = sounds.names().collect();
-        assert_eq!(names.len(), 2 + Indication::ALL.len());
+        for name in ["long.wav", "b.wav", "z.wav", "a.wav"] {
+            sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples: vec![0; 4_000].into() });
+        }
+        let in_order: Vec<_> = sounds.names().take(5).map(|(name, _)| name).collect();
+        assert_eq!(in_order, ["a.wav", "b.wav", "long.wav", "three.wav", "z.wav"].map(Arc::from));
+        let names: BTreeMap<_, _> = sounds.names().collect();
+        assert_eq!(names.len(), 5 + Indication::ALL.len());
         assert_eq!((names["long.wav"], names["tone:busy"]), (Some(Duration::from_millis(500)), None));
         assert!(names.keys().all(|name| sounds.find(name).is_some()));
     }

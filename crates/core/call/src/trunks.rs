@@ -2,7 +2,7 @@
 
 use crate::NotAdmitted;
 use crate::uncounted::Uncounted;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_route::{Tables, Trunk, TrunkFacts};
@@ -23,7 +23,7 @@ impl Trunks {
     /// Carries what is known over to new tables, by name.
     pub(crate) fn swap(&mut self, old: &Tables, new: &Tables) {
         let known = old.trunks().iter().zip(&self.healthy);
-        let unhealthy: HashSet<&Arc<str>> =
+        let unhealthy: BTreeSet<&Arc<str>> =
             known.filter_map(|(trunk, healthy)| (!healthy).then_some(&trunk.name)).collect();
         self.healthy = new.trunks().iter().map(|trunk| !unhealthy.contains(&trunk.name)).collect();
         self.uncounted.count_known(|name| new.load(name).is_some_and(|load| load.occupy(u32::MAX)));

@@ -1,7 +1,6 @@
 //! Rooms: where callers hear each other.
 
 use crate::{Occupancy, Tables};
-use std::collections::HashMap;
 use std::sync::Arc;
 use sx_types::{Codec, RoomSounds};
 
@@ -47,7 +46,7 @@ impl Tables {
         let rooms = before.rooms.iter().map(|room| (&room.name, &room.members));
         let departed = before.rooms_departed.iter().filter(|(_, members)| members.count() > 0).chain(rooms);
         let gone = departed.filter(|(name, _)| self.room(name).is_none());
-        let gone: HashMap<_, _> = gone.map(|(name, members)| (name.clone(), members.clone())).collect();
+        let gone = gone.map(|(name, members)| (name.clone(), members.clone())).collect();
         self.rooms_departed = gone;
     }
 }

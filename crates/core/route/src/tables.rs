@@ -7,7 +7,8 @@ use crate::definition::{
 use crate::load::{Occupancy, TrunkLoad};
 use crate::room::Room;
 use crate::trie::Trie;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use sx_leg::Source;
 
@@ -61,19 +62,24 @@ pub enum TableError {
 /// The tables, built once from configuration and never changed.
 #[derive(Debug)]
 pub struct Tables {
-    pub(crate) domains: HashSet<Box<str>>,
+    pub(crate) domains: HashSet<Box<str>, Named>,
     pub(crate) home: Box<str>,
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) rooms: Vec<Room>,
     /// Who is in rooms that are in these tables no more.
-    pub(crate) rooms_departed: HashMap<Arc<str>, Arc<Occupancy>>,
+    pub(crate) rooms_departed: BTreeMap<Arc<str>, Arc<Occupancy>>,
     pub(crate) rules: Vec<CheckedRule>,
     pub(crate) trie: Trie,
     pub(crate) users: DefaultsForUsers,
-    names: HashMap<Arc<str>, TrunkId>,
+    names: TrunkNames,
     /// The calls on trunks that are in these tables no more: they may come back before those calls end.
-    departed: HashMap<Arc<str>, Arc<TrunkLoad>>,
+    departed: BTreeMap<Arc<str>, Arc<TrunkLoad>>,
 }
+
+/// Names of the configuration, which nobody aims at a hash: the hasher needs no seed.
+type Named = BuildHasherDefault<DefaultHasher>;
+
+type TrunkNames = HashMap<Arc<str>, TrunkId, Named>;
 
 /// A rule whose trunks have been looked up. Rules are kept most specific first: a rule's index is its rank.
 #[derive(Debug)]
@@ -134,12 +140,12 @@ impl Tables {
             home,
             trunks: definition.trunks,
             rooms: definition.rooms,
-            rooms_departed: HashMap::new(),
+            rooms_departed: BTreeMap::new(),
             rules,
             trie,
             users: definition.users,
             names,
-            departed: HashMap::new(),
+            departed: BTreeMap::new(),
         })
     }
 
@@ -196,8 +202,8 @@ impl Tables {
     }
 }
 
-fn name_trunks(trunks: &[Trunk], errors: &mut Vec<TableError>) -> HashMap<Arc<str>, TrunkId> {
-    let mut names = HashMap::new();
+fn name_trunks(trunks: &[Trunk], errors: &mut Vec<TableError>) -> TrunkNames {
+    let mut names = TrunkNames::default();
     for (index, trunk) in trunks.iter().enumerate() {
         let Ok(id) = u16::try_from(index) else {
             errors.push(TableError::TooManyTrunks);
@@ -210,8 +216,8 @@ fn name_trunks(trunks: &[Trunk], errors: &mut Vec<TableError>) -> HashMap<Arc<st
     names
 }
 
-fn name_rooms(rooms: &[Room], errors: &mut Vec<TableError>) -> HashSet<Arc<str>> {
-    let mut names = HashSet::new();
+fn name_rooms(rooms: &[Room], errors: &mut Vec<TableError>) -> BTreeSet<Arc<str>> {
+    let mut names = BTreeSet::new();
     for room in rooms.iter().filter(|room| !names.insert(room.name.clone())) {
         errors.push(TableError::RoomTwice(room.name.clone()));
     }
@@ -220,8 +226,8 @@ fn name_rooms(rooms: &[Room], errors: &mut Vec<TableError>) -> HashSet<Arc<str>>
 
 fn check_rule(
     rule: Rule,
-    names: &HashMap<Arc<str>, TrunkId>,
-    rooms: &HashSet<Arc<str>>,
+    names: &TrunkNames,
+    rooms: &BTreeSet<Arc<str>>,
     errors: &mut Vec<TableError>,
 ) -> (Vec<u8>, CheckedRule) {
     let name = rule.name.clone();

@@ -24,7 +24,7 @@ pub struct RtpConfig {
     pub dscp_audio: u8,
     /// Differentiated services code point of video, 0..=63.
     pub dscp_video: u8,
-    /// How many packet threads to run, and as many that mix.
+    /// How many packet threads to run; as many mix and play, and as many hear what is recorded.
     pub threads: usize,
     /// Whom they go before.
     pub priority: Priority,

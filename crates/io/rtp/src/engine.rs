@@ -33,8 +33,9 @@ struct Handle {
 impl PacketThreads {
     /// Checks the configuration, tries each address once, and starts the threads.
     ///
-    /// `events` is called on a packet thread, or a mixing one, with the number of the worker that allocated the port. It must hand the
-    /// event over, wake that worker and return at once: while it runs the thread relays and mixes nothing.
+    /// `events` is called on a packet thread, or on one that mixes or records, with the number of the worker that allocated the
+    /// port. It must hand the event over, wake that worker and return at once: while it runs the thread relays, mixes and hears
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -2,8 +2,10 @@
 //!
 //! A *port* is a pair of UDP sockets, RTP on an even number and RTCP on the odd one above it, that faces one stream of
 //! one leg. [`MediaCommand`](sx_media::MediaCommand)s open ports, say where their peers are and patch one port to
-//! another; [`MediaEvent`](sx_media::MediaEvent)s answer. What arrives on a port from its peer leaves, byte for byte
-//! unchanged, from the port it is patched to.
+//! another; [`MediaEvent`](sx_media::MediaEvent)s answer. What arrives on a port from its peer leaves from the port it is
+//! patched to: byte for byte unchanged, until something else was sent to that peer before. From then on the numbers,
+//! timestamps and source of sound, and what RTCP says of them, are those of the one stream that the peer hears
+//! ([`Succession`](sx_audio::Succession)); pictures stay as they are.
 //!
 //! This crate deliberately knows no call, no session description and no codec. It neither orders packets nor plays them. Where
 //! two sides have no codec in common, a patch has a [`Conversion`](sx_media::Conversion): `sx-audio` makes other packets of
@@ -21,14 +23,18 @@
 //!
 //! # Who owns what
 //!
-//! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and handles whatever concerns a port alone. Port
-//! numbers are handed out by one pool per local address. A port's sockets and the address they send to may be read by
-//! every thread, so a port may be patched to a port of another thread: the thread on which a packet arrives sends it.
+//! Each packet thread owns an io_uring (or an epoll instance, where the kernel has none for us) and a table of ports, and
+//! handles whatever concerns a port alone. Port numbers are handed out by one pool per local address. A port's sockets and the
+//! address they send to may be read by every thread, so a port may be patched to a port of another thread: the thread on which
+//! a packet arrives sends it. There are as many threads that mix rooms and play sounds, and as many that hear what is recorded:
+//! they have no sockets of their own, take what packet threads have copied for them, and send through the sockets of ports.
 //!
 //! ```text
-//!  MediaCommand ──► queue ──► packet thread ◄──────────── sockets
-//!                                 │  ▲
-//!            events(worker, …) ◄──┘  └── every 100 ms: silence, patches to ports that are gone
+//!  MediaCommand ──► queue ──► packet thread ◄──────────── sockets ◄─────────────┐
+//!                                 │  ▲  │                                       │
+//!            events(worker, …) ◄──┘  │  ├── copies, orders ──► mixing thread ───┘
+//!                                    │  └── copies, orders ──► recording thread ──► RecordingSink
+//!                                    └── every 100 ms: silence, patches to ports that are gone
 //! ```
 //!
 //! # How a port finds its thread

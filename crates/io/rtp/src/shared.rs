@@ -32,7 +32,8 @@ pub(crate) struct Owner {
     pub(crate) failed: Box<dyn Fn(&ThreadError) + Send + Sync>,
 }
 
-/// What every packet thread can reach. Its locks are taken for commands and metrics only, never for a packet.
+/// What every thread can reach. Its locks are taken for commands and metrics, and for a packet only when the system says that
+/// it was not sent.
 pub(crate) struct Exchange {
     pub(crate) config: RtpConfig,
     pub(crate) clock: Clock,
@@ -41,7 +42,10 @@ pub(crate) struct Exchange {
     pub(crate) recorders: RecordingThreads,
     /// Where recordings are made; `None`: nowhere.
     pub(crate) recordings: Option<Arc<dyn Recordings>>,
+    /// Locked when a port opens, when its numbers are free again, and by whoever reads metrics.
     pools: Vec<AddressPool>,
+    /// Locked when a port opens, closes or is patched to, each 100 ms for a patch to a port that is not there yet, and for each
+    /// packet that was not sent.
     ports: Mutex<HashMap<PortId, Arc<PortSockets>>>,
     owner: Owner,
 }
@@ -241,26 +245,37 @@ impl Exchange {
     }
 }
 
-/// The pair of sockets of a port, where they send to, and what was sent. Written by the port's own thread, except for
-/// the counters; read by every thread that has something to send to the port's peer.
+/// The pair of sockets of a port, where they send to, and what was sent. Every thread that has something to send to the port's
+/// peer has them; who writes what stands with each field. "The sender" is whichever thread sends to the peer: that of the port
+/// that is patched here, the port's own, or one that mixes or plays.
 pub(crate) struct PortSockets {
     id: PortId,
     rtp: UdpSocket,
     rtcp: UdpSocket,
+    /// Written by the port's own thread; read by the sender, without a lock.
     destinations: DestinationCell,
+    /// Keys come from the port's own thread. The sender locks it for each batch that is protected, and for none in the clear.
     sealer: Sealer,
+    /// Written by the sender, locked for each sender report; read by the port's own thread, for each block that names one.
     sent_reports: SentReports,
+    /// Written by the port's own thread; taken by whichever makes reports for the peer.
     metrics: Metrics,
+    /// Set once, by the port's own thread.
     closed: AtomicBool,
+    /// These three are counted by the sender.
     packets_sent: AtomicU64,
     bytes_sent: AtomicU64,
     send_errors: AtomicU64,
     /// The source of what is made for the peer here, unless it was sent something before.
     ssrc: u32,
     /// What the peer is sent as one stream, by whomever. `None`: it is pictures, of which there may be several streams at once.
+    /// The sender locks it for each batch; the port's own thread for commands, and for RTCP that has arrived.
     stream: Option<Mutex<Succession>>,
-    /// What goes to the peer, or comes from it, is coded anew.
+    /// What goes to the peer, or comes from it, is coded anew. Set by the thread of either port of the patch; taken back by the
+    /// port's own.
     converted: AtomicBool,
+    /// Begun by the port's own thread; ended by it, by the thread of a port that is patched here, or by who plays when there is
+    /// no more. Who plays locks it for each 20 ms that it sends.
     turn: Turn,
     /// The last: fields are dropped in their order, and the numbers are free when the sockets are closed.
     lease: Lease,

@@ -4,7 +4,7 @@ use crate::quality_totals::{QualityCounters, QualityTotals};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Sums over all packet and mixing threads since they started, and how full the pools are now.
+/// Sums over all packet, mixing and recording threads since they started, and how full the pools are now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Ports opened.

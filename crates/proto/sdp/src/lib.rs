@@ -3,8 +3,8 @@
 //! [`Description::parse`] splits a description into lines that borrow the text; typed access ([`Media`], [`Origin`],
 //! [`Connection`], [`Format`]) reads a line when it is asked for. A description that is passed on is *edited*, not
 //! rebuilt: [`Description::edit`], [`Description::retain_codecs`],
-//! [`Description::set_formats`] and [`Description::protect`] copy it line by line and change only what they
-//! are told to, so that what this crate has never heard of arrives as it left. [`offer`] and [`answer`] write
+//! [`Description::set_formats`], [`Description::set_transports`] and [`Description::protect`] copy it line by line and
+//! change only what they are told to, so that what this crate has never heard of arrives as it left. [`offer`] and [`answer`] write
 //! descriptions of our own, for a party that ends its media here.
 //!
 //! What comes in is read with tolerance: bare line feeds, blank lines, a missing `s=` or `t=`, unknown lines, bytes
@@ -40,6 +40,7 @@ mod media;
 mod offer_answer;
 mod parse;
 mod protect;
+mod transports;
 mod write;
 
 pub use address::{Connection, Host, Origin, RtcpAttribute};
@@ -52,3 +53,4 @@ pub use media::{Format, Media, MediaKind, Profile};
 pub use offer_answer::{AnswerError, Answered, Chosen, OurFormat, Ours, answer, offer};
 pub use parse::{Limits, ParseError};
 pub use protect::Protection;
+pub use transports::TransportEdit;

@@ -245,6 +245,6 @@ impl Member {
 /// In so much silence two encoders of one kind come to remember the same, so that nobody hears the step from one to the
 /// other: 100 ms.
 const SETTLED_TICKS: u32 = 5;
-/// Who listens to others who are never silent steps over all the same, after 10 s: an encoder for each costs more than a step
+/// Who listens to others who are never silent steps over all the same, after 2 s: an encoder for each costs more than a step
 /// is heard.
 const APART_TICKS_MAX: u32 = 100;
