@@ -9,7 +9,9 @@ fifty legs, each recorded. Every leg sends a packet of 20 ms each 20 ms. A line 
 
 * transcoded: from the packet of the sender to the packet with the same sound at the other end;
 * mixed: from the first sample of a beep, sent by one member of each room every second, to its first sample at a listener with
-  PCMA. That contains what the jitter buffer holds back, which is 20 ms where nothing jitters.
+  PCMA. That contains what the jitter buffer holds back, which is 20 ms where nothing jitters;
+* held: what the jitter buffers of the rooms held, on an average, as the server's own metric has it;
+* besides: mixed less held.
 
 At the end everybody hangs up; the ports of the server are to be free, and its recordings to be verified.
 """
@@ -210,6 +212,10 @@ class Soak:
                 leg.send(time.monotonic())
         waiting.close()
 
+    def held(self):
+        """The sum of what jitter buffers held so far, in seconds, and how often that was looked at."""
+        return [self.metric(f"strowger_media_jitter_buffer_seconds_{part}") for part in ("sum", "count")]
+
     def metric(self, name):
         with urllib.request.urlopen("http://127.0.0.1:18080/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
@@ -225,13 +231,16 @@ class Soak:
         seconds = 60 if minute else 5
         figures = [minute, f"{int(pss.split()[1]) / 1024:.1f}", files, f"{(cpu - before[0]) / seconds:.1%}"]
         figures.append(f"{(sent - before[1]) - (heard - before[2])}")
-        for kind in self.delays:
-            values = sorted(self.delays[kind])
-            at = lambda share: f"{values[int(len(values) * share)] * 1000:.1f}" if values else "–"
-            figures += [at(0.5), at(0.99)]
-            self.delays[kind].clear()
+        for values in map(sorted, self.delays.values()):
+            delays = [values[int(len(values) * share)] * 1000 if values else math.nan for share in (0.5, 0.99)]
+            figures += [f"{delay:.1f}" for delay in delays]
+        held = self.held()
+        mean = (held[0] - before[3][0]) / max(held[1] - before[3][1], 1) * 1000
+        figures += [f"{mean:.1f}", *(f"{delay - mean:.1f}" for delay in delays)]
+        for values in self.delays.values():
+            values.clear()
         print("| " + " | ".join(str(figure) for figure in figures) + " |", flush=True)
-        return cpu, sent, heard
+        return cpu, sent, heard, held
 
     def end(self):
         self.callers.hang_up()
@@ -272,9 +281,9 @@ def main():
         soak = Soak(folder, running)
         soak.begin()
         soak.run(5)
-        print("| minute | PSS, MB | files | of a processor | missing | transcoded p50 | p99 | mixed p50 | p99 |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        before = soak.report(0, (0.0, 0, 0))
+        print("| minute | PSS, MB | files | of a processor | missing | transcoded p50 | p99 | mixed p50 | p99 | held | besides p50 | p99 |")
+        print("|" + " --- |" * 12)
+        before = soak.report(0, (0.0, 0, 0, [0, 0]))
         for minute in range(1, minutes + 1):
             soak.run(60)
             before = soak.report(minute, before)

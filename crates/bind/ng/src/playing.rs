@@ -7,7 +7,7 @@ use crate::engine::{NgCalls, Output, Progress};
 use crate::reply::Reply;
 use std::sync::Arc;
 use sx_engine::Time;
-use sx_media::{Heard, MediaCommand, Playing, PortId};
+use sx_media::{MediaCommand, PlayOutcome, Playing, PortId};
 use sx_ng::{Dictionary, PlayedMedia, Request, Value};
 
 /// What a party is played.
@@ -133,11 +133,11 @@ impl NgCalls {
     }
 
     /// A sound has been played to its end, or was not.
-    pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: Heard) {
+    pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: PlayOutcome) {
         let is_it = |going: &Going| going.port == port && going.told.number == number;
         let mut sides = call.branches.iter_mut().flat_map(|branch| &mut branch.sides);
         let Some(side) = sides.find(|side| side.plays.going.as_ref().is_some_and(is_it)) else { return };
-        match side.plays.going.as_mut().filter(|going| heard == Heard::Whole && going.left > 0) {
+        match side.plays.going.as_mut().filter(|going| heard == PlayOutcome::Whole && going.left > 0) {
             Some(going) => {
                 call.last_played = call.last_played.wrapping_add(1);
                 going.told.number = call.last_played;

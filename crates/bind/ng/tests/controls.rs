@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_bind_ng::{Input, Settings, SoundNames};
 use sx_engine::Engine;
-use sx_media::{Heard, KeyWay, PortId, SoundRule};
+use sx_media::{KeyWay, PlayOutcome, PortId, SoundRule};
 use sx_ng::Value;
 use sx_types::Codec;
 
@@ -72,7 +72,7 @@ fn a_sound_is_played_to_who_is_meant_and_its_length_told() {
     let heard = world.played.get(&a).expect("A hears it");
     assert_eq!((&*heard.sound, heard.repeats, heard.to[0].codec), ("hello.wav", false, Codec::Pcmu));
     assert_eq!(world.played.len(), 1, "B does not");
-    world.end_of(a, Heard::Whole);
+    world.end_of(a, PlayOutcome::Whole);
     assert!(world.played.is_empty(), "it is over");
     ask(&mut world, "play media", &[("address", text(B)), file("hello.wav")]).ok();
     assert_eq!(world.played.keys().copied().collect::<Vec<_>>(), [b]);
@@ -91,18 +91,18 @@ fn a_sound_is_repeated_as_often_as_it_was_asked_for() {
     let (mut world, [a, _]) = call(SOUND, SOUND);
     ask(&mut world, "play media", &[from("a"), file("hello.wav"), ("repeat-times", Value::Integer(3))]).ok();
     for _ in 0..2 {
-        world.end_of(a, Heard::Whole);
+        world.end_of(a, PlayOutcome::Whole);
         assert!(world.played.contains_key(&a), "it begins again");
     }
-    world.end_of(a, Heard::Whole);
+    world.end_of(a, PlayOutcome::Whole);
     assert!(world.played.is_empty());
     ask(&mut world, "play media", &[from("a"), file("hello.wav"), ("repeat-times", Value::Integer(9))]).ok();
-    world.end_of(a, Heard::Nothing);
+    world.end_of(a, PlayOutcome::Nothing);
     assert!(world.played.is_empty(), "what cannot be played is not tried again");
     ask(&mut world, "play media", &[from("a"), file("hello.wav"), ("repeat-times", Value::Integer(2))]).ok();
     let old = world.played[&a].number;
     ask(&mut world, "play media", &[from("a"), file("tone:busy")]).ok();
-    world.tell_of(sx_media::MediaEvent::Played { port: a, number: old, heard: Heard::Whole });
+    world.tell_of(sx_media::MediaEvent::Played { port: a, number: old, heard: PlayOutcome::Whole });
     assert_eq!(&*world.played[&a].sound, "tone:busy", "the end of the one is not that of another");
 }
 

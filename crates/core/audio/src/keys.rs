@@ -1,9 +1,9 @@
 //! Keys that are pressed on telephones: heard, relayed between clocks, pressed in a stream of ours.
 
-mod ear;
 mod listening;
 mod pressing;
 mod relayed;
+mod tone_listener;
 
 pub(crate) use listening::Listening;
 pub(crate) use pressing::{As, Pressing};

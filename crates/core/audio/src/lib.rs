@@ -79,7 +79,7 @@ mod wav;
 pub use conference::{Conference, Counted, FRAME_MS, MEMBERS_MAX, MemberId, NotAdmitted, PromptTo};
 pub use indication::{Country, Indication, IndicationTone};
 pub use keys::Key;
-pub use listener::{Heard, Listener};
+pub use listener::{Listener, ListenerStats};
 pub use player::Player;
 pub use reports::Reporter;
 pub use route::{NotConvertible, can_code, codable};

@@ -36,12 +36,12 @@ pub struct Listener {
     end: u64,
     /// Packets in a row whose places were far from when they came.
     astray: u32,
-    heard: Heard,
+    heard: ListenerStats,
 }
 
 /// What has become of packets of sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct ListenerStats {
     /// Decoded.
     pub decoded: u64,
     /// Could not be decoded; something was made up in their place.
@@ -74,7 +74,7 @@ impl Listener {
             last_samples: 0,
             end: 0,
             astray: 0,
-            heard: Heard::default(),
+            heard: ListenerStats::default(),
         };
         listener.set_codings(from);
         listener
@@ -87,7 +87,7 @@ impl Listener {
     }
 
     /// What has become of its packets so far.
-    pub fn heard(&self) -> Heard {
+    pub fn heard(&self) -> ListenerStats {
         self.heard
     }
 

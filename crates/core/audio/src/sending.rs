@@ -8,9 +8,6 @@ use sx_types::PayloadType;
 /// Packets that have not been taken yet; more are never made of one that comes in.
 const WAITING_MAX: usize = 64;
 
-/// The header of each, without sources or an extension.
-const HEADER_BYTES: usize = 12;
-
 /// A stream that is sent, as far as a report needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -208,7 +205,7 @@ impl Sending {
         let packets = self.ends.len();
         self.sequence = self.sequence.wrapping_sub(packets as u16);
         if let Some(last) = &mut self.last {
-            let octets = self.waiting.len().saturating_sub(packets * HEADER_BYTES);
+            let octets = self.waiting.len().saturating_sub(packets * Header::LEN);
             last.packets = last.packets.wrapping_sub(packets as u32);
             last.octets = last.octets.wrapping_sub(octets as u32);
             last.sequence = self.sequence;

@@ -7,7 +7,7 @@
 //! ```
 
 use sx_engine::Time;
-use sx_rtp::{Header, Reception, ReportBlock, SenderInfo, Sequencing, Ssrc};
+use sx_rtp::{Header, Reception, ReportBlock, SenderInfo, Sequencing, Ssrc, Step};
 
 /// Where a packet belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,26 +87,20 @@ impl Known {
 
     fn place(&mut self, now: Time, header: &Header, is_sound: bool) -> Place {
         let verdict = self.count(now, header, is_sound);
-        let step = header.sequence.wrapping_sub(self.highest);
-        match (verdict, step) {
+        match (verdict, Step::between(self.highest, header.sequence)) {
             (Sequencing::Leap, _) => Place::Strange,
-            (Sequencing::Valid | Sequencing::Probation, 1..MAX_DROPOUT) => {
+            (Sequencing::Valid | Sequencing::Probation, Step::Ahead(step)) => {
                 self.highest = header.sequence;
                 Place::Next { lost: step - 1 }
             }
-            (Sequencing::Valid | Sequencing::Probation, 0 | FIRST_LATE..) => Place::Late,
-            _ => {
+            (Sequencing::Valid | Sequencing::Probation, Step::Late(_)) => Place::Late,
+            (Sequencing::Valid | Sequencing::Probation, Step::Leap) | (Sequencing::Restarted, _) => {
                 self.highest = header.sequence;
                 Place::Anew
             }
         }
     }
 }
-
-/// A step forward of so many, and one back by more than a hundred, is a restart.
-//= https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1
-const MAX_DROPOUT: u16 = 3_000;
-const FIRST_LATE: u16 = u16::MAX - 99;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use crate::sending::{Sent, ticks};
 use std::time::Duration;
 use sx_engine::Time;
 use sx_media::StreamMemory;
-use sx_rtp::{Header, Packet, Ssrc, Translated};
+use sx_rtp::{Header, Packet, Ssrc, Step, Translated};
 
 /// A stream to a party, by whoever sends it.
 ///
@@ -108,7 +108,7 @@ impl Succession {
         let marker = header.marker || is_first && self.is_joined;
         let header = Header { marker, sequence, timestamp, ssrc: known.to, ..header };
         if !known.is_identity() || self.is_joined {
-            write_over(datagram, &header);
+            header.write_over(datagram);
         }
         self.count((now, octets), &header, is_first, is_late);
         true
@@ -162,16 +162,13 @@ impl Succession {
         let Some(passing) = self.passing.as_ref().filter(|passing| passing.is_of(from, header)) else {
             return Place::Anew;
         };
-        let step = header.sequence.wrapping_sub(passing.highest);
-        match step {
-            1..MAX_DROPOUT => Place::Ahead(step),
-            0 | FIRST_LATE.. => match u64::from(step.wrapping_neg()) <= passing.since_first {
-                true => Place::Late,
-                // As long as nothing was renumbered nothing else has its number.
-                false if !self.is_joined => Place::Late,
-                false => Place::BeforeTheFirst,
-            },
-            _ => Place::Anew,
+        match Step::between(passing.highest, header.sequence) {
+            Step::Ahead(step) => Place::Ahead(step),
+            Step::Late(back) if u64::from(back) <= passing.since_first => Place::Late,
+            // As long as nothing was renumbered nothing else has its number.
+            Step::Late(_) if !self.is_joined => Place::Late,
+            Step::Late(_) => Place::BeforeTheFirst,
+            Step::Leap => Place::Anew,
         }
     }
 
@@ -227,28 +224,12 @@ impl Passing {
     }
 }
 
-/// Writes what was changed over the header that is there.
-fn write_over(datagram: &mut [u8], header: &Header) {
-    let Some(bytes) = datagram.first_chunk_mut::<FIXED_HEADER>() else { return };
-    bytes[1] = bytes[1] & 0x7f | u8::from(header.marker) << 7;
-    bytes[2..4].copy_from_slice(&header.sequence.to_be_bytes());
-    bytes[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
-    bytes[8..12].copy_from_slice(&header.ssrc.0.to_be_bytes());
-}
-
-const FIXED_HEADER: usize = 12;
-
 /// Packets a second: what follows comes after one, at least.
 const PACKETS_PER_S: u64 = 50;
 
 /// Packets that another process may have sent since it has said how far it was: ten seconds.
 const PACKETS_MISSED_MAX: u16 = (PACKETS_PER_S * PATIENCE.as_secs()) as u16;
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A step forward of so many, and one back by more than a hundred, is a restart.
-//= https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1
-const MAX_DROPOUT: u16 = 3_000;
-const FIRST_LATE: u16 = u16::MAX - 99;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::rooms::no_codec;
 use crate::state::{Call, Hunt, Party, Place, PortState, Ringing, State, Stop};
 use std::sync::Arc;
 use sx_leg::{LegCommand, ProgressKind};
-use sx_media::{Attendance, Heard, MediaCommand, Playing, PortId, streams};
+use sx_media::{Attendance, MediaCommand, PlayOutcome, Playing, PortId, streams};
 use sx_route::Announcement;
 use sx_types::{Cause, Codec};
 
@@ -60,7 +60,7 @@ impl Calls {
     }
 
     /// A sound has been played to a party.
-    pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: Heard) {
+    pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: PlayOutcome) {
         if self.was_told(call, port, number, heard) {
             return;
         }
@@ -68,13 +68,13 @@ impl Calls {
         let place = call.body.place.as_ref().filter(|place| known && place.number() == number);
         let Some(Stop::Announcement { told, begun }) = place.map(|place| place.at.clone()) else { return };
         let failure = match heard {
-            Heard::Whole => Failure::new(told.cause, "an announcement was made to the caller"),
-            Heard::Nothing => Failure::new(Cause::NO_RESOURCE, "an announcement cannot be made").with_status(503),
+            PlayOutcome::Whole => Failure::new(told.cause, "an announcement was made to the caller"),
+            PlayOutcome::Nothing => Failure::new(Cause::NO_RESOURCE, "an announcement cannot be made").with_status(503),
         };
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(ringing) if ringing.hunt.enters && begun => self.announced(call, ringing, failure),
             State::Attending(attending) => {
-                let ends = if heard == Heard::Whole { Failure::new(Cause::NORMAL, "") } else { failure };
+                let ends = if heard == PlayOutcome::Whole { Failure::new(Cause::NORMAL, "") } else { failure };
                 self.hang_up_member(call, &attending, &ends)
             }
             state => state,

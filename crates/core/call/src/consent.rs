@@ -21,7 +21,7 @@ use crate::state::{Body, Call, Negotiation, Party, PortState, State};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_media::{Heard, MediaCommand, Playing, PortId, playing};
+use sx_media::{MediaCommand, PlayOutcome, Playing, PortId, playing};
 use sx_types::{Cause, Consent, LegId};
 
 /// How the parties of a call are told that it is recorded.
@@ -105,18 +105,18 @@ impl Calls {
     }
 
     /// A sound was played. False: it was none by which a party is told of a recording.
-    pub(crate) fn was_told(&mut self, call: &mut Call, port: PortId, number: u16, heard: Heard) -> bool {
+    pub(crate) fn was_told(&mut self, call: &mut Call, port: PortId, number: u16, heard: PlayOutcome) -> bool {
         let leg = call.body.ports.iter().find(|open| open.id == port).map(|open| open.leg);
         let told = call.body.recording.as_mut().filter(|recording| recording.telling && number == TELLING);
         let (Some(leg), Some(recording)) = (leg, told) else { return matches!(number, TELLING | BEEP) };
         match heard {
-            Heard::Whole if !recording.aware.contains(&leg) => {
+            PlayOutcome::Whole if !recording.aware.contains(&leg) => {
                 recording.aware.push(leg);
                 let by = recording.side_of(leg);
                 self.note_recording(&call.body, RecordingNote::Told { leg, by });
             }
-            Heard::Whole => {}
-            Heard::Nothing => self.not_consented(call, "the parties cannot be told that the call is recorded"),
+            PlayOutcome::Whole => {}
+            PlayOutcome::Nothing => self.not_consented(call, "the parties cannot be told that the call is recorded"),
         }
         true
     }

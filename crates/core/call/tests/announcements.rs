@@ -6,7 +6,7 @@ use driver::{A, B, Threads, World, alice, answer, bob, definition, sdp};
 use std::sync::Arc;
 use std::time::Duration;
 use sx_call::{CallSnapshot, Ender, Settings};
-use sx_media::{Heard, MediaEvent, Playing, PortId};
+use sx_media::{MediaEvent, PlayOutcome, Playing, PortId};
 use sx_route::{
     Announcement, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter,
 };
@@ -56,7 +56,7 @@ fn heard(world: &World) -> (PortId, Playing) {
     playing[0].clone()
 }
 
-fn ends(world: &mut World, of: Heard) {
+fn ends(world: &mut World, of: PlayOutcome) {
     let (port, playing) = heard(world);
     world.playing.clear();
     world.media(MediaEvent::Played { port, number: playing.number, heard: of });
@@ -72,7 +72,7 @@ fn an_announcement_before_an_answer_ends_in_a_refusal() {
     assert_eq!(world.remotes.values().map(|remote| remote.rtp.to_string()).collect::<Vec<_>>(), ["192.0.2.1:4000"]);
     // It rings nowhere, so that no ringing is over.
     world.after(Duration::from_secs(30)).expect(&[]);
-    ends(&mut world, Heard::Whole);
+    ends(&mut world, PlayOutcome::Whole);
     world.expect(&["a reject 0 20"]);
     let cdr = world.the_record();
     let [attempt] = &cdr.attempts[..] else { panic!("one attempt") };
@@ -82,7 +82,7 @@ fn an_announcement_before_an_answer_ends_in_a_refusal() {
 
 #[test]
 fn the_next_destination_is_tried_when_it_is_over_or_cannot_be_made() {
-    for of in [Heard::Whole, Heard::Nothing] {
+    for of in [PlayOutcome::Whole, PlayOutcome::Nothing] {
         let mut world = world();
         world.incoming(A, "7000", Some(&alice())).forget_lines();
         ends(&mut world, of);
@@ -99,7 +99,7 @@ fn what_has_failed_before_is_told_at_its_end() {
     let mut world = world();
     world.incoming(A, "6000", Some(&alice())).ends(B, 503).forget_lines();
     heard(&world);
-    ends(&mut world, Heard::Whole);
+    ends(&mut world, PlayOutcome::Whole);
     world.expect(&["a reject 0 20"]);
     world.the_record();
 }
@@ -111,7 +111,7 @@ fn an_announcement_that_answers_ends_the_call() {
     heard(&world);
     world.offers(A, Some(&sdp("192.0.2.1", 4000, "sendrecv")));
     world.expect(&["a answer-offer answer:10.0.0.1:20000 sendrecv"]);
-    ends(&mut world, Heard::Whole);
+    ends(&mut world, PlayOutcome::Whole);
     world.expect(&["a hangup 16"]);
     let cdr = world.the_record();
     assert_eq!((cdr.status, cdr.cause, cdr.codec), (200, Cause::NORMAL, Some(Codec::Pcmu)));
@@ -137,7 +137,7 @@ fn the_caller_may_leave_before_it_is_over() {
         let (port, playing) = heard(&world);
         world.ends(A, if number == "5000" { 487 } else { 0 });
         assert!(world.playing.is_empty(), "its port is closed");
-        world.media(MediaEvent::Played { port, number: playing.number, heard: Heard::Whole }).expect(&[]);
+        world.media(MediaEvent::Played { port, number: playing.number, heard: PlayOutcome::Whole }).expect(&[]);
         assert_eq!(world.the_record().ended_by, Ender::Caller);
     }
 }
@@ -167,10 +167,10 @@ fn the_end_of_another_sound_is_not_its_end() {
     let mut world = world();
     world.incoming(A, "5000", Some(&alice())).forget_lines();
     let (port, playing) = heard(&world);
-    world.media(MediaEvent::Played { port, number: playing.number + 1, heard: Heard::Whole }).expect(&[]);
-    world.media(MediaEvent::Played { port: PortId(port.0 + 1), number: playing.number, heard: Heard::Whole });
+    world.media(MediaEvent::Played { port, number: playing.number + 1, heard: PlayOutcome::Whole }).expect(&[]);
+    world.media(MediaEvent::Played { port: PortId(port.0 + 1), number: playing.number, heard: PlayOutcome::Whole });
     world.expect(&[]);
-    ends(&mut world, Heard::Whole);
+    ends(&mut world, PlayOutcome::Whole);
     world.expect(&["a reject 0 20"]);
 }
 
@@ -186,7 +186,7 @@ fn one_that_is_being_made_is_made_again_elsewhere() {
         other.now = world.now;
         other.calls.import(other.now, snapshot).expect("there is room");
         other.drain();
-        ends(&mut other, Heard::Whole);
+        ends(&mut other, PlayOutcome::Whole);
         other.expect(&[if number == "5000" { "a reject 0 20" } else { "a hangup 16" }]);
     }
 }

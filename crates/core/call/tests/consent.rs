@@ -6,7 +6,7 @@ use driver::{A, B, C, World, alice, answer, bob, carol, definition, offer, sdp};
 use std::time::Duration;
 use sx_call::{Note, RecordingNote, RecordingPhase, RecordingRules, Settings, Telling};
 use sx_leg::{Bounds, LegEvent};
-use sx_media::{Heard, KeyWay, MediaEvent, PortId, RecordingSide};
+use sx_media::{KeyWay, MediaEvent, PlayOutcome, PortId, RecordingSide};
 use sx_route::MediaMode;
 use sx_types::{Consent, LegId};
 
@@ -54,7 +54,7 @@ fn port(world: &World, number: u64) -> PortId {
     *world.ports.iter().find(|port| port.0 & 0xff == number).expect("a port")
 }
 
-fn heard(world: &mut World, number: u64, heard: Heard) {
+fn heard(world: &mut World, number: u64, heard: PlayOutcome) {
     let port = port(world, number);
     let Some(playing) = world.playing.remove(&port) else { panic!("nothing is played there") };
     world.media(MediaEvent::Played { port, number: playing.number, heard });
@@ -85,9 +85,9 @@ fn told(leg: LegId, by: RecordingSide) -> RecordingNote {
 fn both_are_told_before_anything_is_recorded() {
     let mut world = begun(Consent::Announced);
     assert_eq!((hears(&world), phase(&world)), (BOTH_TOLD.to_vec(), Some(RecordingPhase::Asking)));
-    heard(&mut world, 0, Heard::Whole);
+    heard(&mut world, 0, PlayOutcome::Whole);
     assert!(world.recorded.is_empty() && world.tapped.is_empty(), "one of them has not heard all of it");
-    heard(&mut world, 1, Heard::Whole);
+    heard(&mut world, 1, PlayOutcome::Whole);
     assert_eq!((&*world.recorded, world.tapped.len()), (&["0 begin (announced)".to_owned()][..], 2));
     assert_eq!((phase(&world), world.playing.len(), world.patched.len()), (Some(RecordingPhase::Going), 0, 2));
     let expected = [told(A, CALLER), told(B, CALLED), RecordingNote::Begun(Consent::Announced)];
@@ -118,13 +118,13 @@ fn other_grounds_and_an_exchange_without_an_announcement_tell_nobody() {
 fn a_call_whose_parties_cannot_be_told_ends_when_it_has_to_be_recorded() {
     let mut world = begun(Consent::Announced);
     world.forget_lines();
-    heard(&mut world, 0, Heard::Nothing);
+    heard(&mut world, 0, PlayOutcome::Nothing);
     assert_eq!(notes(&world), [RecordingNote::Failed]);
     world.let_end();
     assert_eq!(world.the_record().cause, sx_types::Cause::TEMPORARY_FAILURE);
     let mut world = world_with(false, |_| {});
     begin(&mut world, Consent::Announced);
-    heard(&mut world, 0, Heard::Nothing);
+    heard(&mut world, 0, PlayOutcome::Nothing);
     assert_eq!((phase(&world), world.recorded.len()), (Some(RecordingPhase::Failed), 0));
     assert!(world.patched.len() == 2, "they talk");
 }
@@ -140,12 +140,12 @@ fn a_change_of_the_session_has_the_announcement_go_on() {
 #[test]
 fn who_comes_by_a_transfer_is_told_and_not_heard_until_then() {
     let mut world = begun(Consent::Announced);
-    heard(&mut world, 0, Heard::Whole);
-    heard(&mut world, 1, Heard::Whole);
+    heard(&mut world, 0, PlayOutcome::Whole);
+    heard(&mut world, 1, PlayOutcome::Whole);
     world.transfer(B, "301", None).answers(C, Some(offer(&carol()))).accepts(A, answer(&alice()));
     assert_eq!(hears(&world), [(2, "told.wav", false)]);
     assert_eq!(world.tapped.keys().map(|port| port.0 & 0xff).collect::<Vec<_>>(), [0]);
-    heard(&mut world, 2, Heard::Whole);
+    heard(&mut world, 2, PlayOutcome::Whole);
     assert_eq!((world.tapped.len(), world.recorded.len()), (2, 1));
     assert_eq!(notes(&world).last(), Some(&told(C, CALLED)));
 }
@@ -210,8 +210,8 @@ fn a_tone_reminds_them_while_they_are_recorded() {
     let beeps = [(0, "tone:recorded", false), (1, "tone:recorded", false)];
     assert_eq!(hears(&world), beeps, "at the beginning");
     for _ in 0..3 {
-        heard(&mut world, 0, Heard::Whole);
-        heard(&mut world, 1, Heard::Whole);
+        heard(&mut world, 0, PlayOutcome::Whole);
+        heard(&mut world, 1, PlayOutcome::Whole);
         world.after(Duration::from_secs(13));
         assert!(world.playing.is_empty());
         world.after(Duration::from_secs(2));

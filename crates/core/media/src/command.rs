@@ -1,7 +1,7 @@
 //! What the packet threads are told, and what they tell.
 
 use crate::{
-    Attendance, Conversion, HandshakeFault, Heard, Keys, Playing, PortMemory, RecordingCommand, RecordingId, Tap,
+    Attendance, Conversion, HandshakeFault, Keys, PlayOutcome, Playing, PortMemory, RecordingCommand, RecordingId, Tap,
 };
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -225,7 +225,7 @@ pub enum MediaEvent {
         /// The number of what was to be played.
         number: u16,
         /// How much of it.
-        heard: Heard,
+        heard: PlayOutcome,
     },
     /// What a port knows of its peer.
     Remembered {

@@ -69,6 +69,8 @@ pub struct QualitySample {
     pub jitter_ms: f64,
     /// The round trip to the leg and back, in milliseconds; `None` when nobody has said it yet.
     pub round_trip_ms: Option<f64>,
+    /// What the jitter buffer held at its end, in milliseconds; `None` where packets are passed on as they come.
+    pub held_ms: Option<f64>,
     /// The R factor of conversing, 0 to 93.2.
     pub r: f64,
     /// The mean opinion score of listening, 1 to 4.5: without delay.
@@ -269,6 +271,7 @@ impl LegQuality {
             loss,
             jitter_ms: millis(self.jitter),
             round_trip_ms: self.round_trip.map(millis),
+            held_ms: self.held.map(millis),
             r,
             mos_listening: mean_opinion_score(listening),
             mos_conversational: mean_opinion_score(r),

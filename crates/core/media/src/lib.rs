@@ -74,7 +74,7 @@ pub use keys::{KEYS_PER_S_MAX, KEYS_WAITING_MAX, KeyRules, KeyWay, answer_events
 pub use leg_quality::{LegQuality, PeerQuality, QualitySample, QualitySummary, Spread};
 pub use memory::{AgreedMemory, DescribedMemory, PortMemory, StreamMemory};
 pub use plan::{CodecCost, Load, Plan, Preference, Preset, Rate, by_preference, cost_of};
-pub use playing::{Heard, Playing};
+pub use playing::{PlayOutcome, Playing};
 pub use quality::{
     EquipmentImpairment, PacketLoss, R_DEFAULT, delay_impairment, effective_equipment_impairment, equipment_impairment,
     mean_opinion_score, r_factor,

@@ -21,7 +21,7 @@ pub struct Playing {
 
 /// How much of a sound was played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum PlayOutcome {
     /// All of it.
     Whole,
     /// Nothing: there is no sound of this name, as many are being played as may be, or the peer takes nothing that can be

@@ -8,8 +8,8 @@
 //! endpoint may change among those it has agreed to. From then on both ways have numbers of our own, and so reports.
 
 use crate::forwarding::forward;
+use crate::port_sockets::PortSockets;
 use crate::relaying::relay;
-use crate::shared::PortSockets;
 use crate::sys::{BATCH, Chosen, Intake, Written};
 use crate::totals::ThreadTotals;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ enum State {
 }
 
 /// What one packet, or a report, is sent with.
-pub(crate) struct Means<'m> {
+pub(crate) struct PacketMeans<'m> {
     pub(crate) now: Time,
     /// Its packets are used up.
     pub(crate) received: &'m mut Intake,
@@ -108,7 +108,7 @@ impl Converting {
     /// Sends packets that have arrived at a port on to the peer of another one.
     pub(crate) fn forward(
         &mut self,
-        means: &mut Means<'_>,
+        means: &mut PacketMeans<'_>,
         (own, target): (&PortSockets, &Arc<PortSockets>),
         rtp: Chosen,
         rtcp: Chosen,
@@ -152,7 +152,7 @@ impl Converting {
     /// are not for it. What would have been made of them is thrown away, as are their numbers.
     pub(crate) fn overhear(
         &mut self,
-        means: &mut Means<'_>,
+        means: &mut PacketMeans<'_>,
         (own, target): (&PortSockets, &Arc<PortSockets>),
         rtp: Chosen,
     ) {
@@ -243,7 +243,7 @@ impl Converting {
     }
 
     /// Tells the peer of the port, if it is time, what was sent to it and received from it.
-    pub(crate) fn report(&mut self, means: &mut Means<'_>, own: &PortSockets) {
+    pub(crate) fn report(&mut self, means: &mut PacketMeans<'_>, own: &PortSockets) {
         let State::Converting(both) = &mut self.state else { return };
         let (transcoder, reporter) = &mut **both;
         if !reporter.is_due(means.now) {

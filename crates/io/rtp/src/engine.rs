@@ -2,9 +2,9 @@
 
 use crate::commands::Commands;
 use crate::config::{Priority, RtpConfig, StartError, ThreadError};
+use crate::exchange::{Exchange, Owner};
 use crate::mixing::MixingThread;
 use crate::recording::{RecordingThread, Recordings};
-use crate::shared::{Exchange, Owner};
 use crate::sys::{Wake, real_time};
 use crate::thread::PacketThread;
 use crate::totals::{ThreadTotals, Totals};

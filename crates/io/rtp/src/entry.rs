@@ -1,13 +1,14 @@
 //! An open port on its thread: where its packets leave, and as what.
 
-use crate::converting::{Converting, Means};
+use crate::converting::{Converting, PacketMeans};
+use crate::exchange::Exchange;
 use crate::handshakes::Step;
 use crate::playing::Told;
 use crate::port::{Port, is_unicast};
+use crate::port_sockets::PortSockets;
 use crate::recording::Tapped;
 use crate::relaying::relay;
 use crate::seat::{Attending, PlayedOut};
-use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
 use crate::totals::ThreadTotals;
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ impl Entry {
     }
 
     /// Has packets that were received leave.
-    pub(crate) fn pass_on(&mut self, means: &mut Means<'_>, rtp: Chosen, rtcp: Chosen) {
+    pub(crate) fn pass_on(&mut self, means: &mut PacketMeans<'_>, rtp: Chosen, rtcp: Chosen) {
         if let Some(tapped) = &self.tapped {
             // Before it is sent on, which may protect it with another key.
             let dropped = tapped.ear().receive(means.now, means.received, rtp);
@@ -145,12 +146,12 @@ impl Entry {
                 Step::Send(_, to, _) if !is_unicast(to) => {}
                 Step::Send(channel, to, bytes) => _ = self.sockets.socket(channel).send_to(&bytes, to),
                 Step::Agreed(protects, keys) => {
-                    self.sockets.sealer().set_agreed(protects, &keys);
+                    self.sockets.outbound_security().set_agreed(protects, &keys);
                     totals.handshakes.add(1);
                     tracing::debug!(port = self.id.0, ?protects, suite = keys.suite.sdp_name(), "a handshake is over");
                 }
                 Step::Failed(fault) => {
-                    self.sockets.sealer().shut();
+                    self.sockets.outbound_security().shut();
                     totals.handshakes_failed.add(1);
                     tracing::info!(port = self.id.0, %fault, "there are no keys for the media of a peer");
                     exchange.tell(self.id, MediaEvent::HandshakeFailed { port: self.id, fault });

@@ -1,7 +1,7 @@
 //! Packets of a batch leave for the peer of a port.
 
 use crate::port::Channel;
-use crate::shared::PortSockets;
+use crate::port_sockets::PortSockets;
 use crate::sys::{Chosen, Label, Outlet, Sent};
 use crate::totals::ThreadTotals;
 use sx_engine::Time;
@@ -44,10 +44,10 @@ fn sealed(
     target: &PortSockets,
     (channel, chosen): (Channel, Chosen),
 ) -> Chosen {
-    if !target.sealer().is_on() {
+    if !target.outbound_security().is_on() {
         return chosen;
     }
-    let sealed = target.sealer().seal(outlet.batch(), channel, chosen);
+    let sealed = target.outbound_security().seal(outlet.batch(), channel, chosen);
     let errors = chosen.count() - sealed.count();
     target.count_errors(Sent { errors, ..Sent::default() });
     totals.send_errors.add(errors);

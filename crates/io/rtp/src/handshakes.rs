@@ -6,7 +6,7 @@ use crate::port::Channel;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
-use sx_dtls::{Anchor, Association, Fault, Heard, Local, Output};
+use sx_dtls::{Anchor, Association, Disposition, Fault, Local, Output};
 use sx_engine::Time;
 use sx_media::{Handshake, HandshakeFault, StreamKeys};
 
@@ -32,7 +32,7 @@ pub(crate) enum Protects {
 
 /// What handshakes are made with: our certificate, and where an instant of the library's is on our clock.
 #[derive(Clone, Debug)]
-pub(crate) struct Shaker {
+pub(crate) struct HandshakeSettings {
     pub(crate) local: Local,
     pub(crate) anchor: Anchor,
 }
@@ -62,11 +62,11 @@ impl Handshakes {
         terms: &Handshake,
         before: Option<&Self>,
         (rtp, rtcp): (SocketAddr, SocketAddr),
-        shaker: &Shaker,
+        settings: &HandshakeSettings,
         now: Time,
     ) -> Self {
         let end = |towards| End {
-            association: Some(Association::new(&shaker.local, terms.role, terms.peer.clone(), shaker.anchor, now)),
+            association: Some(Association::new(&settings.local, terms.role, terms.peer.clone(), settings.anchor, now)),
             towards,
             agreed: None,
         };
@@ -119,7 +119,7 @@ impl Handshakes {
             end.towards = from;
         }
         self.drain(now);
-        heard == Heard::Taken
+        heard == Disposition::Taken
     }
 
     /// Time has passed.

@@ -76,19 +76,24 @@
 //! # Ok::<(), sx_io_rtp::StartError>(())
 //! ```
 
+mod bind;
 mod clock;
 mod commands;
 mod config;
 mod converting;
+mod destination_cell;
 mod engine;
 mod entry;
+mod exchange;
 mod forwarding;
 mod handshakes;
 mod metrics;
 mod mixing;
+mod orders;
 mod playing;
 mod pool;
 mod port;
+mod port_sockets;
 mod quality;
 mod quality_totals;
 mod reception;
@@ -98,14 +103,13 @@ mod schedule;
 mod seat;
 mod secure;
 mod sent_reports;
-mod shared;
 mod sys;
 mod thread;
 mod totals;
 
 pub use config::{MediaInterface, Priority, RtcpXr, RtpConfig, StartError, ThreadError};
 pub use engine::PacketThreads;
-pub use quality_totals::{Distribution, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
+pub use quality_totals::{Distribution, HELD_BOUNDS, MOS_BOUNDS, QualityTotals, ROUND_TRIP_BOUNDS};
 pub use recording::{RecordingSink, Recordings};
 pub use sx_audio::{Country, Recorded, Sounds, WavError, read_wav};
 pub use sx_dtls::{Certificate, Local};

@@ -10,19 +10,20 @@
 //! would be sent is of no use to anybody: these are left out, which the timestamps tell.
 
 use crate::clock::Clock;
+use crate::exchange::Exchange;
 use crate::forwarding::forward;
+use crate::orders::Orders;
 use crate::playing::{PlayOrder, Players};
 use crate::port::Channel;
+use crate::port_sockets::PortSockets;
 use crate::schedule::{Due, Schedule};
 use crate::seat::{Inbox, Seat};
-use crate::shared::{Exchange, PortSockets};
 use crate::sys::{BATCH, Chosen, Written};
 use crate::totals::ThreadTotals;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 use sx_audio::{Conference, Key, NotAdmitted, PromptTo};
 use sx_engine::{Rng, Time};
 use sx_media::{Attendance, MediaEvent};
@@ -31,19 +32,19 @@ use sx_types::RoomSounds;
 
 /// The mixing threads, as packet threads reach them.
 pub(crate) struct Rooms {
-    orders: Vec<Arc<Orders>>,
+    orders: Vec<Arc<Orders<Order>>>,
     /// Rooms that there are, on all threads.
     open: AtomicUsize,
 }
 
 impl Rooms {
     pub(crate) fn new(threads: usize) -> Self {
-        let orders = std::iter::repeat_with(Arc::<Orders>::default).take(threads).collect();
+        let orders = std::iter::repeat_with(Arc::default).take(threads).collect();
         Self { orders, open: AtomicUsize::new(0) }
     }
 
     /// What each thread is told.
-    pub(crate) fn orders(&self) -> &[Arc<Orders>] {
+    pub(crate) fn orders(&self) -> &[Arc<Orders<Order>>] {
         &self.orders
     }
 
@@ -54,7 +55,7 @@ impl Rooms {
             .room
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        self.orders[(hash % self.orders.len() as u64) as usize].push(Order::Attend { seat, attendance });
+        self.orders[(hash % self.orders.len() as u64) as usize].attend(seat, attendance);
     }
 
     /// A sound is played to the peer of a port: all that it ever hears by the same thread.
@@ -73,86 +74,40 @@ impl Rooms {
     }
 }
 
-/// What a mixing thread is told.
-enum Order {
+/// What a mixing thread is told: to have each port attend once at most, however often its peer changes its mind.
+pub(crate) enum Order {
     /// Who is to take part, and how.
     Attend { seat: Arc<Seat>, attendance: Box<Attendance> },
     /// What is to be played, and to whom.
     Play(PlayOrder),
 }
 
-/// Orders on their way to a mixing thread: one to attend for each port at most, however often its peer changes its mind.
-#[derive(Default)]
-pub(crate) struct Orders {
-    waiting: Mutex<Waiting>,
-    something: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    orders: VecDeque<Order>,
-    ended: bool,
-}
-
-impl Waiting {
-    fn push(&mut self, order: Order) {
-        if let Order::Attend { seat, .. } = &order {
-            // What was said of the port before is of no interest any more.
-            self.orders.retain(|before| match before {
-                Order::Attend { seat: before, .. } => !before.has_left() && !Arc::ptr_eq(before, seat),
-                Order::Play(_) => true,
-            });
-        }
-        self.orders.push_back(order);
-    }
-}
-
-impl Orders {
-    fn push(&self, order: Order) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(order);
-        self.something.notify_one();
-    }
-
-    /// Takes no more.
-    pub(crate) fn end(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
-        self.something.notify_one();
-    }
-
-    /// Waits for so long, or else until there is an order, and takes those that there are. False: there will be none any more.
-    fn wait(&self, until: Option<Duration>, taken: &mut VecDeque<Order>) -> bool {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut waiting = match until {
-            Some(rest) => {
-                let on = |waiting: &mut Waiting| !waiting.ended;
-                let waited = self.something.wait_timeout_while(waiting, rest, on);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => {
-                let idle = |waiting: &mut Waiting| !waiting.ended && waiting.orders.is_empty();
-                self.something.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner)
-            }
-        };
-        std::mem::swap(&mut waiting.orders, taken);
-        !waiting.ended
+impl Orders<Order> {
+    fn attend(&self, seat: Arc<Seat>, attendance: Box<Attendance>) {
+        // What was said of the port before is of no interest any more.
+        let sat = seat.clone();
+        self.push_in_place(Order::Attend { seat, attendance }, |before| match before {
+            Order::Attend { seat, .. } => seat.has_left() || Arc::ptr_eq(seat, &sat),
+            Order::Play(_) => false,
+        });
     }
 }
 
 /// One thread's rooms and sounds, and the means to serve them.
 pub(crate) struct MixingThread {
     exchange: Arc<Exchange>,
-    orders: Arc<Orders>,
+    orders: Arc<Orders<Order>>,
     totals: Arc<ThreadTotals>,
     clock: Clock,
     rooms: HashMap<Arc<str>, Hosted>,
     players: Players,
-    means: Means,
+    means: MixingMeans,
     rng: Rng,
     schedule: Schedule,
 }
 
 /// What packets go through.
-pub(crate) struct Means {
+pub(crate) struct MixingMeans {
     inbox: Inbox,
     written: Written,
     totals: Arc<ThreadTotals>,
@@ -167,9 +122,9 @@ struct Hosted {
 }
 
 impl MixingThread {
-    pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders>, totals: Arc<ThreadTotals>) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders<Order>>, totals: Arc<ThreadTotals>) -> Self {
         let (inbox, written) = (Inbox::default(), Written::new());
-        let means = Means { inbox, written, totals: totals.clone(), exchange: exchange.clone() };
+        let means = MixingMeans { inbox, written, totals: totals.clone(), exchange: exchange.clone() };
         Self {
             clock: exchange.clock,
             exchange,
@@ -188,8 +143,12 @@ impl MixingThread {
     pub(crate) fn run(mut self) {
         let mut taken = VecDeque::new();
         loop {
-            let rest = (!self.is_idle()).then(|| self.schedule.rest(self.clock.now()));
-            if !self.orders.wait(rest, &mut taken) {
+            let goes_on = match self.is_idle() {
+                true => self.orders.wait(None, &mut taken),
+                // Who comes takes part from the next tick on.
+                false => self.orders.wait_out(self.schedule.rest(self.clock.now()), &mut taken),
+            };
+            if !goes_on {
                 return;
             }
             if self.is_idle() {
@@ -281,7 +240,7 @@ impl Drop for MixingThread {
     }
 }
 
-impl Means {
+impl MixingMeans {
     /// What the thread counts.
     pub(crate) fn totals(&self) -> &ThreadTotals {
         &self.totals
@@ -381,7 +340,7 @@ impl Hosted {
 
     /// Mixes and sends. False when nobody is there any more. `at`: when it should be, by which packets are held back; `clock`: when
     /// it is, by which reports tell how long they were away.
-    fn tick(&mut self, at: Time, clock: impl FnOnce() -> Time, means: &mut Means) -> bool {
+    fn tick(&mut self, at: Time, clock: impl FnOnce() -> Time, means: &mut MixingMeans) -> bool {
         let before = self.seats.len();
         self.remove(&means.totals, |seat| seat.has_left());
         if self.seats.is_empty() {
@@ -415,7 +374,7 @@ impl Hosted {
 }
 
 /// Sends a member what it hears, and a report if it is time.
-fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) {
+fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut MixingMeans) {
     let (id, sockets) = (seat.member(), seat.sockets());
     if sockets.towards_rtp().is_none() {
         conference.withdraw(id);
@@ -443,10 +402,11 @@ fn send(conference: &mut Conference, now: Time, seat: &Seat, means: &mut Means) 
 mod tests {
     use super::*;
     use crate::config::{MediaInterface, RtpConfig};
+    use crate::exchange::{Owner, Wanted};
     use crate::port::Destinations;
     use crate::seat::Attending;
-    use crate::shared::{Owner, Wanted};
     use std::net::{Ipv4Addr, UdpSocket};
+    use std::time::Duration;
     use sx_media::{Coding, PortId, TrafficClass};
     use sx_rtp::{Compound, ReportBlock, RtcpPacket};
     use sx_types::{Codec, PayloadType};
@@ -497,7 +457,7 @@ mod tests {
             sounds: Default::default(),
         };
         let totals = Arc::new(ThreadTotals::default());
-        let mut means = Means {
+        let mut means = MixingMeans {
             inbox: Inbox::default(),
             written: Written::new(),
             totals: totals.clone(),
@@ -569,7 +529,7 @@ mod tests {
         assert_eq!(next, plain);
     }
 
-    fn order(attending: &Attending, muted: bool) -> Order {
+    fn attend(orders: &Orders<Order>, attending: &Attending, muted: bool) {
         let attendance = Attendance {
             room: "council".into(),
             from: Vec::new(),
@@ -579,7 +539,7 @@ mod tests {
             keys_in_band: false,
             sounds: Default::default(),
         };
-        Order::Attend { seat: attending.seat().clone(), attendance: Box::new(attendance) }
+        orders.attend(attending.seat().clone(), Box::new(attendance));
     }
 
     /// While the thread does not come to it, a member changes its session as often as it likes.
@@ -587,16 +547,19 @@ mod tests {
     fn no_more_orders_to_attend_wait_than_there_are_ports() {
         let (exchange, number) = exchange(2);
         let [one, other] = [number, number + 2].map(|number| sockets(&exchange, number));
-        let mut waiting = Waiting::default();
+        let (orders, mut taken) = (Orders::default(), VecDeque::new());
         let quiet = Attending::new("council".into(), other);
-        waiting.push(order(&quiet, false));
+        attend(&orders, &quiet, false);
         for round in 0..10 {
             // On hold and back it is somebody new each time.
             let attending = Attending::new("council".into(), one.clone());
-            (0..10).for_each(|change| waiting.push(order(&attending, change % 2 == 0)));
-            assert_eq!(waiting.orders.len(), 2, "{round}");
-            let Some(Order::Attend { seat, attendance }) = waiting.orders.back() else { panic!("an order") };
+            (0..10).for_each(|change| attend(&orders, &attending, change % 2 == 0));
+            assert!(orders.wait(None, &mut taken));
+            assert_eq!(taken.len(), 2, "{round}");
+            let Some(Order::Attend { seat, attendance }) = taken.back() else { panic!("an order") };
             assert!(Arc::ptr_eq(seat, attending.seat()) && !attendance.muted, "the last word holds");
+            // That of the one who is gone waits again.
+            taken.drain(..).for_each(|order| orders.push(order));
         }
     }
 }

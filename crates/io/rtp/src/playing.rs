@@ -10,16 +10,17 @@
 //! that.
 
 use crate::entry::{Entry, Patch};
-use crate::mixing::Means;
+use crate::exchange::Exchange;
+use crate::mixing::MixingMeans;
+use crate::port_sockets::PortSockets;
 use crate::schedule::Due;
-use crate::shared::{Exchange, PortSockets};
 use crate::sys::Chosen;
 use crate::totals::ThreadTotals;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sx_audio::{Player, Sent, Sound, Sounds};
 use sx_engine::{Rng, Time};
-use sx_media::{Heard, MediaEvent, Playing};
+use sx_media::{MediaEvent, PlayOutcome, Playing};
 use sx_rtp::Ssrc;
 
 /// Whose turn it is to send to the peer of a port: whoever is patched there, or a sound.
@@ -154,7 +155,7 @@ impl Entry {
             tracing::warn!(port = port.0, sound = &*playing.sound, "a sound is not played");
             totals.play_refused.add(1);
             turn.end();
-            return exchange.tell(port, MediaEvent::Played { port, number, heard: Heard::Nothing });
+            return exchange.tell(port, MediaEvent::Played { port, number, heard: PlayOutcome::Nothing });
         };
         let round = turn.begin();
         self.told = Some((playing.clone(), round));
@@ -199,7 +200,7 @@ impl Players {
                 tracing::error!(port = sockets.id().0, %error, "a peer hears nothing of a sound");
                 totals.play_refused.add(1);
                 exchange.stage.end();
-                return finished(exchange, &sockets, &playing, round, Heard::Nothing);
+                return finished(exchange, &sockets, &playing, round, PlayOutcome::Nothing);
             }
         };
         if let Some(sent) = sockets.sending() {
@@ -214,7 +215,7 @@ impl Players {
     }
 
     /// Plays and sends 20 ms of each.
-    pub(crate) fn tick(&mut self, Due { at, missed }: Due, exchange: &Exchange, means: &mut Means) {
+    pub(crate) fn tick(&mut self, Due { at, missed }: Due, exchange: &Exchange, means: &mut MixingMeans) {
         let before = self.0.len();
         self.0.retain_mut(|playback| playback.tick(at, missed, exchange, means));
         (self.0.len()..before).for_each(|_| exchange.stage.end());
@@ -224,7 +225,7 @@ impl Players {
 
 impl Playback {
     /// False when it is over.
-    fn tick(&mut self, now: Time, missed: u64, exchange: &Exchange, means: &mut Means) -> bool {
+    fn tick(&mut self, now: Time, missed: u64, exchange: &Exchange, means: &mut MixingMeans) -> bool {
         let Self { sockets, playing, round, player } = self;
         if sockets.is_closed() {
             return false;
@@ -256,14 +257,14 @@ impl Playback {
             }
         });
         if went && player.is_over() {
-            finished(exchange, sockets, playing, *round, Heard::Whole);
+            finished(exchange, sockets, playing, *round, PlayOutcome::Whole);
             return false;
         }
         went
     }
 }
 
-fn finished(exchange: &Exchange, sockets: &PortSockets, playing: &Playing, round: u64, heard: Heard) {
+fn finished(exchange: &Exchange, sockets: &PortSockets, playing: &Playing, round: u64, heard: PlayOutcome) {
     if sockets.turn().end_round(round) {
         let port = sockets.id();
         exchange.tell(port, MediaEvent::Played { port, number: playing.number, heard });

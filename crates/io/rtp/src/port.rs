@@ -8,11 +8,11 @@
 //! ```
 
 use crate::config::RtcpXr;
-use crate::handshakes::{Handshakes, Protects, Shaker, Step};
+use crate::handshakes::{HandshakeSettings, Handshakes, Protects, Step};
 use crate::quality::{Quality, metrics, microseconds};
 use crate::reception::{Packet, Reception};
 use crate::seat::PlayedOut;
-use crate::secure::Opener;
+use crate::secure::InboundSecurity;
 use crate::sent_reports::SentReports;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub(crate) struct Destinations {
 /// The state of one port.
 pub(crate) struct Port {
     peer: Option<Peer>,
-    opener: Opener,
+    inbound_security: InboundSecurity,
     /// The handshakes with the peer, and what of one has come before it was known who the peer is.
     handshakes: Option<Box<Handshakes>>,
     early: Option<Box<Early>>,
@@ -79,7 +79,7 @@ impl Port {
     pub(crate) fn new() -> Self {
         Self {
             peer: None,
-            opener: Opener::Clear,
+            inbound_security: InboundSecurity::Clear,
             handshakes: None,
             early: None,
             memory: None,
@@ -120,14 +120,14 @@ impl Port {
         let described = match keys {
             Some(Keys::Handshake(terms)) => {
                 self.resume_handshake(terms);
-                self.opener.await_keys();
+                self.inbound_security.await_keys();
                 return Some(terms).filter(|terms| !self.handshakes.as_ref().is_some_and(|had| had.is(terms)));
             }
             Some(Keys::Described(keys)) => Some(keys),
             None => None,
         };
         self.handshakes = None;
-        self.opener.set_keys(described);
+        self.inbound_security.set_keys(described);
         None
     }
 
@@ -135,7 +135,7 @@ impl Port {
     fn resume_handshake(&mut self, terms: &Handshake) {
         let Some(memory) = &self.memory else { return };
         if let Some(agreed) = memory.agreed.as_deref().filter(|agreed| agreed.terms == *terms) {
-            self.opener.resume_agreed(agreed);
+            self.inbound_security.resume_agreed(agreed);
             self.handshakes = Some(Box::new(Handshakes::had(terms)));
         }
     }
@@ -146,7 +146,7 @@ impl Port {
         let mut memory =
             PortMemory { rtp: heard(|peer| peer.rtp), rtcp: heard(|peer| peer.rtcp), ..PortMemory::default() };
         let terms = self.handshakes.as_ref().and_then(|handshakes| handshakes.agreed_terms());
-        self.opener.remember(terms, &mut memory);
+        self.inbound_security.remember(terms, &mut memory);
         memory.shaking = self.handshakes.as_ref().is_some_and(|handshakes| handshakes.go_on());
         memory
     }
@@ -156,18 +156,18 @@ impl Port {
     /// # Errors
     /// What it has known cannot be: nothing is believed then.
     pub(crate) fn resume(&mut self, memory: Box<PortMemory>) -> Result<(), StateError> {
-        self.opener.resume(&memory)?;
+        self.inbound_security.resume(&memory)?;
         self.memory = Some(memory);
         Ok(())
     }
 
     /// How far its keys are used is not known: nothing is believed any more.
     pub(crate) fn lose_keys(&mut self) {
-        self.opener.lose();
+        self.inbound_security.lose();
     }
 
     /// Begins a handshake with the peer, who is known by now.
-    pub(crate) fn begin_handshake(&mut self, now: Time, terms: &Handshake, shaker: &Shaker) {
+    pub(crate) fn begin_handshake(&mut self, now: Time, terms: &Handshake, shaker: &HandshakeSettings) {
         let Some(peer) = &self.peer else { return };
         let (rtp, rtcp) = (peer.rtp.unwrap_or(peer.remote.rtp), peer.rtcp.unwrap_or(peer.remote.rtcp));
         let places = (rtp, if peer.mux() { rtp } else { rtcp });
@@ -180,14 +180,14 @@ impl Port {
         }
     }
 
-    /// What is to be done for the handshakes, and now done with the opener.
+    /// What is to be done for the handshakes, and now done with the inbound_security.
     pub(crate) fn poll_step(&mut self) -> Option<Step> {
         let handshakes = self.handshakes.as_mut()?;
         let step = handshakes.poll_step()?;
         match &step {
             Step::Send(..) => {}
             Step::Agreed(protects, keys) => {
-                self.opener.set_agreed(*protects, keys);
+                self.inbound_security.set_agreed(*protects, keys);
                 // It is there where its handshake came from: that it may have said as well.
                 let place = handshakes.place(*protects);
                 if let Some(peer) = self.peer.as_mut().filter(|peer| peer.remote.latch != Latch::Exact) {
@@ -197,7 +197,7 @@ impl Port {
                     };
                 }
             }
-            Step::Failed(_) => self.opener.shut(),
+            Step::Failed(_) => self.inbound_security.shut(),
         }
         Some(step)
     }
@@ -246,7 +246,7 @@ impl Port {
             return (Verdict::WrongSource, bytes.len());
         }
         // Only what its key vouches for teaches anything of the peer.
-        let Some(len) = self.opener.open(is_rtcp, bytes) else {
+        let Some(len) = self.inbound_security.open(is_rtcp, bytes) else {
             self.stats.rejected_format += 1;
             return (Verdict::NotAuthentic, bytes.len());
         };

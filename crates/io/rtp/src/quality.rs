@@ -1,6 +1,6 @@
 //! How a port's peer is heard: its losses as they come, and every five seconds what they make of its sound.
 
-use crate::reception::{Heard, Reception};
+use crate::reception::{Reception, SourceReception};
 use crate::seat::PlayedOut;
 use crate::sent_reports::SentReports;
 use std::time::Duration;
@@ -128,7 +128,7 @@ impl Quality {
 
 /// What the peer is told of the sound that it sends, after an interval.
 pub(crate) fn metrics(now: Time, sample: &QualitySample, reception: &Reception) -> Option<VoipMetrics> {
-    let Heard { ssrc, bursts, loss, packet } = reception.heard(now)?;
+    let SourceReception { ssrc, bursts, loss, packet } = reception.heard(now)?;
     let round_trip = sample.round_trip_ms.map(|ms| Duration::from_secs_f64(ms / 1_000.0));
     let scores = Some([sample.r, sample.mos_listening, sample.mos_conversational]);
     Some(voip_metrics(&MeasuredStream { ssrc, bursts, loss, packet, round_trip, scores }))

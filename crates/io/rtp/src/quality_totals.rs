@@ -9,6 +9,9 @@ pub const MOS_BOUNDS: [f64; 8] = [1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.2, 4.5];
 /// Upper bounds of [`QualityTotals::round_trip`], in seconds.
 pub const ROUND_TRIP_BOUNDS: [f64; 8] = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0];
 
+/// Upper bounds of [`QualityTotals::held`], in seconds.
+pub const HELD_BOUNDS: [f64; 8] = [0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4];
+
 /// How the sound of peers was, by intervals of five seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct QualityTotals {
@@ -16,6 +19,8 @@ pub struct QualityTotals {
     pub mos: Distribution,
     /// Round trips to peers and back in seconds, in intervals where they were known.
     pub round_trip: Distribution,
+    /// What jitter buffers held in seconds, in intervals that were played out.
+    pub held: Distribution,
 }
 
 /// How often a value was in which bucket.
@@ -32,6 +37,7 @@ pub struct Distribution {
 pub(crate) struct QualityCounters {
     mos: Buckets,
     round_trip: Buckets,
+    held: Buckets,
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +55,15 @@ impl QualityCounters {
         if let Some(round_trip_ms) = sample.round_trip_ms {
             self.round_trip.add(&ROUND_TRIP_BOUNDS, round_trip_ms / 1_000.0);
         }
+        if let Some(held_ms) = sample.held_ms {
+            self.held.add(&HELD_BOUNDS, held_ms / 1_000.0);
+        }
     }
 
     pub(crate) fn add_to(&self, totals: &mut QualityTotals) {
         self.mos.add_to(&mut totals.mos);
         self.round_trip.add_to(&mut totals.round_trip);
+        self.held.add_to(&mut totals.held);
     }
 }
 
@@ -86,6 +96,7 @@ mod tests {
                 loss: 0.0,
                 jitter_ms: 0.0,
                 round_trip_ms,
+                held_ms: round_trip_ms.map(|milliseconds| milliseconds / 2.0),
                 r: 93.2,
                 mos_listening: 4.41,
                 mos_conversational: mos,
@@ -99,5 +110,7 @@ mod tests {
         assert!((totals.mos.sum - 12.42).abs() < 1e-9, "{totals:?}");
         assert_eq!(totals.round_trip.counts, [0, 1, 1, 0, 0, 0, 0, 0, 1]);
         assert!((totals.round_trip.sum - 5.14).abs() < 1e-9, "{totals:?}");
+        assert_eq!(totals.held.counts, [1, 0, 0, 1, 0, 0, 0, 0, 1]);
+        assert!((totals.held.sum - 2.57).abs() < 1e-9, "{totals:?}");
     }
 }

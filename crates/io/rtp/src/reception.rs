@@ -49,7 +49,7 @@ pub(crate) struct Reception {
 
 /// How the present source is received, since it began.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct SourceReception {
     pub(crate) ssrc: Ssrc,
     pub(crate) bursts: Burstiness,
     /// The share of packets that was lost.
@@ -110,13 +110,13 @@ impl Reception {
     }
 
     /// How the present source is received; `None` before it is believed.
-    pub(crate) fn heard(&self, now: Time) -> Option<Heard> {
+    pub(crate) fn heard(&self, now: Time) -> Option<SourceReception> {
         let expected = self.sequence.expected();
         let begun = self.begun.filter(|_| expected > 0)?;
         let lost = u64::try_from(self.sequence.lost()).unwrap_or(0);
         let packet = now.since(begun).div_f64(expected as f64).clamp(PACKET_MIN, PACKET_MAX);
         let loss = lost as f64 / expected as f64;
-        Some(Heard { ssrc: self.ssrc, bursts: self.losses.bursts(), loss, packet })
+        Some(SourceReception { ssrc: self.ssrc, bursts: self.losses.bursts(), loss, packet })
     }
 
     /// Interarrival jitter.

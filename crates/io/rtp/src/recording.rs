@@ -1,7 +1,7 @@
 //! A recording thread: what is heard at the ports that are recorded, decoded and handed on.
 //!
 //! ```text
-//!  packet threads ──Ear──► inboxes ─┐  each 40 ms
+//!  packet threads ─TapInbox─► inboxes ─┐  each 40 ms
 //!                                   ├─► sx_audio::Listener ──► RecordingSink
 //!  Tap, Record ─────Orders──────────┘
 //! ```
@@ -10,16 +10,17 @@
 //! same, as long as inboxes hold it.
 
 use crate::clock::Clock;
+use crate::exchange::Exchange;
+use crate::orders::Orders;
 use crate::port::Channel;
 use crate::seat::Inbox;
-use crate::shared::Exchange;
 use crate::sys::{Chosen, Intake};
 use crate::totals::ThreadTotals;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use sx_audio::{Heard, Listener};
+use sx_audio::{Listener, ListenerStats};
 use sx_engine::Time;
 use sx_media::{MediaEvent, PortId, RecordingCommand, RecordingId, RecordingSide, RecordingTerms, Tap};
 
@@ -47,16 +48,16 @@ pub trait RecordingSink: Send {
 
 /// The recording threads, as packet threads and commands reach them.
 pub(crate) struct RecordingThreads {
-    orders: Vec<Arc<Orders>>,
+    orders: Vec<Arc<Orders<Order>>>,
 }
 
 impl RecordingThreads {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { orders: std::iter::repeat_with(Arc::<Orders>::default).take(threads).collect() }
+        Self { orders: std::iter::repeat_with(Arc::default).take(threads).collect() }
     }
 
     /// What each thread is told.
-    pub(crate) fn orders(&self) -> &[Arc<Orders>] {
+    pub(crate) fn orders(&self) -> &[Arc<Orders<Order>>] {
         &self.orders
     }
 
@@ -66,65 +67,25 @@ impl RecordingThreads {
     }
 
     /// A port is heard, or is heard in another way.
-    pub(crate) fn tap(&self, ear: Arc<Ear>, tap: Box<Tap>) {
+    pub(crate) fn tap(&self, ear: Arc<TapInbox>, tap: Box<Tap>) {
         self.of(tap.recording).push(Order::Tap(ear, tap));
     }
 
     /// All recordings of a call share a thread.
-    fn of(&self, recording: RecordingId) -> &Orders {
+    fn of(&self, recording: RecordingId) -> &Orders<Order> {
         &self.orders[((recording.0 >> 8) % self.orders.len() as u64) as usize]
     }
 }
 
-enum Order {
+/// What a recording thread is told.
+pub(crate) enum Order {
     Record(RecordingId, RecordingCommand),
-    Tap(Arc<Ear>, Box<Tap>),
-}
-
-/// Orders on their way to a recording thread. What waits is bounded by the calls the exchange has admitted.
-#[derive(Default)]
-pub(crate) struct Orders {
-    waiting: Mutex<Waiting>,
-    something: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    orders: VecDeque<Order>,
-    ended: bool,
-}
-
-impl Orders {
-    fn push(&self, order: Order) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).orders.push_back(order);
-        self.something.notify_one();
-    }
-
-    /// Takes no more.
-    pub(crate) fn end(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
-        self.something.notify_one();
-    }
-
-    /// Waits for an order, no longer than this, and takes those that there are. False: there will be none any more.
-    fn wait(&self, rest: Option<Duration>, taken: &mut VecDeque<Order>) -> bool {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = |waiting: &mut Waiting| !waiting.ended && waiting.orders.is_empty();
-        let mut waiting = match rest {
-            Some(rest) => {
-                let waited = self.something.wait_timeout_while(waiting, rest, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.something.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner),
-        };
-        std::mem::swap(&mut waiting.orders, taken);
-        !waiting.ended
-    }
+    Tap(Arc<TapInbox>, Box<Tap>),
 }
 
 /// What a port that is recorded puts packets into, and its recording takes them from.
 #[derive(Default)]
-pub(crate) struct Ear {
+pub(crate) struct TapInbox {
     /// Locked for as long as it takes to copy a packet, or to take all of them away at once.
     inbox: Mutex<Inbox>,
     /// Nobody takes anything away: there is no such recording, or it has ended.
@@ -132,7 +93,7 @@ pub(crate) struct Ear {
     has_gone: AtomicBool,
 }
 
-impl Ear {
+impl TapInbox {
     /// Packets of a batch have arrived. How many older ones had to make room.
     pub(crate) fn receive(&self, now: Time, received: &mut Intake, rtp: Chosen) -> u64 {
         if rtp.is_empty() || self.is_deaf.load(Ordering::Relaxed) {
@@ -152,7 +113,7 @@ impl Ear {
 pub(crate) struct Tapped {
     recording: RecordingId,
     side: RecordingSide,
-    ear: Arc<Ear>,
+    ear: Arc<TapInbox>,
 }
 
 impl Tapped {
@@ -165,7 +126,7 @@ impl Tapped {
         (self.recording, self.side) == (tap.recording, tap.side)
     }
 
-    pub(crate) fn ear(&self) -> &Arc<Ear> {
+    pub(crate) fn ear(&self) -> &Arc<TapInbox> {
         &self.ear
     }
 }
@@ -179,7 +140,7 @@ impl Drop for Tapped {
 /// One thread's recordings and the means to make them.
 pub(crate) struct RecordingThread {
     exchange: Arc<Exchange>,
-    orders: Arc<Orders>,
+    orders: Arc<Orders<Order>>,
     totals: Arc<ThreadTotals>,
     clock: Clock,
     recordings: HashMap<RecordingId, Going>,
@@ -195,14 +156,14 @@ struct Going {
 
 /// Somebody who is heard.
 struct Party {
-    ear: Arc<Ear>,
+    ear: Arc<TapInbox>,
     side: RecordingSide,
     listener: Listener,
-    counted: Heard,
+    counted: ListenerStats,
 }
 
 impl RecordingThread {
-    pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders>, totals: Arc<ThreadTotals>) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, orders: Arc<Orders<Order>>, totals: Arc<ThreadTotals>) -> Self {
         let (clock, inbox) = (exchange.clock, Inbox::default());
         Self { exchange, orders, totals, clock, recordings: HashMap::new(), inbox }
     }
@@ -272,14 +233,14 @@ impl RecordingThread {
 }
 
 impl Going {
-    fn tap(&mut self, ear: Arc<Ear>, tap: &Tap) {
+    fn tap(&mut self, ear: Arc<TapInbox>, tap: &Tap) {
         if let Some(party) = self.parties.iter_mut().find(|party| Arc::ptr_eq(&party.ear, &ear)) {
             party.listener.set_codings(&tap.from);
             return;
         }
         ear.is_deaf.store(false, Ordering::Relaxed);
         let listener = Listener::new(&tap.from, self.sink.sample_hz(), self.began);
-        self.parties.push(Party { ear, side: tap.side, listener, counted: Heard::default() });
+        self.parties.push(Party { ear, side: tap.side, listener, counted: ListenerStats::default() });
     }
 
     fn place(&self, now: Time) -> u64 {
@@ -344,7 +305,7 @@ const TICK: Duration = Duration::from_millis(40);
 mod tests {
     use super::*;
     use crate::config::RtpConfig;
-    use crate::shared::Owner;
+    use crate::exchange::Owner;
     use sx_types::{CallId, Consent, TraceId};
 
     /// Makes whatever is asked for, and throws it away.

@@ -1,7 +1,7 @@
 //! Packets that leave as they came, but for what makes them one stream with all else that their receiver is sent.
 
 use crate::forwarding::forward;
-use crate::shared::PortSockets;
+use crate::port_sockets::PortSockets;
 use crate::sys::{Chosen, Intake};
 use crate::totals::ThreadTotals;
 use sx_engine::Time;

@@ -1,7 +1,7 @@
 //! A port's place in a room: what its peer sends, on the way from the port's own thread to the one that mixes.
 
 use crate::port::Channel;
-use crate::shared::PortSockets;
+use crate::port_sockets::PortSockets;
 use crate::sys::{Chosen, Intake};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

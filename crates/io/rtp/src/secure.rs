@@ -10,7 +10,7 @@ use sx_media::{AgreedMemory, Handshake, PortMemory, StreamKeys};
 use sx_rtp::srtp::{Protector, ProtectorState, StateError, Unprotector};
 
 /// Opens what the peer of a port protects.
-pub(crate) enum Opener {
+pub(crate) enum InboundSecurity {
     /// The peer sends in the clear.
     Clear,
     /// It protects its packets with this key.
@@ -23,7 +23,7 @@ pub(crate) enum Opener {
     Lost,
 }
 
-impl Opener {
+impl InboundSecurity {
     /// The keys were negotiated, perhaps anew. Packets under the key before are taken until the new one is in use.
     pub(crate) fn set_keys(&mut self, keys: Option<&StreamKeys>) {
         if matches!(self, Self::Lost) {
@@ -162,7 +162,7 @@ fn places(protects: Protects) -> RangeInclusive<usize> {
 
 /// Protects what goes to the peer of a port, whichever thread sends it.
 #[derive(Default)]
-pub(crate) struct Sealer {
+pub(crate) struct OutboundSecurity {
     /// Is there anything to protect with? Asked for each packet, so that those in the clear take no lock.
     is_on: AtomicBool,
     held: Mutex<Held>,
@@ -180,7 +180,7 @@ struct Held {
 /// Which keys packets are protected with now.
 #[derive(Default)]
 enum Current {
-    /// None, while the sealer is on: nothing is sent.
+    /// None. While `is_on` nothing is sent.
     #[default]
     None,
     /// None, for how far they are used is not known any more: nothing is ever sent again.
@@ -191,7 +191,7 @@ enum Current {
     Agreed(Box<[Option<Protector>; 2]>),
 }
 
-impl Sealer {
+impl OutboundSecurity {
     /// The keys were negotiated, perhaps anew.
     pub(crate) fn set_keys(&self, keys: Option<&StreamKeys>) {
         let mut held = self.lock();

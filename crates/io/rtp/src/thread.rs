@@ -5,13 +5,13 @@ mod keys;
 use crate::clock::Clock;
 use crate::commands::{Commands, NoCommand};
 use crate::config::ThreadError;
-use crate::converting::Means;
+use crate::converting::PacketMeans;
 use crate::entry::{Entry, Patch};
-use crate::handshakes::Shaker;
+use crate::exchange::{Bound, Exchange, Wanted};
+use crate::handshakes::HandshakeSettings;
 use crate::port::{Channel, Port, Verdict};
 use crate::recording::Tapped;
 use crate::seat::Attending;
-use crate::shared::{Bound, Exchange, Wanted};
 use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
@@ -57,7 +57,7 @@ pub(crate) struct PacketThread {
     next_tick: Time,
     timed: keys::Timed,
     /// `None`: no port has handshakes.
-    shaker: Option<Shaker>,
+    handshake_settings: Option<HandshakeSettings>,
 }
 
 /// A place in the table. The generation tells a token of the port that is here from one of the port before it.
@@ -76,7 +76,7 @@ impl PacketThread {
         let intake = Intake::new(exchange.config.io_uring)?;
         let clock = exchange.clock;
         let anchor = Anchor { time: clock.wall, instant: clock.started };
-        let shaker = exchange.config.handshakes.clone().map(|local| Shaker { local, anchor });
+        let handshake_settings = exchange.config.handshakes.clone().map(|local| HandshakeSettings { local, anchor });
         Ok(Self {
             exchange,
             commands,
@@ -89,7 +89,7 @@ impl PacketThread {
             slots: Vec::new(),
             vacant: Vec::new(),
             by_id: HashMap::new(),
-            shaker,
+            handshake_settings,
             written: Written::new(),
             // The keys of the standard hasher are the operating system's randomness.
             rng: Rng::from_number(RandomState::new().build_hasher().finish()),
@@ -195,7 +195,7 @@ impl PacketThread {
         self.totals.rejected_srtp.add(not_authentic);
         self.totals.rejected_dtls.add(no_handshake);
         let (received, written) = (&mut self.intake, &mut self.written);
-        let mut means = Means { now, received, written, totals: &self.totals };
+        let mut means = PacketMeans { now, received, written, totals: &self.totals };
         entry.pass_on(&mut means, rtp, rtcp);
         if entry.converting.is_some() {
             self.mind_keys(index);
@@ -291,18 +291,18 @@ impl PacketThread {
         let Some(entry) = self.slots[*index as usize].entry.as_mut() else { return };
         // Nothing is sent to a new place before it is known how.
         match keys {
-            None => entry.sockets.sealer().set_keys(None),
-            Some(Keys::Described(keys)) => entry.sockets.sealer().set_keys(Some(keys)),
-            Some(Keys::Handshake(_)) => entry.sockets.sealer().await_keys(),
+            None => entry.sockets.outbound_security().set_keys(None),
+            Some(Keys::Described(keys)) => entry.sockets.outbound_security().set_keys(Some(keys)),
+            Some(Keys::Handshake(_)) => entry.sockets.outbound_security().await_keys(),
         }
         if let Some(codec) = remote.codec {
             entry.sockets.set_clock(codec.clock_hz());
         }
         let begins = entry.port.set_keys(keys);
         entry.port.set_remote(now, Remote { rtp, rtcp, ..remote });
-        match (begins, &self.shaker) {
-            (Some(terms), Some(shaker)) => {
-                entry.port.begin_handshake(now, terms, shaker);
+        match (begins, &self.handshake_settings) {
+            (Some(terms), Some(handshake_settings)) => {
+                entry.port.begin_handshake(now, terms, handshake_settings);
                 entry.carry_out(&self.exchange, &self.totals);
             }
             (Some(_), None) => tracing::error!(port = port.0, "a handshake was agreed on, and there is no certificate"),
@@ -379,7 +379,7 @@ impl PacketThread {
     fn remember(&mut self, port: PortId) {
         let Some(entry) = self.entry(port) else { return };
         let mut memory = Box::new(entry.port.remember());
-        entry.sockets.sealer().remember(&mut memory);
+        entry.sockets.outbound_security().remember(&mut memory);
         memory.stream = entry.sockets.remember_stream();
         self.exchange.tell(port, MediaEvent::Remembered { port, memory });
     }
@@ -389,9 +389,9 @@ impl PacketThread {
         if let Some(stream) = &memory.stream {
             entry.sockets.resume_stream(stream);
         }
-        if let Err(error) = entry.sockets.sealer().resume(&memory).and_then(|()| entry.port.resume(memory)) {
+        if let Err(error) = entry.sockets.outbound_security().resume(&memory).and_then(|()| entry.port.resume(memory)) {
             // A key that began anew would give two packets one key stream.
-            entry.sockets.sealer().lose();
+            entry.sockets.outbound_security().lose();
             entry.port.lose_keys();
             self.totals.keys_lost.add(1);
             tracing::error!(port = port.0, %error, "what another process knew of SRTP cannot be gone on with; nothing passes");
@@ -450,7 +450,7 @@ impl PacketThread {
             }
             if let Some(converting) = &mut entry.converting {
                 let (received, written) = (&mut self.intake, &mut self.written);
-                converting.report(&mut Means { now, received, written, totals: &self.totals }, &entry.sockets);
+                converting.report(&mut PacketMeans { now, received, written, totals: &self.totals }, &entry.sockets);
             }
         }
     }
@@ -492,7 +492,7 @@ const COMMANDS_PER_TURN: usize = 16;
 mod tests {
     use super::*;
     use crate::config::RtpConfig;
-    use crate::shared::Owner;
+    use crate::exchange::Owner;
     use std::sync::mpsc;
 
     #[test]

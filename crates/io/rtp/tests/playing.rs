@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use sx_codec::{Format, Law, Tone, hears};
 use sx_io_rtp::{Country, Recorded, RtpConfig, Sounds, Totals};
-use sx_media::{Attendance, Coding, Heard, Keys, Latch, MediaCommand, MediaEvent, Opened, Playing, PortId};
+use sx_media::{Attendance, Coding, Keys, Latch, MediaCommand, MediaEvent, Opened, PlayOutcome, Playing, PortId};
 use sx_rtp::srtp::Suite;
 use sx_rtp::{Header, Packet, Ssrc};
 use sx_types::Codec;
@@ -218,7 +218,7 @@ fn the_end_of_a_sound_is_told_and_what_is_patched_is_heard_again() {
     let mut line = Line::new([PCMU, PCMU]);
     line.play("music.wav", false, 7);
     assert_eq!(line.hears(25, false), MUSIC);
-    assert_eq!(line.relay.event(), MediaEvent::Played { port: line.ports[1], number: 7, heard: Heard::Whole });
+    assert_eq!(line.relay.event(), MediaEvent::Played { port: line.ports[1], number: 7, heard: PlayOutcome::Whole });
     assert_eq!(line.hears(20, true), VOICE);
 }
 
@@ -230,7 +230,7 @@ fn a_sound_in_wide_band_is_coded_as_the_peer_takes_it() {
     for (place, hz) in [950.0, 1_400.0, 1_800.0].into_iter().enumerate() {
         assert!(hears(&line.heard[place * 2_640 + 400..place * 2_640 + 2_400], hz), "{hz}");
     }
-    assert!(matches!(line.relay.event(), MediaEvent::Played { number: 1, heard: Heard::Whole, .. }));
+    assert!(matches!(line.relay.event(), MediaEvent::Played { number: 1, heard: PlayOutcome::Whole, .. }));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn what_is_said_again_goes_on_and_what_is_stopped_stops() {
 fn what_cannot_be_played_is_told_and_counted() {
     let line = Line::with([PCMU, PCMU], |config| config.players_max = 0);
     line.relay.threads.send(MediaCommand::Play { port: line.ports[1], playing: Some(Box::new(never("tone:dial", 3))) });
-    let refused = |number| MediaEvent::Played { port: line.ports[1], number, heard: Heard::Nothing };
+    let refused = |number| MediaEvent::Played { port: line.ports[1], number, heard: PlayOutcome::Nothing };
     assert_eq!(line.relay.event(), refused(3));
     let line = Line::new([PCMU, PCMU]);
     let play =

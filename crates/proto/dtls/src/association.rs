@@ -109,7 +109,7 @@ pub enum Fault {
 
 /// What has become of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Disposition {
     /// It was looked at; what it said may be nothing.
     Taken,
     /// More come than are looked at, or there is nothing left to say.
@@ -136,24 +136,26 @@ impl Association {
     }
 
     /// A datagram of the peer, or of somebody who may be the peer.
-    pub fn handle_datagram(&mut self, now: Time, datagram: &[u8]) -> Heard {
+    pub fn handle_datagram(&mut self, now: Time, datagram: &[u8]) -> Disposition {
         if now.since(self.looked_at.0) >= Duration::from_secs(1) {
             self.looked_at = (now, 0);
         }
         if self.looked_at.1 >= DATAGRAMS_MAX {
-            return Heard::Ignored;
+            return Disposition::Ignored;
         }
         self.looked_at.1 += 1;
         if self.is_shaking() && has_alert_in_the_clear(datagram) {
             self.alerted = true;
             self.deadline = self.deadline.min(now + AFTER_ALERT_MAX);
-            return Heard::Taken;
+            return Disposition::Taken;
         }
         let instant = self.instant(now);
-        let (State::Shaking { dtls, .. } | State::Agreed { dtls, .. }) = &mut self.state else { return Heard::Ignored };
+        let (State::Shaking { dtls, .. } | State::Agreed { dtls, .. }) = &mut self.state else {
+            return Disposition::Ignored;
+        };
         let done = dtls.handle_timeout(instant).and_then(|()| dtls.handle_packet(datagram));
         self.went(now, done.is_ok());
-        Heard::Taken
+        Disposition::Taken
     }
 
     /// Time has passed.

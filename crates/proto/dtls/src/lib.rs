@@ -55,7 +55,7 @@ mod association;
 mod local;
 
 pub use association::{
-    AFTER_ALERT_MAX, Anchor, Association, DATAGRAMS_MAX, Fault, HANDSHAKE_MAX, Heard, Keys, Output, RESTARTS_MAX,
+    AFTER_ALERT_MAX, Anchor, Association, DATAGRAMS_MAX, Disposition, Fault, HANDSHAKE_MAX, Keys, Output, RESTARTS_MAX,
 };
 pub use local::{Certificate, Local, LocalError};
 pub use sx_types::{DtlsRole, Fingerprint, HashFunction};

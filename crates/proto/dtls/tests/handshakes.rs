@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use sx_dtls::{
-    AFTER_ALERT_MAX, Anchor, Association, Certificate, DATAGRAMS_MAX, DtlsRole, Fault, Fingerprint, HANDSHAKE_MAX,
-    Heard, Keys, Local, Output, is_dtls,
+    AFTER_ALERT_MAX, Anchor, Association, Certificate, DATAGRAMS_MAX, Disposition, DtlsRole, Fault, Fingerprint,
+    HANDSHAKE_MAX, Keys, Local, Output, is_dtls,
 };
 use sx_engine::Time;
 use sx_rtp::srtp::Suite;
@@ -167,7 +167,7 @@ fn a_forged_alert_ends_no_handshake_and_a_true_one_ends_it_soon() {
     for side in 0..2 {
         let mut pair = pair([None, None]);
         let now = pair.now;
-        assert_eq!(pair.ends[side].association.handle_datagram(now, &ALERT), Heard::Taken);
+        assert_eq!(pair.ends[side].association.handle_datagram(now, &ALERT), Disposition::Taken);
         pair.run(HANDSHAKE_MAX, |_, _| false);
         pair.check_agreed();
     }
@@ -184,7 +184,8 @@ fn a_flood_is_not_looked_at_and_changes_nothing() {
     let mut pair = pair([None, None]);
     let now = pair.now;
     let noise = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 4, 1, 2, 3, 4];
-    let heard = (0..1000).filter(|_| pair.ends[1].association.handle_datagram(now, &noise) == Heard::Taken).count();
+    let heard =
+        (0..1000).filter(|_| pair.ends[1].association.handle_datagram(now, &noise) == Disposition::Taken).count();
     assert_eq!(heard, usize::from(DATAGRAMS_MAX));
     pair.now = pair.now + Duration::from_secs(1);
     pair.run(HANDSHAKE_MAX, |_, _| false);

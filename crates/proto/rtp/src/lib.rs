@@ -40,6 +40,7 @@ mod reception;
 mod rtcp;
 mod rtcp_xr;
 pub mod srtp;
+mod step;
 
 pub use bursts::{BurstTracker, Burstiness, GMIN};
 pub use event::{Event, EventPayload};
@@ -54,3 +55,4 @@ pub use rtcp::{
     write_receiver_report, write_sdes_cname, write_sender_report,
 };
 pub use rtcp_xr::{Dlrr, DlrrSubBlocks, ExtendedReport, VoipMetrics, XrBlock, XrBlocks, write_extended_report};
+pub use step::Step;

@@ -4,9 +4,6 @@ use std::fmt;
 use sx_types::PayloadType;
 use thiserror::Error;
 
-/// The length of the fixed header in bytes.
-pub(crate) const FIXED_HEADER: usize = 12;
-
 /// The protocol version in the two upper bits of each RTP and RTCP packet.
 const VERSION: u8 = 2;
 const PADDING: u8 = 0x20;
@@ -115,7 +112,7 @@ impl<'a> Packet<'a> {
     // Version, payload type, padding and extension lengths must be plausible before a packet is believed.
     #[inline]
     pub fn parse(datagram: &'a [u8]) -> Result<Self, PacketError> {
-        let (fixed, rest) = datagram.split_first_chunk::<FIXED_HEADER>().ok_or(PacketError::TooShort)?;
+        let (fixed, rest) = datagram.split_first_chunk::<{ Header::LEN }>().ok_or(PacketError::TooShort)?;
         let flags = fixed[0];
         if flags >> 6 != VERSION {
             return Err(PacketError::Version);
@@ -189,15 +186,27 @@ impl<'a> Packet<'a> {
 }
 
 impl Header {
-    /// The twelve bytes of a header without contributing sources, extension and padding.
-    pub fn to_bytes(self) -> [u8; 12] {
-        let mut bytes = [0; FIXED_HEADER];
+    /// How long it is, in bytes, without contributing sources and extension.
+    pub const LEN: usize = 12;
+
+    /// The bytes of a header without contributing sources, extension and padding.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
         bytes[0] = VERSION << 6;
         bytes[1] = self.payload_type.0 & 0x7f | if self.marker { MARKER } else { 0 };
         bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         bytes[8..].copy_from_slice(&self.ssrc.0.to_be_bytes());
         bytes
+    }
+
+    /// Writes it over the header of a packet that is there, which keeps its version and says of padding, extension and
+    /// contributing sources what it said. Nothing is written over what is shorter than a header.
+    pub fn write_over(self, packet: &mut [u8]) {
+        let Some(bytes) = packet.first_chunk_mut::<{ Self::LEN }>() else { return };
+        let first = bytes[0];
+        *bytes = self.to_bytes();
+        bytes[0] = first;
     }
 
     /// Appends a whole packet to `out`.
@@ -233,7 +242,7 @@ impl Header {
         Ok(())
     }
 
-    fn from_bytes(b: [u8; FIXED_HEADER]) -> Self {
+    fn from_bytes(b: [u8; Header::LEN]) -> Self {
         Self {
             marker: b[1] & MARKER != 0,
             payload_type: PayloadType(b[1] & 0x7f),
@@ -295,6 +304,17 @@ mod tests {
     #[track_caller]
     fn refused(datagram: &[u8], expected: PacketError) {
         assert_eq!(Packet::parse(datagram), Err(expected));
+    }
+
+    #[test]
+    fn a_header_is_written_over_another_and_what_belongs_to_it_stays() {
+        // One that has a contributing source.
+        let mut packet = [[0x81, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3].as_slice(), &[0, 0, 0, 9], b"ab"].concat();
+        header().write_over(&mut packet);
+        assert_eq!(packet, [&[0x81], &header().to_bytes()[1..], &[0, 0, 0, 9], b"ab"].concat());
+        let mut short = [7; 11];
+        header().write_over(&mut short);
+        assert_eq!(short, [7; 11]);
     }
 
     #[test]

@@ -6,15 +6,12 @@
 
 use crate::packet::Ssrc;
 use crate::rtcp::{ReportBlock, SenderInfo};
+use crate::step::Step;
 use std::time::Duration;
 use sx_engine::Time;
 
 /// Packets in order before a source is believed.
 const MIN_SEQUENTIAL: u8 = 2;
-/// A larger step forward than this is a restart, or not from this source.
-const MAX_DROPOUT: u16 = 3000;
-/// A larger step back than this is a restart, or not from this source.
-const MAX_MISORDER: u16 = 100;
 const SEQ_MOD: u64 = 1 << 16;
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
@@ -185,22 +182,25 @@ impl Counted {
     }
 
     fn update(&mut self, sequence: u16) -> Sequencing {
-        let delta = sequence.wrapping_sub(self.max);
-        if delta < MAX_DROPOUT {
-            if sequence < self.max {
-                self.cycles += SEQ_MOD;
+        match Step::between(self.max, sequence) {
+            Step::Ahead(_) => {
+                if sequence < self.max {
+                    self.cycles += SEQ_MOD;
+                }
+                self.max = sequence;
             }
-            self.max = sequence;
-        } else if delta <= u16::MAX - MAX_MISORDER {
-            if self.bad != Some(sequence) {
+            // A duplicate or a packet out of order counts as received.
+            Step::Late(_) => {}
+            Step::Leap if self.bad == Some(sequence) => {
+                // Two packets in order on the other side of the leap: the sender has restarted without telling.
+                *self = Self::starting_at(sequence);
+                return Sequencing::Restarted;
+            }
+            Step::Leap => {
                 self.bad = Some(sequence.wrapping_add(1));
                 return Sequencing::Leap;
             }
-            // Two packets in order on the other side of the leap: the sender has restarted without telling.
-            *self = Self::starting_at(sequence);
-            return Sequencing::Restarted;
         }
-        // Else a duplicate or a packet out of order, which counts as received.
         self.received += 1;
         Sequencing::Valid
     }

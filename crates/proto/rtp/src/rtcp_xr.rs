@@ -8,15 +8,19 @@ use crate::rtcp::{RtcpWriteError, be16, be32, packet_type, round_trip_at, split_
 use std::time::Duration;
 
 /// Block types as registered.
-mod block_type {
-    pub(super) const RECEIVER_REFERENCE_TIME: u8 = 4;
-    pub(super) const DLRR: u8 = 5;
-    pub(super) const VOIP_METRICS: u8 = 7;
+pub(crate) mod block_type {
+    pub(crate) const LOSS_RLE: u8 = 1;
+    pub(crate) const DUPLICATE_RLE: u8 = 2;
+    pub(crate) const PACKET_RECEIPT_TIMES: u8 = 3;
+    pub(crate) const RECEIVER_REFERENCE_TIME: u8 = 4;
+    pub(crate) const DLRR: u8 = 5;
+    pub(crate) const STATISTICS_SUMMARY: u8 = 6;
+    pub(crate) const VOIP_METRICS: u8 = 7;
 }
 
 const BLOCK_HEADER: usize = 4;
 const REFERENCE_TIME: usize = 8;
-const SUB_BLOCK: usize = 12;
+pub(crate) const SUB_BLOCK: usize = 12;
 const VOIP_METRICS: usize = 32;
 /// More of them in one packet than this are not written: with the rest they stay within a datagram.
 const SUB_BLOCKS_MAX: usize = 31;

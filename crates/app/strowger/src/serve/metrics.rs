@@ -14,7 +14,7 @@ use std::time::Instant;
 use sx_engine::Time;
 use sx_exchange::{Counts, LayerCounts, REFUSALS};
 use sx_http::{Component, MetricsText, Status};
-use sx_io_rtp::{MOS_BOUNDS, PacketThreads, QualityTotals, ROUND_TRIP_BOUNDS, Totals};
+use sx_io_rtp::{HELD_BOUNDS, MOS_BOUNDS, PacketThreads, QualityTotals, ROUND_TRIP_BOUNDS, Totals};
 use sx_net::NetCounters;
 use sx_net::tls::TlsConfig;
 use sx_store::{CdrCounters, JournalCounters, KeyedCounters, WitnessLog};
@@ -359,7 +359,7 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
     write_sounds(out, &totals);
     write_heard(out, &totals);
     let help = "Mean opinion scores of conversing (ITU-T G.107) of what parties sent, every five seconds of each.";
-    let QualityTotals { mos, round_trip } = totals.quality;
+    let QualityTotals { mos, round_trip, held } = totals.quality;
     out.histogram("strowger_media_mos", "", help).sample(&[], &MOS_BOUNDS, &mos.counts, mos.sum);
     let help = "Round trips to parties and back, by the reports of RTCP, likewise.";
     out.histogram("strowger_media_round_trip_seconds", "seconds", help).sample(
@@ -367,6 +367,13 @@ fn write_totals(out: &mut MetricsText, totals: Totals) {
         &ROUND_TRIP_BOUNDS,
         &round_trip.counts,
         round_trip.sum,
+    );
+    let help = "What jitter buffers held of what parties sent, where it is mixed, likewise.";
+    out.histogram("strowger_media_jitter_buffer_seconds", "seconds", help).sample(
+        &[],
+        &HELD_BOUNDS,
+        &held.counts,
+        held.sum,
     );
     let mut ports = out.gauge("strowger_media_ports", "", "Pairs of media port numbers by address and state.");
     for pool in totals.pools {
@@ -497,8 +504,9 @@ mod tests {
     fn how_parties_were_heard_is_shown_by_score_and_by_round_trip() {
         let mos = Distribution { counts: [0, 0, 1, 0, 0, 2, 0, 7, 0], sum: 40.5 };
         let round_trip = Distribution { counts: [0, 3, 0, 0, 0, 0, 0, 0, 1], sum: 2.5 };
+        let held = Distribution { counts: [5, 0, 1, 0, 0, 0, 0, 0, 0], sum: 0.14 };
         let mut out = MetricsText::default();
-        write_totals(&mut out, Totals { quality: QualityTotals { mos, round_trip }, ..Totals::default() });
+        write_totals(&mut out, Totals { quality: QualityTotals { mos, round_trip, held }, ..Totals::default() });
         let text = out.finish();
         for line in [
             "strowger_media_mos_bucket{le=\"2.5\"} 1",
@@ -509,6 +517,9 @@ mod tests {
             "strowger_media_round_trip_seconds_bucket{le=\"0.05\"} 3",
             "strowger_media_round_trip_seconds_bucket{le=\"+Inf\"} 4",
             "strowger_media_round_trip_seconds_sum 2.5",
+            "strowger_media_jitter_buffer_seconds_bucket{le=\"0.03\"} 5",
+            "strowger_media_jitter_buffer_seconds_bucket{le=\"0.04\"} 6",
+            "strowger_media_jitter_buffer_seconds_sum 0.14",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

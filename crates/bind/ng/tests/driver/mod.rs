@@ -7,8 +7,8 @@ use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, RecordingNote, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
 use sx_media::{
-    Closed, Conversion, Counted, Heard, Keys, MediaCommand, MediaEvent, OpenError, Opened, Playing, PortId, PortStats,
-    RecordingCommand, RecordingId, Remote, StreamKeys, Tap,
+    Closed, Conversion, Counted, Keys, MediaCommand, MediaEvent, OpenError, Opened, PlayOutcome, Playing, PortId,
+    PortStats, RecordingCommand, RecordingId, Remote, StreamKeys, Tap,
 };
 use sx_ng::{Dictionary, Message, Value};
 
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// A sound is over.
-    pub fn end_of(&mut self, port: PortId, heard: Heard) {
+    pub fn end_of(&mut self, port: PortId, heard: PlayOutcome) {
         let number = self.played.remove(&port).expect("it is played").number;
         self.tell_of(MediaEvent::Played { port, number, heard });
     }

@@ -1,7 +1,7 @@
 //! What keys a sender presses, as events or in its sound: each once, and not more than anybody can press.
 
 use super::Key;
-use super::ear::Ear;
+use super::tone_listener::ToneListener;
 use std::collections::VecDeque;
 use std::time::Duration;
 use sx_codec::Format;
@@ -17,7 +17,7 @@ const SILENCE: Duration = EventReceiver::SILENCE;
 pub(crate) struct Listening {
     /// Hears events, at the clock of those that came last.
     events: Option<(u32, EventReceiver)>,
-    ear: Option<Ear>,
+    ear: Option<ToneListener>,
     /// When sound was heard last.
     sound_at: Time,
     /// Since when keys are counted, and how many.
@@ -29,19 +29,19 @@ pub(crate) struct Listening {
 impl Listening {
     /// `in_band`: sound is listened to as well.
     pub(crate) fn new(in_band: bool) -> Self {
-        let ear = in_band.then(Ear::new);
+        let ear = in_band.then(ToneListener::new);
         let (second, sound_at) = ((Time::ZERO, 0), Time::ZERO);
         Self { events: None, ear, sound_at, second, heard: VecDeque::new(), dropped: 0 }
     }
 
     /// Does a key sound in what it hears?
     fn is_sounding(&self) -> bool {
-        self.ear.as_ref().is_some_and(Ear::is_sounding)
+        self.ear.as_ref().is_some_and(ToneListener::is_sounding)
     }
 
     /// Is what was heard last to be silent, since it is of a key, or may be?
     pub(crate) fn silences(&self) -> bool {
-        self.ear.as_ref().is_some_and(Ear::suspects)
+        self.ear.as_ref().is_some_and(ToneListener::suspects)
     }
 
     /// Keys beyond what anybody can press.
@@ -95,7 +95,7 @@ impl Listening {
         self.heard.pop_front()
     }
 
-    fn with_ear(&mut self, now: Time, work: impl FnOnce(&mut Ear, &mut Vec<Key>)) {
+    fn with_ear(&mut self, now: Time, work: impl FnOnce(&mut ToneListener, &mut Vec<Key>)) {
         let Some(ear) = &mut self.ear else { return };
         // Nothing is in there but when a key is over.
         let mut keys = Vec::new();

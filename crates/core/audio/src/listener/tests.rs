@@ -116,7 +116,7 @@ fn check_whole(codec: Codec) {
     let heard = line.heard();
     assert!(heard.len() == 1 && heard[0].0 == 500 && heard[0].1.abs_diff(2_500) < 5, "{codec:?}: {heard:?}");
     assert!(sounds(&line, 600, 2_400), "{codec:?}");
-    assert_eq!(listener.heard(), Heard { decoded: 100, ..Heard::default() });
+    assert_eq!(listener.heard(), ListenerStats { decoded: 100, ..ListenerStats::default() });
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn another_source_and_another_codec_go_on_where_they_are_heard() {
     let line = hear(&mut listener, &packets);
     // The first packet of a stranger is believed when another follows.
     assert_eq!(line.heard(), [(0, 400), (1_020, 1_400)]);
-    assert_eq!(listener.heard(), Heard { decoded: 39, undecodable: 0, left_out: 1 });
+    assert_eq!(listener.heard(), ListenerStats { decoded: 39, undecodable: 0, left_out: 1 });
 }
 
 #[test]

@@ -2,12 +2,8 @@
 //! timestamps do.
 
 use super::Content;
-use crate::{Header, Ssrc};
+use crate::{Header, Ssrc, Step};
 
-/// A packet that is further ahead than this, or further back than the other, is of a sender that has begun anew.
-//= https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1
-const DROPOUT_MAX: i16 = 3_000;
-const MISORDER_MAX: i16 = 100;
 /// The number of the first packet; others may turn out to have been sent before it.
 const FIRST: u64 = 1 << 32;
 /// A packet that seems to have taken longer by this than the fastest one bears a timestamp of another count.
@@ -17,7 +13,7 @@ const FAST_MAX: i64 = 200_000_000;
 /// So long after a sender took the place of another the other's packets are stragglers.
 const STRAGGLE: i64 = 200_000_000;
 /// Whose packets belong further from now than this has a time line that says nothing any more: it begins anew. No clock
-/// drifts so far within a day, but who leaves out 3,000 numbers with each packet is there soon.
+/// drifts so far within a day, but who leaves out 2,999 numbers with each packet is there soon.
 const ASTRAY: u64 = 300_000_000_000;
 /// The shortest and the longest packets that are believed in, in nanoseconds.
 const FRAME_MIN: i64 = 2_500_000;
@@ -106,20 +102,19 @@ impl Timeline {
             self.former = Some((newest.ssrc, now));
             return Some(self.begin(continued, position, now, header));
         }
-        let ahead = header.sequence.wrapping_sub(newest.number as u16).cast_signed();
-        if !(-MISORDER_MAX..=DROPOUT_MAX).contains(&ahead) {
-            if self.restart == Some(header.sequence) {
-                return Some(self.begin(continued, position, now, header));
+        match Step::between(newest.number as u16, header.sequence) {
+            Step::Ahead(ahead) => Some(self.go_on(now, floor, newest.number + u64::from(ahead), header, content)),
+            Step::Late(back) => {
+                let number = newest.number.checked_sub(back.into())?;
+                let position = self.past(&newest, number, header, content);
+                Some(Place { number, position, begins: false, is_anew: false })
             }
-            self.restart = Some(header.sequence.wrapping_add(1));
-            return None;
+            Step::Leap if self.restart == Some(header.sequence) => Some(self.begin(continued, position, now, header)),
+            Step::Leap => {
+                self.restart = Some(header.sequence.wrapping_add(1));
+                None
+            }
         }
-        let number = newest.number.checked_add_signed(ahead.into())?;
-        Some(if ahead > 0 {
-            self.go_on(now, floor, number, header, content)
-        } else {
-            Place { number, position: self.past(&newest, number, header, content), begins: false, is_anew: false }
-        })
     }
 
     /// The first packet of a count. Whatever its number and timestamp are, it follows what was there before.

@@ -5,6 +5,10 @@
 
 use crate::packet::Ssrc;
 use crate::rtcp::{Compound, REPORT_BLOCK, packet_type};
+use crate::rtcp_xr::SUB_BLOCK;
+use crate::rtcp_xr::block_type::{
+    DLRR, DUPLICATE_RLE, LOSS_RLE, PACKET_RECEIPT_TIMES, STATISTICS_SUMMARY, VOIP_METRICS,
+};
 
 /// Under what a stream of one side is known on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,10 +151,9 @@ impl Translation<'_> {
             let length = usize::from(u16::from_be_bytes([high, low])) * 4 + 4;
             let Some((block, behind)) = rest.split_at_mut_checked(length) else { return };
             match block_type {
-                // Losses, duplicates, times of receipt and a summary are of numbers from one to another.
-                1..=3 | 6 => self.stretch(block),
-                5 => (4..block.len()).step_by(12).for_each(|at| _ = self.heard_source(block, at)),
-                7 => _ = self.heard_source(block, 4),
+                LOSS_RLE | DUPLICATE_RLE | PACKET_RECEIPT_TIMES | STATISTICS_SUMMARY => self.stretch(block),
+                DLRR => (4..block.len()).step_by(SUB_BLOCK).for_each(|at| _ = self.heard_source(block, at)),
+                VOIP_METRICS => _ = self.heard_source(block, 4),
                 _ => {}
             }
             rest = behind;

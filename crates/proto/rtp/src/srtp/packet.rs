@@ -1,7 +1,7 @@
 //! As much of a packet as can be read while it is enciphered.
 
 use super::SrtpError;
-use crate::packet::{FIXED_HEADER, Ssrc, is_rtcp};
+use crate::packet::{Header, Ssrc, is_rtcp};
 
 /// An SRTCP packet's first bytes, which stay in the clear: the first header and the sender's SSRC.
 //= https://www.rfc-editor.org/rfc/rfc3711#section-3.4
@@ -32,11 +32,11 @@ impl RtpHead {
     // The encrypted portion is the payload and its padding, which follow the header extension.
     pub(super) fn read(packet: &[u8]) -> Result<Self, SrtpError> {
         check_length(packet)?;
-        let fixed = packet.first_chunk::<FIXED_HEADER>().ok_or(SrtpError::TooShort)?;
+        let fixed = packet.first_chunk::<{ Header::LEN }>().ok_or(SrtpError::TooShort)?;
         if fixed[0] >> 6 != 2 || is_rtcp(fixed) {
             return Err(SrtpError::NotRtp);
         }
-        let mut clear = FIXED_HEADER + usize::from(fixed[0] & 0x0f) * 4;
+        let mut clear = Header::LEN + usize::from(fixed[0] & 0x0f) * 4;
         if fixed[0] & 0x10 != 0 {
             let extension = packet.get(clear..clear + 4).ok_or(SrtpError::TooShort)?;
             clear += 4 + usize::from(u16::from_be_bytes([extension[2], extension[3]])) * 4;

@@ -6,7 +6,7 @@ use sx_codec::{Decoder, Digit, DtmfDetector, Format, Resampler, SAMPLE_HZ};
 
 /// Listens to sound of any rate for the tones of keys.
 #[derive(Debug)]
-pub(crate) struct Ear {
+pub(crate) struct ToneListener {
     detector: DtmfDetector,
     /// The rate of what is heard, and the way from there.
     resampler: (u32, Option<Resampler>),
@@ -27,7 +27,7 @@ const ENDED_BEFORE: u64 = 160;
 /// What is listened to at a time: 10 ms.
 const BLOCK: usize = 80;
 
-impl Ear {
+impl ToneListener {
     pub(crate) fn new() -> Self {
         Self {
             detector: DtmfDetector::new(),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn hear(samples: &[i16], sample_hz: u32, at_a_time: usize) -> Vec<(char, u16)> {
-        let (mut ear, mut keys) = (Ear::new(), Vec::new());
+        let (mut ear, mut keys) = (ToneListener::new(), Vec::new());
         for packet in samples.chunks(at_a_time) {
             ear.hear(packet, sample_hz, |key| keys.push((key.key, key.duration_ms)));
         }
