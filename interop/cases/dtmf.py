@@ -39,14 +39,14 @@ PRESSED = """
 class Call:
     """A call from one trunk to another, with the sound of both."""
 
-    def __init__(self, bench, events=(True, True), allow="", more=("", ""), keys="", talk_ms=9000):
+    def __init__(self, bench, events=(True, True), allow="", more=("", ""), keys="", talk_ms=9000, **options):
         caller, callee = bench.address(CALLER), bench.address(CALLEE)
         self.bench, self.sounds = bench, [Sound(bench, caller), Sound(bench, callee)]
         told = [sound.description(address, has) for sound, address, has in zip(self.sounds, (caller, callee), events)]
         self.server = Sipp(bench, "uas_keys", CALLEE, ANSWER=told[1], ALLOW=allow, seconds=30).listening()
         trunks = trunk("caller", sources=[f"{caller}/32"], more=more[0])
         trunks += trunk("callee", [f"sip:{self.server.contact}"], [f"{callee}/32"], more=more[1])
-        self.exchange = bench.exchange(trunks=trunks + route("out", '{ trunk = "callee" }'))
+        self.exchange = bench.exchange(trunks=trunks + route("out", '{ trunk = "callee" }'), **options)
         infos = "".join(PRESSED.format(number=2 + number, key=key, domain=DOMAIN) for number, key in enumerate(keys))
         self.client = Sipp(
             bench, "uac_keys", CALLER, to=self.exchange.to, OFFER=told[0], ALLOW=allow, INFOS=infos, TALK=talk_ms, seconds=30,

@@ -157,6 +157,7 @@ impl Calls {
         let name = place.room().unwrap_or_default();
         let attends = attendance(&told.text, said, &name).ok().flatten();
         let is_agreed = attends.is_some();
+        let waits = self.is_to_be_told(body, member.leg);
         let sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {
@@ -166,6 +167,7 @@ impl Calls {
                 Box::new(Attendance { keys_in_band, sounds: sounds.clone(), ..attendance.clone() })
             });
             let command = match place.announced(attendance.as_deref()) {
+                _ if waits => MediaCommand::Attend { port: port.id, attendance: None },
                 Some(playing) => MediaCommand::Play { port: port.id, playing },
                 None => MediaCommand::Attend { port: port.id, attendance },
             };

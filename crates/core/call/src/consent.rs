@@ -7,8 +7,9 @@
 //! ```
 //!
 //! While somebody is told, it hears nobody, and nothing that it says is recorded. Whoever comes into the call later is told as
-//! well, while the recording goes on without it. Who is told follows from who is connected whenever the call settles; a change
-//! of the session in between has the announcement go on in another coding.
+//! well, while the recording goes on without it; who has dialled a room comes in when it was told, and cannot be asked. Who is
+//! told follows from who is connected whenever the call settles; a change of the session in between has the announcement go on
+//! in another coding.
 
 use crate::alarm::Alarm;
 use crate::engine::Calls;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::hold::music;
 use crate::interface::Output;
 use crate::ports::agreed;
-use crate::recording::{RecordingNote, RecordingPhase, sound_of};
+use crate::recording::{RecordingNote, RecordingPhase, RecordingRules, sound_of};
 use crate::state::{Body, Call, Negotiation, Party, PortState, State};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -52,19 +53,23 @@ impl Calls {
         let Some(consent) = call.body.recording.as_ref().map(|recording| recording.consent) else { return true };
         let asks = consent == Consent::Asked;
         let announcement = self.settings.recording.as_ref().and_then(|rules| rules.telling.announcement.clone());
-        let (State::Talking(talking), Some(sound)) =
-            (&call.state, announcement.filter(|_| asks || consent == Consent::Announced))
-        else {
-            // A member hears its room and no announcement; that it is recorded is for the room to say.
+        // Nobody hears the keys of a member before it is in its room.
+        let can_tell = !asks || matches!(call.state, State::Talking(_));
+        let Some(sound) = announcement.filter(|_| can_tell && (asks || consent == Consent::Announced)) else {
             let unasked = asks && !call.body.is_aware_of_all(&call.state);
             if unasked {
                 self.not_consented(call, "nobody can be asked whether the call may be recorded");
             }
             return !unasked;
         };
-        let (parties, is_settled) = (talking.parties.clone(), talking.negotiation == Negotiation::Idle);
+        let parties: SmallVec<[Party; 2]> = call.state.answered().into_iter().cloned().collect();
+        let is_settled = match &call.state {
+            State::Talking(talking) => talking.negotiation == Negotiation::Idle,
+            State::Attending(attending) => !attending.owes,
+            _ => return true,
+        };
         let Some(recording) = &mut call.body.recording else { return true };
-        recording.seat(&[parties[0].leg, parties[1].leg]);
+        recording.seat(&parties.iter().map(|party| party.leg).collect::<SmallVec<[LegId; 2]>>());
         let unaware: SmallVec<[&Party; 2]> =
             parties.iter().filter(|party| !recording.aware.contains(&party.leg)).collect();
         let begins = !unaware.is_empty() && !std::mem::replace(&mut recording.telling, true);
@@ -76,9 +81,12 @@ impl Calls {
             let wait = self.settings.recording.as_ref().filter(|_| asks).map(|rules| rules.telling.answer_wait);
             self.set_alarm(call, Alarm::Consent, wait.unwrap_or(TELLING_MAX));
         }
-        if begins && asks {
+        match &*parties {
             // Keys are heard here from now on, and go nowhere else.
-            self.patch(&call.body, &parties[0], &parties[1]);
+            [one, other] if begins && asks => self.patch(&call.body, one, other),
+            // It is in the room when it has been told.
+            [member] if begins => _ = self.attend(&call.body, member),
+            _ => {}
         }
         for party in unaware {
             match self.playing_to(&call.body, party, &sound, asks, TELLING) {
@@ -99,9 +107,23 @@ impl Calls {
         let Some(recording) = call.body.recording.as_mut().filter(|recording| recording.telling) else { return };
         recording.telling = false;
         self.clear_alarm(call, Alarm::Consent);
-        if let Some((one, other)) = call.state.connected() {
-            self.patch(&call.body, one, other);
+        match (call.state.connected(), &call.state) {
+            (Some((one, other)), _) => self.patch(&call.body, one, other),
+            (None, State::Attending(attending)) => _ = self.attend(&call.body, &attending.member),
+            (None, _) => {}
         }
+    }
+
+    /// Does a member hear first that it is recorded, and then its room?
+    pub(crate) fn is_to_be_told(&self, body: &Body, leg: LegId) -> bool {
+        let (consent, knows) = match &body.recording {
+            Some(recording) if !recording.is_over() => (Some(recording.consent), recording.aware.contains(&leg)),
+            // It is about to begin.
+            None => (body.bounds.record, false),
+            Some(_) => return false,
+        };
+        let announces = |rules: &RecordingRules| rules.telling.announcement.is_some();
+        consent == Some(Consent::Announced) && !knows && self.settings.recording.as_ref().is_some_and(announces)
     }
 
     /// A sound was played. False: it was none by which a party is told of a recording.
@@ -140,10 +162,10 @@ impl Calls {
 
     /// Nobody has pressed a key in time, or an announcement has not come to its end.
     pub(crate) fn consent_late(&mut self, call: &mut Call) {
-        let Some((one, other)) = call.state.connected() else { return };
-        let legs = [one.leg, other.leg];
         let Some(recording) = call.body.recording.as_ref().filter(|recording| recording.telling) else { return };
-        let silent: SmallVec<[LegId; 2]> = legs.into_iter().filter(|leg| !recording.aware.contains(leg)).collect();
+        let connected = call.state.connected().map(|(one, other)| SmallVec::from_slice(&[one, other]));
+        let legs = connected.unwrap_or_else(|| call.state.answered()).into_iter().map(|party| party.leg);
+        let silent: SmallVec<[LegId; 2]> = legs.filter(|leg| !recording.aware.contains(leg)).collect();
         for leg in silent {
             let by = call.body.recording.as_ref().map(|recording| recording.side_of(leg)).unwrap_or_default();
             self.note_recording(&call.body, RecordingNote::Unanswered { leg, by });
@@ -224,12 +246,8 @@ impl Body {
     /// Do all who are connected know of the recording?
     fn is_aware_of_all(&self, state: &State) -> bool {
         let knows =
-            |party: &Party| self.recording.as_ref().is_none_or(|recording| recording.aware.contains(&party.leg));
-        match state {
-            State::Talking(talking) => talking.parties.iter().all(knows),
-            State::Attending(attending) => knows(&attending.member),
-            _ => true,
-        }
+            |party: &&Party| self.recording.as_ref().is_none_or(|recording| recording.aware.contains(&party.leg));
+        state.answered().iter().all(knows)
     }
 
     /// Are the keys of the parties answers to us, and for nobody else?

@@ -145,7 +145,7 @@ impl Recording {
         Self { number, consent, phase, sides, aware, telling: false, heeded: false, begun: false, taps }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, RecordingPhase::Stopped | RecordingPhase::Failed | RecordingPhase::Refused)
     }
 
@@ -259,11 +259,10 @@ impl Calls {
 
     /// Has the parties heard as they are connected now.
     fn tap(&mut self, call: &mut Call) {
-        let parties: SmallVec<[&Party; 2]> = match &call.state {
-            State::Talking(talking) => talking.parties.iter().collect(),
-            State::Attending(attending) => [&attending.member].into_iter().collect(),
-            _ => return,
-        };
+        let parties = call.state.answered();
+        if parties.is_empty() {
+            return;
+        }
         let Some(id) = call.body.recording_id(self.settings.worker) else { return };
         let Some(recording) = &mut call.body.recording else { return };
         let legs: SmallVec<[LegId; 2]> = parties.iter().map(|party| party.leg).collect();

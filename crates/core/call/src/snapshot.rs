@@ -279,6 +279,15 @@ impl State {
         }
     }
 
+    /// Those who hear each other since an answer, or the one who was answered by the exchange; else nobody.
+    pub(crate) fn answered(&self) -> SmallVec<[&Party; 2]> {
+        match self {
+            Self::Talking(talking) => talking.parties.iter().collect(),
+            Self::Attending(attending) => [&attending.member].into_iter().collect(),
+            Self::Ringing(_) | Self::Joining(_) | Self::Moving(_) | Self::Ending => SmallVec::new(),
+        }
+    }
+
     /// Every party whose leg has neither ended nor been told to.
     pub(crate) fn parties(&self) -> SmallVec<[&Party; 4]> {
         let mut parties: SmallVec<[&Party; 4]> = SmallVec::new();

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use driver::{A, B, C, World, alice, answer, bob, carol, definition, offer, sdp};
+use driver::{A, B, C, World, add_council, alice, answer, bob, carol, definition, offer, sdp};
 use std::time::Duration;
 use sx_call::{Note, RecordingNote, RecordingPhase, RecordingRules, Settings, Telling};
 use sx_leg::{Bounds, LegEvent};
@@ -231,4 +231,72 @@ fn who_is_recorded_by_the_law_is_not_reminded() {
     begin(&mut world, Consent::Law);
     world.after(Duration::from_secs(60));
     assert!(world.playing.is_empty() && world.recorded.len() == 1);
+}
+
+/// A dials a room, and is to be recorded on this ground, if any.
+fn dials_a_room(required: bool, record: Option<Consent>) -> World {
+    let mut definition = definition(MediaMode::Relay);
+    add_council(&mut definition);
+    let telling = Telling { announcement: Some("told.wav".into()), ..Telling::default() };
+    let recording = Some(RecordingRules { required, telling });
+    let mut world = World::with(definition, Settings { recording, ..Settings::default() });
+    world.incoming_with(A, "500", Some(&alice()), |incoming| {
+        incoming.bounds = Bounds { record, ..Bounds::default() };
+    });
+    world
+}
+
+#[test]
+fn who_dials_a_room_is_told_and_then_comes_in() {
+    let mut world = dials_a_room(true, Some(Consent::Announced));
+    assert_eq!((hears(&world), world.attending.len()), (vec![BOTH_TOLD[0]], 0));
+    // The session changes while it is told: it does not come in by that.
+    world.offers(A, Some(&sdp("192.0.2.1", 4002, "sendrecv")));
+    assert_eq!((hears(&world), world.attending.len(), world.recorded.len()), (vec![BOTH_TOLD[0]], 0, 0));
+    heard(&mut world, 0, PlayOutcome::Whole);
+    assert_eq!((world.attending.len(), world.tapped.len(), world.recorded.len()), (1, 1, 1));
+    assert_eq!(notes(&world), [told(A, CALLER), RecordingNote::Begun(Consent::Announced)]);
+    world.offers(A, Some(&sdp("192.0.2.1", 4004, "sendrecv")));
+    assert_eq!((world.playing.len(), world.attending.len()), (0, 1), "it is told once");
+    world.ends(A, 0);
+    assert_eq!(world.recorded.len(), 2);
+}
+
+#[test]
+fn who_cannot_be_told_comes_into_no_room_that_has_to_be_recorded() {
+    let mut world = dials_a_room(true, Some(Consent::Announced));
+    heard(&mut world, 0, PlayOutcome::Nothing);
+    assert_eq!((notes(&world), world.attending.len()), (vec![RecordingNote::Failed], 0));
+    world.let_end();
+    let mut world = dials_a_room(false, Some(Consent::Announced));
+    heard(&mut world, 0, PlayOutcome::Nothing);
+    assert_eq!((world.recorded.len(), world.attending.len()), (0, 1), "it comes in, and is not recorded");
+}
+
+#[test]
+fn an_announcement_that_does_not_end_lets_a_member_in_unrecorded() {
+    let mut world = dials_a_room(false, Some(Consent::Announced));
+    world.after(Duration::from_secs(611));
+    assert_eq!((world.recorded.len(), world.attending.len()), (0, 1));
+    assert_eq!(notes(&world), [RecordingNote::Unanswered { leg: A, by: CALLER }]);
+}
+
+#[test]
+fn nobody_is_asked_before_it_comes_into_a_room() {
+    let mut world = dials_a_room(true, Some(Consent::Asked));
+    assert!(world.attending.is_empty() && world.playing.is_empty() && world.recorded.is_empty());
+    world.let_end();
+    let world = dials_a_room(false, Some(Consent::Asked));
+    assert_eq!((world.attending.len(), world.playing.len(), world.recorded.len()), (1, 0, 0));
+}
+
+#[test]
+fn a_member_of_whom_a_recording_is_begun_leaves_the_room_while_it_is_told() {
+    let mut world = dials_a_room(true, None);
+    assert_eq!(world.attending.len(), 1);
+    let (call, change) = (world.only_call(), sx_call::RecordingChange::Start(Consent::Announced));
+    world.command(sx_call::Command::Record { call, change });
+    assert_eq!((hears(&world), world.attending.len()), (vec![BOTH_TOLD[0]], 0));
+    heard(&mut world, 0, PlayOutcome::Whole);
+    assert_eq!((world.attending.len(), world.recorded.len()), (1, 1));
 }

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use driver::{A, B, C, World, alice, answer, bob, carol, definition, offer, sdp};
+use driver::{A, B, C, World, add_council, alice, answer, bob, carol, definition, offer, sdp};
 use std::time::Duration;
 use sx_call::{
     CallSnapshot, Command, Ender, Note, RecordingChange, RecordingNote, RecordingPhase, RecordingRules, Settings,
@@ -145,28 +145,8 @@ fn a_transferor_that_has_left_leaves_who_stays_on_the_recording() {
 
 #[test]
 fn a_member_of_a_room_is_recorded_by_what_it_says() {
-    use sx_route::{Destination, DestinationKind, DomainFilter, Fork, Match, Room, Rule, SourceFilter};
     let mut definition = definition(MediaMode::Relay);
-    let codecs = std::sync::Arc::from([Codec::Pcmu]);
-    definition.rooms.push(Room {
-        name: "council".into(),
-        members_max: 3,
-        codecs,
-        sounds: Default::default(),
-        members: Default::default(),
-    });
-    let kind = DestinationKind::Room("council".into());
-    definition.rules.push(Rule {
-        name: "council".into(),
-        source: SourceFilter::Any,
-        domain: DomainFilter::Ours,
-        matches: Match::Prefix("5".into()),
-        strip: 0,
-        prepend: "".into(),
-        destinations: vec![Destination { kind, priority: 1, weight: 1, user: None }],
-        fork: Fork::Serial,
-        ring_ms_max: None,
-    });
+    add_council(&mut definition);
     let mut world = World::with(definition, settings(true));
     calls(&mut world, "500");
     assert_eq!(world.recorded, ["0 begin (announced)"]);

@@ -11,6 +11,7 @@ use crate::forwarding::forward;
 use crate::port_sockets::PortSockets;
 use crate::relaying::relay;
 use crate::sys::{BATCH, Chosen, Intake, Written};
+use crate::told_key::ToldKey;
 use crate::totals::ThreadTotals;
 use std::sync::Arc;
 use sx_audio::{Key, Reporter, Stats, Transcoder};
@@ -25,6 +26,8 @@ pub(crate) struct Converting {
     transcoded: u64,
     decode_errors: u64,
     late: u64,
+    /// The last key that was told, as far as it came by events.
+    told_key: Option<ToldKey>,
     rng: Rng,
 }
 
@@ -76,7 +79,7 @@ impl Leaving {
 
 impl Converting {
     pub(crate) fn new(conversion: Box<Conversion>, rng: Rng) -> Self {
-        Self { conversion, state: State::Relaying, transcoded: 0, decode_errors: 0, late: 0, rng }
+        Self { conversion, state: State::Relaying, transcoded: 0, decode_errors: 0, late: 0, told_key: None, rng }
     }
 
     /// Is this what is being done?
@@ -84,8 +87,14 @@ impl Converting {
         *self.conversion == *conversion
     }
 
+    /// The last key that the call was told of.
+    pub(crate) fn told_key(&self) -> Option<ToldKey> {
+        self.told_key
+    }
+
     /// Another source of packets, or another end, takes over.
     pub(crate) fn begin_anew(&mut self, conversion: Box<Conversion>) {
+        self.told_key = None;
         self.conversion = conversion;
         self.state = State::Relaying;
     }
@@ -137,6 +146,7 @@ impl Converting {
         let mut leaving = Leaving::default();
         for index in rtp.indices() {
             let (_, packet) = means.received.batch().packet(index);
+            self.told_key = told_key(&self.conversion, packet).or(self.told_key);
             transcoder.handle_packet(means.now, packet);
             leaving.take(transcoder, means.now, means.written, means.totals, target);
         }
@@ -160,12 +170,9 @@ impl Converting {
             return;
         }
         let conversion = &self.conversion;
-        let is_key = |packet: &[u8]| {
-            let payload_type = Packet::parse(packet).map(|packet| packet.payload_type());
-            payload_type
-                .is_ok_and(|of| conversion.from.iter().any(|coding| coding.payload_type == of && !coding.is_sound()))
-        };
-        let keys: Vec<usize> = rtp.indices().filter(|index| is_key(means.received.batch().packet(*index).1)).collect();
+        let mut key = |index: &usize| told_key(conversion, means.received.batch().packet(*index).1);
+        let keys: Vec<usize> = rtp.indices().filter(|index| key(index).is_some()).collect();
+        self.told_key = keys.last().and_then(key).or(self.told_key);
         if !keys.is_empty() && matches!(self.state, State::Relaying) {
             self.state = self.begin(means.now, own, target);
         }
@@ -287,4 +294,14 @@ impl Converting {
             }
         }
     }
+}
+
+/// The key that a packet is of, where keys are told to the call alone.
+fn told_key(conversion: &Conversion, packet: &[u8]) -> Option<ToldKey> {
+    if conversion.keys.to != KeyWay::Told {
+        return None;
+    }
+    let header = Packet::parse(packet).ok()?.header();
+    let is_event = |coding: &sx_media::Coding| coding.payload_type == header.payload_type && !coding.is_sound();
+    conversion.from.iter().any(is_event).then(|| ToldKey::of(header))
 }

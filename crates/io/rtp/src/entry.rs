@@ -10,6 +10,7 @@ use crate::recording::Tapped;
 use crate::relaying::relay;
 use crate::seat::{Attending, PlayedOut};
 use crate::sys::Chosen;
+use crate::told_key::ToldKey;
 use crate::totals::ThreadTotals;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) told: Told,
     /// What packets become on the way there; `None` when they pass as they are.
     pub(crate) converting: Option<Box<Converting>>,
+    /// A key whose rest is not to pass.
+    pub(crate) told_key: Option<ToldKey>,
     /// It is recorded what comes there.
     pub(crate) tapped: Option<Tapped>,
     /// What was counted by those that were there before.
@@ -69,6 +72,8 @@ impl Entry {
             let dropped = tapped.ear().receive(means.now, means.received, rtp);
             means.totals.recording_packets_dropped.add(dropped);
         }
+        let rtp = self.told_key.as_mut().map_or(rtp, |key| key.without(means.received, rtp));
+        self.told_key.take_if(|key| key.is_over());
         match (&self.patch, &mut self.converting) {
             (Patch::To(target), _) if target.is_closed() => {}
             (Patch::To(target), Some(converting)) if target.turn().is_playing() => {
@@ -106,10 +111,15 @@ impl Entry {
         let same_end = matches!((&self.patch, patch), (Patch::To(before), Patch::To(now)) if Arc::ptr_eq(before, now));
         match (&mut self.converting, conversion) {
             (Some(converting), Some(conversion)) if same_end && converting.is(&conversion) => return,
-            (Some(converting), Some(conversion)) => converting.begin_anew(conversion),
+            (Some(converting), Some(conversion)) => {
+                self.told_key = converting.told_key().or(self.told_key);
+                converting.begin_anew(conversion);
+            }
             (place @ None, Some(conversion)) => *place = Some(Box::new(Converting::new(conversion, rng))),
             (converting, None) => {
-                let (transcoded, decode_errors) = converting.take().map_or((0, 0), |gone| gone.counted());
+                let Some(gone) = converting.take() else { return self.sockets.set_converted(false) };
+                self.told_key = gone.told_key().or(self.told_key);
+                let (transcoded, decode_errors) = gone.counted();
                 self.counted.0 += transcoded;
                 self.counted.1 += decode_errors;
             }

@@ -105,6 +105,7 @@ mod secure;
 mod sent_reports;
 mod sys;
 mod thread;
+mod told_key;
 mod totals;
 
 pub use config::{MediaInterface, Priority, RtcpXr, RtpConfig, StartError, ThreadError};

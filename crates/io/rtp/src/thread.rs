@@ -275,6 +275,7 @@ impl PacketThread {
             patch: Patch::Nowhere,
             told: None,
             converting: None,
+            told_key: None,
             tapped: None,
             counted: (0, 0),
             is_timed: false,

@@ -229,3 +229,34 @@ fn keys_are_told_while_the_other_one_is_played_to() {
         last = Some(header.sequence);
     }
 }
+
+/// A call that was told of a key may let the parties hear each other: the end of the key comes three times.
+#[test]
+fn the_rest_of_a_key_that_was_told_does_not_pass_when_everything_does() {
+    let other = [coding(0, Codec::Pcmu), events()];
+    let call = call(&other, KeyRules { to: KeyWay::Told, ..KeyRules::default() });
+    let event = Event::from_key('1').unwrap();
+    let packets: Vec<_> = EventSender::new(event, 10, Duration::from_millis(80), 0, 8_000).collect();
+    let (all_but_two, rest) = packets.split_at(packets.len() - 2);
+    let mut sequence = 0;
+    let mut send = |packets: &[sx_rtp::EventPacket]| {
+        for packet in packets {
+            let (mut datagram, payload_type) = (Vec::new(), PayloadType(EVENTS));
+            Header { marker: packet.marker, payload_type, sequence, timestamp: packet.timestamp, ssrc: Ssrc(7) }
+                .write(&packet.payload.to_bytes(), &mut datagram);
+            call.phones[0].rtp.send_to(&datagram, call.opened[0].rtp).unwrap();
+            sequence += 1;
+        }
+    };
+    send(all_but_two);
+    assert_eq!(pressed(&call), '1');
+    let (from, to) = (call.ports[0], Some(call.ports[1]));
+    call.relay.threads.send(MediaCommand::Patch { from, to, conversion: None });
+    call.relay.settle(&call.ports);
+    send(rest);
+    // Another key is none of it.
+    let next: Vec<_> = EventSender::new(event, 10, Duration::from_millis(80), 1_600, 8_000).take(1).collect();
+    send(&next);
+    let first = receive(&call.phones[1].rtp).0;
+    assert_eq!(Packet::parse(&first).unwrap().timestamp(), 1_600);
+}

@@ -25,10 +25,10 @@ use sx_media::{
     PortStats, RecordingCommand, Remote, Tap,
 };
 use sx_route::{
-    Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter, Tables,
-    Trunk,
+    Access, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Room, Rule, SourceFilter,
+    Tables, Trunk,
 };
-use sx_types::{CallId, Cause, LegId};
+use sx_types::{CallId, Cause, Codec, LegId, RoomSounds};
 
 pub const START: Time = Time::from_secs(1_800_000_000);
 /// The first two outgoing legs of an engine.
@@ -549,4 +549,23 @@ impl World {
 /// Where the peer of a port is heard from.
 fn heard_at(port: PortId) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 99], 40_000 + (port.0 & 0xff) as u16))
+}
+
+/// 5… leads to a room for three, in PCMU.
+pub fn add_council(definition: &mut Definition) {
+    let codecs = Arc::from([Codec::Pcmu]);
+    let (name, sounds, members) = ("council".into(), RoomSounds::default(), Arc::default());
+    definition.rooms.push(Room { name, members_max: 3, codecs, sounds, members });
+    let kind = DestinationKind::Room("council".into());
+    definition.rules.push(Rule {
+        name: "council".into(),
+        source: SourceFilter::Any,
+        domain: DomainFilter::Ours,
+        matches: Match::Prefix("5".into()),
+        strip: 0,
+        prepend: "".into(),
+        destinations: vec![Destination { kind, priority: 1, weight: 1, user: None }],
+        fork: Fork::Serial,
+        ring_ms_max: None,
+    });
 }
