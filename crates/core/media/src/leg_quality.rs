@@ -25,7 +25,7 @@
 use crate::quality::{EquipmentImpairment, PacketLoss, equipment_impairment, mean_opinion_score, r_factor};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_rtp::{BurstTracker, Reception, ReportBlock, VoipMetrics};
+use sx_rtp::{BurstTracker, Reception, VoipMetrics};
 use sx_types::Codec;
 
 /// What a packet holds.
@@ -174,12 +174,6 @@ impl LegQuality {
     /// How losses cluster, since whenever the tracker was new: over the whole call, or the interval alone.
     pub fn handle_bursts(&mut self, bursts: &BurstTracker) {
         self.burst_ratio = bursts.burstiness().burst_ratio;
-    }
-
-    /// A report block of the leg about what we send, which arrived at this NTP time. One that knows no report of ours changes
-    /// nothing.
-    pub fn handle_report(&mut self, ntp: u64, block: &ReportBlock) {
-        self.round_trip = block.round_trip(ntp).or(self.round_trip);
     }
 
     /// The round trip to the leg and back, measured by whoever sends it the reports of others.
@@ -339,7 +333,6 @@ fn millis(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sx_rtp::{SenderInfo, Ssrc, ntp_from_time};
 
     const START: Time = Time::from_secs(1_800_000_000);
 
@@ -416,22 +409,11 @@ mod tests {
     #[test]
     fn a_long_way_is_felt_in_conversing_and_not_in_listening() {
         let mut leg = Leg::new(Codec::Pcma);
-        let sent = START + Duration::from_secs(1);
-        let info = SenderInfo { ntp: ntp_from_time(sent), rtp_timestamp: 0, packet_count: 0, octet_count: 0 };
-        // It comes 200 ms later, is kept for a second, and the answer takes 200 ms.
-        let mut theirs = Reception::new(8_000);
-        theirs.handle_sequence(1);
-        theirs.handle_sequence(2);
-        theirs.handle_sender_report(sent + Duration::from_millis(200), &info);
-        let block = theirs.report(sent + Duration::from_millis(1_200), Ssrc(1)).expect("it is believed");
-        leg.quality.handle_report(ntp_from_time(sent + Duration::from_millis(1_400)), &block);
+        leg.quality.handle_round_trip(Duration::from_millis(400));
         let sample = leg.interval(|_| false).expect("an interval");
         close(sample.round_trip_ms.expect("it was said"), 400.0, 0.1);
         close(sample.r, 93.2 - crate::quality::delay_impairment(Duration::from_millis(220)), 0.01);
         assert!(sample.mos_listening > sample.mos_conversational);
-        // A block that knows no report of ours changes nothing.
-        leg.quality.handle_report(0, &ReportBlock { last_sr: 0, ..block });
-        assert!(leg.interval(|_| false).expect("an interval").round_trip_ms.is_some());
     }
 
     #[test]
@@ -481,7 +463,7 @@ mod tests {
 
     fn metrics() -> VoipMetrics {
         VoipMetrics {
-            ssrc: Ssrc(1),
+            ssrc: sx_rtp::Ssrc(1),
             loss_rate: 60,
             discard_rate: 4,
             burst_density: 0,
