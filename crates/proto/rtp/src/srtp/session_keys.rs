@@ -130,7 +130,7 @@ fn aes_cm(derivation: &Derivation, labels: Labels, tag_bytes: usize) -> AesCm {
     derivation.derive(labels.encryption, &mut *key);
     derivation.derive(labels.salt, &mut *salt);
     derivation.derive(labels.authentication, &mut *authentication);
-    AesCm::new(&*key, &*salt, &*authentication, tag_bytes)
+    AesCm::new(&*key, &*salt, &authentication, tag_bytes)
 }
 
 fn aes_gcm(derivation: &Derivation, labels: Labels, key_bytes: usize) -> AesGcm {
