@@ -28,16 +28,20 @@ def certificates(bench):
     return {"LD_PRELOAD": library, "CERTIFICATE": both}
 
 
-def talk(bench, caller, called, media=""):
+def talk(bench, caller, called, media="", codecs=(None, None)):
     """Alice calls bob, each with keys of their own kind or none, and each hears the other."""
     curve = certificates(bench)
     exchange = bench.exchange(extra=MD5, users=["alice", "bob"], media=media)
-    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=8, more=called, environment=curve)
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=8, more=called, codec=codecs[1],
+                environment=curve)
     wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
-    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller,
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller, codec=codecs[0],
                   environment=curve)
     alice.finish()
     bob.finish()
+    if codecs[0] != codecs[1]:
+        transcoded = exchange.metric("strowger_media_packets_transcoded_total")
+        check(transcoded > 250, f"packets are coded anew: {transcoded}")
     handshakes = [caller, called].count(DTLS)
     counted = exchange.metric("strowger_media_handshakes_total", outcome="keys")
     check(counted >= handshakes, f"{handshakes} handshakes are over, not {counted}")
@@ -60,6 +64,11 @@ def of_the_caller(bench):
 @case("DTLS-SRTP on both sides", slow=True)
 def on_both_sides(bench):
     talk(bench, DTLS, DTLS, 'srtp = "required"\nsrtp_keying = "dtls"')
+
+
+@case("DTLS-SRTP with Opus and PCMU in the clear", slow=True)
+def of_one_codec(bench):
+    talk(bench, DTLS, CLEAR, codecs=("opus", "PCMU"))
 
 
 @case("DTLS-SRTP and SDES", slow=True)

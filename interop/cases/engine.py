@@ -4,6 +4,7 @@ import re
 import shutil
 
 import kamailio
+from cases.dtls import DTLS, certificates
 from harness import DOMAIN, Skipped, case, check, free_port, read, wait_for
 from ng_client import NgClient
 from phones import TONES, Phone
@@ -22,13 +23,15 @@ def engine(bench, ng="delete_delay_s = 1"):
     return exchange, f"{ip}:{port}"
 
 
-def talk(bench, offer, answer, caller="", called="", codecs=(None, None)):
+def talk(bench, offer, answer, caller="", called="", codecs=(None, None), environment=None):
     """Alice calls bob by way of Kamailio, each hears the other, and nothing stays at the engine. What each of them said."""
     exchange, at = engine(bench)
     proxy = kamailio.Kamailio(bench, at, f"{USUAL} {offer}".strip(), f"{USUAL} {answer}".strip())
-    bob = Phone(bench, proxy, "bob", TONES[1], answers=True, seconds=9, more=called, codec=codecs[1])
+    bob = Phone(bench, proxy, "bob", TONES[1], answers=True, seconds=9, more=called, codec=codecs[1],
+                environment=environment)
     wait_for(lambda: "200 OK" in read(bench.path("bob.log")), "bob is registered")
-    alice = Phone(bench, proxy, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller, codec=codecs[0])
+    alice = Phone(bench, proxy, "alice", TONES[0], dial=f"sip:bob@{DOMAIN}", seconds=6, more=caller,
+                  codec=codecs[0], environment=environment)
     wait_for(lambda: exchange.metric("strowger_ng_calls") == 1, "the engine has a call")
     alice.finish()
     bob.finish()
@@ -78,6 +81,22 @@ def opus_and_pcma(bench):
     wishes = "RTP/AVP transcode=PCMA"
     alice, _ = talk(bench, wishes, "RTP/SAVP", caller=";mediaenc=srtp-mand", codecs=("opus", "PCMA"))
     check("RTP/SAVP" in alice and not re.search(r"a=rtpmap:\d+ PCMA", alice), "alice has Opus with keys")
+
+
+@case("Kamailio has DTLS-SRTP of the caller relayed as RTP", slow=True)
+def dtls_to_rtp(bench):
+    alice, bob = talk(bench, "RTP/AVP", "", caller=DTLS, environment=certificates(bench))
+    check("UDP/TLS/RTP/SAVP" in alice and "a=crypto" not in alice, "alice has DTLS-SRTP")
+    check("a=fingerprint" not in bob and "RTP/SAVP" not in bob, "bob hears nothing of it")
+
+
+@case("Kamailio has RTP with PCMU made DTLS-SRTP with Opus", slow=True)
+def rtp_to_dtls(bench):
+    wishes = "UDP/TLS/RTP/SAVP codec-mask-PCMU codec-transcode-opus"
+    alice, bob = talk(bench, wishes, "", called=DTLS, codecs=("PCMU", "opus"), environment=certificates(bench))
+    check("a=fingerprint" not in alice and "RTP/SAVP" not in alice, "alice hears nothing of it")
+    prints = set(re.findall(r"a=fingerprint:sha-256 (\S+)", bob, re.IGNORECASE))
+    check(len(prints) == 2, f"bob and the engine have a certificate each: {prints}")
 
 
 def sdp(host, port, protocol="RTP/AVP", more=""):

@@ -79,7 +79,8 @@ impl NgCalls {
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
             let text = relay_answer(&clear, &asked_text, &opened, session)?;
-            protect_answer(&text, &offer, (None, None), Terms::default(), &other.keys)
+            let before = other.agreed.as_ref().map(|(told, said)| (told, said)).unzip();
+            protect_answer(&text, &offer, before, Terms::default(), &other.keys)
         })?;
         one.tag = Some(tag.into());
         one.said = Some(sdp.clone());
@@ -110,6 +111,9 @@ impl NgCalls {
             }
         }
         self.out.extend(commands.into_iter().map(Output::Media));
+        for side in &mut branch.sides {
+            side.agreed = side.told.clone().zip(side.said.clone());
+        }
         branch.answered = true;
         Ok(())
     }
@@ -129,9 +133,9 @@ fn demuxed(side: &Side, stream: usize) -> bool {
 fn protocols(offer: &Bytes) -> Result<Vec<Option<&'static str>>, Refusal> {
     let parsed = Description::parse(offer)?;
     let protocol = |media: Media<'_, '_>| match media.profile() {
-        Profile::Rtp | Profile::SecureRtp if has_feedback(&media) => Some("RTP/AVPF"),
-        Profile::Rtp | Profile::SecureRtp => Some("RTP/AVP"),
-        Profile::DtlsRtp | Profile::Other => None,
+        Profile::Other => None,
+        Profile::Rtp | Profile::SecureRtp | Profile::DtlsRtp if has_feedback(&media) => Some("RTP/AVPF"),
+        Profile::Rtp | Profile::SecureRtp | Profile::DtlsRtp => Some("RTP/AVP"),
     };
     Ok(parsed.media().map(protocol).collect())
 }

@@ -84,8 +84,9 @@ pub(crate) struct Side {
     /// It was told a key of them.
     pub(crate) keyed: bool,
     pub(crate) interface: Interface,
-    /// Its media travels protected, with feedback.
-    pub(crate) travels: Option<(bool, bool)>,
+    pub(crate) travels: Option<Travels>,
+    /// What it was told and had said when both sides were last connected.
+    pub(crate) agreed: Option<(Bytes, Bytes)>,
     /// A port that it offers to share between RTP and RTCP is refused.
     pub(crate) mux_rejected: bool,
     /// The streams that it has offered that for in vain.
@@ -102,6 +103,26 @@ pub(crate) struct Side {
     /// The digits that are sent in its name are over then.
     pub(crate) keys_until: Time,
     pub(crate) ports: Vec<Port>,
+}
+
+/// How the media of a side travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Travels {
+    pub(crate) protection: Protection,
+    /// RFC 4585.
+    pub(crate) feedback: bool,
+}
+
+/// Where the keys of a side come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// It has none.
+    #[default]
+    Clear,
+    /// They stand in descriptions.
+    Sdes,
+    /// A handshake yields them.
+    Dtls,
 }
 
 /// Which addresses a side is believed at.

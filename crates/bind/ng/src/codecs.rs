@@ -9,7 +9,7 @@ use crate::offer::Refusal;
 use bytes::Bytes;
 use sx_media::ours;
 use sx_ng::{CodecName, CodecWishes};
-use sx_sdp::{Arranged, Description, Format, FormatEdit, Media, MediaKind, NewFormat, Profile};
+use sx_sdp::{Arranged, Description, Format, FormatEdit, Media, MediaKind, NewFormat};
 use sx_types::{Codec, Kind, PayloadType};
 
 /// What is known besides the offer.
@@ -306,8 +306,7 @@ pub(crate) fn is_codable(format: &Format<'_>, codable: &[Codec]) -> bool {
 
 /// A stream of sound whose packets can be read here.
 pub(crate) fn is_sound(media: &Media<'_, '_>) -> bool {
-    let readable = matches!(media.profile(), Profile::Rtp | Profile::SecureRtp);
-    media.kind() == MediaKind::Audio && readable && !media.is_rejected()
+    media.kind() == MediaKind::Audio && media.profile().is_rtp() && !media.is_rejected()
 }
 
 fn has_sound(formats: &[Format<'_>]) -> bool {

@@ -1,7 +1,7 @@
 //! Offers: which ports they need, and what the other side is told.
 
 use crate::blocking::Blocks;
-use crate::call::{Branch, Call, Side, Trust};
+use crate::call::{Branch, Call, Protection, Side, Travels, Trust};
 use crate::codecs::{AnswerTerms, Known, Offered, wanted as wanted_codecs};
 use crate::engine::{NgCalls, Progress};
 use crate::playing::Plays;
@@ -18,7 +18,7 @@ use sx_media::{
 };
 use sx_ng::{CodecName, CodecWishes, Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media, TransportEdit};
-use sx_types::{Codec, SrtpPolicy};
+use sx_types::{Codec, Fingerprint, SrtpKeying, SrtpPolicy};
 
 /// Why an offer or an answer is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +34,10 @@ pub(crate) enum Refusal {
     TooManyBranches,
     #[error("Ran out of ports")]
     NoPort,
-    #[error("This media engine does not take part in DTLS-SRTP")]
+    #[error("DTLS-SRTP is not wanted, or this media engine takes no part in it")]
     Dtls,
+    #[error("Keys in RTP/SAVP are those of SDES; those of DTLS are offered as UDP/TLS/RTP/SAVP")]
+    SdesOff,
     #[error("This media engine does not take part in ICE")]
     Ice,
     #[error("No crypto suite is left to offer")]
@@ -128,7 +130,9 @@ impl NgCalls {
                 }
                 let suites = self.suites(&request.options.sdes);
                 let all = self.settings.srtp_suites.clone();
-                let sides = [self.side(now, Some(from), all), self.side(now, to, suites)];
+                let means = |suites| Means { suites, certificate: self.certificate(&request.options) };
+                let (theirs, others) = (means(all), means(suites));
+                let sides = [self.side(now, Some(from), theirs), self.side(now, to, others)];
                 let via = request.via_branch.map(Box::from);
                 let mut branch = Branch::new(via, sides);
                 branch.sides[0].blocks = call.blocks_of(from);
@@ -159,17 +163,24 @@ impl NgCalls {
 
     /// Is there something in an offer that nothing here can do?
     fn check_wishes(&self, options: &Options<'_>, summaries: &[StreamSummary]) -> Result<(), Refusal> {
-        let dtls = summaries.iter().any(|summary| summary.profile == Profile::DtlsRtp && !summary.rejected);
+        let offered = summaries.iter().any(|summary| summary.profile == Profile::DtlsRtp && !summary.rejected);
+        let wanted = matches!(options.transport, Some(TransportProtocol::Dtls { .. }));
+        if (offered || wanted) && self.certificate(options).is_none() {
+            return Err(Refusal::Dtls);
+        }
         match options.transport {
-            Some(TransportProtocol::Rtp { .. }) if dtls => return Err(Refusal::Dtls),
-            Some(TransportProtocol::Rtp { secure: true, .. }) if options.sdes.off => return Err(Refusal::Dtls),
+            Some(TransportProtocol::Rtp { secure: true, .. }) if options.sdes.off => return Err(Refusal::SdesOff),
             Some(TransportProtocol::Rtp { secure: true, .. }) if self.suites(&options.sdes).is_empty() => {
                 return Err(Refusal::NoSuite);
             }
-            Some(TransportProtocol::Other) if !dtls => return Err(Refusal::Dtls),
             _ => {}
         }
         if options.ice == Some(Ice::Force) { Err(Refusal::Ice) } else { Ok(()) }
+    }
+
+    /// The certificate of our handshakes, unless a client wants none.
+    fn certificate(&self, options: &Options<'_>) -> Option<Fingerprint> {
+        self.settings.certificate.clone().filter(|_| !options.dtls_off)
     }
 
     /// The suites that a client leaves, in our order.
@@ -185,7 +196,7 @@ impl NgCalls {
         self.settings.srtp_suites.iter().filter(wanted).copied().collect()
     }
 
-    fn side(&mut self, now: Time, tag: Option<&[u8]>, suites: Arc<[Suite]>) -> Side {
+    fn side(&mut self, now: Time, tag: Option<&[u8]>, means: Means) -> Side {
         Side {
             tag: tag.map(Box::from),
             created: now,
@@ -193,10 +204,11 @@ impl NgCalls {
             told: None,
             // Below 2⁶³, since many peers read it into a signed integer.
             session: SessionVersion { session: self.rng.u64() >> 1, version: 1 },
-            keys: Keyring::new(&mut self.rng, Means { suites, certificate: None }),
+            keys: Keyring::new(&mut self.rng, means),
             keyed: false,
             interface: self.settings.interface(None),
             travels: None,
+            agreed: None,
             mux_rejected: false,
             mux_refused: Vec::new(),
             terms: AnswerTerms::default(),
@@ -226,12 +238,18 @@ impl NgCalls {
         // Whoever speaks as before is passed on as before.
         let as_before = other.travels.filter(|_| one.travels == spoken);
         let wanted = match options.transport {
-            Some(TransportProtocol::Rtp { secure, feedback }) => Some((secure, feedback)),
-            _ => as_before.or(spoken),
+            Some(TransportProtocol::Rtp { secure: false, feedback }) => {
+                Some(Travels { feedback, ..Travels::default() })
+            }
+            Some(TransportProtocol::Rtp { secure: true, feedback }) => {
+                Some(Travels { protection: Protection::Sdes, feedback })
+            }
+            Some(TransportProtocol::Dtls { feedback }) => Some(Travels { protection: Protection::Dtls, feedback }),
+            Some(TransportProtocol::Accept | TransportProtocol::Other) | None => as_before.or(spoken),
         };
-        let (secure, feedback) = wanted.unwrap_or_default();
-        if secure && options.sdes.off {
-            return Err(Refusal::Dtls);
+        let Travels { protection, feedback } = wanted.unwrap_or_default();
+        if protection == Protection::Sdes && options.sdes.off {
+            return Err(Refusal::SdesOff);
         }
         let mux = match options.rtcp_mux {
             mux if mux.offer => Some(true),
@@ -248,11 +266,16 @@ impl NgCalls {
             _ => TransportEdit::default(),
         };
         let clear = edited(&in_the_clear(&kept)?, section)?;
-        let policy = if secure { SrtpPolicy::Required } else { SrtpPolicy::Off };
+        let (policy, keying) = match protection {
+            Protection::Clear => (SrtpPolicy::Off, SrtpKeying::Sdes),
+            Protection::Sdes => (SrtpPolicy::Required, SrtpKeying::Sdes),
+            Protection::Dtls => (SrtpPolicy::Required, SrtpKeying::Dtls),
+        };
         let opened = advertised(other, options.media_address);
         let text = tell(other, |other, session| {
             let text = relay_description(&clear, &opened, session)?;
-            protect_offer(&text, None, None, Terms { policy, ..Terms::default() }, &other.keys)
+            let told = other.agreed.as_ref().map(|(told, _)| told);
+            protect_offer(&text, None, told, Terms { policy, keying }, &other.keys)
         })?;
         (one.travels, other.travels) = (spoken, wanted);
         (one.terms, one.coded, other.coded) = (terms, ones, others);
@@ -274,7 +297,7 @@ pub(crate) fn edited<'e>(description: &Bytes, stream: impl Fn(usize) -> Transpor
 
 /// RTP whose packets can be read here.
 fn is_ours(summary: &StreamSummary) -> bool {
-    matches!(summary.profile, Profile::Rtp | Profile::SecureRtp) && !summary.rejected
+    summary.profile.is_rtp() && !summary.rejected
 }
 
 /// How sound is coded for the author of an offer and for whoever receives it; what nothing is said of stays.
@@ -303,12 +326,19 @@ pub(crate) fn pair(branch: &mut Branch, author: usize) -> [&mut Side; 2] {
     if author == 0 { [first, second] } else { [second, first] }
 }
 
-/// How the first RTP stream of a description travels: protected by keys in it, with feedback.
-fn travels(description: &Bytes) -> Result<Option<(bool, bool)>, Refusal> {
+/// How the first RTP stream of a description travels.
+fn travels(description: &Bytes) -> Result<Option<Travels>, Refusal> {
     let parsed = Description::parse(description)?;
-    let is_ours = |media: &Media<'_, '_>| matches!(media.profile(), Profile::Rtp | Profile::SecureRtp);
-    let first = parsed.media().find(|media| is_ours(media) && !media.is_rejected());
-    Ok(first.map(|media| (media.profile() == Profile::SecureRtp, has_feedback(&media))))
+    let mut streams = parsed.media().filter(|media| !media.is_rejected());
+    Ok(streams.find_map(|media| {
+        let protection = match media.profile() {
+            Profile::Rtp => Protection::Clear,
+            Profile::SecureRtp => Protection::Sdes,
+            Profile::DtlsRtp => Protection::Dtls,
+            Profile::Other => return None,
+        };
+        Some(Travels { protection, feedback: has_feedback(&media) })
+    }))
 }
 
 /// RFC 4585.

@@ -177,13 +177,17 @@ fn media(side: &Side, port: &Port) -> Dictionary<'static> {
         Some(MediaKind::Video) => "video",
         _ => "audio",
     };
-    let secure = summary.as_ref().is_some_and(|summary| summary.profile == Profile::SecureRtp);
+    let (protocol, keys) = match summary.as_ref().map(|summary| summary.profile) {
+        Some(Profile::SecureRtp) => ("RTP/SAVP", Some("SDES")),
+        Some(Profile::DtlsRtp) => ("UDP/TLS/RTP/SAVP", Some("DTLS-SRTP")),
+        Some(Profile::Rtp | Profile::Other) | None => ("RTP/AVP", None),
+    };
     let mut flags = vec![Value::text("initialized")];
     if let Some(summary) = &summary {
         flags.extend(summary.direction.sends().then(|| Value::text("send")));
         flags.extend(summary.direction.receives().then(|| Value::text("recv")));
         flags.extend(summary.rtcp_mux.then(|| Value::text("rtcp-mux")));
-        flags.extend(secure.then(|| Value::text("SDES")));
+        flags.extend(keys.map(Value::text));
     }
     let codecs = side.told.as_ref().zip(side.said.as_ref());
     let codecs = codecs.map(|(told, said)| agreed_names(told, said, port.stream)).unwrap_or_default();
@@ -191,7 +195,7 @@ fn media(side: &Side, port: &Port) -> Dictionary<'static> {
         .with("index", Value::count(port.stream as u64 + 1))
         .with("type", Value::text(kind))
         .with("codecs", Value::List(codecs.into_iter().map(Value::text).collect()))
-        .with("protocol", Value::text(if secure { "RTP/SAVP" } else { "RTP/AVP" }))
+        .with("protocol", Value::text(protocol))
         .with("streams", Value::List(vec![stream(side, port, false), stream(side, port, true)]))
         .with("flags", Value::List(flags))
 }

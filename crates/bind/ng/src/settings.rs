@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use sx_media::Suite;
-use sx_types::{Codec, Consent};
+use sx_types::{Codec, Consent, Fingerprint};
 
 /// What the engine is told once.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub interfaces: Vec<Interface>,
     /// The suites of SRTP that are offered and accepted, best first.
     pub srtp_suites: Arc<[Suite]>,
+    /// What our certificate is known by in handshakes of DTLS; `None`: there are none.
+    pub certificate: Option<Fingerprint>,
     /// What is coded anew where a proxy asks for it. Empty: nothing.
     pub codable: Arc<[Codec]>,
     /// What can be played, by name.
@@ -73,6 +75,7 @@ impl Default for Settings {
             worker: u16::MAX,
             interfaces: vec![Interface { name: "default".into(), ipv4: true, ipv6: false }],
             srtp_suites: Suite::ALL.into(),
+            certificate: None,
             codable: Arc::from([]),
             sounds: SoundNames::default(),
             recording: None,

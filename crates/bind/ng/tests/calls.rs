@@ -99,7 +99,10 @@ fn the_suites_that_are_offered_are_those_the_proxy_leaves() {
     assert_eq!(offered(&["SDES-only-AEAD_AES_128_GCM", "SDES-no-AEAD_AES_128_GCM"]), "AEAD_AES_128_GCM");
     assert_eq!(offered(&["SDES-no-AEAD_AES_256_GCM"]).split(' ').count(), all.len() - 1);
     assert_eq!(offered(&["SDES-only-F8_128"]), "No crypto suite is left to offer");
-    assert_eq!(offered(&["SDES-off"]), "This media engine does not take part in DTLS-SRTP");
+    assert_eq!(
+        offered(&["SDES-off"]),
+        "Keys in RTP/SAVP are those of SDES; those of DTLS are offered as UDP/TLS/RTP/SAVP"
+    );
 }
 
 #[test]
@@ -345,7 +348,9 @@ fn what_nobody_here_can_do_is_said() {
         assert_eq!(world.offer(&sdp(A, PCMU), more).error(), expected);
     };
     check(&[("ICE", text("force"))], "This media engine does not take part in ICE");
-    check(&[("transport-protocol", text("UDP/TLS/RTP/SAVPF"))], "This media engine does not take part in DTLS-SRTP");
+    // It has no certificate.
+    let no_dtls = "DTLS-SRTP is not wanted, or this media engine takes no part in it";
+    check(&[("transport-protocol", text("UDP/TLS/RTP/SAVPF"))], no_dtls);
     check(&[("flags", list(&["transcode-opus"]))], "This media engine cannot transcode to opus");
     for command in ["subscribe request", "publish", "start forwarding", "unsubscribe"] {
         let answered = world.ask(command, &[("call-id", text("x"))]);

@@ -11,7 +11,7 @@
 
 use crate::{Coding, Conversion, KeyRules, MediaError, OpusParameters, SoundRule};
 use bytes::Bytes;
-use sx_sdp::{Description, Format, FormatEdit, Media, MediaKind, NewFormat, Profile};
+use sx_sdp::{Description, Format, FormatEdit, Media, MediaKind, NewFormat};
 use sx_types::{Codec, PayloadType};
 
 /// An offer with the codecs that can be made of what it has, behind its own, best first. A stream of which nothing can be
@@ -232,8 +232,7 @@ pub(crate) const OPUS_PARAMETERS: &str = "useinbandfec=1;stereo=0";
 
 /// A stream of sound whose packets can be read here.
 pub(crate) fn is_sound(media: &Media<'_, '_>) -> bool {
-    let readable = matches!(media.profile(), Profile::Rtp | Profile::SecureRtp);
-    media.kind() == MediaKind::Audio && readable && !media.is_rejected()
+    media.kind() == MediaKind::Audio && media.profile().is_rtp() && !media.is_rejected()
 }
 
 fn is_codable(format: &Format<'_>, codable: &[Codec]) -> bool {

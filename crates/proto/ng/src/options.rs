@@ -64,6 +64,11 @@ pub enum TransportProtocol {
         /// RFC 4585.
         feedback: bool,
     },
+    /// RTP with the keys of a DTLS handshake: `UDP/TLS/RTP/SAVP`, and with feedback `UDP/TLS/RTP/SAVPF`.
+    Dtls {
+        /// RFC 4585.
+        feedback: bool,
+    },
     /// As it was answered.
     Accept,
     /// Another.
@@ -199,6 +204,8 @@ impl TransportProtocol {
             b"RTP/AVPF" => rtp(false, true),
             b"RTP/SAVP" => rtp(true, false),
             b"RTP/SAVPF" => rtp(true, true),
+            b"UDP/TLS/RTP/SAVP" => Self::Dtls { feedback: false },
+            b"UDP/TLS/RTP/SAVPF" => Self::Dtls { feedback: true },
             b"accept" => Self::Accept,
             _ => Self::Other,
         }

@@ -14,7 +14,7 @@ use super::log::NoteLog;
 use super::mailbox::{Inbox, Mail, Mailbox, Outbox};
 use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
-use super::ng::{NG_WORKER, NgMailbox, NgParts, NgServer};
+use super::ng::{self, NG_WORKER, NgMailbox, NgParts, NgServer};
 use super::notice::{self, Lookout, Noticed};
 use super::pace::Pace;
 use super::recordings::Recordings;
@@ -215,7 +215,10 @@ impl Exchange {
             threads.push(std::thread::Builder::new().name(name).spawn(move || shell.run())?);
         }
         let ng = ng
-            .map(|ng| ng.start(&config, &sounds, (clock, Rng::new(seed())), rtp.clone(), witness.clone()))
+            .map(|ng| {
+                let settings = ng::settings(&config, &sounds, certificate.clone());
+                ng.start(settings, (clock, Rng::new(seed())), rtp.clone(), witness.clone())
+            })
             .transpose()?;
         ng.iter().for_each(|ng| watch.set_ng(ng.counts()));
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;

@@ -23,7 +23,7 @@ use sx_http::MetricsText;
 use sx_io_rtp::{PacketThreads, Sounds};
 use sx_media::MediaEvent;
 use sx_store::WitnessLog;
-use sx_types::TraceId;
+use sx_types::{Fingerprint, TraceId};
 use sx_witness::{Draft, Facts, Kind};
 
 /// The number in the ids of ports that proxies have asked for. No worker has it: there are 256 of them at most.
@@ -110,15 +110,14 @@ impl NgParts {
     /// The operating system gives no thread.
     pub fn start(
         self,
-        config: &Config,
-        sounds: &Sounds,
+        settings: Settings,
         (clock, rng): (Clock, Rng),
         rtp: Arc<PacketThreads>,
         log: WitnessLog,
     ) -> std::io::Result<NgServer> {
         let counts = Arc::<NgCounts>::default();
         let (udp, tcp) = self.doors.addresses();
-        let engine = NgCalls::new(clock.now(), settings(config, sounds), rng);
+        let engine = NgCalls::new(clock.now(), settings, rng);
         let thread = Thread { doors: self.doors, inbox: self.inbox, engine, rtp, log, clock, counts: counts.clone() };
         let thread = std::thread::Builder::new().name("ng".into()).spawn(move || thread.run())?;
         Ok(NgServer { mailbox: self.mailbox, counts, udp, tcp, thread: Some(thread) })
@@ -271,7 +270,8 @@ impl Thread {
     }
 }
 
-fn settings(config: &Config, sounds: &Sounds) -> Settings {
+/// What the engine is told of a configuration, what can be played, and by what our certificate is known in handshakes of DTLS.
+pub(super) fn settings(config: &Config, sounds: &Sounds, certificate: Fingerprint) -> Settings {
     let interface = |named: &sx_config::MediaInterface| Interface {
         name: named.name.clone(),
         ipv4: named.ipv4.is_some(),
@@ -281,6 +281,7 @@ fn settings(config: &Config, sounds: &Sounds) -> Settings {
         worker: NG_WORKER,
         interfaces: config.media.interfaces.iter().map(interface).collect(),
         srtp_suites: config.media.srtp_suites.clone().into(),
+        certificate: Some(certificate),
         codable: codable(&config.media),
         sounds: Arc::new(sounds.names().collect()),
         recording: config

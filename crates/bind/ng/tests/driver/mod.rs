@@ -7,8 +7,8 @@ use std::time::Duration;
 use sx_bind_ng::{Input, NgCalls, Output, RecordingNote, Sender, Settings};
 use sx_engine::{Engine, Rng, Time};
 use sx_media::{
-    Closed, Conversion, Counted, Keys, MediaCommand, MediaEvent, OpenError, Opened, PlayOutcome, Playing, PortId,
-    PortStats, RecordingCommand, RecordingId, Remote, StreamKeys, Tap,
+    Closed, Conversion, Counted, Handshake, Keys, MediaCommand, MediaEvent, OpenError, Opened, PlayOutcome, Playing,
+    PortId, PortStats, RecordingCommand, RecordingId, Remote, StreamKeys, Tap,
 };
 use sx_ng::{Dictionary, Message, Value};
 
@@ -37,6 +37,8 @@ pub struct World {
     pub threads: Threads,
     pub open: BTreeMap<PortId, (MediaCommand, Opened)>,
     pub remotes: BTreeMap<PortId, (Remote, Option<StreamKeys>)>,
+    /// What peers shake hands by.
+    pub handshakes: BTreeMap<PortId, Handshake>,
     pub patched: BTreeMap<PortId, PortId>,
     /// What the packets that arrive at a port become.
     pub conversions: BTreeMap<PortId, Conversion>,
@@ -74,6 +76,7 @@ impl World {
             threads: Threads::Obey,
             open: BTreeMap::new(),
             remotes: BTreeMap::new(),
+            handshakes: BTreeMap::new(),
             patched: BTreeMap::new(),
             conversions: BTreeMap::new(),
             played: BTreeMap::new(),
@@ -240,9 +243,13 @@ impl World {
             }
             MediaCommand::SetRemote { port, remote, keys } => {
                 assert!(self.open.contains_key(&port));
-                let keys = keys.map(|keys| match *keys {
-                    Keys::Described(keys) => keys,
-                    Keys::Handshake(_) => panic!("proxies' calls have no handshakes"),
+                self.handshakes.remove(&port);
+                let keys = keys.and_then(|keys| match *keys {
+                    Keys::Described(keys) => Some(keys),
+                    Keys::Handshake(handshake) => {
+                        self.handshakes.insert(port, handshake);
+                        None
+                    }
                 });
                 self.remotes.insert(port, (remote, keys));
             }
