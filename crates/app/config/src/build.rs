@@ -139,10 +139,10 @@ fn or_cores(number: usize) -> usize {
 
 /// Refuses every entry whose name an earlier one has.
 pub(crate) fn refuse_same_names(entries: &[Reader<'_>]) {
-    let mut seen: HashMap<Arc<str>, String> = HashMap::new();
-    for entry in entries.iter().filter(|entry| entry.has("name")) {
-        let name = entry.text("name");
-        if let Some(first) = seen.get(&name) {
+    let mut seen: HashMap<&str, String> = HashMap::new();
+    // What is wrong with a name by itself is said by whoever takes it.
+    for (entry, name) in entries.iter().filter_map(|entry| Some((entry, entry.text_as_said("name")?))) {
+        if let Some(first) = seen.get(name) {
             entry.refuse("name", Problem::Twice { first: first.clone() });
         } else {
             seen.insert(name, entry.origin().to_string());

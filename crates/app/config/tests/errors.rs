@@ -417,3 +417,10 @@ fn sounds_that_cannot_be_are_refused() {
         ],
     );
 }
+
+#[test]
+fn a_name_that_is_none_is_one_error() {
+    let expected =
+        "text:2: room[1].name = -7: of the wrong type; allowed: text of 1 to 255 bytes without control characters";
+    check("[[room]]\nname = -7", &[expected]);
+}

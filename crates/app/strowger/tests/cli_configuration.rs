@@ -326,3 +326,13 @@ fn an_api_that_would_not_start_is_not_good() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("api.listen: ") && run.err.contains("give it a certificate"), "{}", run.err);
 }
+
+#[test]
+fn a_folder_of_sounds_that_cannot_be_read_is_warned_of() {
+    let bed = Bed::new();
+    let found = warnings(&bed, "[media]\nsounds = \"nowhere\"\n", "");
+    let [(key, problem)] = &*found else { panic!("one warning: {found:?}") };
+    assert!(key == "media.sounds" && problem.contains("nowhere cannot be read"), "{found:?}");
+    std::fs::create_dir(bed.path("nowhere")).expect("a folder");
+    assert_eq!(warnings(&bed, "[media]\nsounds = \"nowhere\"\n", ""), []);
+}

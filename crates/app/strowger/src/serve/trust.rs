@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sx_config::{Change, Config};
 use sx_engine::Time;
-use sx_exchange::{Countries, Directory, Doubt, Tables};
+use sx_exchange::{About, Countries, Directory, Doubt, Tables};
 use sx_guard::Policy;
 use sx_store::{DataFolder, UserChanges, WitnessLog, WitnessOptions, read_or_make_key, read_signing_key};
 use sx_witness::{Draft, Facts, Kind, SigningKey};
@@ -35,7 +35,16 @@ pub fn doubts(config: &Config, policy: Option<&Policy>) -> Vec<Doubt> {
         let own = sx_exchange::doubts_of_policy(policy, sx_exchange::Recordings::of(config)).into_iter();
         own.chain(sx_exchange::doubts_between(config, policy))
     };
-    sx_exchange::doubts_of(config).into_iter().chain(policy.into_iter().flat_map(of_policy)).collect()
+    let own = sx_exchange::doubts_of(config).into_iter().chain(doubt_of_sounds(config));
+    own.chain(policy.into_iter().flat_map(of_policy)).collect()
+}
+
+/// The folder of sounds cannot be read, and no file of it is named, which would be an error.
+fn doubt_of_sounds(config: &Config) -> Option<Doubt> {
+    let folder = config.media.sounds.folder.as_ref()?;
+    let error = std::fs::read_dir(folder).err()?;
+    let sentence = format!("{} cannot be read: {error}", folder.display());
+    Some(Doubt { about: About::Configuration, key: "media.sounds".to_owned(), sentence })
 }
 
 /// The database of countries, when there is one.
