@@ -33,8 +33,32 @@ fn main() -> ExitCode {
     match cli::dispatch(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            tell!("strowger: {error:#}");
+            tell!("strowger: {}", sentences(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and what has caused it, each said once: some name their cause themselves.
+fn sentences(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for sentence in error.chain().map(ToString::to_string).filter(|sentence| !sentence.is_empty()) {
+        if text.is_empty() {
+            text = sentence;
+        } else if !text.contains(&sentence) {
+            text = format!("{text}: {sentence}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_names_itself_is_not_said_again() {
+        let error = anyhow::anyhow!("no entry").context("x cannot be read: no entry").context("nothing to show");
+        assert_eq!(sentences(&error), "nothing to show: x cannot be read: no entry");
     }
 }

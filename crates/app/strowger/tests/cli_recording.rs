@@ -46,6 +46,20 @@ fn a_recording_is_verified_until_it_is_changed() {
     let other = bed.run(&["recording", "verify", "call-7.wav", "--sha256", &"0".repeat(64)]);
     assert_eq!((other.code, other.out.as_str()), (Some(1), "call-7.wav: was changed\n"));
 
+    // A hash that was kept elsewhere needs no side-car, which may be lost.
+    let text = std::fs::read_to_string(bed.path("call-7.json")).expect("it is there");
+    std::fs::remove_file(bed.path("call-7.json")).expect("it is there");
+    assert_eq!(bed.ok(&["recording", "verify", "call-7.wav", "--sha256", &hash]), "call-7.wav: ok\n");
+    assert_eq!(bed.run(&["recording", "verify", "call-7.wav", "--sha256", &"0".repeat(64)]).code, Some(1));
+    assert_eq!(bed.run(&["recording", "verify", "call-7.wav", "--sha256", "abc"]).code, Some(2), "no hash");
+    // One that ended early is as it was, and not all of the call.
+    let mut cut: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    (cut["complete"], cut["error"]) = (false.into(), "no room".into());
+    bed.write("call-7.json", &cut.to_string());
+    let told = bed.ok(&["recording", "verify", "call-7.wav"]);
+    assert_eq!(told, "call-7.wav: ok, but the recording ended before its call: no room\n");
+    bed.write("call-7.json", &text);
+
     let mut bytes = std::fs::read(bed.path("call-7.wav")).expect("it is there");
     bytes[100] ^= 1;
     std::fs::write(bed.path("call-7.wav"), bytes).expect("room");

@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::{
-    Keyring, Means, MediaError, MediaKind, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, in_the_clear,
-    protect_offer, relay_description, streams,
+    Keyring, Means, MediaError, MediaKind, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, check_keys,
+    in_the_clear, protect_offer, relay_description, streams,
 };
 use sx_ng::{CodecName, CodecWishes, Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media, TransportEdit};
@@ -121,6 +121,8 @@ impl NgCalls {
             return Err(Refusal::TooManyStreams);
         }
         self.check_wishes(&request.options, &summaries)?;
+        // The other party need not ring for an offer that cannot be answered.
+        check_keys(sdp, Terms::default(), &self.means_of_author(&request.options))?;
         let (from, to) = (request.from_tag.unwrap_or_default(), request.to_tag);
         let (place, author) = match call.offered(from, to, request.via_branch) {
             Some(known) => known,
@@ -129,9 +131,8 @@ impl NgCalls {
                     return Err(Refusal::TooManyBranches);
                 }
                 let suites = self.suites(&request.options.sdes);
-                let all = self.settings.srtp_suites.clone();
-                let means = |suites| Means { suites, certificate: self.certificate(&request.options) };
-                let (theirs, others) = (means(all), means(suites));
+                let theirs = self.means_of_author(&request.options);
+                let others = Means { suites, ..theirs.clone() };
                 let sides = [self.side(now, Some(from), theirs), self.side(now, to, others)];
                 let via = request.via_branch.map(Box::from);
                 let mut branch = Branch::new(via, sides);
@@ -181,6 +182,11 @@ impl NgCalls {
     /// The certificate of our handshakes, unless a client wants none.
     fn certificate(&self, options: &Options<'_>) -> Option<Fingerprint> {
         self.settings.certificate.clone().filter(|_| !options.dtls_off)
+    }
+
+    /// By what means whoever offers is answered.
+    fn means_of_author(&self, options: &Options<'_>) -> Means {
+        Means { suites: self.settings.srtp_suites.clone(), certificate: self.certificate(options) }
     }
 
     /// The suites that a client leaves, in our order.

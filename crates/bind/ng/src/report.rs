@@ -40,7 +40,9 @@ impl Counts {
 
 impl NgCalls {
     pub(crate) fn list(&self, request: &Request<'_>) -> Reply {
-        let limit = request.options.limit.unwrap_or(LISTED);
+        let Ok(limit) = request.options.limit.map_or(Ok(LISTED), usize::try_from) else {
+            return Reply::error("invalid limit, must be >= 0");
+        };
         let mut room = LISTED_BYTES_MAX;
         let fits = |id: &&[u8]| {
             let fits = id.len() + 8 <= room;

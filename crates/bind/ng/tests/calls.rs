@@ -432,3 +432,20 @@ fn the_proxy_names_interfaces_addresses_and_families() {
     let told = world.offer(&sdp(A, PCMU), &[("media-address", text("203.0.113.1"))]).sdp();
     assert!(told.contains("c=IN IP4 203.0.113.1\r\n"), "{told}");
 }
+
+#[test]
+fn an_offer_whose_keys_are_of_no_use_is_refused_before_anybody_rings() {
+    let strange = format!("{}a=crypto:1 F8_128_HMAC_SHA1_80 inline:AAAA\r\n", PCMU.replace("RTP/AVP", "RTP/SAVP"));
+    for offer in [PCMU.replace("RTP/AVP", "RTP/SAVP"), strange] {
+        let mut world = World::new();
+        let answered = world.offer(&sdp(A, &offer), &[("transport-protocol", text("RTP/AVP"))]);
+        assert!(answered.error().contains("no key of stream 0"), "{}", answered.error());
+        assert!(world.open.is_empty(), "no port was opened for it");
+    }
+}
+
+#[test]
+fn no_list_is_shorter_than_nothing() {
+    let answered = World::new().ask("list", &[("limit", Value::Integer(-1))]);
+    assert_eq!(answered.error(), "invalid limit, must be >= 0");
+}

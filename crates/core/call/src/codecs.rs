@@ -9,7 +9,7 @@ use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
-use sx_media::{Means, MediaError, Terms, allow_codecs, check_answer, check_keys};
+use sx_media::{Means, MediaError, Terms, allow_codecs, check_answer, check_codecs, check_keys};
 use sx_route::{Access, MediaMode};
 use sx_types::{Cause, LegId};
 
@@ -126,7 +126,9 @@ fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Fa
         // Only what was relayed is remembered as told.
         let checked = match (is_offer, &party.told) {
             (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, terms(&party.access), means),
-            (false, Some(told)) => check_answer(&told.text, description),
+            (false, Some(told)) => {
+                check_answer(&told.text, description).and_then(|()| check_codecs(&told.text, description))
+            }
             _ => Ok(()),
         };
         checked.or_else(|error| match error {

@@ -78,7 +78,7 @@ impl Failure {
             (EndedBy::Failure, 408) => format!("{who} has not answered in time"),
             (EndedBy::Failure, _) => format!("{who} could not be reached"),
             (EndedBy::Exchange, 488) if ended.cause == Cause::INCOMPATIBLE => {
-                format!("{who} has answered without a key of SRTP that fits")
+                format!("{who} has answered without a codec that it was offered, or without a key of SRTP that fits")
             }
             (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
             (EndedBy::Exchange, _) => String::new(),

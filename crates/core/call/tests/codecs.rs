@@ -28,6 +28,19 @@ fn with(payload_types: &str) -> String {
 }
 
 #[test]
+fn who_answers_in_a_codec_that_nobody_has_offered_is_hung_up() {
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "300", Some(&with("0"))).forget_lines();
+    world.answers(B, Some(answer(&with("3")))).expect(&["out0 hangup 88", "a reject 488 88"]);
+    world.the_record();
+    // Nor may a change be answered so.
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "300", Some(&with("0"))).answers(B, Some(answer(&with("0"))));
+    world.offers(A, Some(&with("0 8"))).forget_lines();
+    world.accepts(B, answer(&with("18"))).expect(&["a refuse-offer 488 88"]);
+}
+
+#[test]
 fn early_media_in_a_forbidden_codec_is_no_media() {
     let mut world = called();
     world.early(B, &with("18")).expect(&["a progress SessionProgress nothing"]);

@@ -131,7 +131,10 @@ fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
         world.answers(B, Some(answer(&wrong)));
         assert!(world.lines.contains(&"out0 hangup 88".to_owned()), "{:?}", world.lines);
         assert!(world.keys.values().all(Option::is_none));
-        assert_eq!(world.warnings, ["the called trunk has answered without a key of SRTP that fits"]);
+        assert_eq!(
+            world.warnings,
+            ["the called trunk has answered without a codec that it was offered, or without a key of SRTP that fits"]
+        );
     }
 }
 

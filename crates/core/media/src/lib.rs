@@ -93,5 +93,5 @@ pub use stream::{
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};
 pub use sx_types::{HoldMusic, HoldMusicWhen};
-pub use transcoding::{Agreed, conversions, conversions_anew, extend_offer, ours, settle_answer, ways};
+pub use transcoding::{Agreed, check_codecs, conversions, conversions_anew, extend_offer, ours, settle_answer, ways};
 pub use voip_metrics::{MeasuredStream, Playout, voip_metrics};

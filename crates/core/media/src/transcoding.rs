@@ -128,6 +128,27 @@ fn settled(media: &Media<'_, '_>, asked: &Media<'_, '_>, codable: &[Codec]) -> F
     FormatEdit::Replace(formats)
 }
 
+/// Has each stream of sound that an answer takes a codec that was asked for? `told` is the offer that it answers.
+///
+/// # Errors
+/// [`MediaError::Description`] when one of them cannot be read; [`MediaError::NothingInCommon`] when it has none.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+// Each stream of an answer has at least one format of the offer.
+pub fn check_codecs(told: &[u8], answer: &[u8]) -> Result<(), MediaError> {
+    let (told, answer) = (Description::parse(told)?, Description::parse(answer)?);
+    let is_known = |(asked, taken): (Media<'_, '_>, Media<'_, '_>)| {
+        let asked: Vec<_> = asked.codecs().filter(Format::is_primary).collect();
+        // Who leaves the channels out, or says another clock, means the same: its number says so, or its name.
+        let same = |one: &Format<'_>, other: &Format<'_>| {
+            let named = !one.encoding.is_empty() && one.encoding.eq_ignore_ascii_case(other.encoding);
+            named || one.payload_type == other.payload_type
+        };
+        asked.is_empty() || taken.codecs().any(|format| asked.iter().any(|known| same(known, &format)))
+    };
+    let mut streams = told.media().zip(answer.media()).filter(|(asked, taken)| is_sound(asked) && is_sound(taken));
+    if streams.all(is_known) { Ok(()) } else { Err(MediaError::NothingInCommon) }
+}
+
 /// What a party was told last, and has said last: one of them is the answer to the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Agreed<'a> {

@@ -59,4 +59,4 @@ pub use error::{FileError, PauseError, ReadError, RecipientError, StartError};
 pub use recorder::{Handed, Recorder, RecordingEnded, RecordingHandle, RecordingId, RecordingsEnded};
 pub use settings::{Container, Layout, Party, Recipient, RecorderLimits, RecordingSettings, SampleRate, Tracks};
 pub use side_car::{Outcome, Pause, RecordedFile, hex};
-pub use stored::{Decrypted, Verified, decrypt, verify};
+pub use stored::{Decrypted, Verified, decrypt, sha256, verify};

@@ -92,6 +92,11 @@ struct SideCarPause {
 }
 
 impl SideCar {
+    /// Why the recording ended before its call.
+    pub(crate) fn cut_short(&self) -> Option<String> {
+        (!self.complete).then(|| self.error.clone().unwrap_or_default())
+    }
+
     pub(crate) fn new(settings: &RecordingSettings, outcome: &Outcome) -> Self {
         let party = |party: Party| format!("{party:?}").to_lowercase();
         Self {

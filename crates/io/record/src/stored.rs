@@ -28,6 +28,8 @@ pub struct Verified {
     pub sha256: Option<String>,
     /// Does it have the length and the hash that its side-car says?
     pub intact: bool,
+    /// Why its recording ended before its call, as its side-car says; `None`: it did not, or nothing says so.
+    pub cut_short: Option<String>,
 }
 
 /// What was decrypted.
@@ -57,12 +59,21 @@ pub fn verify(path: &Path) -> Result<Vec<Verified>, ReadError> {
                 Ok((bytes, sha256)) => {
                     let sha256 = hex(&sha256);
                     let intact = bytes == file.bytes && sha256 == file.sha256;
-                    Verified { path, sha256: Some(sha256), intact }
+                    Verified { path, sha256: Some(sha256), intact, cut_short: side_car.cut_short() }
                 }
-                Err(_) => Verified { path, sha256: None, intact: false },
+                Err(_) => Verified { path, sha256: None, intact: false, cut_short: side_car.cut_short() },
             }
         })
         .collect())
+}
+
+/// What a file hashes to, for who knows its hash from elsewhere.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> Result<String, ReadError> {
+    let hashed = File::open(path).and_then(|mut file| hash(&mut file)).map_err(FileError::at("read", path))?;
+    Ok(hex(&hashed.1))
 }
 
 /// The side-car that tells of a file: that of the name without `-caller`, `-callee` and the number of a part.

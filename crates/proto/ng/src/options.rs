@@ -49,7 +49,7 @@ pub struct Options<'a> {
     /// How long the ports of a call stay behind its end.
     pub delete_delay: Option<Duration>,
     /// How many calls may be listed.
-    pub limit: Option<usize>,
+    pub limit: Option<i64>,
     /// The client knows what to make of an engine without room.
     pub supports_load_limit: bool,
 }
@@ -156,7 +156,7 @@ impl<'a> Options<'a> {
         } else if is("ptime-reverse") {
             self.ptime_reverse_ms = milliseconds(value);
         } else if is("limit") {
-            self.limit = value.as_integer().and_then(|limit| usize::try_from(limit).ok());
+            self.limit = value.as_integer();
         } else if is("supports") {
             self.supports_load_limit = value.texts().any(|word| is_same(word, "load-limit"));
         } else if let (true, Value::Dictionary(codec)) = (is("codec"), value) {

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use sx_record::{Verified, decrypt, verify};
+use sx_record::{ReadError, Verified, decrypt, sha256, verify};
 
 /// Shown below the help of `strowger recording`.
 pub(crate) const HELP: &str = "\
@@ -15,7 +15,8 @@ Examples:
 
 const VERIFY_HELP: &str = "\
 A file must have the length and the SHA-256 that its side-car NAME.json says; with the side-car as FILE, all files of the recording
-must. The side-car can be changed as easily as the file: --sha256 compares with a hash that was kept elsewhere.
+must. The side-car can be changed as easily as the file: --sha256 compares with a hash that was kept elsewhere, and does without a
+side-car.
 
 The exit code is 1 when a file was changed or is not there.
 
@@ -80,7 +81,17 @@ pub(crate) fn run_recording(command: &RecordingCommand, json: bool) -> anyhow::R
 }
 
 fn run_verify(args: &VerifyArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let mut files = verify(&args.file)?;
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if args.sha256.as_ref().is_some_and(|wanted| !is_hash(wanted.trim())) {
+        return Err(WrongUsage("--sha256 takes the 64 digits of a hash in hexadecimal".to_owned()).into());
+    }
+    let mut files = match verify(&args.file) {
+        // The hash that was kept elsewhere says more than the side-car, which may be lost.
+        Err(ReadError::NoSideCar(path)) if args.sha256.is_some() => {
+            vec![Verified { sha256: Some(sha256(&path)?), path, intact: true, cut_short: None }]
+        }
+        found => found?,
+    };
     if let Some(wanted) = &args.sha256 {
         let [file] = &mut files[..] else {
             return Err(
@@ -107,11 +118,14 @@ fn verified_text(file: &Verified) -> String {
         (Some(_), true) => "ok",
         (Some(_), false) => "was changed",
     };
-    format!("{}: {found}\n", output::printable(&file.path.display().to_string()))
+    let why = |why: &String| format!(", but the recording ended before its call: {}", output::printable(why));
+    let cut_short = file.cut_short.as_ref().filter(|_| file.intact).map(why).unwrap_or_default();
+    format!("{}: {found}{cut_short}\n", output::printable(&file.path.display().to_string()))
 }
 
 fn verified_json(file: &Verified) -> serde_json::Value {
-    json!({ "file": file.path, "sha256": file.sha256, "intact": file.intact })
+    let complete = file.cut_short.is_none();
+    json!({ "file": file.path, "sha256": file.sha256, "intact": file.intact, "complete": complete })
 }
 
 fn run_decrypt(args: &DecryptArgs, json: bool) -> anyhow::Result<ExitCode> {
