@@ -134,7 +134,7 @@ impl NgCalls {
         // Without a cookie nobody knows what an answer belongs to.
         let Some(cookie) = Message::cookie_of(bytes) else { return };
         let Ok(message) = Message::parse(bytes) else {
-            return self.send(from, cookie, Notation::Bencode, Reply::error("Invalid NG data format"));
+            return self.send(from, cookie, Message::notation_of(bytes), Reply::error("Invalid NG data format"));
         };
         let notation = message.notation;
         let request = match Request::read(&message.dictionary) {

@@ -1,4 +1,5 @@
-//! JSON (RFC 8259), as far as messages need it: objects, arrays, strings and whole numbers.
+//! JSON (RFC 8259). Messages need objects, arrays, strings and whole numbers: a fraction loses what it has behind its point, a
+//! number that is too great is the greatest, and what is true is 1.
 
 use crate::message::{DecodeError, Room};
 use crate::value::{DEPTH_MAX, Dictionary, Value};
@@ -13,7 +14,10 @@ pub(crate) fn read<'a>(text: &'a [u8], depth: usize, room: &mut Room) -> Result<
     let text = text.trim_ascii_start();
     match text.first().ok_or(DecodeError::Incomplete)? {
         b'"' => string(&text[1..]).map(|(string, rest)| (Value::Text(string), rest)),
-        b'-' | b'0'..=b'9' => integer(text),
+        b'-' | b'0'..=b'9' => number(text),
+        b't' => literal(text, b"true", Value::Integer(1)),
+        b'f' => literal(text, b"false", Value::Integer(0)),
+        b'n' => literal(text, b"null", Value::Text(Cow::Borrowed(b""))),
         b'[' => {
             let mut values = Vec::new();
             let rest = elements(&text[1..], b']', |text| {
@@ -65,14 +69,20 @@ fn expect(text: &[u8], wanted: u8) -> Result<&[u8], DecodeError> {
     }
 }
 
-fn integer(text: &[u8]) -> Result<(Value<'_>, &[u8]), DecodeError> {
-    let length = text.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-').unwrap_or(text.len());
-    // Nothing asked for is a fraction.
-    if matches!(text.get(length), Some(b'.' | b'e' | b'E')) {
-        return Err(DecodeError::Malformed);
+fn number(text: &[u8]) -> Result<(Value<'_>, &[u8]), DecodeError> {
+    let is_of_it = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let (digits, rest) = text.split_at(text.iter().position(|byte| !is_of_it(byte)).unwrap_or(text.len()));
+    let digits = std::str::from_utf8(digits).map_err(|_| DecodeError::Malformed)?;
+    let whole = digits.parse().or_else(|_| digits.parse().map(|fraction: f64| fraction as i64));
+    Ok((Value::Integer(whole.map_err(|_| DecodeError::Malformed)?), rest))
+}
+
+fn literal<'a>(text: &'a [u8], word: &[u8], value: Value<'a>) -> Result<(Value<'a>, &'a [u8]), DecodeError> {
+    match text.strip_prefix(word) {
+        Some(rest) => Ok((value, rest)),
+        None if word.starts_with(text) => Err(DecodeError::Incomplete),
+        None => Err(DecodeError::Malformed),
     }
-    let number = std::str::from_utf8(&text[..length]).ok().and_then(|digits| digits.parse().ok());
-    Ok((Value::Integer(number.ok_or(DecodeError::Malformed)?), &text[length..]))
 }
 
 /// A string, behind its first quotation mark. One without escapes is borrowed.

@@ -90,6 +90,12 @@ impl<'a> Message<'a> {
         Some(split(bytes).ok()??.0)
     }
 
+    /// How a message is written, though nothing of it can be read.
+    pub fn notation_of(bytes: &[u8]) -> Notation {
+        let text = split(bytes).ok().flatten().map(|(_, text)| text);
+        if text.is_some_and(|text| text.starts_with(b"{")) { Notation::Json } else { Notation::Bencode }
+    }
+
     /// Where the first message of a stream ends. Line breaks between messages belong to the one that follows.
     ///
     /// # Errors

@@ -34,7 +34,9 @@ fn what_is_no_message_is_refused_by_its_fault() {
     check_refused(b"c d1:a99999999:x", decode(Malformed));
     check_refused(b"c d1:ai9999999999999999999999e", decode(Malformed));
     check_refused(b"c di1ei2ee", decode(Malformed));
-    check_refused(b"c {\"a\":1.5}", decode(Malformed));
+    check_refused(b"c {\"a\":-}", decode(Malformed));
+    check_refused(b"c {\"a\":truth}", decode(Malformed));
+    check_refused(b"c {\"a\":tr", decode(Incomplete));
     check_refused(b"c {\"a\" 1}", decode(Malformed));
     check_refused(b"c {\"a\":\"\\ud800\"}", decode(Malformed));
     for nested in ["l", "[", "d1:a", "{\"a\":"] {
@@ -45,6 +47,17 @@ fn what_is_no_message_is_refused_by_its_fault() {
     check_refused(many.as_bytes(), decode(DecodeError::TooMany));
     let many = format!("c {{\"a\":[{}1]}}", "1,".repeat(VALUES_MAX));
     check_refused(many.as_bytes(), decode(DecodeError::TooMany));
+}
+
+#[test]
+fn what_json_has_beside_whole_numbers_is_one() {
+    let text = b"c {\"a\":1.9,\"b\":-2e3,\"c\":99999999999999999999,\"d\":true,\"e\":false,\"f\":null}";
+    let message = Message::parse(text).expect("a message");
+    let of = |key: &str| message.dictionary.get(key).and_then(Value::as_integer);
+    assert_eq!(["a", "b", "c", "d", "e"].map(of), [1, -2_000, i64::MAX, 1, 0].map(Some));
+    assert_eq!(message.dictionary.get("f").and_then(Value::as_bytes), Some(&b""[..]));
+    assert_eq!(Message::notation_of(b"c {\"a\":"), Notation::Json);
+    assert_eq!(Message::notation_of(b"c d1:a"), Notation::Bencode);
 }
 
 #[test]
