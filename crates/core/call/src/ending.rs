@@ -9,7 +9,7 @@ use crate::{CallRecord, Ender};
 use std::sync::Arc;
 use sx_engine::Time;
 use sx_leg::{Ended, LegCommand, LegEvent};
-use sx_media::{MediaCommand, PortId};
+use sx_media::{MediaCommand, OpenError, PortId};
 use sx_types::{Cause, LegId};
 
 impl Calls {
@@ -182,13 +182,13 @@ impl Calls {
     }
 
     /// A port could not be opened: whatever needed it fails.
-    pub(crate) fn port_failed(&mut self, call: &mut Call, port: PortId) {
+    pub(crate) fn port_failed(&mut self, call: &mut Call, port: PortId, error: OpenError) {
         let Some(index) = call.body.ports.iter().position(|p| p.id == port) else { return };
         let failed = call.body.ports.remove(index);
         match failed.state {
-            PortState::Opening => self.port_missed(call, failed.leg, failed.stream),
+            PortState::Opening => self.port_missed(call, failed.leg, failed.stream, error),
             // The call goes on from elsewhere, and its peer sends to numbers that are not to be had here.
-            PortState::Open(_) => self.clear(call, &Failure::portless()),
+            PortState::Open(_) => self.clear(call, &Failure::portless(error)),
             // It was given up before, and there is nothing that could still close.
             PortState::Closing => {}
         }
@@ -201,44 +201,45 @@ impl Calls {
         port.state = PortState::Closing;
         let (id, leg, stream) = (port.id, port.leg, port.stream);
         self.out.push_back(Output::Media(MediaCommand::Close { port: id }));
-        self.port_missed(call, leg, stream);
+        self.port_missed(call, leg, stream, OpenError::System);
         if crate::ports::any_opening(&call.body) {
             self.port_late(call);
         }
     }
 
-    fn port_missed(&mut self, call: &mut Call, leg: LegId, stream: u8) {
+    fn port_missed(&mut self, call: &mut Call, leg: LegId, stream: u8, error: OpenError) {
+        let failure = Failure::portless(error);
         if !crate::ports::any_opening(&call.body) {
             self.clear_alarm(call, Alarm::Ports);
         }
         if let Some((leg, event)) = call.waiting.pop_front() {
             call.blocked = None;
-            self.without_port(call, leg, &event);
+            self.without_port(call, leg, &event, &failure);
             return;
         }
         match std::mem::replace(&mut call.state, State::Ending) {
             State::Ringing(mut ringing) if leg == ringing.caller.leg && ringing.is_doomed_without(stream) => {
                 self.hunt_cancel(call, &mut ringing.hunt, Cause::NORMAL);
-                call.state = self.reject(call, &ringing.caller, &Failure::portless());
+                call.state = self.reject(call, &ringing.caller, &failure);
             }
             State::Ringing(ringing) if leg == ringing.caller.leg => {
-                call.state = self.not_taken(call, ringing, stream);
+                call.state = self.not_taken(call, ringing, (stream, &failure));
                 self.ports_ready(call);
             }
-            State::Joining(joining) => call.state = self.join_failed(call, joining, &Failure::portless()),
+            State::Joining(joining) => call.state = self.join_failed(call, joining, &failure),
             state => {
                 call.state = state;
-                self.search(call, |calls, call, hunt, party| calls.hunt_portless(call, hunt, party, leg));
+                self.search(call, |calls, call, hunt, party| calls.hunt_portless(call, hunt, party, (leg, &failure)));
             }
         }
     }
 
     /// An event that waited for a port that cannot be had.
-    fn without_port(&mut self, call: &mut Call, leg: LegId, event: &LegEvent) {
+    fn without_port(&mut self, call: &mut Call, leg: LegId, event: &LegEvent, failure: &Failure) {
         match event {
-            LegEvent::Offered { .. } => self.refuse_change(call, leg, &Failure::portless()),
+            LegEvent::Offered { .. } => self.refuse_change(call, leg, failure),
             // An answer, or an accepted offer, that cannot be passed on leaves nothing to go back to.
-            _ => self.clear(call, &Failure::portless()),
+            _ => self.clear(call, failure),
         }
     }
 

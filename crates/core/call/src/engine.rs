@@ -225,7 +225,7 @@ impl Calls {
                 self.port_opened(call, *opened);
                 self.ports_ready(call);
             }
-            MediaEvent::OpenFailed { port, .. } => self.port_failed(call, *port),
+            MediaEvent::OpenFailed { port, error } => self.port_failed(call, *port, *error),
             MediaEvent::Silent { port } => self.silent(call, *port),
             MediaEvent::HandshakeFailed { port, fault } => self.unprotected(call, *port, &fault.to_string()),
             MediaEvent::KeysLost { port } => self.unprotected(call, *port, KEYS_LOST),

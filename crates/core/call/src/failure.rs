@@ -5,6 +5,7 @@ use crate::ports::Undeliverable;
 use crate::state::{Party, Role};
 use serde::{Deserialize, Serialize};
 use sx_leg::{Ended, EndedBy, LegCommand, Rejection, Source, Warning};
+use sx_media::OpenError;
 use sx_types::Cause;
 
 /// Why an attempt, or the whole search, has failed.
@@ -129,8 +130,16 @@ impl Failure {
     }
 
     /// A media port could not be had.
-    pub(crate) fn portless() -> Self {
-        Self::new(Cause::NO_RESOURCE, "the exchange has no media port to give").with_status(503)
+    pub(crate) fn portless(error: OpenError) -> Self {
+        match error {
+            OpenError::NoInterface => {
+                let sentence = "the exchange has no media address of the family that the party has";
+                Self::new(Cause::INCOMPATIBLE, sentence).with_status(488)
+            }
+            OpenError::PoolExhausted | OpenError::NumberTaken | OpenError::System => {
+                Self::new(Cause::NO_RESOURCE, "the exchange has no media port to give").with_status(503)
+            }
+        }
     }
 
     pub(crate) fn rejection(&self) -> Rejection {

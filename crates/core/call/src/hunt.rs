@@ -179,16 +179,21 @@ impl Calls {
     }
 
     /// A port of a target could not be opened: the target is not tried.
-    pub(crate) fn hunt_portless(&mut self, call: &mut Call, hunt: &mut Hunt, party: &Party, leg: LegId) -> Step {
+    pub(crate) fn hunt_portless(
+        &mut self,
+        call: &mut Call,
+        hunt: &mut Hunt,
+        party: &Party,
+        (leg, failure): (LegId, &Failure),
+    ) -> Step {
         if let Some(index) = hunt.branch(leg) {
             let branch = hunt.branches.remove(index);
-            let failure = Failure::portless();
             if matches!(branch.state, BranchState::Taking) {
                 self.leave(call, &branch.party, LegCommand::Reject(failure.rejection()), failure.cause);
                 return self.hunt_check(call, hunt, party);
             }
-            self.undialled(call, &branch.party, &failure);
-            hunt.failed(failure);
+            self.undialled(call, &branch.party, failure);
+            hunt.failed(failure.clone());
         }
         self.hunt_check(call, hunt, party)
     }

@@ -116,12 +116,17 @@ impl Calls {
 
     /// The caller's side of a stream has no port, and nobody is to be called who needs it: who has asked for the stream does
     /// not take the call, and what rings rings on.
-    pub(crate) fn not_taken(&mut self, call: &mut Call, mut ringing: Box<Ringing>, stream: u8) -> State {
+    pub(crate) fn not_taken(
+        &mut self,
+        call: &mut Call,
+        mut ringing: Box<Ringing>,
+        (stream, failure): (u8, &Failure),
+    ) -> State {
         let Ringing { caller, hunt } = &mut *ringing;
         let asks = |branch: &&Branch| matches!(branch.state, BranchState::Taking) && describes(&branch.party, stream);
         let mut step = Step::Going;
         while let Some(leg) = hunt.branches.iter().find(asks).map(|branch| branch.party.leg) {
-            step = self.hunt_portless(call, hunt, caller, leg);
+            step = self.hunt_portless(call, hunt, caller, (leg, failure));
         }
         self.ringing_on(call, ringing, step)
     }

@@ -206,6 +206,16 @@ fn packet_threads_that_say_nothing_are_not_waited_for() {
 }
 
 #[test]
+fn where_there_is_no_address_of_its_family_a_party_is_told_so_and_not_that_there_is_no_room() {
+    let mut world = World::with(driver::definition(MediaMode::Relay), Settings::default());
+    world.threads = Threads::Silent;
+    world.incoming(A, "300", Some(&alice())).forget_lines();
+    let (port, _) = world.asked[0];
+    let error = sx_media::OpenError::NoInterface;
+    world.media(MediaEvent::OpenFailed { port, error }).expect(&["a reject 488 88"]);
+}
+
+#[test]
 fn a_target_whose_ports_are_not_open_when_its_time_is_up_is_not_hung_up() {
     let settings = Settings { port_wait: Duration::from_secs(60), ..Settings::default() };
     let mut world = World::with(driver::definition(MediaMode::Relay), settings);
