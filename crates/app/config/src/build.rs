@@ -41,6 +41,7 @@ pub(crate) fn build(
     let exchange = exchange(&top.section("exchange"));
     let ng = ng::ng(&top.section("ng"));
     let sip = sip::sip(&top.section("sip"), &exchange, &ng);
+    ng::check_doors(&top.section("ng"), &ng, &sip);
     let media = media::media(&top.section("media"));
     let danger = danger(&top.section("danger"));
     let trunks = trunk::trunks(&top, &sip, &media, &danger);

@@ -55,7 +55,18 @@ pub fn doubts_of(config: &Config) -> Vec<Doubt> {
         let key = format!("trunk[{}].codecs_allowed", trunk.name);
         Doubt::of_configuration(key, RIDES_ALONG)
     });
-    of_users.into_iter().chain(of_trunks).chain(silent).collect()
+    of_users.into_iter().chain(of_trunks).chain(silent).chain(unrecorded_proxies(config)).collect()
+}
+
+/// The ground for recordings of proxies is given, and there are none.
+fn unrecorded_proxies(config: &Config) -> Option<Doubt> {
+    config.ng.recording_consent?;
+    let why = match (config.ng.is_spoken(), config.recording.is_some()) {
+        (true, true) => return None,
+        (false, _) => "neither ng.listen_udp nor ng.listen_tcp is there, so that no proxy can ask for a recording",
+        (true, false) => "[recording] is not there, so that recordings are refused",
+    };
+    Some(Doubt::of_configuration("ng.recording_consent".to_owned(), why))
 }
 
 /// What is hardly meant in a policy, whatever the configuration says but for this: can calls be recorded?

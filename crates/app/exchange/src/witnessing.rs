@@ -367,6 +367,7 @@ fn reason_of(why: NotAdmitted) -> &'static str {
         NotAdmitted::TrunkTooFast => "the trunk has had its calls for this second",
         NotAdmitted::NoCodec => "no codec is offered that is allowed",
         NotAdmitted::NoKeys => "the keys of SRTP that are offered do not fit",
+        NotAdmitted::NoStream => "no stream is offered that can be relayed",
         NotAdmitted::NoPlace { .. } => "the place is not to be taken",
     }
 }

@@ -329,7 +329,7 @@ impl Worker {
             } => {
                 self.counts.refuse(Refusal::Overload);
             }
-            Note::NotAdmitted { why: NotAdmitted::NoCodec | NotAdmitted::NoKeys, .. } => {
+            Note::NotAdmitted { why: NotAdmitted::NoCodec | NotAdmitted::NoKeys | NotAdmitted::NoStream, .. } => {
                 self.counts.refuse(Refusal::NotAcceptable);
             }
             Note::NotAdmitted { why: NotAdmitted::NoPlace { status }, .. } => {

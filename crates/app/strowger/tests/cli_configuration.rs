@@ -336,3 +336,30 @@ fn a_folder_of_sounds_that_cannot_be_read_is_warned_of() {
     std::fs::create_dir(bed.path("nowhere")).expect("a folder");
     assert_eq!(warnings(&bed, "[media]\nsounds = \"nowhere\"\n", ""), []);
 }
+
+#[test]
+fn a_door_that_somebody_else_has_and_a_folder_that_is_a_file_are_errors() {
+    let bed = Bed::new();
+    bed.write("taken", "");
+    let check = |more: &str, expected: &str| {
+        bed.write("wrong.toml", &format!("[exchange]\ndomains = [\"example.org\"]\n{more}"));
+        let run = bed.run(&["check", "--config", "wrong.toml"]);
+        assert!(run.code == Some(2) && run.err.contains(expected), "{run:?}");
+    };
+    check("[recording]\nfolder = \"taken\"\n", "recording.folder: ");
+    let doors =
+        "[[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[ng]\nlisten_udp = \"127.0.0.1:5060\"\n";
+    check(doors, "sip.listen has this address");
+}
+
+#[test]
+fn a_ground_for_recordings_of_proxies_that_there_are_not_is_warned_of() {
+    let bed = Bed::new();
+    for (more, expected) in [
+        ("[ng]\nrecording_consent = \"law\"\n", "neither ng.listen_udp"),
+        ("[ng]\nrecording_consent = \"law\"\nlisten_udp = \"127.0.0.1:2223\"\n", "[recording] is not there"),
+    ] {
+        let found = warnings(&bed, more, "");
+        assert!(found.len() == 1 && found[0].0 == "ng.recording_consent" && found[0].1.contains(expected), "{found:?}");
+    }
+}

@@ -86,6 +86,9 @@ fn a_recording_is_decrypted_as_it_would_have_been_in_the_clear() {
     bed.write("nobody.txt", "AGE-SECRET-KEY-1\n");
     let nobody = bed.run(&["recording", "decrypt", "sealed.wav.age", "-i", "nobody.txt", "-o", "x.wav"]);
     assert!(nobody.code == Some(1) && nobody.err.contains("nobody.txt"), "{nobody:?}");
+    bed.write("empty.txt", "# nobody\n");
+    let empty = bed.run(&["recording", "decrypt", "sealed.wav.age", "-i", "empty.txt", "-o", "x.wav"]);
+    assert!(empty.code == Some(1) && empty.err.contains("empty.txt"), "{empty:?}");
     let open = bed.run(&["recording", "decrypt", "open.wav", "-i", "keys.txt"]);
     assert!(open.code == Some(2) && open.err.contains("-o"), "{open:?}");
 }

@@ -8,8 +8,8 @@ use crate::settling::{settled, single};
 use bytes::Bytes;
 use sx_engine::Time;
 use sx_media::{
-    Latch, MediaCommand, MediaKind, Profile, Remote, StreamSummary, Terms, agreed_keys, agreed_sound, in_the_clear,
-    protect_answer, relay_answer, remote, streams,
+    Latch, MediaCommand, MediaKind, Profile, Remote, StreamSummary, Terms, agreed_keys, agreed_sound, check_codecs,
+    check_streams, in_the_clear, protect_answer, relay_answer, remote, streams,
 };
 use sx_ng::{Options, Request};
 use sx_sdp::{Description, Media, TransportEdit};
@@ -54,6 +54,10 @@ impl NgCalls {
     ) -> Result<Bytes, Refusal> {
         let recodes = branch.recodes;
         let [one, other] = pair(branch, author);
+        check_streams(sdp)?;
+        if let Some(told) = &one.told {
+            check_codecs(told, sdp)?;
+        }
         let settled = if recodes { settled(sdp, &other.terms, &self.settings.codable)? } else { sdp.clone() };
         let settled = if options.single_codec { single(&settled)? } else { settled };
         let summaries = streams(&settled)?;

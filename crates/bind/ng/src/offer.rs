@@ -14,7 +14,7 @@ use std::sync::Arc;
 use sx_engine::Time;
 use sx_media::{
     Keyring, Means, MediaError, MediaKind, Opened, Profile, SessionVersion, StreamSummary, Suite, Terms, check_keys,
-    in_the_clear, protect_offer, relay_description, streams,
+    check_streams, in_the_clear, protect_offer, relay_description, streams,
 };
 use sx_ng::{CodecName, CodecWishes, Ice, Options, Request, Sdes, TransportProtocol};
 use sx_sdp::{Description, Media, TransportEdit};
@@ -121,6 +121,7 @@ impl NgCalls {
             return Err(Refusal::TooManyStreams);
         }
         self.check_wishes(&request.options, &summaries)?;
+        check_streams(sdp)?;
         // The other party need not ring for an offer that cannot be answered.
         check_keys(sdp, Terms::default(), &self.means_of_author(&request.options))?;
         let (from, to) = (request.from_tag.unwrap_or_default(), request.to_tag);

@@ -154,6 +154,21 @@ fn what_cannot_be_coded_is_refused_or_left_out() {
     check(&[codec("transcode=opus")], "18 101", "18 101", &[("18 101", "18 101")]);
 }
 
+#[test]
+fn an_answer_in_what_was_not_offered_and_addresses_that_cannot_be_are_refused() {
+    let mut world = engine();
+    world.offer(&sdp(A, &audio("0 101")), &[]);
+    let refused = world.answer(&sdp(B, &audio("8 101")), &[]).error();
+    assert!(refused.contains("no codec in common"), "{refused}");
+    assert_eq!(numbers(&world.answer(&sdp(B, &audio("0 101")), &[])), "0 101");
+    let mut world = engine();
+    let refused = world.offer(&sdp("999.9.9.9", &audio("0")), &[]).error();
+    assert!(refused.contains("stream 0 by name"), "{refused}");
+    let refused = world.offer(&sdp(A, "m=audio 40000 RTP/AVP 200\r\n"), &[]).error();
+    assert!(refused.contains("no payload type"), "{refused}");
+    assert_eq!(world.calls.calls(), 0);
+}
+
 fn coding(number: u8, codec: Codec) -> Coding {
     Coding::new(PayloadType(number), codec)
 }

@@ -189,7 +189,7 @@ mod tests {
         let tone: Vec<i16> = Tone::new(440.0, -10.0).take(ms as usize * 8).collect();
         let mut samples = Vec::new();
         up.process(&tone, &mut samples);
-        Sound::Recorded(Arc::new(Recorded { sample_hz, samples: samples.into() }))
+        Sound::Recorded(Arc::new(Recorded { sample_hz, samples: samples.into(), is_cut: false }))
     }
 
     /// The headers of what was played in so many ticks, and what is to be heard of it at 8,000 samples a second.

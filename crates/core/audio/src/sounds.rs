@@ -136,7 +136,7 @@ mod tests {
 
     fn sounds() -> Sounds {
         let mut sounds = Sounds::new(Country::France);
-        sounds.insert("three.wav".into(), Recorded { sample_hz: 16_000, samples: [1, 2, 3].into() });
+        sounds.insert("three.wav".into(), Recorded { sample_hz: 16_000, samples: [1, 2, 3].into(), is_cut: false });
         sounds
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn the_names_of_all_are_told_with_how_long_they_last() {
         let mut sounds = sounds();
         for name in ["long.wav", "b.wav", "z.wav", "a.wav"] {
-            sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples: vec![0; 4_000].into() });
+            sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples: vec![0; 4_000].into(), is_cut: false });
         }
         let in_order: Vec<_> = sounds.names().take(5).map(|(name, _)| name).collect();
         assert_eq!(in_order, ["a.wav", "b.wav", "long.wav", "three.wav", "z.wav"].map(Arc::from));
@@ -179,7 +179,7 @@ mod tests {
         let mut again = Voice::new(&sound, true);
         assert_eq!((taken(&mut again, 7), again.is_over()), (vec![1, 2, 3, 1, 2, 3, 1], false));
         assert_eq!(taken(&mut again, 2), [2, 3]);
-        let nothing = Sound::Recorded(Arc::new(Recorded { sample_hz: 8_000, samples: Box::default() }));
+        let nothing = Sound::Recorded(Arc::new(Recorded { sample_hz: 8_000, samples: Box::default(), is_cut: false }));
         let mut nothing = Voice::new(&nothing, true);
         assert!(nothing.is_over() && taken(&mut nothing, 5).is_empty());
     }

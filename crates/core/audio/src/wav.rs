@@ -9,6 +9,8 @@ pub struct Recorded {
     pub sample_hz: u32,
     /// The samples.
     pub samples: Box<[i16]>,
+    /// The file says that there is more, which is not in it.
+    pub is_cut: bool,
 }
 
 impl Recorded {
@@ -63,10 +65,10 @@ pub fn read_wav(bytes: &[u8], seconds_max: u32) -> Result<Recorded, WavError> {
     }
     let mut format = None;
     let mut rest = &bytes[12..];
-    while let Some((name, content, behind)) = chunk(rest) {
+    while let Some(Chunk { name, content, is_cut, behind }) = chunk(rest) {
         match name {
             b"fmt " => format = Some(Format::read(content)?),
-            b"data" => return format.ok_or(WavError::Incomplete)?.samples(content, seconds_max),
+            b"data" => return format.ok_or(WavError::Incomplete)?.samples(content, is_cut, seconds_max),
             _ => {}
         }
         rest = behind;
@@ -74,16 +76,30 @@ pub fn read_wav(bytes: &[u8], seconds_max: u32) -> Result<Recorded, WavError> {
     Err(WavError::Incomplete)
 }
 
-/// The first chunk: its name, what is in it, and what follows. Who writes a file as it comes does not know how long it gets,
-/// and says too much; then the rest of the file is meant.
-fn chunk(bytes: &[u8]) -> Option<(&[u8; 4], &[u8], &[u8])> {
+/// A chunk of a file, and what follows.
+struct Chunk<'a> {
+    name: &'a [u8; 4],
+    content: &'a [u8],
+    /// It is said to be longer than the file, by somebody who knew.
+    is_cut: bool,
+    behind: &'a [u8],
+}
+
+/// The first chunk. Who writes a file as it comes does not know how long it gets, and says more than a file can have; then
+/// the rest of the file is meant.
+fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     let (name, rest) = bytes.split_first_chunk::<4>()?;
-    let (len, rest) = rest.split_first_chunk::<4>()?;
-    let len = (u32::from_le_bytes(*len) as usize).min(rest.len());
+    let (said, rest) = rest.split_first_chunk::<4>()?;
+    let said = u32::from_le_bytes(*said);
+    let len = (said as usize).min(rest.len());
     let (content, behind) = rest.split_at(len);
     // A chunk of odd length is followed by a byte that says nothing.
-    Some((name, content, behind.get(len % 2..).unwrap_or_default()))
+    let behind = behind.get(len % 2..).unwrap_or_default();
+    Some(Chunk { name, content, is_cut: len < said as usize && said < UNKNOWN, behind })
 }
+
+/// Lengths from here on say that the length is not known: sox writes 2 GiB less what goes before, ffmpeg 4 GiB.
+const UNKNOWN: u32 = 0x7fff_0000;
 
 /// What the samples of a file are.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +125,7 @@ impl Format {
         }
     }
 
-    fn samples(self, content: &[u8], seconds_max: u32) -> Result<Recorded, WavError> {
+    fn samples(self, content: &[u8], is_cut: bool, seconds_max: u32) -> Result<Recorded, WavError> {
         let count = content.len() / 2 / self.channels;
         if count == 0 {
             return Err(WavError::Incomplete);
@@ -124,7 +140,7 @@ impl Format {
             // The mean of two samples is a sample again.
             _ => content.as_chunks::<4>().0.iter().map(mean).collect(),
         };
-        Ok(Recorded { sample_hz: self.sample_hz, samples })
+        Ok(Recorded { sample_hz: self.sample_hz, samples, is_cut })
     }
 }
 
@@ -182,6 +198,17 @@ mod tests {
         let at = wav.len() - 10;
         wav[at..at + 4].fill(0xff);
         assert_eq!(&*read_wav(&wav, 60).expect("sound").samples, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_says_so() {
+        let wav = file(&pcm(1, 8_000, 16), &[(b"data", &bytes(&[1, 2, 3]))]);
+        let is_cut = |wav: &[u8]| read_wav(wav, 60).expect("sound").is_cut;
+        assert!(!is_cut(&wav) && is_cut(&wav[..wav.len() - 2]));
+        let mut as_it_came = wav.clone();
+        let at = wav.len() - 10;
+        as_it_came[at..at + 4].copy_from_slice(&0x7fff_f000_u32.to_le_bytes());
+        assert!(!is_cut(&as_it_came));
     }
 
     #[test]

@@ -204,6 +204,7 @@ impl NotAdmitted {
             Self::TrunkTooFast => (Cause::CONGESTION, "the trunk has had its calls for this second"),
             Self::NoCodec => (Cause::NOT_IMPLEMENTED, "no codec is offered that is allowed"),
             Self::NoKeys => (Cause::INCOMPATIBLE, "the keys of SRTP that are offered do not fit"),
+            Self::NoStream => (Cause::INCOMPATIBLE, "no stream is offered that can be relayed"),
             Self::NoPlace { .. } => (Cause(81), "there is no such place to take"),
         };
         Rejection { cause, status: self.status(), warning: warning.into(), told: Vec::new(), retry_after_s }

@@ -9,7 +9,9 @@ use crate::state::{Call, Party};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use sx_leg::{Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media};
-use sx_media::{Means, MediaError, Terms, allow_codecs, check_answer, check_codecs, check_keys};
+use sx_media::{
+    Means, MediaError, Terms, allow_codecs, check_answer, check_codecs, check_keys, check_offer, check_streams,
+};
 use sx_route::{Access, MediaMode};
 use sx_types::{Cause, LegId};
 
@@ -44,6 +46,7 @@ impl Calls {
         let kept = incoming.offer.as_ref().map(|offer| {
             let kept = allowed(access, &incoming.bounds, offer)?;
             if access.mode == MediaMode::Relay {
+                check_offer(&kept)?;
                 check_keys(&kept, terms(access), &self.settings.means)?;
             }
             Ok(kept)
@@ -59,7 +62,10 @@ impl Calls {
             Some(Err(error)) => {
                 let (cause, why) = match error {
                     MediaError::NothingAllowed => (Cause::NOT_IMPLEMENTED, NotAdmitted::NoCodec),
-                    _ => (Cause::INCOMPATIBLE, NotAdmitted::NoKeys),
+                    MediaError::NoKey { .. } | MediaError::KeyMissing { .. } => {
+                        (Cause::INCOMPATIBLE, NotAdmitted::NoKeys)
+                    }
+                    _ => (Cause::INCOMPATIBLE, NotAdmitted::NoStream),
                 };
                 let failure = Failure::new(cause, &error.to_string());
                 self.not_admitted(leg, incoming, why);
@@ -125,10 +131,12 @@ fn take_out(party: &Party, means: &Means, event: &mut LegEvent) -> Result<(), Fa
         }
         // Only what was relayed is remembered as told.
         let checked = match (is_offer, &party.told) {
-            (true, _) if party.access.mode == MediaMode::Relay => check_keys(description, terms(&party.access), means),
-            (false, Some(told)) => {
-                check_answer(&told.text, description).and_then(|()| check_codecs(&told.text, description))
+            (true, _) if party.access.mode == MediaMode::Relay => {
+                check_offer(description).and_then(|()| check_keys(description, terms(&party.access), means))
             }
+            (false, Some(told)) => check_streams(description)
+                .and_then(|()| check_answer(&told.text, description))
+                .and_then(|()| check_codecs(&told.text, description)),
             _ => Ok(()),
         };
         checked.or_else(|error| match error {

@@ -349,6 +349,8 @@ pub enum NotAdmitted {
     NoCodec,
     /// It offers no key of SRTP that can be used, or none where there has to be one.
     NoKeys,
+    /// It offers no stream that can be relayed: none is RTP over UDP, or an address or a payload type is none.
+    NoStream,
     /// It was to take a place that it may not have, or cannot; refused with this status.
     NoPlace {
         /// The status.
@@ -361,7 +363,7 @@ impl NotAdmitted {
     pub fn status(self) -> u16 {
         match self {
             Self::Full | Self::Draining | Self::TrunkFull | Self::TrunkTooFast => 503,
-            Self::NoCodec | Self::NoKeys => 488,
+            Self::NoCodec | Self::NoKeys | Self::NoStream => 488,
             Self::NoPlace { status } => status,
         }
     }

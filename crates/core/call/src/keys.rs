@@ -141,10 +141,14 @@ impl Calls {
         (presses || ways.iter().any(|way| !way.relays_all())).then_some(ways)
     }
 
-    /// As [`conversions_between`](Self::conversions_between), but that all keys are told to the call and nobody else.
+    /// As [`conversions_between`](Self::conversions_between), but that all keys are told to the call and nobody else. Who has no
+    /// events to press them by presses tones.
     pub(crate) fn conversions_asked(&self, one: &Party, other: &Party, stream: usize) -> Option<[Conversion; 2]> {
         let mut ways = self.ways_between(one, other, stream)?;
-        ways.iter_mut().for_each(|way| way.keys.to = KeyWay::Told);
+        for way in &mut ways {
+            let has_events = way.from.iter().any(|coding| coding.codec == Codec::TelephoneEvent);
+            way.keys = KeyRules { heard_in_band: way.keys.heard_in_band || !has_events, to: KeyWay::Told };
+        }
         Some(ways)
     }
 

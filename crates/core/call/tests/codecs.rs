@@ -3,7 +3,7 @@
 mod driver;
 
 use driver::{A, B, World, answer, sdp};
-use sx_call::{Note, Settings};
+use sx_call::{NotAdmitted, Note, Settings};
 use sx_leg::LegEvent;
 use sx_route::MediaMode;
 use sx_types::{Codec, LegId};
@@ -38,6 +38,26 @@ fn who_answers_in_a_codec_that_nobody_has_offered_is_hung_up() {
     world.incoming(A, "300", Some(&with("0"))).answers(B, Some(answer(&with("0"))));
     world.offers(A, Some(&with("0 8"))).forget_lines();
     world.accepts(B, answer(&with("18"))).expect(&["a refuse-offer 488 88"]);
+}
+
+#[test]
+fn who_offers_nothing_that_can_be_relayed_calls_nobody_and_changes_nothing() {
+    let fax = with("0").replace("m=audio 5000 RTP/AVP 0", "m=image 5000 udptl t38");
+    let nowhere = with("0").replace("192.0.2.2", "999.9.9.9");
+    for offer in [&fax, &nowhere, &with("200")] {
+        let mut world = World::new(MediaMode::Relay);
+        world.incoming(A, "300", Some(offer)).expect(&["a reject 0 88"]);
+        let why = |note: &Note| matches!(note, Note::NotAdmitted { why: NotAdmitted::NoStream, .. });
+        assert!(world.notes.iter().any(why) && world.ports.is_empty());
+    }
+    // Whoever calls a fax goes on with sound.
+    let mut world = World::new(MediaMode::Relay);
+    world.incoming(A, "300", Some(&with("0"))).answers(B, Some(answer(&with("0")))).forget_lines();
+    world.offers(B, Some(&fax)).expect(&["out0 refuse-offer 488 88"]);
+    // Past the exchange it is for the other party to say.
+    let mut world = World::direct();
+    world.incoming(A, "300", Some(&fax));
+    assert!(!world.notes.iter().any(|note| matches!(note, Note::NotAdmitted { .. })));
 }
 
 #[test]

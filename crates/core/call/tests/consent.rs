@@ -171,6 +171,19 @@ fn each_is_asked_and_agrees_by_a_key_that_nobody_else_hears() {
 }
 
 #[test]
+fn who_has_no_events_is_heard_to_press_tones_for_as_long_as_it_is_asked() {
+    let mut world = world_with(true, |_| {});
+    world.incoming_with(A, "300", Some(&alice()), |incoming| {
+        incoming.bounds = Bounds { record: Some(Consent::Asked), ..Bounds::default() };
+    });
+    world.rings(B).answers(B, Some(answer(&bob())));
+    assert!(world.conversions.values().all(|way| way.keys.heard_in_band) && world.conversions.len() == 2);
+    presses(&mut world, 0, '1');
+    presses(&mut world, 1, '1');
+    assert!(phase(&world) == Some(RecordingPhase::Going) && world.conversions.is_empty());
+}
+
+#[test]
 fn who_refuses_by_a_key_or_by_silence_is_not_recorded() {
     for by_key in [true, false] {
         let mut world = world_with(false, |_| {});

@@ -35,6 +35,15 @@ pub enum MediaError {
         /// The stream, counted from 0.
         stream: usize,
     },
+    /// The stream of RTP names nothing that is a payload type. Its party's fault.
+    #[error("stream {stream} names no payload type of RTP")]
+    NoPayloadType {
+        /// The stream, counted from 0.
+        stream: usize,
+    },
+    /// Of the streams that are offered none is RTP over UDP, so that none can be relayed. Nobody's fault.
+    #[error("no stream that is offered is RTP over UDP, which is what is relayed here")]
+    NothingRelayed,
     /// The stream is refused: its port is 0. Nobody's fault.
     #[error("stream {stream} is refused")]
     Refused {

@@ -87,8 +87,8 @@ pub use security::{
     protect_offer,
 };
 pub use stream::{
-    OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, agreed_sound, allow_codecs, answer_from, offered_codecs,
-    remote, streams, try_remote,
+    OfferedCodecs, StreamCodec, StreamSummary, agreed_codec, agreed_sound, allow_codecs, answer_from, check_offer,
+    check_streams, offered_codecs, remote, streams, try_remote,
 };
 pub use sx_rtp::srtp::Suite;
 pub use sx_sdp::{Direction, MediaKind, Profile};

@@ -98,6 +98,15 @@ pub fn remote(description: &[u8], stream: usize, latch: Latch) -> Option<Remote>
 pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Remote, MediaError> {
     let description = Description::parse(description)?;
     let media = description.media_at(stream).ok_or(MediaError::NoSuchStream { stream })?;
+    remote_of(&description, &media, stream, latch)
+}
+
+fn remote_of(
+    description: &Description<'_>,
+    media: &Media<'_, '_>,
+    stream: usize,
+    latch: Latch,
+) -> Result<Remote, MediaError> {
     if media.is_rejected() {
         return Err(MediaError::Refused { stream });
     }
@@ -110,9 +119,39 @@ pub fn try_remote(description: &[u8], stream: usize, latch: Latch) -> Result<Rem
     // An address of zeros says that neither RTP nor RTCP is to be sent.
     let reachable = !connection.is_unspecified();
     let (receives, sends) = (direction.receives() && reachable, direction.sends() && reachable);
-    let codec = sound_codec(&media, |_| true);
-    let wants_metrics = wants_metrics(&description, &media);
+    let codec = sound_codec(media, |_| true);
+    let wants_metrics = wants_metrics(description, media);
     Ok(Remote { rtp, rtcp, latch, receives, sends, wants_metrics, codec })
+}
+
+/// Can packets of every RTP stream of a description be relayed, as far as it says?
+///
+/// # Errors
+/// Those of [`try_remote`]; [`MediaError::NoPayloadType`] when a stream names none.
+pub fn check_streams(description: &[u8]) -> Result<(), MediaError> {
+    let parsed = Description::parse(description)?;
+    let relayed = parsed.media().enumerate().filter(|(_, media)| media.profile().is_rtp() && !media.is_rejected());
+    for (stream, media) in relayed {
+        remote_of(&parsed, &media, stream, Latch::Port)?;
+        if media.codecs().next().is_none() {
+            return Err(MediaError::NoPayloadType { stream });
+        }
+    }
+    Ok(())
+}
+
+/// Has an offer a stream that can be relayed, if it has any?
+///
+/// # Errors
+/// Those of [`check_streams`]; [`MediaError::NothingRelayed`] when it has none.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.3
+// An offer of which nothing can be accepted is refused as such; it is not accepted with every stream refused.
+pub fn check_offer(description: &[u8]) -> Result<(), MediaError> {
+    check_streams(description)?;
+    let parsed = Description::parse(description)?;
+    let mut open = parsed.media().filter(|media| !media.is_rejected()).peekable();
+    let has_none = open.peek().is_none();
+    if has_none || open.any(|media| media.profile().is_rtp()) { Ok(()) } else { Err(MediaError::NothingRelayed) }
 }
 
 /// Does a party want VoIP metrics about a stream? It says so of the stream, or of all of them.

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use sx_media::{
     Direction, Latch, MediaError, MediaKind, Opened, PortId, Profile, SessionVersion, TrafficClass, agreed_codec,
-    agreed_sound, allow_codecs, relay_answer, relay_description, remote, streams, try_remote,
+    agreed_sound, allow_codecs, check_offer, check_streams, relay_answer, relay_description, remote, streams,
+    try_remote,
 };
 use sx_sdp::{Description, ParseError};
 use sx_types::{Codec, PayloadType};
@@ -196,6 +197,26 @@ fn a_stream_without_a_usable_address_has_no_peer_and_says_why() {
     let without = "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\nm=audio 4000 RTP/AVP 0\r\n";
     check(without, 0, MediaError::NoAddress { stream: 0 });
     check("hello", 0, MediaError::Description(ParseError::NotALine { line: 1 }));
+}
+
+#[test]
+fn an_offer_has_a_stream_that_can_be_relayed_and_all_of_rtp_can() {
+    let check = |rest: &str, expected: Result<(), MediaError>| {
+        assert_eq!(check_offer(party(rest).as_bytes()), expected, "{rest:?}");
+    };
+    check("m=audio 4000 RTP/AVP 0\r\nm=image 4004 udptl t38\r\n", Ok(()));
+    check("m=audio 0 RTP/AVP 0\r\n", Ok(()));
+    check("", Ok(()));
+    check("m=audio 4000 TCP/TLS/RTP/SAVP 0\r\n", Err(MediaError::NothingRelayed));
+    check("m=audio 0 RTP/AVP 0\r\nm=image 4004 udptl t38\r\n", Err(MediaError::NothingRelayed));
+    for (rest, wrong) in [
+        ("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 999.9.9.9\r\n", MediaError::AddressNotNumeric { stream: 0 }),
+        ("m=audio 4000 RTP/AVP 200 abc\r\n", MediaError::NoPayloadType { stream: 0 }),
+    ] {
+        check(rest, Err(wrong));
+        assert_eq!(check_streams(party(rest).as_bytes()), Err(wrong), "nor is it an answer");
+    }
+    assert_eq!(check_streams(party("m=image 4004 udptl t38\r\n").as_bytes()), Ok(()));
 }
 
 #[test]

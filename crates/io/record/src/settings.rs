@@ -151,7 +151,7 @@ impl Tracks {
 
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::PerLeg => "per leg",
+            Self::PerLeg => "per-leg",
             Self::Together(Layout::Mixed) => "mixed",
             Self::Together(Layout::Stereo) => "stereo",
         }

@@ -108,6 +108,9 @@ pub fn decrypt(path: &Path, identities: &Path, out: &Path) -> Result<Decrypted, 
     let text = read_bounded(identities, IDENTITIES_MAX)?;
     let keys = IdentityFile::from_buffer(&text[..]).map_err(no_identity)?;
     let keys = keys.into_identities().map_err(|_| ReadError::NoIdentity(identities.to_owned()))?;
+    if keys.is_empty() {
+        return Err(ReadError::NoIdentity(identities.to_owned()));
+    }
     let undecryptable = |source| ReadError::Decrypt { path: path.to_owned(), source: Box::new(source) };
     let file = File::open(path).map_err(FileError::at("open", path))?;
     let sealed = age::Decryptor::new_buffered(BufReader::new(file)).map_err(undecryptable)?;

@@ -36,7 +36,7 @@ struct Line {
 
 /// Half a second.
 fn music() -> Recorded {
-    Recorded { sample_hz: 8_000, samples: Tone::new(MUSIC_HZ, -10.0).take(4_000).collect() }
+    Recorded { sample_hz: 8_000, samples: Tone::new(MUSIC_HZ, -10.0).take(4_000).collect(), is_cut: false }
 }
 
 fn coding_of(format: Format) -> Coding {

@@ -286,7 +286,7 @@ fn prompts() -> Arc<Sounds> {
     let mut sounds = Sounds::new(Country::Germany);
     for (name, hz) in [("joined.wav", 1_800.0), ("left.wav", 2_000.0), ("alone.wav", 2_200.0)] {
         let samples = Tone::new(hz, -20.0).take(4_800).collect();
-        sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples });
+        sounds.insert(name.into(), Recorded { sample_hz: 8_000, samples, is_cut: false });
     }
     Arc::new(sounds)
 }

@@ -5,7 +5,7 @@ use crate::maker::Maker;
 use crate::media::payload_type;
 use crate::parse::word;
 use crate::write::Text;
-use crate::{Description, Direction, Format, Line, Profile};
+use crate::{Description, Direction, Format, Line, Media, Profile};
 use std::net::{IpAddr, SocketAddr};
 use sx_types::PayloadType;
 
@@ -122,8 +122,7 @@ impl Description<'_> {
                 media.lines()[1..].iter().for_each(|line| text.copy(line));
                 continue;
             }
-            let is_kept = |format: &[u8]| payload_type(format).is_some_and(|of| kept.contains(of));
-            media.section.media.write(&mut text, (media.port(), media.port_count()), is_kept);
+            media.section.media.write_formats(&mut text, std::iter::empty(), kept.in_order(&media).into_iter());
             let wanted = media.lines()[1..].iter().filter(|line| !kept.excludes(line));
             wanted.for_each(|line| text.copy(line));
         }
@@ -288,6 +287,17 @@ impl PayloadTypes {
                 self.0 &= !(1 << (payload_type.0 & 127));
             }
         }
+    }
+
+    /// Those of a section in its order. What is first is preferred: what goes beside sound does not come to be first for
+    /// having lost what stood before it.
+    fn in_order(&self, media: &Media<'_, '_>) -> Vec<PayloadType> {
+        let mut formats: Vec<Format<'_>> = media.codecs().filter(|format| self.contains(format.payload_type)).collect();
+        let sound = formats.iter().position(Format::is_primary);
+        if let Some(sound) = sound.filter(|_| media.codecs().next().is_some_and(|format| format.is_primary())) {
+            formats[..=sound].rotate_right(1);
+        }
+        formats.iter().map(|format| format.payload_type).collect()
     }
 
     /// Does the line describe a payload type that is not in the set?

@@ -170,6 +170,21 @@ fn unwanted_codecs_leave_with_all_that_describes_them() {
     assert_eq!(String::from_utf8(filtered).expect("text"), expected);
 }
 
+#[test]
+fn what_goes_beside_sound_does_not_come_first_for_losing_what_stood_before_it() {
+    let formats = |order: &str, kept: &[u8]| {
+        let text = format!("{HEAD}m=audio 4000 RTP/AVP {order}\r\na=rtpmap:101 telephone-event/8000\r\n");
+        let description = Description::parse(text.as_bytes()).expect("well formed");
+        let filtered = description.retain_codecs(|_, format| kept.contains(&format.payload_type.0));
+        let filtered = String::from_utf8(filtered).expect("text");
+        let line = filtered.lines().find(|line| line.starts_with("m=")).expect("a section");
+        line.trim_start_matches("m=audio 4000 RTP/AVP ").to_owned()
+    };
+    assert_eq!(formats("0 101 13 8 9", &[101, 13, 8, 9]), "8 101 13 9");
+    assert_eq!(formats("0 8 101", &[8, 101]), "8 101");
+    assert_eq!(formats("101 0 8", &[101, 8]), "101 8");
+}
+
 /// Is it a line that a plain edit may change?
 fn is_edited(line: &str) -> bool {
     line.starts_with("c=") || line.starts_with("m=")

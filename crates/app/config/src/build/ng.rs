@@ -1,7 +1,8 @@
 //! `[ng]`.
 
-use crate::meant::Ng;
+use crate::meant::{Ng, Sip};
 use crate::reader::Reader;
+use sx_types::Transport;
 
 pub(crate) fn ng(section: &Reader<'_>) -> Ng {
     Ng {
@@ -13,5 +14,15 @@ pub(crate) fn ng(section: &Reader<'_>) -> Ng {
         silence_timeout: section.seconds_or_off("silence_timeout_s"),
         idle_timeout: section.seconds_or_off("idle_timeout_s"),
         recording_consent: section.choice_if_said("recording_consent"),
+    }
+}
+
+/// Nobody else has the places where requests come.
+pub(crate) fn check_doors(section: &Reader<'_>, ng: &Ng, sip: &Sip) {
+    for (name, address, is_udp) in [("listen_udp", ng.listen_udp, true), ("listen_tcp", ng.listen_tcp, false)] {
+        let mut taken = sip.listen.iter().filter(|listen| (listen.transport == Transport::Udp) == is_udp);
+        if taken.any(|listen| listen.address.port() != 0 && Some(listen.address) == address) {
+            section.conflict(&[name], "sip.listen has this address");
+        }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn run_check(config: &Config, path: Option<&Path>, json: bool) -> any
     let mut found: Vec<Finding> = tables.iter().map(|error| Finding::in_words(&name, &error.to_string())).collect();
     found.extend(serve::unbuilt(config).map(|why| Finding::in_words(&name, why)));
     found.extend(plain_api(config).map(|why| Finding::in_words(&name, &why)));
+    found.extend(no_folder(config).map(|why| Finding::in_words(&name, &why)));
     found.extend(check_policy(config, &name));
     let sounds = serve::sounds(config).err().unwrap_or_default();
     found.extend(sounds.iter().map(|error| Finding::in_words(&name, error)));
@@ -90,6 +91,13 @@ fn plain_api(config: &Config) -> Option<String> {
     }
     let why = sx_http::StartError::PlainText { server: "management server", address: api.listen };
     Some(format!("api.listen: {why}"))
+}
+
+/// Is there something else where the folder of recordings is to be? The exchange makes it when it is not there.
+fn no_folder(config: &Config) -> Option<String> {
+    let folder = &config.recording.as_ref()?.folder;
+    let is_taken = std::fs::metadata(folder).is_ok_and(|there| !there.is_dir());
+    is_taken.then(|| format!("recording.folder: {} is no folder", folder.display()))
 }
 
 /// Something that is wrong, or that is hardly meant, for people and for programs.

@@ -124,7 +124,11 @@ fn read(path: &Path, seconds_max: u32) -> Result<Recorded, String> {
     if bytes.len() as u64 > most {
         return Err(format!("it has more than {most} bytes, which no sound of {seconds_max} s has"));
     }
-    read_wav(&bytes, seconds_max).map_err(|error| error.to_string())
+    let recorded = read_wav(&bytes, seconds_max).map_err(|error| error.to_string())?;
+    if recorded.is_cut {
+        warn!(file = %path.display(), seconds = recorded.lasts().as_secs(), "a file of sound was cut off; what is there is played");
+    }
+    Ok(recorded)
 }
 
 #[cfg(test)]

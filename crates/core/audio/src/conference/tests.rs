@@ -442,7 +442,7 @@ fn what_is_not_sent_takes_no_number() {
 /// The samples of a tone that lasts so long, as a file would have them.
 fn recorded(hz: f64, ms: usize) -> Sound {
     let samples = Tone::new(hz, -16.0).take(ms * 8).collect();
-    Sound::Recorded(std::sync::Arc::new(crate::Recorded { sample_hz: 8_000, samples }))
+    Sound::Recorded(std::sync::Arc::new(crate::Recorded { sample_hz: 8_000, samples, is_cut: false }))
 }
 
 #[test]

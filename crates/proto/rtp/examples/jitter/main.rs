@@ -15,6 +15,7 @@ use plot::Plot;
 use simulation::{Heard, play};
 use std::error::Error;
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::Duration;
 use sx_testkit::{Journeys, Route, read_journeys};
 
@@ -24,14 +25,28 @@ const SEED: u64 = 1;
 /// The plots of networks show this much, so that single packets can be seen.
 const SHOWN: Duration = Duration::from_secs(40);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "jitter: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => say(&table_of_all()),
         ["docs"] => write_documents(),
         ["trace", file] => {
-            let journeys = read_journeys(&std::fs::read_to_string(file)?)?;
+            let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            let journeys = read_journeys(&text).map_err(|error| format!("{file}: {error}"))?;
+            if journeys.sent == 0 {
+                return Err(format!("{file}: no packet was sent in it").into());
+            }
             say(&format!("{}{}", table::HEAD, table::row(file, &journeys)))
         }
         _ => Err("usage: jitter [docs | trace FILE]".into()),

@@ -159,6 +159,8 @@ impl Pattern {
             facts: facts
                 .into_iter()
                 .chain(signalled_as)
+                // Of a call of a proxy it is not known who calls whom.
+                .filter(|(_, text)| !text.is_empty())
                 .map(|(name, text)| (name.to_owned(), text))
                 .collect::<BTreeMap<_, _>>(),
         }
@@ -233,7 +235,7 @@ impl RecordingSink for Sink {
     }
 
     fn pause(&mut self, at: u64) {
-        if let Err(error) = self.handle.pause(at, "an operator has paused it", None) {
+        if let Err(error) = self.handle.pause(at, "paused as asked for", None) {
             // Rather too little is recorded than too much.
             warn!(%error, "a recording could not be paused");
         }
