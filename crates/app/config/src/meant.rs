@@ -259,6 +259,8 @@ pub struct Media {
     pub priority: MediaPriority,
     /// Do they use io_uring where it is to be had?
     pub io_uring: bool,
+    /// How long packets gather where a packet thread has little time left; zero: not at all.
+    pub coalesce: Duration,
     /// Who is told by VoIP metrics how its sound is received.
     pub rtcp_xr: RtcpXr,
     /// Which source addresses are believed.

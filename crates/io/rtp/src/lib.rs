@@ -87,6 +87,7 @@ mod entry;
 mod exchange;
 mod forwarding;
 mod handshakes;
+mod load;
 mod metrics;
 mod mixing;
 mod orders;

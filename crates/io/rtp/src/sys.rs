@@ -1,5 +1,5 @@
 //! The system calls for which the standard library has no safe wrapper: io_uring, epoll, eventfd, `recvmmsg`, `sendmmsg`
-//! and `sched_setscheduler`. All `unsafe` of this crate is here. Linux only.
+//! `sched_setscheduler` and `clock_gettime`. All `unsafe` of this crate is here. Linux only.
 
 mod batch;
 mod epoll;
@@ -9,6 +9,7 @@ mod written;
 
 pub(crate) use batch::{BATCH, Batch, Chosen, Failure, Label, Sent};
 pub(crate) use intake::{Intake, WAKE};
+pub(crate) use ring::GATHERED;
 pub(crate) use written::{Outlet, Written};
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What other threads wake a packet thread with.
 #[derive(Debug)]
@@ -137,6 +139,14 @@ pub(crate) fn real_time() -> io::Result<()> {
     // SAFETY: `parameter` lives until the call returns; 0 is the calling thread.
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameter) })?;
     Ok(())
+}
+
+/// How much of its processor the calling thread has had.
+pub(crate) fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` lives until the call returns. It cannot fail: the clock is there since Linux 2.6.12.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 fn owned(fd: i32) -> io::Result<OwnedFd> {

@@ -9,10 +9,11 @@ use crate::converting::PacketMeans;
 use crate::entry::{Entry, Patch};
 use crate::exchange::{Bound, Exchange, Wanted};
 use crate::handshakes::HandshakeSettings;
+use crate::load::Load;
 use crate::port::{Channel, Port, Verdict};
 use crate::recording::Tapped;
 use crate::seat::Attending;
-use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written};
+use crate::sys::{Chosen, Failure, Intake, WAKE, Wake, Written, processor_time};
 use crate::totals::ThreadTotals;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -55,6 +56,7 @@ pub(crate) struct PacketThread {
     written: Written,
     rng: Rng,
     next_tick: Time,
+    load: Load,
     timed: keys::Timed,
     /// `None`: no port has handshakes.
     handshake_settings: Option<HandshakeSettings>,
@@ -84,6 +86,7 @@ impl PacketThread {
             totals,
             intake,
             next_tick: clock.now() + TICK,
+            load: Load::new(clock.now()),
             timed: keys::Timed::default(),
             clock,
             slots: Vec::new(),
@@ -142,9 +145,20 @@ impl PacketThread {
         let next = if woken { self.obey() } else { Next::Wait };
         if is_time {
             self.next_tick = now + TICK;
+            self.mind_load(now);
             self.tick(now);
         }
         Ok(next)
+    }
+
+    /// Looks how busy it is, and lets packets gather if need be.
+    fn mind_load(&mut self, now: Time) {
+        let had = self.load.look(now, processor_time(), self.totals.packets_received.value());
+        self.totals.busy_ns.add(u64::try_from(had.as_nanos()).unwrap_or(u64::MAX));
+        let coalesce = self.exchange.config.coalesce;
+        let longest = self.load.gathering().filter(|_| !coalesce.is_zero()).map(|longest| longest.min(coalesce));
+        self.totals.gathering.set(longest.is_some().into());
+        self.intake.gather(longest);
     }
 
     fn not_sent(&self, failure: Failure) {

@@ -13,6 +13,10 @@ pub struct Totals {
     pub open_failed: u64,
     /// Ports closed.
     pub closed: u64,
+    /// Nanoseconds of a processor that packet threads have had.
+    pub busy_ns: u64,
+    /// Packet threads that let packets gather now.
+    pub gathering: u64,
     /// RTP packets received and believed.
     pub packets_received: u64,
     /// RTP packets sent.
@@ -106,6 +110,8 @@ pub(crate) struct ThreadTotals {
     pub(crate) opened: Counter,
     pub(crate) open_failed: Counter,
     pub(crate) closed: Counter,
+    pub(crate) busy_ns: Counter,
+    pub(crate) gathering: Counter,
     pub(crate) packets_received: Counter,
     pub(crate) packets_sent: Counter,
     pub(crate) rtcp_received: Counter,
@@ -149,6 +155,8 @@ impl ThreadTotals {
         totals.opened += self.opened.value();
         totals.open_failed += self.open_failed.value();
         totals.closed += self.closed.value();
+        totals.busy_ns += self.busy_ns.value();
+        totals.gathering += self.gathering.value();
         totals.packets_received += self.packets_received.value();
         totals.packets_sent += self.packets_sent.value();
         totals.rtcp_received += self.rtcp_received.value();
@@ -198,6 +206,11 @@ impl Counter {
         if count > 0 {
             self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
         }
+    }
+
+    /// Likewise for the thread alone: what is so now.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn value(&self) -> u64 {

@@ -6,6 +6,7 @@ use crate::meant::{LatchMode, Media, MediaAddress, MediaInterface, MediaMode, Me
 use crate::reader::Reader;
 use crate::value::PortRange;
 use std::net::IpAddr;
+use std::time::Duration;
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
 use sx_types::{Dtmf, HoldMusic, HoldMusicWhen, SrtpKeying, SrtpPolicy};
@@ -30,6 +31,7 @@ pub(crate) fn media(section: &Reader<'_>) -> Media {
         threads: or_cores_but_one(section.number("threads")),
         priority: section.choice("priority", MediaPriority::RealTime),
         io_uring: section.flag("io_uring"),
+        coalesce: Duration::from_micros(section.number("coalesce_us")),
         rtcp_xr: section.choice("rtcp_xr", RtcpXr::Negotiated),
         latch: section.choice("latch", LatchMode::Nat),
         srtp: section.choice("srtp", SrtpPolicy::Accept),

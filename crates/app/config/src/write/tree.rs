@@ -144,6 +144,7 @@ fn media(media: &Media) -> Builder {
         .number("threads", media.threads)
         .word("priority", media.priority)
         .flag("io_uring", media.io_uring)
+        .number("coalesce_us", media.coalesce.as_micros() as usize)
         .word("rtcp_xr", media.rtcp_xr)
         .word("latch", media.latch)
         .word("srtp", media.srtp)

@@ -524,6 +524,7 @@ fn start_media(
             MediaPriority::Normal => Priority::Normal,
         },
         io_uring: media.io_uring,
+        coalesce: media.coalesce,
         rtcp_xr: match media.rtcp_xr {
             ToldMetrics::Never => RtcpXr::Never,
             ToldMetrics::Negotiated => RtcpXr::Negotiated,

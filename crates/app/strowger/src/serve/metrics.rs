@@ -219,7 +219,9 @@ impl Watch {
     }
 
     fn write_media(&self, out: &mut MetricsText) {
-        write_totals(out, self.rtp.totals());
+        let totals = self.rtp.totals();
+        write_busy(out, &totals);
+        write_totals(out, totals);
     }
 
     fn write_store(&self, out: &mut MetricsText) {
@@ -310,6 +312,14 @@ fn write_heard(out: &mut MetricsText, totals: &Totals) {
         .sample(&[("result", "undecodable")], totals.recording_undecodable)
         .sample(&[("result", "left_out")], totals.recording_left_out)
         .sample(&[("result", "dropped")], totals.recording_packets_dropped);
+}
+
+/// How busy packet threads are.
+fn write_busy(out: &mut MetricsText, totals: &Totals) {
+    let help = "Processor time of the packet threads: media.threads are as many seconds a second at most.";
+    out.counter("strowger_media_threads_busy_seconds", "seconds", help).sample(&[], totals.busy_ns as f64 / 1e9);
+    let help = "Packet threads that have little time left, and let packets gather for media.coalesce_us at most.";
+    out.gauge("strowger_media_threads_gathering", "", help).sample(&[], totals.gathering);
 }
 
 /// What the packet threads have counted.

@@ -66,6 +66,14 @@ impl Intake {
         }
     }
 
+    /// From now on packets may wait this long for others; `None`: a wait ends with the first. With epoll it always does.
+    pub(crate) fn gather(&mut self, longest: Option<Duration>) {
+        match &mut self.way {
+            Way::Ring(ring) => ring.gather(longest),
+            Way::Epoll { .. } => {}
+        }
+    }
+
     /// Sends what is to be sent and waits until something comes or the time is over.
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
         match &mut self.way {

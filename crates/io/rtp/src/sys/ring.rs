@@ -29,6 +29,9 @@ const COMPLETIONS: u32 = 4096;
 /// How many answers are looked at before commands have their turn.
 const ANSWERS_PER_TURN: usize = 512;
 
+/// How many sockets are waited for where packets gather: far fewer than there are buffers for packets.
+pub(crate) const GATHERED: usize = BUFFERS / 4;
+
 /// How often the kernel is asked to let go of a socket at most.
 const TURNS_TO_CANCEL: usize = 256;
 
@@ -65,6 +68,9 @@ pub(super) struct Ring {
     /// Where the packet of each buffer goes.
     departures: Box<[Departure; BUFFERS]>,
     failures: Vec<Failure>,
+    /// How long packets may wait for others, if they may, and how many have come since the last wait.
+    gathering: Option<Duration>,
+    taken: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -108,6 +114,8 @@ impl Ring {
             unsent: Chosen::default(),
             departures: Box::new([Departure::default(); BUFFERS]),
             failures: Vec::new(),
+            gathering: None,
+            taken: 0,
         })
     }
 
@@ -170,14 +178,27 @@ impl Ring {
         }
     }
 
+    pub(super) fn gather(&mut self, longest: Option<Duration>) {
+        self.gathering = longest;
+    }
+
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
         if !self.is_watching {
             self.watch();
         }
         self.renew();
         self.left = ANSWERS_PER_TURN;
+        let (timeout, wanted) = match self.gathering {
+            _ if self.held.is_some() => (timeout, 0),
+            // What is sent now is answered at once, and is nothing to wait for. The kernel counts sockets on which something
+            // has come: few of them may have many packets, which have come together by themselves then.
+            Some(longest) if timeout > longest && self.taken < GATHERED => {
+                (longest, self.ring.submission().len() + GATHERED)
+            }
+            _ => (timeout, 1),
+        };
+        self.taken = 0;
         let time = Timespec::from(timeout);
-        let wanted = usize::from(self.held.is_none());
         match self.ring.submitter().submit_with_args(wanted, &SubmitArgs::new().timespec(&time)) {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
@@ -320,6 +341,7 @@ impl Ring {
         batch.lengths[index] = if is_whole { (length as usize).min(PACKET_BYTES_MAX) } else { 0 };
         self.unsent.add(index);
         self.count += 1;
+        self.taken += 1;
     }
 
     fn push(&mut self, request: &squeue::Entry) -> io::Result<()> {

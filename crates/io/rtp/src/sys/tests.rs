@@ -3,7 +3,7 @@
 use super::batch::{BATCH, PACKET_BYTES_MAX};
 use super::*;
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::Instant;
 
 fn check_address(text: &str) {
     let address: SocketAddr = text.parse().unwrap();
@@ -243,3 +243,34 @@ fn real_time_is_granted_or_refused_for_want_of_permission() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn packets_that_gather_are_waited_for_until_there_are_enough_or_it_was_long_enough() {
+    each_way(|intake, relay, _| {
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let waits = |intake: &mut Intake, longest: Duration| {
+            let began = Instant::now();
+            intake.gather(Some(longest));
+            intake.wait(2 * LONG).unwrap();
+            began.elapsed() < LONG
+        };
+        near.send_to(b"first", relay.local_addr().unwrap()).unwrap();
+        assert!(waits(intake, Duration::from_millis(1)), "it was long enough");
+        let others: Vec<UdpSocket> = (0..64).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        for (other, token) in others.iter().zip(TOKEN + 1..) {
+            intake.add(other, token).unwrap();
+        }
+        assert_eq!(receive(intake, relay), 1);
+        intake.flush();
+        let mut chosen = Chosen::default();
+        chosen.add(0);
+        intake.send(relay, chosen, &near.local_addr().unwrap().into(), LABEL);
+        others.iter().for_each(|other| drop(near.send_to(b"x", other.local_addr().unwrap()).unwrap()));
+        assert!(waits(intake, LONG), "enough have come");
+        assert_eq!(near.recv(&mut [0; 16]).unwrap(), 5, "what is to be sent does not wait");
+        others.iter().zip(TOKEN + 1..).for_each(|(other, token)| intake.remove(other, token));
+    });
+}
+
+/// Nothing takes so long here.
+const LONG: Duration = Duration::from_secs(30);
