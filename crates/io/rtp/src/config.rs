@@ -31,8 +31,8 @@ pub struct RtpConfig {
     /// Receive and send with io_uring where the kernel has it (Linux 6.1 or later, unless it is forbidden there), else with
     /// epoll.
     pub io_uring: bool,
-    /// How long a packet thread that has had more than half of its processor lets packets gather, so that one wake-up serves
-    /// several; zero: never. With io_uring only.
+    /// How long packets may gather at most, so that one wake-up serves several, where a packet thread has had more than half of
+    /// its processor; a quarter of it where it has had more than a quarter. Zero: never. With io_uring only.
     pub coalesce: Duration,
     /// Receive buffer of each socket in bytes, as asked of the operating system, which may grant less.
     pub receive_buffer_bytes: usize,

@@ -155,8 +155,7 @@ impl PacketThread {
     fn mind_load(&mut self, now: Time) {
         let had = self.load.look(now, processor_time(), self.totals.packets_received.value());
         self.totals.busy_ns.add(u64::try_from(had.as_nanos()).unwrap_or(u64::MAX));
-        let coalesce = self.exchange.config.coalesce;
-        let longest = self.load.gathering().filter(|_| !coalesce.is_zero()).map(|longest| longest.min(coalesce));
+        let longest = self.load.gathering(self.exchange.config.coalesce);
         self.totals.gathering.set(longest.is_some().into());
         self.intake.gather(longest);
     }
