@@ -265,7 +265,9 @@ fn packets_that_gather_are_waited_for_until_there_are_enough_or_it_was_long_enou
         let mut chosen = Chosen::default();
         chosen.add(0);
         intake.send(relay, chosen, &near.local_addr().unwrap().into(), LABEL);
-        others.iter().for_each(|other| drop(near.send_to(b"x", other.local_addr().unwrap()).unwrap()));
+        for other in &others {
+            near.send_to(b"x", other.local_addr().unwrap()).unwrap();
+        }
         assert!(waits(intake, LONG), "enough have come");
         assert_eq!(near.recv(&mut [0; 16]).unwrap(), 5, "what is to be sent does not wait");
         others.iter().zip(TOKEN + 1..).for_each(|(other, token)| intake.remove(other, token));
