@@ -411,7 +411,8 @@ impl Engine for Worker {
                     | Command::Clear { .. }
                     | Command::Remember { .. }
                     | Command::Count { .. }
-                    | Command::Record { .. } => self.draining,
+                    | Command::Record { .. }
+                    | Command::Invite(_) => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }

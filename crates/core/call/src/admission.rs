@@ -4,6 +4,7 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{NotAdmitted, Note};
+use crate::inviting::ROOM_LEG;
 use crate::keys::{Pace, Signalling};
 use crate::ports::UNIQUE_MASK;
 use crate::state::{Body, Call, Hunt, Party, Ringing, Role, State};
@@ -36,7 +37,8 @@ impl Calls {
             self.say(leg, LegCommand::Reject(why.rejection(self.settings.retry_after_s)));
             return;
         }
-        let mut call = self.begin(leg, &incoming);
+        let id = CallId::new(self.now.as_millis(), self.rng.u128());
+        let mut call = self.begin(id, leg, &incoming);
         let Incoming { to, source, .. } = &incoming;
         let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
         let planned = plan(&self.tables, &facts);
@@ -66,7 +68,7 @@ impl Calls {
     }
 
     /// Is there room for a call from there? When there is, the channel of its trunk is taken.
-    fn take_room(&mut self, source: &Source) -> Result<(), NotAdmitted> {
+    pub(crate) fn take_room(&mut self, source: &Source) -> Result<(), NotAdmitted> {
         if self.draining {
             return Err(NotAdmitted::Draining);
         }
@@ -86,8 +88,7 @@ impl Calls {
     }
 
     /// Makes the call and its record.
-    fn begin(&mut self, leg: LegId, incoming: &Incoming) -> Box<Call> {
-        let id = CallId::new(self.now.as_millis(), self.rng.u128());
+    pub(crate) fn begin(&mut self, id: CallId, leg: LegId, incoming: &Incoming) -> Box<Call> {
         let at = self.now.as_nanos();
         let cdr = Cdr {
             call: id,
@@ -119,7 +120,10 @@ impl Calls {
         let key = self.slots.reserve();
         let unique = self.unique();
         self.uniques.insert(unique, key);
-        self.legs.insert(leg, key);
+        let has_leg = leg != ROOM_LEG;
+        if has_leg {
+            self.legs.insert(leg, key);
+        }
         let body = Body {
             unique,
             cdr,
@@ -131,7 +135,7 @@ impl Calls {
             recording: None,
             place: None,
             leaving: SmallVec::new(),
-            unwritten: self.unwritten(leg).into_iter().collect(),
+            unwritten: self.unwritten(leg).filter(|_| has_leg).into_iter().collect(),
             pace: Pace::default(),
             changes_refused: 0,
             unwritten_wishes: SmallVec::new(),

@@ -19,7 +19,7 @@ use crate::interface::{Note, Output};
 use crate::passing::{Passing, answer_for, offer_for};
 use crate::ports::{Readiness, Undeliverable};
 use crate::rooms::no_codec;
-use crate::state::{Attending, Block, Body, Call, Party, PortState, Role, State};
+use crate::state::{Attending, Block, Body, Call, Party, PortState, State};
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Calls {
         match event {
             LegEvent::Ended(ended) => {
                 self.gone(call, &attending.member, &ended);
-                return self.finish(call, ended.cause, 200, Role::Caller.ender(ended.by), "");
+                return self.finish(call, ended.cause, 200, attending.member.role.ender(ended.by), "");
             }
             LegEvent::Offered { .. } if attending.owes => self.refuse_glare(leg),
             LegEvent::Offered { media: Some(offer) } => self.member_offers(call, &mut attending, offer),
@@ -191,7 +191,7 @@ fn answer_of_room(call: &Call, member: &mut Party, offer: &Bytes, codecs: &[Code
 }
 
 /// A room's own descriptions name what can be mixed and nothing else: there is nothing to add.
-fn of_room() -> Passing {
+pub(crate) fn of_room() -> Passing {
     Passing::Relayed(Arc::from([]))
 }
 

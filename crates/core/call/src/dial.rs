@@ -1,5 +1,6 @@
 //! One target of a search: its leg, its ports, its place in the record, and the moment it is dialled.
 
+use crate::attending::of_room;
 use crate::bounds::bounds_of;
 use crate::engine::Calls;
 use crate::failure::Failure;
@@ -107,9 +108,10 @@ impl Calls {
         reason: Reason,
     ) -> Result<(), Failure> {
         let relay = relayed(party, &branch.party);
+        let passing = if party.is_room() { of_room() } else { self.passing(relay) };
         let offer = match &party.said {
             Some(offer) if !hunt.offerless => Some(
-                offer_for(&call.body, &mut branch.party, offer, &self.passing(relay))
+                offer_for(&call.body, &mut branch.party, offer, &passing)
                     .map_err(|error| Failure::new(error.cause(), &error.to_string()))?,
             ),
             _ => None,

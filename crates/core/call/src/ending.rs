@@ -175,6 +175,7 @@ impl Calls {
                 self.dismiss(call, &moving.remaining, cause);
                 self.finish(call, cause, 200, failure.by, &failure.sentence)
             }
+            State::Inviting(inviting) => self.uninvite(call, inviting, failure),
             State::Joining(joining) => self.join_cleared(call, &joining, failure),
             State::Attending(attending) => self.hang_up_member(call, &attending, failure),
             State::Ending => State::Ending,

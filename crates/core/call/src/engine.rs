@@ -214,6 +214,7 @@ impl Calls {
             State::Talking(talking) => self.talking_event(call, talking, leg, event),
             State::Moving(moving) => self.moving_event(call, moving, leg, event),
             State::Joining(joining) => self.joining_event(call, joining, leg, event),
+            State::Inviting(inviting) => self.inviting_event(call, inviting, leg, event),
             State::Attending(attending) => self.attending_event(call, attending, leg, event),
             State::Ending => State::Ending,
         };
@@ -248,6 +249,10 @@ impl Calls {
                     state => state,
                 }
             }
+            State::Inviting(mut inviting) => {
+                let step = self.dial_ready(call, &mut inviting.hunt, &inviting.host);
+                self.inviting_on(call, inviting, step)
+            }
             State::Joining(joining) if !any_opening(&call.body) => self.join_on(call, joining),
             state => state,
         };
@@ -271,6 +276,7 @@ impl Calls {
 
     fn command(&mut self, command: Command) {
         match command {
+            Command::Invite(invite) => self.invite(*invite),
             Command::Remember { call } => {
                 if let Some(key) = self.key_of(call) {
                     self.with_call(key, Self::ask_ports);
@@ -393,7 +399,7 @@ impl Engine for Calls {
 impl State {
     fn phase(&self) -> Phase {
         match self {
-            Self::Ringing(_) => Phase::Ringing,
+            Self::Ringing(_) | Self::Inviting(_) => Phase::Ringing,
             Self::Talking(talking) if talking.transfer.is_none() => Phase::Talking,
             Self::Attending(_) => Phase::Talking,
             Self::Talking(_) | Self::Moving(_) | Self::Joining(_) => Phase::Transferring,

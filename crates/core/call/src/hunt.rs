@@ -61,6 +61,9 @@ impl Calls {
                 let target = Target::Trunk { trunk: name.clone(), user: planned.to.user.clone() };
                 self.ring(call, hunt, party, &planned, target);
             }
+            Way::Room(_) | Way::Announcement(_) if party.is_room() => {
+                hunt.failed(Failure::new(Cause::NO_ROUTE, "nobody is called where the exchange answers by itself"));
+            }
             Way::Room(room) => self.enter(call, hunt, party, &planned, Stop::Room(room.clone())),
             Way::Announcement(told) => {
                 let at = Stop::Announcement { told: told.clone(), begun: false };
@@ -274,6 +277,10 @@ impl Calls {
             State::Ringing(mut ringing) => {
                 let step = work(self, call, &mut ringing.hunt, &ringing.caller);
                 self.ringing_on(call, ringing, step)
+            }
+            State::Inviting(mut inviting) => {
+                let step = work(self, call, &mut inviting.hunt, &inviting.host);
+                self.inviting_on(call, inviting, step)
             }
             State::Moving(mut moving) => {
                 let step = work(self, call, &mut moving.hunt, &moving.remaining);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_leg::{Address, Bounds, LegCommand, LegEvent, Source, Target};
+use sx_leg::{Address, Bounds, Header, Identity, LegCommand, LegEvent, Source, Target};
 use sx_media::{Means, MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
 use sx_types::{CallId, Cause, Codec, LegId, TraceId};
@@ -72,9 +72,26 @@ pub enum Input<'a> {
     Command(Command),
 }
 
+/// A room is to call somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invite {
+    /// What the call is named; no other has this name.
+    pub call: CallId,
+    /// The room.
+    pub room: Arc<str>,
+    /// Who is shown as calling.
+    pub from: Identity,
+    /// Whom it calls: the dial plan says how, as for users of the exchange.
+    pub to: Address,
+    /// Headers that whoever is called is told.
+    pub headers: Vec<Header>,
+}
+
 /// What an operator may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Have a room call somebody.
+    Invite(Box<Invite>),
     /// End a call.
     Hangup {
         /// The call.

@@ -68,6 +68,7 @@ mod failure;
 mod hold;
 mod hunt;
 mod interface;
+mod inviting;
 mod join;
 mod keys;
 mod passing;
@@ -91,6 +92,8 @@ pub use cdr::{Attempt, CallRecord, CallRecording, Cdr, Ender, RecordingFile};
 pub use consent::Telling;
 pub use counting::{CallCounts, Side, StreamCounts};
 pub use engine::{CallSummary, Calls, Phase};
-pub use interface::{Admission, Command, Found, Input, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind};
+pub use interface::{
+    Admission, Command, Found, Input, Invite, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind,
+};
 pub use recording::{RecordingChange, RecordingNote, RecordingPhase, RecordingRules};
 pub use snapshot::{CallSnapshot, ExportError, ImportError};

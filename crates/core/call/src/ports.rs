@@ -80,7 +80,10 @@ impl Calls {
         if let Some(party) = parties.into_iter().find(unchecked) {
             check_keys(description, terms(&party.access), &self.settings.means)?;
         }
-        let ready = parties.map(|party| self.open_ports(call, party, &summaries, party.leg == author));
+        // A room is no party that packets are sent to.
+        let faced = parties.into_iter().filter(|party| !party.is_room());
+        let ready: SmallVec<[Readiness; 2]> =
+            faced.map(|party| self.open_ports(call, party, &summaries, party.leg == author)).collect();
         Ok(if ready.contains(&Readiness::Waiting) { Readiness::Waiting } else { Readiness::Ready })
     }
 

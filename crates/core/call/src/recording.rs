@@ -199,7 +199,7 @@ impl Calls {
         match &call.state {
             State::Talking(_) | State::Attending(_) => {}
             // Nobody has answered, or whoever is to come has not; who hears each other meanwhile did so before.
-            State::Ringing(_) | State::Moving(_) | State::Joining(_) => return,
+            State::Ringing(_) | State::Inviting(_) | State::Moving(_) | State::Joining(_) => return,
             State::Ending => return self.end_recording(&mut call.body, RecordingPhase::Stopped),
         }
         self.begin_obliged(&mut call.body);

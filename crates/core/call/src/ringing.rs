@@ -11,7 +11,7 @@ use crate::ports::Readiness;
 use crate::state::{Block, BranchState, Call, Negotiation, Party, Place, Ringing, Role, State, Talking, relayed};
 use bytes::Bytes;
 use sx_engine::Time;
-use sx_leg::{Answer, Ended, EndedBy, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
+use sx_leg::{Answer, LegCommand, LegEvent, Media, Progress, ProgressKind, Source};
 use sx_media::agreed_codec;
 use sx_types::{Cause, LegId};
 
@@ -170,7 +170,10 @@ impl Calls {
         };
         let media = match told {
             Ok(media) => media,
-            Err(failure) => return self.answered_in_vain(call, ringing, leg, &failure),
+            Err(failure) => {
+                let step = self.answered_in_vain(call, &mut ringing.hunt, &ringing.caller, leg, &failure);
+                return self.ringing_on(call, ringing, step);
+            }
         };
         let Some(callee) = self.hunt_won(call, &mut ringing.hunt, leg) else { return State::Ringing(ringing) };
         call.body.bounds.add(&callee.bounds);
@@ -192,17 +195,6 @@ impl Calls {
         self.record_answer(call, callee.leg, callee.attempt);
         self.say(caller.leg, LegCommand::Answer { media, headers: answer.headers });
         State::Talking(Box::new(Talking { parties: [caller, callee], negotiation, transfer: None }))
-    }
-
-    /// Its answer cannot be passed on: it is hung up, and counts as an attempt that has failed.
-    fn answered_in_vain(&mut self, call: &mut Call, mut ringing: Box<Ringing>, leg: LegId, failure: &Failure) -> State {
-        let Ringing { caller, hunt } = &mut *ringing;
-        self.say(leg, LegCommand::Hangup { cause: failure.cause });
-        let trunk = hunt.branch(leg).and_then(|index| hunt.branches[index].party.trunk.take());
-        let ended = Ended { cause: failure.cause, status: 0, by: EndedBy::Exchange };
-        let step = self.hunt_ended(call, hunt, caller, leg, &ended);
-        self.still_leaving(call, leg, trunk);
-        self.ringing_on(call, ringing, step)
     }
 
     /// The call is answered by this leg, to which that attempt has led.

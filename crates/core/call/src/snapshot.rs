@@ -275,7 +275,7 @@ impl State {
             }
             Self::Talking(talking) => Some((&talking.parties[0], &talking.parties[1])),
             Self::Joining(joining) => Some((&joining.remaining, &joining.leaves.as_ref()?.party)),
-            Self::Moving(_) | Self::Attending(_) | Self::Ending => None,
+            Self::Moving(_) | Self::Inviting(_) | Self::Attending(_) | Self::Ending => None,
         }
     }
 
@@ -284,7 +284,7 @@ impl State {
         match self {
             Self::Talking(talking) => talking.parties.iter().collect(),
             Self::Attending(attending) => [&attending.member].into_iter().collect(),
-            Self::Ringing(_) | Self::Joining(_) | Self::Moving(_) | Self::Ending => SmallVec::new(),
+            Self::Ringing(_) | Self::Inviting(_) | Self::Joining(_) | Self::Moving(_) | Self::Ending => SmallVec::new(),
         }
     }
 
@@ -301,7 +301,8 @@ impl State {
                 parties.extend([remaining, joins]);
                 parties.extend(leaves.as_ref().map(|leaver| &leaver.party));
             }
-            Self::Ending => {}
+            // The room has no leg.
+            Self::Inviting(_) | Self::Ending => {}
         }
         if let Some(hunt) = self.hunt() {
             parties.extend(hunt.branches.iter().map(|branch| &branch.party));
@@ -313,6 +314,7 @@ impl State {
         match self {
             Self::Ringing(ringing) => Some(&ringing.hunt),
             Self::Moving(moving) => Some(&moving.hunt),
+            Self::Inviting(inviting) => Some(&inviting.hunt),
             Self::Talking(talking) => talking.transfer.as_ref().map(|transfer| &transfer.hunt),
             Self::Joining(_) | Self::Attending(_) | Self::Ending => None,
         }
@@ -322,6 +324,7 @@ impl State {
         match self {
             Self::Ringing(ringing) => Some(&mut ringing.hunt),
             Self::Moving(moving) => Some(&mut moving.hunt),
+            Self::Inviting(inviting) => Some(&mut inviting.hunt),
             Self::Talking(talking) => talking.transfer.as_mut().map(|transfer| &mut transfer.hunt),
             Self::Joining(_) | Self::Attending(_) | Self::Ending => None,
         }
@@ -379,7 +382,7 @@ impl State {
                 [remaining, joins].into_iter().for_each(&mut work);
                 leaves.iter_mut().for_each(|leaver| work(&mut leaver.party));
             }
-            Self::Ending => {}
+            Self::Inviting(_) | Self::Ending => {}
         }
     }
 }

@@ -185,6 +185,8 @@ pub(crate) enum State {
     Talking(Box<Talking>),
     /// The transferor has left before the target has answered.
     Moving(Box<Moving>),
+    /// A room calls, targets ring.
+    Inviting(Box<Inviting>),
     /// A party is being connected with another one.
     Joining(Box<Joining>),
     /// One party is in a room, or was answered to hear an announcement.
@@ -217,6 +219,13 @@ pub(crate) struct Transfer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Moving {
     pub remaining: Party,
+    pub hunt: Hunt,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Inviting {
+    /// The room, which has no leg.
+    pub host: Party,
     pub hunt: Hunt,
 }
 
@@ -394,6 +403,10 @@ impl Talking {
 pub(crate) fn relayed(one: &Party, other: &Party) -> bool {
     let required = |party: &Party| party.access.srtp == SrtpPolicy::Required;
     let may_be = |party: &Party| party.access.mode == MediaMode::Relay;
+    // A room's sound is made here.
+    if one.is_room() || other.is_room() {
+        return true;
+    }
     // What has to be protected is protected here or not at all, whatever the other party would be spared.
     // So is what has to be recorded.
     let recorded = |party: &Party| party.bounds.record.is_some();

@@ -24,7 +24,7 @@ enum Journals {
 }
 
 /// What has changed with an attempt to write the journals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
     /// Nothing.
     AsBefore,

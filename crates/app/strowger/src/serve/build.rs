@@ -317,7 +317,7 @@ impl Exchange {
     /// Hangs every call up.
     pub fn clear(&self) {
         let clear = Command::Clear { cause: Cause::TEMPORARY_FAILURE };
-        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear)));
+        self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Command(clear.clone())));
         self.ng.iter().for_each(NgServer::clear);
     }
 

@@ -191,7 +191,8 @@ impl Shell {
                         | Command::Clear { .. }
                         | Command::Remember { .. }
                         | Command::Count { .. }
-                        | Command::Record { .. } => {}
+                        | Command::Record { .. }
+                        | Command::Invite(_) => {}
                     }
                     match self.admission.ordered(command) {
                         Some(command) => Input::Command(command),
