@@ -8,6 +8,7 @@ import time
 from harness import DOMAIN, case, check, wait_for
 from phones import TONES, Phone, hears_these, write_tone
 from room_member import Member, Pace
+from cases.handover import ask, token
 from cases.transcoding import MD5
 
 ROOM = """[[room]]
@@ -37,6 +38,29 @@ def three_hear_each_other(bench):
         phone.hears_all([tone for tone in TONES if tone != own])
     wait_for(lambda: members() == 0, "nobody is left in the room")
     wait_for(lambda: exchange.metric("strowger_bindings") == 0, "all have unregistered as they ended")
+    exchange.gone()
+
+
+@case("a room calls a telephone", slow=True)
+def a_room_calls(bench):
+    exchange = bench.exchange(extra=MD5 + ROOM, users=["alice", "bob"])
+    bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=9, codec="opus")
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:5000@{DOMAIN}", seconds=8, codec="PCMU")
+    members = functools.partial(exchange.metric, "strowger_room_members", room="council")
+    wait_for(lambda: members() == 1, "alice is in the room")
+    for to in ("nobody", "bob"):
+        begun = ask(exchange, bearer, "POST", "/rooms/council/members", {"to": to})
+        check(begun["dialled"] == f"{to}@{DOMAIN}", f"the call is begun: {begun}")
+    wait_for(lambda: members() == 2, "bob has answered and is in the room")
+    check(ask(exchange, bearer, "GET", f"/calls/{begun['id']}")["state"] == "talking", "the answer names the call")
+    alice.finish()
+    bob.finish()
+    alice.hears(TONES[1], (1 / 2, 3 / 4))
+    bob.hears(TONES[0], (1 / 2, 3 / 4))
+    wait_for(lambda: members() == 0, "nobody is left in the room")
     exchange.gone()
 
 

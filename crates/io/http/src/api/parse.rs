@@ -33,6 +33,11 @@ pub enum ApiBody {
         /// What it is.
         snapshot: serde_json::Value,
     },
+    /// Whom a room is to call.
+    Member {
+        /// A user, a number, an address or its URI.
+        to: String,
+    },
     /// A token to be made.
     Token {
         /// Whose or what for.
@@ -60,6 +65,7 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
             let (worker, snapshot) = exported(&mut fields);
             ApiBody::Call { worker, snapshot }
         }
+        Route::Invite => ApiBody::Member { to: member(&mut fields) },
         Route::CreateToken => {
             let (name, role, expires_s) = token(&mut fields);
             ApiBody::Token { name, role, expires_s }
@@ -71,7 +77,7 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
 
 /// Does a request for this route have a body?
 pub(crate) const fn wants_body(route: Route) -> bool {
-    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall)
+    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall | Route::Invite)
 }
 
 /// Reads a whole request.
@@ -114,6 +120,7 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         }
         Route::Trunks => ApiRequest::Trunks,
         Route::Rooms => ApiRequest::Rooms,
+        Route::Invite => ApiRequest::Invite { room: identifier(fields, "room"), to: member(fields) },
         Route::Sources => {
             ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
         }
@@ -207,6 +214,11 @@ fn address(fields: &mut Fields) -> IpAddr {
             Ipv4Addr::UNSPECIFIED.into()
         }
     }
+}
+
+fn member(fields: &mut Fields) -> String {
+    let to = fields.text(Place::Body, "to", ADDRESS_BYTES_MAX);
+    fields.required(Place::Body, "to", to)
 }
 
 fn ban(fields: &mut Fields) -> (u64, String) {

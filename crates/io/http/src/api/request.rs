@@ -63,6 +63,13 @@ pub enum ApiRequest {
     Trunks,
     /// Which rooms are there, and how many members has each?
     Rooms,
+    /// Have a room call somebody, who is a member when they answer.
+    Invite {
+        /// The room's name.
+        room: String,
+        /// Whom it calls: a user, a number, an address or its URI.
+        to: String,
+    },
     /// The sources that traffic came from.
     Sources {
         /// Only those that are banned.
@@ -157,6 +164,7 @@ impl ApiRequest {
             Self::ImportCall { .. } => Route::ImportCall,
             Self::Trunks => Route::Trunks,
             Self::Rooms => Route::Rooms,
+            Self::Invite { .. } => Route::Invite,
             Self::Sources { .. } => Route::Sources,
             Self::Source { .. } => Route::Source,
             Self::Ban { .. } => Route::Ban,

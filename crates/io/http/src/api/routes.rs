@@ -19,6 +19,7 @@ pub enum Route {
     Record,
     Trunks,
     Rooms,
+    Invite,
     Sources,
     Source,
     Ban,
@@ -66,7 +67,7 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 26] = {
+pub const ROUTES: [RouteRow; 27] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Post, Put};
     [
@@ -79,6 +80,7 @@ pub const ROUTES: [RouteRow; 26] = {
         row_of(Route::ImportCall, Post, "/calls", Administrator),
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Rooms, Get, "/rooms", Viewer),
+        row_of(Route::Invite, Post, "/rooms/{room}/members", Operator),
         row_of(Route::Sources, Get, "/sources", Viewer),
         row_of(Route::Source, Get, "/sources/{address}", Viewer),
         row_of(Route::Ban, Put, "/sources/{address}/ban", Operator),
@@ -137,7 +139,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 26] = ROUTES;
+static ROWS: [RouteRow; 27] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]

@@ -185,6 +185,7 @@ proptest! {
                 Ok(ApiBody::Token { name, expires_s, .. }) => {
                     prop_assert!((1..=64).contains(&name.len()) && expires_s != Some(0));
                 }
+                Ok(ApiBody::Member { to }) => prop_assert!((1..=512).contains(&to.len())),
                 Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => prop_assert!(value.is_object()),
                 Ok(ApiBody::Nothing) => prop_assert!(false, "a body was taken for none"),
                 Err(problem) => prop_assert_eq!(problem.status, 422),

@@ -74,6 +74,10 @@ impl Management for Exchange {
             ApiRequest::Hangup { id, .. } if id == "ending" => Err(ApiProblem::conflict("the call is ending")),
             ApiRequest::Trunks => document(&"trunk ".repeat(100_000)),
             ApiRequest::Drain => Ok(ApiAnswer::Accepted),
+            ApiRequest::Invite { .. } => Ok(ApiAnswer::Created {
+                location: "/api/v1/calls/01a207ff".into(),
+                body: serde_json::json!({ "id": "01a207ff" }),
+            }),
             ApiRequest::CreateToken { .. } => Ok(ApiAnswer::Created {
                 location: "/api/v1/tokens/0a1b2c3d4e5f".into(),
                 body: serde_json::json!({ "id": "0a1b2c3d4e5f", "secret": "sxt_once" }),

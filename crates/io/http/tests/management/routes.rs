@@ -17,6 +17,8 @@ fn cases() -> Vec<Case> {
     let (ban, explain) = (r#"{"seconds":60,"reason":"scans"}"#, r#"{"facts":{"source":{"address":"192.0.2.7"}}}"#);
     let (token, brief) = (r#"{"name":"ci","role":"operator"}"#, r#"{"name":"ci","role":"viewer","expires_s":60}"#);
     let call = r#"{"worker":1,"snapshot":{}}"#;
+    let member = r#"{"to":"sip:anna@x.org"}"#;
+    let invite = Invite { room: "the council".into(), to: "sip:anna@x.org".into() };
     let record = |change| Record { id: "a".into(), change };
     let start = RecordingOrder::Start(Consent::Agreed);
     vec![
@@ -35,6 +37,7 @@ fn cases() -> Vec<Case> {
         ("POST", "/calls/a/recording?change=start&consent=agreed", "", record(start), Operator, 204),
         ("GET", "/trunks", "", Trunks, Viewer, 200),
         ("GET", "/rooms", "", Rooms, Viewer, 200),
+        ("POST", "/rooms/the%20council/members", member, invite, Operator, 201),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),
         ("GET", "/sources?limit=1000&banned=true", "", Sources { banned_only: true, limit: 1000 }, Viewer, 200),
         ("GET", "/sources/192.0.2.7", "", Source { address }, Viewer, 200),

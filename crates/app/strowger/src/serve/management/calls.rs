@@ -130,15 +130,6 @@ impl Operators {
         Ok(ApiAnswer::Json(json!({ "trunks": trunks.iter().map(trunk).collect::<Vec<_>>() })))
     }
 
-    /// The rooms; who is in them is counted for all workers together.
-    pub(super) fn rooms(&self) -> ApiAnswer {
-        let tables = self.live.tables();
-        let rooms = tables.routes.rooms().iter().map(
-            |room| json!({ "name": &*room.name, "members": room.members.count(), "members_max": room.members_max }),
-        );
-        ApiAnswer::Json(json!({ "rooms": rooms.collect::<Vec<_>>() }))
-    }
-
     pub(super) fn drain(&self, caller: &Caller) -> Result<ApiAnswer, ApiProblem> {
         self.change(caller, &Change::new("drain", "exchange"), || {
             self.in_one_order(|| self.workers.tell_all(|| Mail::Command(Command::Drain)));

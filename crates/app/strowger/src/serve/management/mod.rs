@@ -17,6 +17,7 @@ mod quality;
 mod refusals;
 mod registrations;
 mod reload;
+mod rooms;
 mod server;
 mod sources;
 mod tokens;
@@ -160,6 +161,7 @@ impl Management for Operators {
             ApiRequest::ImportCall { worker, snapshot } => self.import_call(caller, worker, snapshot),
             ApiRequest::Trunks => self.trunks(),
             ApiRequest::Rooms => Ok(self.rooms()),
+            ApiRequest::Invite { room, to } => self.invite(caller, &room, &to),
             ApiRequest::Sources { banned_only, limit } => self.sources(banned_only, limit),
             ApiRequest::Source { address } => self.source(address),
             ApiRequest::Ban { address, seconds, reason } => self.ban(caller, address, seconds, &reason),

@@ -59,7 +59,7 @@ impl Operators {
 /// parameters, and with our domain for an address of ours.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
 // The URI is converted to a canonical form: its parameters are removed, and escaped characters are unescaped.
-fn in_form(aor: &str, tables: &Tables) -> Box<str> {
+pub(super) fn in_form(aor: &str, tables: &Tables) -> Box<str> {
     let uri = without_scheme(aor).and_then(|_| Uri::parse(aor.as_bytes()).ok()).filter(|uri| !uri.user.is_empty());
     let (user, host) = match (&uri, aor.rsplit_once('@')) {
         (Some(uri), _) => (uri.user_unescaped(), uri.host.as_str()),

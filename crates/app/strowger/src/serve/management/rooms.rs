@@ -1,0 +1,102 @@
+//! Rooms, and whom they call.
+
+use super::change::Change;
+use super::registrations::in_form;
+use super::{Operators, PATIENCE, late};
+use crate::serve::asking::{Answered, Asked};
+use crate::serve::mailbox::Mail;
+use serde_json::json;
+use sx_call::{Command, Invite};
+use sx_exchange::Tables;
+use sx_http::{ApiAnswer, ApiProblem, BASE, Caller};
+use sx_leg::{Address, Identity};
+use sx_types::{CallId, TraceId};
+
+impl Operators {
+    /// The rooms; who is in them is counted for all workers together.
+    pub(super) fn rooms(&self) -> ApiAnswer {
+        let tables = self.live.tables();
+        let rooms = tables.routes.rooms().iter().map(
+            |room| json!({ "name": &*room.name, "members": room.members.count(), "members_max": room.members_max }),
+        );
+        ApiAnswer::Json(json!({ "rooms": rooms.collect::<Vec<_>>() }))
+    }
+
+    /// Has a room call somebody. The answer names the call, which tells how it goes.
+    pub(super) fn invite(&self, caller: &Caller, room: &str, to: &str) -> Result<ApiAnswer, ApiProblem> {
+        let tables = self.live.tables();
+        let call = CallId::new(self.clock.now().as_millis(), random());
+        let to = address_in(to, &tables);
+        let dialled = to.to_string();
+        let asked = Change::new("invite", room).with("to", dialled.clone());
+        self.change(caller, &Change { call: Some((call, TraceId::from(call))), ..asked }, || {
+            let found = tables.routes.room(room).ok_or_else(|| ApiProblem::not_found("there is no such room"))?;
+            if found.members.count() >= found.members_max {
+                return Err(ApiProblem::conflict("the room is full"));
+            }
+            let domain = tables.domains.first().map_or("localhost", |domain| domain);
+            let from = Identity { address: Address::new(room, domain), ..Identity::default() };
+            let headers = Vec::new();
+            let invite = Invite { call, room: found.name.clone(), from, to, headers };
+            // Any worker can have it: which does not depend on who asks.
+            let worker = u16::try_from(call.as_u128() % self.workers.len().max(1) as u128).unwrap_or_default();
+            self.workers.tell(worker, Mail::Command(Command::Invite(Box::new(invite))));
+            let known = self.workers.ask_one(worker, Asked::Call(call), PATIENCE).map_err(late)?;
+            let is_begun = matches!(known, Answered::Calls(_, some) if !some.is_empty());
+            let body = json!({ "id": call.to_string(), "room": room, "dialled": dialled, "rings": is_begun });
+            Ok(ApiAnswer::Created { location: format!("{BASE}/calls/{call}"), body })
+        })
+    }
+}
+
+/// Whom somebody means: a user or a number without a domain is one of ours.
+fn address_in(text: &str, tables: &Tables) -> Address {
+    let found = in_form(text, tables);
+    let ours = tables.domains.first().map_or("localhost", |domain| domain);
+    let (user, domain) = found.rsplit_once('@').unwrap_or((&found, ours));
+    Address::new(user, domain)
+}
+
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness, or nothing on it is safe");
+    u128::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::tests::{operators, records};
+    use super::*;
+    use sx_http::Role;
+
+    #[test]
+    fn a_room_that_is_not_there_calls_nobody_and_that_is_written_down() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let refused = operators.invite(&caller, "attic", "300").expect_err("there is no such room");
+        assert_eq!(refused.status, 404);
+        let outcomes: Vec<String> = records(folder.path())
+            .iter()
+            .filter(|record| record["facts"]["command"] == "invite")
+            .map(|record| format!("{} {} {}", record["subject"], record["outcome"], record["facts"]["to"]))
+            .collect();
+        assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+        assert!(outcomes[0].contains("requested") && outcomes[1].contains("refused") && outcomes[0].contains("300@"));
+    }
+
+    #[test]
+    fn who_is_meant_is_an_address_of_ours_where_no_domain_is_said() {
+        let config = sx_config::Config::default();
+        let tables = Tables::build(&config, Vec::new(), None).expect("they fit together");
+        let ours = &*tables.domains[0];
+        for (text, user, domain) in [
+            ("300", "300", ours),
+            ("sip:300@example.net;user=phone", "300", "example.net"),
+            ("anna@Example.NET", "anna", "example.net"),
+        ] {
+            let address = address_in(text, &tables);
+            assert_eq!((&*address.user, &*address.domain), (user, domain), "{text}");
+        }
+    }
+}
