@@ -180,3 +180,23 @@ fn a_member_that_was_called_puts_the_room_on_hold_and_comes_back() {
     world.expect(&["out0 answer-offer answer:10.0.0.1:20000 sendrecv"]);
     assert_eq!(world.attending.len(), 1);
 }
+
+#[test]
+fn who_is_called_while_the_call_goes_elsewhere_is_a_member_there() {
+    let mut world = world();
+    invites(&mut world, "300").rings(B).forget_lines();
+    let snapshot = world.export().expect("nothing is being waited for");
+    let text = serde_json::to_string(&snapshot).expect("a snapshot is serialisable");
+    assert!(world.calls.forget(call(7)) && members(&world) == 0);
+    let mut other = world_in(MediaMode::Relay);
+    other.now = world.now;
+    other.records = std::mem::take(&mut world.records);
+    let snapshot = serde_json::from_str(&text).expect("and back");
+    other.calls.import(other.now, snapshot).expect("there is room");
+    other.drain();
+    assert_eq!(members(&other), 1);
+    other.answers(B, Some(answer(&bob()))).expect(&[]);
+    assert_eq!(other.attending.len(), 1);
+    other.ends(B, 0);
+    check_over(&other);
+}
