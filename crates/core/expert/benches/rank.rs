@@ -1,5 +1,7 @@
 //! Whom to call first among ten thousand.
 
+#![expect(missing_docs, reason = "criterion makes a public function")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use sx_engine::Time;
