@@ -156,8 +156,7 @@ impl PacketThread {
         let had = self.load.look(now, processor_time(), self.totals.packets_received.value());
         self.totals.busy_ns.add(u64::try_from(had.as_nanos()).unwrap_or(u64::MAX));
         let longest = self.load.gathering(self.exchange.config.coalesce);
-        self.totals.gathering.set(longest.is_some().into());
-        self.intake.gather(longest);
+        self.totals.gathering.set(self.intake.gather(longest).into());
     }
 
     fn not_sent(&self, failure: Failure) {

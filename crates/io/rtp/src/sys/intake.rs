@@ -66,11 +66,15 @@ impl Intake {
         }
     }
 
-    /// From now on packets may wait this long for others; `None`: a wait ends with the first. With epoll it always does.
-    pub(crate) fn gather(&mut self, longest: Option<Duration>) {
+    /// From now on packets may wait this long for others; `None`: a wait ends with the first. Gives whether they do: with
+    /// epoll a wait always ends with the first.
+    pub(crate) fn gather(&mut self, longest: Option<Duration>) -> bool {
         match &mut self.way {
-            Way::Ring(ring) => ring.gather(longest),
-            Way::Epoll { .. } => {}
+            Way::Ring(ring) => {
+                ring.gather(longest);
+                longest.is_some()
+            }
+            Way::Epoll { .. } => false,
         }
     }
 
