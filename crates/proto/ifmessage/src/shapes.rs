@@ -95,6 +95,9 @@ fn speech_act(fields: &Fields<'_>, object: &Map<String, Value>) -> Option<IfMess
     let conversation = fields.need("conversation_id");
     let conversation = conversation.and_then(|value| fields.formed("conversation_id", value, CONVERSATION));
     let content = fields.need("content").and_then(|value| fields.object("content", value));
+    if let Some(content) = content {
+        confidence(&fields.of(content, "content"));
+    }
     let timestamp = fields.need("timestamp").and_then(|value| time(fields, value));
     let sequence = fields.need("sequence_num").and_then(|value| sequence(fields, value));
     let nonce = fields.need("nonce").and_then(|value| fields.formed("nonce", value, NONCE));
@@ -183,11 +186,16 @@ fn scope(fields: &Fields<'_>, value: &Value) -> Option<Scope> {
 fn hazard_of_payload(fields: &Fields<'_>, payload: &Map<String, Value>) -> Option<Hazard> {
     // Whatever else is in it is for whoever receives it.
     let payload = fields.of(payload, "payload");
-    if let Some(value) = payload.find("confidence") {
-        payload.share("confidence", value);
-    }
+    confidence(&payload);
     let value = payload.find("hazard")?;
     hazard(&payload.within("hazard", value)?)
+}
+
+/// How sure the agent is, where it says so.
+fn confidence(content: &Fields<'_>) {
+    if let Some(value) = content.find("confidence") {
+        content.share("confidence", value);
+    }
 }
 
 fn hazard(hazard: &Fields<'_>) -> Option<Hazard> {

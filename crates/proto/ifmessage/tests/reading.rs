@@ -171,6 +171,9 @@ fn what_is_wrong_is_told_all_at_once_with_its_place() {
             "/surprise~1~0 is not known",
         ],
     );
+    let mut message = speech_act();
+    message["content"]["confidence"] = json!(5);
+    check(&signed(message), &["/content/confidence is not within 0 to 1"]);
     let mut message = envelope();
     message["performative"] = json!("shout");
     message["timestamp"] = json!("yesterday");
