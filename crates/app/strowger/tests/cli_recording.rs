@@ -49,6 +49,9 @@ fn a_recording_is_verified_until_it_is_changed() {
     // A hash that was kept elsewhere needs no side-car, which may be lost.
     let text = std::fs::read_to_string(bed.path("call-7.json")).expect("it is there");
     std::fs::remove_file(bed.path("call-7.json")).expect("it is there");
+    let untold = bed.ok(&["recording", "verify", "call-7.wav", "--sha256", &hash, "--json"]);
+    let untold: serde_json::Value = serde_json::from_str(&untold).expect("JSON");
+    assert_eq!((&told["complete"], &untold["complete"]), (&true.into(), &serde_json::Value::Null));
     assert_eq!(bed.ok(&["recording", "verify", "call-7.wav", "--sha256", &hash]), "call-7.wav: ok\n");
     assert_eq!(bed.run(&["recording", "verify", "call-7.wav", "--sha256", &"0".repeat(64)]).code, Some(1));
     assert_eq!(bed.run(&["recording", "verify", "call-7.wav", "--sha256", "abc"]).code, Some(2), "no hash");

@@ -157,7 +157,8 @@ impl Calls {
         let name = place.room().unwrap_or_default();
         let attends = attendance(&told.text, said, &name).ok().flatten();
         let is_agreed = attends.is_some();
-        let waits = self.is_to_be_told(body, member.leg);
+        // What is said before an answer is no part of a call that could be recorded.
+        let waits = !place.is_early() && self.is_to_be_told(body, member.leg);
         let sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {

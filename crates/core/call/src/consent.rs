@@ -70,8 +70,12 @@ impl Calls {
         };
         let Some(recording) = &mut call.body.recording else { return true };
         recording.seat(&parties.iter().map(|party| party.leg).collect::<SmallVec<[LegId; 2]>>());
+        let aware = recording.aware.clone();
+        // Who has no sound has nothing now that could be recorded; what it has agreed to is not known in the middle of a change.
+        let has_sound = |party: &Party| self.playing_to(&call.body, party, &sound, asks, TELLING).is_some();
         let unaware: SmallVec<[&Party; 2]> =
-            parties.iter().filter(|party| !recording.aware.contains(&party.leg)).collect();
+            parties.iter().filter(|party| !aware.contains(&party.leg) && (!is_settled || has_sound(party))).collect();
+        let Some(recording) = &mut call.body.recording else { return true };
         let begins = !unaware.is_empty() && !std::mem::replace(&mut recording.telling, true);
         if unaware.is_empty() {
             self.stop_telling(call);
@@ -89,17 +93,10 @@ impl Calls {
             _ => {}
         }
         for party in unaware {
-            match self.playing_to(&call.body, party, &sound, asks, TELLING) {
-                Some(command) => self.out.push_back(Output::Media(command)),
-                // Who has no sound has nothing that could be recorded.
-                None if is_settled => {
-                    call.body.recording.iter_mut().for_each(|recording| recording.aware.push(party.leg));
-                }
-                // What it has agreed to is not known in the middle of a change.
-                None => {}
-            }
+            let command = self.playing_to(&call.body, party, &sound, asks, TELLING);
+            self.out.extend(command.map(Output::Media));
         }
-        call.body.is_aware_of_all(&call.state)
+        false
     }
 
     /// Nobody is told any more: they hear each other, or what else they would.

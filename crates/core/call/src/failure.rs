@@ -79,7 +79,10 @@ impl Failure {
             (EndedBy::Failure, 408) => format!("{who} has not answered in time"),
             (EndedBy::Failure, _) => format!("{who} could not be reached"),
             (EndedBy::Exchange, 488) if ended.cause == Cause::INCOMPATIBLE => {
-                format!("{who} has answered without a codec that it was offered, or without a key of SRTP that fits")
+                format!(
+                    "{who} has answered without a codec that it was offered, without a key of SRTP that fits, or without an \
+                     address that can be used"
+                )
             }
             (EndedBy::Exchange, 488) => format!("{who} has answered without a codec that is allowed"),
             (EndedBy::Exchange, _) => String::new(),

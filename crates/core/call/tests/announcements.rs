@@ -5,12 +5,13 @@ mod driver;
 use driver::{A, B, Threads, World, alice, answer, bob, definition, sdp};
 use std::sync::Arc;
 use std::time::Duration;
-use sx_call::{CallSnapshot, Ender, Settings};
+use sx_call::{CallSnapshot, Ender, RecordingRules, Settings, Telling};
+use sx_leg::Bounds;
 use sx_media::{MediaEvent, PlayOutcome, Playing, PortId};
 use sx_route::{
     Announcement, Definition, Destination, DestinationKind, DomainFilter, Fork, Match, MediaMode, Rule, SourceFilter,
 };
-use sx_types::{Cause, Codec, LegId};
+use sx_types::{Cause, Codec, Consent, LegId};
 
 /// 5… leads to an announcement before an answer, 6… to trunk one and then there, 7… there and then to trunk one, 8… to an
 /// announcement that answers.
@@ -78,6 +79,19 @@ fn an_announcement_before_an_answer_ends_in_a_refusal() {
     let [attempt] = &cdr.attempts[..] else { panic!("one attempt") };
     assert_eq!((&*attempt.target, attempt.cause, attempt.answer), ("announcement:closed.wav", Cause::ABSENT, None));
     assert_eq!((cdr.answer, cdr.status, cdr.ended_by), (None, 480, Ender::Exchange));
+}
+
+#[test]
+fn who_would_be_told_of_a_recording_hears_an_announcement_before_an_answer_at_once() {
+    let telling = Telling { announcement: Some("told.wav".into()), ..Telling::default() };
+    let recording = Some(RecordingRules { required: true, telling });
+    let mut world = World::with(announcing(), Settings { recording, ..Settings::default() });
+    world.incoming_with(A, "5000", Some(&alice()), |incoming| {
+        incoming.bounds = Bounds { record: Some(Consent::Announced), ..Bounds::default() };
+    });
+    assert_eq!(&*heard(&world).1.sound, "closed.wav");
+    ends(&mut world, PlayOutcome::Whole);
+    world.the_record();
 }
 
 #[test]

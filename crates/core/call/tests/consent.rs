@@ -184,6 +184,25 @@ fn who_has_no_events_is_heard_to_press_tones_for_as_long_as_it_is_asked() {
 }
 
 #[test]
+fn who_has_no_sound_is_asked_when_it_has_some() {
+    let mut world = world_with(true, |_| {});
+    world.incoming_with(A, "300", Some(&with_events(&alice())), |incoming| {
+        incoming.bounds = Bounds { record: Some(Consent::Asked), ..Bounds::default() };
+    });
+    let without = with_events(&bob()).replace("m=audio 5000", "m=audio 0");
+    world.rings(B).answers(B, Some(answer(&without)));
+    assert_eq!(hears(&world), [], "there is nothing to be heard, or recorded");
+    world.offers(B, Some(&with_events(&bob()))).accepts(A, answer(&with_events(&alice())));
+    assert_eq!((hears(&world), world.tapped.len()), (BOTH_ASKED.to_vec(), 0), "it is asked before it is heard");
+    let agreed =
+        |world: &World| notes(world).iter().filter(|note| matches!(note, RecordingNote::Agreed { .. })).count();
+    presses(&mut world, 0, '1');
+    assert_eq!((agreed(&world), world.playing.len()), (1, 2));
+    presses(&mut world, 1, '1');
+    assert_eq!((agreed(&world), world.playing.len(), world.tapped.len()), (2, 0, 2));
+}
+
+#[test]
 fn who_refuses_by_a_key_or_by_silence_is_not_recorded() {
     for by_key in [true, false] {
         let mut world = world_with(false, |_| {});

@@ -133,7 +133,9 @@ fn an_answer_by_a_key_that_was_not_offered_is_in_vain() {
         assert!(world.keys.values().all(Option::is_none));
         assert_eq!(
             world.warnings,
-            ["the called trunk has answered without a codec that it was offered, or without a key of SRTP that fits"]
+            [
+                "the called trunk has answered without a codec that it was offered, without a key of SRTP that fits, or without an address that can be used"
+            ]
         );
     }
 }

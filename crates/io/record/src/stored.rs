@@ -30,6 +30,8 @@ pub struct Verified {
     pub intact: bool,
     /// Why its recording ended before its call, as its side-car says; `None`: it did not, or nothing says so.
     pub cut_short: Option<String>,
+    /// Is there a side-car that says so, or would?
+    pub is_told: bool,
 }
 
 /// What was decrypted.
@@ -59,9 +61,11 @@ pub fn verify(path: &Path) -> Result<Vec<Verified>, ReadError> {
                 Ok((bytes, sha256)) => {
                     let sha256 = hex(&sha256);
                     let intact = bytes == file.bytes && sha256 == file.sha256;
-                    Verified { path, sha256: Some(sha256), intact, cut_short: side_car.cut_short() }
+                    Verified { path, sha256: Some(sha256), intact, cut_short: side_car.cut_short(), is_told: true }
                 }
-                Err(_) => Verified { path, sha256: None, intact: false, cut_short: side_car.cut_short() },
+                Err(_) => {
+                    Verified { path, sha256: None, intact: false, cut_short: side_car.cut_short(), is_told: true }
+                }
             }
         })
         .collect())

@@ -170,14 +170,16 @@ impl Converting {
             return;
         }
         let conversion = &self.conversion;
-        let mut key = |index: &usize| told_key(conversion, means.received.batch().packet(*index).1);
-        let keys: Vec<usize> = rtp.indices().filter(|index| key(index).is_some()).collect();
-        self.told_key = keys.last().and_then(key).or(self.told_key);
-        if !keys.is_empty() && matches!(self.state, State::Relaying) {
+        let mut key = |index: usize| told_key(conversion, means.received.batch().packet(index).1);
+        // Keys that are tones are in the sound.
+        let in_band = conversion.keys.heard_in_band;
+        let heard: Vec<usize> = rtp.indices().filter(|index| in_band || key(*index).is_some()).collect();
+        self.told_key = heard.iter().rev().find_map(|index| key(*index)).or(self.told_key);
+        if !heard.is_empty() && matches!(self.state, State::Relaying) {
             self.state = self.begin(means.now, own, target);
         }
         let State::Converting(both) = &mut self.state else { return };
-        for index in keys {
+        for index in heard {
             both.0.handle_packet(means.now, means.received.batch().packet(index).1);
             while both.0.poll_packet().is_some() {}
         }

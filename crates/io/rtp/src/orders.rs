@@ -23,8 +23,10 @@ impl<T> Default for Orders<T> {
 }
 
 impl<T> Orders<T> {
+    /// The order is given.
     pub(crate) fn push(&self, order: T) {
-        self.push_in_place(order, |_| false);
+        self.locked().orders.push_back(order);
+        self.something.notify_one();
     }
 
     /// The order is given; those before it that are of no interest any more are not.

@@ -180,7 +180,7 @@ impl Port {
         }
     }
 
-    /// What is to be done for the handshakes, and now done with the inbound_security.
+    /// What is to be done for the handshakes. What they give the opening of packets is done already.
     pub(crate) fn poll_step(&mut self) -> Option<Step> {
         let handshakes = self.handshakes.as_mut()?;
         let step = handshakes.poll_step()?;

@@ -5,7 +5,7 @@ mod driver;
 use driver::voice::{Voice, coding};
 use driver::{Call, receive};
 use std::time::{Duration, Instant};
-use sx_codec::{DtmfDetector, Format, Law};
+use sx_codec::{Digit, DtmfDetector, DtmfTone, Format, Law};
 use sx_engine::{Engine, Time};
 use sx_media::{Attendance, Coding, Conversion, KeyRules, KeyWay, Latch, MediaCommand, MediaEvent, Playing, SoundRule};
 use sx_rtp::{Event, EventOutput, EventReceiver, EventSender, Header, Packet, Ssrc};
@@ -227,6 +227,30 @@ fn keys_are_told_while_the_other_one_is_played_to() {
         assert_eq!(header.payload_type, PayloadType(0), "sound, and no events");
         assert!(last.is_none_or(|before| header.sequence == before.wrapping_add(1)), "one stream");
         last = Some(header.sequence);
+    }
+}
+
+#[test]
+fn keys_that_are_tones_are_told_while_the_other_one_is_played_to() {
+    let rules = KeyRules { heard_in_band: true, to: KeyWay::Told };
+    let call = call(&[coding(0, Codec::Pcmu)], rules);
+    let to = vec![coding(0, Codec::Pcmu)];
+    let playing = Playing { sound: "tone:dial".into(), repeats: true, to, ptime_ms: 20, number: 1 };
+    call.relay.threads.send(MediaCommand::Play { port: call.ports[1], playing: Some(Box::new(playing)) });
+    call.relay.settle(&call.ports);
+    let one = DtmfTone::new(Digit::from_key('1').unwrap(), -10.0, -8.0);
+    let samples: Vec<i16> = one.take(800).chain(std::iter::repeat_n(0, 800)).collect();
+    for (number, frame) in (0..).zip(samples.chunks_exact(160)) {
+        let (mut payload, mut datagram) = (Vec::new(), Vec::new());
+        Law::Mu.encode(frame, &mut payload);
+        let (payload_type, timestamp) = (PayloadType(0), 160 * u32::from(number));
+        Header { marker: number == 0, payload_type, sequence: number, timestamp, ssrc: Ssrc(7) }
+            .write(&payload, &mut datagram);
+        call.phones[0].rtp.send_to(&datagram, call.opened[0].rtp).unwrap();
+    }
+    match call.relay.event() {
+        MediaEvent::Pressed { port, key: '1', .. } if port == call.ports[0] => {}
+        other => panic!("{other:?}"),
     }
 }
 

@@ -72,6 +72,10 @@ fn expect(text: &[u8], wanted: u8) -> Result<&[u8], DecodeError> {
 fn number(text: &[u8]) -> Result<(Value<'_>, &[u8]), DecodeError> {
     let is_of_it = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
     let (digits, rest) = text.split_at(text.iter().position(|byte| !is_of_it(byte)).unwrap_or(text.len()));
+    if rest.is_empty() {
+        // No message ends with a number, so that more of it may come.
+        return Err(DecodeError::Incomplete);
+    }
     let digits = std::str::from_utf8(digits).map_err(|_| DecodeError::Malformed)?;
     let whole = digits.parse().or_else(|_| digits.parse().map(|fraction: f64| fraction as i64));
     Ok((Value::Integer(whole.map_err(|_| DecodeError::Malformed)?), rest))

@@ -37,6 +37,10 @@ fn what_is_no_message_is_refused_by_its_fault() {
     check_refused(b"c {\"a\":-}", decode(Malformed));
     check_refused(b"c {\"a\":truth}", decode(Malformed));
     check_refused(b"c {\"a\":tr", decode(Incomplete));
+    let whole = b"c {\"a\":-12.5e+3,\"b\":[true,null,\"x\"]}";
+    for cut in 2..whole.len() {
+        check_refused(&whole[..cut], decode(Incomplete));
+    }
     check_refused(b"c {\"a\" 1}", decode(Malformed));
     check_refused(b"c {\"a\":\"\\ud800\"}", decode(Malformed));
     for nested in ["l", "[", "d1:a", "{\"a\":"] {

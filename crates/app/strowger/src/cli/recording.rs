@@ -88,7 +88,7 @@ fn run_verify(args: &VerifyArgs, json: bool) -> anyhow::Result<ExitCode> {
     let mut files = match verify(&args.file) {
         // The hash that was kept elsewhere says more than the side-car, which may be lost.
         Err(ReadError::NoSideCar(path)) if args.sha256.is_some() => {
-            vec![Verified { sha256: Some(sha256(&path)?), path, intact: true, cut_short: None }]
+            vec![Verified { sha256: Some(sha256(&path)?), path, intact: true, cut_short: None, is_told: false }]
         }
         found => found?,
     };
@@ -124,7 +124,7 @@ fn verified_text(file: &Verified) -> String {
 }
 
 fn verified_json(file: &Verified) -> serde_json::Value {
-    let complete = file.cut_short.is_none();
+    let complete = file.is_told.then(|| file.cut_short.is_none());
     json!({ "file": file.path, "sha256": file.sha256, "intact": file.intact, "complete": complete })
 }
 
