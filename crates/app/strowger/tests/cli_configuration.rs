@@ -350,6 +350,7 @@ fn a_door_that_somebody_else_has_and_a_folder_that_is_a_file_are_errors() {
     let doors =
         "[[sip.listen]]\ntransport = \"udp\"\naddress = \"127.0.0.1:5060\"\n[ng]\nlisten_udp = \"127.0.0.1:5060\"\n";
     check(doors, "sip.listen has this address");
+    check(&doors.replacen("127.0.0.1", "0.0.0.0", 1), "sip.listen has this address");
 }
 
 #[test]
