@@ -157,6 +157,7 @@ fn definition(
         identity: gates::identity(&gate.section("identity")),
         registry: values(&lists.registry),
         rules: values(&lists.rules),
+        fairness: gates::fairness(&gate.section("fairness")),
         codec: gates::codec(&codec, values(&lists.codec_classes), values(&lists.codec_trunks)),
         rate: gates::rate(
             &rate,

@@ -7,7 +7,7 @@ use crate::meant::{
 };
 use crate::reader::Word;
 use sx_audio::Country;
-use sx_guard::{Action, AuthenticationKind, SourceKind, Status, Then, Unlisted, Weekday};
+use sx_guard::{Action, AuthenticationKind, Obstacle, SourceKind, Status, Then, Unlisted, Weekday};
 use sx_media::Preference;
 use sx_rtp::srtp::Suite;
 use sx_types::{Codec, Consent, Dtmf, HoldMusicWhen, SrtpKeying, SrtpPolicy, Transport};
@@ -158,6 +158,10 @@ impl Word for Action {
 }
 
 impl Word for AuthenticationKind {
+    const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
+}
+
+impl Word for Obstacle {
     const WORDS: &'static [(&'static str, Self)] = &paired(Self::WORDS, Self::ALL);
 }
 

@@ -493,7 +493,9 @@ fn the_reference_says_of_each_key_that_nothing_asks() {
     for action in Action::ALL {
         let keys =
             reference.lines().filter(|line| line.starts_with(&format!("- **`{}`**", action.word().replace('-', "_"))));
-        let unasked = !["call", "message", "register"].contains(&action.word());
+        let unasked = !["call", "message", "register", "escalation"].contains(&action.word());
+        // The facts have a section of this name as well.
+        let keys = keys.filter(|line| !line.contains("What is known of"));
         let said: Vec<bool> = keys.map(|line| line.contains("Nothing asks this yet")).collect();
         assert_eq!(said, [unasked, unasked], "{action}");
     }

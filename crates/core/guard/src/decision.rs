@@ -54,14 +54,20 @@ pub struct CodecLists {
 }
 
 worded! {
-    /// The gates, in the order in which they are passed. Rules are asked between identity and codec.
+    /// The gates, in the order in which they are passed. Rules are asked after identity.
     pub enum Gate {
         /// Has whoever asks shown enough of who they are?
         Authenticity = "authenticity",
         /// Is the identity in good standing?
         Identity = "identity",
+        /// Is what is said about persons blotted out? Of escalations.
+        Pii = "pii",
+        /// Is there an expert who knows about it, is approved, and whom whoever asks may have rung? Of escalations.
+        Specialisation = "specialisation",
         /// Is any codec left that may be used?
         Codec = "codec",
+        /// Does whoever asks take no more than their share? Of escalations.
+        Fairness = "fairness",
         /// Are there not too many requests and calls? Last, so that only what passes everything else is counted.
         Rate = "rate",
     }
@@ -86,6 +92,18 @@ worded! {
         Suspended = "suspended",
         /// The identity is revoked.
         Revoked = "revoked",
+        /// What is said about persons is to stay, and it is no emergency.
+        UnredactedPii = "unredacted-pii",
+        /// No expert knows about it.
+        NoSpecialist = "no-specialist",
+        /// Those who know about it are not approved.
+        ExpertNotApproved = "expert-not-approved",
+        /// Those who know about it are not to be rung by whoever asks, or from there.
+        BadSource = "bad-source",
+        /// There is no bandwidth left for whoever asks.
+        BandwidthExceeded = "bandwidth-exceeded",
+        /// The room is full.
+        RoomFull = "room-full",
         /// No codec is left.
         CodecNotAllowed = "codec-not-allowed",
         /// Too many requests.

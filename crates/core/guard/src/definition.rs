@@ -17,6 +17,8 @@ pub struct Definition {
     pub registry: Vec<Entry>,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
+    /// How much bandwidth there is for whoever escalates.
+    pub fairness: FairnessGate,
     /// Which codecs may be used.
     pub codec: CodecGate,
     /// How many requests and calls there may be.
@@ -103,6 +105,17 @@ pub struct CodecGate {
     pub trunks: Vec<(Box<str>, Vec<Codec>)>,
 }
 
+/// How much bandwidth the calls of one identity may take, in kilobits a second; `u32::MAX` for any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FairnessGate {
+    /// Those of a user or a trunk.
+    pub user_kbps: u32,
+    /// Those of a guardian.
+    pub guardian_kbps: u32,
+    /// Those of anybody in an emergency.
+    pub emergency_kbps: u32,
+}
+
 /// How many requests and calls there may be. The rate of the identity holds, else that of the trunk, else that of the
 /// class, else, for users and for the anonymous, the one for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +142,9 @@ pub struct Rate {
     /// Calls at a time; `u32::MAX` for no limit.
     pub calls_max: u32,
 }
+
+/// The class of whoever escalates and stands among the guardians.
+pub const GUARDIAN: &str = "guardian";
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,6 +291,13 @@ impl Default for IdentityGate {
     }
 }
 
+impl Default for FairnessGate {
+    /// 3 Mbit/s for a user, 10 for a guardian, 20 in an emergency.
+    fn default() -> Self {
+        Self { user_kbps: 3_000, guardian_kbps: 10_000, emergency_kbps: 20_000 }
+    }
+}
+
 impl CodecGate {
     /// The actions that bring media, when the policy does not name others.
     pub const ACTIONS: [Action; 5] =
@@ -307,7 +330,10 @@ impl Default for RateGate {
         Self {
             actions: Self::ACTIONS.to_vec(),
             users: Rate { limit: 60, ..Rate::UNLIMITED },
-            classes: vec![("expert".into(), Rate { limit: 10, ..Rate::UNLIMITED })],
+            classes: vec![
+                ("expert".into(), Rate { limit: 10, ..Rate::UNLIMITED }),
+                (GUARDIAN.into(), Rate { limit: 60, calls_max: 3, ..Rate::UNLIMITED }),
+            ],
             trunks: Vec::new(),
             identities: Vec::new(),
         }

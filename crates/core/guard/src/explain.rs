@@ -2,7 +2,7 @@
 
 use crate::decision::{CodecLists, Decision, Gate, Outcome, Reason};
 use crate::definition::{Obligations, Rule, Then, Unlisted};
-use crate::facts::{Authentication, Request};
+use crate::facts::{Authentication, EscalationFacts, Request};
 use crate::gates;
 use crate::policy::{Listener, Policy};
 use crate::read::conditions_read;
@@ -106,7 +106,9 @@ impl Explanation {
             said: heard.tried.get(index).map_or(Said::NotAsked, |matches| said_by_rule(rule, *matches)),
         });
         let steps = [Gate::Authenticity, Gate::Identity].map(gate).into_iter().chain(rules);
-        let steps = steps.chain([Gate::Codec, Gate::Rate].map(gate)).collect();
+        let is_asked = |gate: &Gate| request.escalation.is_some() || !ESCALATION_GATES.contains(gate);
+        let after = [Gate::Pii, Gate::Specialisation, Gate::Codec, Gate::Fairness, Gate::Rate];
+        let steps = steps.chain(after.into_iter().filter(is_asked).map(gate)).collect();
         Self {
             steps,
             rule: decision.rule.to_owned(),
@@ -148,6 +150,9 @@ impl Explanation {
     }
 }
 
+/// The gates that nothing but an escalation can fail to pass.
+const ESCALATION_GATES: [Gate; 3] = [Gate::Pii, Gate::Specialisation, Gate::Fairness];
+
 fn owned(outcome: Outcome<'_>) -> Outcome<'static> {
     match outcome {
         Outcome::Approve => Outcome::Approve,
@@ -180,7 +185,14 @@ fn gate_read(policy: &Policy, reading: &Reading<'_, '_>, gate: Gate) -> Vec<Fact
     match gate {
         Gate::Authenticity => authenticity_read(policy, reading.request),
         Gate::Identity => identity_read(policy, reading),
+        Gate::Pii => reading.request.escalation.map_or_else(Vec::new, |escalation| pii_read(&escalation)),
+        Gate::Specialisation => {
+            reading.request.escalation.map_or_else(Vec::new, |escalation| specialisation_read(&escalation))
+        }
         Gate::Codec => codec_read(policy, reading),
+        Gate::Fairness => {
+            reading.request.escalation.map_or_else(Vec::new, |escalation| fairness_read(policy, &escalation))
+        }
         Gate::Rate => rate_read(policy, reading),
     }
 }
@@ -213,11 +225,45 @@ fn authenticity_read(policy: &Policy, request: &Request<'_>) -> Vec<Fact> {
 
 fn identity_read(policy: &Policy, reading: &Reading<'_, '_>) -> Vec<Fact> {
     let request = reading.request;
-    let status = reading.entry.map_or("unlisted", |entry| entry.status.word());
+    let status = gates::status_of(reading).map_or("unlisted", crate::definition::Status::word);
     let unlisted = policy.definition.identity.unlisted[request.action] == Unlisted::Approve;
     let wanted = if unlisted { "active or unlisted" } else { "active; trunks and the exchange also unlisted" };
     let holds = gates::identity(policy, reading).is_ok();
     vec![fact("identity", &request.identity, "any", true), fact("status", &status, wanted, holds)]
+}
+
+fn pii_read(escalation: &EscalationFacts) -> Vec<Fact> {
+    let personal = escalation.personal;
+    let holds = !personal.declared || (escalation.emergency && personal.overridden);
+    vec![
+        fact("escalation.pii_redacted", &personal.redacted, "any", true),
+        fact("escalation.pii_declared", &personal.declared, "false, or an emergency that overrides it", holds),
+        fact("escalation.emergency", &escalation.emergency, "any", true),
+        fact("escalation.pii_override", &personal.overridden, "any", true),
+    ]
+}
+
+fn specialisation_read(escalation: &EscalationFacts) -> Vec<Fact> {
+    let experts = escalation.experts;
+    let mut read = vec![
+        fact("escalation.experts_knowing", &experts.knowing, "1 or more", experts.knowing > 0),
+        fact("escalation.experts_allowed", &experts.allowed, "1 or more", experts.allowed > 0),
+    ];
+    read.extend(experts.obstacle.map(|obstacle| fact("escalation.obstacle", &obstacle, "any", true)));
+    read
+}
+
+fn fairness_read(policy: &Policy, escalation: &EscalationFacts) -> Vec<Fact> {
+    let asked = escalation.bandwidth.used_kbps.saturating_add(escalation.bandwidth.asked_kbps);
+    let (quota, wanted) = match gates::quota_kbps(policy, escalation) {
+        u32::MAX => (u32::MAX, "any".to_owned()),
+        quota => (quota, format!("at most {quota}")),
+    };
+    let room = format!("fewer than {}", escalation.members_max);
+    vec![
+        fact("escalation.kbps", &asked, wanted, asked <= quota),
+        fact("escalation.members", &escalation.members, room, escalation.members < escalation.members_max),
+    ]
 }
 
 fn codec_read(policy: &Policy, reading: &Reading<'_, '_>) -> Vec<Fact> {
@@ -237,11 +283,15 @@ fn rate_read(policy: &Policy, reading: &Reading<'_, '_>) -> Vec<Fact> {
     };
     let window = format!(" in {} s", rate.window.as_secs());
     let room = |is: u32, limit: u32| limit == u32::MAX || is < limit;
-    vec![
+    let mut read = vec![
         fact("class", &reading.class, "any", true),
         fact("recent", &request.recent, below(rate.limit, &window), room(request.recent, rate.limit)),
         fact("calls", &request.calls, below(rate.calls_max, ""), room(request.calls, rate.calls_max)),
-    ]
+    ];
+    if let Some(experts) = request.escalation.map(|escalation| escalation.experts) {
+        read.push(fact("escalation.experts_rested", &experts.rested, "1 or more", experts.rested > 0));
+    }
+    read
 }
 
 pub(crate) fn fact(

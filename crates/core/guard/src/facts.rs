@@ -1,5 +1,6 @@
 //! What is known of a request when it is decided.
 
+use crate::definition::Status;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
@@ -138,6 +139,71 @@ pub struct SignatureFacts {
     pub verifies: bool,
 }
 
+/// What is known of an escalation, and of no other request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EscalationFacts {
+    /// How whoever asks stands among the guardians; `None`: they are none. Whatever the policy's own registry says, who is
+    /// suspended or revoked here is.
+    pub standing: Option<Status>,
+    /// Someone is in danger now, so that more may be spent on it.
+    pub emergency: bool,
+    /// What of its text is about persons.
+    pub personal: PersonalData,
+    /// What its call takes.
+    pub bandwidth: Bandwidth,
+    /// Members of the room that it is for,
+    pub members: u32,
+    /// and how many there may be.
+    pub members_max: u32,
+    /// Who could be rung.
+    pub experts: Specialists,
+}
+
+/// What of a text is about persons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PersonalData {
+    /// So much was found and blotted out.
+    pub redacted: u32,
+    /// Whoever wrote it says that some is in it which is to stay.
+    pub declared: bool,
+    /// They say that it has to be so in this emergency.
+    pub overridden: bool,
+}
+
+/// Bandwidth, in kilobits a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// That of the call that is asked for.
+    pub asked_kbps: u32,
+    /// That of the calls that the identity has.
+    pub used_kbps: u32,
+}
+
+/// Experts, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Specialists {
+    /// Those who know about the hazard.
+    pub knowing: u32,
+    /// Of those, who is approved and whom whoever asks may have rung.
+    pub allowed: u32,
+    /// Of those, who was not rung as often of late as they may be.
+    pub rested: u32,
+    /// What stood in the way of the first of those who are not allowed.
+    pub obstacle: Option<Obstacle>,
+}
+
+worded! {
+    /// Why an expert who knows about a hazard is not rung for it.
+    pub enum Obstacle {
+        /// They are suspended, revoked, or have not proved that their entry is theirs.
+        NotApproved = "not-approved",
+        /// They are of another organisation than whoever asks.
+        OtherOrganisation = "other-organisation",
+        /// Whoever asks comes from a network that is not theirs.
+        OtherNetwork = "other-network",
+    }
+}
+
 /// The facts of one request. Counters come in as facts: the guard keeps none.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -173,6 +239,8 @@ pub struct Request<'a> {
     pub hour_utc: u8,
     /// The day of the week in UTC, from 0 for Monday to 6 for Sunday.
     pub weekday: u8,
+    /// What is known of an escalation; `None` for every other action.
+    pub escalation: Option<EscalationFacts>,
 }
 
 /// One value for each action.

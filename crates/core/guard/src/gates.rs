@@ -2,13 +2,15 @@
 
 use crate::decision::{CodecLists, Reason, ReasonKind};
 use crate::definition::{AuthenticityGate, Rate, Status, Unlisted};
-use crate::facts::{Action, Authentication, Request, SignatureFacts, Source, SourceKind};
+use crate::facts::{Action, Authentication, EscalationFacts, Obstacle, Request, SignatureFacts, Source, SourceKind};
 use crate::policy::Policy;
 use crate::reading::Reading;
 use sx_types::{Codec, Kind};
 
 /// After how long another try makes sense for somebody who has all the calls they may have.
 const RETRY_WHEN_FULL_S: u64 = 10;
+/// The same for experts who were rung too often.
+const RETRY_WHEN_RUNG_S: u64 = 60;
 
 /// For each action and kind of source, the authentications that will do, as bits.
 pub(crate) fn accepted(gate: &AuthenticityGate) -> [[u8; SourceKind::ALL.len()]; Action::ALL.len()] {
@@ -62,12 +64,75 @@ fn signature(policy: &Policy, facts: SignatureFacts) -> Result<(), Reason<'stati
 
 /// Is the identity in good standing?
 pub(crate) fn identity(policy: &Policy, reading: &Reading<'_, '_>) -> Result<(), Reason<'static>> {
-    match reading.entry.map(|entry| entry.status) {
+    match status_of(reading) {
         Some(Status::Suspended) => Err(Reason::new(ReasonKind::Suspended, "the identity is suspended")),
         Some(Status::Revoked) => Err(Reason::new(ReasonKind::Revoked, "the identity is revoked")),
         Some(Status::Active) if reading.request.source != Source::Anonymous => Ok(()),
         _ => unlisted(policy, reading.request),
     }
+}
+
+/// How the identity stands: as the policy's registry and that of the guardians have it, the worse of the two.
+pub(crate) fn status_of(reading: &Reading<'_, '_>) -> Option<Status> {
+    let among_guardians = reading.request.escalation.and_then(|escalation| escalation.standing);
+    let said = [reading.entry.map(|entry| entry.status), among_guardians];
+    said.into_iter().flatten().max()
+}
+
+/// Is what is said about persons blotted out?
+pub(crate) fn pii(request: &Request<'_>) -> Result<(), Reason<'static>> {
+    let Some(escalation) = &request.escalation else { return Ok(()) };
+    let personal = escalation.personal;
+    if personal.declared && !(escalation.emergency && personal.overridden) {
+        let sentence = "personal data that is to stay in the text may only be sent in an emergency that overrides this";
+        return Err(Reason::new(ReasonKind::UnredactedPii, sentence));
+    }
+    Ok(())
+}
+
+/// Is there somebody to be rung?
+pub(crate) fn specialisation(request: &Request<'_>) -> Result<(), Reason<'static>> {
+    let Some(escalation) = &request.escalation else { return Ok(()) };
+    let experts = escalation.experts;
+    match (experts.knowing, experts.allowed, experts.obstacle) {
+        (0, ..) => Err(Reason::new(ReasonKind::NoSpecialist, "no expert knows about this hazard")),
+        (_, 0, Some(Obstacle::OtherOrganisation)) => {
+            Err(Reason::new(ReasonKind::BadSource, "whoever asks is of another organisation than those who know"))
+        }
+        (_, 0, Some(Obstacle::OtherNetwork)) => {
+            Err(Reason::new(ReasonKind::BadSource, "whoever asks comes from no network of those who know"))
+        }
+        (_, 0, Some(Obstacle::NotApproved) | None) => {
+            Err(Reason::new(ReasonKind::ExpertNotApproved, "no expert who knows about this hazard is approved"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How much bandwidth the calls of whoever asks may take.
+pub(crate) fn quota_kbps(policy: &Policy, escalation: &EscalationFacts) -> u32 {
+    let gate = &policy.definition.fairness;
+    match escalation.standing {
+        _ if escalation.emergency => gate.emergency_kbps,
+        Some(_) => gate.guardian_kbps,
+        None => gate.user_kbps,
+    }
+}
+
+/// Does whoever asks take no more than their share?
+pub(crate) fn fairness(policy: &Policy, request: &Request<'_>) -> Result<(), Reason<'static>> {
+    let Some(escalation) = &request.escalation else { return Ok(()) };
+    let quota = quota_kbps(policy, escalation);
+    let asked = escalation.bandwidth.used_kbps.saturating_add(escalation.bandwidth.asked_kbps);
+    if quota != u32::MAX && asked > quota {
+        let reason =
+            Reason::new(ReasonKind::BandwidthExceeded, "the calls of whoever asks would take too much bandwidth");
+        return Err(reason.retry_after(RETRY_WHEN_FULL_S));
+    }
+    if escalation.members >= escalation.members_max {
+        return Err(Reason::new(ReasonKind::RoomFull, "the room is full").retry_after(RETRY_WHEN_FULL_S));
+    }
+    Ok(())
 }
 
 /// Trunks, and the exchange itself, are known by configuration.
@@ -155,6 +220,11 @@ pub(crate) fn rate_of(policy: &Policy, reading: &Reading<'_, '_>) -> Rate {
 /// Are there not too many requests and calls?
 pub(crate) fn rate(policy: &Policy, reading: &Reading<'_, '_>) -> Result<(), Reason<'static>> {
     let rate = rate_of(policy, reading);
+    let experts = reading.request.escalation.map(|escalation| escalation.experts);
+    if experts.is_some_and(|experts| experts.allowed > 0 && experts.rested == 0) {
+        let reason = Reason::new(ReasonKind::RateExceeded, "every expert was rung as often of late as they may be");
+        return Err(reason.retry_after(RETRY_WHEN_RUNG_S));
+    }
     if rate.limit != u32::MAX && reading.request.recent >= rate.limit {
         let reason = Reason::new(ReasonKind::RateExceeded, "too many requests in too short a time");
         // What is refused is not counted: once the window has passed there is room for certain.

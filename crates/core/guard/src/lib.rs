@@ -34,7 +34,7 @@
 //!     recent: 0,
 //!     calls: 0,
 //!     hour_utc: 12,
-//!     weekday: 0,
+//!     weekday: 0, escalation: None,
 //! };
 //! assert_eq!(policy.decide(&request).outcome, Outcome::Approve);
 //! ```
@@ -59,12 +59,15 @@ mod value;
 pub use check::RULES_MAX;
 pub use decision::{CodecLists, Decision, Gate, Outcome, Reason, ReasonKind};
 pub use definition::{
-    AuthenticityException, AuthenticityGate, BUILT_IN, CodecGate, Conditions, Definition, Entry, IdentityGate,
-    Obligations, Rate, RateGate, Rule, Status, Then, Unlisted, Weekday,
+    AuthenticityException, AuthenticityGate, BUILT_IN, CodecGate, Conditions, Definition, Entry, FairnessGate,
+    GUARDIAN, IdentityGate, Obligations, Rate, RateGate, Rule, Status, Then, Unlisted, Weekday,
 };
 pub use error::{Place, PolicyError, PolicyProblem};
 pub use explain::{Explanation, Fact, Part, Said, Step};
-pub use facts::{Action, Authentication, AuthenticationKind, PerAction, Request, SignatureFacts, Source, SourceKind};
+pub use facts::{
+    Action, Authentication, AuthenticationKind, Bandwidth, EscalationFacts, Obstacle, PerAction, PersonalData, Request,
+    SignatureFacts, Source, SourceKind, Specialists,
+};
 pub use hash::PolicyHash;
 pub use nonce::{Nonce, NonceWindow};
 pub use policy::Policy;

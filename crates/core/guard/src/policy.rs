@@ -178,6 +178,14 @@ impl Policy {
             Ok(ruled) => ruled,
             Err(refusal) => return refusal,
         };
+        if let Err(reason) = gates::pii(reading.request) {
+            return refused(Gate::Pii, reason);
+        }
+        listener.passed(Gate::Pii);
+        if let Err(reason) = gates::specialisation(reading.request) {
+            return refused(Gate::Specialisation, reason);
+        }
+        listener.passed(Gate::Specialisation);
         let codecs = match gates::codecs(self, reading, ruled.obligations.codecs.as_deref()) {
             Codecs::Any => None,
             Codecs::Bound(lists) => Some(lists),
@@ -188,6 +196,10 @@ impl Policy {
             }
         };
         listener.passed(Gate::Codec);
+        if let Err(reason) = gates::fairness(self, reading.request) {
+            return refused(Gate::Fairness, reason);
+        }
+        listener.passed(Gate::Fairness);
         if let Err(reason) = gates::rate(self, reading) {
             return refused(Gate::Rate, reason);
         }

@@ -1,6 +1,6 @@
 //! A request in the policy's own numbers.
 
-use crate::definition::{Entry, Weekday};
+use crate::definition::{Entry, GUARDIAN, Weekday};
 use crate::facts::{Action, AuthenticationKind, Request, Source, SourceKind};
 use crate::policy::Policy;
 use crate::value::domain_of;
@@ -44,7 +44,8 @@ impl<'r, 'p: 'r> Reading<'r, 'p> {
         // An identity that nobody has proved gives nothing but its bad standing.
         let speaks_for = entry.filter(|_| request.source != Source::Anonymous);
         let class = speaks_for.map(|entry| &*entry.class).filter(|class| !class.is_empty());
-        let class = class.unwrap_or(request.source.class());
+        let is_guardian = request.escalation.is_some_and(|escalation| escalation.standing.is_some());
+        let class = class.unwrap_or(if is_guardian { GUARDIAN } else { request.source.class() });
         let organisation = match request.organisation {
             "" => speaks_for.map_or("", |entry| &*entry.organisation),
             said => said,

@@ -55,6 +55,7 @@ impl Facts {
             calls,
             hour_utc,
             weekday,
+            escalation: None,
         }
     }
 }

@@ -232,6 +232,7 @@ fn each_condition_takes_its_values_and_nothing_else() {
         score_milli: 500,
         hour_utc: 23,
         weekday: 6,
+        escalation: None,
         ..request()
     };
     let check = |name: &str, when: Conditions, expected: bool| {

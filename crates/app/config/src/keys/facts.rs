@@ -3,7 +3,7 @@
 use super::{Default, Key, Kind};
 use Default::{Absent, Is, Required};
 use Kind::{Choice, Choices, Flag, Section, Shape, Shapes, Text};
-use sx_guard::{Action, AuthenticationKind, Country, SourceKind};
+use sx_guard::{Action, AuthenticationKind, Country, Obstacle, SourceKind, Status};
 use sx_types::{Codec, Transport};
 
 const fn key(path: &'static str, kind: Kind, default: Default, about: &'static str) -> Key {
@@ -39,4 +39,18 @@ pub(crate) const FACTS_KEYS: &[Key] = &[
     key("calls", number(u32::MAX as i64), Is("0"), "Calls of this identity at the moment."),
     key("hour_utc", number(23), Is("12"), "The hour of the day."),
     key("weekday", number(6), Is("0"), "The day of the week, from 0 for Monday."),
+    key("escalation", Section, Absent("a good one"), "What is known of an escalation."),
+    key("escalation.standing", Choice(&Status::WORDS), Absent("no guardian"), "How whoever asks stands among the guardians."),
+    key("escalation.emergency", Flag, Is("false"), "Someone is in danger now."),
+    key("escalation.pii_redacted", number(u32::MAX as i64), Is("0"), "How much that is said about persons was blotted out."),
+    key("escalation.pii_declared", Flag, Is("false"), "Whoever asks says that some of it is to stay."),
+    key("escalation.pii_override", Flag, Is("false"), "They say that it has to."),
+    key("escalation.asked_kbps", number(u32::MAX as i64), Is("174"), "The bandwidth of the call that is asked for, in kbit/s."),
+    key("escalation.used_kbps", number(u32::MAX as i64), Is("0"), "That of the calls that they have."),
+    key("escalation.members", number(u32::MAX as i64), Is("0"), "Members of the room."),
+    key("escalation.members_max", number(u32::MAX as i64), Is("25"), "How many there may be."),
+    key("escalation.experts_knowing", number(u32::MAX as i64), Is("1"), "Experts who know about the hazard."),
+    key("escalation.experts_allowed", number(u32::MAX as i64), Is("1"), "Of those, who is approved and may be rung for whoever asks."),
+    key("escalation.experts_rested", number(u32::MAX as i64), Is("1"), "Of those, who was not rung too often of late."),
+    key("escalation.obstacle", Choice(&Obstacle::WORDS), Absent("none"), "What stands in the way of the first who may not be rung."),
 ];

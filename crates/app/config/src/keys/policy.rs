@@ -31,6 +31,7 @@ const NAME: Kind = Text;
 const LIMIT: Kind = number(0, 1_000_000, "requests");
 const WINDOW: Kind = number(1, 86_400, "s");
 const CALLS_MAX: Kind = number(0, 1_000_000, "calls");
+const KBPS: Kind = number(0, 100_000_000, "kbit/s");
 const NO_LIMIT: Default = Is("0");
 
 /// Every key.
@@ -44,7 +45,7 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("gate.authenticity.call", WAYS, SHOWN, "For calls."),
     key("gate.authenticity.message", WAYS, SHOWN, "For messages outside of calls."),
     key("gate.authenticity.register", WAYS, SHOWN, "For registrations."),
-    key("gate.authenticity.escalation", WAYS, SHOWN, "For escalations. Nothing asks this yet."),
+    key("gate.authenticity.escalation", WAYS, SHOWN, "For escalations."),
     key("gate.authenticity.h323_admission", WAYS, SHOWN, "For admissions of H.323. Nothing asks this yet."),
     key("gate.authenticity.room_join", WAYS, SHOWN, "For joining rooms. Nothing asks this yet."),
     key("gate.authenticity.browser_join", WAYS, SHOWN, "For browsers that join calls. Nothing asks this yet."),
@@ -63,7 +64,7 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("gate.identity.unlisted_for.call", UNLISTED, AS_UNLISTED, "For calls."),
     key("gate.identity.unlisted_for.message", UNLISTED, AS_UNLISTED, "For messages outside of calls."),
     key("gate.identity.unlisted_for.register", UNLISTED, AS_UNLISTED, "For registrations."),
-    key("gate.identity.unlisted_for.escalation", UNLISTED, AS_UNLISTED, "For escalations. Nothing asks this yet."),
+    key("gate.identity.unlisted_for.escalation", UNLISTED, AS_UNLISTED, "For escalations."),
     key("gate.identity.unlisted_for.h323_admission", UNLISTED, AS_UNLISTED, "For admissions of H.323. Nothing asks this yet."),
     key("gate.identity.unlisted_for.room_join", UNLISTED, AS_UNLISTED, "For joining rooms. Nothing asks this yet."),
     key("gate.identity.unlisted_for.browser_join", UNLISTED, AS_UNLISTED, "For browsers that join calls. Nothing asks this yet."),
@@ -81,12 +82,17 @@ pub(crate) const POLICY_KEYS: &[Key] = &[
     key("gate.codec.trunk[].name", NAME, Required, "The trunk; unique."),
     key("gate.codec.trunk[].allowed", CODECS, Required, "The codecs. Never empty."),
 
+    key("gate.fairness", Section, NOTHING, "How much bandwidth the calls of one identity that escalates may take together; 0 for any."),
+    key("gate.fairness.user_kbps", KBPS, Is("3000"), "Those of a user or a trunk."),
+    key("gate.fairness.guardian_kbps", KBPS, Is("10000"), "Those of a guardian."),
+    key("gate.fairness.emergency_kbps", KBPS, Is("20000"), "Those of anybody in an emergency."),
+
     key("gate.rate", Section, NOTHING, "How many requests in a window that slides, and how many calls at a time: what is said of the identity holds, else what is said of the trunk, else what is said of the class, else, for users and the anonymous, what stands here; for other trunks there is no limit. Beyond it, 429 with Retry-After. Only what was approved is counted."),
     key("gate.rate.action", ACTIONS, Is("[\"call\", \"message\", \"escalation\", \"h323-admission\", \"room-join\", \"browser-join\", \"evidence\", \"recording\", \"export\"]"), "The actions that are counted."),
     key("gate.rate.limit", LIMIT, Is("60"), "Requests of a user in the window; 0 for any number."),
     key("gate.rate.window_s", WINDOW, Is("60"), "The window."),
     key("gate.rate.calls_max", CALLS_MAX, NO_LIMIT, "Calls of a user at a time; 0 for any number."),
-    key("gate.rate.class", ENTRIES, Is("[{ name = \"expert\", limit = 10 }]"), "For classes."),
+    key("gate.rate.class", ENTRIES, Is("[{ name = \"expert\", limit = 10 }, { name = \"guardian\", limit = 60, calls_max = 3 }]"), "For classes."),
     key("gate.rate.class[].name", NAME, Required, "The class; unique."),
     key("gate.rate.class[].limit", LIMIT, NO_LIMIT, "Requests in the window; 0 for any number."),
     key("gate.rate.class[].window_s", WINDOW, Is("60"), "The window."),

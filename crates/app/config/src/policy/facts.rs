@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
-use sx_guard::{Action, Authentication, AuthenticationKind, Country, Request, SignatureFacts, Source, SourceKind};
+use sx_guard::{
+    Action, Authentication, AuthenticationKind, Bandwidth, Country, EscalationFacts, PersonalData, Request,
+    SignatureFacts, Source, SourceKind, Specialists,
+};
 use sx_types::{Codec, Transport};
 
 /// The facts of a request, not borrowed from anywhere.
@@ -52,6 +55,8 @@ pub struct OwnedRequest {
     pub hour_utc: u8,
     /// The day of the week in UTC, from 0 for Monday.
     pub weekday: u8,
+    /// What is known of an escalation.
+    pub escalation: Option<EscalationFacts>,
 }
 
 impl OwnedRequest {
@@ -79,6 +84,7 @@ impl OwnedRequest {
             calls: self.calls,
             hour_utc: self.hour_utc,
             weekday: self.weekday,
+            escalation: self.escalation,
         }
     }
 }
@@ -160,8 +166,37 @@ fn request(top: &Reader<'_>) -> OwnedRequest {
         calls: top.number("calls"),
         hour_utc: top.number("hour_utc"),
         weekday: top.number("weekday"),
+        escalation: escalation(top, action),
         identity,
     }
+}
+
+fn escalation(top: &Reader<'_>, action: Action) -> Option<EscalationFacts> {
+    if action != Action::Escalation {
+        if top.has("escalation") {
+            top.conflict(&["escalation"], "needs action = \"escalation\"");
+        }
+        return None;
+    }
+    let said = top.section("escalation");
+    Some(EscalationFacts {
+        standing: said.choice_if_said("standing"),
+        emergency: said.flag("emergency"),
+        personal: PersonalData {
+            redacted: said.number("pii_redacted"),
+            declared: said.flag("pii_declared"),
+            overridden: said.flag("pii_override"),
+        },
+        bandwidth: Bandwidth { asked_kbps: said.number("asked_kbps"), used_kbps: said.number("used_kbps") },
+        members: said.number("members"),
+        members_max: said.number("members_max"),
+        experts: Specialists {
+            knowing: said.number("experts_knowing"),
+            allowed: said.number("experts_allowed"),
+            rested: said.number("experts_rested"),
+            obstacle: said.choice_if_said("obstacle"),
+        },
+    })
 }
 
 /// Whom it is for, as the exchange judges it: what is called with its escapes undone, a number without its separators. What registers is a user, and

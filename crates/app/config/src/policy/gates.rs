@@ -4,7 +4,8 @@ use super::{boxed, is_identity};
 use crate::reader::Reader;
 use std::time::Duration;
 use sx_guard::{
-    Action, AuthenticityException, AuthenticityGate, CodecGate, IdentityGate, PerAction, Rate, RateGate, Unlisted,
+    Action, AuthenticityException, AuthenticityGate, CodecGate, FairnessGate, IdentityGate, PerAction, Rate, RateGate,
+    Unlisted,
 };
 use sx_types::Codec;
 
@@ -68,6 +69,18 @@ fn limits(section: &Reader<'_>) -> Rate {
     };
     let window: Duration = section.seconds("window_s");
     Rate { limit: or_any("limit"), window, calls_max: or_any("calls_max") }
+}
+
+pub(super) fn fairness(section: &Reader<'_>) -> FairnessGate {
+    let or_any = |name: &str| match section.number::<u32>(name) {
+        0 => u32::MAX,
+        kbps => kbps,
+    };
+    FairnessGate {
+        user_kbps: or_any("user_kbps"),
+        guardian_kbps: or_any("guardian_kbps"),
+        emergency_kbps: or_any("emergency_kbps"),
+    }
 }
 
 /// The key of an action: its word, in the spelling of keys.

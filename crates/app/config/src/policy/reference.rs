@@ -44,8 +44,10 @@ A request is a set of facts: what is asked for, by whom, from where, how they ha
 1. **Authenticity** (`[gate.authenticity]`): has whoever asks shown enough of who they are? A signature must be made with the registered key, be right, be no older than `signature_age_max_s` and no further ahead, and never have been used; the first of these that is not so is the reason.
 2. **Identity** (`[gate.identity]`, `[[identity]]`): is the identity in good standing?
 3. **Rules** (`[[rule]]`), in the order of the file.
-4. **Codecs** (`[gate.codec]`).
-5. **Rate** (`[gate.rate]`), last, so that only what passes everything else is counted.
+4. Of escalations: **personal data**, that none is to stay in the text but in an emergency that overrides this, and **specialisation**: that there is an expert who knows about the hazard, is approved, is of the organisation of whoever asks, and may be rung from there.
+5. **Codecs** (`[gate.codec]`).
+6. Of escalations: **fairness** (`[gate.fairness]`), that the calls of whoever asks take no more than their share of bandwidth, and that the room is not full.
+7. **Rate** (`[gate.rate]`), last, so that only what passes everything else is counted. Of an escalation also that not every expert was rung as often of late as they may be.
 
 The answer is `approve`, `conditional` (approve, with obligations) or `reject` with a SIP status and a sentence. An approval by a rule ends the rules; the gates after them are asked all the same.
 
@@ -55,7 +57,12 @@ The answer is `approve`, `conditional` (approve, with obligations) or `reject` w
 | identity | `suspended`, `revoked`, `unlisted` | 403 |
 | rules | `rule` | the rule's, or 403 |
 | rules, when all gates have approved | `obligation`: a call is bound to what nothing here can do | 403 |
+| pii | `unredacted-pii` | 403 |
+| specialisation | `no-specialist` | 404 |
+| specialisation | `expert-not-approved`, `bad-source` | 403 |
 | codec | `codec-not-allowed` | 488 |
+| fairness | `bandwidth-exceeded` (Retry-After: 10 s) | 503 |
+| fairness | `room-full` (Retry-After: 10 s) | 486 |
 | rate | `rate-exceeded` (Retry-After: until there is room), `too-many-calls` (Retry-After: 10 s) | 429 |
 
 A transfer and a redirection (3xx) have somebody called as well: each address they name is asked for as a call of the one who transfers or redirects, before anything is planned. It counts for that one's rate, and is no further call of its. When it is refused, the transfer ends with that status, and the redirection is an attempt that has failed. What it is bound to holds from then on. An attended transfer names no address but a party that was called before, and is not asked for again. What is known of a called user is that it has registered: by the weakest digest of `registrar.algorithms`, or by the certificate of its connection. A number is judged, routed and sent on without the separators (`-`, `.`, brackets and whatever else nobody dials) that it was written with, and judged without the parameters behind it (`0900;x=y` is `0900`). Escapes are undone first; a semicolon that is escaped (`09%3B001`) begins no parameters and is a separator.
@@ -98,15 +105,8 @@ pub fn policy_reference() -> String {
 }
 
 /// What no part of the exchange asks its guard for yet.
-const NOT_ASKED: [Action; 7] = [
-    Action::Escalation,
-    Action::H323Admission,
-    Action::RoomJoin,
-    Action::BrowserJoin,
-    Action::Evidence,
-    Action::Recording,
-    Action::Export,
-];
+const NOT_ASKED: [Action; 6] =
+    [Action::H323Admission, Action::RoomJoin, Action::BrowserJoin, Action::Evidence, Action::Recording, Action::Export];
 
 const FACTS: &str = r#"
 ## Facts to try a policy with

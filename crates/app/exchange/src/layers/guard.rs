@@ -281,6 +281,7 @@ impl Worker {
             hour_utc: (wall_s / 3600 % 24) as u8,
             // The first of January 1970 was a Thursday.
             weekday: ((wall_s / 86_400 + 3) % 7) as u8,
+            escalation: None,
         }
     }
 
@@ -377,7 +378,13 @@ pub fn status_of(reason: &Reason<'_>) -> u16 {
         //= https://www.rfc-editor.org/rfc/rfc6585#section-4
         ReasonKind::RateExceeded | ReasonKind::TooManyCalls => 429,
         ReasonKind::Rule => reason.status.unwrap_or(403),
+        ReasonKind::NoSpecialist => 404,
+        ReasonKind::RoomFull => 486,
+        ReasonKind::BandwidthExceeded => 503,
         ReasonKind::NotAuthenticated
+        | ReasonKind::UnredactedPii
+        | ReasonKind::ExpertNotApproved
+        | ReasonKind::BadSource
         | ReasonKind::BadSignature
         | ReasonKind::Stale
         | ReasonKind::Replayed

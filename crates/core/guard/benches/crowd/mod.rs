@@ -165,6 +165,7 @@ pub fn requests(facts: &[Facts]) -> impl Iterator<Item = Request<'_>> {
             calls: 1,
             hour_utc: (n % 24) as u8,
             weekday: (n % 7) as u8,
+            escalation: None,
         }
     })
 }

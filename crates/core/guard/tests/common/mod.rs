@@ -26,6 +26,7 @@ pub fn request() -> Request<'static> {
         calls: 0,
         hour_utc: 12,
         weekday: 0,
+        escalation: None,
     }
 }
 
