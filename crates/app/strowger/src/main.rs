@@ -17,6 +17,7 @@ macro_rules! tell {
 mod cli;
 mod demo;
 mod serve;
+mod signer;
 mod tokens;
 mod wanted;
 

@@ -26,8 +26,11 @@ fn experts() -> Vec<Expert> {
 fn ranking(criterion: &mut Criterion) {
     let experts = experts();
     let need = Need { subject: "safety", language: "de", ..Need::default() };
-    let presence =
-        |index: usize| Presence { reachable: !index.is_multiple_of(3), calls: u32::from(index.is_multiple_of(4)) };
+    let presence = |index: usize| Presence {
+        reachable: !index.is_multiple_of(3),
+        calls: u32::from(index.is_multiple_of(4)),
+        rested: true,
+    };
     let now = Time::from_secs(1_795_428_000);
     criterion.bench_function("10,000 experts", |bencher| {
         bencher.iter(|| rank(black_box(&experts), black_box(&need), presence, now));

@@ -31,6 +31,8 @@ pub struct Expert {
     pub calls_max: u32,
     /// May they be called at all?
     pub standing: Standing,
+    /// Have they shown that what is written down of them is theirs?
+    pub proved: bool,
 }
 
 /// Something that an expert knows about.
@@ -62,6 +64,25 @@ pub enum Standing {
     Revoked,
 }
 
+impl Standing {
+    /// Every one, the best first.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Revoked];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The one of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.word() == word)
+    }
+}
+
 impl Expert {
     /// One who knows nothing yet, may be called at any time and is in one call at a time.
     pub fn new(id: &str, name: &str) -> Self {
@@ -78,6 +99,7 @@ impl Expert {
             shifts: Vec::new(),
             calls_max: 1,
             standing: Standing::Active,
+            proved: true,
         }
     }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! [`rank`] is a pure function: who is registered, who is in how many calls and what time it is come in as facts. This crate
-//! deliberately knows no telephones, no database and no keys: an expert's addresses are text for whoever calls them.
+//! deliberately knows no telephones, no database and no cryptography: an expert's addresses are text for whoever calls them,
+//! and whether their entry is signed with their key comes in as a fact. A [`Profile`] is what is written down of an expert.
 //!
 //! ```
 //! use sx_engine::Time;
@@ -15,14 +16,16 @@
 //! expert.knows("safety", 3);
 //! let need = Need { subject: "safety", ..Need::default() };
 //! let experts = [expert];
-//! let ranked = rank(&experts, &need, |_| Presence { reachable: true, calls: 0 }, Time::from_secs(1_800_000_000));
+//! let ranked = rank(&experts, &need, |_| Presence { reachable: true, calls: 0, rested: true }, Time::from_secs(1_800_000_000));
 //! assert_eq!((ranked.best.len(), ranked.best[0].index), (1, 0));
 //! ```
 
 mod expert;
 mod hours;
+mod profile;
 mod ranking;
 
 pub use expert::{Expert, Shift, Skill, Standing};
 pub use hours::{Hours, HoursError};
+pub use profile::{LIST_MAX, OnCall, Profile, ProfileError, Specialisation, TEXT_BYTES_MAX};
 pub use ranking::{Need, PassedOver, Presence, Ranked, Ranking, Why, rank};

@@ -24,6 +24,8 @@ pub struct Presence {
     pub reachable: bool,
     /// In how many calls they are.
     pub calls: u32,
+    /// They were not called as often of late as they may be.
+    pub rested: bool,
 }
 
 /// Why an expert is not called.
@@ -33,6 +35,8 @@ pub enum PassedOver {
     Suspended,
     /// They were revoked.
     Revoked,
+    /// They have not shown that what is written down of them is theirs.
+    Unproved,
     /// Whoever needs them is of another organisation.
     OtherOrganisation,
     /// The need comes from a network that is not theirs.
@@ -43,6 +47,8 @@ pub enum PassedOver {
     Unreachable,
     /// They are in as many calls as they may.
     Busy,
+    /// They were called as often of late as they may be.
+    TooOften,
 }
 
 /// Why an expert is where they are.
@@ -111,11 +117,13 @@ fn obstacle(expert: &Expert, need: &Need<'_>, here: Presence, now: Time) -> Opti
     match () {
         () if expert.standing == Standing::Revoked => Some(PassedOver::Revoked),
         () if expert.standing == Standing::Suspended => Some(PassedOver::Suspended),
+        () if !expert.proved => Some(PassedOver::Unproved),
         () if is_other(&expert.organisation, need.organisation) => Some(PassedOver::OtherOrganisation),
         () if !expert.networks.is_empty() && !need.from.is_some_and(is_from) => Some(PassedOver::OtherNetwork),
         () if !expert.is_at_work(now) => Some(PassedOver::OffHours),
         () if !here.reachable => Some(PassedOver::Unreachable),
         () if here.calls >= expert.calls_max => Some(PassedOver::Busy),
+        () if !here.rested => Some(PassedOver::TooOften),
         () => None,
     }
 }
@@ -136,11 +144,13 @@ impl PassedOver {
         match self {
             Self::Suspended => "is suspended",
             Self::Revoked => "was revoked",
+            Self::Unproved => "has not signed what is written down of them",
             Self::OtherOrganisation => "is of another organisation",
             Self::OtherNetwork => "is not called from that network",
             Self::OffHours => "is off duty",
             Self::Unreachable => "cannot be reached",
             Self::Busy => "is in as many calls as they may",
+            Self::TooOften => "was called as often of late as they may be",
         }
     }
 }

@@ -6,7 +6,7 @@ use sx_engine::Time;
 use sx_expert::{Expert, Hours, Need, PassedOver, Presence, Ranking, Shift, Standing, rank};
 
 const NOW: Time = Time::from_secs(1_800_000_000);
-const FREE: Presence = Presence { reachable: true, calls: 0 };
+const FREE: Presence = Presence { reachable: true, calls: 0, rested: true };
 
 fn expert(id: &str, level: u8) -> Expert {
     let mut expert = Expert::new(id, id);
@@ -58,7 +58,7 @@ fn what_stands_in_the_way_is_told_and_what_is_for_good_before_what_will_pass() {
     check(|_| (), FREE, &ours, None);
     check(
         |one| one.standing = Standing::Revoked,
-        Presence { reachable: false, calls: 9 },
+        Presence { reachable: false, calls: 9, rested: false },
         &ours,
         Some(PassedOver::Revoked),
     );
@@ -66,8 +66,10 @@ fn what_stands_in_the_way_is_told_and_what_is_for_good_before_what_will_pass() {
     check(|_| (), FREE, &Need { organisation: "umbrella", ..ours }, Some(PassedOver::OtherOrganisation));
     check(|_| (), FREE, &Need { from: Some([198, 51, 100, 1].into()), ..ours }, Some(PassedOver::OtherNetwork));
     check(|_| (), FREE, &Need { from: None, ..ours }, Some(PassedOver::OtherNetwork));
-    check(|_| (), Presence { reachable: false, calls: 0 }, &ours, Some(PassedOver::Unreachable));
-    check(|_| (), Presence { calls: 1, ..FREE }, &ours, Some(PassedOver::Busy));
+    check(|_| (), Presence { reachable: false, calls: 0, rested: true }, &ours, Some(PassedOver::Unreachable));
+    check(|_| (), Presence { calls: 1, rested: false, ..FREE }, &ours, Some(PassedOver::Busy));
+    check(|_| (), Presence { rested: false, ..FREE }, &ours, Some(PassedOver::TooOften));
+    check(|one| one.proved = false, FREE, &Need { organisation: "umbrella", ..ours }, Some(PassedOver::Unproved));
     let night = |one: &mut Expert| one.hours = Some(Hours::parse("mon-sun 00:00-00:01", "UTC").expect("hours"));
     check(night, FREE, &ours, Some(PassedOver::OffHours));
     check(|one| one.calls_max = 2, Presence { calls: 1, ..FREE }, &ours, None);

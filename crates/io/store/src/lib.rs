@@ -1,4 +1,4 @@
-//! The embedded store: users, tokens of the management API and call detail records in SQLite, and append-only journals
+//! The embedded store: users, experts and guardians, tokens of the management API and call detail records in SQLite, and append-only journals
 //! for what must survive `kill -9` without waiting for SQLite.
 //!
 //! It deliberately does not know what a call or a registration means, how a password is hashed, or who asks: it
@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
+//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `registry.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
 //! what was cosigned of others' logs in `cosigned/`, and each log in a folder of its own.
 
 mod background;
@@ -42,6 +42,7 @@ mod error;
 mod folder;
 mod journal;
 mod keyed;
+mod registry;
 mod tokens;
 mod users;
 mod witness;
@@ -59,6 +60,7 @@ pub use journal::{
     Replay, SyncPolicy, TornTail,
 };
 pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
+pub use registry::{NewEntry, Registry, RegistryEntry, RegistryError, RegistryKind};
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenNews, TokenRefused, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
 pub use witness::{

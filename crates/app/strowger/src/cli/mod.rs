@@ -14,6 +14,7 @@ mod password;
 mod policy;
 #[cfg(feature = "recordings")]
 mod recording;
+mod registry;
 pub mod token;
 mod user;
 mod when;
@@ -72,6 +73,12 @@ pub enum Command {
     /// Add, change, list and remove the users who may register and call
     #[command(subcommand, after_help = user::HELP)]
     User(user::UserCommand),
+    /// Add, list, suspend and revoke the experts who are rung for hazards
+    #[command(subcommand, after_help = registry::EXPERT_HELP)]
+    Expert(registry::ExpertCommand),
+    /// Add, list, suspend and revoke the guardians who escalate and vote
+    #[command(subcommand, after_help = registry::GUARDIAN_HELP)]
+    Guardian(registry::GuardianCommand),
     /// Give and take the tokens that open the management API
     #[command(subcommand, after_help = token::HELP)]
     Token(token::TokenCommand),
@@ -184,7 +191,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
     let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
     let loaded = match cli.command {
-        Command::Cdr(_) | Command::Token(_) => wanted.load_for_folder(),
+        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) => wanted.load_for_folder(),
         _ => wanted.load(),
     };
     let config = match loaded {
@@ -195,6 +202,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => configuration::run_check(&config, wanted.path.as_deref(), json),
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
+        Command::Expert(command) => registry::run_expert(&config, command, json),
+        Command::Guardian(command) => registry::run_guardian(&config, command, json),
         Command::Token(command) => token::run_token(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
         Command::Call(args) => match args.command {
