@@ -6,6 +6,12 @@
 //!
 //! This crate deliberately knows no keys, no database and no calls: whether a signature is right and who is in which room
 //! comes in as facts.
+//!
+//! ```
+//! let text = r#"{"id": "carol", "role": "contrarian", "veto": true, "bandwith_kbps": 10}"#;
+//! let error = serde_json::from_str::<sx_council::Guardian>(text).expect_err("a member is misspelt");
+//! assert!(error.to_string().contains("bandwith_kbps"));
+//! ```
 
 mod examples;
 mod guardian;

@@ -5,12 +5,18 @@
 //!                                                └─ Stale: too old, from the future, out of its order, seen before
 //! ```
 //!
-//! This crate deliberately knows no keys, no experts and no calls: whose signature it is the guard decides, and who is rung
-//! whoever reads the [`Routed`]. Ask [`Freshness`] only about messages whose signature is right, or a stranger uses up the
+//! [`redact_message`] blots personal data out of it, and [`Search`] says whom to ring and whom next.
+//!
+//! This crate deliberately knows no keys and no calls: whose signature it is the guard decides, and who rings and answers comes
+//! in from whoever has the calls. Ask [`Freshness`] only about messages whose signature is right, or a stranger uses up the
 //! numbers of somebody else.
 
 mod freshness;
+mod redaction;
 mod routing;
+mod search;
 
 pub use freshness::{Freshness, FreshnessLimits, Stale};
+pub use redaction::{Redactions, redact_message};
 pub use routing::{Reason, Route, Routed, Routing, RoutingError};
+pub use search::{Attempt, Candidate, Search};

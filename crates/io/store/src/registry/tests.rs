@@ -1,3 +1,5 @@
+//! What is in the registries, and who may change it how.
+
 use super::*;
 
 fn registries() -> (tempfile::TempDir, Registry, Registry) {
