@@ -1,5 +1,6 @@
 //! From what is said to what is meant, section by section.
 
+mod escalation;
 mod media;
 mod ng;
 mod recording;
@@ -47,6 +48,7 @@ pub(crate) fn build(
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
     let rooms = room::rooms(&top, &media.sounds);
     let routes = route::routes(&top, &sip, &media.sounds, (&trunks, &rooms));
+    let escalation = escalation::escalation(&top.section("escalation"), &rooms);
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
@@ -69,6 +71,7 @@ pub(crate) fn build(
         trunks,
         rooms,
         routes,
+        escalation,
     };
     let errors = run.errors.into_inner().into_errors();
     if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }

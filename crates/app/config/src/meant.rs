@@ -1,5 +1,6 @@
 //! What the configuration means: every default resolved, every reference checked.
 
+mod escalation;
 mod ng;
 mod recording;
 mod room;
@@ -8,6 +9,7 @@ mod sounds;
 mod trunk;
 mod trust;
 
+pub use escalation::{Escalation, Rering, RingOrder};
 pub use ng::Ng;
 pub use recording::{Recording, RecordingBandwidth, RecordingContainer, RecordingTracks};
 pub use room::Room;
@@ -52,6 +54,8 @@ pub struct Config {
     pub rooms: Vec<Arc<Room>>,
     /// Where numbers lead, in the order written; the trunks and rooms they name exist.
     pub routes: Vec<Arc<Route>>,
+    /// How hazards are escalated.
+    pub escalation: Escalation,
     /// The server for probes and metrics.
     pub http: Http,
     /// Call detail records.

@@ -1,6 +1,6 @@
 //! What of a configuration can be taken over while the exchange runs.
 
-use crate::meant::{Config, Edge, Exchange, Media, Registrar, Route, Sip, SoundSettings};
+use crate::meant::{Config, Edge, Escalation, Exchange, Media, Registrar, Route, Sip, SoundSettings};
 use std::sync::Arc;
 
 /// The keys, with all below them, that [`Config::reloaded`] takes over. Every other one is set up once.
@@ -26,6 +26,16 @@ pub(crate) const RELOADED: &[&str] = &[
     "media.sound_files_max",
     "media.music_on_hold",
     "media.music_on_hold_when",
+    "escalation.room",
+    "escalation.order",
+    "escalation.parallel_max",
+    "escalation.ring_timeout_s",
+    "escalation.rering",
+    "escalation.escalate_below_milli",
+    "escalation.share_from_milli",
+    "escalation.rings_per_minute",
+    "escalation.running_max",
+    "escalation.kept_max",
     "organisation",
     "policy",
     "edge.only_organisations",
@@ -77,6 +87,11 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
             countries_blocked: new.edge.countries_blocked,
             countries_allowed: new.edge.countries_allowed,
             ..old.edge
+        },
+        escalation: Escalation {
+            senders_max: old.escalation.senders_max,
+            nonces_max: old.escalation.nonces_max,
+            ..new.escalation
         },
         organisations: new.organisations,
         policy: new.policy,

@@ -2,8 +2,8 @@
 
 use crate::meant::{
     AnchorMethod, AssertedIdentity, ClientCertificate, DigestAlgorithm, LatchMode, LogFormat, LogLevel, MediaMode,
-    MediaPriority, Privacy, RecordingBandwidth, RecordingContainer, RecordingTracks, ReliableProvisional, Retention,
-    RtcpXr, Transcode,
+    MediaPriority, Privacy, RecordingBandwidth, RecordingContainer, RecordingTracks, ReliableProvisional, Rering,
+    Retention, RingOrder, RtcpXr, Transcode,
 };
 use crate::reader::Word;
 use sx_audio::Country;
@@ -57,6 +57,14 @@ impl Word for ClientCertificate {
 
 impl Word for RecordingContainer {
     const WORDS: &'static [(&'static str, Self)] = &[("wav", Self::Wav), ("opus", Self::Opus)];
+}
+
+impl Word for RingOrder {
+    const WORDS: &'static [(&'static str, Self)] = &[("serial", Self::Serial), ("parallel", Self::Parallel)];
+}
+
+impl Word for Rering {
+    const WORDS: &'static [(&'static str, Self)] = &[("never", Self::Never), ("cut-off", Self::CutOff)];
 }
 
 impl Word for RecordingTracks {

@@ -15,7 +15,7 @@ const GOOD: EscalationFacts = EscalationFacts {
     standing: Some(Status::Active),
     emergency: false,
     personal: PersonalData { redacted: 2, declared: false, overridden: false },
-    bandwidth: Bandwidth { asked_kbps: 174, used_kbps: 0 },
+    bandwidth: Bandwidth { asked_kbps: 80, used_kbps: 0 },
     members: 3,
     members_max: 25,
     experts: Specialists { knowing: 2, allowed: 1, rested: 1, obstacle: Some(Obstacle::OtherNetwork) },
@@ -145,7 +145,7 @@ fn the_story_of_an_escalation_has_its_gates_and_that_of_a_call_has_not() {
         "gate specialisation lets it pass",
         "escalation.experts_allowed is 1, as wanted: 1 or more",
         "gate fairness lets it pass",
-        "escalation.kbps is 174, as wanted: at most 10000",
+        "escalation.kbps is 80, as wanted: at most 10000",
         "escalation.experts_rested is 1, as wanted: 1 or more",
     ] {
         assert!(told.contains(line), "{line} in {told}");

@@ -45,7 +45,7 @@ pub(crate) const FACTS_KEYS: &[Key] = &[
     key("escalation.pii_redacted", number(u32::MAX as i64), Is("0"), "How much that is said about persons was blotted out."),
     key("escalation.pii_declared", Flag, Is("false"), "Whoever asks says that some of it is to stay."),
     key("escalation.pii_override", Flag, Is("false"), "They say that it has to."),
-    key("escalation.asked_kbps", number(u32::MAX as i64), Is("174"), "The bandwidth of the call that is asked for, in kbit/s."),
+    key("escalation.asked_kbps", number(u32::MAX as i64), Is("80"), "The bandwidth of the call that is asked for, in kbit/s."),
     key("escalation.used_kbps", number(u32::MAX as i64), Is("0"), "That of the calls that they have."),
     key("escalation.members", number(u32::MAX as i64), Is("0"), "Members of the room."),
     key("escalation.members_max", number(u32::MAX as i64), Is("25"), "How many there may be."),

@@ -2,8 +2,8 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Recording, Registrar, Room,
-    Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
+    Callers, Config, Escalation, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Recording,
+    Registrar, Room, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
@@ -43,6 +43,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("sip", sip(&config.sip))
         .table("registrar", registrar(&config.registrar))
         .table("media", media(&config.media))
+        .table("escalation", escalation(&config.escalation))
         .table_if("recording", config.recording.as_ref().map(recording))
         .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
@@ -178,6 +179,22 @@ fn recording(recording: &Recording) -> Builder {
         .text("refuse_key", recording.refuse_key)
         .number("answer_s", recording.answer_wait.as_secs() as usize)
         .number("beep_s", recording.beep.map_or(0, |beep| beep.as_secs() as usize))
+}
+
+fn escalation(escalation: &Escalation) -> Builder {
+    Builder::default()
+        .text_if("room", escalation.room.as_ref())
+        .word("order", escalation.order)
+        .number("parallel_max", escalation.parallel_max)
+        .seconds("ring_timeout_s", escalation.ring_timeout)
+        .word("rering", escalation.rering)
+        .number("escalate_below_milli", escalation.escalate_below_milli as usize)
+        .number("share_from_milli", escalation.share_from_milli as usize)
+        .number("rings_per_minute", escalation.rings_per_minute as usize)
+        .number("running_max", escalation.running_max)
+        .number("kept_max", escalation.kept_max)
+        .number("senders_max", escalation.senders_max)
+        .number("nonces_max", escalation.nonces_max)
 }
 
 fn ng(ng: &Ng) -> Builder {
