@@ -42,11 +42,12 @@ mod write;
 pub use error::{ConfigError, ERRORS_MAX, Problem};
 pub use meant::{
     Anchor, AnchorKind, AnchorMethod, Api, AssertedIdentity, Callers, Cdr, ClientCertificate, Config, Connections,
-    Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Exchange, HeaderRules, Hep, Http, Identity, LatchMode,
-    Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority, NamedIdentity, Ng,
-    NumberMatch, ObjectPlace, Organisation, Policy, Privacy, Recording, RecordingBandwidth, RecordingContainer,
-    RecordingTracks, Registrar, ReliableProvisional, Retention, Room, Route, RtcpXr, Sip, SoundSettings, Target,
-    TargetKind, Tls, Transcode, Trunk, TrunkAddress, TrunkRegistration, UserRewrite, Witness,
+    Cosigning, Credentials, Danger, DigestAlgorithm, Edge, Escalation, Exchange, HeaderRules, Hep, Http, Identity,
+    LatchMode, Listen, Log, LogFormat, LogLevel, Media, MediaAddress, MediaInterface, MediaMode, MediaPriority,
+    NamedIdentity, Ng, NumberMatch, ObjectPlace, Organisation, Policy, Privacy, Recording, RecordingBandwidth,
+    RecordingContainer, RecordingTracks, Registrar, ReliableProvisional, Rering, Retention, RingOrder, Room, Route,
+    RtcpXr, Sip, SoundSettings, Target, TargetKind, Tls, Transcode, Trunk, TrunkAddress, TrunkRegistration,
+    UserRewrite, Witness,
 };
 pub use policy::{OwnedRequest, policy_reference, read_facts, read_facts_file, read_policy, read_policy_text};
 pub use secret::Secret;

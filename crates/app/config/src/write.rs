@@ -194,6 +194,7 @@ mod tests {
                     "witness.certificate_key" => &format!("certificate = \"c\"\n{COSIGNS}"),
                     "witness.requests_per_minute" => COSIGNS,
                     "sip.tls.crl_required" => "client_ca = \"a\"\nclient_crl = [\"r\"]",
+                    "escalation.room" => "[[room]]\nname = \"another\"",
                     _ => "",
                 };
                 let text = format!("[{section}]\n{name} = {value}\n{hep}\n{partner}\n");

@@ -1,5 +1,6 @@
 //! What a worker counts. Read by others through relaxed atomics, written only by the worker.
 
+use crate::escalation::Phase;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a request was refused at the edge.
@@ -71,6 +72,15 @@ pub struct Counts {
     pub attempts_failed: AtomicU64,
     pub transfers: AtomicU64,
     pub keys_dropped: AtomicU64,
+    pub escalations_held: AtomicU64,
+    pub escalations_shared: AtomicU64,
+    pub escalations_connected: AtomicU64,
+    pub escalations_unanswered: AtomicU64,
+    pub escalations_ended: AtomicU64,
+    pub escalations_rejected: AtomicU64,
+    pub escalations: AtomicU64,
+    pub escalations_kept: AtomicU64,
+    pub escalation_senders: AtomicU64,
     pub registrations: AtomicU64,
     pub registrations_refused: AtomicU64,
     pub calls: AtomicU64,
@@ -87,6 +97,19 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts how an escalation stands now.
+    pub(crate) fn count_escalation(&self, phase: &Phase) {
+        Self::add(match phase {
+            Phase::Held => &self.escalations_held,
+            Phase::Shared => &self.escalations_shared,
+            Phase::Ringing => return,
+            Phase::Connected(_) => &self.escalations_connected,
+            Phase::NoExpert => &self.escalations_unanswered,
+            Phase::Ended => &self.escalations_ended,
+            Phase::Rejected(_) => &self.escalations_rejected,
+        });
+    }
+
     pub(crate) fn add(counter: &AtomicU64) {
         // Only this worker writes: no read-modify-write instruction is needed.
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use sx_edge::{Failures, IdentityLoad};
 use sx_sip::digest::{Algorithm, Ha1};
 
@@ -41,6 +42,8 @@ struct Known {
     user: User,
     load: Arc<IdentityLoad>,
     failures: Arc<Failures>,
+    /// Are they registered anywhere? Written by the worker that keeps their bindings.
+    registered: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -48,7 +51,7 @@ impl Directory {
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let known = |user: User| {
             let address = format!("{}@{}", user.name, user.domain);
-            (address.into(), Known { user, load: Arc::default(), failures: Arc::default() })
+            (address.into(), Known { user, load: Arc::default(), failures: Arc::default(), registered: Arc::default() })
         };
         Self { users: users.into_iter().map(known).collect() }
     }
@@ -61,6 +64,7 @@ impl Directory {
             if let Some(then) = before.users.get(address) {
                 known.load = then.load.clone();
                 known.failures = then.failures.clone();
+                known.registered = then.registered.clone();
             }
         }
         self
@@ -74,6 +78,18 @@ impl Directory {
     /// How often the password of the user with this address was wrong, over all workers.
     pub(crate) fn failures(&self, address: &str) -> Option<&Failures> {
         self.users.get(address).map(|known| &*known.failures)
+    }
+
+    /// Is the user with this address registered anywhere? `None`: that is no user.
+    pub(crate) fn is_registered(&self, address: &str) -> Option<bool> {
+        self.users.get(address).map(|known| known.registered.load(Ordering::Relaxed))
+    }
+
+    /// Notes whether the user with this address is registered anywhere.
+    pub(crate) fn note_registered(&self, address: &str, is_registered: bool) {
+        if let Some(known) = self.users.get(address) {
+            known.registered.store(is_registered, Ordering::Relaxed);
+        }
     }
 
     /// The user with this address, `name@domain`.

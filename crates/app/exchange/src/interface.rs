@@ -3,7 +3,9 @@
 use crate::certified::CertifiedUsers;
 use crate::dialing::Question;
 use crate::directory::Directory;
+use crate::escalation::Escalate;
 use crate::management::Operation;
+use crate::people::People;
 use crate::refused::RefusedAuthentication;
 use crate::tables::Tables;
 use bytes::Bytes;
@@ -57,6 +59,10 @@ pub enum Input<'a> {
     Tables(Arc<Tables>),
     /// The users have changed.
     Directory(Arc<Directory>),
+    /// The experts or the guardians have changed.
+    People(Arc<People>),
+    /// An agent tells of a hazard. For the worker that knows its sender ([`keeper_of`](crate::keeper_of)).
+    Escalate(Box<Escalate>),
     /// The wall clock was set, which our time does not follow; the hours of a policy do.
     WallClock {
         /// How many milliseconds it is ahead of our time.

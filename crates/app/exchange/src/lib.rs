@@ -27,6 +27,8 @@
 //! | `requests.rs` | requests outside of calls: OPTIONS, MESSAGE, the others |
 //! | `tables.rs` | configuration → what workers read |
 //! | `directory.rs` | the users |
+//! | `people.rs` | the experts and the guardians |
+//! | `escalation/` | messages of agents: what is decided about each, and the search for an expert who answers |
 //! | `obligations.rs` | what a policy may bind a call to, and nothing here can do |
 //! | `management.rs` | what operators may know, and what they may do |
 //! | `snapshot.rs` | a call as one value, signalling and all |
@@ -39,11 +41,13 @@ mod digest_auth;
 mod directory;
 mod doubts;
 mod edge;
+mod escalation;
 mod interface;
 mod layers;
 mod management;
 mod obligations;
 mod peers;
+mod people;
 mod refused;
 mod register;
 mod requests;
@@ -60,11 +64,13 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use doubts::{About, Doubt, doubts_between, doubts_of, doubts_of_policy};
+pub use escalation::{AttemptReport, Escalate, EscalationReport, Rejection};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
 pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, SIP_CALL_ID_CHARS_MAX, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};
 pub use obligations::Recordings;
 pub use peers::keeper_of;
+pub use people::{KnownGuardian, People};
 pub use refused::{RefusalLimits, RefusedAuthentication, WhyRefused};
 pub use snapshot::{ExchangeSnapshot, RestoreError};
 pub use tables::{BuildError, Tables, TrunkTable};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sx_call::{CallCounts, CallSummary};
 use sx_edge::{SourceReport, Why};
 use sx_engine::Time;
-use sx_types::CallId;
+use sx_types::{CallId, TraceId};
 
 /// What an operator wants changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub enum Operation {
     Unban {
         /// One of its addresses.
         address: IpAddr,
+    },
+    /// End an escalation, and with it the calls to experts. For the worker that has it.
+    EndEscalation {
+        /// Which.
+        id: TraceId,
+        /// Who wants it, as records name them.
+        by: Box<str>,
     },
     /// Forget where a user is registered. For the worker that keeps it ([`keeper_of`](crate::keeper_of)).
     Unregister {
@@ -122,6 +129,7 @@ impl Worker {
                 let source = self.source_of(*address);
                 self.layers.sources.unban(source);
             }
+            Operation::EndEscalation { id, by } => self.end_escalation(now, *id, by),
             Operation::Unregister { aor, by } => {
                 let removed = self.registrar.remove(aor);
                 if removed > 0 {

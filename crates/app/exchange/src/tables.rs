@@ -8,6 +8,7 @@ use std::time::Duration;
 use sx_bind_sip::{AssertedIdentity, HeaderRules, IdentityRules, Rules};
 use sx_config::{Config, LatchMode, MediaMode};
 use sx_edge::{Allowlist, IdentityLoad, Networks};
+use sx_escalation::Routing;
 use sx_guard::Policy;
 use sx_media::{Preference, by_preference};
 use sx_route::{
@@ -38,6 +39,8 @@ pub struct Tables {
     pub trunks: Vec<TrunkTable>,
     /// What holds for registered users.
     pub users: Arc<Rules>,
+    /// How hazards are escalated.
+    pub escalation: EscalationTable,
     /// Who may come from where.
     pub allowlist: Allowlist,
     /// Requests come from trunks and networks of organisations only.
@@ -67,6 +70,15 @@ pub struct TrunkTable {
     pub rules: Arc<Rules>,
     /// What it asks for, over all workers. Tables that follow each other share it.
     pub load: Arc<IdentityLoad>,
+}
+
+/// How hazards are escalated.
+#[derive(Clone, Debug)]
+pub struct EscalationTable {
+    /// Whether a human has to decide.
+    pub routing: Routing,
+    /// The configuration.
+    pub config: sx_config::Escalation,
 }
 
 /// The configuration does not fit together.
@@ -146,6 +158,7 @@ impl Tables {
             nonce_lifetime: config.registrar.nonce_lifetime,
             routes,
             trunks: trunk_tables(config, before),
+            escalation: escalation(config),
             allowlist,
             only_organisations: config.edge.only_organisations,
             scanners: scanners(config),
@@ -221,6 +234,14 @@ fn trunk_tables(config: &Config, before: Option<&Tables>) -> Vec<TrunkTable> {
         load: before.and_then(|b| b.trunk(&trunk.name)).map(|then| then.load.clone()).unwrap_or_default(),
     };
     config.trunks.iter().map(table).collect()
+}
+
+fn escalation(config: &Config) -> EscalationTable {
+    let told = &config.escalation;
+    let fraction = |milli: u32| f64::from(milli) / 1_000.0;
+    // A configuration that was read has them in this order.
+    let routing = Routing::new(fraction(told.escalate_below_milli), fraction(told.share_from_milli));
+    EscalationTable { routing: routing.unwrap_or_default(), config: told.clone() }
 }
 
 fn rules_of_users() -> Rules {

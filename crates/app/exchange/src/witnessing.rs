@@ -188,29 +188,33 @@ impl Worker {
                 let reason = reason.to_string();
                 let facts =
                     Facts::new().with("leg", leg.to_string()).with("trunk", trunk.as_deref().unwrap_or_default());
-                self.witness.record(&Draft { reason: &reason, facts, ..about(now, Kind::Trying, *call) });
+                self.witness.record(&Draft { reason: &reason, facts, ..self.about(now, Kind::Trying, *call) });
             }
             Note::Ringing { call, leg } => {
                 let facts = Facts::new().with("leg", leg.to_string());
-                self.witness.record(&Draft { facts, ..about(now, Kind::Ringing, *call) });
+                self.witness.record(&Draft { facts, ..self.about(now, Kind::Ringing, *call) });
             }
             Note::AttemptFailed { call, leg, cause, status } => {
                 let facts = facts_of(*cause, *status).with("leg", leg.to_string());
-                self.witness.record(&Draft { reason: cause.text(), facts, ..about(now, Kind::BridgeFailed, *call) });
+                self.witness.record(&Draft {
+                    reason: cause.text(),
+                    facts,
+                    ..self.about(now, Kind::BridgeFailed, *call)
+                });
             }
             Note::Answered { call, leg, after, room } => self.witness_answer(now, *call, *leg, *after, room.as_deref()),
             Note::Transferred { call, stays, joins } => {
                 let facts = Facts::new().with("stays", stays.to_string()).with("joins", joins.to_string());
-                self.witness.record(&Draft { facts, ..about(now, Kind::Transferred, *call) });
+                self.witness.record(&Draft { facts, ..self.about(now, Kind::Transferred, *call) });
             }
             Note::TransferFailed { call, status } => {
                 let facts = Facts::new().with("status", i64::from(*status));
-                self.witness.record(&Draft { outcome: "failed", facts, ..about(now, Kind::Transferred, *call) });
+                self.witness.record(&Draft { outcome: "failed", facts, ..self.about(now, Kind::Transferred, *call) });
             }
             Note::ChangeRefused { call, leg, cause, sentence } => {
                 let facts = Facts::new().with("cause", i64::from(cause.0)).with("change", "session");
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
-                let draft = Draft { outcome: "reject", reason, ..about(now, Kind::Rejected, *call) };
+                let draft = Draft { outcome: "reject", reason, ..self.about(now, Kind::Rejected, *call) };
                 self.witness.record(&Draft { facts: facts.with("leg", leg.to_string()), ..draft });
             }
             Note::Recording { call, number, what } => self.witness_recording(now, *call, *number, *what),
@@ -220,7 +224,7 @@ impl Worker {
                 let kind = if *status == 200 { Kind::Terminated } else { Kind::Rejected };
                 let reason = if sentence.is_empty() { cause.text() } else { sentence };
                 self.layers.callers.remove(call);
-                self.witness.record(&Draft { reason, facts, ..about(now, kind, *call) });
+                self.witness.record(&Draft { reason, facts, ..self.about(now, kind, *call) });
             }
             Note::KeyDropped { .. } | Note::Unexpected { .. } => {}
         }
@@ -228,6 +232,10 @@ impl Worker {
 }
 
 impl Worker {
+    fn about(&self, now: Time, kind: Kind, call: CallId) -> Draft<'static> {
+        Draft { call: Some(call), trace: Some(self.escalations.trace_of(call)), ..Draft::new(now, kind) }
+    }
+
     /// Writes down why a leg was let in, which may be answered when that is on the disk.
     fn witness_admission(&mut self, now: Time, leg: LegId, call: CallId, trace: TraceId, actor: &str, subject: &str) {
         let Some(admitted) = self.layers.admitted.take() else { return };
@@ -287,8 +295,8 @@ impl Worker {
             facts.push("room", room.to_owned());
             bridged.push("room", room.to_owned());
         }
-        self.witness.record(&Draft { facts, ..about(now, Kind::Connected, call) });
-        self.witness.record(&Draft { facts: bridged, ..about(now, Kind::BridgeEstablished, call) });
+        self.witness.record(&Draft { facts, ..self.about(now, Kind::Connected, call) });
+        self.witness.record(&Draft { facts: bridged, ..self.about(now, Kind::BridgeEstablished, call) });
     }
 
     /// Writes down what has become of a recording. Which files there are of it stands in another record, by whoever makes them.
@@ -316,13 +324,16 @@ impl Worker {
             facts.push("party", if by == sx_media::RecordingSide::Caller { "caller" } else { "called" });
             facts.push("leg", leg.to_string());
         }
-        self.witness.record(&Draft { outcome, facts, ..about(now, Kind::Recording, call) });
+        self.witness.record(&Draft { outcome, facts, ..self.about(now, Kind::Recording, call) });
     }
 
     /// An INVITE was let in that has not begun a call of its own: it takes somebody's place.
     pub(crate) fn witness_joining(&mut self, now: Time, leg: LegId, caller: &str, dialled: &str) {
         match self.calls.call_of(leg) {
-            Some(call) => self.witness_admission(now, leg, call, TraceId::from(call), caller, dialled),
+            Some(call) => {
+                let trace = self.escalations.trace_of(call);
+                self.witness_admission(now, leg, call, trace, caller, dialled);
+            }
             None => self.layers.admitted = None,
         }
     }
@@ -334,10 +345,6 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// What is said of a call that is not begun because nobody could account for it.
 pub(crate) const UNWITNESSED: &str = "the audit log cannot be written";
-
-fn about(now: Time, kind: Kind, call: CallId) -> Draft<'static> {
-    Draft { call: Some(call), trace: Some(TraceId::from(call)), ..Draft::new(now, kind) }
-}
 
 fn facts_of(cause: Cause, status: u16) -> Facts<'static> {
     Facts::new().with("cause", i64::from(cause.0)).with("status", i64::from(status))

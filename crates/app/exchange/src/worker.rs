@@ -4,9 +4,11 @@ use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
+use crate::escalation::Escalations;
 use crate::interface::{Came, Input, Output, PeerMessage};
 use crate::layers::{LayerCounts, LayerSettings, Layers, PartyFacts};
 use crate::peers::Arrival;
+use crate::people::People;
 use crate::refused::{RefusalLimits, RefusalLog};
 use crate::register::registrar_config;
 use crate::requests::Relayed;
@@ -19,12 +21,13 @@ use std::sync::Arc;
 use sx_bind_sip::{Polled, SipLegs};
 use sx_call::{Calls, Command, Found, Input as CallInput, NotAdmitted, Note, Output as CallOutput, QueryId};
 use sx_engine::{Engine, Rng, Time};
+use sx_escalation::FreshnessLimits;
 use sx_leg::{Address, LegCommand, LegEvent, Target};
 use sx_sip::agent::{Agent, AgentConfig, Disposition};
 use sx_sip::digest::Nonces;
 use sx_sip::local::Locals;
 use sx_sip::message::{Message, Method, elements};
-use sx_sip::registrar::{ContactView, Registrar, RegistrarConfig, Way};
+use sx_sip::registrar::{Change, ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::Transmit;
 use sx_types::{Codec, Destination, Flow, LegId, LinkId, Ticket, Transport};
 
@@ -53,6 +56,8 @@ pub struct WorkerSettings {
     pub witness: WitnessSettings,
     /// The layers a request passes.
     pub layers: LayerSettings,
+    /// How many messages of agents are remembered.
+    pub freshness: FreshnessLimits,
     /// What sound can be recorded in, and what may go beside it.
     pub recordable: Arc<[Codec]>,
 }
@@ -63,6 +68,7 @@ pub struct Worker {
     pub(crate) settings: WorkerSettings,
     pub(crate) tables: Arc<Tables>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) people: Arc<People>,
     pub(crate) legs: SipLegs,
     pub(crate) calls: Calls,
     pub(crate) registrar: Registrar,
@@ -72,6 +78,7 @@ pub struct Worker {
     /// What is known of the parties of calls.
     pub(crate) parties: BTreeMap<LegId, PartyFacts>,
     pub(crate) layers: Layers,
+    pub(crate) escalations: Escalations,
     pub(crate) trunks: Vec<TrunkState>,
     /// Legs to trunks of which nothing has come back.
     pub(crate) unheard: BTreeMap<LegId, Arc<str>>,
@@ -118,6 +125,8 @@ impl Worker {
             witness: Witnessing::new(&settings.witness),
             parties: BTreeMap::new(),
             layers: Layers::new(&settings.layers, &mut rng),
+            escalations: Escalations::new(settings.freshness),
+            people: Arc::default(),
             trunks: Vec::new(),
             unheard: BTreeMap::new(),
             lookups: BTreeMap::new(),
@@ -136,6 +145,11 @@ impl Worker {
         };
         worker.take_trunks(now, tables);
         worker
+    }
+
+    /// What the wall clock says.
+    pub(crate) fn wall(&self, now: Time) -> Time {
+        Time::from_millis(now.as_millis().saturating_add_signed(self.layers.wall_ahead_ms))
     }
 
     /// Its number.
@@ -273,6 +287,7 @@ impl Worker {
                 CallOutput::Note(note) => {
                     self.count(&note);
                     self.witness_note(now, &note);
+                    self.escalation_heard(now, &note);
                     self.outputs.push_back(Output::Note(note));
                 }
             }
@@ -346,6 +361,9 @@ impl Worker {
         self.layers.publish();
         self.witness.publish(&self.layers.counts);
         Counts::set(&self.counts.calls, self.calls.len());
+        Counts::set(&self.counts.escalations, self.escalations.running.len());
+        Counts::set(&self.counts.escalations_kept, self.escalations.kept.len());
+        Counts::set(&self.counts.escalation_senders, self.escalations.freshness.senders().count());
         Counts::set(&self.counts.legs, self.legs.len());
         Counts::set(&self.counts.bindings, self.registrar.len());
         Counts::set(&self.counts.registrations_refused, self.registrar.counters().refused as usize);
@@ -401,6 +419,8 @@ impl Engine for Worker {
                 self.tables = tables;
             }
             Input::Directory(directory) => self.directory = directory,
+            Input::People(people) => self.people = people,
+            Input::Escalate(asked) => self.escalate(now, *asked),
             Input::WallClock { ahead_ms } => self.layers.wall_ahead_ms = ahead_ms,
             Input::Peer(message) => self.receive_peer(now, message),
             Input::Command(command) => {
@@ -418,7 +438,10 @@ impl Engine for Worker {
             }
             Input::Operation(operation) => self.operate(now, &operation),
             Input::Witnessed { durable, failing } => self.records_durable(now, durable, failing),
-            Input::Restore { aor, record } => self.registrar.restore(now, aor, &record),
+            Input::Restore { aor, record } => {
+                self.registrar.restore(now, aor, &record);
+                self.directory.note_registered(aor, self.registrar.is_bound(aor));
+            }
         }
         self.tell_observed();
         self.settle(now);
@@ -429,6 +452,7 @@ impl Engine for Worker {
         self.calls.handle_timeout(now);
         self.registrar.handle_timeout(now);
         self.trunks_due(now);
+        self.escalations_due(now);
         self.refusals_due(now);
         self.sum_refusals(now, false);
         self.settle(now);
@@ -436,6 +460,9 @@ impl Engine for Worker {
 
     fn poll_output(&mut self) -> Option<Output> {
         if let Some(change) = self.registrar.poll_change() {
+            let (Change::Put { aor, .. } | Change::Delete { aor }) = &change;
+            // Some bindings do not outlive the process, and are none that is kept.
+            self.directory.note_registered(aor, self.registrar.is_bound(aor));
             return Some(Output::Binding(change));
         }
         self.outputs.pop_front()
@@ -444,6 +471,7 @@ impl Engine for Worker {
     fn poll_timeout(&self) -> Option<Time> {
         let agent = self.legs.agent_ref().poll_timeout();
         let all = [self.calls.poll_timeout(), self.registrar.poll_timeout(), self.trunk_timeout()];
+        let all = all.into_iter().chain([self.escalations.timeout()]);
         all.into_iter().chain([agent, self.refusal_log.timeout(), self.layers.tally.timeout()]).flatten().min()
     }
 }

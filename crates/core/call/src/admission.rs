@@ -38,7 +38,7 @@ impl Calls {
             return;
         }
         let id = CallId::new(self.now.as_millis(), self.rng.u128());
-        let mut call = self.begin(id, leg, &incoming);
+        let mut call = self.begin((id, id.into()), leg, &incoming);
         let Incoming { to, source, .. } = &incoming;
         let facts = Facts { source, to, trunks: self.trunks.facts(&self.tables, self.now), random: self.rng.u64() };
         let planned = plan(&self.tables, &facts);
@@ -87,12 +87,12 @@ impl Calls {
         self.note(Note::NotAdmitted { leg, source, dialled, why });
     }
 
-    /// Makes the call and its record.
-    pub(crate) fn begin(&mut self, id: CallId, leg: LegId, incoming: &Incoming) -> Box<Call> {
+    /// Makes the call, in the story it belongs to, and its record.
+    pub(crate) fn begin(&mut self, (id, trace): (CallId, TraceId), leg: LegId, incoming: &Incoming) -> Box<Call> {
         let at = self.now.as_nanos();
         let cdr = Cdr {
             call: id,
-            trace: TraceId::from(id),
+            trace,
             source: incoming.source.clone(),
             caller: incoming.from.address.clone(),
             dialled: incoming.to.clone(),

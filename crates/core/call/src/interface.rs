@@ -77,6 +77,8 @@ pub enum Input<'a> {
 pub struct Invite {
     /// What the call is named; no other has this name.
     pub call: CallId,
+    /// The story that it is part of.
+    pub trace: TraceId,
     /// The room.
     pub room: Arc<str>,
     /// Who is shown as calling.
@@ -85,6 +87,8 @@ pub struct Invite {
     pub to: Address,
     /// Headers that whoever is called is told.
     pub headers: Vec<Header>,
+    /// What it is bound to.
+    pub bounds: Bounds,
 }
 
 /// What an operator may ask.

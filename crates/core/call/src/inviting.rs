@@ -14,7 +14,7 @@ use crate::hunt::Step;
 use crate::interface::{Invite, NotAdmitted, Note};
 use crate::state::{Attending, BranchState, Call, Hunt, Inviting, Party, Place, State, Stop};
 use std::collections::VecDeque;
-use sx_leg::{Answer, Bounds, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, ProgressKind, Source};
+use sx_leg::{Answer, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, ProgressKind, Source};
 use sx_media::{agreed_codec, attendance, room_offer};
 use sx_route::{Facts, Plan, plan};
 use sx_types::{Cause, LegId};
@@ -36,7 +36,7 @@ impl Party {
 impl Calls {
     /// Has a room call somebody. Where it cannot be begun, nothing but a note says so.
     pub(crate) fn invite(&mut self, invite: Invite) {
-        let Invite { call: id, room: room_name, from, to, headers } = invite;
+        let Invite { call: id, trace, room: room_name, from, to, headers, bounds } = invite;
         let tables = self.tables.clone();
         let Some(room) = tables.room(&room_name) else {
             return self.not_invited(&to, NotAdmitted::NoPlace { status: 404 });
@@ -58,9 +58,9 @@ impl Calls {
             headers,
             hops_left: HOPS,
             takes_info: None,
-            bounds: Bounds::default(),
+            bounds,
         };
-        let mut call = self.begin(id, ROOM_LEG, &incoming);
+        let mut call = self.begin((id, trace), ROOM_LEG, &incoming);
         call.body.place = Some(Place { at: Stop::Room(room_name), codecs: room.codecs.clone(), attempt: None });
         let source = Source::Exchange;
         let facts = Facts {

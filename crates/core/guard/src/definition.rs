@@ -249,12 +249,12 @@ pub struct Obligations {
 
 /// The policy that holds where no file is named, as it would stand in a file. Its hash is the version of
 /// [`Policy::default`](crate::Policy::default).
-pub const BUILT_IN: &str = r#"# Everybody may do what the configuration of the exchange lets them do.
+pub const BUILT_IN: &str = r#"# Everybody may do what the configuration of the exchange lets them do; who escalates a hazard signs it.
 [gate.authenticity]
 call = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
 message = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
 register = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
-escalation = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
+escalation = ["signature"]
 h323_admission = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
 room_join = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
 browser_join = ["nothing", "trunk", "digest-md5", "digest-sha256", "certificate", "signature"]
@@ -272,6 +272,7 @@ impl Definition {
     pub fn built_in() -> Self {
         let mut definition = Self::default();
         definition.authenticity.accepts = PerAction::all(&AuthenticationKind::ALL.to_vec());
+        definition.authenticity.accepts[Action::Escalation] = vec![AuthenticationKind::Signature];
         definition.rate.users = Rate::UNLIMITED;
         definition.rate.classes = Vec::new();
         definition

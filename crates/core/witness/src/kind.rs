@@ -88,6 +88,8 @@ kinds! {
     Failover = "failover",
     /// A vote among nodes.
     Vote = "vote",
+    /// What has become of the escalation of a hazard: who was rung, who has answered, how it ended.
+    Escalation = "escalation",
     /// A key was handed out.
     KeyGranted = "key_granted",
 }

@@ -259,7 +259,7 @@ impl Worker {
         name: &'r str,
         asked: Asked<'r>,
     ) -> Request<'r> {
-        let wall_s = now.as_millis().saturating_add_signed(self.layers.wall_ahead_ms) / 1000;
+        let wall_s = self.wall(now).as_secs();
         let source = asker_of(who);
         // What nobody has proved gives no organisation.
         let organisation = tables.organisation_of(name).filter(|_| source != Asker::Anonymous);
@@ -305,13 +305,14 @@ impl NotAdmitted {
 }
 
 /// What whoever asks has too much of.
-enum Full {
+pub(crate) enum Full {
     Requests,
     Calls,
 }
 
 impl Full {
-    fn say_in(&self, request: &mut Request<'_>, rate: &Rate) {
+    /// Says so in the facts of the request, for the policy to decide again.
+    pub(crate) fn say_in(&self, request: &mut Request<'_>, rate: &Rate) {
         match self {
             Self::Requests => request.recent = rate.limit,
             Self::Calls => request.calls = rate.calls_max,
@@ -320,7 +321,7 @@ impl Full {
 }
 
 /// Counts what is let in, in one step with the question whether there is room.
-fn taken(
+pub(crate) fn taken(
     now: Time,
     load: Option<&Arc<IdentityLoad>>,
     rate: &Rate,

@@ -21,7 +21,7 @@ pub use tally::RecordLimits;
 
 pub(crate) use counts::add;
 pub use guard::status_of;
-pub(crate) use guard::{Admitted, Asked, Identified};
+pub(crate) use guard::{Admitted, Asked, Identified, taken};
 pub use refusal::SIP_CALL_ID_CHARS_MAX;
 pub(crate) use refusal::{Answer, RefusedBy, shown};
 pub(crate) use tally::{Asker, Tally};

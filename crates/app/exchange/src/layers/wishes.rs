@@ -12,7 +12,7 @@ use sx_engine::{Engine, Time};
 use sx_guard::{Action, Authentication, AuthenticationKind};
 use sx_leg::{Address, Source};
 use sx_sip::digest::Algorithm;
-use sx_types::{CallId, Destination, LegId, LinkId, TraceId, Transport};
+use sx_types::{CallId, Destination, LegId, LinkId, Transport};
 use sx_witness::{Draft, Kind};
 
 /// What is known of the party of a leg, for what it may ask in the course of its call.
@@ -82,7 +82,7 @@ impl Worker {
             subject,
             outcome: admitted.outcome,
             call: Some(call),
-            trace: Some(TraceId::from(call)),
+            trace: Some(self.escalations.trace_of(call)),
             policy_version: &admitted.policy,
             facts,
             ..Draft::new(now, Kind::Admission)
@@ -121,7 +121,7 @@ impl Worker {
             outcome: "reject",
             reason: refused.reason,
             call: Some(call),
-            trace: Some(TraceId::from(call)),
+            trace: Some(self.escalations.trace_of(call)),
             policy_version: tables.policy.version(),
             facts,
             ..Draft::new(now, Kind::Admission)

@@ -142,6 +142,7 @@ fn worker_with(
         refusals: RefusalLimits::default(),
         witness: WitnessSettings::default(),
         layers: LayerSettings::default(),
+        freshness: sx_escalation::FreshnessLimits::default(),
         recordable: [Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent].into(),
     };
     change(&mut settings);

@@ -19,6 +19,12 @@ impl Registrar {
         bindings.into_iter().map(move |binding| view(moment, binding))
     }
 
+    /// Is the user bound anywhere? A binding that has expired counts until it is removed, which is soon.
+    pub fn is_bound(&self, aor: &str) -> bool {
+        let slot = self.table.find(self.keys.hash(USER, aor.as_bytes()), aor);
+        slot.and_then(|slot| self.table.get(slot)).is_some_and(|entry| !entry.bindings.is_empty())
+    }
+
     /// Every user's places, in no order.
     pub fn all(&self, now: Time) -> impl Iterator<Item = (&str, ContactView<'_>)> {
         let moment = Moment::new(now);

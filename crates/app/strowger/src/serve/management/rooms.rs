@@ -9,7 +9,7 @@ use serde_json::json;
 use sx_call::{Command, Invite};
 use sx_exchange::Tables;
 use sx_http::{ApiAnswer, ApiProblem, BASE, Caller};
-use sx_leg::{Address, Identity};
+use sx_leg::{Address, Bounds, Identity};
 use sx_types::{CallId, TraceId};
 
 impl Operators {
@@ -37,7 +37,15 @@ impl Operators {
             let domain = tables.domains.first().map_or("localhost", |domain| domain);
             let from = Identity { address: Address::new(room, domain), ..Identity::default() };
             let headers = Vec::new();
-            let invite = Invite { call, room: found.name.clone(), from, to, headers };
+            let invite = Invite {
+                call,
+                trace: call.into(),
+                room: found.name.clone(),
+                from,
+                to,
+                headers,
+                bounds: Bounds::default(),
+            };
             // Any worker can have it: which does not depend on who asks.
             let worker = u16::try_from(call.as_u128() % self.workers.len().max(1) as u128).unwrap_or_default();
             self.workers.tell(worker, Mail::Command(Command::Invite(Box::new(invite))));
