@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
             Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => assert!(value.is_object()),
             Ok(ApiBody::Ban { seconds, reason }) => assert!(seconds > 0 && !reason.is_empty()),
             Ok(ApiBody::Member { to }) => assert!(!to.is_empty()),
+            Ok(ApiBody::Message(_)) => {}
             Ok(ApiBody::Token { name, expires_s, .. }) => assert!(!name.is_empty() && expires_s != Some(0)),
             Err(problem) => {
                 assert!(problem.status == 400 || problem.status == 422);

@@ -91,6 +91,8 @@ pub(crate) fn reloaded(running: &Config, new: &Config) -> Config {
         escalation: Escalation {
             senders_max: old.escalation.senders_max,
             nonces_max: old.escalation.nonces_max,
+            // Whoever is registered was read with it.
+            keyless_experts: old.escalation.keyless_experts,
             ..new.escalation
         },
         organisations: new.organisations,

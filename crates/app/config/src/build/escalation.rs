@@ -19,6 +19,7 @@ pub(crate) fn escalation(section: &Reader<'_>, rooms: &[Arc<Room>]) -> Escalatio
         rering: section.choice("rering", Rering::CutOff),
         escalate_below_milli: section.number("escalate_below_milli"),
         share_from_milli: section.number("share_from_milli"),
+        keyless_experts: section.flag("keyless_experts"),
         rings_per_minute: section.number("rings_per_minute"),
         running_max: section.number("running_max"),
         kept_max: section.number("kept_max"),

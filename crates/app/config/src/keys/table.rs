@@ -155,6 +155,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("escalation.rering", Choice(&["never", "cut-off"]), Is("\"cut-off\""), "When an expert who has answered is rung again: `cut-off`, when their call has ended and nobody had hung up."),
     key("escalation.escalate_below_milli", number(0, 1_000, "thousandths"), Is("200"), "An agent that is less sure than this is escalated; so is whatever says that it escalates by itself."),
     key("escalation.share_from_milli", number(0, 1_000, "thousandths"), Is("700"), "What an agent says that is at least so sure is told to others and escalated to nobody. What is between the two is held."),
+    key("escalation.keyless_experts", Flag, Is("false"), "Experts who have no key are rung as well: whoever can write to the registry's file can then have their calls."),
     key("escalation.rings_per_minute", number(1, 10_000, "rings"), Is("10"), "How often an expert is rung in a minute that slides."),
     limit("escalation.running_max", number(1, 1_000_000, "escalations"), Is("2000"), "Escalations under way of one worker; more are refused with 503.", "strowger_escalations"),
     limit("escalation.kept_max", number(0, 1_000_000, "escalations"), Is("1000"), "Escalations that are over and still told about, of one worker; the oldest are forgotten first. The witness log has them all.", "strowger_escalations_kept"),

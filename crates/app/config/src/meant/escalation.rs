@@ -20,6 +20,8 @@ pub struct Escalation {
     pub escalate_below_milli: u32,
     /// Agents as sure as this tell others, in thousandths.
     pub share_from_milli: u32,
+    /// Experts who have no key are rung as well.
+    pub keyless_experts: bool,
     /// How often in a minute an expert is rung.
     pub rings_per_minute: u32,
     /// Escalations under way, of one worker.

@@ -190,6 +190,7 @@ fn escalation(escalation: &Escalation) -> Builder {
         .word("rering", escalation.rering)
         .number("escalate_below_milli", escalation.escalate_below_milli as usize)
         .number("share_from_milli", escalation.share_from_milli as usize)
+        .flag("keyless_experts", escalation.keyless_experts)
         .number("rings_per_minute", escalation.rings_per_minute as usize)
         .number("running_max", escalation.running_max)
         .number("kept_max", escalation.kept_max)

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use sx_call::{CallCounts, CallSummary};
 use sx_edge::SourceReport;
 use sx_engine::Time;
-use sx_exchange::{RegisteredContact, TrunkReport, Worker};
-use sx_types::CallId;
+use sx_exchange::{EscalationReport, RegisteredContact, TrunkReport, Worker};
+use sx_types::{CallId, TraceId};
 
 /// What a worker is asked.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub enum Asked {
     Calls(usize),
     /// One call.
     Call(CallId),
+    /// Its escalations, at most so many.
+    Escalations(usize),
+    /// One escalation.
+    Escalation(TraceId),
     /// What the ports of a call have counted. They are asked, and the worker answers when they have answered.
     Counts(CallId),
     /// The trunks.
@@ -48,6 +52,8 @@ pub enum Asked {
 pub enum Answered {
     /// How many calls it has, and as many of them as were asked for.
     Calls(usize, Vec<CallSummary>),
+    /// How many escalations it has, and as many of them as were asked for.
+    Escalations(usize, Vec<EscalationReport>),
     /// What the ports of a call have counted; `None`: there is no such call.
     Counts(Option<CallCounts>),
     /// The trunks.
@@ -86,6 +92,11 @@ fn answer(worker: &Worker, now: Time, asked: &Asked) -> Answered {
     match asked {
         Asked::Calls(max) => Answered::Calls(worker.calls(), worker.list().take(*max).collect()),
         Asked::Call(call) => Answered::Calls(worker.calls(), worker.call(*call).into_iter().collect()),
+        Asked::Escalations(max) => {
+            let (total, some) = worker.escalations(*max);
+            Answered::Escalations(total, some)
+        }
+        Asked::Escalation(id) => Answered::Escalations(1, worker.escalation(*id).into_iter().collect()),
         Asked::Counts(call) => Answered::Counts(worker.call_counts(*call, now)),
         Asked::Trunks => Answered::Trunks(worker.trunks().collect()),
         Asked::Sources { banned_only, from } => {

@@ -17,6 +17,7 @@ use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::ng::{self, NG_WORKER, NgMailbox, NgParts, NgServer};
 use super::notice::{self, Lookout, Noticed};
 use super::pace::Pace;
+use super::people::Registries;
 use super::recordings::Recordings;
 use super::resolver;
 use super::settings::{prefixes, settings};
@@ -71,6 +72,9 @@ pub struct Exchange {
     pub(super) users: Users,
     pub(super) users_version: u64,
     pub(super) directory: Arc<Directory>,
+    pub(super) registries: Registries,
+    pub(super) registries_version: u64,
+    pub(super) registries_until: u64,
     lookout: Lookout,
     pub(super) outward: (Ipv4Addr, Ipv6Addr),
     pub(super) expiry: Arc<CertificateExpiry>,
@@ -156,6 +160,10 @@ impl Exchange {
         let users = data.shared().users()?;
         let users_version = users.version()?;
         let directory = Arc::new(load_users(&users)?);
+        let registries = Registries::open(data.shared())?;
+        let registries_version = registries.version()?;
+        let (_, registries_until) = registries.changed_since(u64::MAX)?;
+        let people = Arc::new(registries.load(config.escalation.keyless_experts)?);
         let mut records = open_records(&config, &data, clock)?;
         let tls = tls::build(&config, clock.now())?;
         let parts = open_all(&config, tls.as_ref(), clock.now())?;
@@ -174,6 +182,7 @@ impl Exchange {
         let name = config.exchange.name.clone();
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
         let live = Arc::new(Live::new(tables.clone(), bans));
+        live.know(people.clone());
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
@@ -186,6 +195,7 @@ impl Exchange {
             let locals = locals(&config, &part.net, number as u16, outward);
             let settings = settings(&config, number as u16, Some(certificate.clone()));
             let mut worker = open_worker(clock.now(), settings, &tables, &directory, locals, kept);
+            worker.handle_input(clock.now(), Input::People(people.clone()));
             restore_bans(&mut worker, &live.bans, clock.now());
             let watched = bindings.counters().clone();
             watch.add(Watched::new(worker.counts(), part.net.counters(), watched, vitals.clone(), part.mailbox));
@@ -245,6 +255,9 @@ impl Exchange {
             users,
             users_version,
             directory,
+            registries,
+            registries_version,
+            registries_until,
             lookout,
             outward,
             expiry,

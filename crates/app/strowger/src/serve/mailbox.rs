@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use sx_call::Command;
 use sx_edge::{Observation, Why};
-use sx_exchange::{Directory, Operation, PeerMessage, Tables};
+use sx_exchange::{Directory, Escalate, Operation, PeerMessage, People, Tables};
 use sx_media::MediaEvent;
 use sx_net::Waker;
 use sx_net::resolve::Resolved;
@@ -31,6 +31,10 @@ pub enum Mail {
     Tables(Arc<Tables>),
     /// New users.
     Directory(Arc<Directory>),
+    /// New experts or guardians.
+    People(Arc<People>),
+    /// A message of an agent.
+    Escalate(Box<Escalate>),
     /// The wall clock was set, and is so far ahead of the process's own time.
     WallClock {
         /// Milliseconds.

@@ -2,6 +2,7 @@
 
 use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
+use super::escalation_metrics::write_escalations;
 use super::mailbox::Mailbox;
 use super::management::Live;
 use super::ng::NgCounts;
@@ -263,6 +264,8 @@ impl Status for Watch {
         self.write_net(out);
         self.write_media(out);
         self.write_store(out);
+        let counts: Vec<_> = self.workers.iter().map(|worker| worker.counts.clone()).collect();
+        write_escalations(out, &counts);
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
         self.recordings.write(out);

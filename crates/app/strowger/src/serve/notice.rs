@@ -19,7 +19,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use sx_engine::Time;
-use sx_exchange::Directory;
+use sx_exchange::{Directory, People};
 use sx_store::WitnessLog;
 use tracing::{error, info, warn};
 
@@ -33,12 +33,14 @@ pub struct Noticed {
 enum What {
     Clock(Jump),
     Users { directory: Arc<Directory>, version: u64 },
+    People { people: Arc<People>, version: u64, until: u64 },
 }
 
 impl Exchange {
     /// Notices what has changed beside us. To be called about once a second; it does not wait for a disk that is slow.
     pub fn watch(&mut self) {
         let noticed = self.noticed.take().or_else(|| self.notice_clock()).or_else(|| self.notice_users());
+        let noticed = noticed.or_else(|| self.notice_people());
         let Some(Noticed { what, written }) = noticed else { return };
         match written.recv_timeout(PROMPT) {
             Ok(true) => self.hold(what),
@@ -82,6 +84,34 @@ impl Exchange {
         write_down(&self.witness, what, move |log| trust::witness_users(log, &names, now).is_ok())
     }
 
+    fn notice_people(&self) -> Option<Noticed> {
+        let version = match self.registries.version() {
+            Ok(version) if version == self.registries_version => return None,
+            Ok(version) => version,
+            Err(error) => {
+                warn!(%error, "the experts and guardians could not be looked at");
+                return None;
+            }
+        };
+        let people = match self.registries.load(self.config.escalation.keyless_experts) {
+            Ok(people) => Arc::new(people.following(&self.live.people())),
+            Err(error) => {
+                error!(%error, "the experts and guardians could not be read; the old ones stay");
+                return None;
+            }
+        };
+        let now = self.clock.now();
+        let (changed, until) = match self.registries.changed_since(self.registries_until) {
+            Ok(found) => found,
+            Err(error) => {
+                error!(%error, "the experts and guardians could not be read; the old ones stay");
+                return None;
+            }
+        };
+        let what = What::People { people, version, until };
+        write_down(&self.witness, what, move |log| trust::witness_people(log, &changed, now).is_ok())
+    }
+
     /// What was written down holds from now on.
     fn hold(&mut self, what: What) {
         match what {
@@ -95,6 +125,13 @@ impl Exchange {
                 self.users_version = version;
                 self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::Directory(directory.clone())));
                 self.directory = directory;
+            }
+            What::People { people, version, until } => {
+                let (experts, guardians) = (people.experts().len(), people.guardians().count());
+                info!(experts, guardians, "the experts and guardians have changed");
+                (self.registries_version, self.registries_until) = (version, until);
+                self.live.know(people.clone());
+                self.mailboxes.iter().for_each(|mailbox| mailbox.post(Mail::People(people.clone())));
             }
         }
     }

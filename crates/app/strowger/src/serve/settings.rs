@@ -5,6 +5,7 @@ use std::time::Duration;
 use sx_call::{RecordingRules, Telling};
 use sx_config::{Config, Media, Transcode};
 use sx_edge::{Prefixes, SourceLimits};
+use sx_escalation::FreshnessLimits;
 use sx_exchange::{LayerSettings, RecordLimits, RefusalLimits, WitnessSettings, WorkerSettings};
 use sx_media::{Means, by_preference};
 use sx_sip::agent::AgentConfig;
@@ -83,6 +84,11 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
                 ..RecordLimits::default()
             },
             nanos: super::clock::nanos,
+        },
+        freshness: FreshnessLimits {
+            senders_max: config.escalation.senders_max,
+            nonces_max: config.escalation.nonces_max,
+            ..FreshnessLimits::default()
         },
         recordable: recordable(),
     }

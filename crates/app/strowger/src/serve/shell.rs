@@ -182,6 +182,8 @@ impl Shell {
                 Mail::Peer(message) => Input::Peer(message),
                 Mail::Tables(tables) => Input::Tables(tables),
                 Mail::Directory(directory) => Input::Directory(directory),
+                Mail::People(people) => Input::People(people),
+                Mail::Escalate(asked) => Input::Escalate(asked),
                 Mail::WallClock { ahead_ms } => Input::WallClock { ahead_ms },
                 Mail::Command(command) => {
                     match command {

@@ -249,6 +249,23 @@ pub fn witness_users(log: &WitnessLog, names: &UserNames, now: Time) -> Result<(
     Ok(())
 }
 
+/// Writes down which experts and guardians were changed by another process, and how they stand.
+pub fn witness_people(log: &WitnessLog, changed: &[String], now: Time) -> Result<(), Unwitnessed> {
+    for names in changed.chunks(NAMES_MAX) {
+        let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+        let facts = Facts::new().with("changed", listed);
+        let draft = Draft {
+            actor: "operator",
+            subject: "registry",
+            outcome: "registry_changed",
+            facts,
+            ..Draft::new(now, Kind::Config)
+        };
+        write(log, &draft, now)?;
+    }
+    Ok(())
+}
+
 /// What was to be done cannot be accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the witness log cannot be written; nothing is changed that cannot be accounted for")]

@@ -174,6 +174,7 @@ async fn answer_or_refusal(
     if path.strip_prefix(BASE) == Some(OPENAPI_PATH) {
         return description(&head.method);
     }
+    let from = peer.ip().to_canonical();
     let peer = counted_as(peer.ip());
     let caller = gate.admit(peer, head).await?;
     let Some(found) = routes::find(path) else {
@@ -187,7 +188,7 @@ async fn answer_or_refusal(
         return Err(gate.counted(ApiRefusal::Forbidden, refusal));
     }
     let bytes = body::read(&head.headers, body, gate.config.longest(row.route), gate.time_max()).await?;
-    let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), &bytes)?;
+    let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), (&bytes, from))?;
     // From here on something may happen that its asker must hear of.
     let _in_hand = head.extensions.get::<Seat>().map(Seat::take_in_hand);
     gate.carry_out(row, caller, request).await

@@ -38,6 +38,8 @@ pub enum ApiBody {
         /// A user, a number, an address or its URI.
         to: String,
     },
+    /// The message of an agent, which whoever carries it out reads.
+    Message(Vec<u8>),
     /// A token to be made.
     Token {
         /// Whose or what for.
@@ -54,6 +56,9 @@ pub enum ApiBody {
 /// # Errors
 /// 400 when it is not JSON, 422 with all fields that are at fault when it does not say what the route wants.
 pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
+    if route == Route::Escalate {
+        return Ok(ApiBody::Message(bytes.to_vec()));
+    }
     let mut fields = with_body(route, bytes)?;
     let body = match route {
         Route::Ban => {
@@ -77,20 +82,26 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
 
 /// Does a request for this route have a body?
 pub(crate) const fn wants_body(route: Route) -> bool {
-    matches!(route, Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall | Route::Invite)
+    matches!(
+        route,
+        Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall | Route::Invite | Route::Escalate
+    )
 }
 
-/// Reads a whole request.
+/// Reads a whole request, which came from this address.
 pub(crate) fn parse_request(
     route: Route,
     params: &[(&'static str, &str)],
     query: &str,
-    bytes: &[u8],
+    (bytes, from): (&[u8], IpAddr),
 ) -> Result<ApiRequest, ApiProblem> {
-    let mut fields = with_body(route, bytes)?;
+    let mut fields = if route == Route::Escalate { Fields::default() } else { with_body(route, bytes)? };
     fields.add_path(params);
     fields.add_query(query);
-    let request = request(route, &mut fields);
+    let request = match route {
+        Route::Escalate => ApiRequest::Escalate { message: bytes.to_vec(), from },
+        _ => request(route, &mut fields),
+    };
     fields.finish().map(|()| request)
 }
 
@@ -121,6 +132,14 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         Route::Trunks => ApiRequest::Trunks,
         Route::Rooms => ApiRequest::Rooms,
         Route::Invite => ApiRequest::Invite { room: identifier(fields, "room"), to: member(fields) },
+        Route::Escalations => ApiRequest::Escalations { limit: limit(fields) },
+        Route::Escalation => ApiRequest::Escalation { id: identifier(fields, "id") },
+        Route::EndEscalation => ApiRequest::EndEscalation { id: identifier(fields, "id") },
+        Route::Experts => ApiRequest::Experts { limit: limit(fields) },
+        Route::Guardians => ApiRequest::Guardians { limit: limit(fields) },
+        Route::Schema => ApiRequest::Schema { name: identifier(fields, "name") },
+        // Its body is no set of fields, and was taken as it is.
+        Route::Escalate => ApiRequest::Escalate { message: Vec::new(), from: Ipv4Addr::UNSPECIFIED.into() },
         Route::Sources => {
             ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
         }

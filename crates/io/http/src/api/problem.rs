@@ -25,6 +25,11 @@ pub struct ApiProblem {
     pub detail: String,
     /// The fields that are at fault, all at once.
     pub fields: Vec<FieldProblem>,
+    /// What there is to say besides, by name.
+    //= https://www.rfc-editor.org/rfc/rfc9457#section-3.2
+    pub more: Vec<(&'static str, String)>,
+    /// After so many seconds another try makes sense; 0 where nobody knows better than usual.
+    pub retry_after_s: u32,
 }
 
 /// A field that is at fault.
@@ -56,7 +61,7 @@ pub enum Place {
 impl ApiProblem {
     /// A problem without fields.
     pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into(), fields: Vec::new() }
+        Self { status, kind, title, detail: detail.into(), fields: Vec::new(), more: Vec::new(), retry_after_s: 0 }
     }
 
     /// 404: what the path names is not there.
@@ -102,7 +107,10 @@ impl From<ApiProblem> for Refusal {
         //= https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
         // With 503 it says how long the service is expected to be unavailable.
         match refusal.problem.status {
-            429 | 503 => refusal.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
+            429 | 503 => {
+                let seconds = Some(u64::from(refusal.problem.retry_after_s)).filter(|seconds| *seconds > 0);
+                refusal.with(header::RETRY_AFTER, &seconds.unwrap_or(RETRY_AFTER_S).to_string())
+            }
             _ => refusal,
         }
     }
@@ -155,6 +163,8 @@ struct Document<'p> {
     instance: &'p str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'p [FieldProblem],
+    #[serde(flatten)]
+    more: std::collections::BTreeMap<&'static str, &'p str>,
 }
 
 fn document(problem: &ApiProblem, status: StatusCode, instance: &str) -> String {
@@ -165,6 +175,7 @@ fn document(problem: &ApiProblem, status: StatusCode, instance: &str) -> String 
         detail: &problem.detail,
         instance,
         errors: &problem.fields,
+        more: problem.more.iter().map(|(name, text)| (*name, text.as_str())).collect(),
     };
     // Only texts and a number: nothing that JSON cannot say.
     serde_json::to_string(&document).unwrap_or_default()

@@ -70,6 +70,43 @@ pub enum ApiRequest {
         /// Whom it calls: a user, a number, an address or its URI.
         to: String,
     },
+    /// The escalations there are, the newest first.
+    Escalations {
+        /// At most so many.
+        limit: u32,
+    },
+    /// One escalation.
+    Escalation {
+        /// Its id.
+        id: String,
+    },
+    /// Decide about the message of an agent, and have experts rung for it.
+    Escalate {
+        /// The message, as it came.
+        message: Vec<u8>,
+        /// Where it came from.
+        from: IpAddr,
+    },
+    /// End an escalation, and with it the calls to experts.
+    EndEscalation {
+        /// Its id.
+        id: String,
+    },
+    /// The experts who can be rung.
+    Experts {
+        /// At most so many.
+        limit: u32,
+    },
+    /// The guardians who may escalate.
+    Guardians {
+        /// At most so many.
+        limit: u32,
+    },
+    /// The JSON Schema of a shape of messages.
+    Schema {
+        /// What it is called.
+        name: String,
+    },
     /// The sources that traffic came from.
     Sources {
         /// Only those that are banned.
@@ -165,6 +202,13 @@ impl ApiRequest {
             Self::Trunks => Route::Trunks,
             Self::Rooms => Route::Rooms,
             Self::Invite { .. } => Route::Invite,
+            Self::Escalations { .. } => Route::Escalations,
+            Self::Escalation { .. } => Route::Escalation,
+            Self::Escalate { .. } => Route::Escalate,
+            Self::EndEscalation { .. } => Route::EndEscalation,
+            Self::Experts { .. } => Route::Experts,
+            Self::Guardians { .. } => Route::Guardians,
+            Self::Schema { .. } => Route::Schema,
             Self::Sources { .. } => Route::Sources,
             Self::Source { .. } => Route::Source,
             Self::Ban { .. } => Route::Ban,

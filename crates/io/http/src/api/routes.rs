@@ -20,6 +20,13 @@ pub enum Route {
     Trunks,
     Rooms,
     Invite,
+    Escalations,
+    Escalation,
+    Escalate,
+    EndEscalation,
+    Experts,
+    Guardians,
+    Schema,
     Sources,
     Source,
     Ban,
@@ -67,7 +74,7 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 27] = {
+pub const ROUTES: [RouteRow; 34] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Post, Put};
     [
@@ -81,6 +88,13 @@ pub const ROUTES: [RouteRow; 27] = {
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Rooms, Get, "/rooms", Viewer),
         row_of(Route::Invite, Post, "/rooms/{room}/members", Operator),
+        row_of(Route::Escalations, Get, "/escalations", Viewer),
+        row_of(Route::Escalate, Post, "/escalations", Operator),
+        row_of(Route::Escalation, Get, "/escalations/{id}", Viewer),
+        row_of(Route::EndEscalation, Delete, "/escalations/{id}", Operator),
+        row_of(Route::Experts, Get, "/experts", Viewer),
+        row_of(Route::Guardians, Get, "/guardians", Viewer),
+        row_of(Route::Schema, Get, "/schemas/{name}", Viewer),
         row_of(Route::Sources, Get, "/sources", Viewer),
         row_of(Route::Source, Get, "/sources/{address}", Viewer),
         row_of(Route::Ban, Put, "/sources/{address}/ban", Operator),
@@ -139,7 +153,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 27] = ROUTES;
+static ROWS: [RouteRow; 34] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]

@@ -78,6 +78,10 @@ impl Management for Exchange {
                 location: "/api/v1/calls/01a207ff".into(),
                 body: serde_json::json!({ "id": "01a207ff" }),
             }),
+            ApiRequest::Escalate { .. } => Ok(ApiAnswer::Created {
+                location: "/api/v1/escalations/4bf9".into(),
+                body: serde_json::json!({ "id": "4bf9", "state": "ringing" }),
+            }),
             ApiRequest::CreateToken { .. } => Ok(ApiAnswer::Created {
                 location: "/api/v1/tokens/0a1b2c3d4e5f".into(),
                 body: serde_json::json!({ "id": "0a1b2c3d4e5f", "secret": "sxt_once" }),
@@ -88,6 +92,7 @@ impl Management for Exchange {
             | ApiRequest::Ban { .. }
             | ApiRequest::Unban { .. }
             | ApiRequest::Undrain
+            | ApiRequest::EndEscalation { .. }
             | ApiRequest::Unregister { .. }
             | ApiRequest::RevokeToken { .. } => Ok(ApiAnswer::NoContent),
             _ => document("something"),

@@ -19,6 +19,7 @@ fn cases() -> Vec<Case> {
     let call = r#"{"worker":1,"snapshot":{}}"#;
     let member = r#"{"to":"sip:anna@x.org"}"#;
     let invite = Invite { room: "the council".into(), to: "sip:anna@x.org".into() };
+    let escalate = Escalate { message: b"{\"id\": \"m-1\"}".to_vec(), from: [127, 0, 0, 1].into() };
     let record = |change| Record { id: "a".into(), change };
     let start = RecordingOrder::Start(Consent::Agreed);
     vec![
@@ -38,6 +39,13 @@ fn cases() -> Vec<Case> {
         ("GET", "/trunks", "", Trunks, Viewer, 200),
         ("GET", "/rooms", "", Rooms, Viewer, 200),
         ("POST", "/rooms/the%20council/members", member, invite, Operator, 201),
+        ("GET", "/escalations?limit=3", "", Escalations { limit: 3 }, Viewer, 200),
+        ("POST", "/escalations", "{\"id\": \"m-1\"}", escalate, Operator, 201),
+        ("GET", "/escalations/4bf9", "", Escalation { id: "4bf9".into() }, Viewer, 200),
+        ("DELETE", "/escalations/4bf9", "", EndEscalation { id: "4bf9".into() }, Operator, 204),
+        ("GET", "/experts", "", Experts { limit: 100 }, Viewer, 200),
+        ("GET", "/guardians?limit=2", "", Guardians { limit: 2 }, Viewer, 200),
+        ("GET", "/schemas/ifmessage-1.0", "", Schema { name: "ifmessage-1.0".into() }, Viewer, 200),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),
         ("GET", "/sources?limit=1000&banned=true", "", Sources { banned_only: true, limit: 1000 }, Viewer, 200),
         ("GET", "/sources/192.0.2.7", "", Source { address }, Viewer, 200),

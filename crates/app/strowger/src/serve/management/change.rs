@@ -21,6 +21,8 @@ pub struct Change<'a> {
     pub reason: &'a str,
     /// The call it is about, and its story.
     pub call: Option<(CallId, TraceId)>,
+    /// The story, where it is that of no call.
+    pub trace: Option<TraceId>,
     /// The command's name, as `hangup`, and what else there is to say.
     pub facts: Facts<'a>,
 }
@@ -28,7 +30,7 @@ pub struct Change<'a> {
 impl<'a> Change<'a> {
     /// A change of the subject by this command.
     pub fn new(command: &'static str, subject: &'a str) -> Self {
-        Self { subject, reason: "", call: None, facts: Facts::new().with("command", command) }
+        Self { subject, reason: "", call: None, trace: None, facts: Facts::new().with("command", command) }
     }
 
     /// With one more fact.
@@ -99,7 +101,7 @@ impl Operators {
             outcome,
             reason,
             call: change.call.map(|(call, _)| call),
-            trace: change.call.map(|(_, trace)| trace),
+            trace: change.call.map(|(_, trace)| trace).or(change.trace),
             policy_version: tables.policy.version(),
             facts: change.facts.clone().and(more),
             ..Draft::new(now, Kind::Command)

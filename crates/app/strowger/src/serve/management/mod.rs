@@ -11,6 +11,7 @@
 
 mod calls;
 mod change;
+mod escalations;
 mod handover;
 mod policy;
 mod quality;
@@ -38,7 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use sx_exchange::Tables;
+use sx_exchange::{People, Tables};
 use sx_http::{
     ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Forbidden, Management, MetricsText,
 };
@@ -52,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the main thread and operators share.
 pub struct Live {
     tables: Mutex<Arc<Tables>>,
+    people: Mutex<Arc<People>>,
     pub bans: Bans,
     /// The process is about to end: calls are not taken again. It is held while workers are told either way.
     stopping: Mutex<bool>,
@@ -87,6 +89,7 @@ impl Live {
     pub fn new(tables: Arc<Tables>, bans: Bans) -> Self {
         Self {
             tables: Mutex::new(tables),
+            people: Mutex::default(),
             bans,
             stopping: Mutex::new(false),
             refused: Default::default(),
@@ -98,6 +101,16 @@ impl Live {
     /// The tables in force.
     pub fn tables(&self) -> Arc<Tables> {
         locked(&self.tables).clone()
+    }
+
+    /// The experts and the guardians who are known.
+    pub fn people(&self) -> Arc<People> {
+        locked(&self.people).clone()
+    }
+
+    /// From now on these are.
+    pub fn know(&self, people: Arc<People>) {
+        *locked(&self.people) = people;
     }
 
     /// From now on these are.
@@ -162,6 +175,13 @@ impl Management for Operators {
             ApiRequest::Trunks => self.trunks(),
             ApiRequest::Rooms => Ok(self.rooms()),
             ApiRequest::Invite { room, to } => self.invite(caller, &room, &to),
+            ApiRequest::Escalations { limit } => self.escalations(limit),
+            ApiRequest::Escalation { id } => self.escalation(&id),
+            ApiRequest::Escalate { message, from } => self.escalate(caller, &message, from),
+            ApiRequest::EndEscalation { id } => self.end_escalation(caller, &id),
+            ApiRequest::Experts { limit } => Ok(self.experts(limit)),
+            ApiRequest::Guardians { limit } => Ok(self.guardians(limit)),
+            ApiRequest::Schema { name } => escalations::schema(&name),
             ApiRequest::Sources { banned_only, limit } => self.sources(banned_only, limit),
             ApiRequest::Source { address } => self.source(address),
             ApiRequest::Ban { address, seconds, reason } => self.ban(caller, address, seconds, &reason),

@@ -65,7 +65,7 @@ fn address_in(text: &str, tables: &Tables) -> Address {
     Address::new(user, domain)
 }
 
-fn random() -> u128 {
+pub(super) fn random() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness, or nothing on it is safe");
     u128::from_le_bytes(bytes)
