@@ -42,8 +42,11 @@ pub fn redact_message(message: &mut IfMessage) -> Redactions {
     if let Some(topic) = message.topic.as_deref().and_then(|topic| done.redact(topic)) {
         message.topic = Some(topic.into());
     }
+    // A hazard that stands within what is said was counted there.
+    let mut counted = Redactions::default();
+    let of_hazard = if message.content.contains_key("hazard") { &mut counted } else { &mut done };
     if let Some(hazard) = &mut message.hazard
-        && let Some(rationale) = done.redact(&hazard.rationale)
+        && let Some(rationale) = of_hazard.redact(&hazard.rationale)
     {
         hazard.rationale = rationale.into();
     }

@@ -15,8 +15,8 @@ fn personal_data_is_blotted_out_wherever_it_stands() {
     let before = message.clone();
     let done = redact_message(&mut message);
     let each: Vec<(PiiKind, u32)> = done.each().collect();
-    assert_eq!(each, [(PiiKind::Ssn, 2), (PiiKind::Email, 1), (PiiKind::Phone, 1), (PiiKind::Card, 1)]);
-    assert_eq!(done.total(), 5);
+    assert_eq!(each, [(PiiKind::Ssn, 1), (PiiKind::Email, 1), (PiiKind::Phone, 1), (PiiKind::Card, 1)]);
+    assert_eq!(done.total(), 4);
     assert_eq!(message.hazard.as_ref().map(|hazard| &*hazard.rationale), Some("her SSN is [REDACTED:SSN]"));
     assert_eq!(message.content["text"], "ring [REDACTED:PHONE], order 4711");
     assert_eq!(message.content["nested"], serde_json::json!([{"card": "[REDACTED:CARD]"}, true, null, 7]));

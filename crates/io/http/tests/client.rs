@@ -105,6 +105,9 @@ fn nobody_there_is_an_error_and_a_token_never_goes_out_in_the_clear() {
     let heard = serving(|_| panic!("nothing is sent"));
     let refused = post(&client, &format!("http://{heard}/"), Some("secret"));
     assert!(matches!(refused, Err(ClientError::TokenWithoutTls)));
+    let client = client.trusting_loopback();
+    let refused = post(&client, "http://192.0.2.1/", Some("secret"));
+    assert!(matches!(refused, Err(ClientError::TokenWithoutTls)), "beyond this machine it does not either");
 }
 
 /// An authority, and a certificate of it for this name.

@@ -8,6 +8,7 @@ mod cdr;
 mod codec;
 mod configuration;
 mod drain;
+mod escalate;
 pub mod ladder;
 mod output;
 mod password;
@@ -73,6 +74,9 @@ pub enum Command {
     /// Add, change, list and remove the users who may register and call
     #[command(subcommand, after_help = user::HELP)]
     User(user::UserCommand),
+    /// Tell the running exchange of a hazard, and have the right expert rung for it
+    #[command(after_help = escalate::HELP)]
+    Escalate(Box<escalate::EscalateArgs>),
     /// Add, list, suspend and revoke the experts who are rung for hazards
     #[command(subcommand, after_help = registry::EXPERT_HELP)]
     Expert(registry::ExpertCommand),
@@ -191,7 +195,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
     let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
     let loaded = match cli.command {
-        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) => wanted.load_for_folder(),
+        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) | Command::Escalate(_) => wanted.load_for_folder(),
         _ => wanted.load(),
     };
     let config = match loaded {
@@ -202,6 +206,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => configuration::run_check(&config, wanted.path.as_deref(), json),
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
+        Command::Escalate(args) => escalate::run_escalate(&config, &args, json),
         Command::Expert(command) => registry::run_expert(&config, command, json),
         Command::Guardian(command) => registry::run_guardian(&config, command, json),
         Command::Token(command) => token::run_token(&config, command, json),

@@ -41,6 +41,8 @@ use tokio::time::timeout;
 pub struct HttpClient {
     tls: Option<Arc<rustls::ClientConfig>>,
     limits: ClientLimits,
+    /// Tokens may go to addresses of this machine without TLS.
+    trusts_loopback: bool,
     interrupted: watch::Sender<bool>,
     /// There until it is dropped.
     runtime: Option<Runtime>,
@@ -169,7 +171,14 @@ impl HttpClient {
     /// When the operating system gives no event loop.
     pub fn new(tls: Option<Arc<rustls::ClientConfig>>, limits: ClientLimits) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-        Ok(Self { tls, limits, interrupted: watch::Sender::new(false), runtime: Some(runtime) })
+        Ok(Self { tls, limits, trusts_loopback: false, interrupted: watch::Sender::new(false), runtime: Some(runtime) })
+    }
+
+    /// The same; tokens also go to addresses of this machine without TLS: nobody is on the way.
+    #[must_use]
+    pub fn trusting_loopback(mut self) -> Self {
+        self.trusts_loopback = true;
+        self
     }
 
     /// What ends its waiting.
@@ -182,7 +191,7 @@ impl HttpClient {
     /// # Errors
     /// When there is none. Any status is an answer.
     pub fn send(&self, request: &ClientRequest<'_>) -> Result<ClientAnswer, ClientError> {
-        self.ask(request.url, wanted(request)?)
+        self.ask(request.url, wanted(request, self.trusts_loopback)?)
     }
 
     fn ask(&self, url: &HttpUrl, wanted: Request<Body>) -> Result<ClientAnswer, ClientError> {
@@ -239,7 +248,7 @@ impl Drop for HttpClient {
 }
 
 /// The request as hyper sends it.
-fn wanted(request: &ClientRequest<'_>) -> Result<Request<Body>, ClientError> {
+fn wanted(request: &ClientRequest<'_>, trusts_loopback: bool) -> Result<Request<Body>, ClientError> {
     let mut wanted = Request::new(Body::from(request.body.to_owned()));
     *wanted.method_mut() = request.verb.method();
     *wanted.uri_mut() = request.url.target();
@@ -250,7 +259,7 @@ fn wanted(request: &ClientRequest<'_>) -> Result<Request<Body>, ClientError> {
     if let Some(token) = request.bearer {
         //= https://www.rfc-editor.org/rfc/rfc6750#section-5.3
         // Tokens are to be shown over TLS only.
-        if !request.url.is_secure() {
+        if !request.url.is_secure() && !(trusts_loopback && request.url.is_loopback()) {
             return Err(ClientError::TokenWithoutTls);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::Token)?;

@@ -38,6 +38,11 @@ impl HttpUrl {
         self.server_name.is_some()
     }
 
+    /// Is its host an address of this machine that no other can reach?
+    pub fn is_loopback(&self) -> bool {
+        self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
     /// With this behind its path, as a file in a folder.
     ///
     /// # Errors

@@ -1,0 +1,108 @@
+"""An agent tells of a hazard: the experts' telephones ring, the best first, and whoever answers is in the council's room."""
+
+import functools
+import json
+import subprocess
+
+from harness import DOMAIN, case, check, wait_for
+from phones import TONES, Phone
+from cases.handover import ask, token
+from cases.rooms import ROOM
+from cases.transcoding import MD5
+
+ESCALATION = """[escalation]
+room = "council"
+ring_timeout_s = 2
+"""
+
+
+def strowger(exchange, *words):
+    """What a command has printed, and how it has ended."""
+    command = [*exchange.program, "--config", exchange.config, *words]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+    return done.stdout, done.returncode, done.stderr
+
+
+def expert(bench, exchange, name, level):
+    key = bench.path(f"{name}.key")
+    said = strowger(exchange, "expert", "add", name, "--address", name, "--knows", f"safety:{level}", "--key", key)
+    check(said[1] == 0, f"{name} is an expert: {said}")
+
+
+@case("a hazard is escalated to an expert over TLS and SRTP", slow=True)
+def escalated(bench):
+    exchange = bench.exchange(extra=MD5 + ROOM + ESCALATION, users=["alice", "bob", "carol"], tls=True,
+                              media='srtp = "required"')
+    bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
+    expert(bench, exchange, "carol", 3)
+    expert(bench, exchange, "bob", 2)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/experts")["total"] == 2, "the experts are known while it runs")
+    bob = Phone(bench, exchange, "bob", TONES[1], transport="tls", answers=True, seconds=14, codec="opus",
+                more=";mediaenc=srtp-mand")
+    carol = Phone(bench, exchange, "carol", TONES[2], seconds=14)
+    wait_for(lambda: exchange.metric("strowger_bindings") == 2, "both experts are registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:5000@{DOMAIN}", seconds=12, codec="PCMU",
+                  more=";mediaenc=srtp-mand")
+    members = functools.partial(exchange.metric, "strowger_room_members", room="council")
+    wait_for(lambda: members() == 1, "alice is in the room")
+    text = "valve 7 is open, ask jane@example.org, SSN 536-22-1234"
+    said = strowger(exchange, "escalate", "--hazard", "safety", "--text", text, "--json")
+    check(said[1] == 0, f"an expert is in the room: {said}")
+    told = json.loads(said[0])
+    tried = [(one["expert"], one["outcome"]) for one in told["tried"]]
+    check(tried == [("carol", "failed"), ("bob", "answered")], f"carol did not answer, and bob has: {tried}")
+    check(told["state"] == "connected" and told["expert"] == "bob", f"bob is connected: {told}")
+    check(told["content"]["text"] == "valve 7 is open, ask [REDACTED:EMAIL], SSN [REDACTED:SSN]", f"redacted: {told}")
+    check(members() == 2, "both are in the room")
+    trace = ask(exchange, bearer, "GET", f"/witness/traces/{told['trace_id']}?limit=100")
+    kinds = [(record["kind"], record.get("outcome")) for record in trace["records"]]
+    for wanted in [("admission", "approve"), ("escalation", "rings"), ("escalation", "connected")]:
+        check(wanted in kinds, f"{wanted} is on record: {kinds}")
+    check("jane@" not in json.dumps(trace), "nobody is named in the record")
+    alice.finish()
+    bob.finish()
+    carol.finish()
+    alice.hears(TONES[1], (2 / 3, 5 / 6))
+    bob.hears(TONES[0], (1 / 4, 1 / 2))
+    ended = ask(exchange, bearer, "GET", f"/escalations/{told['id']}")
+    check(ended["state"] == "ended", f"it is over when bob has gone: {ended}")
+    wait_for(lambda: members() == 0, "nobody is left in the room")
+    check(exchange.metric("strowger_escalations") == 0, "nor is any escalation")
+    exchange.gone()
+
+
+@case("an escalation that is refused, and one that nobody answers", slow=True)
+def refused(bench):
+    exchange = bench.exchange(extra=MD5 + ROOM + ESCALATION, users=["alice", "bob"])
+    bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
+    hazard = ("escalate", "--hazard", "safety", "--text", "valve 7 is open")
+    said = strowger(exchange, *hazard)
+    check(said[1] == 1 and "(specialisation: no-specialist)" in said[0], f"nobody knows about it: {said}")
+    expert(bench, exchange, "bob", 1)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/experts")["total"] == 1, "bob is known while it runs")
+    said = strowger(exchange, *hazard)
+    check(said[1] == 1 and "nobody has answered\nbob cannot be reached\n" in said[0], f"bob is not registered: {said}")
+    other = bench.path("other.key")
+    strowger(exchange, "guardian", "keygen", other)
+    said = strowger(exchange, *hazard, "--key", other)
+    check(said[1] == 1 and "(authenticity: key-mismatch)" in said[0], f"the key is another's: {said}")
+    for standing, reason in (("suspend", "suspended"), ("revoke", "revoked")):
+        strowger(exchange, "guardian", standing, "guardian.security")
+        stands = functools.partial(standing_of, exchange, bearer, "guardian.security")
+        wait_for(lambda: stands() == reason, f"{reason} while it runs")
+        said = strowger(exchange, *hazard)
+        check(said[1] == 1 and f"(identity: {reason})" in said[0], f"{reason}: {said}")
+    strowger(exchange, "expert", "revoke", "bob")
+    wait_for(lambda: ask(exchange, bearer, "GET", "/experts")["experts"][0]["standing"] == "revoked", "bob is revoked")
+    said = strowger(exchange, *hazard, "--as", "guardian.legal")
+    check(said[1] == 1 and "(specialisation: expert-not-approved)" in said[0], f"bob is not approved: {said}")
+    rejected = exchange.metric("strowger_escalations_decided_total", outcome="rejected")
+    check(rejected == 5, f"five were refused: {rejected}")
+    exchange.gone()
+
+
+def standing_of(exchange, bearer, guardian):
+    known = ask(exchange, bearer, "GET", "/guardians")["guardians"]
+    return next(one["standing"] for one in known if one["id"] == guardian)
