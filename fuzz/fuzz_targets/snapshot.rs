@@ -41,7 +41,8 @@ struct Bed {
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = serde_json::from_slice::<ExchangeSnapshot>(bytes) else { return };
     let call = snapshot.call.call();
-    let mut bed = Bed { worker: worker(), now: START, open: BTreeSet::new(), has_ports: !bytes.len().is_multiple_of(8) };
+    let mut bed =
+        Bed { worker: worker(), now: START, open: BTreeSet::new(), has_ports: !bytes.len().is_multiple_of(8) };
     if bed.worker.import(START, snapshot).is_err() {
         assert_eq!(bed.worker.calls(), 0);
         assert!(bed.worker.poll_output().is_none());
@@ -56,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
         let mut other = worker();
         assert!(other.import(START, read).is_ok(), "what was exported is not taken back");
     }
-    bed.tell(Command::Hangup { call, cause: Cause::NORMAL });
+    bed.tell(Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator });
     bed.pass_until_over();
     assert_eq!(bed.worker.calls(), 0);
     assert!(bed.open.is_empty(), "ports are left open: {:?}", bed.open);
@@ -64,6 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn worker() -> Worker {
     let settings = WorkerSettings {
+        freshness: Default::default(),
         worker: 0,
         workers: 1,
         agent: AgentConfig::default(),

@@ -138,18 +138,14 @@ impl Tables {
                 access: access(media.mode, true, &[], (media.srtp, media.srtp_keying), media.dtmf, &media.hold_music),
             },
         };
-        let routes = match sx_route::Tables::build(definition) {
-            Ok(routes) => Some(Arc::new(match before {
-                Some(before) => routes.following(&before.routes),
-                None => routes,
-            })),
-            Err(wrong) => {
-                errors.extend(wrong.into_iter().map(BuildError::Route));
-                None
-            }
-        };
+        let routes = sx_route::Tables::build(definition)
+            .map_err(|wrong| errors.extend(wrong.into_iter().map(BuildError::Route)))
+            .map(|routes| match before {
+                Some(before) => Arc::new(routes.following(&before.routes)),
+                None => Arc::new(routes),
+            });
         let allowlist = allowlist(config).map_err(|wrong| errors.push(BuildError::Allowlist(wrong)));
-        let (Some(routes), Ok(allowlist)) = (routes, allowlist) else { return Err(errors) };
+        let (Ok(routes), Ok(allowlist)) = (routes, allowlist) else { return Err(errors) };
         Ok(Self {
             domains: config.exchange.domains.iter().map(|domain| Box::from(&**domain)).collect(),
             realm: config.sip.realm.as_ref().into(),

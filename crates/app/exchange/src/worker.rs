@@ -420,7 +420,7 @@ impl Engine for Worker {
             }
             Input::Directory(directory) => self.directory = directory,
             Input::People(people) => self.people = people,
-            Input::Escalate(asked) => self.escalate(now, *asked),
+            Input::Escalate(asked) => self.escalate(now, &asked),
             Input::WallClock { ahead_ms } => self.layers.wall_ahead_ms = ahead_ms,
             Input::Peer(message) => self.receive_peer(now, message),
             Input::Command(command) => {

@@ -147,6 +147,8 @@ fn the_best_expert_is_rung_and_joins_the_room() {
     let told = ["X-IF-Trace-ID", "X-IF-Hazard", "X-IF-Source", "X-IF-Bridge-Mode", "X-IF-Authenticated-User"]
         .map(|name| named(&invitation, name));
     assert_eq!(told, ["t-7", "safety", SENDER, "room", SENDER]);
+    let from = driver::value(&invitation, sx_sip::message::HeaderName::From);
+    assert!(from.starts_with("\"safety hazard, critical\" <sip:council@example.org>"), "{from}");
     let session = bench.who("bob").invited[0];
     bench.hang_up("bob", session);
     let report = now(&bench, &report);
@@ -204,6 +206,8 @@ fn the_next_best_is_rung_when_one_is_busy_or_does_not_answer() {
     let report = now(&bench, &report);
     assert_eq!(rung(&report), [("bob", "failed"), ("carol", "failed"), ("dave", "answered")], "{}", bench.ladder());
     assert_eq!(report.rung[1].cause.map(|cause| cause.0), Some(17));
+    let given_up = &bench.ended()[0];
+    assert_eq!((given_up.ended_by, given_up.cause.0), (sx_call::Ender::Timer, 19), "nobody has hung up");
     assert_eq!((report.state, attending(&bench)), ("connected", 2));
 }
 

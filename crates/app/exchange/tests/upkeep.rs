@@ -224,7 +224,10 @@ fn an_operator_ends_a_call() {
     let mut bench = probed();
     bench.dial("west", "sip:0123@192.0.2.1");
     let call = bench.workers[0].list().next().expect("a call").call;
-    bench.tell(0, Input::Command(Command::Hangup { call, cause: sx_types::Cause::NORMAL }));
+    bench.tell(
+        0,
+        Input::Command(Command::Hangup { call, cause: sx_types::Cause::NORMAL, by: sx_call::Ender::Operator }),
+    );
     assert_eq!(bench.requests("west", Method::Bye).len(), 1);
     assert_eq!(bench.requests("east", Method::Bye).len(), 1);
     assert_eq!((bench.workers[0].calls(), bench.ended().len()), (0, 1));

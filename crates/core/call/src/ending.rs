@@ -131,8 +131,8 @@ impl Calls {
     }
 
     /// An operator ends the call, wherever it stands.
-    pub(crate) fn clear_call(&mut self, call: &mut Call, cause: Cause, sentence: &str) {
-        self.clear(call, &Failure { by: Ender::Operator, ..Failure::new(cause, sentence) });
+    pub(crate) fn clear_call(&mut self, call: &mut Call, (cause, by): (Cause, Ender), sentence: &str) {
+        self.clear(call, &Failure { by, ..Failure::new(cause, sentence) });
     }
 
     pub(crate) fn talked_enough(&mut self, call: &mut Call) {

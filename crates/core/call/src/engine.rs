@@ -1,5 +1,6 @@
 //! The engine: finds the call an input is about, hands it on, and lets the call settle.
 
+use crate::Ender;
 use crate::alarm::{Alarm, Due};
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
@@ -294,17 +295,21 @@ impl Calls {
             }
             Command::Drain => self.draining = true,
             Command::Undrain => self.draining = false,
-            Command::Hangup { call, cause } => {
+            Command::Hangup { call, cause, by } => {
                 if let Some(key) = self.key_of(call) {
-                    let sentence = "an operator has ended the call";
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
+                    let sentence = match by {
+                        Ender::Operator => "an operator has ended the call",
+                        Ender::Timer => "nobody has answered for as long as was to be waited",
+                        _ => "the call is not wanted any more",
+                    };
+                    self.with_call(key, |calls, call| calls.clear_call(call, (cause, by), sentence));
                 }
             }
             Command::Clear { cause } => {
                 let keys: Vec<Key> = self.slots.iter().map(|call| call.key).collect();
                 for key in keys {
                     let sentence = "the exchange stops";
-                    self.with_call(key, |calls, call| calls.clear_call(call, cause, sentence));
+                    self.with_call(key, |calls, call| calls.clear_call(call, (cause, Ender::Operator), sentence));
                 }
             }
         }

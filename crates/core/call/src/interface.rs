@@ -102,6 +102,8 @@ pub enum Command {
         call: CallId,
         /// Why.
         cause: Cause,
+        /// By whom, as its record has it.
+        by: Ender,
     },
     /// End every call: the exchange stops.
     Clear {

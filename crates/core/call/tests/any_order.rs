@@ -94,7 +94,7 @@ fn every_leg_ends_once_and_every_record_is_written_once() {
         let calls: Vec<_> = world.calls.list().map(|summary| summary.call).collect();
         assert!(calls.iter().all(|call| world.calls.summary(*call).is_some_and(|summary| summary.call == *call)));
         for call in calls {
-            world.command(sx_call::Command::Hangup { call, cause: Cause::NORMAL });
+            world.command(sx_call::Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator });
         }
         assert_no_word_after_the_end(&mut world, &mut told, seed);
         world.all_records();

@@ -130,7 +130,9 @@ fn an_operator_ends_it_while_it_rings_and_while_they_talk() {
         if answers {
             world.answers(B, Some(answer(&bob()))).forget_lines();
         }
-        world.command(Command::Hangup { call: call(7), cause: Cause::NORMAL }).expect(&["out0 hangup 16"]);
+        world
+            .command(Command::Hangup { call: call(7), cause: Cause::NORMAL, by: sx_call::Ender::Operator })
+            .expect(&["out0 hangup 16"]);
         world.ends(B, 0);
         check_over(&world);
         assert_eq!(world.the_record().ended_by, Ender::Operator);

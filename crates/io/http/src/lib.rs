@@ -52,8 +52,9 @@ mod tls;
 pub use api::{
     ADDRESS_BYTES_MAX, ApiAnswer, ApiBody, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, ApiTlsError,
     Asked, AuthenticationFailed, BAN_SECONDS_MAX, BASE, CALL_BYTES_MAX, Caller, FieldProblem, Forbidden,
-    IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, Management, OPENAPI_PATH, Place, REASON_BYTES_MAX, ROUTES,
-    RecordingOrder, Role, Route, RouteRow, TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX, Verb, api_tls, parse_body,
+    IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, Management, OPENAPI_PATH, Place, ProblemMore, REASON_BYTES_MAX,
+    ROUTES, RecordingOrder, Role, Route, RouteRow, TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX, Verb, api_tls,
+    parse_body,
 };
 pub use client::{
     ANSWER_BYTES_MAX, ClientAnswer, ClientError, ClientLimits, ClientRequest, ClientTls, ClientTlsError, HttpClient,

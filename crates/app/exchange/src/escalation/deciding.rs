@@ -41,10 +41,10 @@ struct Refused {
 
 impl Worker {
     /// Decides about a message, writes that down, and begins what follows from it.
-    pub(crate) fn escalate(&mut self, now: Time, asked: Escalate) {
+    pub(crate) fn escalate(&mut self, now: Time, asked: &Escalate) {
         let tables = self.tables.clone();
         let routed = tables.escalation.routing.route(&asked.message);
-        let decided = self.decide_about(now, &asked, routed.route);
+        let decided = self.decide_about(now, asked, routed.route);
         let redactions = asked.redactions;
         let mut escalation = Escalation {
             id: asked.id,
@@ -67,12 +67,12 @@ impl Worker {
         };
         match decided {
             Err(refused) => {
-                self.witness_escalation_refused(now, &asked, &refused);
+                self.witness_escalation_refused(now, asked, &refused);
                 escalation.phase = Phase::Rejected(Box::new(refused.rejection));
                 self.escalation_over(now, escalation);
             }
             Ok(approved) => {
-                if !self.witness_escalation_admitted(now, &asked, &escalation, &approved) {
+                if !self.witness_escalation_admitted(now, asked, &escalation, &approved) {
                     let rejection = admission("unwritable", crate::witnessing::UNWITNESSED, 503);
                     escalation.phase = Phase::Rejected(Box::new(rejection));
                     return self.escalation_over(now, escalation);

@@ -75,7 +75,7 @@ impl Worker {
             call,
             trace: id,
             room: room.clone(),
-            from: Identity { address: Address::new(&room, domain), ..Identity::default() },
+            from: Identity { address: Address::new(&room, domain), display: shown(escalation), ..Identity::default() },
             to,
             headers: headers(escalation),
             bounds: bounds.unwrap_or_default(),
@@ -126,7 +126,7 @@ impl Worker {
         let Some(rung) = escalation.rung.iter_mut().find(|rung| rung.call == call) else { return };
         if escalation.phase != Phase::Ringing {
             // Two have answered at once, and one was first.
-            return self.hang_up_expert(now, call, Cause::NORMAL);
+            return self.hang_up_expert(now, call, Cause::NORMAL, Ender::Exchange);
         }
         rung.outcome = RungOutcome::Answered;
         let expert = rung.expert.clone();
@@ -147,7 +147,7 @@ impl Worker {
             ..Draft::new(now, Kind::Escalation)
         });
         self.counts.count_escalation(&Phase::Connected(call));
-        others.into_iter().for_each(|other| self.hang_up_expert(now, other, Cause::NON_SELECTED));
+        others.into_iter().for_each(|other| self.hang_up_expert(now, other, Cause::NON_SELECTED, Ender::Exchange));
     }
 
     fn expert_call_ended(&mut self, now: Time, call: CallId, cause: Cause, by: Ender) {
@@ -207,8 +207,8 @@ impl Worker {
         self.ring_on(now, id);
     }
 
-    fn hang_up_expert(&mut self, now: Time, call: CallId, cause: Cause) {
-        self.calls.handle_input(now, CallInput::Command(Command::Hangup { call, cause }));
+    fn hang_up_expert(&mut self, now: Time, call: CallId, cause: Cause, by: Ender) {
+        self.calls.handle_input(now, CallInput::Command(Command::Hangup { call, cause, by }));
     }
 
     /// Gives up those who have rung for too long.
@@ -224,7 +224,7 @@ impl Worker {
             {
                 escalation.deadlines.remove(&call);
             }
-            self.hang_up_expert(now, call, Cause::NO_ANSWER);
+            self.hang_up_expert(now, call, Cause::NO_ANSWER, Ender::Timer);
         }
     }
 
@@ -238,7 +238,7 @@ impl Worker {
         let facts = Facts::new().with("by", by.to_owned());
         self.witness_escalation(now, &escalation, "ended", "an operator has ended it", facts, None);
         self.escalation_over(now, escalation);
-        calls.into_iter().for_each(|call| self.hang_up_expert(now, call, Cause::NORMAL));
+        calls.into_iter().for_each(|call| self.hang_up_expert(now, call, Cause::NORMAL, Ender::Operator));
     }
 
     fn witness_escalation(
@@ -293,6 +293,12 @@ fn callee(text: &str, tables: &crate::Tables) -> Address {
     let (user, host) = text.rsplit_once('@').unwrap_or((text, ours));
     let domain = tables.domain_of_host(host).map_or_else(|| host.to_ascii_lowercase(), str::to_owned);
     Address::new(user, &domain)
+}
+
+/// What the telephone of an expert shows while it rings.
+fn shown(escalation: &Escalation) -> Box<str> {
+    let hazard = escalation.message.hazard.as_ref();
+    hazard.map_or_else(Default::default, |hazard| format!("{} hazard, {}", hazard.kind, hazard.severity).into())
 }
 
 /// What the telephone of an expert is told of what it rings for.

@@ -53,8 +53,15 @@ fn refused_for(kind: ReasonKind) -> Option<(&'static str, Value)> {
                         status = 603\nreason = \"bob wants to be left alone\"\n";
             (rule, ("admission", "guard", "no bob"), 603, json!({}))
         }
-        // No telephone signs what it asks for.
+        // No telephone signs what it asks for,
         ReasonKind::BadSignature | ReasonKind::Stale | ReasonKind::Replayed | ReasonKind::KeyMismatch => return None,
+        // and no call is an escalation.
+        ReasonKind::UnredactedPii
+        | ReasonKind::NoSpecialist
+        | ReasonKind::ExpertNotApproved
+        | ReasonKind::BadSource
+        | ReasonKind::BandwidthExceeded
+        | ReasonKind::RoomFull => return None,
     };
     let facts = with(json!({ "calls": 1, "recent": 1, "score_milli": 6 }), &more);
     Some((policy, call_refused(record, kind.word(), layer, rule, status, &facts)))

@@ -110,7 +110,10 @@ pub(crate) fn run_escalate(config: &Config, args: &EscalateArgs, json: bool) -> 
         crate::serve::pause(ASK_EVERY);
         let (status, now) = api.ask(Verb::Get, &path, "")?;
         if status != 200 {
-            bail!("the escalation cannot be looked at any more: {status} {}", now["detail"].as_str().unwrap_or_default());
+            bail!(
+                "the escalation cannot be looked at any more: {status} {}",
+                now["detail"].as_str().unwrap_or_default()
+            );
         }
         answer = now;
     }
@@ -191,7 +194,11 @@ impl Api {
     fn of(config: &Config, args: &EscalateArgs) -> anyhow::Result<Self> {
         let mut listen = config.api.listen;
         if listen.ip().is_unspecified() {
-            listen.set_ip(if listen.is_ipv6() { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]) } else { [127, 0, 0, 1].into() });
+            listen.set_ip(if listen.is_ipv6() {
+                IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])
+            } else {
+                [127, 0, 0, 1].into()
+            });
         }
         let scheme = if config.api.identity.is_some() { "https" } else { "http" };
         let base = args.url.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));

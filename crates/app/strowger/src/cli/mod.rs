@@ -195,7 +195,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
     let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
     let loaded = match cli.command {
-        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) | Command::Escalate(_) => wanted.load_for_folder(),
+        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) | Command::Escalate(_) => {
+            wanted.load_for_folder()
+        }
         _ => wanted.load(),
     };
     let config = match loaded {

@@ -175,14 +175,14 @@ fn guardian_of(value: Value, key: Option<[u8; 32]>, proof: Option<[u8; 64]>) -> 
     guardian_entry(&serde_json::from_value(value)?, key, proof)
 }
 
+/// Makes an entry of what is written down, a key and a proof.
+type MakeEntry = fn(Value, Option<[u8; 32]>, Option<[u8; 64]>) -> anyhow::Result<NewEntry>;
+
 /// The longest file of entries.
 const IMPORT_BYTES_MAX: u64 = 64 << 20;
 
 /// The entries of a file: a JSON array of what `show --json` prints, or one such object a line.
-fn imported(
-    file: &Path,
-    entry: fn(Value, Option<[u8; 32]>, Option<[u8; 64]>) -> anyhow::Result<NewEntry>,
-) -> anyhow::Result<Vec<NewEntry>> {
+fn imported(file: &Path, entry: MakeEntry) -> anyhow::Result<Vec<NewEntry>> {
     let mut text = String::new();
     let cannot = || format!("cannot read {}", file.display());
     match file == Path::new("-") {

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sx_exchange::Counts;
 use sx_http::MetricsText;
 
+type Of = fn(&Counts) -> &AtomicU64;
+
 /// Writes the counters of every worker.
 pub fn write_escalations(out: &mut MetricsText, workers: &[Arc<Counts>]) {
-    let sum =
-        |of: fn(&Counts) -> &AtomicU64| workers.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum::<u64>();
+    let sum = |of: Of| workers.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum::<u64>();
     let help = "Escalations by what has become of them; one that was connected is counted again when it has ended.";
     let mut decided = out.counter("strowger_escalations_decided", "", help);
-    let outcomes: [(&str, fn(&Counts) -> &AtomicU64); 6] = [
+    let outcomes: [(&str, Of); 6] = [
         ("held", |counts| &counts.escalations_held),
         ("shared", |counts| &counts.escalations_shared),
         ("connected", |counts| &counts.escalations_connected),

@@ -85,13 +85,14 @@ pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) 
             },
             nanos: super::clock::nanos,
         },
-        freshness: FreshnessLimits {
-            senders_max: config.escalation.senders_max,
-            nonces_max: config.escalation.nonces_max,
-            ..FreshnessLimits::default()
-        },
+        freshness: freshness(config),
         recordable: recordable(),
     }
+}
+
+fn freshness(config: &Config) -> FreshnessLimits {
+    let told = &config.escalation;
+    FreshnessLimits { senders_max: told.senders_max, nonces_max: told.nonces_max, ..FreshnessLimits::default() }
 }
 
 /// What is coded anew between parties that share no codec, best first.

@@ -55,7 +55,7 @@ pub use bounds::{
     TOKEN_EXPIRES_SECONDS_MAX,
 };
 pub use parse::{ApiBody, parse_body};
-pub use problem::{ApiProblem, FieldProblem, Place};
+pub use problem::{ApiProblem, FieldProblem, Place, ProblemMore};
 pub use request::{ApiRequest, RecordingOrder};
 pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer, CALL_BYTES_MAX};

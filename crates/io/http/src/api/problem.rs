@@ -25,9 +25,16 @@ pub struct ApiProblem {
     pub detail: String,
     /// The fields that are at fault, all at once.
     pub fields: Vec<FieldProblem>,
-    /// What there is to say besides, by name.
+    /// What there is to say besides.
+    pub more: Option<Box<ProblemMore>>,
+}
+
+/// What some problems have besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProblemMore {
+    /// Further members of the document, by name.
     //= https://www.rfc-editor.org/rfc/rfc9457#section-3.2
-    pub more: Vec<(&'static str, String)>,
+    pub members: Vec<(&'static str, String)>,
     /// After so many seconds another try makes sense; 0 where nobody knows better than usual.
     pub retry_after_s: u32,
 }
@@ -61,7 +68,7 @@ pub enum Place {
 impl ApiProblem {
     /// A problem without fields.
     pub fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, title, detail: detail.into(), fields: Vec::new(), more: Vec::new(), retry_after_s: 0 }
+        Self { status, kind, title, detail: detail.into(), fields: Vec::new(), more: None }
     }
 
     /// 404: what the path names is not there.
@@ -108,7 +115,8 @@ impl From<ApiProblem> for Refusal {
         // With 503 it says how long the service is expected to be unavailable.
         match refusal.problem.status {
             429 | 503 => {
-                let seconds = Some(u64::from(refusal.problem.retry_after_s)).filter(|seconds| *seconds > 0);
+                let known = refusal.problem.more.as_ref().map(|more| u64::from(more.retry_after_s));
+                let seconds = known.filter(|seconds| *seconds > 0);
                 refusal.with(header::RETRY_AFTER, &seconds.unwrap_or(RETRY_AFTER_S).to_string())
             }
             _ => refusal,
@@ -175,7 +183,7 @@ fn document(problem: &ApiProblem, status: StatusCode, instance: &str) -> String 
         detail: &problem.detail,
         instance,
         errors: &problem.fields,
-        more: problem.more.iter().map(|(name, text)| (*name, text.as_str())).collect(),
+        more: problem.more.iter().flat_map(|more| &more.members).map(|(name, text)| (*name, text.as_str())).collect(),
     };
     // Only texts and a number: nothing that JSON cannot say.
     serde_json::to_string(&document).unwrap_or_default()

@@ -259,7 +259,8 @@ fn wanted(request: &ClientRequest<'_>, trusts_loopback: bool) -> Result<Request<
     if let Some(token) = request.bearer {
         //= https://www.rfc-editor.org/rfc/rfc6750#section-5.3
         // Tokens are to be shown over TLS only.
-        if !request.url.is_secure() && !(trusts_loopback && request.url.is_loopback()) {
+        let is_unheard = request.url.is_secure() || (trusts_loopback && request.url.is_loopback());
+        if !is_unheard {
             return Err(ClientError::TokenWithoutTls);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::Token)?;

@@ -8,6 +8,7 @@ use sx_types::Consent;
 /// A request, what it means, who may make it at the least, and what comes back.
 type Case = (&'static str, &'static str, &'static str, ApiRequest, Role, u16);
 
+#[expect(clippy::too_many_lines, reason = "a line for each route")]
 fn cases() -> Vec<Case> {
     use ApiRequest::*;
     use Role::{Administrator, Operator, Viewer};

@@ -6,7 +6,7 @@ use super::{Operators, PATIENCE, late};
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
-use sx_call::{CallSummary, Command, Phase, RecordingChange, RecordingPhase};
+use sx_call::{CallSummary, Command, Ender, Phase, RecordingChange, RecordingPhase};
 use sx_engine::Time;
 use sx_exchange::TrunkReport;
 use sx_http::{ApiAnswer, ApiProblem, Caller, RecordingOrder};
@@ -62,7 +62,7 @@ impl Operators {
             if call.phase == Phase::Ending {
                 return Err(ApiProblem::conflict("the call is ending already"));
             }
-            let hangup = Command::Hangup { call: call.call, cause: Cause(cause) };
+            let hangup = Command::Hangup { call: call.call, cause: Cause(cause), by: Ender::Operator };
             self.workers.tell(worker, Mail::Command(hangup));
             self.told();
             // Its parties have yet to answer.

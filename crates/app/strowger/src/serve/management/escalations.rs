@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::net::IpAddr;
 use sx_engine::Time;
 use sx_exchange::{AttemptReport, Escalate, EscalationReport, Operation, Rejection, keeper_of};
-use sx_http::{ApiAnswer, ApiProblem, BASE, Caller, FieldProblem, Place};
+use sx_http::{ApiAnswer, ApiProblem, BASE, Caller, FieldProblem, Place, ProblemMore};
 use sx_ifmessage::{IfMessage, ReadError, SCHEMAS};
 use sx_types::{CallId, TraceId, Transport};
 
@@ -153,13 +153,14 @@ fn refused(id: TraceId, rejection: &Rejection) -> ApiProblem {
         _ => ("security-rejected", "Refused for reasons of security"),
     };
     let problem = ApiProblem::new(rejection.status, kind, title, &*rejection.sentence);
-    let more = vec![
+    let members = vec![
         ("escalation", id.to_string()),
         ("layer", rejection.layer.to_owned()),
         ("rule", rejection.rule.to_string()),
         ("reason", rejection.reason.to_owned()),
     ];
-    ApiProblem { more, retry_after_s: rejection.retry_after_s, ..problem }
+    let more = ProblemMore { members, retry_after_s: rejection.retry_after_s };
+    ApiProblem { more: Some(Box::new(more)), ..problem }
 }
 
 fn forgotten() -> ApiProblem {
