@@ -327,15 +327,13 @@ fn what_no_guardian_has_signed_is_refused() {
     refused(&mut bench, read(&valve(1)), here, "authenticity", "not-authenticated");
     let record = refused(&mut bench, signed(valve(1), 8), here, "authenticity", "key-mismatch");
     assert_eq!((&record["facts"]["verifies"], &record["facts"]["key_matches"]), (&json!(true), &json!(false)));
-    let mut altered = signed(valve(1), 7);
     // What was signed is not what is said: another byte of the signature stands for that.
     let mut raw = valve(1);
     raw.insert("signature".into(), {
         let fields: Vec<String> = raw.keys().cloned().collect();
         json!({"algorithm": "ed25519", "public_key": hex(&public(7)), "signature_bytes": "00".repeat(64), "signed_fields": fields})
     });
-    std::mem::swap(&mut altered, &mut read(&raw));
-    let record = refused(&mut bench, altered, here, "authenticity", "bad-signature");
+    let record = refused(&mut bench, read(&raw), here, "authenticity", "bad-signature");
     assert_eq!(record["facts"]["verifies"], json!(false));
     assert_eq!(escalate(&mut bench, signed(valve(1), 7)).state, "connected", "none of these has used its number up");
 }

@@ -101,13 +101,13 @@ fn an_operator_ends_a_call_wherever_it_stands() {
     world.incoming(A, "300", Some("OA")).forget_lines();
     let call = world.only_call();
     world
-        .command(Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator })
+        .command(Command::Hangup { call, cause: Cause::NORMAL, by: Ender::Operator })
         .expect(&["out0 hangup 16", "a reject 0 16"]);
     world.the_record();
     let mut world = World::connected();
     let call = world.only_call();
     world
-        .command(Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator })
+        .command(Command::Hangup { call, cause: Cause::NORMAL, by: Ender::Operator })
         .expect(&["a hangup 16", "out0 hangup 16"]);
     world.the_record();
 }

@@ -5,7 +5,7 @@ mod driver;
 use driver::{B, C, World, add_council, answer, bob, carol, definition, sdp};
 use std::time::Duration;
 use sx_call::{Command, Ender, Invite, NotAdmitted, Note, Phase, Settings};
-use sx_leg::{Address, Header, Identity};
+use sx_leg::{Address, Bounds, Header, Identity};
 use sx_route::MediaMode;
 use sx_types::{CallId, Cause, Codec};
 
@@ -26,7 +26,8 @@ fn call(number: u128) -> CallId {
 fn invite(to: &str) -> Invite {
     let from = Identity { address: Address::new("council", "pbx"), ..Identity::default() };
     let headers = vec![Header { name: "X-Trace".into(), value: "t".into() }];
-    Invite { call: call(7), room: "council".into(), from, to: Address::new(to, "pbx"), headers }
+    let (trace, bounds) = (call(7).into(), Bounds::default());
+    Invite { call: call(7), trace, room: "council".into(), from, to: Address::new(to, "pbx"), headers, bounds }
 }
 
 fn invites<'w>(world: &'w mut World, to: &str) -> &'w mut World {
@@ -131,7 +132,7 @@ fn an_operator_ends_it_while_it_rings_and_while_they_talk() {
             world.answers(B, Some(answer(&bob()))).forget_lines();
         }
         world
-            .command(Command::Hangup { call: call(7), cause: Cause::NORMAL, by: sx_call::Ender::Operator })
+            .command(Command::Hangup { call: call(7), cause: Cause::NORMAL, by: Ender::Operator })
             .expect(&["out0 hangup 16"]);
         world.ends(B, 0);
         check_over(&world);

@@ -368,7 +368,7 @@ fn operators_time_and_silence_end_it() {
     };
     let hang_up = |world: &mut World| {
         let call = world.only_call();
-        world.command(Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator });
+        world.command(Command::Hangup { call, cause: Cause::NORMAL, by: Ender::Operator });
     };
     assert_eq!(ended(&hang_up), Ender::Operator);
     assert_eq!(ended(&|world| _ = world.command(Command::Clear { cause: Cause::NORMAL })), Ender::Operator);

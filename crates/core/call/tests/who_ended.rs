@@ -80,7 +80,7 @@ fn an_operator_by_ending_the_call_or_all_of_them() {
     for begin in [ringing, connected] {
         let mut world = begin();
         let call = world.only_call();
-        world.command(Command::Hangup { call, cause: Cause::NORMAL, by: sx_call::Ender::Operator });
+        world.command(Command::Hangup { call, cause: Cause::NORMAL, by: Ender::Operator });
         check(world, Ender::Operator);
         let mut world = begin();
         world.command(Command::Clear { cause: Cause::TEMPORARY_FAILURE });
