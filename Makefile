@@ -30,7 +30,8 @@ test: ## all tests: units, scenarios, documentation, and real peers
 	cargo test --workspace
 	@# The other library for Opus.
 	cargo test -p sx-codec --features libopus
-	STROWGER="$(TARGET_DIR)/debug/strowger" interop/run
+	scripts/install-deps schemathesis
+	STROWGER="$(TARGET_DIR)/debug/strowger" SCHEMATHESIS="$(TARGET_DIR)/python/bin/schemathesis" interop/run
 
 check: ## format, lints, documentation, house rules, licences
 	scripts/install-deps build lint

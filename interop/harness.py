@@ -240,7 +240,7 @@ class Exchange:
     """
 
     def __init__(self, bench, trunks="", users=(), sip="", media="", extra="", tls=False, trust=(),
-                 level="debug", workers=2, name="exchange", ip=None, ws=False, tls_more="", within=()):
+                 level="debug", workers=2, name="exchange", ip=None, ws=False, tls_more="", within=(), api=""):
         bench.exchanges.append(self)
         self.bench = bench
         self.name = name
@@ -283,6 +283,7 @@ threads = 1
 listen = "{self.host}:{self.http_port}"
 [api]
 listen = "127.0.0.1:{self.api_port}"
+{api}
 [log]
 level = "{level}"
 {extra}

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, h
 use axum::response::Response;
 use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -209,8 +209,17 @@ fn description(method: &Method) -> Result<Response, Refusal> {
     if method != Method::GET && method != Method::HEAD {
         return Err(method_not_allowed("GET, HEAD"));
     }
-    Ok(json(StatusCode::OK, OPENAPI.to_owned()))
+    Ok(json(StatusCode::OK, DESCRIPTION.clone()))
 }
+
+/// The description as it is served: where it says that anything else is a problem, it says which that can be.
+static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
+    let each: Vec<String> = PROBLEMS.iter().map(|status| format!("\"{status}\": {PROBLEM}")).collect();
+    OPENAPI.replace(&format!("\"default\": {PROBLEM}"), &each.join(", "))
+});
+const PROBLEM: &str = r##"{ "$ref": "#/components/responses/Problem" }"##;
+/// What an answer to any request can be instead of what was asked for.
+const PROBLEMS: [u16; 12] = [400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 503];
 
 /// The token that a request shows: none at all, one that cannot be a token, or one to look up.
 //= https://www.rfc-editor.org/rfc/rfc6750#section-2.1

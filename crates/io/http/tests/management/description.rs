@@ -122,6 +122,11 @@ fn faults(description: &Value, schema: &Value, value: &Value) -> Vec<&'static st
             "maximum" => value.as_i64().is_none_or(|number| Some(number) <= wanted.as_i64()),
             "minLength" => length(value).is_none_or(|length| Some(length) >= wanted.as_u64()),
             "maxLength" => length(value).is_none_or(|length| Some(length) <= wanted.as_u64()),
+            // The one pattern that there is: no control characters.
+            "pattern" => {
+                assert_eq!(wanted, "^[^\\u0000-\\u001f\\u007f-\\u009f]+$");
+                value.as_str().is_none_or(|text| !text.contains(char::is_control))
+            }
             "format" => value.as_str().is_none_or(|text| is_in_format(text, wanted.as_str().expect("a name"))),
             "anyOf" => wanted.as_array().expect("a list").iter().any(|one| faults(description, one, value).is_empty()),
             "items" => {
@@ -155,7 +160,8 @@ fn faults(description: &Value, schema: &Value, value: &Value) -> Vec<&'static st
     found
 }
 
-const KEYWORDS: [&str; 10] = [
+const KEYWORDS: [&str; 11] = [
+    "pattern",
     "type",
     "enum",
     "minLength",
