@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr};
 use sx_guard::{
     Action, Authentication, AuthenticationKind, Conditions, Definition, Entry, Hours, Obligations, Outcome, Part,
-    Policy, PolicyHash, Rate, Request, Rule, Said, SignatureFacts, Source, SourceKind, Status, Then, Unlisted, Weekday,
+    PerAction, Policy, PolicyHash, Rate, Request, Rule, Said, SignatureFacts, Source, SourceKind, Status, Then,
+    Unlisted, Weekday,
 };
 use sx_types::{Codec, Transport};
 
@@ -244,7 +245,9 @@ proptest! {
 
     #[test]
     fn the_rules_are_those_that_a_simple_reading_finds(rules in rules(), facts in facts()) {
-        let policy = built(Definition { rules, ..Definition::built_in() });
+        let mut definition = Definition { rules, ..Definition::built_in() };
+        definition.authenticity.accepts = PerAction::all(&AuthenticationKind::ALL.to_vec());
+        let policy = built(definition);
         let request = Request { authenticated: Authentication::Nothing, ..facts.request() };
         let explanation = policy.explain(&request);
         let mut decided = false;

@@ -18,7 +18,7 @@ fn signed(facts: SignatureFacts) -> Request<'static> {
 const GOOD: SignatureFacts = SignatureFacts { key_matches: true, age_s: 0, nonce_seen: false, verifies: true };
 
 #[test]
-fn the_built_in_policy_lets_everything_pass() {
+fn the_built_in_policy_lets_everything_pass_but_escalations_that_nobody_has_signed() {
     let policy = Policy::default();
     for action in Action::ALL {
         for source in [Source::Trunk("carrier"), Source::User, Source::Anonymous, Source::Exchange] {
@@ -31,6 +31,11 @@ fn the_built_in_policy_lets_everything_pass() {
                 codecs: &[Codec::L16],
                 ..request()
             };
+            if action == Action::Escalation && source != Source::Exchange {
+                check_refused(&policy, &request, ReasonKind::NotAuthenticated, Gate::Authenticity);
+                check_approved(&policy, &Request { authenticated: Authentication::Signature(GOOD), ..request });
+                continue;
+            }
             let decision = policy.decide(&request);
             assert_eq!((decision.outcome, decision.rule, decision.gate), (Outcome::Approve, Decision::NOBODY, None));
         }
@@ -130,9 +135,9 @@ fn bad_standing_is_refused_in_whatever_case_and_whoever_claims_it() {
 fn the_unlisted_are_refused_for_the_actions_that_say_so() {
     let mut definition =
         Definition { registry: vec![registered("a@x", Status::Active, "user")], ..Definition::built_in() };
-    definition.identity.unlisted[Action::Escalation] = Unlisted::Reject;
+    definition.identity.unlisted[Action::Evidence] = Unlisted::Reject;
     let policy = policy(definition);
-    let unlisted = Request { action: Action::Escalation, identity: "b@x", ..request() };
+    let unlisted = Request { action: Action::Evidence, identity: "b@x", ..request() };
     check_refused(&policy, &unlisted, ReasonKind::Unlisted, Gate::Identity);
     check_approved(&policy, &Request { action: Action::Call, ..unlisted });
     check_approved(&policy, &Request { identity: "A@x", ..unlisted });
