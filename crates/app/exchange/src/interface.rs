@@ -3,7 +3,7 @@
 use crate::certified::CertifiedUsers;
 use crate::dialing::Question;
 use crate::directory::Directory;
-use crate::escalation::Escalate;
+use crate::escalation::{Escalate, Rejection};
 use crate::management::Operation;
 use crate::people::People;
 use crate::refused::RefusedAuthentication;
@@ -17,7 +17,7 @@ use sx_leg::Address;
 use sx_media::{MediaCommand, MediaEvent};
 use sx_sip::registrar::Change;
 use sx_sip::transaction::Transmit;
-use sx_types::{Flow, LinkId, Ticket, Transport};
+use sx_types::{Flow, LinkId, Ticket, TraceId, Transport};
 
 /// What the world did.
 #[derive(Debug)]
@@ -148,6 +148,20 @@ pub enum PeerMessage {
     TrunksAsked {
         /// Who asks.
         worker: u16,
+    },
+    /// A message of an agent whose sender is the other worker's.
+    Escalate {
+        /// Who asks.
+        worker: u16,
+        /// The message.
+        asked: Box<Escalate>,
+    },
+    /// The answer.
+    Escalated {
+        /// The escalation.
+        id: TraceId,
+        /// Its state, or why it was refused.
+        outcome: Result<&'static str, Box<Rejection>>,
     },
     /// What has come back first from a call to a trunk.
     TrunkHeard {

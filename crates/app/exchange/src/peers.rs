@@ -122,6 +122,13 @@ impl Worker {
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
             PeerMessage::TrunksAsked { worker } => self.tell_of_trunks(worker),
             PeerMessage::TrunkHeard { trunk, alive } => self.trunk_heard(now, &trunk, alive),
+            PeerMessage::Escalate { worker, asked } => {
+                self.escalate(now, &asked);
+                let outcome = self.outcome_of(asked.id);
+                let message = PeerMessage::Escalated { id: asked.id, outcome };
+                self.outputs.push_back(Output::Peer { worker, message });
+            }
+            PeerMessage::Escalated { id, outcome } => self.answer_escalation(now, id, &outcome),
             PeerMessage::Banned { ban } => self.banned_elsewhere(now, &ban),
             PeerMessage::Observed { source, observed } => {
                 observed.into_iter().for_each(|observation| self.learn(now, source, observation));

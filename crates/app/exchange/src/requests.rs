@@ -119,6 +119,9 @@ impl Worker {
     ) {
         let flow = came.flow;
         let Some((identified, rules)) = self.identify(now, came, request, timing) else { return };
+        if self.tells_of_hazard(request) {
+            return self.escalate_by_sip(now, came, request, &identified);
+        }
         let uri = String::from_utf8_lossy(request.request_uri());
         let to = sx_bind_sip::address(&uri, &|uri| self.tables.dialled_domain(uri)).unwrap_or_default();
         let subject = to.to_string();

@@ -4,7 +4,7 @@ use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
-use crate::escalation::Escalations;
+use crate::escalation::{Asking, Escalations};
 use crate::interface::{Came, Input, Output, PeerMessage};
 use crate::layers::{LayerCounts, LayerSettings, Layers, PartyFacts};
 use crate::peers::Arrival;
@@ -29,7 +29,7 @@ use sx_sip::local::Locals;
 use sx_sip::message::{Message, Method, elements};
 use sx_sip::registrar::{Change, ContactView, Registrar, RegistrarConfig, Way};
 use sx_sip::transaction::Transmit;
-use sx_types::{Codec, Destination, Flow, LegId, LinkId, Ticket, Transport};
+use sx_types::{Codec, Destination, Flow, LegId, LinkId, Ticket, TraceId, Transport};
 
 /// What a worker is told once.
 #[derive(Clone, Debug)]
@@ -79,6 +79,8 @@ pub struct Worker {
     pub(crate) parties: BTreeMap<LegId, PartyFacts>,
     pub(crate) layers: Layers,
     pub(crate) escalations: Escalations,
+    /// Requests that wait for what another worker decides. As many at most as there are server transactions.
+    pub(crate) asking: BTreeMap<TraceId, Asking>,
     pub(crate) trunks: Vec<TrunkState>,
     /// Legs to trunks of which nothing has come back.
     pub(crate) unheard: BTreeMap<LegId, Arc<str>>,
@@ -126,6 +128,7 @@ impl Worker {
             parties: BTreeMap::new(),
             layers: Layers::new(&settings.layers, &mut rng),
             escalations: Escalations::new(settings.freshness),
+            asking: BTreeMap::new(),
             people: Arc::default(),
             trunks: Vec::new(),
             unheard: BTreeMap::new(),

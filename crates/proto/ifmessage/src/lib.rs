@@ -36,4 +36,4 @@ mod signature;
 pub use error::{Fault, Problem, ReadError};
 pub use message::{Domain, Hazard, HazardKind, IfMessage, Performative, Priority, Scope, Severity, Shape};
 pub use schema::{SCHEMAS, Schema};
-pub use signature::{Signature, canonical};
+pub use signature::{Signature, canonical, verifies_beside};

@@ -36,7 +36,8 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            pub(crate) fn from_word(word: &str) -> Option<Self> {
+            /// The one of this word.
+            pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.word() == word)
             }
         }

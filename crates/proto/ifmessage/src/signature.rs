@@ -1,7 +1,7 @@
 //! Who answers for a message.
 
-use crate::Problem;
 use crate::read::{ELEMENTS_MAX, Fields, Form};
+use crate::{Problem, json};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,12 @@ pub struct Signature {
     pub public_key: [u8; 32],
     bytes: [u8; 64],
     signed: Box<[u8]>,
+}
+
+/// Is this a signature of a message, by this key? For those who send the signature beside the message.
+pub fn verifies_beside(bytes: &[u8], key: &[u8; 32], signature: &[u8; 64]) -> bool {
+    let canonical = json::object(bytes).ok().and_then(|message| canonical(&message));
+    canonical.is_some_and(|signed| UnparsedPublicKey::new(&ED25519, key).verify(&signed, signature).is_ok())
 }
 
 impl Signature {

@@ -95,7 +95,7 @@ impl Worker {
     }
 
     fn decide_about(&mut self, now: Time, asked: &Escalate, route: Route) -> Result<Approved, Box<Refused>> {
-        self.has_room_for_escalation(route)?;
+        self.has_room_for_escalation(route, asked.message.hazard.is_some())?;
         let (tables, people) = (self.tables.clone(), self.people.clone());
         let message = &asked.message;
         let known = people.guardian(&message.sender);
@@ -161,7 +161,7 @@ impl Worker {
         Ok(Approved { admitted, permit, ranking })
     }
 
-    fn has_room_for_escalation(&self, route: Route) -> Result<(), Box<Refused>> {
+    fn has_room_for_escalation(&self, route: Route, has_hazard: bool) -> Result<(), Box<Refused>> {
         let rules = &self.tables.escalation;
         let refused = |reason, sentence: &str| {
             let rejection = Rejection { retry_after_s: RETRY_S, ..admission(reason, sentence, 503) };
@@ -172,6 +172,10 @@ impl Worker {
             _ if self.draining => refused("draining", "the exchange takes no new calls"),
             Route::Escalate if self.escalations.running.len() >= rules.config.running_max => {
                 refused("overload", "as many escalations are under way as may be")
+            }
+            Route::Escalate if !has_hazard => {
+                let sentence = "the message has no hazard, so that nobody knows whom to ring";
+                Err(Box::new(Refused { rejection: admission("no-hazard", sentence, 422), facts: Facts::new() }))
             }
             Route::Escalate if rules.config.room.is_none() => {
                 let sentence = "the configuration has no escalation.room that experts could be fetched to";
@@ -257,13 +261,17 @@ impl Worker {
         let is_proved = proof.facts.is_some_and(|facts| facts.key_matches && facts.verifies);
         Request {
             action: Action::Escalation,
-            source: if is_proved { Source::User } else { Source::Anonymous },
+            source: if is_proved || asked.otherwise != Authentication::Nothing {
+                Source::User
+            } else {
+                Source::Anonymous
+            },
             identity: &asked.message.sender,
             address: asked.from,
             transport: asked.transport,
             country: countries.and_then(|countries| countries.country_of(asked.from)),
             organisation: "",
-            authenticated: proof.facts.map_or(Authentication::Nothing, Authentication::Signature),
+            authenticated: proof.facts.map_or(asked.otherwise, Authentication::Signature),
             subject: asked.message.hazard.as_ref().map_or("", |hazard| hazard.kind.word()),
             codecs: &[],
             other_codecs: &[],

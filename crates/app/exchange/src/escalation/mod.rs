@@ -11,9 +11,11 @@
 //! were there before; the calls of an escalation are on the worker that has it.
 
 mod deciding;
+mod intake;
 mod report;
 mod ringing;
 
+pub(crate) use intake::Asking;
 pub use report::{AttemptReport, EscalationReport};
 
 use crate::layers::Admitted;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use sx_edge::CallPermit;
 use sx_engine::Time;
 use sx_escalation::{Freshness, FreshnessLimits, Redactions, Routed, Search, redact_message};
-use sx_guard::SignatureFacts;
+use sx_guard::{Authentication, SignatureFacts};
 use sx_ifmessage::IfMessage;
 use sx_types::{CallId, Cause, TraceId, Transport};
 
@@ -38,6 +40,8 @@ pub struct Escalate {
     pub redactions: Redactions,
     /// The key that it is signed with, and whether its signature is right; `None`: it is not signed.
     pub signed: Option<([u8; 32], bool)>,
+    /// How whoever has brought it has shown who they are, which counts where it is not signed.
+    pub otherwise: Authentication,
     /// Where it came from.
     pub from: IpAddr,
     /// What it came over.
@@ -52,7 +56,8 @@ impl Escalate {
     pub fn new(id: TraceId, mut message: IfMessage, from: (IpAddr, Transport), actor: &str) -> Self {
         let signed = message.signature.as_ref().map(|signature| (signature.public_key, signature.verifies()));
         let redactions = redact_message(&mut message);
-        Self { id, message, redactions, signed, from: from.0, transport: from.1, actor: actor.into() }
+        let otherwise = Authentication::Nothing;
+        Self { id, message, redactions, signed, otherwise, from: from.0, transport: from.1, actor: actor.into() }
     }
 }
 

@@ -194,7 +194,9 @@ impl PassedOn {
             | PeerMessage::Located { .. }
             | PeerMessage::TrunkHealth { .. }
             | PeerMessage::TrunksAsked { .. }
-            | PeerMessage::TrunkHeard { .. } => None,
+            | PeerMessage::TrunkHeard { .. }
+            | PeerMessage::Escalate { .. }
+            | PeerMessage::Escalated { .. } => None,
         }
     }
 
