@@ -28,7 +28,7 @@ MEMBERS = {"actor", "call_id", "facts", "kind", "node", "outcome", "policy_versi
 ALWAYS = {"kind", "node", "prev_hash", "seq", "time"}
 KINDS = set(
     "log checkpoint config policy admission security_rejected invite trying ringing connected bridge_established bridge_failed "
-    "rejected terminated transferred registered unregistered summary command source evidence consent recording failover vote "
+    "rejected terminated transferred registered unregistered summary command source evidence consent recording failover vote escalation "
     "key_granted".split()
 )
 PATTERNS = {
