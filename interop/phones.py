@@ -150,6 +150,11 @@ module account.so
         harness.check(recordings, f"{self.user} has recorded what it heard")
         return max(recordings, key=os.path.getsize)
 
+    def recorded_seconds(self):
+        """How long what it has heard is."""
+        with wave.open(self.recording()) as file:
+            return file.getnframes() / file.getframerate()
+
     def hears(self, tone, part=(1 / 4, 3 / 4)):
         """Fails unless what it has heard is this tone and no other. The beginning has the silence before the other side was
         there, so a part from the middle is listened to."""

@@ -12,6 +12,10 @@ fuzz_target!(|bytes: &[u8]| {
             Ok(ApiBody::Ban { seconds, reason }) => assert!(seconds > 0 && !reason.is_empty()),
             Ok(ApiBody::Member { to }) => assert!(!to.is_empty()),
             Ok(ApiBody::Message(_)) => {}
+            Ok(ApiBody::Hash(_)) => {}
+            Ok(ApiBody::Link { to, seconds }) => assert!(!to.is_empty() && seconds != Some(0)),
+            Ok(ApiBody::Question { question, seconds }) => assert!(!question.is_empty() && seconds >= 60),
+            Ok(ApiBody::Ballot(ballot)) => assert!(!ballot.guardian.is_empty() && !ballot.choice.is_empty()),
             Ok(ApiBody::Token { name, expires_s, .. }) => assert!(!name.is_empty() && expires_s != Some(0)),
             Err(problem) => {
                 assert!(problem.status == 400 || problem.status == 422);

@@ -65,6 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn worker() -> Worker {
     let settings = WorkerSettings {
+        links: None,
         freshness: Default::default(),
         worker: 0,
         workers: 1,

@@ -295,13 +295,16 @@ def whole(exchange, load, *earlier, records_lost=0, may_be_damaged=False):
     log = well(exchange, key)
     admitted = {record["actor"].partition("@")[0] for record in log if record["kind"] == "admission"}
     places = [("in the witness log", admitted, 0)]
+    is_damaged = may_be_damaged and "the file is damaged" in read(exchange.bench.path(f"{exchange.name}.log"))
     try:
         found = records(exchange)
-        places.append(("in the call records", found.keys(), records_lost))
     except sqlite3.DatabaseError as error:
-        said = read(exchange.bench.path(f"{exchange.name}.log"))
-        check(may_be_damaged and "the file is damaged" in said, f"the database of call records is well: {error}")
+        check(is_damaged, f"the database of call records is well: {error}")
+    # What is still to be read of one that is damaged says nothing of what was in it.
+    if is_damaged:
         found = {}
+    else:
+        places.append(("in the call records", found.keys(), records_lost))
     for what in ("answered", "finished"):
         callers = set().union(*(one[what] for one in told))
         for place, there, lost in places:

@@ -65,6 +65,54 @@ def a_room_calls(bench):
     exchange.gone()
 
 
+@case("a member of a room is muted, moved, and locked out", slow=True)
+def members_are_changed(bench):
+    annex = '[[room]]\nname = "annex"\n'
+    exchange = bench.exchange(extra=MD5 + ROOM + annex, users=["alice", "bob", "carol", "dave"])
+    bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
+    phones = []
+    for user, tone in zip(("bob", "alice", "carol"), (TONES[1], TONES[0], TONES[2])):
+        phones.append(Phone(bench, exchange, user, tone, dial=f"sip:5000@{DOMAIN}", seconds=16, codec="PCMU"))
+        wait_for(lambda: len(roster(exchange, bearer)) == len(phones), f"{user} is in the room")
+    began = time.monotonic()
+    bob, alice, carol = phones
+    ids = {member["who"].split("@")[0]: member["id"] for member in roster(exchange, bearer)}
+    path = "/rooms/council/members/"
+    time.sleep(3)
+    ask(exchange, bearer, "POST", f"{path}{ids['alice']}?change=mute")
+    muted = [member["who"] for member in roster(exchange, bearer) if member["muted"]]
+    check(muted == [f"alice@{DOMAIN}"], f"alice is muted: {muted}")
+    time.sleep(4 - (time.monotonic() - began - 3))
+    ask(exchange, bearer, "POST", f"{path}{ids['alice']}?change=unmute")
+    for user in ("alice", "bob"):
+        ask(exchange, bearer, "POST", f"{path}{ids[user]}?change=move&to=annex")
+    check([member["who"] for member in roster(exchange, bearer)] == [f"carol@{DOMAIN}"], "carol is left alone")
+    ask(exchange, bearer, "PUT", "/rooms/council/lock")
+    dave = Phone(bench, exchange, "dave", TONES[0], dial=f"sip:5000@{DOMAIN}", seconds=3, codec="PCMU")
+    time.sleep(3)
+    check(len(roster(exchange, bearer)) == 1, "dave is not let in")
+    moved = time.monotonic() - began
+    ask(exchange, bearer, "DELETE", f"{path}{ids['carol']}")
+    wait_for(lambda: not roster(exchange, bearer), "carol is hung up")
+    bob_ends = time.monotonic() - began
+    ask(exchange, bearer, "DELETE", f"/rooms/annex/members/{ids['bob']}")
+    for phone in [*phones, dave]:
+        phone.finish()
+    # Bob was there a moment before the clock began, and was hung up last.
+    whole = bob.recorded_seconds()
+    part = lambda begin, end: ((whole - bob_ends + begin) / whole, (whole - bob_ends + end) / whole)
+    bob.hears_all([TONES[0], TONES[2]], part(1, 2.5))
+    bob.hears_all([TONES[2]], part(4.5, 6.5))
+    bob.hears_all([TONES[0]], part(8, moved - 0.5))
+    exchange.gone()
+
+
+def roster(exchange, bearer, room="council"):
+    """Who is in a room, of those who have come in."""
+    return [member for member in ask(exchange, bearer, "GET", f"/rooms/{room}/members")["members"] if member["state"] == "present"]
+
+
 # Twelve frequencies, in hertz, that fill a fifth of a second with whole periods and that no harmonic of another one meets.
 MANY_TONES = (310, 430, 590, 730, 890, 1030, 1190, 1370, 1570, 1790, 2030, 2290)
 # Eleven of them together stay below the full scale, so that no limiter has anything to do.

@@ -1,6 +1,7 @@
 //! From what is said to what is meant, section by section.
 
 mod escalation;
+mod evidence;
 mod media;
 mod ng;
 mod recording;
@@ -13,7 +14,7 @@ mod trust;
 
 use crate::error::{ConfigError, Problem, sorted};
 use crate::keys;
-use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel};
+use crate::meant::{Cdr, Config, Danger, Exchange, Hep, Http, Log, LogFormat, LogLevel, Ndi};
 use crate::reader::{Reader, Run, spell_out};
 use crate::said::{self, Origin, Table};
 use crate::source::Outside;
@@ -48,7 +49,9 @@ pub(crate) fn build(
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
     let rooms = room::rooms(&top, &media.sounds);
     let routes = route::routes(&top, &sip, &media.sounds, (&trunks, &rooms));
-    let escalation = escalation::escalation(&top.section("escalation"), &rooms);
+    let ndi = Ndi { interfaces: top.section("ndi").parsed_list("interfaces") };
+    let evidence = evidence::evidence(&top.section("evidence"));
+    let escalation = escalation::escalation(&top.section("escalation"), &rooms, &media.sounds);
     let config = Config {
         registrar: sip::registrar(&top.section("registrar")),
         http: http(&top.section("http")),
@@ -72,6 +75,8 @@ pub(crate) fn build(
         rooms,
         routes,
         escalation,
+        evidence,
+        ndi,
     };
     let errors = run.errors.into_inner().into_errors();
     if errors.is_empty() { Ok(config) } else { Err(sorted(errors)) }

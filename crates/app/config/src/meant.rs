@@ -1,6 +1,8 @@
 //! What the configuration means: every default resolved, every reference checked.
 
 mod escalation;
+mod evidence;
+mod ndi;
 mod ng;
 mod recording;
 mod room;
@@ -10,6 +12,8 @@ mod trunk;
 mod trust;
 
 pub use escalation::{Escalation, Rering, RingOrder};
+pub use evidence::Evidence;
+pub use ndi::Ndi;
 pub use ng::Ng;
 pub use recording::{Recording, RecordingBandwidth, RecordingContainer, RecordingTracks};
 pub use room::Room;
@@ -56,6 +60,10 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// How hazards are escalated.
     pub escalation: Escalation,
+    /// Sources of video that are looked for.
+    pub ndi: Ndi,
+    /// Evidence that is given with escalations.
+    pub evidence: Evidence,
     /// The server for probes and metrics.
     pub http: Http,
     /// Call detail records.

@@ -217,6 +217,9 @@ impl Worker {
         let flow = came.flow;
         let Some((identified, rules)) = self.identify(now, came, invite, timing) else { return };
         let Some(admitted) = self.admit_call(now, came, invite, &identified) else { return };
+        if flow.link != LinkId::BETWEEN_WORKERS && !self.escalate_by_invite(now, came, invite, &identified) {
+            return;
+        }
         let actor = name_of(&identified.source);
         let mut accepted = match self.legs.incoming(now, flow, invite, identified.source.clone(), &rules) {
             Ok(accepted) => accepted,

@@ -64,7 +64,7 @@ pub use counts::{Counts, REFUSALS, Refusal};
 pub use dialing::Question;
 pub use directory::{Directory, User};
 pub use doubts::{About, Doubt, doubts_between, doubts_of, doubts_of_policy};
-pub use escalation::{AttemptReport, Escalate, EscalationReport, Rejection};
+pub use escalation::{AttemptReport, Escalate, EscalationReport, EvidenceLinks, Rejection};
 pub use interface::{Came, Input, Output, PeerMessage, Unresolved};
 pub use layers::{LayerCounts, LayerSettings, PartySnapshot, RecordLimits, SIP_CALL_ID_CHARS_MAX, status_of};
 pub use management::{Operation, RegisteredContact, TrunkReport};

@@ -59,7 +59,7 @@ impl Worker {
     }
 
     /// The worker a message belongs to: responses and requests within dialogs name it, an INVITE goes to the dialog whose
-    /// place it takes, a REGISTER by its user, a MESSAGE by the user it is for, and whatever else is new stays where it
+    /// place it takes, or to whoever decides about the hazard that it tells of, a REGISTER by its user, a MESSAGE by the user it is for, and whatever else is new stays where it
     /// landed.
     fn home_of<B: AsRef<[u8]>>(&self, message: &Message<B>) -> u16 {
         let here = self.settings.worker;
@@ -78,7 +78,8 @@ impl Worker {
                     None if method == Method::Message => self.keeper_of_addressee(message),
                     None if method == Method::Invite => {
                         let replaces = message.text(HeaderName::Replaces).and_then(Replaces::parse);
-                        replaces.and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag))
+                        let replaced = replaces.and_then(|replaces| AgentConfig::worker_of_tag(&replaces.to_tag));
+                        replaced.or_else(|| self.keeper_of_hazard(message))
                     }
                     None => None,
                 }

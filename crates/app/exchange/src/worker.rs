@@ -4,6 +4,7 @@ use crate::certified::CertifiedUsers;
 use crate::counts::{Counts, Refusal};
 use crate::dialing::Lookup;
 use crate::directory::Directory;
+use crate::escalation::EvidenceLinks;
 use crate::escalation::{Asking, Escalations};
 use crate::interface::{Came, Input, Output, PeerMessage};
 use crate::layers::{LayerCounts, LayerSettings, Layers, PartyFacts};
@@ -58,6 +59,8 @@ pub struct WorkerSettings {
     pub layers: LayerSettings,
     /// How many messages of agents are remembered.
     pub freshness: FreshnessLimits,
+    /// What makes links for evidence; `None`: experts who are rung are told none.
+    pub links: Option<Arc<dyn EvidenceLinks>>,
     /// What sound can be recorded in, and what may go beside it.
     pub recordable: Arc<[Codec]>,
 }
@@ -435,6 +438,7 @@ impl Engine for Worker {
                     | Command::Remember { .. }
                     | Command::Count { .. }
                     | Command::Record { .. }
+                    | Command::Member { .. }
                     | Command::Invite(_) => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));

@@ -4,11 +4,12 @@ mod driver;
 
 use driver::{Bench, Manner, text, value};
 use std::sync::atomic::Ordering;
-use sx_call::Command;
+use sx_call::{Command, Invite, MemberChange};
 use sx_exchange::Input;
+use sx_leg::{Address, Bounds, Identity};
 use sx_media::{Attendance, MediaCommand, PortId};
 use sx_sip::message::{HeaderName, Method};
-use sx_types::{Cause, Codec};
+use sx_types::{CallId, Cause, Codec};
 
 const ROOM: &str = "[exchange]\ndomains = [\"example.org\"]\n[[room]]\nname = \"council\"\nmembers_max = 2\n\
     [[route]]\nname = \"conference\"\nexact = \"5000\"\nto = [{ room = \"council\" }]\n";
@@ -185,4 +186,83 @@ fn an_operator_ends_it_as_any_call() {
     assert_eq!(bench.requests("alice", Method::Bye).len(), 1, "{}", bench.ladder());
     assert_eq!(members(&bench)[0].1, 0);
     bench.assert_over(1);
+}
+
+const TWO_ROOMS: &str = "[exchange]\ndomains = [\"example.org\"]\n[[room]]\nname = \"council\"\n[[room]]\nname = \"annex\"\n\
+    members_max = 2\n[[route]]\nname = \"conference\"\nexact = \"5000\"\nto = [{ room = \"council\" }]\n";
+
+/// Who takes part in which room, and who of them is muted, in the order of their ports.
+fn seats(bench: &Bench) -> Vec<(String, bool)> {
+    attending(bench).into_iter().map(|(_, how)| (how.room.to_string(), how.muted)).collect()
+}
+
+fn change(bench: &mut Bench, place: usize, change: MemberChange) {
+    let mut calls: Vec<_> = bench.workers[0].list().map(|call| call.call).collect();
+    calls.sort();
+    bench.tell(0, Input::Command(Command::Member { call: calls[place], change }));
+}
+
+#[test]
+fn a_member_is_muted_and_heard_again_also_when_it_changes_its_session() {
+    let mut bench = with_phones(Bench::new(TWO_ROOMS));
+    let alice = bench.dial("alice", COUNCIL);
+    bench.dial("bob", COUNCIL);
+    change(&mut bench, 0, MemberChange::Mute(true));
+    let mut found = seats(&bench);
+    found.sort();
+    assert_eq!(found, [("council".into(), false), ("council".into(), true)]);
+    bench.reoffer("alice", alice, "sendrecv");
+    assert_eq!(seats(&bench).iter().filter(|(_, muted)| *muted).count(), 1, "another description does not unmute it");
+    assert!(bench.workers[0].list().any(|call| call.muted && call.room.as_deref() == Some("council")));
+    change(&mut bench, 0, MemberChange::Mute(false));
+    assert!(seats(&bench).iter().all(|(_, muted)| !muted));
+}
+
+#[test]
+fn a_member_is_moved_to_another_room_that_has_a_place() {
+    let mut bench = with_phones(Bench::new(TWO_ROOMS));
+    for name in ["alice", "bob", "carol"] {
+        bench.dial(name, COUNCIL);
+    }
+    for place in 0..3 {
+        change(&mut bench, place, MemberChange::Move("annex".into()));
+    }
+    // There are two places, and the third member stays where it was.
+    assert_eq!(members(&bench), [("council".to_owned(), 1), ("annex".to_owned(), 2)]);
+    let mut rooms: Vec<String> = seats(&bench).into_iter().map(|(room, _)| room).collect();
+    rooms.sort();
+    assert_eq!(rooms, ["annex", "annex", "council"]);
+    change(&mut bench, 2, MemberChange::Move("attic".into()));
+    assert_eq!(members(&bench), [("council".to_owned(), 1), ("annex".to_owned(), 2)], "there is no such room");
+    for name in ["alice", "bob", "carol"] {
+        let session = bench.who(name).dialled[0];
+        bench.hang_up(name, session);
+    }
+    assert_eq!(members(&bench), [("council".to_owned(), 0), ("annex".to_owned(), 0)]);
+    bench.assert_over(3);
+}
+
+#[test]
+fn nobody_dials_into_a_locked_room_and_whoever_it_calls_comes_in() {
+    let mut bench = with_phones(Bench::new(TWO_ROOMS));
+    bench.dial("alice", COUNCIL);
+    bench.tables.routes.room("council").expect("it is there").members.lock(true);
+    bench.dial("bob", COUNCIL);
+    assert_eq!(bench.statuses("bob", "INVITE"), [407, 403], "{}", bench.ladder());
+    assert!(answered(&mut bench, "bob", "INVITE").contains("\"the room is locked\""));
+    let invite = Invite {
+        call: CallId::from_u128(9),
+        trace: CallId::from_u128(9).into(),
+        room: "council".into(),
+        from: Identity::default(),
+        to: Address::new("carol", "example.org"),
+        headers: Vec::new(),
+        bounds: Bounds::default(),
+        arrival: None,
+    };
+    bench.tell(0, Input::Command(Command::Invite(Box::new(invite))));
+    assert_eq!(members(&bench)[0], ("council".to_owned(), 2));
+    bench.tables.routes.room("council").expect("it is there").members.lock(false);
+    bench.dial("bob", COUNCIL);
+    assert_eq!(members(&bench)[0], ("council".to_owned(), 3));
 }

@@ -206,7 +206,7 @@ impl Run {
     }
 
     pub(crate) fn open_media(&mut self) -> io::Result<(Negotiation, Media)> {
-        let media = Media::open(self.local_ip, self.now, &mut self.rng)?;
+        let media = Media::open(self.local_ip, self.now, &mut self.rng, self.config.playout_delay)?;
         let negotiation = Negotiation::new(self.rng.u64(), media.address(), &self.config.codecs);
         Ok((negotiation, media))
     }

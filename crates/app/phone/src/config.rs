@@ -39,6 +39,8 @@ pub struct PhoneConfig {
     pub answer: AnswerMode,
     /// What the other party hears.
     pub source: AudioSource,
+    /// How long what comes waits to be heard, in the beginning: what comes later than that is missed.
+    pub playout_delay: Duration,
     /// Write what is heard to this WAV file, one call after the other.
     pub record: Option<PathBuf>,
     /// The value of User-Agent.
@@ -149,6 +151,7 @@ impl PhoneConfig {
             register: None,
             answer: AnswerMode::Manual,
             source: AudioSource::Silence,
+            playout_delay: Duration::from_millis(40),
             record: None,
             user_agent: concat!("strowger-phone/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -1,6 +1,6 @@
 //! The handle: what may be asked of a telephone from any thread.
 
-use crate::config::{PhoneConfig, PhoneError};
+use crate::config::{AudioSource, PhoneConfig, PhoneError};
 use crate::event::{DtmfMode, MediaStats, PhoneEvent, TraceEntry};
 use crate::run::Run;
 use crate::shared::{Shared, WaitError};
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Hold,
     Resume,
     Transfer(String),
+    Say(AudioSource),
     Stop,
 }
 
@@ -120,6 +121,11 @@ impl Phone {
     /// Asks the other party to call somebody else instead (REFER). When that has come about, the call is hung up.
     pub fn transfer(&self, uri: &str) {
         self.tell(Command::Transfer(uri.to_owned()));
+    }
+
+    /// Says something else from now on. A file that cannot be read changes nothing.
+    pub fn say(&self, source: AudioSource) {
+        self.tell(Command::Say(source));
     }
 
     /// All events, those that have come already included. The iteration ends when the telephone stops.

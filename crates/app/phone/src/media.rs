@@ -109,7 +109,7 @@ pub(crate) struct Turn {
 
 impl Media {
     /// Opens the sockets.
-    pub fn open(ip: IpAddr, now: Time, rng: &mut Rng) -> io::Result<Self> {
+    pub fn open(ip: IpAddr, now: Time, rng: &mut Rng, playout_delay: Duration) -> io::Result<Self> {
         let (rtp, rtcp) = open_pair(ip)?;
         let address = rtp.local_addr()?;
         //= https://www.rfc-editor.org/rfc/rfc3550#section-5.1
@@ -128,7 +128,16 @@ impl Media {
         };
         let cname = format!("{:016x}", rng.u64());
         let report_at = now + REPORT_INTERVAL / 2;
-        Ok(Self { rtp, rtcp, address, cname, sending, receiving: Receiving::new(), agreed: None, report_at })
+        Ok(Self {
+            rtp,
+            rtcp,
+            address,
+            cname,
+            sending,
+            receiving: Receiving::new(playout_delay),
+            agreed: None,
+            report_at,
+        })
     }
 
     /// Where we receive RTP.
@@ -318,11 +327,14 @@ impl Media {
 }
 
 impl Receiving {
-    fn new() -> Self {
+    fn new(playout_delay: Duration) -> Self {
+        let usual = JitterConfig::new(SAMPLE_HZ);
+        let delay_min = usual.delay_min.min(playout_delay);
+        let config = JitterConfig { delay_start: playout_delay, delay_min, ..usual };
         Self {
             ssrc: None,
             reception: Reception::new(SAMPLE_HZ),
-            buffer: JitterBuffer::new(JitterConfig::new(SAMPLE_HZ)),
+            buffer: JitterBuffer::new(config),
             decoder: None,
             events: EventReceiver::new(SAMPLE_HZ, EventReceiver::SILENCE),
             tones: DtmfDetector::new(),

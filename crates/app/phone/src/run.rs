@@ -189,6 +189,12 @@ impl Run {
             Command::Hold => self.hold(true),
             Command::Resume => self.hold(false),
             Command::Transfer(number) => self.transfer(&number),
+            Command::Say(source) => {
+                // What cannot be read is not said: the source stays as it is.
+                if let Ok(source) = Source::open(&source) {
+                    self.source = source;
+                }
+            }
             Command::Stop => {
                 self.stop_by = Some(self.now + STOP_MAX);
                 self.hangup();

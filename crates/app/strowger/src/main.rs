@@ -18,7 +18,9 @@ mod cli;
 mod demo;
 mod serve;
 mod signer;
+mod temporary;
 mod tokens;
+mod verify;
 mod wanted;
 
 use clap::Parser as _;

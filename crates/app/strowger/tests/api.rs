@@ -123,7 +123,7 @@ fn a_source_that_is_banned_is_not_answered_until_it_is_let_in_again() {
     let trunks = served.get("/trunks").ok();
     assert_eq!(trunks["trunks"], json!([{ "name": "carrier", "healthy": true, "calls": 0 }]));
     let rooms = served.get("/rooms").ok();
-    assert_eq!(rooms["rooms"], json!([{ "name": "council", "members": 0, "members_max": 25 }]));
+    assert_eq!(rooms["rooms"], json!([{ "name": "council", "members": 0, "members_max": 25, "locked": false }]));
     served.stop();
 }
 

@@ -19,7 +19,8 @@ fn for_programs_the_demonstration_is_one_object_a_check_and_a_verdict() {
     let names: Vec<&str> = objects.iter().filter_map(|object| object["name"].as_str()).collect();
     let expected = [
         "exchange", "register", "register", "call", "hang-up", "audio", "audio", "messages", "ladder", "refused",
-        "refused", "kept out", "kept out", "kept out", "kept out", "record", "witness", "verify", "forged", "verdict",
+        "refused", "kept out", "kept out", "kept out", "kept out", "record", "witness", "verify", "forged", "council",
+        "guard", "hazard", "expert", "meeting", "meeting", "meeting", "meeting", "evidence", "trace", "verdict",
     ];
     assert_eq!(names, expected);
     let ladder = objects.iter().find(|object| object["name"] == "ladder").expect("a ladder");

@@ -38,7 +38,7 @@ impl CallId {
     }
 
     /// The identifier with these 128 bits.
-    pub fn from_u128(bits: u128) -> Self {
+    pub const fn from_u128(bits: u128) -> Self {
         Self(bits)
     }
 
@@ -50,7 +50,7 @@ impl CallId {
 
 impl TraceId {
     /// The trace with these 128 bits.
-    pub fn from_u128(bits: u128) -> Self {
+    pub const fn from_u128(bits: u128) -> Self {
         Self(bits)
     }
 

@@ -79,6 +79,9 @@ fn in_full(name: &[u8]) -> &[u8] {
     }
 }
 
+/// What an escalation is traced by passes on every leg, unless a rule removes it.
+const OF_ESCALATIONS: &str = "X-IF-*";
+
 /// The most fields that pass in one message.
 const PASSED_MAX: usize = 32;
 
@@ -92,7 +95,7 @@ impl HeaderRules {
     pub fn passes(&self, name: &[u8]) -> bool {
         let full = in_full(name);
         let is = |pattern: &str| matches_name(pattern, full);
-        self.pass.iter().any(|p| is(p)) && !self.remove.iter().any(|p| is(p)) && may_pass(name)
+        (self.pass.iter().any(|p| is(p)) || is(OF_ESCALATIONS)) && !self.remove.iter().any(|p| is(p)) && may_pass(name)
     }
 
     /// Is a field of this name set to a value of its own?
@@ -103,9 +106,6 @@ impl HeaderRules {
 
     /// The fields of a party's message that pass.
     pub fn taken_from<B: AsRef<[u8]>>(&self, message: &Message<B>) -> Vec<Header> {
-        if self.pass.is_empty() {
-            return Vec::new();
-        }
         let passing = message.headers().filter(|header| self.passes(header.text)).take(PASSED_MAX);
         passing
             .filter_map(|header| {

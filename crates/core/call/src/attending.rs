@@ -159,13 +159,17 @@ impl Calls {
         let is_agreed = attends.is_some();
         // What is said before an answer is no part of a call that could be recorded.
         let waits = !place.is_early() && self.is_to_be_told(body, member.leg);
-        let sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
+        let mut sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
+        if let Some(arrival) = &place.arrival {
+            sounds.joined = Some(arrival.clone());
+        }
         for port in body.ports.iter().filter(|port| port.leg == member.leg && matches!(port.state, PortState::Open(_)))
         {
             let here = attends.as_ref().filter(|(stream, _)| *stream == usize::from(port.stream));
             let keys_in_band = member.access.dtmf == Dtmf::Inband;
             let attendance = here.map(|(_, attendance)| {
-                Box::new(Attendance { keys_in_band, sounds: sounds.clone(), ..attendance.clone() })
+                let muted = attendance.muted || place.muted;
+                Box::new(Attendance { muted, keys_in_band, sounds: sounds.clone(), ..attendance.clone() })
             });
             let command = match place.announced(attendance.as_deref()) {
                 _ if waits => MediaCommand::Attend { port: port.id, attendance: None },

@@ -7,7 +7,7 @@ use crate::ports::{any_opening, port_of, unique_of};
 use crate::recording::RecordingPhase;
 use crate::rooms::Rooms;
 use crate::slots::{Key, NumberMap, Slots};
-use crate::state::{Block, Body, Call, Port, PortState, State};
+use crate::state::{Block, Body, Call, Place, Port, PortState, State};
 use crate::trunks::Trunks;
 use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
@@ -64,6 +64,10 @@ pub struct CallSummary {
     pub answer: Option<u64>,
     /// Where it stands.
     pub phase: Phase,
+    /// The room that somebody is in by it.
+    pub room: Option<Arc<str>>,
+    /// Nobody there hears what they say.
+    pub muted: bool,
     /// How its recording stands, the last if there were several.
     pub recording: Option<RecordingPhase>,
     /// Which of the call's recordings that is, from 0.
@@ -288,6 +292,11 @@ impl Calls {
                     self.with_call(key, Self::count_ports);
                 }
             }
+            Command::Member { call, change } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, |calls, call| calls.change_member(call, change));
+                }
+            }
             Command::Record { call, change } => {
                 if let Some(key) = self.key_of(call) {
                     self.with_call(key, |calls, call| calls.change_recording(call, change));
@@ -327,6 +336,8 @@ fn summary_of(call: &Call) -> CallSummary {
         start: cdr.start,
         answer: cdr.answer,
         phase: call.state.phase(),
+        room: call.body.place.as_ref().and_then(Place::room),
+        muted: call.body.place.as_ref().is_some_and(|place| place.muted),
         recording: call.body.recording.as_ref().map(|recording| recording.shown()),
         recording_number: call.body.recording.as_ref().map_or(0, |recording| recording.number),
         recorded: call.body.bounds.record.is_some(),

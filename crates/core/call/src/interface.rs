@@ -89,6 +89,17 @@ pub struct Invite {
     pub headers: Vec<Header>,
     /// What it is bound to.
     pub bounds: Bounds,
+    /// The sound that the room hears when whoever is called comes in, instead of the room's own.
+    pub arrival: Option<Arc<str>>,
+}
+
+/// What is to become of a member of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberChange {
+    /// Nobody hears what it says, or everybody does again.
+    Mute(bool),
+    /// It is in this room from now on.
+    Move(Arc<str>),
 }
 
 /// What an operator may ask.
@@ -96,6 +107,13 @@ pub struct Invite {
 pub enum Command {
     /// Have a room call somebody.
     Invite(Box<Invite>),
+    /// Change a member of a room.
+    Member {
+        /// Its call.
+        call: CallId,
+        /// How.
+        change: MemberChange,
+    },
     /// End a call.
     Hangup {
         /// The call.

@@ -36,7 +36,7 @@ impl Party {
 impl Calls {
     /// Has a room call somebody. Where it cannot be begun, nothing but a note says so.
     pub(crate) fn invite(&mut self, invite: Invite) {
-        let Invite { call: id, trace, room: room_name, from, to, headers, bounds } = invite;
+        let Invite { call: id, trace, room: room_name, from, to, headers, bounds, arrival } = invite;
         let tables = self.tables.clone();
         let Some(room) = tables.room(&room_name) else {
             return self.not_invited(&to, NotAdmitted::NoPlace { status: 404 });
@@ -61,7 +61,13 @@ impl Calls {
             bounds,
         };
         let mut call = self.begin((id, trace), ROOM_LEG, &incoming);
-        call.body.place = Some(Place { at: Stop::Room(room_name), codecs: room.codecs.clone(), attempt: None });
+        call.body.place = Some(Place {
+            at: Stop::Room(room_name),
+            codecs: room.codecs.clone(),
+            attempt: None,
+            muted: false,
+            arrival,
+        });
         let source = Source::Exchange;
         let facts = Facts {
             source: &source,

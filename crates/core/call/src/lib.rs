@@ -71,6 +71,7 @@ mod interface;
 mod inviting;
 mod join;
 mod keys;
+mod members;
 mod passing;
 mod pickup;
 mod port;
@@ -93,7 +94,8 @@ pub use consent::Telling;
 pub use counting::{CallCounts, Side, StreamCounts};
 pub use engine::{CallSummary, Calls, Phase};
 pub use interface::{
-    Admission, Command, Found, Input, Invite, NotAdmitted, Note, Output, QueryId, Settings, Wish, WishKind,
+    Admission, Command, Found, Input, Invite, MemberChange, NotAdmitted, Note, Output, QueryId, Settings, Wish,
+    WishKind,
 };
 pub use recording::{RecordingChange, RecordingNote, RecordingPhase, RecordingRules};
 pub use snapshot::{CallSnapshot, ExportError, ImportError};

@@ -36,7 +36,7 @@ impl Calls {
         self.note(Note::Dialled { call: call.body.cdr.call, leg: party.leg, trunk: None, reason });
         match self.take_stop(call, party, &at) {
             Ok(codecs) => {
-                call.body.place = Some(Place { at, codecs, attempt });
+                call.body.place = Some(Place { at, codecs, attempt, muted: false, arrival: None });
                 hunt.enters = true;
             }
             Err(failure) => {
@@ -60,6 +60,9 @@ impl Calls {
         let gone = || Failure::of_plan(Cause::NO_ROUTE, &format!("there is no room {name} any more"));
         let room = tables.room(name).ok_or_else(gone)?;
         let wanted = streams(&self.room_says(party, &room.codecs)?).map_err(unmixed)?;
+        if room.members.is_locked() {
+            return Err(Failure::new(Cause::REJECTED, "the room is locked").with_status(403));
+        }
         if !room.members.occupy(room.members_max) {
             return Err(Failure::new(Cause::USER_BUSY, "the room is full").with_status(486));
         }

@@ -88,6 +88,12 @@ pub(crate) struct Place {
     pub codecs: Arc<[Codec]>,
     /// Its place among the record's attempts.
     pub attempt: Option<u16>,
+    /// What is said there is for nobody.
+    #[serde(default)]
+    pub muted: bool,
+    /// The sound that is heard there when it comes in, instead of the place's own.
+    #[serde(default)]
+    pub arrival: Option<Arc<str>>,
 }
 
 /// What the exchange has there.

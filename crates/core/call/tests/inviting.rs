@@ -27,7 +27,16 @@ fn invite(to: &str) -> Invite {
     let from = Identity { address: Address::new("council", "pbx"), ..Identity::default() };
     let headers = vec![Header { name: "X-Trace".into(), value: "t".into() }];
     let (trace, bounds) = (call(7).into(), Bounds::default());
-    Invite { call: call(7), trace, room: "council".into(), from, to: Address::new(to, "pbx"), headers, bounds }
+    Invite {
+        call: call(7),
+        trace,
+        room: "council".into(),
+        from,
+        to: Address::new(to, "pbx"),
+        headers,
+        bounds,
+        arrival: None,
+    }
 }
 
 fn invites<'w>(world: &'w mut World, to: &str) -> &'w mut World {
@@ -202,4 +211,14 @@ fn who_is_called_while_the_call_goes_elsewhere_is_a_member_there() {
     assert_eq!(other.attending.len(), 1);
     other.ends(B, 0);
     check_over(&other);
+}
+
+#[test]
+fn the_room_hears_what_is_said_of_who_comes_in() {
+    let mut world = world();
+    let invite = Invite { arrival: Some("safety.wav".into()), ..invite("300") };
+    world.command(Command::Invite(Box::new(invite)));
+    world.rings(B).answers(B, Some(answer(&bob())));
+    let joined: Vec<_> = world.attending.values().map(|attends| attends.sounds.joined.clone()).collect();
+    assert_eq!(joined, [Some("safety.wav".into())]);
 }

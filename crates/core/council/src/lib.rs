@@ -4,6 +4,8 @@
 //! them. [`Guardian`] is what is written down of one; [`EXAMPLES`] are twelve of them, without keys, which every
 //! installation makes for itself.
 //!
+//! A [`Vote`] says who may cast a ballot, what is counted, and what comes of it.
+//!
 //! This crate deliberately knows no keys, no database and no calls: whether a signature is right and who is in which room
 //! comes in as facts.
 //!
@@ -15,6 +17,8 @@
 
 mod examples;
 mod guardian;
+mod vote;
 
 pub use examples::EXAMPLES;
 pub use guardian::{BANDWIDTH_KBPS, Guardian, GuardianError, TEXT_BYTES_MAX};
+pub use vote::{COOLING_OFF, CastError, Choice, Elector, Outcome, Tally, Vote};

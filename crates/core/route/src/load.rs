@@ -4,27 +4,40 @@
 //! first would have to let every call wait for them; a counter that is compared and changed in one step keeps the limit
 //! exactly. It waits for nobody, and on one thread, as in a test, it is as predictable as any other number.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How many there are of something that has a limit. Tables that follow each other share it, so that a reload forgets nobody.
 #[derive(Debug, Default)]
-pub struct Occupancy(AtomicU32);
+pub struct Occupancy {
+    count: AtomicU32,
+    locked: AtomicBool,
+}
 
 impl Occupancy {
     /// How many there are now.
     pub fn count(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.count.load(Relaxed)
     }
 
     /// One more, unless there are `max` already. `false` when there are.
     pub fn occupy(&self, max: u32) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |count| (count < max).then(|| count + 1)).is_ok()
+        self.count.fetch_update(Relaxed, Relaxed, |count| (count < max).then(|| count + 1)).is_ok()
+    }
+
+    /// Nobody comes in by themselves while it is locked; whoever is called by those who look after it does.
+    pub fn lock(&self, locked: bool) {
+        self.locked.store(locked, Relaxed);
+    }
+
+    /// Is it locked?
+    pub fn is_locked(&self) -> bool {
+        self.locked.load(Relaxed)
     }
 
     /// One has left.
     pub fn give_back(&self) {
         // Below nothing there is nothing: whoever gives back twice does no harm to the limit.
-        let _ = self.0.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
+        let _ = self.count.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
     }
 }
 

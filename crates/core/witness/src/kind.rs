@@ -86,7 +86,7 @@ kinds! {
     Recording = "recording",
     /// A node took over for another.
     Failover = "failover",
-    /// A vote among nodes.
+    /// A vote of the council: opened, a ballot, what has come of it.
     Vote = "vote",
     /// What has become of the escalation of a hazard: who was rung, who has answered, how it ended.
     Escalation = "escalation",

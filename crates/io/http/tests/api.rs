@@ -4,6 +4,8 @@
 mod bodies;
 #[path = "management/description.rs"]
 mod description;
+#[path = "management/events.rs"]
+mod events;
 #[path = "management/exchange.rs"]
 mod exchange;
 #[path = "management/limits.rs"]
@@ -14,7 +16,11 @@ mod logs;
 mod origins;
 #[path = "management/refusals.rs"]
 mod refusals;
+#[path = "management/repeated.rs"]
+mod repeated;
 #[path = "management/routes.rs"]
 mod routes;
 #[path = "management/tls.rs"]
 mod tls;
+#[path = "management/uploads.rs"]
+mod uploads;

@@ -36,6 +36,7 @@ mod counters;
 mod event;
 mod link;
 mod listen;
+pub mod mdns;
 mod mmsg;
 mod net;
 mod pipe;

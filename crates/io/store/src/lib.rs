@@ -1,4 +1,4 @@
-//! The embedded store: users, experts and guardians, tokens of the management API and call detail records in SQLite, and append-only journals
+//! The embedded store: users, experts, guardians and votes, evidence, tokens of the management API and call detail records in SQLite, and append-only journals
 //! for what must survive `kill -9` without waiting for SQLite.
 //!
 //! It deliberately does not know what a call or a registration means, how a password is hashed, or who asks: it
@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `registry.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
-//! what was cosigned of others' logs in `cosigned/`, and each log in a folder of its own.
+//! In the data folder lie `lock`, `users.sqlite`, `tokens.sqlite`, `registry.sqlite`, `votes.sqlite`, `cdr.sqlite`, the journals of call records in `cdr/WRITER/`,
+//! what was cosigned of others' logs in `cosigned/`, evidence in `evidence/`, and each log in a folder of its own.
 
 mod background;
 mod cdr;
@@ -39,12 +39,14 @@ mod cosigned;
 mod crc;
 mod database;
 mod error;
+mod evidence;
 mod folder;
 mod journal;
 mod keyed;
 mod registry;
 mod tokens;
 mod users;
+mod votes;
 mod witness;
 
 pub use cdr::{
@@ -54,6 +56,9 @@ pub use cdr::{
 pub use cosigned::{CosignError, CosignedError, CosignedLogs};
 pub use database::OpenDatabaseError;
 pub use error::{DatabaseError, FileError};
+pub use evidence::{
+    CHUNK_BYTES, Evidence, EvidenceEntry, EvidenceError, EvidenceLimits, NewEvidence, Whole as WholeEvidence,
+};
 pub use folder::{DataFolder, FolderError, SharedFolder};
 pub use journal::{
     AppendError, CommitError, Journal, JournalCounters, JournalError, JournalOptions, RECORD_BYTES_MAX, ReadError,
@@ -63,9 +68,10 @@ pub use keyed::{Entries, KeyedCounters, KeyedLog, PutError};
 pub use registry::{NewEntry, Registry, RegistryEntry, RegistryError, RegistryKind};
 pub use tokens::{NewToken, TOKEN_RANDOM_BYTES, TokenEntry, TokenNews, TokenRefused, TokenSecret, Tokens, TokensError};
 pub use users::{Ha1, Imported, UserChanges, UserEntry, UserRecord, Users, UsersError};
+pub use votes::{BallotRecord, VoteRecord, Votes, VotesError};
 pub use witness::{
-    AnchorStates, Anchored, FiledCheckpoint, Found as WitnessFound, GrownLog, Leaves, LogPart, ProveError,
-    ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch, WitnessFolder,
+    AnchorStates, Anchored, FiledCheckpoint, Found as WitnessFound, GrownLog, Leaves, LogPart, LogTail, ProveError,
+    ReadError as WitnessReadError, ReadProgress, RecordId, Search as WitnessSearch, TailError, WitnessFolder,
 };
 pub use witness::{
     AppendError as WitnessAppendError, Event, KeyError, Opened as WitnessOpened, WitnessCounters, WitnessError,

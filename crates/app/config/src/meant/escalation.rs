@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct Escalation {
     /// The room that experts are fetched to; `None`: nobody is.
     pub room: Option<Arc<str>>,
+    /// What a room hears when an expert comes in for a hazard of this kind; of this kind none: for any other.
+    pub announcements: Vec<(Option<Arc<str>>, Arc<str>)>,
+    /// Further rooms that a message may ask for.
+    pub rooms: Vec<Arc<str>>,
     /// Whom to ring at a time.
     pub order: RingOrder,
     /// How many at a time, where several are.
@@ -24,6 +28,8 @@ pub struct Escalation {
     pub keyless_experts: bool,
     /// How often in a minute an expert is rung.
     pub rings_per_minute: u32,
+    /// So many experts are tried at most.
+    pub experts_max: usize,
     /// Escalations under way, of one worker.
     pub running_max: usize,
     /// Escalations that are over and still told about, of one worker.
@@ -32,6 +38,16 @@ pub struct Escalation {
     pub senders_max: usize,
     /// Nonces of a sender.
     pub nonces_max: usize,
+}
+
+impl Escalation {
+    /// What a room hears when an expert comes in for a hazard of this kind.
+    pub fn announcement(&self, hazard: &str) -> Option<&Arc<str>> {
+        let of = |kind: Option<&str>| {
+            self.announcements.iter().find(|(known, _)| known.as_deref() == kind).map(|(_, sound)| sound)
+        };
+        of(Some(hazard)).or_else(|| of(None))
+    }
 }
 
 /// In which order experts are rung.

@@ -2,8 +2,8 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, Escalation, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch, Recording,
-    Registrar, Room, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
+    Callers, Config, Escalation, Evidence, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch,
+    Recording, Registrar, Room, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
 use crate::said::{Node, Origin, Said, Table};
@@ -44,6 +44,8 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("registrar", registrar(&config.registrar))
         .table("media", media(&config.media))
         .table("escalation", escalation(&config.escalation))
+        .table("evidence", evidence(&config.evidence))
+        .table("ndi", Builder::default().texts("interfaces", &config.ndi.interfaces))
         .table_if("recording", config.recording.as_ref().map(recording))
         .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
@@ -184,6 +186,14 @@ fn recording(recording: &Recording) -> Builder {
 fn escalation(escalation: &Escalation) -> Builder {
     Builder::default()
         .text_if("room", escalation.room.as_ref())
+        .texts("rooms", &escalation.rooms)
+        .tables(
+            "announcement",
+            escalation
+                .announcements
+                .iter()
+                .map(|(hazard, sound)| Builder::default().text_if("hazard", hazard.as_ref()).text("sound", sound)),
+        )
         .word("order", escalation.order)
         .number("parallel_max", escalation.parallel_max)
         .seconds("ring_timeout_s", escalation.ring_timeout)
@@ -192,10 +202,24 @@ fn escalation(escalation: &Escalation) -> Builder {
         .number("share_from_milli", escalation.share_from_milli as usize)
         .flag("keyless_experts", escalation.keyless_experts)
         .number("rings_per_minute", escalation.rings_per_minute as usize)
+        .number("experts_max", escalation.experts_max)
         .number("running_max", escalation.running_max)
         .number("kept_max", escalation.kept_max)
         .number("senders_max", escalation.senders_max)
         .number("nonces_max", escalation.nonces_max)
+}
+
+fn evidence(evidence: &Evidence) -> Builder {
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    Builder::default()
+        .text_if("public_url", evidence.public_url.as_ref())
+        .seconds("link_s", evidence.link)
+        .flag("in_calls", evidence.in_calls)
+        .number("bytes_max", bytes(evidence.bytes_max))
+        .number("pieces_max", evidence.pieces_max)
+        .number("total_bytes_max", bytes(evidence.total_bytes_max))
+        .seconds("unfinished_s", evidence.unfinished)
+        .seconds("kept_s", evidence.kept)
 }
 
 fn ng(ng: &Ng) -> Builder {

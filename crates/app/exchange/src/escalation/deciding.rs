@@ -1,5 +1,6 @@
 //! What is decided about a message: is it new, does a human have to decide, and may they be rung for whoever asks?
 
+use super::recorded::{DECLARES, OVERRIDES, facts_of_request, is_emergency, says};
 use super::{Escalate, Escalation, Phase, Proof, Rejection};
 use crate::layers::{Admitted, taken};
 use crate::obligations::{Recordings, unmet};
@@ -16,7 +17,7 @@ use sx_guard::{
     SignatureFacts, Source, Specialists, Status,
 };
 use sx_ifmessage::IfMessage;
-use sx_witness::{Draft, Facts, Kind};
+use sx_witness::Facts;
 
 /// The bandwidth of the call to an expert, in kilobits a second: G.711 in packets of 20 ms with their headers, which is the
 /// most that the sound of a room takes.
@@ -27,16 +28,16 @@ pub(super) const RINGS_WINDOW: std::time::Duration = std::time::Duration::from_s
 const RETRY_S: u32 = 10;
 
 /// What was let in, and whom to ring.
-struct Approved {
-    admitted: Admitted,
+pub(super) struct Approved {
+    pub(super) admitted: Admitted,
     permit: Option<CallPermit>,
-    ranking: Ranking,
+    pub(super) ranking: Ranking,
 }
 
 /// A refusal, and what else is written down of it.
-struct Refused {
-    rejection: Rejection,
-    facts: Facts<'static>,
+pub(super) struct Refused {
+    pub(super) rejection: Rejection,
+    pub(super) facts: Facts<'static>,
 }
 
 impl Worker {
@@ -51,7 +52,7 @@ impl Worker {
             redacted: redactions.total(),
             actor: asked.actor.clone(),
             routed,
-            room: tables.escalation.config.room.clone().filter(|_| routed.route == Route::Escalate),
+            room: self.room_for(&asked.message).filter(|_| routed.route == Route::Escalate),
             began: now,
             connected: None,
             ended: None,
@@ -95,7 +96,7 @@ impl Worker {
     }
 
     fn decide_about(&mut self, now: Time, asked: &Escalate, route: Route) -> Result<Approved, Box<Refused>> {
-        self.has_room_for_escalation(route, asked.message.hazard.is_some())?;
+        self.has_room_for_escalation(route, &asked.message)?;
         let (tables, people) = (self.tables.clone(), self.people.clone());
         let message = &asked.message;
         let known = people.guardian(&message.sender);
@@ -161,7 +162,7 @@ impl Worker {
         Ok(Approved { admitted, permit, ranking })
     }
 
-    fn has_room_for_escalation(&self, route: Route, has_hazard: bool) -> Result<(), Box<Refused>> {
+    fn has_room_for_escalation(&self, route: Route, message: &IfMessage) -> Result<(), Box<Refused>> {
         let rules = &self.tables.escalation;
         let refused = |reason, sentence: &str| {
             let rejection = Rejection { retry_after_s: RETRY_S, ..admission(reason, sentence, 503) };
@@ -173,15 +174,24 @@ impl Worker {
             Route::Escalate if self.escalations.running.len() >= rules.config.running_max => {
                 refused("overload", "as many escalations are under way as may be")
             }
-            Route::Escalate if !has_hazard => {
+            Route::Escalate if message.hazard.is_none() => {
                 let sentence = "the message has no hazard, so that nobody knows whom to ring";
                 Err(Box::new(Refused { rejection: admission("no-hazard", sentence, 422), facts: Facts::new() }))
             }
-            Route::Escalate if rules.config.room.is_none() => {
-                let sentence = "the configuration has no escalation.room that experts could be fetched to";
+            Route::Escalate if self.room_for(message).is_none() => {
+                let sentence = "the configuration names no such room that experts could be fetched to";
                 Err(Box::new(Refused { rejection: admission("no-room", sentence, 409), facts: Facts::new() }))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The room that experts are fetched to: the one that the message asks for, when it may, else the usual one.
+    fn room_for(&self, message: &IfMessage) -> Option<Arc<str>> {
+        let told = &self.tables.escalation.config;
+        match message.content.get("room").and_then(Json::as_str) {
+            Some(name) => told.rooms.iter().chain(&told.room).find(|room| ***room == *name).cloned(),
+            None => told.room.clone(),
         }
     }
 
@@ -230,7 +240,8 @@ impl Worker {
         ranking: &Ranking,
         load: &Arc<IdentityLoad>,
     ) -> EscalationFacts {
-        let room = self.tables.escalation.config.room.as_deref().and_then(|name| self.tables.routes.room(name));
+        let name = self.room_for(&asked.message);
+        let room = name.as_deref().and_then(|name| self.tables.routes.room(name));
         let (members, members_max) = room.map_or((0, u32::MAX), |room| (room.members.count(), room.members_max));
         let is_rung = route == Route::Escalate;
         EscalationFacts {
@@ -284,53 +295,6 @@ impl Worker {
         }
     }
 
-    fn witness_escalation_refused(&mut self, now: Time, asked: &Escalate, refused: &Refused) {
-        let rejection = &refused.rejection;
-        let kind = if rejection.layer == "admission" { Kind::Rejected } else { Kind::SecurityRejected };
-        let facts = facts_of_message(asked)
-            .with("layer", rejection.layer)
-            .with("rule", &*rejection.rule)
-            .with("kind", rejection.reason)
-            .with("status", i64::from(rejection.status))
-            .and(refused.facts.clone());
-        let tables = self.tables.clone();
-        self.witness.record(&Draft {
-            actor: &asked.message.sender,
-            subject: "escalation",
-            outcome: "reject",
-            reason: &rejection.sentence,
-            trace: Some(asked.id),
-            policy_version: tables.policy.version(),
-            facts,
-            ..Draft::new(now, kind)
-        });
-    }
-
-    /// Writes down why a message was let in. `false`: that is lost, and nothing may follow from it.
-    fn witness_escalation_admitted(
-        &mut self,
-        now: Time,
-        asked: &Escalate,
-        escalation: &Escalation,
-        approved: &Approved,
-    ) -> bool {
-        let admitted = &approved.admitted;
-        let facts = facts_of_message(asked)
-            .with("route", escalation.routed.route.word())
-            .with("because", escalation.routed.reason.sentence())
-            .with("experts", i64::try_from(approved.ranking.best.len()).unwrap_or(i64::MAX))
-            .and(admitted.facts());
-        self.witness.record_or_lose(&Draft {
-            actor: &asked.message.sender,
-            subject: "escalation",
-            outcome: admitted.outcome,
-            trace: Some(asked.id),
-            policy_version: &admitted.policy,
-            facts,
-            ..Draft::new(now, Kind::Admission)
-        })
-    }
-
     /// Keeps one that is over, to be told about.
     pub(super) fn escalation_over(&mut self, now: Time, mut escalation: Escalation) {
         escalation.ended = Some(now);
@@ -339,60 +303,6 @@ impl Worker {
         let kept_max = self.tables.escalation.config.kept_max;
         self.escalations.keep(escalation, kept_max);
     }
-}
-
-/// What a message says of itself: personal data is in it that is to stay,
-const DECLARES: &str = "contains_pii";
-/// and has to.
-const OVERRIDES: &str = "pii_override";
-/// It is one.
-const EMERGENCY: &str = "emergency";
-
-fn says(message: &IfMessage, name: &str) -> bool {
-    message.content.get(name).and_then(Json::as_bool).unwrap_or(false)
-}
-
-fn is_emergency(message: &IfMessage) -> bool {
-    let priority = message.content.get("priority").and_then(Json::as_str).unwrap_or_default();
-    says(message, EMERGENCY) || priority.eq_ignore_ascii_case(EMERGENCY)
-}
-
-/// What a record says of a message.
-fn facts_of_message(asked: &Escalate) -> Facts<'static> {
-    let message = &asked.message;
-    let mut facts = Facts::new().with("brought_by", asked.actor.to_string()).with("from", asked.from.to_string());
-    if let Some(hazard) = &message.hazard {
-        facts.push("hazard", hazard.kind.word());
-        facts.push("severity", hazard.severity.word());
-    }
-    if let Some(confidence) = message.confidence() {
-        facts.push("confidence_milli", (confidence * 1_000.0).round() as i64);
-    }
-    let flags = [(EMERGENCY, is_emergency(message)), (DECLARES, says(message, DECLARES))];
-    for (name, is_so) in flags.into_iter().chain([(OVERRIDES, says(message, OVERRIDES))]) {
-        if is_so {
-            facts.push(name, true);
-        }
-    }
-    if let Some(trace) = &message.trace {
-        facts.push("if_trace", trace.to_string());
-    }
-    if let Some(id) = &message.id {
-        facts.push("message", id.to_string());
-    }
-    for (kind, count) in asked.redactions.each() {
-        facts.push(
-            match kind {
-                sx_pii::PiiKind::Ssn => "redacted_ssn",
-                sx_pii::PiiKind::Email => "redacted_email",
-                sx_pii::PiiKind::Phone => "redacted_phone",
-                sx_pii::PiiKind::Card => "redacted_card",
-                sx_pii::PiiKind::Ip => "redacted_ip",
-            },
-            i64::from(count),
-        );
-    }
-    facts
 }
 
 fn status_of(standing: Standing) -> Status {
@@ -455,21 +365,6 @@ fn refused_as_stale(stale: Stale, request: &Request<'_>) -> Box<Refused> {
     };
     let rejection = Rejection { layer: "freshness", ..admission(reason, &stale.to_string(), status) };
     Box::new(Refused { rejection, facts: facts_of_request(request) })
-}
-
-fn facts_of_request(request: &Request<'_>) -> Facts<'static> {
-    let mut facts = Facts::new().with("authenticated", request.authenticated.kind().word());
-    if let Authentication::Signature(signature) = request.authenticated {
-        facts.push("key_matches", signature.key_matches);
-        facts.push("verifies", signature.verifies);
-        facts.push("age_s", signature.age_s);
-    }
-    if let Some(escalation) = &request.escalation {
-        facts.push("standing", escalation.standing.map_or("unlisted", Status::word));
-    }
-    facts.push("recent", i64::from(request.recent));
-    facts.push("calls", i64::from(request.calls));
-    facts
 }
 
 fn admission(reason: &'static str, sentence: &str, status: u16) -> Rejection {

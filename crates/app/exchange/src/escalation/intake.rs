@@ -1,4 +1,5 @@
-//! Messages of agents that come by SIP: a MESSAGE with the headers `X-IF-…` and a body of JSON.
+//! Messages of agents that come by SIP: a MESSAGE with the headers `X-IF-…` and a body of JSON, or an INVITE that has it beside its
+//! session description.
 
 use super::{Escalate, Rejection};
 use crate::counts::Refusal;
@@ -11,12 +12,15 @@ use sx_edge::Layer;
 use sx_engine::Time;
 use sx_ifmessage::{Hazard, HazardKind, IfMessage, Severity, verifies_beside};
 use sx_sip::message::{HeaderName, Message, Writer};
+use sx_sip::session::part;
 use sx_sip::transaction::{Reply, ServerId};
 use sx_types::{CallId, TraceId};
 
 const TRACE: &str = "X-IF-Trace-ID";
 const HAZARD: &str = "X-IF-Hazard";
 const SIGNATURE: &str = "X-IF-Signature";
+/// What a message is, as a body or a part of one.
+const JSON: &str = "application/json";
 /// The longest trace of an agent's.
 const TRACE_BYTES_MAX: usize = 128;
 
@@ -72,6 +76,54 @@ impl Worker {
         }
     }
 
+    /// The worker that decides about what an INVITE tells of; `None`: it tells of no hazard.
+    pub(crate) fn keeper_of_hazard<B: AsRef<[u8]>>(&self, invite: &Message<B>) -> Option<u16> {
+        let message = self.hazard_beside(invite)?;
+        Some(keeper_of(&IfMessage::read(message).ok()?.sender, self.settings.workers))
+    }
+
+    /// The message that an INVITE has beside its session description. Headers alone are those of a call that was
+    /// escalated elsewhere.
+    fn hazard_beside<'m, B: AsRef<[u8]>>(&self, invite: &'m Message<B>) -> Option<&'m [u8]> {
+        self.tells_of_hazard(invite).then(|| part(invite, JSON)).flatten()
+    }
+
+    /// Decides about what an INVITE tells of, before it becomes a call. False: it was refused, and so is the call.
+    pub(crate) fn escalate_by_invite<B: AsRef<[u8]>>(
+        &mut self,
+        now: Time,
+        came: &Came,
+        invite: &Message<B>,
+        identified: &Identified,
+    ) -> bool {
+        if self.hazard_beside(invite).is_none() {
+            return true;
+        }
+        let actor = name_of(&identified.source);
+        let asker = Asker::by(identified.authenticated);
+        let id = TraceId::from(CallId::new(now.as_millis(), self.rng.u128()));
+        let asked = match self.read_hazard(came, invite, identified, (id, &actor)) {
+            Ok(asked) => asked,
+            Err(Unread { status, sentence }) => {
+                let answer = Answer::status(status, &sentence);
+                let refused = RefusedBy::new(Layer::Identity, "bad-message", answer, Refusal::Malformed);
+                self.refuse(now, came.flow, invite, refused.of(asker, &actor));
+                return false;
+            }
+        };
+        self.escalate(now, &asked);
+        // What has begun has an admission of its own, and is not to take that of the call that is about to.
+        self.drain_calls(now);
+        let Err(rejection) = self.outcome_of(id) else { return true };
+        let answer = match rejection.retry_after_s {
+            0 => Answer::status(sip_status(&rejection), &rejection.sentence),
+            seconds => Answer::later(sip_status(&rejection), &rejection.sentence, seconds),
+        };
+        let refused = RefusedBy::new(Layer::Guard, rejection.reason, answer, Refusal::Forbidden);
+        self.refuse(now, came.flow, invite, refused.of(asker, &actor));
+        false
+    }
+
     /// What has become of an escalation: its state, or why it was refused.
     pub(crate) fn outcome_of(&self, id: TraceId) -> Result<&'static str, Box<Rejection>> {
         let report = self.escalation(id);
@@ -119,13 +171,10 @@ impl Worker {
         let hazard = said(request, HAZARD)?.ok_or_else(|| bad(format!("{HAZARD} is missing")))?;
         let kind = HazardKind::from_word(&hazard)
             .ok_or_else(|| bad(format!("{HAZARD} is none of {}", HazardKind::WORDS.join(", "))))?;
-        let media_type = request.text(HeaderName::ContentType).unwrap_or_default();
-        let is_json =
-            media_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"));
-        if !is_json {
+        let Some(body) = part(request, JSON) else {
             return Err(Unread { status: 415, sentence: "the body is to be application/json".to_owned() });
-        }
-        let mut message = IfMessage::read(request.body()).map_err(|error| bad(told(&error.to_string())))?;
+        };
+        let mut message = IfMessage::read(body).map_err(|error| bad(told(&error.to_string())))?;
         match (&message.trace, &mut message.hazard) {
             (Some(other), _) if **other != *trace => {
                 return Err(bad(format!("{TRACE} and the body name different traces")));
@@ -145,7 +194,7 @@ impl Worker {
             Some(text) => {
                 let read = hex(&text).ok_or_else(|| bad(format!("{SIGNATURE} has 128 hexadecimal digits")))?;
                 let key = self.people.guardian(&message.sender).and_then(|known| known.key).unwrap_or_default();
-                Some((key, verifies_beside(request.body(), &key, &read)))
+                Some((key, verifies_beside(body, &key, &read)))
             }
             None => None,
         };

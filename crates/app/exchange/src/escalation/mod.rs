@@ -12,6 +12,7 @@
 
 mod deciding;
 mod intake;
+mod recorded;
 mod report;
 mod ringing;
 
@@ -28,6 +29,12 @@ use sx_escalation::{Freshness, FreshnessLimits, Redactions, Routed, Search, reda
 use sx_guard::{Authentication, SignatureFacts};
 use sx_ifmessage::IfMessage;
 use sx_types::{CallId, Cause, TraceId, Transport};
+
+/// Makes links that open the evidence of an escalation.
+pub trait EvidenceLinks: std::fmt::Debug + Send + Sync {
+    /// One for somebody, made at this time of the wall clock; `None`: it cannot be made.
+    fn link(&self, escalation: TraceId, to: &str, wall: Time) -> Option<String>;
+}
 
 /// A message of an agent, ready to be decided about.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Experts are rung, one or several at a time, until one answers or the list ends.
 
 use super::deciding::RINGS_WINDOW;
-use super::{Escalation, Phase, Rung, RungOutcome};
+use super::{Escalation, EvidenceLinks, Phase, Rung, RungOutcome};
 use crate::worker::Worker;
 use sx_call::{Command, Ender, Input as CallInput, Invite, Note};
 use sx_config::{Rering, RingOrder};
@@ -22,11 +22,14 @@ impl Worker {
         let people = self.people.clone();
         let rules = &self.tables.escalation.config;
         let lanes = if rules.order == RingOrder::Serial { 1 } else { rules.parallel_max };
-        let candidates = ranking.best.iter().map(|ranked| candidate(&people.experts()[ranked.index]));
+        // What is kept of each is little, but not for every expert of every escalation.
+        let candidates =
+            ranking.best.iter().take(rules.experts_max).map(|ranked| candidate(&people.experts()[ranked.index]));
         escalation.search = Search::new(candidates, lanes);
         escalation.passed_over = ranking
             .passed_over
             .iter()
+            .take(rules.experts_max)
             .map(|(place, why)| (people.experts()[*place].id.clone(), why.sentence()))
             .collect();
         let id = escalation.id;
@@ -56,7 +59,7 @@ impl Worker {
 
     /// Rings an expert, unless that is too often or they are busy.
     fn ring(&mut self, now: Time, id: TraceId, attempt: &Attempt) {
-        let (people, tables) = (self.people.clone(), self.tables.clone());
+        let (people, tables, wall) = (self.people.clone(), self.tables.clone(), self.wall(now));
         let Some(escalation) = self.escalations.running.get_mut(&id) else { return };
         let rules = &tables.escalation.config;
         let permit = people.place_of(&attempt.expert).and_then(|place| {
@@ -67,8 +70,12 @@ impl Worker {
         let (Some(permit), Some(room)) = (permit, escalation.room.clone()) else {
             return escalation.search.failed(&attempt.expert);
         };
+        let hazard = escalation.message.hazard.as_ref().map_or("", |hazard| hazard.kind.word());
         let call = CallId::new(now.as_millis(), self.rng.u128());
         let to = callee(&attempt.address, &tables);
+        let is_ours = self.directory.find(&format!("{}@{}", to.user, to.domain)).is_some();
+        let links = self.settings.links.clone().filter(|_| is_ours);
+        let evidence = links.and_then(|links| evidence_header(&*links, id, &attempt.expert, wall));
         let domain = tables.domains.first().map_or("localhost", |domain| domain);
         let bounds = escalation.admitted.as_ref().map(|admitted| admitted.bounds(&self.settings.recordable));
         let invite = Invite {
@@ -77,8 +84,9 @@ impl Worker {
             room: room.clone(),
             from: Identity { address: Address::new(&room, domain), display: shown(escalation), ..Identity::default() },
             to,
-            headers: headers(escalation),
+            headers: headers(escalation).into_iter().chain(evidence).collect(),
             bounds: bounds.unwrap_or_default(),
+            arrival: rules.announcement(hazard).cloned(),
         };
         escalation.permits.insert(call, permit);
         escalation.deadlines.insert(call, now + rules.ring_timeout);
@@ -299,6 +307,13 @@ fn callee(text: &str, tables: &crate::Tables) -> Address {
 fn shown(escalation: &Escalation) -> Box<str> {
     let hazard = escalation.message.hazard.as_ref();
     hazard.map_or_else(Default::default, |hazard| format!("{} hazard, {}", hazard.kind, hazard.severity).into())
+}
+
+/// Where the evidence is. Only telephones of ours are told: what others are told passes who knows whom.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.9
+fn evidence_header(links: &dyn EvidenceLinks, escalation: TraceId, expert: &str, wall: Time) -> Option<Header> {
+    let link = links.link(escalation, expert, wall)?;
+    Some(Header { name: "Call-Info".into(), value: format!("<{link}>;purpose=info").into() })
 }
 
 /// What the telephone of an expert is told of what it rings for.

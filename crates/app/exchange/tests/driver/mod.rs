@@ -131,6 +131,7 @@ fn worker_with(
     change: impl FnOnce(&mut WorkerSettings),
 ) -> Worker {
     let mut settings = WorkerSettings {
+        links: None,
         worker: number,
         workers,
         agent: AgentConfig { worker: number, ..AgentConfig::default() },

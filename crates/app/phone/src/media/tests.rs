@@ -15,7 +15,7 @@ struct End {
 }
 
 fn end(seed: u64, hz: f64) -> End {
-    let media = Media::open(IP, START, &mut Rng::from_number(seed)).expect("sockets");
+    let media = Media::open(IP, START, &mut Rng::from_number(seed), Duration::from_millis(40)).expect("sockets");
     let source = Source::open(&AudioSource::Tone(vec![(hz, -10.0)])).expect("opens");
     End { media, source, heard: Vec::new(), keys: String::new() }
 }
@@ -66,7 +66,7 @@ fn a_packet_leaves_each_20_ms_and_is_played_40_ms_later() {
 #[test]
 fn a_frame_that_is_lost_is_made_up() {
     let agreed = agreed(SocketAddr::new(IP, 9), None);
-    let mut receiving = Receiving::new();
+    let mut receiving = Receiving::new(Duration::from_millis(40));
     let mut turn = Turn::default();
     let tone: Vec<i16> = sx_codec::Tone::new(400.0, -10.0).take(50 * FRAME_SAMPLES).collect();
     for (number, frame) in tone.chunks(FRAME_SAMPLES).enumerate() {

@@ -1,20 +1,18 @@
 //! `strowger escalate`: tells the exchange of a hazard as an agent does, and shows who is rung for it.
 
-use super::{WrongUsage, output};
+use super::api::{Api, ApiArgs};
+use super::{evidence, output};
 use crate::signer::{Signer, hex};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sx_config::Config;
 use sx_engine::Time;
-use sx_http::{BASE, ClientLimits, ClientRequest, HttpClient, HttpUrl, Verb, client_tls};
+use sx_http::Verb;
 use sx_ifmessage::{HazardKind, Severity};
-use sx_store::{NewToken, SharedFolder, TOKEN_RANDOM_BYTES};
-use sx_types::Role;
 
 /// Shown below the help of `strowger escalate`.
 pub(crate) const HELP: &str = "\
@@ -29,6 +27,7 @@ has answered.
 
 Examples:
   strowger escalate --hazard safety --text 'valve 7 is open'
+  strowger escalate --hazard safety --text 'valve 7 is open' --evidence valve.png --evidence readings.csv
   strowger escalate --hazard legal --severity high --text 'may we publish this?' --as guardian.legal
   STROWGER_TOKEN=sxt_... strowger escalate --hazard privacy --text 'a leak' --key agent.key --as IF.guard.privacy \\
       --url https://exchange.example.org:9443 --ca authority.pem";
@@ -54,18 +53,20 @@ pub(crate) struct EscalateArgs {
     /// The language that the expert had better speak, as de
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
+    /// The NDI source that shows it, as 'STUDIO (CAM 1)'
+    #[arg(long, value_name = "SOURCE")]
+    ndi: Option<String>,
     /// The guardian who says so
     #[arg(long = "as", value_name = "GUARDIAN", default_value = "guardian.security")]
     sender: String,
     /// Their key [default: that which the exchange has made for them]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Where the management API is [default: as the configuration says]
-    #[arg(long)]
-    url: Option<String>,
-    /// The authorities that its certificate is held against
+    /// Evidence: files that are handed in with it
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    evidence: Vec<PathBuf>,
+    #[command(flatten)]
+    api: ApiArgs,
     /// How long to wait for an expert, in seconds; 0 waits for none
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     wait: u64,
@@ -73,8 +74,6 @@ pub(crate) struct EscalateArgs {
 
 /// How often it is asked how things are.
 const ASK_EVERY: Duration = Duration::from_millis(200);
-/// How long a token is good that is made for this.
-const TOKEN_TIME: Duration = Duration::from_secs(300);
 
 fn sureness(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
@@ -87,7 +86,7 @@ fn sureness(text: &str) -> Result<f64, String> {
 /// When the exchange cannot be told. That it refuses is an answer.
 pub(crate) fn run_escalate(config: &Config, args: &EscalateArgs, json: bool) -> anyhow::Result<ExitCode> {
     let message = message(config, args)?;
-    let api = Api::of(config, args)?;
+    let api = Api::of(config, &args.api)?;
     let (status, mut answer) = api.ask(Verb::Post, "/escalations", &message.to_string())?;
     if status != 201 {
         if json {
@@ -97,7 +96,10 @@ pub(crate) fn run_escalate(config: &Config, args: &EscalateArgs, json: bool) -> 
         }
         return Ok(ExitCode::FAILURE);
     }
-    let path = format!("/escalations/{}", answer["id"].as_str().context("the answer names no escalation")?);
+    let id = answer["id"].as_str().context("the answer names no escalation")?.to_owned();
+    let path = format!("/escalations/{id}");
+    // Whoever is rung hears it ring meanwhile.
+    let evidence = hand_in_all(&api, &id, &args.evidence, json)?;
     let until = Instant::now() + Duration::from_secs(args.wait);
     let mut told = 0;
     loop {
@@ -120,6 +122,7 @@ pub(crate) fn run_escalate(config: &Config, args: &EscalateArgs, json: bool) -> 
     let state = answer["state"].as_str().unwrap_or_default();
     let is_good = args.wait == 0 || ["connected", "held", "shared", "ended"].contains(&state);
     if json {
+        answer["evidence"] = evidence.into();
         output::json_line(&answer)?;
     } else {
         output::text(&outcome(&answer))?;
@@ -127,16 +130,32 @@ pub(crate) fn run_escalate(config: &Config, args: &EscalateArgs, json: bool) -> 
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Hands files in. One that cannot be is told, and changes nothing of the rest.
+fn hand_in_all(api: &Api, id: &str, files: &[PathBuf], json: bool) -> anyhow::Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for file in files {
+        let shown = file.display().to_string();
+        match evidence::hand_in(api, id, file) {
+            Ok(kept) => {
+                if !json {
+                    let hash = kept["sha256"].as_str().unwrap_or_default();
+                    output::text(&format!("evidence {shown}: {} bytes sha256 {hash}\n", kept["bytes"]))?;
+                }
+                all.push(kept);
+            }
+            Err(error) => {
+                tell!("strowger: the evidence {shown} was not taken: {error:#}");
+                all.push(json!({ "name": shown, "state": "failed", "detail": format!("{error:#}") }));
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// The message, signed.
 fn message(config: &Config, args: &EscalateArgs) -> anyhow::Result<Value> {
-    let own = || {
-        let role = args.sender.strip_prefix("guardian.").unwrap_or(&args.sender);
-        config.exchange.data.join("guardians").join(format!("{role}.key"))
-    };
-    let path = args.key.clone().unwrap_or_else(own);
+    let path = args.key.clone().unwrap_or_else(|| key_of(config, &args.sender));
     let signer = Signer::read(&path).with_context(|| format!("{} has to sign; --key names their key", args.sender))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let sequence = u64::try_from(now.as_millis()).context("the clock is far ahead")?;
     let mut payload = json!({
         "text": args.text,
         "hazard": {
@@ -149,14 +168,24 @@ fn message(config: &Config, args: &EscalateArgs) -> anyhow::Result<Value> {
     if let Some(confidence) = args.confidence {
         payload["confidence"] = confidence.into();
     }
+    if let Some(source) = &args.ndi {
+        payload["ndi_stream"] = source.as_str().into();
+    }
     if let Some(language) = &args.language {
         payload["language"] = language.to_ascii_lowercase().into();
     }
+    signed(&args.sender, &signer, &payload)
+}
+
+/// A message of this guardian, signed.
+pub(crate) fn signed(sender: &str, signer: &Signer, payload: &Value) -> anyhow::Result<Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let sequence = u64::try_from(now.as_millis()).context("the clock is far ahead")?;
     let message = json!({
         "id": format!("strowger-escalate-{sequence}"),
         "timestamp": Time::from_millis(sequence).to_string(),
         "level": 2,
-        "source": args.sender,
+        "source": sender,
         "destination": "council",
         "version": "2.1",
         "performative": "escalate",
@@ -166,8 +195,14 @@ fn message(config: &Config, args: &EscalateArgs) -> anyhow::Result<Value> {
         "payload": payload,
     });
     let Value::Object(mut message) = message else { bail!("a message is an object") };
-    sign(&mut message, &signer)?;
+    sign(&mut message, signer)?;
     Ok(Value::Object(message))
+}
+
+/// The key of a guardian that the exchange has made itself.
+pub(crate) fn key_of(config: &Config, guardian: &str) -> PathBuf {
+    let role = guardian.strip_prefix("guardian.").unwrap_or(guardian);
+    config.exchange.data.join("guardians").join(format!("{role}.key"))
 }
 
 fn sign(message: &mut Map<String, Value>, signer: &Signer) -> anyhow::Result<()> {
@@ -181,65 +216,6 @@ fn sign(message: &mut Map<String, Value>, signer: &Signer) -> anyhow::Result<()>
     });
     message.insert("signature".into(), signature);
     Ok(())
-}
-
-/// The management API of an exchange.
-struct Api {
-    client: HttpClient,
-    base: HttpUrl,
-    token: String,
-}
-
-impl Api {
-    fn of(config: &Config, args: &EscalateArgs) -> anyhow::Result<Self> {
-        let mut listen = config.api.listen;
-        if listen.ip().is_unspecified() {
-            listen.set_ip(if listen.is_ipv6() {
-                IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])
-            } else {
-                [127, 0, 0, 1].into()
-            });
-        }
-        let scheme = if config.api.identity.is_some() { "https" } else { "http" };
-        let base = args.url.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
-        let base: HttpUrl = base.parse().map_err(|error| WrongUsage(format!("--url {base}: {error}")))?;
-        let tls = match &args.ca {
-            Some(path) => {
-                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                Some(client_tls(&pem).with_context(|| format!("{} holds no authorities", path.display()))?)
-            }
-            None => None,
-        };
-        let token = match std::env::var("STROWGER_TOKEN") {
-            Ok(token) if !token.is_empty() => token,
-            _ => token_for_now(config)?,
-        };
-        let client = HttpClient::new(tls, ClientLimits::default())?.trusting_loopback();
-        Ok(Self { client, base: base.join(BASE.trim_start_matches('/'))?, token })
-    }
-
-    /// The status and the document that have come back.
-    fn ask(&self, verb: Verb, path: &str, body: &str) -> anyhow::Result<(u16, Value)> {
-        let url = self.base.join(path.trim_start_matches('/'))?;
-        let request =
-            ClientRequest { verb, url: &url, media_type: "application/json", bearer: Some(&self.token), body };
-        let answer = self.client.send(&request).context("the management API cannot be asked")?;
-        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()))
-    }
-}
-
-/// Whoever may write to the data folder may do all that a token lets them do.
-fn token_for_now(config: &Config) -> anyhow::Result<String> {
-    let data = &config.exchange.data;
-    if !data.is_dir() {
-        bail!("there is no data folder {} to make a token in; STROWGER_TOKEN can hold one", data.display());
-    }
-    let mut random = [0; TOKEN_RANDOM_BYTES];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| anyhow::anyhow!("the operating system gives no randomness"))?;
-    let now = crate::serve::now();
-    let new = NewToken { name: "strowger-escalate", role: Role::Operator, expires: Some(now + TOKEN_TIME) };
-    let (_, secret) = SharedFolder::attach(data)?.tokens()?.create(new, now, &random)?;
-    Ok(secret.as_str().to_owned())
 }
 
 /// Who was tried since it was told last.

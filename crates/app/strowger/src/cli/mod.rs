@@ -3,26 +3,34 @@
 //! [`dispatch`] carries out what was asked. Everything that only reads or changes the data folder works while a server
 //! runs on the same folder, which notices changes of users by itself.
 
+mod api;
 mod call;
 mod cdr;
 mod codec;
 mod configuration;
 mod drain;
 mod escalate;
+mod evidence;
 pub mod ladder;
 mod output;
 mod password;
 mod policy;
+mod progress;
 #[cfg(feature = "recordings")]
 mod recording;
 mod registry;
 pub mod token;
 mod user;
-mod when;
+mod vote;
+pub mod when;
 mod witness;
 
+pub(crate) use api::{Api, ApiArgs};
 pub(crate) use configuration::report as report_errors;
+pub(crate) use escalate::signed as signed_message;
+pub(crate) use evidence::{hand_in as hand_in_evidence, take as take_evidence};
 pub use password::random as random_password;
+pub(crate) use registry::signed_expert;
 
 use crate::wanted::Wanted;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -77,6 +85,15 @@ pub enum Command {
     /// Tell the running exchange of a hazard, and have the right expert rung for it
     #[command(after_help = escalate::HELP)]
     Escalate(Box<escalate::EscalateArgs>),
+    /// Hand in evidence with an escalation, and take it
+    #[command(subcommand, after_help = evidence::HELP)]
+    Evidence(evidence::EvidenceCommand),
+    /// Try the whole path to an expert out on a real telephone
+    #[command(subcommand, after_help = crate::verify::HELP)]
+    Verify(crate::verify::VerifyCommand),
+    /// Ask the council about an escalation, and hand in ballots of guardians
+    #[command(subcommand, after_help = vote::HELP)]
+    Vote(vote::VoteCommand),
     /// Add, list, suspend and revoke the experts who are rung for hazards
     #[command(subcommand, after_help = registry::EXPERT_HELP)]
     Expert(registry::ExpertCommand),
@@ -177,6 +194,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Version => return output::version(json),
         Command::Reference => return output::text(&sx_config::reference()),
         Command::Completion { shell } => return completion(shell),
+        Command::Verify(command) => return crate::verify::run(command, json),
         Command::Codec(command) => return codec::run_codec(command, json),
         Command::Policy(command) => {
             // A policy can be looked at by itself: only a configuration that is named is held against it.
@@ -195,9 +213,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let verbose = if matches!(cli.command, Command::Serve) { cli.verbose } else { 0 };
     let wanted = Wanted { path: configuration::find(cli.config), data: cli.data, verbose };
     let loaded = match cli.command {
-        Command::Cdr(_) | Command::Token(_) | Command::Expert(_) | Command::Guardian(_) | Command::Escalate(_) => {
-            wanted.load_for_folder()
-        }
+        Command::Cdr(_)
+        | Command::Token(_)
+        | Command::Expert(_)
+        | Command::Guardian(_)
+        | Command::Escalate(_)
+        | Command::Evidence(_)
+        | Command::Vote(_) => wanted.load_for_folder(),
         _ => wanted.load(),
     };
     let config = match loaded {
@@ -209,6 +231,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::PrintConfig => configuration::run_print(&config, json),
         Command::User(command) => user::run_user(&config, command, json),
         Command::Escalate(args) => escalate::run_escalate(&config, &args, json),
+        Command::Evidence(command) => evidence::run_evidence(&config, command, json),
+        Command::Vote(command) => vote::run_vote(&config, command, json),
         Command::Expert(command) => registry::run_expert(&config, command, json),
         Command::Guardian(command) => registry::run_guardian(&config, command, json),
         Command::Token(command) => token::run_token(&config, command, json),

@@ -132,6 +132,12 @@ fn expert_entry(profile: &Profile, key: &Key) -> anyhow::Result<NewEntry> {
     checked_expert(profile, key.public, proof.or(key.proof))
 }
 
+/// An expert, as they sign for themselves.
+pub(crate) fn signed_expert(profile: &Profile, signer: &Signer) -> anyhow::Result<NewEntry> {
+    let proof = profile.canonical().map(|bytes| signer.sign(&bytes));
+    checked_expert(profile, Some(signer.public_key()), proof)
+}
+
 fn checked_expert(profile: &Profile, key: Option<[u8; 32]>, proof: Option<[u8; 64]>) -> anyhow::Result<NewEntry> {
     if let Err(errors) = profile.expert(Standing::Active) {
         return Err(wrong(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));

@@ -2,7 +2,6 @@
 
 mod audit;
 mod keys;
-mod progress;
 mod proofs;
 mod records;
 mod vouching;

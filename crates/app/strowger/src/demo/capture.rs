@@ -17,12 +17,14 @@ pub struct Captured {
     pub destination: SocketAddr,
     /// Its first line.
     pub first_line: String,
+    /// All of it.
+    pub text: String,
     /// The dialog it belongs to, by its Call-ID.
-    call_id: String,
+    pub call_id: String,
     /// The method of the request, or of the one that is answered.
     method: Option<Method>,
     /// The status of an answer.
-    status: Option<u16>,
+    pub status: Option<u16>,
 }
 
 /// The copies that have come so far.
@@ -56,6 +58,13 @@ impl Capture {
         Ok(Self { kept })
     }
 
+    /// All messages so far, in the order of their times.
+    pub fn messages(&self) -> Vec<Captured> {
+        let mut messages = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        messages.sort_by_key(|message| message.time_nanos);
+        messages
+    }
+
     /// The messages of a call of `legs` legs, from the first INVITE to the last answer to a BYE, in the order of their
     /// times; `None` when they have not all come within `patience`.
     pub fn call(&self, legs: usize, patience: Duration) -> Option<Vec<Captured>> {
@@ -67,6 +76,25 @@ impl Capture {
         let mut messages: Vec<Captured> = of_calls.cloned().collect();
         messages.sort_by_key(|message| message.time_nanos);
         (!timeout.timed_out()).then_some(messages)
+    }
+}
+
+impl Captured {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let lines = self.text.split("\r\n").skip(1).take_while(|line| !line.is_empty());
+        let mut fields = lines.filter_map(|line| line.split_once(':'));
+        fields.find(|(known, _)| known.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+
+    /// Is it an INVITE, or an answer to one?
+    pub fn is_invite(&self) -> bool {
+        self.method == Some(Method::Invite)
+    }
+
+    /// Is it a BYE, or an answer to one?
+    pub fn is_bye(&self) -> bool {
+        self.method == Some(Method::Bye)
     }
 }
 
@@ -88,6 +116,7 @@ fn captured(packet: &[u8]) -> Option<Captured> {
         source: packet.source,
         destination: packet.destination,
         first_line: String::from_utf8_lossy(line).trim().to_owned(),
+        text: String::from_utf8_lossy(packet.payload).into_owned(),
         call_id: String::from_utf8_lossy(message.value(HeaderName::CallId).unwrap_or_default()).into_owned(),
         method: message.method().or_else(|| sequence.map(|sequence| sequence.method)),
         status: message.status(),

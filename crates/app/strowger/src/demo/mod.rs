@@ -2,9 +2,11 @@
 //!
 //! An exchange starts in a new data folder, two soft phones register with it, one of them over TLS, and one calls the
 //! other. Each hears a tone that only the other makes. Then two calls are refused, as they should be, and say why; four
-//! intruders are kept out, each by another layer; and the witness log tells it all, and is verified.
+//! intruders are kept out, each by another layer; and the witness log tells it all, and is verified. Last an agent tells of a
+//! hazard, and the expert who knows about it is fetched to the council's room.
 
 mod capture;
+mod hazard;
 mod intruders;
 mod report;
 mod setup;
@@ -15,7 +17,7 @@ use crate::cli::ladder::Ladder;
 use crate::cli::{DemoOptions, report_errors};
 use crate::serve::{Exchange, Signals, end_with_any_thread, start_logging};
 use anyhow::{Context as _, bail, ensure};
-use capture::Capture;
+pub use capture::{Capture, Captured};
 use report::Report;
 use setup::Setup;
 use std::net::SocketAddr;
@@ -106,7 +108,8 @@ fn show(setup: &Setup, exchange: &Exchange, report: Report<'_>, begun: SystemTim
     bob.stop();
     report.check("record", || Ok(((), record(setup, begun)?)))?;
     ensure!(exchange.sign_witness(), "the witness log could not be signed");
-    story::tell(setup, report)
+    story::tell(setup, report)?;
+    hazard::show(setup, exchange, report)
 }
 
 fn phone(setup: &Setup, user: &str, server: Server, hz: f64, answers: Option<Duration>) -> anyhow::Result<Phone> {

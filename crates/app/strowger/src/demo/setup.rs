@@ -1,15 +1,17 @@
 //! What the demonstration needs before it starts: a folder, users, a certificate, a configuration on free ports.
 
 use crate::cli::{DemoOptions, WrongUsage};
+use crate::signer::Signer;
+use crate::temporary::{TemporaryFolder, free_port};
 use crate::wanted::{environment, raise_log_level};
 use anyhow::Context as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use sx_config::{Config, ConfigError};
 use sx_net::tls::{Pem, TrustAnchors};
 use sx_phone::Server;
 use sx_sip::digest::{Algorithm, Ha1};
-use sx_store::{DataFolder, UserRecord};
+use sx_store::{DataFolder, RegistryKind, SharedFolder, UserRecord};
 use sx_types::Transport;
 
 /// What was prepared.
@@ -34,28 +36,12 @@ allowed = [\"PCMA\", \"PCMU\", \"opus\"]
 
 /// Who answers phones of your own with a tone.
 pub const TONE: &str = "tone";
-
-/// A folder that nobody else can read or has prepared, and that is gone with its owner.
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    /// A new one, under a name nobody can guess.
-    fn create() -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let path = std::env::temp_dir().join(format!("strowger-demo-{}", crate::cli::random_password()?));
-        // Not `create_dir_all`: what is there already, a link for one, is another's.
-        let created = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        created.with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        // What cannot be removed stays for whoever cleans the system's folder of temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+/// Who is in the council's room.
+pub const COUNCIL: [&str; 3] = ["carla", "dora", "emil"];
+/// What they dial.
+pub const ROOM_NUMBER: &str = "5000";
+/// Who knows about hazards to safety.
+pub const EXPERT: &str = "lind";
 
 impl Setup {
     /// Prepares everything in the folder that was asked for, or in a new temporary one.
@@ -69,8 +55,8 @@ impl Setup {
                 (data.clone(), None)
             }
             None => {
-                let folder = TemporaryFolder::create()?;
-                (folder.0.clone(), Some(folder))
+                let folder = TemporaryFolder::create("demo")?;
+                (folder.path().to_owned(), Some(folder))
             }
         };
         let (certificate, key) = make_certificate(&data)?;
@@ -83,6 +69,7 @@ impl Setup {
         let mut config = overridden(&own, environment())?;
         raise_log_level(&mut config, options.verbose);
         let passwords = add_users(&data, &config)?;
+        add_expert(&data)?;
         Ok(Self { config, data, certificate, collector, passwords, _folder: folder })
     }
 
@@ -178,6 +165,14 @@ listen = "127.0.0.1:{http}"
 file = "{policy}"
 [api]
 listen = "127.0.0.1:{api}"
+[[room]]
+name = "council"
+[[route]]
+name = "council"
+exact = "{ROOM_NUMBER}"
+to = [{{ room = "council" }}]
+[escalation]
+room = "council"
 [hep]
 address = "{collector}"
 [log]
@@ -222,24 +217,12 @@ fn overridden(own: &str, environment: impl IntoIterator<Item = (String, String)>
     Ok(config)
 }
 
-/// The wanted port when UDP and TCP both have it free, else one that the system chooses.
-fn free_port(wanted: u16) -> anyhow::Result<u16> {
-    for port in [wanted, 0] {
-        let Ok(tcp) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) else { continue };
-        let port = tcp.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    anyhow::bail!("no free port")
-}
-
 fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String)>> {
     let folder = DataFolder::open(data)?;
     let mut users = folder.shared().users()?;
     let domain = &config.exchange.domains[0];
     let mut passwords = Vec::new();
-    for name in ["alice", "bob", TONE] {
+    for name in ["alice", "bob", TONE, EXPERT].into_iter().chain(COUNCIL) {
         let password = crate::cli::random_password()?;
         let hash = |algorithm| Ha1::new(algorithm, name, &config.sip.realm, &password);
         let _ = users.remove(name, domain);
@@ -252,6 +235,23 @@ fn add_users(data: &Path, config: &Config) -> anyhow::Result<Vec<(String, String
         passwords.push((name.to_owned(), password));
     }
     Ok(passwords)
+}
+
+/// The expert, with a key of their own; one that is there since an earlier run stays.
+fn add_expert(data: &Path) -> anyhow::Result<()> {
+    let mut experts = SharedFolder::attach(data)?.registry(RegistryKind::Experts)?;
+    if experts.list()?.iter().any(|entry| &*entry.id == EXPERT) {
+        return Ok(());
+    }
+    let profile = serde_json::json!({
+        "id": EXPERT,
+        "name": "Dr. Lind",
+        "addresses": [EXPERT],
+        "specialisations": [{ "subject": "safety", "level": 3 }],
+    });
+    let (signer, _) = Signer::read_or_make(&data.join(format!("{EXPERT}.key")))?;
+    experts.add(&[crate::cli::signed_expert(&serde_json::from_value(profile)?, &signer)?])?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -292,17 +292,5 @@ mod tests {
         }
         let error = with(&[("STROWGER_SIP__T1_MS", "0")]).expect_err("it is out of range");
         assert!(error.downcast::<WrongConfig>().is_ok_and(|wrong| wrong.0[0].key == "sip.t1_ms"));
-    }
-
-    #[test]
-    fn the_temporary_folder_is_private_and_goes_with_its_owner() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (one, other) = (TemporaryFolder::create().expect("a folder"), TemporaryFolder::create().expect("a folder"));
-        let path = one.0.clone();
-        assert_ne!(path, other.0);
-        assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o700);
-        std::fs::write(path.join("file"), "x").expect("a file");
-        drop(one);
-        assert!(!path.exists());
     }
 }

@@ -34,6 +34,18 @@ impl Story {
         }
     }
 
+    /// The whole story of a trace.
+    pub fn tell_trace(&self, report: Report<'_>, trace: &str) -> anyhow::Result<()> {
+        let told = report.check("trace", || {
+            let of_it = |record: &Value| record["trace_id"] == trace;
+            let told: Vec<Value> = self.of_call(None)?.into_iter().filter(of_it).collect();
+            ensure!(told.iter().any(|record| record["outcome"] == "connected"), "the trace has no expert");
+            Ok((told, format!("the hazard's story, `strowger witness trace {trace}`:")))
+        })?;
+        told.iter().for_each(|record| report.say(&line_of(record)));
+        Ok(())
+    }
+
     /// Every record of a call; of all, when none is named.
     fn of_call(&self, call: Option<CallId>) -> anyhow::Result<Vec<Value>> {
         let mut records = Vec::new();

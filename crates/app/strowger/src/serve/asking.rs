@@ -19,6 +19,8 @@ pub enum Asked {
     Calls(usize),
     /// One call.
     Call(CallId),
+    /// The members that it has of a room.
+    Members(Box<str>),
     /// Its escalations, at most so many.
     Escalations(usize),
     /// One escalation.
@@ -92,6 +94,10 @@ fn answer(worker: &Worker, now: Time, asked: &Asked) -> Answered {
     match asked {
         Asked::Calls(max) => Answered::Calls(worker.calls(), worker.list().take(*max).collect()),
         Asked::Call(call) => Answered::Calls(worker.calls(), worker.call(*call).into_iter().collect()),
+        Asked::Members(room) => {
+            let of_room = |call: &CallSummary| call.room.as_deref() == Some(&**room);
+            Answered::Calls(worker.calls(), worker.list().filter(of_room).collect())
+        }
         Asked::Escalations(max) => {
             let (total, some) = worker.escalations(*max);
             Answered::Escalations(total, some)

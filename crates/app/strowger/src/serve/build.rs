@@ -7,6 +7,8 @@ use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift, wall};
 use super::counting::Countings;
+use super::custody::Custody;
+use super::events::Events;
 use super::fate;
 use super::handover::Handovers;
 use super::hep::HepExport;
@@ -16,6 +18,7 @@ use super::management::{self, Live};
 use super::metrics::{CertificateExpiry, Watch, Watched};
 use super::ng::{self, NG_WORKER, NgMailbox, NgParts, NgServer};
 use super::notice::{self, Lookout, Noticed};
+use super::outward::{outward_v4, outward_v6};
 use super::pace::Pace;
 use super::people::Registries;
 use super::recordings::Recordings;
@@ -29,11 +32,11 @@ use super::tokens::TokenWatch;
 use super::trust;
 use super::vitals::Vitals;
 use super::witness::WitnessShell;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sx_call::Command;
@@ -187,13 +190,17 @@ impl Exchange {
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
         watch.set_recordings(recordings.counts());
+        let custody = Arc::new(Custody::open(&config, &data)?);
+        let events = Arc::new(Events::start(witness.clone())?);
+        watch.set_custody(custody.clone(), events.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
             let name = format!("worker-{number}");
             let vitals = Arc::new(Vitals::new(clock.now()));
             let locals = locals(&config, &part.net, number as u16, outward);
-            let settings = settings(&config, number as u16, Some(certificate.clone()));
+            let links = config.evidence.in_calls.then(|| custody.clone() as _);
+            let settings = WorkerSettings { links, ..settings(&config, number as u16, Some(certificate.clone())) };
             let mut worker = open_worker(clock.now(), settings, &tables, &directory, locals, kept);
             worker.handle_input(clock.now(), Input::People(people.clone()));
             restore_bans(&mut worker, &live.bans, clock.now());
@@ -234,8 +241,17 @@ impl Exchange {
         let http = HttpServer::start(config.http.listen, Arc::new(watch))?;
         let workers = Workers::at(mailboxes.clone());
         let tokens = TokenWatch::open(data.shared())?;
-        let lookout = Lookout::over(live.clone(), witness.clone(), tokens, clock)?;
-        let api = management::start(&config, &data, clock, workers, live.clone(), witness.clone(), main)?;
+        let votes = Arc::new(Mutex::new(data.shared().votes()?));
+        let lookout = Lookout::over(live.clone(), (witness.clone(), votes.clone(), custody.clone()), tokens, clock)?;
+        let api = management::start(
+            &config,
+            &data,
+            clock,
+            workers,
+            live.clone(),
+            (witness.clone(), votes, custody, events),
+            main,
+        )?;
         Ok(Self {
             config,
             tables,
@@ -567,32 +583,4 @@ fn seed() -> [u8; 32] {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness, or nothing on it is safe");
     bytes
-}
-
-/// The address this host reaches others from.
-pub fn outward_ip() -> IpAddr {
-    outward_v4().into()
-}
-
-/// The address this host reaches others from. No packet is sent: connecting a UDP socket only asks the routing table.
-fn outward_v4() -> Ipv4Addr {
-    match facing("192.0.2.1:9") {
-        Some(IpAddr::V4(v4)) => v4,
-        _ => Ipv4Addr::LOCALHOST,
-    }
-}
-
-fn outward_v6() -> Ipv6Addr {
-    match facing("[2001:db8::1]:9") {
-        Some(IpAddr::V6(v6)) => v6,
-        _ => Ipv6Addr::LOCALHOST,
-    }
-}
-
-fn facing(remote: &str) -> Option<IpAddr> {
-    let remote: SocketAddr = remote.parse().ok()?;
-    let any = if remote.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(remote).ok()?;
-    socket.local_addr().ok().map(|address| address.ip())
 }

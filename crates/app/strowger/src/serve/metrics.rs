@@ -2,7 +2,9 @@
 
 use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
+use super::custody::Custody;
 use super::escalation_metrics::write_escalations;
+use super::events::Events;
 use super::mailbox::Mailbox;
 use super::management::Live;
 use super::ng::NgCounts;
@@ -32,6 +34,7 @@ pub struct Watch {
     anchoring: Option<Arc<AnchoringCounts>>,
     ng: Option<Arc<NgCounts>>,
     recordings: Arc<RecordingCounts>,
+    custody: Option<(Arc<Custody>, Arc<Events>)>,
     live: Arc<Live>,
     started: Instant,
     name: Arc<str>,
@@ -90,8 +93,23 @@ impl Watch {
         live: Arc<Live>,
     ) -> Self {
         let (workers, layers, anchoring, ng, started) = (Vec::new(), Vec::new(), None, None, Instant::now());
-        let recordings = Arc::default();
-        Self { clock, workers, rtp, records, expiry, witness, layers, anchoring, ng, recordings, live, started, name }
+        let (recordings, custody) = (Arc::default(), None);
+        Self {
+            clock,
+            workers,
+            rtp,
+            records,
+            expiry,
+            witness,
+            layers,
+            anchoring,
+            ng,
+            recordings,
+            custody,
+            live,
+            started,
+            name,
+        }
     }
 
     /// What shows checkpoints elsewhere.
@@ -102,6 +120,11 @@ impl Watch {
     /// What proxies use the media ports with.
     pub fn set_ng(&mut self, counts: Arc<NgCounts>) {
         self.ng = Some(counts);
+    }
+
+    /// Who keeps evidence, and who tells of events.
+    pub fn set_custody(&mut self, custody: Arc<Custody>, events: Arc<Events>) {
+        self.custody = Some((custody, events));
     }
 
     /// Who makes recordings.
@@ -269,6 +292,10 @@ impl Status for Watch {
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
         self.recordings.write(out);
+        if let Some((custody, events)) = &self.custody {
+            custody.write(out);
+            events.write(out);
+        }
         self.live.write(out);
         if let Some(ng) = &self.ng {
             ng.write(out);

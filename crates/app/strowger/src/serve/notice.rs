@@ -10,17 +10,18 @@
 
 use super::build::{Exchange, load_users};
 use super::clock::{self, Clock, Jump};
+use super::custody::Custody;
 use super::mailbox::Mail;
-use super::management::Live;
+use super::management::{self, Live, votes};
 use super::tokens::TokenWatch;
 use super::trust::{self, UserNames};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use sx_engine::Time;
 use sx_exchange::{Directory, People};
-use sx_store::WitnessLog;
+use sx_store::{Votes, WitnessLog};
 use tracing::{error, info, warn};
 
 /// Something that was noticed, while its record is being written.
@@ -149,14 +150,22 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// Looks whether the witness log's segment is where it was, whether bans have yet to be written, for news of tokens, and
-    /// whether a minute of refusals is over.
-    pub fn over(live: Arc<Live>, log: WitnessLog, mut tokens: TokenWatch, clock: Clock) -> std::io::Result<Self> {
+    /// Looks whether the witness log's segment is where it was, whether bans have yet to be written, for news of tokens,
+    /// whether a minute of refusals is over, what has come of votes,
+    /// and what evidence is old.
+    pub fn over(
+        live: Arc<Live>,
+        (log, votes, custody): (WitnessLog, Arc<Mutex<Votes>>, Arc<Custody>),
+        mut tokens: TokenWatch,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
         Self::start(LOOK_EVERY, LOOK_PATIENCE, move || {
             log.look_for_segment();
             live.bans.catch_up();
             tokens.look(&log, &live.token_actors, clock.now());
             live.sum_refusals(&log, clock.now(), false);
+            votes::look(&votes, &log, clock.now());
+            management::sweep_evidence(&custody, &log, clock.now());
         })
     }
 

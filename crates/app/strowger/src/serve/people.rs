@@ -21,11 +21,11 @@ pub struct Registries {
 }
 
 impl Registries {
-    /// Opens both. Where nobody was ever registered, there are twelve guardians to begin with, with keys of their own.
+    /// Opens both. Where no guardian was ever registered, there are twelve guardians to begin with, with keys of their own.
     pub fn open(folder: &SharedFolder) -> anyhow::Result<Self> {
         let (experts, mut guardians) =
             (folder.registry(RegistryKind::Experts)?, folder.registry(RegistryKind::Guardians)?);
-        if guardians.version()? == 0 {
+        if guardians.list()?.is_empty() {
             let made = make_examples(&folder.path().join(KEYS))?;
             guardians.add(&made)?;
             info!(guardians = made.len(), "guardians were made as an example; their keys are in the folder guardians");
@@ -131,6 +131,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let registries = Registries::open(&SharedFolder::attach(folder.path()).expect("a folder")).expect("registries");
         (folder, registries)
+    }
+
+    #[test]
+    fn who_registers_experts_first_has_guardians_all_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = SharedFolder::attach(folder.path()).expect("a folder");
+        let lind = NewEntry { id: "lind".into(), document: "{}".into(), key: None, proof: None };
+        shared.registry(RegistryKind::Experts).expect("opens").add(&[lind]).expect("it is new");
+        let people = Registries::open(&shared).expect("opens").load(false).expect("people");
+        assert_eq!(people.guardians().count(), 12);
     }
 
     #[test]

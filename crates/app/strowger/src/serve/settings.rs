@@ -19,6 +19,7 @@ use sx_types::{Codec, Fingerprint, Kind, LegId};
 pub fn settings(config: &Config, worker: u16, certificate: Option<Fingerprint>) -> WorkerSettings {
     let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
     WorkerSettings {
+        links: None,
         worker,
         workers: u16::try_from(config.exchange.workers.max(1)).unwrap_or(u16::MAX),
         agent: AgentConfig {

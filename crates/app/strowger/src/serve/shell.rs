@@ -194,6 +194,7 @@ impl Shell {
                         | Command::Remember { .. }
                         | Command::Count { .. }
                         | Command::Record { .. }
+                        | Command::Member { .. }
                         | Command::Invite(_) => {}
                     }
                     match self.admission.ordered(command) {

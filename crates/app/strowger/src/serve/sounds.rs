@@ -109,7 +109,8 @@ fn named(config: &Config) -> BTreeSet<Arc<str>> {
         _ => None,
     });
     let rooms = config.rooms.iter().flat_map(|room| room.sounds.names());
-    let all = own.chain(trunks).chain(announcements).chain(rooms);
+    let experts = config.escalation.announcements.iter().map(|(_, sound)| sound);
+    let all = own.chain(trunks).chain(announcements).chain(rooms).chain(experts);
     let recording = config.recording.iter().filter_map(|recording| recording.announcement.as_ref());
     let all = all.chain(recording);
     all.filter(|name| !name.starts_with(TONE)).cloned().collect()

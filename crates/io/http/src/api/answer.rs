@@ -1,16 +1,18 @@
 //! From a request to its answer: who, where, may they, what, and then the exchange.
 
+use super::credentials::{allowed, bearer, invalid_token, too_many_failures, too_many_requests, unauthenticated};
 use super::problem::{ApiProblem, Refusal};
 use super::rate::{Buckets, counted_as};
-use super::routes::{self, BASE, OPENAPI_PATH, RouteRow, Verb};
+use super::repeated::{self, Begun, Id, KEY_BYTES_MAX, Repeated};
+use super::routes::{self, BASE, OPENAPI_PATH, Route, RouteRow, Verb};
 use super::{
-    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, Asked, AuthenticationFailed, Caller, Forbidden, Management, Role,
-    body, cors, parse,
+    ApiAnswer, ApiConfig, ApiRefusal, ApiRequest, Asked, AuthenticationFailed, Caller, Forbidden, Link, Management,
+    body, content, cors, events, links, parse, tus,
 };
 use crate::listener::Seat;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
@@ -20,8 +22,6 @@ use tokio::task::JoinSet;
 
 /// The description of the API, for people and for generators of clients.
 const OPENAPI: &str = include_str!("openapi.json");
-/// The longest token that is looked up; ours are far shorter.
-const TOKEN_BYTES_MAX: usize = 256;
 
 /// What every request passes.
 pub(crate) struct Gate {
@@ -29,6 +29,10 @@ pub(crate) struct Gate {
     pub(crate) config: ApiConfig,
     /// What each token may still ask, by its public name.
     requests: Mutex<Buckets<String>>,
+    /// Of those that are asked once for every few bytes.
+    chunks: Mutex<Buckets<String>>,
+    /// What has come of requests that may be sent again.
+    repeated: Mutex<Repeated>,
     /// How often each address may still be wrong.
     failures: Mutex<Buckets<IpAddr>>,
 }
@@ -36,8 +40,13 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn new(config: ApiConfig, management: Arc<dyn Management>) -> Self {
         let requests = Mutex::new(Buckets::new(config.requests_per_minute));
+        let chunks = Mutex::new(Buckets::new(config.chunks_per_minute));
         let failures = Mutex::new(Buckets::new(config.failures_per_minute));
-        Self { management, config, requests, failures }
+        Self { management, config, requests, chunks, failures, repeated: Mutex::default() }
+    }
+
+    pub(super) fn management(&self) -> &dyn Management {
+        &*self.management
     }
 
     pub(crate) fn time_max(&self) -> Duration {
@@ -45,7 +54,7 @@ impl Gate {
     }
 
     /// Whose token is it, and may it be asked with now?
-    async fn admit(self: &Arc<Self>, peer: IpAddr, head: &Parts) -> Result<Caller, Refusal> {
+    async fn admit(self: &Arc<Self>, peer: IpAddr, head: &Parts, is_bulk: bool) -> Result<Caller, Refusal> {
         let asked = || Asked { method: head.method.to_string(), path: head.uri.path().to_owned() };
         let Some(token) = bearer(&head.headers)? else {
             self.tell_failed(peer, AuthenticationFailed::Missing, asked());
@@ -62,8 +71,7 @@ impl Gate {
         // found in the same time whether it is good or not, and 32 random bytes are not found by trying.
         match caller {
             Ok(caller) => {
-                let taken = locked(&self.requests).take(&caller.id, Instant::now());
-                taken.map_err(|seconds| self.counted(ApiRefusal::Rate, too_many_requests(seconds)))?;
+                self.take(&caller.id, is_bulk)?;
                 Ok(caller)
             }
             Err(AuthenticationFailed::Unavailable { reason }) => {
@@ -76,6 +84,34 @@ impl Gate {
                 tracing::warn!(%peer, reason = %failed, "a token was refused by the management API");
                 self.tell_failed(peer, failed, asked());
                 Err(self.counted(ApiRefusal::Unauthorized, invalid_token()))
+            }
+        }
+    }
+
+    /// One request more of this caller.
+    pub(super) fn take(&self, id: &String, is_bulk: bool) -> Result<(), Refusal> {
+        let buckets = if is_bulk { &self.chunks } else { &self.requests };
+        let taken = locked(buckets).take(id, Instant::now());
+        taken.map_err(|seconds| self.counted(ApiRefusal::Rate, too_many_requests(seconds)))
+    }
+
+    /// For whom is the link, and may it be used now?
+    async fn admit_link(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        head: &Parts,
+        link: Link,
+        is_bulk: bool,
+    ) -> Result<Caller, Refusal> {
+        let gate = self.clone();
+        match self.on_waiting_thread(move || gate.management.by_link(&link)).await? {
+            Ok(caller) => self.take(&caller.id, is_bulk).map(|()| caller),
+            Err(refused) => {
+                let counted = locked(&self.failures).take(&peer, Instant::now());
+                counted.map_err(|seconds| self.counted(ApiRefusal::Failures, too_many_failures(seconds)))?;
+                let asked = Asked { method: head.method.to_string(), path: head.uri.path().to_owned() };
+                self.tell_failed(peer, AuthenticationFailed::Link(refused), asked);
+                Err(self.counted(ApiRefusal::Unauthorized, links::refusal(refused)))
             }
         }
     }
@@ -98,7 +134,7 @@ impl Gate {
 
     /// Does what may wait where others need not wait for it, and no longer than it may take. What has not begun by then,
     /// or when the client has gone, never begins.
-    async fn on_waiting_thread<T: Send + 'static>(
+    pub(super) async fn on_waiting_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -118,16 +154,42 @@ impl Gate {
         }
     }
 
+    /// The body of a request, of the type that it has to have.
+    async fn read(&self, row: &RouteRow, head: &Parts, body: Incoming) -> Result<Vec<u8>, Refusal> {
+        let bytes_max = self.config.longest(row.route);
+        if tus::is_tus(row.route) {
+            tus::check_version(&head.headers)?;
+        }
+        if row.route == Route::UploadEvidence {
+            tus::is_chunk(&head.headers)?;
+            return body::read_any(body, bytes_max, self.time_max()).await;
+        }
+        body::read(&head.headers, body, bytes_max, self.time_max()).await
+    }
+
     async fn carry_out(
         self: &Arc<Self>,
         row: &RouteRow,
         caller: Caller,
         request: ApiRequest,
+        key: Option<Id>,
+        asked: &HeaderMap,
     ) -> Result<Response, Refusal> {
         let id = caller.id.clone();
         let gate = self.clone();
-        let done = self.on_waiting_thread(move || gate.management.carry_out(&caller, request)).await;
-        let answer = done.and_then(|answer| answer.map_err(Refusal::from)).and_then(response_to);
+        let carry_out = move || {
+            let done = gate.management.carry_out(&caller, request);
+            if let Some(key) = key {
+                locked(&gate.repeated).finish(&key, &done);
+            }
+            done
+        };
+        let done = self.on_waiting_thread(carry_out).await;
+        let answer = match done.and_then(|answer| answer.map_err(Refusal::from)) {
+            Ok(ApiAnswer::Content(content)) => content::response(&content, asked),
+            Ok(answer) => Ok(response_to(answer)),
+            Err(refusal) => Err(refusal),
+        };
         let status = answer.as_ref().map_or_else(Refusal::status, Response::status).as_u16();
         // Neither path nor query nor body: they name people.
         if row.verb == Verb::Get {
@@ -176,23 +238,83 @@ async fn answer_or_refusal(
     }
     let from = peer.ip().to_canonical();
     let peer = counted_as(peer.ip());
-    let caller = gate.admit(peer, head).await?;
-    let Some(found) = routes::find(path) else {
+    let found = routes::find(path);
+    if let Some(options) =
+        found.as_ref().and_then(|found| tus::options(&head.method, found, gate.config.upload_bytes_max))
+    {
+        return Ok(options);
+    }
+    let row = found.as_ref().and_then(|found| found.row(head.method.as_str()));
+    let is_bulk = row.is_some_and(RouteRow::is_bulk);
+    let mut query = head.uri.query().unwrap_or_default().to_owned();
+    let by_link = found.as_ref().filter(|_| row.is_some_and(RouteRow::opens_by_link));
+    let mut link = None;
+    if let Some((said, rest)) = by_link.and_then(|found| links::split(&query, &found.params)) {
+        (link, query) = (Some(said), rest);
+    }
+    // Whoever shows a token is whom the token says.
+    let caller = match link.filter(|_| !head.headers.contains_key(header::AUTHORIZATION)) {
+        Some(link) => gate.admit_link(peer, head, link, is_bulk).await?,
+        None => gate.admit(peer, head, is_bulk).await?,
+    };
+    let Some(found) = found else {
         return Err(ApiProblem::not_found("nothing is at this path").into());
     };
-    let row = found.row(head.method.as_str()).ok_or_else(|| method_not_allowed(&found.allow()))?;
+    let row = row.ok_or_else(|| method_not_allowed(&found.allow()))?;
     if let Err(refusal) = allowed(row.role, caller.role) {
         let asked = Asked { method: head.method.to_string(), path: path.to_owned() };
         let forbidden = Forbidden { asked, role: row.role };
         gate.tell(move |management| management.forbidden(peer, &caller, &forbidden));
         return Err(gate.counted(ApiRefusal::Forbidden, refusal));
     }
-    let bytes = body::read(&head.headers, body, gate.config.longest(row.route), gate.time_max()).await?;
-    let request = parse::parse_request(row.route, &found.params, head.uri.query().unwrap_or_default(), (&bytes, from))?;
+    let bytes = gate.read(row, head, body).await?;
+    let request = parse::parse_request(row.route, &found.params, &query, (&bytes, from), &head.headers)?;
+    let key = match repeated_by(head, &caller)? {
+        Some(key) => {
+            let target = head.uri.path_and_query().map_or(path, |target| target.as_str());
+            let asked = repeated::fingerprint(head.method.as_str(), target, &bytes);
+            let begun = locked(&gate.repeated).begin(Instant::now(), &key, asked);
+            match begun {
+                Begun::New => Some(key),
+                Begun::Answered(done) => return done.map_err(Refusal::from).map(response_to),
+                Begun::Busy => {
+                    let detail = "the request with this Idempotency-Key is being carried out";
+                    return Err(ApiProblem::conflict(detail).into());
+                }
+                Begun::Other => {
+                    let detail = "something else was asked with this Idempotency-Key";
+                    return Err(ApiProblem::new(422, "key-reused", "The key was used before", detail).into());
+                }
+            }
+        }
+        None => None,
+    };
+    if let ApiRequest::Events(wanted) = request {
+        let wanted = events::wanted(wanted, &head.headers)?;
+        return events::answer(gate, caller, wanted, (head, from)).await;
+    }
     // From here on something may happen that its asker must hear of.
     let _in_hand = head.extensions.get::<Seat>().map(Seat::take_in_hand);
-    gate.carry_out(row, caller, request).await
+    gate.carry_out(row, caller, request, key, &head.headers).await
 }
+
+/// The key by which a request that is sent again is known, when it has one. Of those that only make something so, twice is as
+/// once anyway.
+fn repeated_by(head: &Parts, caller: &Caller) -> Result<Option<Id>, Refusal> {
+    let mut keys = head.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let (Some(key), true) = (keys.next(), head.method == Method::POST) else { return Ok(None) };
+    let text = key.to_str().ok().filter(|text| !text.is_empty() && text.len() <= KEY_BYTES_MAX);
+    match (text, keys.next()) {
+        (Some(text), None) => Ok(Some((caller.id.clone(), text.to_owned()))),
+        _ => {
+            let detail = format!("Idempotency-Key must stand once, with 1 to {KEY_BYTES_MAX} characters of ASCII");
+            Err(ApiProblem::new(400, "bad-key", "The key is none", detail).into())
+        }
+    }
+}
+
+/// As draft-ietf-httpapi-idempotency-key-header calls it.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Does the request say whom it means, and once?
 pub(crate) fn has_one_host(head: &Parts) -> Result<(), Refusal> {
@@ -221,58 +343,6 @@ const PROBLEM: &str = r##"{ "$ref": "#/components/responses/Problem" }"##;
 /// What an answer to any request can be instead of what was asked for.
 const PROBLEMS: [u16; 12] = [400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 503];
 
-/// The token that a request shows: none at all, one that cannot be a token, or one to look up.
-//= https://www.rfc-editor.org/rfc/rfc6750#section-2.1
-fn bearer(headers: &HeaderMap) -> Result<Option<Option<String>>, Refusal> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        let detail = "a request may have one Authorization header";
-        let refusal = Refusal::from(ApiProblem::new(400, "two-tokens", "More than one token", detail));
-        return Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer realm=\"strowger\", error=\"invalid_request\""));
-    }
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        let token = token.trim_matches(' ');
-        let known = scheme.eq_ignore_ascii_case("bearer") && is_token(token);
-        known.then(|| token.to_owned())
-    });
-    Ok(Some(token))
-}
-
-/// Can it be a token at all?
-fn is_token(text: &str) -> bool {
-    let bytes = text.trim_end_matches('=').as_bytes();
-    let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    !bytes.is_empty() && text.len() <= TOKEN_BYTES_MAX && bytes.iter().all(good)
-}
-
-fn allowed(wanted: Role, has: Role) -> Result<(), Refusal> {
-    if has >= wanted {
-        return Ok(());
-    }
-    let detail = format!("this needs the role {}, and the token has the role {}", wanted.as_str(), has.as_str());
-    let refusal = Refusal::from(ApiProblem::new(403, "insufficient-scope", "The token's role is too low", detail));
-    //= https://www.rfc-editor.org/rfc/rfc6750#section-3.1
-    // insufficient_scope: 403, and the scope that would do may be named.
-    let challenge = format!("Bearer realm=\"strowger\", error=\"insufficient_scope\", scope=\"{}\"", wanted.as_str());
-    Err(refusal.with(header::WWW_AUTHENTICATE, &challenge))
-}
-
-fn unauthenticated() -> Refusal {
-    let detail = "this needs a token in an Authorization header";
-    let refusal = Refusal::from(ApiProblem::new(401, "unauthenticated", "No token", detail));
-    //= https://www.rfc-editor.org/rfc/rfc6750#section-3.1
-    // A request that shows nothing is not told what is wrong with it.
-    refusal.with(header::WWW_AUTHENTICATE, "Bearer realm=\"strowger\"")
-}
-
-fn invalid_token() -> Refusal {
-    // The same words for unknown, expired and revoked: who guesses learns nothing from them.
-    let refusal = Refusal::from(ApiProblem::new(401, "invalid-token", "The token opens nothing", "use a valid token"));
-    refusal.with(header::WWW_AUTHENTICATE, "Bearer realm=\"strowger\", error=\"invalid_token\"")
-}
-
 fn method_not_allowed(allow: &str) -> Refusal {
     let detail = format!("the methods of this path are {allow}");
     let problem = ApiProblem::new(405, "method-not-allowed", "Method not allowed", detail);
@@ -280,16 +350,11 @@ fn method_not_allowed(allow: &str) -> Refusal {
     Refusal::from(problem).with(header::ALLOW, allow)
 }
 
-fn too_many_failures(seconds: u64) -> Refusal {
-    Refusal::too_many("too-many-failures", "too many tokens from this address opened nothing", seconds)
-}
-
-fn too_many_requests(seconds: u64) -> Refusal {
-    Refusal::too_many("too-many-requests", "this token has asked too often", seconds)
-}
-
-fn response_to(answer: ApiAnswer) -> Result<Response, Refusal> {
+fn response_to(answer: ApiAnswer) -> Response {
     let (status, body, location) = match answer {
+        ApiAnswer::Upload(state) => return tus::response(state),
+        // Nothing is asked for it that is sent again, so that it never comes here.
+        ApiAnswer::Content(_) => (StatusCode::NO_CONTENT, None, None),
         ApiAnswer::Json(body) => (StatusCode::OK, Some(body), None),
         ApiAnswer::Accepted => (StatusCode::ACCEPTED, None, None),
         ApiAnswer::NoContent => (StatusCode::NO_CONTENT, None, None),
@@ -307,10 +372,18 @@ fn response_to(answer: ApiAnswer) -> Result<Response, Refusal> {
             Err(_) => tracing::error!("the place of something new cannot stand in a header"),
         }
     }
-    Ok(response)
+    response
 }
 
-fn json(status: StatusCode, text: String) -> Response {
+/// Sets a header, when it can be one.
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    match HeaderValue::from_str(value) {
+        Ok(value) => drop(headers.insert(name, value)),
+        Err(_) => tracing::error!(%name, "what there is to say cannot stand in a header"),
+    }
+}
+
+pub(crate) fn json(status: StatusCode, text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -21,3 +21,9 @@ pub(crate) const CAUSE_DEFAULT: u8 = 16;
 pub(crate) const CAUSE_MAX: u8 = 127;
 /// Field errors in one answer; a client that has more than that has another problem.
 pub(crate) const FIELD_PROBLEMS_MAX: usize = 32;
+/// The longest question to the council.
+pub const QUESTION_BYTES_MAX: usize = 1_024;
+/// The longest time a link for evidence may be good: thirty days.
+pub const LINK_SECONDS_MAX: u64 = 2_592_000;
+/// For so many seconds at most a vote is open: thirty days.
+pub const VOTE_SECONDS_MAX: u64 = 2_592_000;

@@ -49,7 +49,12 @@ pub(crate) fn preflight(path: &str) -> Result<Response, Refusal> {
     if let Ok(methods) = HeaderValue::from_str(&methods) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "authorization, content-type, idempotency-key, range, tus-resumable, upload-checksum, upload-length, upload-metadata, upload-offset",
+        ),
+    );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_S));
     Ok(response)
 }
@@ -57,6 +62,8 @@ pub(crate) fn preflight(path: &str) -> Result<Response, Refusal> {
 /// Lets the page read the answer.
 pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let readable = HeaderValue::from_static("allow, location, retry-after, www-authenticate");
+    let readable = HeaderValue::from_static(
+        "allow, content-range, location, repr-digest, retry-after, tus-resumable, upload-expires, upload-length, upload-offset, www-authenticate",
+    );
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, readable);
 }

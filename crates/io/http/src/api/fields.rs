@@ -152,7 +152,7 @@ fn whole_number(digits: &str) -> Option<u64> {
 
 /// The text that an escaped text stands for; `None` when it stands for none.
 //= https://www.rfc-editor.org/rfc/rfc3986#section-2.1
-fn decoded(text: &str, form: bool) -> Option<String> {
+pub(crate) fn decoded(text: &str, form: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -39,27 +39,38 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 mod bounds;
+mod content;
 mod cors;
+mod credentials;
+mod events;
 mod fields;
 mod json;
+mod links;
 mod parse;
 pub(crate) mod problem;
 pub(crate) mod rate;
+mod repeated;
 mod request;
 mod routes;
 mod server;
+mod socket;
 pub(crate) mod tls_config;
+mod tus;
 
 pub use bounds::{
-    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, REASON_BYTES_MAX,
-    TOKEN_EXPIRES_SECONDS_MAX,
+    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, LINK_SECONDS_MAX,
+    QUESTION_BYTES_MAX, REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX, VOTE_SECONDS_MAX,
 };
+pub use content::Content;
+pub use events::{Event, EventSink, Unheard};
+pub use links::{Link, LinkRefused};
 pub use parse::{ApiBody, parse_body};
 pub use problem::{ApiProblem, FieldProblem, Place, ProblemMore};
-pub use request::{ApiRequest, RecordingOrder};
+pub use request::{ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, RecordingOrder};
 pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer, CALL_BYTES_MAX};
 pub use tls_config::{ApiTlsError, api_tls};
+pub use tus::{CHUNK_BYTES_MAX, UploadState};
 
 use std::net::IpAddr;
 pub use sx_types::{Role, TOKEN_NAME_BYTES_MAX};
@@ -73,6 +84,14 @@ pub trait Management: Send + Sync + 'static {
     /// Why it opens nothing. The client hears the same whatever the reason; the log has it.
     fn authenticate(&self, token: &str) -> Result<Caller, AuthenticationFailed>;
 
+    /// For whom is a link, who may then see the evidence of one escalation?
+    ///
+    /// # Errors
+    /// When it is not as it was made, or its time is over.
+    fn by_link(&self, _link: &Link) -> Result<Caller, LinkRefused> {
+        Err(LinkRefused::Forged)
+    }
+
     /// Whoever asked this from this address has shown a token that opens nothing, or none, to be written down for those
     /// who look for guessers. Of wrong tokens an address is told no more often than it may be wrong; the client does not
     /// wait for it.
@@ -84,6 +103,14 @@ pub trait Management: Send + Sync + 'static {
 
     /// A request was refused before it was looked at, to be counted. It is called for each, and does not wait.
     fn refused(&self, _why: ApiRefusal) {}
+
+    /// Tells of events from now on, or from those on that are asked for, until the sink is dropped or unheard.
+    ///
+    /// # Errors
+    /// The problem that the client is told: too many have subscribed, or the events are kept no longer.
+    fn subscribe(&self, _caller: &Caller, _wanted: &EventsWanted, _sink: EventSink) -> Result<(), ApiProblem> {
+        Err(ApiProblem::not_found("there are no events here"))
+    }
 
     /// Does what is asked, for a caller whose role allows it. A change is witnessed before it takes effect.
     ///
@@ -167,6 +194,9 @@ pub enum AuthenticationFailed {
     /// Nobody was given it.
     #[error("no such token")]
     Unknown,
+    /// A link that opens evidence is not as it was made, or its time is over.
+    #[error("{0}")]
+    Link(LinkRefused),
     /// Its time is over.
     #[error("the token {id} has expired")]
     Expired {
@@ -202,6 +232,10 @@ pub enum ApiAnswer {
     Accepted,
     /// 204: it is done and there is nothing to say.
     NoContent,
+    /// How an upload stands: 201 where it was made, 200 where there is more to say, else 204.
+    Upload(UploadState),
+    /// 200 or 206: a file.
+    Content(Content),
     /// 201: something new is at `location`.
     Created {
         /// Its path.

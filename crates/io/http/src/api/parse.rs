@@ -1,14 +1,17 @@
 //! From path, query and body to a request, or to everything that is wrong with them.
 
+mod council;
+
 use super::bounds::{
     ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, CAUSE_DEFAULT, CAUSE_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
     REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX,
 };
 use super::fields::Fields;
 use super::problem::{ApiProblem, FieldProblem, Place};
-use super::request::{ApiRequest, RecordingOrder};
+use super::request::{ApiRequest, Ballot, EventsWanted, RecordingOrder};
 use super::routes::Route;
-use super::{Role, TOKEN_NAME_BYTES_MAX};
+use super::{Role, TOKEN_NAME_BYTES_MAX, tus};
+use axum::http::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr};
 use sx_types::Consent;
 
@@ -40,6 +43,24 @@ pub enum ApiBody {
     },
     /// The message of an agent, which whoever carries it out reads.
     Message(Vec<u8>),
+    /// The SHA-256 of what has come.
+    Hash([u8; 32]),
+    /// For whom a link is, and for how long.
+    Link {
+        /// For whom.
+        to: String,
+        /// For how long.
+        seconds: Option<u64>,
+    },
+    /// What the council is asked.
+    Question {
+        /// The question.
+        question: String,
+        /// For how long ballots are taken.
+        seconds: u64,
+    },
+    /// What a guardian says to it.
+    Ballot(Ballot),
     /// A token to be made.
     Token {
         /// Whose or what for.
@@ -71,6 +92,16 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
             ApiBody::Call { worker, snapshot }
         }
         Route::Invite => ApiBody::Member { to: member(&mut fields) },
+        Route::OpenVote => {
+            let (question, seconds) = council::question(&mut fields);
+            ApiBody::Question { question, seconds }
+        }
+        Route::AcknowledgeEvidence => ApiBody::Hash(council::sha256(&mut fields)),
+        Route::LinkEvidence => {
+            let (to, seconds) = council::link(&mut fields);
+            ApiBody::Link { to, seconds }
+        }
+        Route::CastBallot => ApiBody::Ballot(council::ballot(&mut fields)),
         Route::CreateToken => {
             let (name, role, expires_s) = token(&mut fields);
             ApiBody::Token { name, role, expires_s }
@@ -84,7 +115,16 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
 pub(crate) const fn wants_body(route: Route) -> bool {
     matches!(
         route,
-        Route::Ban | Route::PolicyExplain | Route::CreateToken | Route::ImportCall | Route::Invite | Route::Escalate
+        Route::Ban
+            | Route::PolicyExplain
+            | Route::CreateToken
+            | Route::ImportCall
+            | Route::Invite
+            | Route::Escalate
+            | Route::AcknowledgeEvidence
+            | Route::LinkEvidence
+            | Route::OpenVote
+            | Route::CastBallot
     )
 }
 
@@ -94,12 +134,21 @@ pub(crate) fn parse_request(
     params: &[(&'static str, &str)],
     query: &str,
     (bytes, from): (&[u8], IpAddr),
+    headers: &HeaderMap,
 ) -> Result<ApiRequest, ApiProblem> {
-    let mut fields = if route == Route::Escalate { Fields::default() } else { with_body(route, bytes)? };
+    let is_taken_whole = matches!(route, Route::Escalate | Route::UploadEvidence);
+    let mut fields = if is_taken_whole { Fields::default() } else { with_body(route, bytes)? };
     fields.add_path(params);
     fields.add_query(query);
     let request = match route {
         Route::Escalate => ApiRequest::Escalate { message: bytes.to_vec(), from },
+        Route::AddEvidence => {
+            ApiRequest::AddEvidence { id: identifier(&mut fields, "id"), upload: tus::new_upload(headers)? }
+        }
+        Route::UploadEvidence => {
+            let (id, piece) = (identifier(&mut fields, "id"), identifier(&mut fields, "piece"));
+            ApiRequest::UploadEvidence { id, piece, chunk: tus::chunk(headers, bytes)? }
+        }
         _ => request(route, &mut fields),
     };
     fields.finish().map(|()| request)
@@ -132,14 +181,8 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         Route::Trunks => ApiRequest::Trunks,
         Route::Rooms => ApiRequest::Rooms,
         Route::Invite => ApiRequest::Invite { room: identifier(fields, "room"), to: member(fields) },
-        Route::Escalations => ApiRequest::Escalations { limit: limit(fields) },
-        Route::Escalation => ApiRequest::Escalation { id: identifier(fields, "id") },
-        Route::EndEscalation => ApiRequest::EndEscalation { id: identifier(fields, "id") },
-        Route::Experts => ApiRequest::Experts { limit: limit(fields) },
-        Route::Guardians => ApiRequest::Guardians { limit: limit(fields) },
-        Route::Schema => ApiRequest::Schema { name: identifier(fields, "name") },
-        // Its body is no set of fields, and was taken as it is.
-        Route::Escalate => ApiRequest::Escalate { message: Vec::new(), from: Ipv4Addr::UNSPECIFIED.into() },
+        Route::Ndi => ApiRequest::Ndi,
+        Route::Events => ApiRequest::Events(events(fields)),
         Route::Sources => {
             ApiRequest::Sources { banned_only: fields.flag("banned").unwrap_or(false), limit: limit(fields) }
         }
@@ -174,6 +217,7 @@ fn request(route: Route, fields: &mut Fields) -> ApiRequest {
         }
         Route::RevokeToken => ApiRequest::RevokeToken { id: identifier(fields, "id") },
         Route::Version => ApiRequest::Version,
+        _ => council::request(route, fields),
     }
 }
 
@@ -186,6 +230,15 @@ fn cause(fields: &mut Fields) -> u8 {
     let cause = fields.integer(Place::Query, "cause", 1..=CAUSE_MAX.into());
     cause.and_then(|cause| u8::try_from(cause).ok()).unwrap_or(CAUSE_DEFAULT)
 }
+
+fn events(fields: &mut Fields) -> EventsWanted {
+    let after = fields.integer(Place::Query, "after", 0..=EVENT_MAX);
+    let kinds = fields.text(Place::Query, "kinds", IDENTIFIER_BYTES_MAX).unwrap_or_default();
+    EventsWanted { after, kinds: kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned).collect() }
+}
+
+/// The highest number that every client can say.
+const EVENT_MAX: u64 = (1 << 53) - 1;
 
 fn recording(fields: &mut Fields) -> RecordingOrder {
     let change = fields.text(Place::Query, "change", WORD_BYTES_MAX);

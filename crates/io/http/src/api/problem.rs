@@ -61,6 +61,8 @@ pub enum Place {
     Query,
     /// In the body.
     Body,
+    /// Among the headers.
+    Header,
     /// In a file that the exchange was told to read again.
     File,
 }
@@ -145,6 +147,11 @@ impl Refusal {
             self.headers.push((name, value));
         }
         self
+    }
+
+    /// The problem as a document.
+    pub(crate) fn document(&self, path: &str) -> serde_json::Value {
+        serde_json::from_str(&document(&self.problem, self.status(), path)).unwrap_or_default()
     }
 
     /// The answer to a request for this path.

@@ -18,6 +18,63 @@ pub enum RecordingOrder {
     Resume,
 }
 
+/// What is to become of a member of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberOrder {
+    /// Nobody hears what it says.
+    Mute,
+    /// Everybody does again.
+    Unmute,
+    /// It is in this room from now on.
+    Move(String),
+}
+
+/// Which events are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventsWanted {
+    /// Those behind this one, the first of them too when they have been; `None`: those that happen from now on.
+    pub after: Option<u64>,
+    /// Of these kinds; none: of all.
+    pub kinds: Vec<String>,
+}
+
+/// A file that will be uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewUpload {
+    /// Its bytes, at least one.
+    pub length: u64,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub media_type: String,
+    /// Its SHA-256, where the client says it.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A part of a file that is uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// So many bytes come before it.
+    pub offset: u64,
+    /// It.
+    pub bytes: Vec<u8>,
+    /// Its SHA-256, where the client says it.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// What a guardian says to a question, and has signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ballot {
+    /// Who.
+    pub guardian: String,
+    /// `approve`, `reject`, `abstain` or `veto`.
+    pub choice: String,
+    /// When they have signed it, as RFC 3339 has times.
+    pub timestamp: String,
+    /// Ed25519 over the canonical form of all of it and the vote's id, in hexadecimal digits.
+    pub signature: String,
+}
+
 /// A request whose fields are all in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApiRequest {
@@ -70,6 +127,37 @@ pub enum ApiRequest {
         /// Whom it calls: a user, a number, an address or its URI.
         to: String,
     },
+    /// Who is in a room.
+    Members {
+        /// Its name.
+        room: String,
+    },
+    /// Change a member of a room.
+    ChangeMember {
+        /// The room's name.
+        room: String,
+        /// The member's call.
+        id: String,
+        /// How.
+        change: MemberOrder,
+    },
+    /// Hang a member of a room up.
+    RemoveMember {
+        /// The room's name.
+        room: String,
+        /// The member's call.
+        id: String,
+    },
+    /// Let nobody come into a room by themselves.
+    LockRoom {
+        /// Its name.
+        room: String,
+    },
+    /// Let people come in again.
+    UnlockRoom {
+        /// Its name.
+        room: String,
+    },
     /// The escalations there are, the newest first.
     Escalations {
         /// At most so many.
@@ -92,6 +180,92 @@ pub enum ApiRequest {
         /// Its id.
         id: String,
     },
+    /// A file will be given with an escalation.
+    AddEvidence {
+        /// The escalation's id.
+        id: String,
+        /// What it is.
+        upload: NewUpload,
+    },
+    /// The evidence of an escalation.
+    EvidenceOf {
+        /// The escalation's id.
+        id: String,
+    },
+    /// A piece of it, and how much of it has come.
+    EvidencePiece {
+        /// The escalation's id.
+        id: String,
+        /// The piece's.
+        piece: String,
+    },
+    /// The next part of a piece.
+    UploadEvidence {
+        /// The escalation's id.
+        id: String,
+        /// The piece's.
+        piece: String,
+        /// The part.
+        chunk: Chunk,
+    },
+    /// Away with a piece.
+    RemoveEvidence {
+        /// The escalation's id.
+        id: String,
+        /// The piece's.
+        piece: String,
+    },
+    /// Hand a piece out.
+    EvidenceContent {
+        /// The escalation's id.
+        id: String,
+        /// The piece's.
+        piece: String,
+    },
+    /// Whoever has taken a piece says what they have got, for a receipt.
+    AcknowledgeEvidence {
+        /// The escalation's id.
+        id: String,
+        /// The piece's.
+        piece: String,
+        /// The SHA-256 of what they have got.
+        sha256: [u8; 32],
+    },
+    /// Make a link that opens the evidence of an escalation without a token.
+    LinkEvidence {
+        /// The escalation's id.
+        id: String,
+        /// For whom.
+        to: String,
+        /// Good for so long; as long as usual where nobody says.
+        seconds: Option<u64>,
+    },
+    /// Ask the council.
+    OpenVote {
+        /// The escalation that it is about.
+        id: String,
+        /// What is asked.
+        question: String,
+        /// For how long ballots are taken.
+        seconds: u64,
+    },
+    /// The votes there are, the newest first.
+    Votes {
+        /// At most so many.
+        limit: u32,
+    },
+    /// One vote and its ballots.
+    Vote {
+        /// Its id.
+        id: String,
+    },
+    /// Hand in the ballot of a guardian.
+    CastBallot {
+        /// The vote.
+        id: String,
+        /// The ballot.
+        ballot: Ballot,
+    },
     /// The experts who can be rung.
     Experts {
         /// At most so many.
@@ -107,6 +281,10 @@ pub enum ApiRequest {
         /// What it is called.
         name: String,
     },
+    /// Events, as they happen.
+    Events(EventsWanted),
+    /// The NDI sources on the local network.
+    Ndi,
     /// The sources that traffic came from.
     Sources {
         /// Only those that are banned.
@@ -202,13 +380,32 @@ impl ApiRequest {
             Self::Trunks => Route::Trunks,
             Self::Rooms => Route::Rooms,
             Self::Invite { .. } => Route::Invite,
+            Self::Members { .. } => Route::Members,
+            Self::ChangeMember { .. } => Route::ChangeMember,
+            Self::RemoveMember { .. } => Route::RemoveMember,
+            Self::LockRoom { .. } => Route::LockRoom,
+            Self::UnlockRoom { .. } => Route::UnlockRoom,
             Self::Escalations { .. } => Route::Escalations,
             Self::Escalation { .. } => Route::Escalation,
             Self::Escalate { .. } => Route::Escalate,
             Self::EndEscalation { .. } => Route::EndEscalation,
+            Self::AddEvidence { .. } => Route::AddEvidence,
+            Self::EvidenceOf { .. } => Route::EvidenceOf,
+            Self::EvidencePiece { .. } => Route::EvidencePiece,
+            Self::UploadEvidence { .. } => Route::UploadEvidence,
+            Self::RemoveEvidence { .. } => Route::RemoveEvidence,
+            Self::EvidenceContent { .. } => Route::EvidenceContent,
+            Self::AcknowledgeEvidence { .. } => Route::AcknowledgeEvidence,
+            Self::LinkEvidence { .. } => Route::LinkEvidence,
+            Self::OpenVote { .. } => Route::OpenVote,
+            Self::Votes { .. } => Route::Votes,
+            Self::Vote { .. } => Route::Vote,
+            Self::CastBallot { .. } => Route::CastBallot,
             Self::Experts { .. } => Route::Experts,
             Self::Guardians { .. } => Route::Guardians,
             Self::Schema { .. } => Route::Schema,
+            Self::Events(_) => Route::Events,
+            Self::Ndi => Route::Ndi,
             Self::Sources { .. } => Route::Sources,
             Self::Source { .. } => Route::Source,
             Self::Ban { .. } => Route::Ban,

@@ -20,13 +20,32 @@ pub enum Route {
     Trunks,
     Rooms,
     Invite,
+    Members,
+    ChangeMember,
+    RemoveMember,
+    LockRoom,
+    UnlockRoom,
     Escalations,
     Escalation,
     Escalate,
     EndEscalation,
+    AddEvidence,
+    EvidenceOf,
+    EvidencePiece,
+    UploadEvidence,
+    RemoveEvidence,
+    EvidenceContent,
+    AcknowledgeEvidence,
+    LinkEvidence,
+    OpenVote,
+    Votes,
+    Vote,
+    CastBallot,
     Experts,
     Guardians,
     Schema,
+    Ndi,
+    Events,
     Sources,
     Source,
     Ban,
@@ -56,6 +75,8 @@ pub enum Verb {
     Put,
     /// Do it.
     Post,
+    /// Change a part of it.
+    Patch,
     /// Away with it; twice is as once.
     Delete,
 }
@@ -74,9 +95,9 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 34] = {
+pub const ROUTES: [RouteRow; 53] = {
     use Role::{Administrator, Operator, Viewer};
-    use Verb::{Delete, Get, Post, Put};
+    use Verb::{Delete, Get, Patch, Post, Put};
     [
         row_of(Route::Version, Get, "/version", Viewer),
         row_of(Route::Calls, Get, "/calls", Viewer),
@@ -88,13 +109,32 @@ pub const ROUTES: [RouteRow; 34] = {
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Rooms, Get, "/rooms", Viewer),
         row_of(Route::Invite, Post, "/rooms/{room}/members", Operator),
+        row_of(Route::Members, Get, "/rooms/{room}/members", Viewer),
+        row_of(Route::ChangeMember, Post, "/rooms/{room}/members/{id}", Operator),
+        row_of(Route::RemoveMember, Delete, "/rooms/{room}/members/{id}", Operator),
+        row_of(Route::LockRoom, Put, "/rooms/{room}/lock", Operator),
+        row_of(Route::UnlockRoom, Delete, "/rooms/{room}/lock", Operator),
         row_of(Route::Escalations, Get, "/escalations", Viewer),
         row_of(Route::Escalate, Post, "/escalations", Operator),
         row_of(Route::Escalation, Get, "/escalations/{id}", Viewer),
         row_of(Route::EndEscalation, Delete, "/escalations/{id}", Operator),
+        row_of(Route::AddEvidence, Post, "/escalations/{id}/evidence", Operator),
+        row_of(Route::EvidenceOf, Get, "/escalations/{id}/evidence", Viewer),
+        row_of(Route::EvidencePiece, Get, "/escalations/{id}/evidence/{piece}", Viewer),
+        row_of(Route::UploadEvidence, Patch, "/escalations/{id}/evidence/{piece}", Operator),
+        row_of(Route::RemoveEvidence, Delete, "/escalations/{id}/evidence/{piece}", Operator),
+        row_of(Route::EvidenceContent, Get, "/escalations/{id}/evidence/{piece}/content", Viewer),
+        row_of(Route::AcknowledgeEvidence, Post, "/escalations/{id}/evidence/{piece}/receipts", Viewer),
+        row_of(Route::LinkEvidence, Post, "/escalations/{id}/links", Operator),
+        row_of(Route::OpenVote, Post, "/escalations/{id}/votes", Operator),
+        row_of(Route::Votes, Get, "/votes", Viewer),
+        row_of(Route::Vote, Get, "/votes/{id}", Viewer),
+        row_of(Route::CastBallot, Post, "/votes/{id}/ballots", Operator),
         row_of(Route::Experts, Get, "/experts", Viewer),
         row_of(Route::Guardians, Get, "/guardians", Viewer),
         row_of(Route::Schema, Get, "/schemas/{name}", Viewer),
+        row_of(Route::Ndi, Get, "/ndi", Viewer),
+        row_of(Route::Events, Get, "/events", Viewer),
         row_of(Route::Sources, Get, "/sources", Viewer),
         row_of(Route::Source, Get, "/sources/{address}", Viewer),
         row_of(Route::Ban, Put, "/sources/{address}/ban", Operator),
@@ -126,6 +166,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Put => "PUT",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -136,6 +177,7 @@ impl Verb {
             Self::Get => axum::http::Method::GET,
             Self::Put => axum::http::Method::PUT,
             Self::Post => axum::http::Method::POST,
+            Self::Patch => axum::http::Method::PATCH,
             Self::Delete => axum::http::Method::DELETE,
         }
     }
@@ -147,13 +189,28 @@ impl Verb {
     }
 }
 
+impl RouteRow {
+    /// Does a link for evidence open it, without a token?
+    pub(crate) const fn opens_by_link(&self) -> bool {
+        matches!(
+            self.route,
+            Route::EvidenceOf | Route::EvidencePiece | Route::EvidenceContent | Route::AcknowledgeEvidence
+        )
+    }
+
+    /// Is it asked once for every few bytes, and counted by those?
+    pub(crate) const fn is_bulk(&self) -> bool {
+        matches!(self.route, Route::UploadEvidence | Route::EvidenceContent)
+    }
+}
+
 /// The line of a route.
 pub(crate) fn row(route: Route) -> &'static RouteRow {
     // A test sees to it that every route has a line.
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 34] = ROUTES;
+static ROWS: [RouteRow; 53] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]

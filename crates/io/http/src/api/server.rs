@@ -3,6 +3,7 @@
 use super::Management;
 use super::answer::{Gate, answer};
 use super::routes::Route;
+use super::tus::CHUNK_BYTES_MAX;
 use crate::connections::{Answering, serve};
 use crate::running::{Running, StartError};
 use axum::http::Request;
@@ -35,6 +36,10 @@ pub struct ApiConfig {
     pub body_bytes_max: usize,
     /// The longest body that is a call, descriptions and all.
     pub call_bytes_max: usize,
+    /// The longest file that may be uploaded, as whoever asks beforehand is told.
+    pub upload_bytes_max: u64,
+    /// Parts of files a minute, up and down, with one token or link.
+    pub chunks_per_minute: u32,
     /// How long a body may take to come, and the exchange to answer, in seconds.
     pub timeout_s: u64,
 }
@@ -47,6 +52,7 @@ impl ApiConfig {
     pub(crate) fn longest(&self, route: Route) -> usize {
         match route {
             Route::ImportCall => self.call_bytes_max,
+            Route::UploadEvidence => CHUNK_BYTES_MAX,
             _ => self.body_bytes_max,
         }
     }
@@ -62,6 +68,8 @@ impl ApiConfig {
             failures_per_minute: 10,
             body_bytes_max: 65_536,
             call_bytes_max: CALL_BYTES_MAX,
+            upload_bytes_max: 100 << 20,
+            chunks_per_minute: 20_000,
             timeout_s: 10,
         }
     }

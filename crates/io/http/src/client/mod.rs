@@ -20,7 +20,7 @@ pub use url::{HttpUrl, UrlError};
 use crate::api::Verb;
 use crate::tls;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -55,6 +55,8 @@ pub struct ClientLimits {
     pub connect: Duration,
     /// From the beginning to the end of the answer.
     pub whole: Duration,
+    /// The longest body of an answer.
+    pub answer_bytes_max: usize,
 }
 
 /// What is to be sent.
@@ -66,10 +68,12 @@ pub struct ClientRequest<'a> {
     pub url: &'a HttpUrl,
     /// The type of the body.
     pub media_type: &'static str,
+    /// Further headers.
+    pub headers: &'a [(&'static str, String)],
     /// What shows who sends it. It is not sent without TLS.
     pub bearer: Option<&'a str>,
     /// The body.
-    pub body: &'a str,
+    pub body: &'a [u8],
 }
 
 /// What has come back.
@@ -79,6 +83,8 @@ pub struct ClientAnswer {
     pub status: u16,
     /// The type of the body, as it was said.
     pub media_type: Option<String>,
+    /// The headers that are text.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -116,6 +122,9 @@ pub enum ClientError {
     /// What should show who we are cannot stand in a header.
     #[error("the token has characters that no header may have")]
     Token,
+    /// What is to be said cannot stand in a header.
+    #[error("a text has characters that no header may have")]
+    Header,
     /// The URL cannot be made.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -123,8 +132,8 @@ pub enum ClientError {
     #[error("the answer cannot be read: {0}")]
     Answer(#[from] hyper::Error),
     /// The answer is too long.
-    #[error("the answer has more than {ANSWER_BYTES_MAX} bytes")]
-    TooLong,
+    #[error("the answer has more than {0} bytes")]
+    TooLong(usize),
     /// It took too long.
     #[error("no answer in time")]
     TimedOut,
@@ -145,7 +154,7 @@ const HEADERS_MAX: usize = 64;
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), whole: Duration::from_secs(15) }
+        Self { connect: Duration::from_secs(5), whole: Duration::from_secs(15), answer_bytes_max: ANSWER_BYTES_MAX }
     }
 }
 
@@ -157,6 +166,11 @@ impl Interrupt {
 }
 
 impl ClientAnswer {
+    /// The value of a header, whose name is in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
     /// Was it done?
     //= https://www.rfc-editor.org/rfc/rfc9110#section-15.3
     pub fn is_success(&self) -> bool {
@@ -207,13 +221,13 @@ impl HttpClient {
 
     async fn exchange(&self, url: &HttpUrl, wanted: Request<Body>) -> Result<ClientAnswer, ClientError> {
         let stream = self.connect(url).await?;
-        let Some(name) = url.server_name() else { return converse(stream, wanted).await };
+        let Some(name) = url.server_name() else { return converse(stream, wanted, self.limits.answer_bytes_max).await };
         let tls_error = |error| ClientError::Tls { host: url.host().to_owned(), error };
         let Some(config) = self.tls.clone() else {
             return Err(tls_error(io::Error::new(io::ErrorKind::Unsupported, "no authorities are known")));
         };
         match timeout(self.limits.connect, tls::connect(stream, config, name)).await {
-            Ok(Ok(stream)) => converse(stream, wanted).await,
+            Ok(Ok(stream)) => converse(stream, wanted, self.limits.answer_bytes_max).await,
             Ok(Err(error)) => Err(tls_error(error)),
             Err(_) => Err(tls_error(io::ErrorKind::TimedOut.into())),
         }
@@ -249,13 +263,17 @@ impl Drop for HttpClient {
 
 /// The request as hyper sends it.
 fn wanted(request: &ClientRequest<'_>, trusts_loopback: bool) -> Result<Request<Body>, ClientError> {
-    let mut wanted = Request::new(Body::from(request.body.to_owned()));
+    let mut wanted = Request::new(Body::from(request.body.to_vec()));
     *wanted.method_mut() = request.verb.method();
     *wanted.uri_mut() = request.url.target();
     let headers = wanted.headers_mut();
     headers.insert(header::HOST, request.url.host_header());
     headers.insert(header::USER_AGENT, HeaderValue::from_static("strowger"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(request.media_type));
+    for (name, value) in request.headers {
+        let value = HeaderValue::try_from(value).map_err(|_| ClientError::Header)?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
     if let Some(token) = request.bearer {
         //= https://www.rfc-editor.org/rfc/rfc6750#section-5.3
         // Tokens are to be shown over TLS only.
@@ -270,7 +288,7 @@ fn wanted(request: &ClientRequest<'_>, trusts_loopback: bool) -> Result<Request<
     Ok(wanted)
 }
 
-async fn converse<S>(stream: S, wanted: Request<Body>) -> Result<ClientAnswer, ClientError>
+async fn converse<S>(stream: S, wanted: Request<Body>, bytes_max: usize) -> Result<ClientAnswer, ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -282,16 +300,18 @@ where
     driving.spawn(connection);
     let (head, body) = sender.send_request(wanted).await.map(Response::into_parts)?;
     let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(ClientAnswer { status: head.status.as_u16(), media_type, body: read(body).await? })
+    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
+    let headers = head.headers.iter().filter_map(text).collect();
+    Ok(ClientAnswer { status: head.status.as_u16(), media_type, headers, body: read(body, bytes_max).await? })
 }
 
-async fn read(mut body: Incoming) -> Result<Vec<u8>, ClientError> {
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         // Trailers say nothing here.
         let Ok(data) = frame?.into_data() else { continue };
-        if data.len() > ANSWER_BYTES_MAX - bytes.len() {
-            return Err(ClientError::TooLong);
+        if data.len() > bytes_max - bytes.len() {
+            return Err(ClientError::TooLong(bytes_max));
         }
         bytes.extend_from_slice(&data);
     }

@@ -187,6 +187,10 @@ proptest! {
                 }
                 Ok(ApiBody::Member { to }) => prop_assert!((1..=512).contains(&to.len())),
                 Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => prop_assert!(value.is_object()),
+                Ok(ApiBody::Hash(_)) => {}
+                Ok(ApiBody::Link { to, seconds }) => prop_assert!(!to.is_empty() && seconds != Some(0)),
+                Ok(ApiBody::Question { question, seconds }) => prop_assert!(!question.is_empty() && seconds >= 60),
+                Ok(ApiBody::Ballot(ballot)) => prop_assert!(!ballot.guardian.is_empty() && !ballot.signature.is_empty()),
                 // Whoever carries it out reads it.
                 Ok(ApiBody::Message(_)) => {}
                 Ok(ApiBody::Nothing) => prop_assert!(false, "a body was taken for none"),

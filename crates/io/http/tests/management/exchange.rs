@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use sx_http::{
-    ApiAnswer, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, Asked, AuthenticationFailed, Caller,
-    Management, Role,
+    ApiAnswer, ApiConfig, ApiProblem, ApiRefusal, ApiRequest, ApiServer, Asked, AuthenticationFailed, Caller, Content,
+    Event, EventSink, EventsWanted, Link, LinkRefused, Management, Role, UploadState,
 };
 
 /// From where, what was wrong, and what was asked.
@@ -23,6 +23,8 @@ pub struct Exchange {
     pub failed: (Mutex<Vec<Failed>>, Condvar),
     /// Why requests were refused.
     pub refused: Mutex<Vec<ApiRefusal>>,
+    /// Subscribers whose events do not end.
+    pub sinks: Mutex<Vec<EventSink>>,
     /// `true` lets go of whoever asks for the call `stuck`.
     pub free: (Mutex<bool>, Condvar),
 }
@@ -44,15 +46,43 @@ impl Management for Exchange {
         }
     }
 
+    fn by_link(&self, link: &Link) -> Result<Caller, LinkRefused> {
+        let caller = || Caller { name: link.to.clone(), role: Role::Viewer, id: format!("link to {}", link.to) };
+        match link.signature.as_str() {
+            "good" => Ok(caller()),
+            "old" => Err(LinkRefused::Expired),
+            _ => Err(LinkRefused::Forged),
+        }
+    }
+
     fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed, asked: &Asked) {
         self.failed.0.lock().expect("not poisoned").push((peer, failed.clone(), asked.to_string()));
         self.failed.1.notify_all();
+    }
+
+    fn subscribe(&self, _: &Caller, wanted: &EventsWanted, sink: EventSink) -> Result<(), ApiProblem> {
+        self.asked.lock().expect("not poisoned").push(ApiRequest::Events(wanted.clone()));
+        let first = wanted.after.map_or(0, |after| after + 1);
+        match wanted.kinds.iter().any(|kind| kind == "gone") {
+            true => Err(ApiProblem::new(410, "gone", "Gone", "they are kept no longer")),
+            // Two events, and then the stream ends.
+            false => {
+                for id in [first, first + 1] {
+                    sink.send(Event { id, kind: "vote".into(), data: format!("{{\"seq\":{id}}}") });
+                }
+                if wanted.kinds.iter().any(|kind| kind == "stay") {
+                    self.sinks.lock().expect("not poisoned").push(sink);
+                }
+                Ok(())
+            }
+        }
     }
 
     fn refused(&self, why: ApiRefusal) {
         self.refused.lock().expect("not poisoned").push(why);
     }
 
+    #[expect(clippy::too_many_lines, reason = "an answer for each request")]
     fn carry_out(&self, caller: &Caller, request: ApiRequest) -> Result<ApiAnswer, ApiProblem> {
         assert!(caller.role >= request.role(), "{caller:?} asked {request:?}");
         self.asked.lock().expect("not poisoned").push(request.clone());
@@ -78,6 +108,40 @@ impl Management for Exchange {
                 location: "/api/v1/calls/01a207ff".into(),
                 body: serde_json::json!({ "id": "01a207ff" }),
             }),
+            ApiRequest::AddEvidence { upload, .. } => {
+                let location = Some("/api/v1/escalations/4bf9/evidence/4bfb".into());
+                let body = Some(serde_json::json!({ "id": "4bfb" }));
+                Ok(ApiAnswer::Upload(UploadState {
+                    location,
+                    offset: 0,
+                    length: upload.length,
+                    expires: Some(7),
+                    body,
+                }))
+            }
+            ApiRequest::UploadEvidence { chunk, .. } => {
+                let offset = chunk.offset + chunk.bytes.len() as u64;
+                Ok(ApiAnswer::Upload(UploadState { location: None, offset, length: 3, expires: None, body: None }))
+            }
+            ApiRequest::EvidencePiece { .. } => {
+                let body = Some(serde_json::json!({ "id": "4bfb" }));
+                Ok(ApiAnswer::Upload(UploadState { location: None, offset: 2, length: 3, expires: Some(7), body }))
+            }
+            ApiRequest::EvidenceContent { .. } => Ok(ApiAnswer::Content(Content {
+                path: concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").into(),
+                bytes: 9,
+                media_type: "text/plain".into(),
+                name: "valve 7.txt".into(),
+                sha256: [0xab; 32],
+            })),
+            ApiRequest::AcknowledgeEvidence { .. } | ApiRequest::LinkEvidence { .. } => Ok(ApiAnswer::Created {
+                location: "/api/v1/escalations/4bf9/evidence".into(),
+                body: serde_json::json!({ "to": "lind" }),
+            }),
+            ApiRequest::OpenVote { .. } | ApiRequest::CastBallot { .. } => Ok(ApiAnswer::Created {
+                location: "/api/v1/votes/4bfa".into(),
+                body: serde_json::json!({ "id": "4bfa", "state": "open" }),
+            }),
             ApiRequest::Escalate { .. } => Ok(ApiAnswer::Created {
                 location: "/api/v1/escalations/4bf9".into(),
                 body: serde_json::json!({ "id": "4bf9", "state": "ringing" }),
@@ -93,6 +157,11 @@ impl Management for Exchange {
             | ApiRequest::Unban { .. }
             | ApiRequest::Undrain
             | ApiRequest::EndEscalation { .. }
+            | ApiRequest::RemoveEvidence { .. }
+            | ApiRequest::ChangeMember { .. }
+            | ApiRequest::RemoveMember { .. }
+            | ApiRequest::LockRoom { .. }
+            | ApiRequest::UnlockRoom { .. }
             | ApiRequest::Unregister { .. }
             | ApiRequest::RevokeToken { .. } => Ok(ApiAnswer::NoContent),
             _ => document("something"),
@@ -214,11 +283,15 @@ pub fn say(server: &ApiServer, text: &[u8]) -> Answer {
 /// Asks with a token, further header lines, and a body where there is one.
 pub fn ask(server: &ApiServer, token: &str, method: &str, path: &str, lines: &str, body: &str) -> Answer {
     let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-    let json = "Content-Type: application/json\r\n";
+    let chunk = "Content-Type: application/offset+octet-stream\r\n";
+    let json = if method == "PATCH" { chunk } else { "Content-Type: application/json\r\n" };
+    let uploads = method == "PATCH" || (method == "POST" && path.ends_with("/evidence"));
+    let tus = "Tus-Resumable: 1.0.0\r\nUpload-Length: 3\r\nUpload-Offset: 0\r\n";
+    let tus = if uploads && lines.is_empty() { tus } else { "" };
     let kind = if body.is_empty() || lines.to_lowercase().contains("content-type") { "" } else { json };
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let text = format!(
-        "{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}{kind}{length}{lines}\r\n{body}"
+        "{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}{kind}{length}{tus}{lines}\r\n{body}"
     );
     say(server, text.as_bytes())
 }

@@ -24,7 +24,7 @@ fn a_page_of_a_listed_origin_is_told_beforehand_what_it_may_ask() {
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), Some(CONSOLE));
         assert_eq!(answer.header("access-control-allow-methods"), Some(methods));
-        assert_eq!(answer.header("access-control-allow-headers"), Some("authorization, content-type"));
+        assert_eq!(answer.header("access-control-allow-headers"), Some(ASKED));
         assert_eq!(answer.header("access-control-max-age"), Some("600"));
         assert_eq!(answer.header("access-control-allow-credentials"), None);
         assert_eq!(answer.header("vary"), Some("origin"));
@@ -75,3 +75,6 @@ fn null_is_nobodys_origin_even_when_it_is_listed() {
     let (server, _exchange) = started_with(|config| config.cors_origins = vec!["null".into()]);
     preflight(&server, "/calls", "null").is_problem(403, "origin-not-allowed");
 }
+
+/// The headers that a page may ask with.
+const ASKED: &str = "authorization, content-type, idempotency-key, range, tus-resumable, upload-checksum, upload-length, upload-metadata, upload-offset";

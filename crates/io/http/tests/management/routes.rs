@@ -2,7 +2,9 @@
 
 use crate::exchange::{ask, asked, started};
 use std::collections::BTreeSet;
-use sx_http::{ApiRequest, ROUTES, RecordingOrder, Role, Route, Verb};
+use sx_http::{
+    ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, ROUTES, RecordingOrder, Role, Route, Verb,
+};
 use sx_types::Consent;
 
 /// A request, what it means, who may make it at the least, and what comes back.
@@ -18,8 +20,24 @@ fn cases() -> Vec<Case> {
     let (ban, explain) = (r#"{"seconds":60,"reason":"scans"}"#, r#"{"facts":{"source":{"address":"192.0.2.7"}}}"#);
     let (token, brief) = (r#"{"name":"ci","role":"operator"}"#, r#"{"name":"ci","role":"viewer","expires_s":60}"#);
     let call = r#"{"worker":1,"snapshot":{}}"#;
-    let member = r#"{"to":"sip:anna@x.org"}"#;
+    let called = r#"{"to":"sip:anna@x.org"}"#;
     let invite = Invite { room: "the council".into(), to: "sip:anna@x.org".into() };
+    let member = |change| ChangeMember { room: "council".into(), id: "a".into(), change };
+    let open = OpenVote { id: "4bf9".into(), question: "Shall we?".into(), seconds: 60 };
+    let ballot = r#"{"guardian":"legal","choice":"veto","timestamp":"2026-11-23T10:00:00Z","signature":"00"}"#;
+    let said = Ballot {
+        guardian: "legal".into(),
+        choice: "veto".into(),
+        timestamp: "2026-11-23T10:00:00Z".into(),
+        signature: "00".into(),
+    };
+    let upload =
+        NewUpload { length: 3, name: "evidence".into(), media_type: "application/octet-stream".into(), sha256: None };
+    let chunk = Chunk { offset: 0, bytes: b"abc".to_vec(), sha256: None };
+    let (id, piece) = (|| "4bf9".to_owned(), || "4bfb".to_owned());
+    let shown = r#"{"sha256":"0707070707070707070707070707070707070707070707070707070707070707"}"#;
+    let wanted = EventsWanted { after: Some(7), kinds: vec!["vote".into(), "call".into()] };
+    let cast = CastBallot { id: "4bfa".into(), ballot: said };
     let escalate = Escalate { message: b"{\"id\": \"m-1\"}".to_vec(), from: [127, 0, 0, 1].into() };
     let record = |change| Record { id: "a".into(), change };
     let start = RecordingOrder::Start(Consent::Agreed);
@@ -39,14 +57,70 @@ fn cases() -> Vec<Case> {
         ("POST", "/calls/a/recording?change=start&consent=agreed", "", record(start), Operator, 204),
         ("GET", "/trunks", "", Trunks, Viewer, 200),
         ("GET", "/rooms", "", Rooms, Viewer, 200),
-        ("POST", "/rooms/the%20council/members", member, invite, Operator, 201),
+        ("POST", "/rooms/the%20council/members", called, invite, Operator, 201),
+        ("GET", "/rooms/council/members", "", Members { room: "council".into() }, Viewer, 200),
+        ("POST", "/rooms/council/members/a?change=mute", "", member(MemberOrder::Mute), Operator, 204),
+        ("POST", "/rooms/council/members/a?change=unmute", "", member(MemberOrder::Unmute), Operator, 204),
+        ("POST", "/rooms/council/members/a?change=move&to=b", "", member(MemberOrder::Move("b".into())), Operator, 204),
+        (
+            "DELETE",
+            "/rooms/council/members/a",
+            "",
+            RemoveMember { room: "council".into(), id: "a".into() },
+            Operator,
+            204,
+        ),
+        ("PUT", "/rooms/council/lock", "", LockRoom { room: "council".into() }, Operator, 204),
+        ("DELETE", "/rooms/council/lock", "", UnlockRoom { room: "council".into() }, Operator, 204),
         ("GET", "/escalations?limit=3", "", Escalations { limit: 3 }, Viewer, 200),
         ("POST", "/escalations", "{\"id\": \"m-1\"}", escalate, Operator, 201),
         ("GET", "/escalations/4bf9", "", Escalation { id: "4bf9".into() }, Viewer, 200),
         ("DELETE", "/escalations/4bf9", "", EndEscalation { id: "4bf9".into() }, Operator, 204),
+        ("POST", "/escalations/4bf9/evidence", "", AddEvidence { id: id(), upload }, Operator, 201),
+        ("GET", "/escalations/4bf9/evidence", "", EvidenceOf { id: id() }, Viewer, 200),
+        ("GET", "/escalations/4bf9/evidence/4bfb", "", EvidencePiece { id: id(), piece: piece() }, Viewer, 200),
+        (
+            "PATCH",
+            "/escalations/4bf9/evidence/4bfb",
+            "abc",
+            UploadEvidence { id: id(), piece: piece(), chunk },
+            Operator,
+            204,
+        ),
+        ("DELETE", "/escalations/4bf9/evidence/4bfb", "", RemoveEvidence { id: id(), piece: piece() }, Operator, 204),
+        (
+            "GET",
+            "/escalations/4bf9/evidence/4bfb/content",
+            "",
+            EvidenceContent { id: id(), piece: piece() },
+            Viewer,
+            200,
+        ),
+        (
+            "POST",
+            "/escalations/4bf9/evidence/4bfb/receipts",
+            shown,
+            AcknowledgeEvidence { id: id(), piece: piece(), sha256: [7; 32] },
+            Viewer,
+            201,
+        ),
+        (
+            "POST",
+            "/escalations/4bf9/links",
+            r#"{"to":"lind","seconds":60}"#,
+            LinkEvidence { id: id(), to: "lind".into(), seconds: Some(60) },
+            Operator,
+            201,
+        ),
+        ("POST", "/escalations/4bf9/votes", r#"{"question":"Shall we?","seconds":60}"#, open, Operator, 201),
+        ("GET", "/votes", "", Votes { limit: 100 }, Viewer, 200),
+        ("GET", "/votes/4bfa", "", Vote { id: "4bfa".into() }, Viewer, 200),
+        ("POST", "/votes/4bfa/ballots", ballot, cast, Operator, 201),
         ("GET", "/experts", "", Experts { limit: 100 }, Viewer, 200),
         ("GET", "/guardians?limit=2", "", Guardians { limit: 2 }, Viewer, 200),
         ("GET", "/schemas/ifmessage-1.0", "", Schema { name: "ifmessage-1.0".into() }, Viewer, 200),
+        ("GET", "/ndi", "", Ndi, Viewer, 200),
+        ("GET", "/events?after=7&kinds=vote,call", "", Events(wanted), Viewer, 200),
         ("GET", "/sources", "", Sources { banned_only: false, limit: 100 }, Viewer, 200),
         ("GET", "/sources?limit=1000&banned=true", "", Sources { banned_only: true, limit: 1000 }, Viewer, 200),
         ("GET", "/sources/192.0.2.7", "", Source { address }, Viewer, 200),
@@ -128,8 +202,9 @@ fn the_cases_name_every_route_with_the_role_of_the_table() {
 
 #[test]
 fn who_only_reads_may_change_nothing() {
-    // Of what is not read, explaining alone is a question.
-    for row in ROUTES.iter().filter(|row| row.verb != Verb::Get && row.route != Route::PolicyExplain) {
+    // Of what is not read, explaining is a question, and whoever reads evidence may say what they have got.
+    let asks = [Route::PolicyExplain, Route::AcknowledgeEvidence];
+    for row in ROUTES.iter().filter(|row| row.verb != Verb::Get && !asks.contains(&row.route)) {
         assert!(row.role > Role::Viewer, "{:?}", row.route);
     }
     for route in [Route::Tokens, Route::CreateToken, Route::RevokeToken, Route::ReloadConfig, Route::ReloadPolicy] {

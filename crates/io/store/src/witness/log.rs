@@ -6,6 +6,7 @@ use super::grown::GrownLog;
 use super::missing::Watched;
 use super::ports::{PortState, Ports, WitnessPort};
 use super::sequencer::{Parts, Sequencer, Step};
+use super::tail::LogTail;
 use crate::FileError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -221,6 +222,11 @@ impl WitnessLog {
     pub fn grown(&self) -> GrownLog {
         let folder = self.shared.lock().folder.clone();
         GrownLog::of(folder)
+    }
+
+    /// Its records as they are written, from this one on.
+    pub fn tail(&self, record: u64) -> LogTail {
+        LogTail::from(&self.shared.lock().folder, record)
     }
 
     /// What is known of the places where its checkpoints are shown.

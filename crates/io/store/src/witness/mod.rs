@@ -33,6 +33,7 @@ mod room;
 mod rotation;
 mod segment;
 mod sequencer;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -45,3 +46,4 @@ pub use log::{AppendError, Opened, WitnessCounters, WitnessLog, WitnessOptions, 
 pub use ports::WitnessPort;
 pub use read::{FiledCheckpoint, Found, Leaves, LogPart, ReadError, ReadProgress, RecordId, Search, WitnessFolder};
 pub use recover::WitnessError;
+pub use tail::{LogTail, TailError};

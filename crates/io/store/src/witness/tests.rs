@@ -19,6 +19,7 @@ use tempfile::tempdir;
 
 mod held;
 mod rotation;
+mod tail;
 
 const NOW: Time = Time::from_secs(1_800_000_000);
 const LATER: Time = Time::from_secs(1_800_000_001);

@@ -26,7 +26,7 @@ mod timer;
 mod unwanted;
 
 pub(crate) use body::description_of;
-pub use body::{SDP, description};
+pub use body::{SDP, description, part};
 pub use event::{Description, Ended, EndedBy, SessionEvent};
 pub use outgoing::{Outgoing, ReliablePolicy};
 pub(crate) use reason::{cancel_reason, cancelled_for, q850_of, warnings_of, write_reason};

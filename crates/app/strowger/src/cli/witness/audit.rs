@@ -2,8 +2,8 @@
 
 use super::super::output::{self, printable};
 use super::keys::{of_log, said_key};
-use super::progress::watched;
 use super::{CannotRead, Setting, VerifyArgs, read_file, write_file};
+use crate::cli::progress::watched;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

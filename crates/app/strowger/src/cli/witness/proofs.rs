@@ -3,8 +3,8 @@
 use super::super::output;
 use super::audit::{checkpoint_json, counted, read_checkpoint};
 use super::keys::{of_log, of_nothing};
-use super::progress::watched;
 use super::{CannotRead, Key, Output, Setting, read_file, wrong_usage};
+use crate::cli::progress::watched;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 use std::convert::Infallible;

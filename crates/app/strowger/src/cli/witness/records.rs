@@ -1,9 +1,9 @@
 //! `strowger witness trace` and `export`: records for people and for other programs.
 
 use super::super::output::{self, Table, shortened};
-use super::progress::watched;
 use super::vouching::vouch;
 use super::{ExportFormat, Output, Setting, TraceFormat, wrong_usage};
+use crate::cli::progress::watched;
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};

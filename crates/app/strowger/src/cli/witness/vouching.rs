@@ -1,7 +1,7 @@
 //! Whether what `strowger witness trace` and `export` have shown is what the log vouches for.
 
 use super::super::output::printable;
-use super::progress::watched;
+use crate::cli::progress::watched;
 use std::process::ExitCode;
 use sx_store::{WitnessFolder, WitnessFound};
 use sx_witness::Verdict;

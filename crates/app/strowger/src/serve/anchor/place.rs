@@ -222,8 +222,14 @@ impl Place {
                 return Err(AnchorFault::Ahead { seen: old, size });
             }
             let body = locked(&self.grown).prove(old, checkpoint)?.to_string();
-            let request =
-                ClientRequest { verb: Verb::Post, url, media_type: NOTE_MEDIA_TYPE, bearer: None, body: &body };
+            let request = ClientRequest {
+                verb: Verb::Post,
+                url,
+                media_type: NOTE_MEDIA_TYPE,
+                headers: &[],
+                bearer: None,
+                body: body.as_bytes(),
+            };
             let answer = self.client.send(&request)?;
             match answer.status {
                 200 => return cosignatures(checkpoint, &answer, key),
@@ -246,7 +252,8 @@ impl Place {
     fn keep(&self, checkpoint: &Checkpoint, verb: Verb, token: Option<&Secret>) -> Result<(), AnchorFault> {
         let url: HttpUrl = self.url.replace("{size}", &checkpoint.size.to_string()).parse()?;
         let bearer = token.map(Secret::expose);
-        let request = ClientRequest { verb, url: &url, media_type: NOTE_MEDIA_TYPE, bearer, body: &checkpoint.note };
+        let body = checkpoint.note.as_bytes();
+        let request = ClientRequest { verb, url: &url, media_type: NOTE_MEDIA_TYPE, headers: &[], bearer, body };
         let answer = self.client.send(&request)?;
         if answer.is_success() { Ok(()) } else { Err(AnchorFault::Status(answer.status)) }
     }

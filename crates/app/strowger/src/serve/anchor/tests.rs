@@ -303,8 +303,9 @@ fn a_stranger_with_a_public_checkpoint_accuses_nobody() {
         verb: sx_http::Verb::Post,
         url: &url,
         media_type: "text/plain",
+        headers: &[],
         bearer: None,
-        body: &body,
+        body: body.as_bytes(),
     };
     for _ in 0..3 {
         assert_eq!(client.send(&request).expect("an answer").status, 422);
@@ -367,7 +368,7 @@ fn what_a_peer_answers_that_is_none_is_no_anchor() {
     check(vec!["garbage\r\n".into()], |fault| matches!(fault, AnchorFault::Unreachable(ClientError::Answer(_))));
     check(vec![String::new()], |fault| matches!(fault, AnchorFault::Unreachable(ClientError::Answer(_))));
     check(vec![answer(200, plain, &"x".repeat(70_000))], |fault| {
-        matches!(fault, AnchorFault::Unreachable(ClientError::TooLong))
+        matches!(fault, AnchorFault::Unreachable(ClientError::TooLong(_)))
     });
     check(vec![answer(200, plain, "")], |fault| matches!(fault, AnchorFault::Cosignature(SignatureError::OtherKey)));
     check(vec![answer(200, plain, "what\n")], |fault| matches!(fault, AnchorFault::Answer(_)));

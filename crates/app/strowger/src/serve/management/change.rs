@@ -143,6 +143,7 @@ pub(super) mod tests {
         let data = DataFolder::open(folder).expect("a folder");
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
         let (log, _) = WitnessLog::open(&data, key, WitnessOptions::default(), clock.now()).expect("a log");
+        let events = Arc::new(crate::serve::events::Events::start(log.clone()).expect("a thread"));
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
         let bans = Bans::open(&data, Prefixes::default(), 262_144, wall()).expect("bans");
         Operators {
@@ -153,6 +154,10 @@ pub(super) mod tests {
             log,
             witness_folder: WitnessFolder::of_data(folder),
             tokens: Mutex::new(data.shared().tokens().expect("tokens")),
+            votes: Arc::new(Mutex::new(data.shared().votes().expect("votes"))),
+            custody: Arc::new(crate::serve::custody::Custody::open(&Config::default(), &data).expect("evidence")),
+            ndi: None,
+            events,
             telling: Mutex::default(),
             searches: super::super::Searches::default(),
             records: false,

@@ -13,6 +13,7 @@ use sx_exchange::{AttemptReport, Escalate, EscalationReport, Operation, Rejectio
 use sx_http::{ApiAnswer, ApiProblem, BASE, Caller, FieldProblem, Place, ProblemMore};
 use sx_ifmessage::{IfMessage, ReadError, SCHEMAS};
 use sx_types::{CallId, TraceId, Transport};
+use sx_witness::{Draft, Facts, Kind};
 
 impl Operators {
     /// Decides about a message. It is on the disk that it came before anybody is rung, and so is what could not be read.
@@ -32,7 +33,11 @@ impl Operators {
             let report = found.into_iter().next().ok_or_else(forgotten)?;
             match &report.rejection {
                 Some(rejection) => Err(refused(id, rejection)),
-                None => Ok(ApiAnswer::Created { location: format!("{BASE}/escalations/{id}"), body: shown(&report) }),
+                None => {
+                    let body = self.shown(&report);
+                    self.witness_ndi(&report, &body["ndi"]);
+                    Ok(ApiAnswer::Created { location: format!("{BASE}/escalations/{id}"), body })
+                }
             }
         })
     }
@@ -48,12 +53,12 @@ impl Operators {
         }
         reports.sort_by_key(|report| std::cmp::Reverse((report.began, report.id.as_u128())));
         reports.truncate(max);
-        let reports: Vec<Value> = reports.iter().map(shown).collect();
+        let reports: Vec<Value> = reports.iter().map(|report| self.shown(report)).collect();
         Ok(ApiAnswer::Json(json!({ "total": total, "escalations": reports })))
     }
 
     pub(super) fn escalation(&self, id: &str) -> Result<ApiAnswer, ApiProblem> {
-        self.found(id).map(|(_, report)| ApiAnswer::Json(shown(&report)))
+        self.found(id).map(|(_, report)| ApiAnswer::Json(self.shown(&report)))
     }
 
     pub(super) fn end_escalation(&self, caller: &Caller, id: &str) -> Result<ApiAnswer, ApiProblem> {
@@ -70,8 +75,31 @@ impl Operators {
         })
     }
 
+    /// An escalation, and whether the source of video that it names is there.
+    fn shown(&self, report: &EscalationReport) -> Value {
+        let mut document = shown(report);
+        document["ndi"] = self.ndi_of(report);
+        document
+    }
+
+    /// Whether the source that is named was there when the escalation came is on record.
+    fn witness_ndi(&self, report: &EscalationReport, ndi: &Value) {
+        let Some((stream, state)) = ndi["stream"].as_str().zip(ndi["state"].as_str()) else { return };
+        let draft = Draft {
+            actor: "exchange",
+            subject: "ndi",
+            outcome: state,
+            trace: Some(report.id),
+            facts: Facts::new().with("stream", stream),
+            ..Draft::new(self.clock.now(), Kind::Escalation)
+        };
+        if !self.log.record(&draft, self.clock.now(), PATIENCE) {
+            tracing::error!("whether a source of video was there is not in the witness log");
+        }
+    }
+
     /// Which worker has it, and how it is.
-    fn found(&self, id: &str) -> Result<(u16, EscalationReport), ApiProblem> {
+    pub(super) fn found(&self, id: &str) -> Result<(u16, EscalationReport), ApiProblem> {
         let nowhere =
             || ApiProblem::not_found("there is no such escalation, or it is forgotten: the witness log has it");
         let id: TraceId = id.parse().map_err(|_| nowhere())?;

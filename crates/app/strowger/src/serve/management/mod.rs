@@ -12,7 +12,9 @@
 mod calls;
 mod change;
 mod escalations;
+mod evidence;
 mod handover;
+mod ndi;
 mod policy;
 mod quality;
 mod refusals;
@@ -22,14 +24,18 @@ mod rooms;
 mod server;
 mod sources;
 mod tokens;
+pub mod votes;
 mod witness;
 
+pub use evidence::sweep as sweep_evidence;
 pub use reload::{NotReloaded, ReloadRequest, Reloading};
 pub use server::start;
 
 use super::asking::{Answered, Asked, NoAnswer, Workers};
 use super::bans::Bans;
 use super::clock::Clock;
+use super::custody::Custody;
+use super::events::Events;
 use super::signals::Signal;
 use super::tokens::TokenActors;
 use refusals::Refusals;
@@ -41,9 +47,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sx_exchange::{People, Tables};
 use sx_http::{
-    ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, Forbidden, Management, MetricsText,
+    ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, EventSink, EventsWanted, Forbidden,
+    Link, LinkRefused, Management, MetricsText,
 };
-use sx_store::{Tokens, WitnessLog};
+use sx_net::mdns::Browser;
+use sx_store::{Tokens, Votes, WitnessLog};
 use tracing::warn;
 use witness::Searches;
 
@@ -77,6 +85,11 @@ pub struct Operators {
     /// Where the witness log's files are.
     pub witness_folder: PathBuf,
     tokens: Mutex<Tokens>,
+    votes: Arc<Mutex<Votes>>,
+    pub custody: Arc<Custody>,
+    pub events: Arc<Events>,
+    /// NDI sources; `None`: it is not looked for any.
+    pub ndi: Option<Arc<Browser>>,
     /// Held while workers are told what a later word takes back.
     telling: Mutex<()>,
     searches: Searches,
@@ -149,6 +162,14 @@ impl Management for Operators {
         self.whose(token)
     }
 
+    fn subscribe(&self, _: &Caller, wanted: &EventsWanted, sink: EventSink) -> Result<(), ApiProblem> {
+        self.events.subscribe(wanted, sink)
+    }
+
+    fn by_link(&self, link: &Link) -> Result<Caller, LinkRefused> {
+        self.link_holder(link)
+    }
+
     fn authentication_failed(&self, peer: IpAddr, failed: &AuthenticationFailed, asked: &sx_http::Asked) {
         self.record_failed(peer, failed, asked);
     }
@@ -175,13 +196,33 @@ impl Management for Operators {
             ApiRequest::Trunks => self.trunks(),
             ApiRequest::Rooms => Ok(self.rooms()),
             ApiRequest::Invite { room, to } => self.invite(caller, &room, &to),
+            ApiRequest::Members { room } => self.members(&room),
+            ApiRequest::ChangeMember { room, id, change } => self.change_member(caller, (&room, &id), &change),
+            ApiRequest::RemoveMember { room, id } => self.remove_member(caller, (&room, &id)),
+            ApiRequest::LockRoom { room } => self.lock_room(caller, &room, true),
+            ApiRequest::UnlockRoom { room } => self.lock_room(caller, &room, false),
             ApiRequest::Escalations { limit } => self.escalations(limit),
             ApiRequest::Escalation { id } => self.escalation(&id),
             ApiRequest::Escalate { message, from } => self.escalate(caller, &message, from),
             ApiRequest::EndEscalation { id } => self.end_escalation(caller, &id),
+            ApiRequest::AddEvidence { id, upload } => self.add_evidence(caller, &id, &upload),
+            ApiRequest::EvidenceOf { id } => self.evidence_of(&id),
+            ApiRequest::EvidencePiece { id, piece } => self.evidence_piece(&id, &piece),
+            ApiRequest::UploadEvidence { id, piece, chunk } => self.upload(caller, &id, &piece, &chunk),
+            ApiRequest::RemoveEvidence { id, piece } => self.remove_evidence(caller, &id, &piece),
+            ApiRequest::EvidenceContent { id, piece } => self.hand_out(caller, &id, &piece),
+            ApiRequest::AcknowledgeEvidence { id, piece, sha256 } => self.acknowledge(caller, &id, &piece, &sha256),
+            ApiRequest::LinkEvidence { id, to, seconds } => self.link_evidence(caller, &id, &to, seconds),
+            ApiRequest::OpenVote { id, question, seconds } => self.open_vote(caller, &id, &question, seconds),
+            ApiRequest::Votes { limit } => self.list_votes(limit),
+            ApiRequest::Vote { id } => self.vote(&id),
+            ApiRequest::CastBallot { id, ballot } => self.cast_ballot(caller, &id, &ballot),
             ApiRequest::Experts { limit } => Ok(self.experts(limit)),
             ApiRequest::Guardians { limit } => Ok(self.guardians(limit)),
             ApiRequest::Schema { name } => escalations::schema(&name),
+            // Whoever asks for events is given them as they happen.
+            ApiRequest::Events(_) => Err(ApiProblem::conflict("events are told as they happen")),
+            ApiRequest::Ndi => Ok(self.ndi_sources()),
             ApiRequest::Sources { banned_only, limit } => self.sources(banned_only, limit),
             ApiRequest::Source { address } => self.source(address),
             ApiRequest::Ban { address, seconds, reason } => self.ban(caller, address, seconds, &reason),

@@ -7,7 +7,7 @@ use super::{Live, Operators, locked};
 use std::net::IpAddr;
 use std::time::Duration;
 use sx_engine::Time;
-use sx_http::{Asked, AuthenticationFailed, Caller, Forbidden};
+use sx_http::{Asked, AuthenticationFailed, Caller, Forbidden, LinkRefused};
 use sx_store::WitnessLog;
 use sx_witness::{Draft, Facts, Kind};
 use tracing::error;
@@ -145,6 +145,8 @@ impl Operators {
             AuthenticationFailed::Expired { id } => (Refused::Wrong, "expired-token", id.as_str()),
             AuthenticationFailed::Revoked { id } => (Refused::Wrong, "revoked-token", id.as_str()),
             AuthenticationFailed::Role { id } => (Refused::Wrong, "unknown-role", id.as_str()),
+            AuthenticationFailed::Link(LinkRefused::Forged) => (Refused::Wrong, "forged-link", ""),
+            AuthenticationFailed::Link(LinkRefused::Expired) => (Refused::Wrong, "expired-link", ""),
             // The fault is ours, and the client's token may be good.
             AuthenticationFailed::Unavailable { .. } => return,
         };

@@ -6,20 +6,127 @@ use super::{Operators, PATIENCE, late};
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::json;
-use sx_call::{Command, Invite};
+use std::sync::Arc;
+use sx_call::{CallSummary, Command, Ender, Invite, MemberChange, Phase};
+use sx_engine::Time;
 use sx_exchange::Tables;
-use sx_http::{ApiAnswer, ApiProblem, BASE, Caller};
-use sx_leg::{Address, Bounds, Identity};
-use sx_types::{CallId, TraceId};
+use sx_http::{ApiAnswer, ApiProblem, BASE, Caller, MemberOrder};
+use sx_leg::{Address, Bounds, Identity, Source};
+use sx_route::Occupancy;
+use sx_types::{CallId, Cause, TraceId};
 
 impl Operators {
     /// The rooms; who is in them is counted for all workers together.
     pub(super) fn rooms(&self) -> ApiAnswer {
         let tables = self.live.tables();
-        let rooms = tables.routes.rooms().iter().map(
-            |room| json!({ "name": &*room.name, "members": room.members.count(), "members_max": room.members_max }),
-        );
+        let rooms = tables.routes.rooms().iter().map(|room| {
+            json!({
+                "name": &*room.name,
+                "members": room.members.count(),
+                "members_max": room.members_max,
+                "locked": room.members.is_locked(),
+            })
+        });
         ApiAnswer::Json(json!({ "rooms": rooms.collect::<Vec<_>>() }))
+    }
+
+    /// Who is in a room, the one who came first first.
+    pub(super) fn members(&self, room: &str) -> Result<ApiAnswer, ApiProblem> {
+        self.room_of(room)?;
+        let mut members = self.calls_in(room)?;
+        members.sort_by_key(|(_, call)| (call.answer, call.call));
+        let members = members.iter().map(|(_, call)| {
+            // Who was called by the room is the one who was dialled.
+            let who = if call.source == Source::Exchange { &call.dialled } else { &call.caller };
+            json!({
+                "id": call.call.to_string(),
+                "who": who.to_string(),
+                "state": if call.answer.is_some() { "present" } else { "called" },
+                "since": call.answer.map(|nanos| Time::from_nanos(nanos).to_string()),
+                "muted": call.muted,
+            })
+        });
+        Ok(ApiAnswer::Json(json!({ "room": room, "members": members.collect::<Vec<_>>() })))
+    }
+
+    pub(super) fn change_member(
+        &self,
+        caller: &Caller,
+        (room, id): (&str, &str),
+        order: &MemberOrder,
+    ) -> Result<ApiAnswer, ApiProblem> {
+        let found = self.member_of(room, id);
+        let call = found.as_ref().ok().map(|(_, call)| (call.call, call.trace));
+        let (word, to) = match order {
+            MemberOrder::Mute => ("mute", ""),
+            MemberOrder::Unmute => ("unmute", ""),
+            MemberOrder::Move(to) => ("move", to.as_str()),
+        };
+        let change = Change { call, ..Change::new(word, room) }.with("member", id).with("to", to);
+        self.change(caller, &change, || {
+            let (worker, call) = found?;
+            let change = match order {
+                MemberOrder::Mute => MemberChange::Mute(true),
+                MemberOrder::Unmute => MemberChange::Mute(false),
+                MemberOrder::Move(to) => {
+                    let tables = self.live.tables();
+                    let other = tables.routes.room(to);
+                    let other = other.ok_or_else(|| ApiProblem::not_found("there is no room to move the member to"))?;
+                    if other.members.count() >= other.members_max {
+                        return Err(ApiProblem::conflict("the room that the member is to be in is full"));
+                    }
+                    MemberChange::Move(other.name.clone())
+                }
+            };
+            self.workers.tell(worker, Mail::Command(Command::Member { call: call.call, change }));
+            Ok(self.told())
+        })
+    }
+
+    pub(super) fn remove_member(&self, caller: &Caller, (room, id): (&str, &str)) -> Result<ApiAnswer, ApiProblem> {
+        let found = self.member_of(room, id);
+        let call = found.as_ref().ok().map(|(_, call)| (call.call, call.trace));
+        self.change(caller, &Change { call, ..Change::new("remove_member", room) }.with("member", id), || {
+            let (worker, call) = found?;
+            let hangup = Command::Hangup { call: call.call, cause: Cause::NORMAL, by: Ender::Operator };
+            self.workers.tell(worker, Mail::Command(hangup));
+            self.told();
+            Ok(ApiAnswer::Accepted)
+        })
+    }
+
+    /// Lets nobody come into a room by themselves, or everybody again.
+    pub(super) fn lock_room(&self, caller: &Caller, room: &str, locked: bool) -> Result<ApiAnswer, ApiProblem> {
+        self.change(caller, &Change::new(if locked { "lock_room" } else { "unlock_room" }, room), || {
+            self.room_of(room)?.lock(locked);
+            Ok(ApiAnswer::NoContent)
+        })
+    }
+
+    fn room_of(&self, name: &str) -> Result<Arc<Occupancy>, ApiProblem> {
+        let tables = self.live.tables();
+        let found = tables.routes.room(name).map(|room| room.members.clone());
+        found.ok_or_else(|| ApiProblem::not_found("there is no such room"))
+    }
+
+    fn calls_in(&self, room: &str) -> Result<Vec<(u16, CallSummary)>, ApiProblem> {
+        let mut found = Vec::new();
+        for (worker, answer) in self.ask(Asked::Members(room.into()))? {
+            if let Answered::Calls(_, calls) = answer {
+                found.extend(calls.into_iter().map(|call| (worker, call)));
+            }
+        }
+        Ok(found)
+    }
+
+    fn member_of(&self, room: &str, id: &str) -> Result<(u16, CallSummary), ApiProblem> {
+        self.room_of(room)?;
+        let found = self.find(id).ok().filter(|(_, call)| call.room.as_deref() == Some(room));
+        let (worker, call) = found.ok_or_else(|| ApiProblem::not_found("there is no such member of the room"))?;
+        match call.phase {
+            Phase::Talking => Ok((worker, call)),
+            _ => Err(ApiProblem::conflict("the member is not in the room yet, or has gone")),
+        }
     }
 
     /// Has a room call somebody. The answer names the call, which tells how it goes.
@@ -45,6 +152,7 @@ impl Operators {
                 to,
                 headers,
                 bounds: Bounds::default(),
+                arrival: None,
             };
             // Any worker can have it: which does not depend on who asks.
             let worker = u16::try_from(call.as_u128() % self.workers.len().max(1) as u128).unwrap_or_default();

@@ -3,6 +3,8 @@
 use super::{Live, Operators, Searches};
 use crate::serve::asking::Workers;
 use crate::serve::clock::Clock;
+use crate::serve::custody::Custody;
+use crate::serve::events::Events;
 use crate::serve::signals::Signal;
 use anyhow::Context as _;
 use std::path::Path;
@@ -10,7 +12,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use sx_config::{Api, Config};
 use sx_http::{ApiConfig, ApiServer, api_tls};
-use sx_store::{DataFolder, WitnessFolder, WitnessLog};
+use sx_net::mdns::Browser;
+use sx_store::{DataFolder, Votes, WitnessFolder, WitnessLog};
 
 /// Starts the server. `main` is who reads the configuration again; without it nobody does.
 ///
@@ -22,7 +25,7 @@ pub fn start(
     clock: Clock,
     workers: Workers,
     live: Arc<Live>,
-    log: WitnessLog,
+    (log, votes, custody, events): (WitnessLog, Arc<Mutex<Votes>>, Arc<Custody>, Arc<Events>),
     main: Option<Sender<Signal>>,
 ) -> anyhow::Result<ApiServer> {
     let operators = Operators {
@@ -34,11 +37,26 @@ pub fn start(
         records: config.recording.is_some(),
         witness_folder: WitnessFolder::of_data(data.path()),
         tokens: Mutex::new(data.shared().tokens()?),
+        votes,
+        custody: custody.clone(),
+        ndi: browser(config),
+        events,
         telling: Mutex::default(),
         searches: Searches::default(),
         main,
     };
-    Ok(ApiServer::start(server_config(&config.api)?, Arc::new(operators))?)
+    let settings = ApiConfig { upload_bytes_max: config.evidence.bytes_max, ..server_config(&config.api)? };
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let server = ApiServer::start(settings, Arc::new(operators))?;
+    custody.reached_at(format!("{scheme}://{}", server.local_addr()));
+    Ok(server)
+}
+
+/// Looks for NDI sources, where it is told to. That it cannot is no reason to carry no calls.
+fn browser(config: &Config) -> Option<Arc<Browser>> {
+    let interfaces = &config.ndi.interfaces;
+    let browser = (!interfaces.is_empty()).then(|| Browser::start("_ndi._tcp", interfaces))?;
+    browser.map(Arc::new).inspect_err(|error| tracing::error!(%error, "NDI sources are not known")).ok()
 }
 
 fn server_config(api: &Api) -> anyhow::Result<ApiConfig> {

@@ -237,12 +237,14 @@ impl ReadProgress {
         self.done.load(Ordering::Relaxed)
     }
 
-    fn begin(&self, total: u64) {
+    /// So many bytes will be read.
+    pub fn begin(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
         self.done.store(0, Ordering::Relaxed);
     }
 
-    fn add(&self, bytes: u64) {
+    /// So many more were read.
+    pub fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 }

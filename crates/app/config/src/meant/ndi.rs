@@ -1,0 +1,10 @@
+//! Where sources of video are looked for.
+
+use std::net::IpAddr;
+
+/// `[ndi]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ndi {
+    /// The addresses of the interfaces where it is looked; none: it is not looked.
+    pub interfaces: Vec<IpAddr>,
+}
