@@ -4,6 +4,7 @@ Each disk is an ext4 of its own in a file, mounted in a mount namespace that is 
 it, and where the kernel lacks something, the case is skipped and says so.
 """
 
+import contextlib
 import errno
 import glob
 import json
@@ -107,6 +108,8 @@ def failing(bench):
     disk.exhaust()
     load.more("refused", "calls are refused while writes fail")
     not_ready(exchange)
+    # What could not be written may be forgotten as soon as somebody else wants the memory.
+    forget()
     disk.relieve()
     load.more("answered", "calls are answered when writes succeed again")
     # This file system has lost writes of its own, with which it may have lost parts of a database that was on the disk.
@@ -331,6 +334,13 @@ def fill(path):
                     raise
                 size //= 2
         os.fsync(file.fileno())
+
+
+def forget():
+    """Has the kernel give up all pages that it takes for clean, as it does by itself when memory is short. A container may not
+    ask for that; then it comes as it comes."""
+    with contextlib.suppress(OSError), open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write("3")
 
 
 def free_bytes(folder):

@@ -36,28 +36,6 @@ pub(crate) fn put<E>(buffer: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>) -> Re
     Ok(bytes)
 }
 
-/// How many of these bytes, from the first on, are whole frames, and how many the next frame has, of which there is only a
-/// part (0: there is none). `None` when one is not intact.
-pub(crate) fn whole_frames(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut rest = bytes;
-    while let Some((head, behind)) = rest.split_at_checked(FRAME_BYTES) {
-        let (length, checksum) = head.split_at(4);
-        let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number: u32, byte| number << 8 | u32::from(*byte));
-        let record = number(length) as usize;
-        if record > RECORD_BYTES_MAX {
-            return None;
-        }
-        let Some((record, behind)) = behind.split_at_checked(record) else {
-            return Some((bytes.len() - rest.len(), FRAME_BYTES + record));
-        };
-        if crc32c(length, record) != number(checksum) {
-            return None;
-        }
-        rest = behind;
-    }
-    Some((bytes.len() - rest.len(), if rest.is_empty() { 0 } else { FRAME_BYTES }))
-}
-
 /// A segment's file is not something this version can read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

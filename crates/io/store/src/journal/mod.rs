@@ -39,7 +39,8 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 pub struct JournalOptions {
     /// A segment that has reached this many bytes is closed and another begun. At most 1 GiB.
     pub segment_bytes_max: u64,
-    /// How many bytes may wait to be written; records beyond are refused. At most 1 GiB.
+    /// How many bytes may wait to be written; records beyond are refused. As many may wait to be synced; until that is
+    /// done nothing more is written. At most 1 GiB.
     pub buffer_bytes_max: usize,
     /// When what is written must have reached the disk itself.
     pub sync: SyncPolicy,
@@ -321,20 +322,29 @@ impl Journal {
             Some(current) => current,
             none => none.insert(begin_segment(&self.dir, self.sequence, &mut self.create)?),
         };
+        // A segment's first write brings its header along.
+        let bytes = if current.good == 0 { &self.buffer[..] } else { &self.buffer[HEADER.len()..] };
+        let full = |syncer: &Syncer| {
+            let waiting = syncer.waiting_bytes();
+            waiting > 0 && waiting + bytes.len() > self.options.buffer_bytes_max
+        };
+        if full(&self.syncer) {
+            self.syncer.settle(&self.counters).map_err(FileError::at("sync", &current.path))?;
+            if full(&self.syncer) {
+                return Err(FileError::at("sync", &current.path)(io::ErrorKind::TimedOut.into()));
+            }
+        }
         if current.good == 0 {
             self.syncer.named(&self.dir);
         }
-        // A segment's first write brings its header along.
-        let bytes = if current.good == 0 { &self.buffer[..] } else { &self.buffer[HEADER.len()..] };
         if let Err(source) = write_all_at(&*current.file, bytes, current.good) {
             // Should the file not be cut either, the next try overwrites what stands there with the same bytes.
             current.dirty = current.file.set_len(current.good).is_err();
             return Err(FileError::at("write", &current.path)(source));
         }
         current.dirty = false;
-        let (from, to) = (current.good, current.good + bytes.len() as u64);
-        current.good = to;
-        self.syncer.wrote(&current.file, from, to);
+        self.syncer.wrote(&current.file, current.good, bytes);
+        current.good += bytes.len() as u64;
         add(&self.counters.records, self.waiting);
         add(&self.counters.bytes, bytes.len() as u64);
         self.progress.publish(self.sequence, current.good);

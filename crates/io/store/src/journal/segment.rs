@@ -11,8 +11,6 @@ use std::sync::Arc;
 
 /// What a journal asks of the file it writes to.
 pub(crate) trait SegmentFile: Send + Sync {
-    /// As `pread(2)`.
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
     /// As `pwrite(2)`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// As `ftruncate(2)`.
@@ -22,9 +20,6 @@ pub(crate) trait SegmentFile: Send + Sync {
 }
 
 impl SegmentFile for File {
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        FileExt::read_at(self, bytes, offset)
-    }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         FileExt::write_at(self, bytes, offset)
     }

@@ -162,9 +162,6 @@ struct NearlyFull {
 }
 
 impl SegmentFile for NearlyFull {
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        SegmentFile::read_at(&self.file, bytes, offset)
-    }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let left = self.left.load(Ordering::Relaxed);
         let take = bytes.len().min(usize::try_from(left).unwrap_or(0));
@@ -255,9 +252,6 @@ struct Forgetful {
 }
 
 impl SegmentFile for Forgetful {
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        SegmentFile::read_at(&self.file, bytes, offset)
-    }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.cache.lock().expect("not poisoned").push((offset as usize, bytes.to_vec()));
         SegmentFile::write_at(&self.file, bytes, offset)
@@ -322,20 +316,43 @@ fn what_a_sync_has_lost_is_written_again_before_anything_counts_as_written() {
 }
 
 #[test]
-fn what_nobody_has_any_more_is_not_said_to_be_written() {
+fn what_the_kernel_has_forgotten_as_well_is_written_again() {
     let dir = tempdir().expect("a folder");
-    let (mut journal, _disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit, true);
+    let (mut journal, disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit, true);
     journal.append(b"one").expect("room");
     journal.commit().expect("a commit");
     fails.store(true, Ordering::Relaxed);
-    journal.append(b"two").expect("room");
-    assert!(matches!(journal.commit(), Err(CommitError::Sync(_))));
-    fails.store(false, Ordering::Relaxed);
-    for _ in 0..3 {
-        assert!(matches!(journal.commit(), Err(CommitError::Sync(_))), "zeros are no records");
+    for record in [b"two", b"and"] {
+        journal.append(record).expect("room");
+        assert!(matches!(journal.commit(), Err(CommitError::Sync(_))));
     }
+    fails.store(false, Ordering::Relaxed);
+    journal.commit().expect("the disk works again");
     drop(journal);
-    assert_eq!(open(dir.path(), &OPTIONS).2, [b"one"]);
+    let path = list(dir.path()).expect("segments").remove(0).path;
+    assert_eq!(*disk.lock().expect("not poisoned"), fs::read(path).expect("a segment"), "the disk has all of it");
+    assert_eq!(open(dir.path(), &OPTIONS).2, [b"one", b"two", b"and"]);
+}
+
+#[test]
+fn a_disk_that_syncs_nothing_fills_two_buffers_and_no_more() {
+    let dir = tempdir().expect("a folder");
+    let (mut journal, _disk, fails) = forgetful(dir.path(), SyncPolicy::EveryCommit, true);
+    journal.options.buffer_bytes_max = 1000;
+    fails.store(true, Ordering::Relaxed);
+    // A header of 8 bytes and nine records of 100 wait to be synced; nine wait to be written.
+    let mut taken = Vec::new();
+    for number in 0..100_u8 {
+        taken.extend(journal.append(&[number; 92]).is_ok().then_some(number));
+        assert!(journal.commit().is_err());
+    }
+    assert_eq!(taken, (0..18).collect::<Vec<_>>());
+    assert_eq!((journal.syncer.waiting_bytes(), journal.waiting()), (908, 9));
+    fails.store(false, Ordering::Relaxed);
+    journal.commit().expect("the disk works again");
+    assert_eq!((journal.syncer.waiting_bytes(), journal.waiting()), (0, 0));
+    drop(journal);
+    assert_eq!(open(dir.path(), &OPTIONS).2, (0..18).map(|number| vec![number; 92]).collect::<Vec<_>>());
 }
 
 #[test]
