@@ -6,8 +6,9 @@
 
 The experts' telephones are `crates/app/phone/examples/experts.rs`, in three processes: one is killed, one has its sockets closed, and
 of the third some hang up. What is checked: everybody in a room hears the one who speaks there before and after, but for those
-killed; who was cut off is rung again, and another where that fails, and who has hung up is not; nothing is left at the end. The
-set-up times are printed and drawn, from the message's arrival to the answer: `docs/escalations-set-up.svg`.
+killed; who was cut off is rung again, and another where that fails, and who has hung up is not; nothing is left at the end, and all
+that again takes no more memory, threads and files. The set-up times are printed and drawn, from the message's arrival to the answer:
+`docs/escalations-set-up.svg`.
 
 Needs Python with `cryptography`. STROWGER and EXPERTS name other binaries.
 """
@@ -43,7 +44,7 @@ ring_timeout_s = 2
 rings_per_minute = 1000
 keyless_experts = true
 running_max = 5000
-kept_max = 5000
+kept_max = 1000
 {trunks}
 """
 POLICY = """
@@ -65,10 +66,17 @@ class Experts:
     """A process of telephones."""
 
     def __init__(self, name, folder):
-        self.name, self.sip = name, free_port(socket.SOCK_DGRAM)
-        binary = os.environ.get("EXPERTS", ROOT / "target/release/examples/experts")
-        command = [binary, f"127.0.0.1:{self.sip}", f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=open(folder / f"{name}.log", "wb"))
+        self.name, self.folder, self.sip = name, folder, free_port(socket.SOCK_DGRAM)
+        self.start()
+
+    def start(self):
+        command = [os.environ.get("EXPERTS", ROOT / "target/release/examples/experts"), f"127.0.0.1:{self.sip}"]
+        with open(self.folder / f"{self.name}.log", "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=log)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
 
     def say(self, command):
         self.process.stdin.write(command + "\n")
@@ -86,6 +94,8 @@ class Exchange:
         trunks = "".join(f'[[room]]\nname = "room-{n}"\nmembers_max = {ROOM_MEMBERS + 5}\n' for n in range(rooms))
         for number, one in enumerate(experts):
             trunks += f'[[trunk]]\nname = "{one.name}"\naddresses = ["sip:127.0.0.1:{one.sip}"]\noptions_interval_s = 0\n'
+            # A peer that is not known may hang up 30 calls in 10 s; then it is banned.
+            trunks += 'sources = ["127.0.0.1"]\n' if one.name == "stays" else ""
             trunks += f'[[route]]\nname = "{one.name}"\nprefix = "{number + 1}"\nto = [{{ trunk = "{one.name}" }}]\n'
         names = json.dumps([f"room-{n}" for n in range(rooms)])
         text = CONFIGURATION.format(folder=folder, sip=free_port(socket.SOCK_DGRAM), http=self.http, api=self.api, rooms=names, trunks=trunks)
@@ -125,6 +135,9 @@ class Exchange:
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
+    def tasks_and_files(self):
+        return tuple(len(os.listdir(f"/proc/{self.process.pid}/{what}")) for what in ("task", "fd"))
+
     def processor(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -144,12 +157,13 @@ def check(good, what):
         raise SystemExit(1)
 
 
-def message(key, number, room):
+def message(key, number, room, speaks):
     """Signed over its canonical form, which for these members is that of Python's json."""
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     hazard = {"type": "safety", "severity": "high", "rationale": "a load", "auto_escalate": True}
     said = {"id": f"m-{number}", "timestamp": now, "level": 2, "source": "guardian.security", "destination": "council", "version": "2.1",
             "performative": "escalate", "conversation_id": "if://conversation/load", "sequence_num": number, "citation_ids": [],
+            "traceId": f"{'speaks' if speaks else 'silent'}-{number}",
             "payload": {"text": f"valve {number}", "hazard": hazard, "room": room}}
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -225,13 +239,36 @@ def run(folder, groups, exchange, count, rate, tenth):
     exchange.command("expert", "import", str(folder / "experts.json"))
     exchange.start()
     key = serialization.load_pem_private_key((folder / "data/guardians/security.key").read_bytes(), None)
+    exchange.metric("strowger_escalations")
+    before = exchange.tasks_and_files()
+    round_of(groups, exchange, key, count, rate, third, ROOT / "docs/escalations-set-up.svg")
+    after = exchange.memory()
+    for one in killed, closed:
+        one.stop()
+        one.start()
+    print("      once more, when all have rested for a minute:", flush=True)
+    exchange.connection.close()
+    time.sleep(61)
+    round_of(groups, exchange, key, count, rate, third, None)
+    grown = exchange.memory() - after
+    # A thousand that are over are kept by default, to be told about: `kept_max`.
+    check(grown < 0.1 * after, f"that took {grown:.1f} MiB more")
+    check(exchange.tasks_and_files() == before, f"{before[0]} threads and {before[1]} files are there, as at the beginning")
+    exchange.process.send_signal(signal.SIGTERM)
+    check(exchange.process.wait(20) == 0, "the exchange ends in order")
+    check("ERROR" not in (folder / "exchange.log").read_text(), "and complains of nothing")
+
+
+def round_of(groups, exchange, key, count, rate, third, path):
+    """So many escalations from the first message to the last trace of them."""
+    killed, closed, stays = groups
     empty = exchange.memory()
     first = int(time.time() * 1000)
     begun = time.monotonic()
     ids = []
     for number in range(count):
         time.sleep(max(0, begun + number / rate - time.monotonic()))
-        status, answer = exchange.ask("POST", "/escalations", message(key, first + number, f"room-{number // ROOM_MEMBERS}"))
+        status, answer = exchange.ask("POST", "/escalations", message(key, first + number, f"room-{number // ROOM_MEMBERS}", number % ROOM_MEMBERS == 0))
         if status != 201:
             raise SystemExit(f"FAILED: escalation {number} gets {status}: {answer}")
         ids.append(answer["id"])
@@ -243,17 +280,15 @@ def run(folder, groups, exchange, count, rate, tenth):
     share = (exchange.processor() - used) / (time.monotonic() - at)
     packets, tone = hears(before)
     check(packets >= count * 0.99 and tone >= count * 0.99, f"{packets} of {count} are sent all packets, {tone} hear who speaks; {share:.2f} processors, {exchange.memory():.0f} MiB (empty {empty:.0f})")
-    reports = {}
-    for id in ids:
-        reports[id] = exchange.ask("GET", f"/escalations/{id}")[1]
+    reports = [exchange.ask("GET", f"/escalations/{id}")[1] for id in ids]
     stamp = lambda text: datetime.datetime.fromisoformat(text[:26].rstrip("Z")).timestamp()
-    times = [(stamp(one["connected"]) - stamp(one["began"])) * 1000 for one in reports.values()]
+    times = [(stamp(one["connected"]) - stamp(one["began"])) * 1000 for one in reports]
     times.sort()
-    chart(times, ROOT / "docs/escalations-set-up.svg")
+    if path:
+        chart(times, path)
     print(f"      set-up: p50 {times[len(times) // 2]:.1f} ms, p99 {times[int(len(times) * 0.99)]:.1f} ms, most {times[-1]:.1f} ms", flush=True)
     check(times[-1] < 2_000, "each was answered within 2 s")
 
-    speakers = {call["number"] for call in before if call["process"] == "stays" and call["speaks"]}
     killed.process.send_signal(signal.SIGKILL)
     closed.say("close")
     hung_up = stays.say(f"bye {third}").split()
@@ -266,12 +301,14 @@ def run(folder, groups, exchange, count, rate, tenth):
     again = [one for one in rung if len([try_ for try_ in one["tried"] if try_["outcome"] == "answered"]) > 1]
     check(len(again) == 2 * third, f"{len(again)} were rung again")
     after = listening([stays])
-    # In a room whose speaker has gone nobody can hear one.
+    # In a room whose speaker has hung up nobody can hear one.
     silent = [call for call in after if call["tone"] == 0 and not call["speaks"]]
+    gone = sum(1 for one, state in zip(range(count), states) if state == "ended" and one % ROOM_MEMBERS == 0)
     packets, tone = hears(after)
     untouched = {call["number"] for call in before if call["process"] == "stays"}
     good = [call for call in after if call["number"] in untouched and call["packets"] >= 50 * 4 * 0.97]
-    check(packets >= left * 0.99 and len(good) >= (len(untouched) - third) * 0.99, f"{packets} of {left} are sent all packets; {tone} hear who speaks, {len(silent)} have nobody who does")
+    heard = tone >= left * 0.99 - gone * ROOM_MEMBERS
+    check(packets >= left * 0.99 and heard and len(good) >= (len(untouched) - third) * 0.99, f"{packets} of {left} are sent all packets; {tone} hear who speaks, {len(silent)} have nobody who does")
     for id, one in zip(ids, rung):
         if one["state"] == "connected":
             exchange.ask("DELETE", f"/escalations/{id}")
@@ -281,9 +318,6 @@ def run(folder, groups, exchange, count, rate, tenth):
     ports = lambda: exchange.metric("strowger_media_ports_opened_total") == exchange.metric("strowger_media_ports_closed_total")
     wait_for(ports, "no media port is left", 5)
     check(True, f"after {time.monotonic() - begun:.1f} s no escalation, call, member or media port is left; {exchange.memory():.0f} MiB")
-    exchange.process.send_signal(signal.SIGTERM)
-    check(exchange.process.wait(20) == 0, "the exchange ends in order")
-    check("ERROR" not in (folder / "exchange.log").read_text(), "and complains of nothing")
 
 
 main()

@@ -1,16 +1,17 @@
 //! A thousand telephones of experts in one process, for loads: they answer at once, speak or keep silent, and say what they hear.
 //!
-//!     cargo run --release -p sx-phone --example experts -- 127.0.0.1:5070 127.0.0.1:7000
+//!     cargo run --release -p sx-phone --example experts -- 127.0.0.1:5070
 //!
-//! The first address is for SIP over UDP, the second for all their RTP: whose a packet is, is told by the port it comes from.
-//! Each call is answered with 200, and sends a packet of 20 ms of PCMU 50 times a second. Of every 25 calls one speaks, at 1,000 Hz;
-//! the others send silence. Commands come by standard input, a line each, and are answered with a line:
+//! The address is for SIP over UDP. RTP comes to sockets that several share, since one alone could not keep what comes for all
+//! at once: whose a packet is, is told by the port it comes from.
+//! Each call is answered with 200, and sends a packet of 20 ms of PCMU 50 times a second. Who is rung for a
+//! trace that begins with `speaks` speaks, at 1,000 Hz; the others send silence. A number is what is dialled without its first digit. Commands come by standard input, a line each, and are answered with a line:
 //!
 //! * `calls`: how many there are;
 //! * `report`: of each call, as JSON: its number, the trace it was told, how many packets came since the last report, and in how many
 //!   fifths of a second of all that were listened to the tone was there;
-//! * `bye N`: the last N calls hang up;
-//! * `close`: both sockets are closed, and the process stays;
+//! * `bye N`: those N hang up who have the highest numbers;
+//! * `close`: all sockets are closed, and the process stays;
 //! * `end`.
 
 use std::collections::BTreeMap;
@@ -20,12 +21,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use sx_codec::{Law, hears};
 
-/// One in so many speaks.
-const SPEAKER_EVERY: usize = 25;
-/// What it says, in hertz.
+/// What is said, in hertz.
 const TONE_HZ: f64 = 1_000.0;
 const TICK: Duration = Duration::from_millis(20);
 const SAMPLES: usize = 160;
+/// So many sockets for RTP.
+const SOCKETS: usize = 64;
 /// A fifth of a second.
 const WINDOW: usize = 1_600;
 
@@ -45,36 +46,36 @@ struct Call {
     with_tone: u64,
 }
 
+impl Call {
+    fn speaks(&self) -> bool {
+        self.trace.starts_with("speaks")
+    }
+}
+
 struct Experts {
     sip: UdpSocket,
-    rtp: UdpSocket,
+    rtp: Vec<UdpSocket>,
     calls: BTreeMap<String, Call>,
     by_media: BTreeMap<SocketAddr, String>,
-    answered: usize,
     sequence: u16,
     timestamp: u32,
     tone: Vec<u8>,
 }
 
 fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let mut address = || arguments.next().and_then(|text| text.parse::<SocketAddr>().ok()).expect("an address");
-    let (sip, rtp) = (UdpSocket::bind(address())?, UdpSocket::bind(address())?);
-    sip.set_nonblocking(true)?;
-    rtp.set_nonblocking(true)?;
+    let address: SocketAddr = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("an address");
+    let bound = |port: u16| -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind((address.ip(), port))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    let sip = bound(address.port())?;
+    let rtp = (0..SOCKETS).map(|_| bound(0)).collect::<io::Result<_>>()?;
     // A second of a tone with whole periods in each packet.
     let sample = |at: usize| (8_000.0 * (std::f64::consts::TAU * TONE_HZ * at as f64 / 8_000.0).sin()) as i16;
     let tone = (0..SAMPLES).map(|at| Law::Mu.compress(sample(at))).collect();
-    let mut experts = Experts {
-        sip,
-        rtp,
-        calls: BTreeMap::new(),
-        by_media: BTreeMap::new(),
-        answered: 0,
-        sequence: 0,
-        timestamp: 0,
-        tone,
-    };
+    let mut experts =
+        Experts { sip, rtp, calls: BTreeMap::new(), by_media: BTreeMap::new(), sequence: 0, timestamp: 0, tone };
     let (say, commands) = channel();
     std::thread::spawn(move || io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
     experts.run(&commands)
@@ -112,7 +113,7 @@ impl Experts {
 
     /// The process is there, and its sockets are not.
     fn closed(&mut self, commands: &Receiver<String>) -> io::Result<()> {
-        (self.sip, self.rtp) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+        (self.sip, self.rtp) = (UdpSocket::bind("127.0.0.1:0")?, Vec::new());
         while commands.recv().is_ok_and(|command| command != "end") {}
         Ok(())
     }
@@ -141,7 +142,7 @@ impl Experts {
             "INVITE" => {
                 self.begin(message, from, (call_id, &tagged));
                 self.send(&reply(message, "180 Ringing", &tagged, ""), from);
-                self.description()
+                self.calls.get(call_id).map_or_else(String::new, |call| self.description(call))
             }
             "BYE" => {
                 if let Some(call) = self.calls.remove(call_id) {
@@ -165,9 +166,10 @@ impl Experts {
         let media = host.zip(port).and_then(|(host, port)| format!("{host}:{port}").parse().ok());
         let Some(media) = media else { return };
         let of = |name: &str| value(message, name).unwrap_or_default().to_owned();
-        self.answered += 1;
+        let dialled = message.split(['@', ':']).nth(1).and_then(|user| user.get(1..)?.parse().ok());
+        let Some(number) = dialled else { return };
         let call = Call {
-            number: self.answered,
+            number,
             trace: of("X-IF-Trace-ID"),
             ours: ours.to_owned(),
             theirs: of("From"),
@@ -184,8 +186,12 @@ impl Experts {
         self.calls.insert(call_id.to_owned(), call);
     }
 
-    fn description(&self) -> String {
-        let Ok(rtp) = self.rtp.local_addr() else { return String::new() };
+    fn socket_of(&self, call: &Call) -> &UdpSocket {
+        &self.rtp[call.number % SOCKETS]
+    }
+
+    fn description(&self, call: &Call) -> String {
+        let Ok(rtp) = self.socket_of(call).local_addr() else { return String::new() };
         let body = format!(
             "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n",
             rtp.ip(),
@@ -204,23 +210,27 @@ impl Experts {
         (self.sequence, self.timestamp) = (self.sequence.wrapping_add(1), self.timestamp.wrapping_add(SAMPLES as u32));
         let silence = [0xff; SAMPLES];
         for call in self.calls.values() {
-            let payload: &[u8] = if call.number % SPEAKER_EVERY == 1 { &self.tone } else { &silence };
+            let payload: &[u8] = if call.speaks() { &self.tone } else { &silence };
             let mut packet = [0; 12 + SAMPLES];
             packet[..2].copy_from_slice(&[0x80, 0]);
             packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
             packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
             packet[8..12].copy_from_slice(&(call.number as u32).to_be_bytes());
             packet[12..].copy_from_slice(payload);
-            let _ = self.rtp.send_to(&packet, call.media);
+            let _ = self.socket_of(call).send_to(&packet, call.media);
         }
     }
 
     fn hear(&mut self) -> io::Result<()> {
         let mut packet = [0; 2_048];
-        loop {
-            let (length, from) = match self.rtp.recv_from(&mut packet) {
+        let mut socket = 0;
+        while socket < SOCKETS {
+            let (length, from) = match self.rtp[socket].recv_from(&mut packet) {
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    socket += 1;
+                    continue;
+                }
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
                 Err(error) => return Err(error),
             };
@@ -234,6 +244,7 @@ impl Experts {
                 call.heard.clear();
             }
         }
+        Ok(())
     }
 
     /// What each has heard since the last time.
@@ -245,17 +256,18 @@ impl Experts {
                 let (packets, windows, tone) = (call.packets, call.windows, call.with_tone);
                 (call.packets, call.windows, call.with_tone) = (0, 0, 0);
                 call.heard.clear();
-                let speaks = call.number % SPEAKER_EVERY == 1;
                 format!(
-                    r#"{{"number":{},"trace":"{}","speaks":{speaks},"packets":{packets},"windows":{windows},"tone":{tone}}}"#,
-                    call.number, call.trace
+                    r#"{{"number":{},"trace":"{}","speaks":{},"packets":{packets},"windows":{windows},"tone":{tone}}}"#,
+                    call.number,
+                    call.trace,
+                    call.speaks()
                 )
             })
             .collect();
         format!("[{}]", each.join(","))
     }
 
-    /// The last so many hang up: their traces.
+    /// So many hang up: their traces.
     fn hang_up(&mut self, count: usize) -> String {
         let mut calls: Vec<(usize, String)> =
             self.calls.values().map(|call| (call.number, call.call_id.clone())).collect();

@@ -91,12 +91,11 @@ impl Search {
         self.is_answered = true;
     }
 
-    /// Whoever has answered is gone, and is wanted back: they are rung at these addresses, before anybody else.
-    pub fn resume(&mut self, candidate: Candidate) {
+    /// Whoever has answered is gone, and somebody is wanted again: these, in place of those who waited until then.
+    pub fn resume(&mut self, candidates: impl IntoIterator<Item = Candidate>) {
         self.is_answered = false;
-        if !candidate.addresses.is_empty() {
-            self.again.push_front((candidate.expert, candidate.addresses.into()));
-        }
+        self.again.clear();
+        self.waiting = candidates.into_iter().filter(|candidate| !candidate.addresses.is_empty()).collect();
     }
 
     /// Does nobody ring, and is nobody left to be rung?

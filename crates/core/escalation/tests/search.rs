@@ -41,16 +41,20 @@ fn so_many_at_a_time_and_nobody_more_once_one_has_answered() {
 }
 
 #[test]
-fn who_is_wanted_back_goes_before_those_who_wait() {
+fn those_who_are_wanted_again_take_the_place_of_those_who_waited() {
     let mut search = Search::new([candidate("a", &["1"]), candidate("b", &["2"])], 1);
     rung(&mut search);
     search.answered("a");
     assert!(search.is_over());
-    search.resume(candidate("a", &["1"]));
+    search.resume([candidate("a", &["1"]), candidate("c", &["3", "4"])]);
     assert!(!search.is_over());
     assert_eq!(rung(&mut search), ["a@1"]);
     search.failed("a");
-    assert_eq!(rung(&mut search), ["b@2"]);
+    assert_eq!(rung(&mut search), ["c@3"]);
+    search.failed("c");
+    assert_eq!(rung(&mut search), ["c@4"]);
+    search.failed("c");
+    assert!(rung(&mut search).is_empty() && search.is_over());
 }
 
 proptest! {

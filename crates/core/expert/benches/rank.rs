@@ -29,7 +29,8 @@ fn ranking(criterion: &mut Criterion) {
     let presence = |index: usize| Presence {
         reachable: !index.is_multiple_of(3),
         calls: u32::from(index.is_multiple_of(4)),
-        rested: true,
+        rings: 0,
+        rings_max: 3,
     };
     let now = Time::from_secs(1_795_428_000);
     criterion.bench_function("10,000 experts", |bencher| {

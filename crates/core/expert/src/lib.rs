@@ -16,7 +16,7 @@
 //! expert.knows("safety", 3);
 //! let need = Need { subject: "safety", ..Need::default() };
 //! let experts = [expert];
-//! let ranked = rank(&experts, &need, |_| Presence { reachable: true, calls: 0, rested: true }, Time::from_secs(1_800_000_000));
+//! let ranked = rank(&experts, &need, |_| Presence { reachable: true, calls: 0, rings: 0, rings_max: 3 }, Time::from_secs(1_800_000_000));
 //! assert_eq!((ranked.best.len(), ranked.best[0].index), (1, 0));
 //! ```
 

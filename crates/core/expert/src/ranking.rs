@@ -24,8 +24,10 @@ pub struct Presence {
     pub reachable: bool,
     /// In how many calls they are.
     pub calls: u32,
-    /// They were not called as often of late as they may be.
-    pub rested: bool,
+    /// How often they were called of late.
+    pub rings: u32,
+    /// How often they may be.
+    pub rings_max: u32,
 }
 
 /// Why an expert is not called.
@@ -62,6 +64,8 @@ pub struct Why {
     pub level: u8,
     /// In how many calls they are.
     pub calls: u32,
+    /// How often they were called of late.
+    pub rings: u32,
 }
 
 /// An expert who can be called.
@@ -83,7 +87,8 @@ pub struct Ranking {
 }
 
 /// Puts experts in the order in which they are to be called: who is on call goes first, then who speaks the language, then who
-/// knows more, then who is in fewer calls, then by their ids, so that the same facts give the same order.
+/// knows more, then who is in fewer calls, then who was called less of late, which also puts back who has just not answered,
+/// then by their ids, so that the same facts give the same order.
 pub fn rank(experts: &[Expert], need: &Need<'_>, presence: impl Fn(usize) -> Presence, now: Time) -> Ranking {
     let mut ranking = Ranking::default();
     for (index, expert) in experts.iter().enumerate() {
@@ -97,14 +102,14 @@ pub fn rank(experts: &[Expert], need: &Need<'_>, presence: impl Fn(usize) -> Pre
                     speaks: speaks(expert, need.language),
                     level,
                     calls: here.calls,
+                    rings: here.rings,
                 };
                 ranking.best.push(Ranked { index, why });
             }
         }
     }
     ranking.best.sort_by(|one, other| {
-        let key =
-            |ranked: &Ranked| (!ranked.why.on_call, !ranked.why.speaks, u8::MAX - ranked.why.level, ranked.why.calls);
+        let key = |Ranked { why, .. }: &Ranked| (!why.on_call, !why.speaks, u8::MAX - why.level, why.calls, why.rings);
         key(one).cmp(&key(other)).then_with(|| experts[one.index].id.cmp(&experts[other.index].id))
     });
     ranking
@@ -123,7 +128,7 @@ fn obstacle(expert: &Expert, need: &Need<'_>, here: Presence, now: Time) -> Opti
         () if !expert.is_at_work(now) => Some(PassedOver::OffHours),
         () if !here.reachable => Some(PassedOver::Unreachable),
         () if here.calls >= expert.calls_max => Some(PassedOver::Busy),
-        () if !here.rested => Some(PassedOver::TooOften),
+        () if here.rings >= here.rings_max => Some(PassedOver::TooOften),
         () => None,
     }
 }

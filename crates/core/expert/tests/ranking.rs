@@ -6,7 +6,7 @@ use sx_engine::Time;
 use sx_expert::{Expert, Hours, Need, PassedOver, Presence, Ranking, Shift, Standing, rank};
 
 const NOW: Time = Time::from_secs(1_800_000_000);
-const FREE: Presence = Presence { reachable: true, calls: 0, rested: true };
+const FREE: Presence = Presence { reachable: true, calls: 0, rings: 0, rings_max: 3 };
 
 fn expert(id: &str, level: u8) -> Expert {
     let mut expert = Expert::new(id, id);
@@ -23,7 +23,7 @@ fn order(experts: &[Expert], ranking: &Ranking) -> Vec<String> {
 }
 
 #[test]
-fn who_is_on_call_goes_first_then_who_speaks_then_who_knows_more_then_who_is_free() {
+fn who_is_on_call_goes_first_then_who_speaks_then_who_knows_more_then_who_is_free_and_rested() {
     let mut on_call = expert("on-call", 1);
     on_call.shifts.push(Shift { from: NOW, to: NOW + Duration::from_secs(1) });
     let mut swiss = expert("swiss", 1);
@@ -32,10 +32,23 @@ fn who_is_on_call_goes_first_then_who_speaks_then_who_knows_more_then_who_is_fre
     danish.languages = vec!["den".into()];
     let mut busy = expert("busy", 5);
     busy.calls_max = 3;
-    let experts = [expert("b", 5), expert("a", 5), busy, danish, swiss, on_call, Expert::new("other", "knows nothing")];
-    let presence = |index: usize| Presence { calls: u32::from(index == 2), ..FREE };
+    let experts = [
+        expert("b", 5),
+        expert("tired", 5),
+        expert("a", 5),
+        busy,
+        danish,
+        swiss,
+        on_call,
+        Expert::new("other", "knows nothing"),
+    ];
+    let presence = |index: usize| Presence {
+        calls: u32::from(index == 3),
+        rings: [0, 2, 1, 0].get(index).map_or(0, |rings| *rings),
+        ..FREE
+    };
     let ranking = rank(&experts, &Need { language: "de", ..need() }, presence, NOW);
-    assert_eq!(order(&experts, &ranking), ["on-call", "swiss", "danish", "a", "b", "busy"]);
+    assert_eq!(order(&experts, &ranking), ["on-call", "swiss", "danish", "b", "a", "tired", "busy"]);
     assert_eq!(ranking.passed_over, []);
     let first = ranking.best[0].why;
     assert!(first.on_call && !first.speaks && first.level == 1);
@@ -58,7 +71,7 @@ fn what_stands_in_the_way_is_told_and_what_is_for_good_before_what_will_pass() {
     check(|_| (), FREE, &ours, None);
     check(
         |one| one.standing = Standing::Revoked,
-        Presence { reachable: false, calls: 9, rested: false },
+        Presence { reachable: false, calls: 9, rings: 9, rings_max: 3 },
         &ours,
         Some(PassedOver::Revoked),
     );
@@ -66,9 +79,9 @@ fn what_stands_in_the_way_is_told_and_what_is_for_good_before_what_will_pass() {
     check(|_| (), FREE, &Need { organisation: "umbrella", ..ours }, Some(PassedOver::OtherOrganisation));
     check(|_| (), FREE, &Need { from: Some([198, 51, 100, 1].into()), ..ours }, Some(PassedOver::OtherNetwork));
     check(|_| (), FREE, &Need { from: None, ..ours }, Some(PassedOver::OtherNetwork));
-    check(|_| (), Presence { reachable: false, calls: 0, rested: true }, &ours, Some(PassedOver::Unreachable));
-    check(|_| (), Presence { calls: 1, rested: false, ..FREE }, &ours, Some(PassedOver::Busy));
-    check(|_| (), Presence { rested: false, ..FREE }, &ours, Some(PassedOver::TooOften));
+    check(|_| (), Presence { reachable: false, ..FREE }, &ours, Some(PassedOver::Unreachable));
+    check(|_| (), Presence { calls: 1, rings: 3, ..FREE }, &ours, Some(PassedOver::Busy));
+    check(|_| (), Presence { rings: 3, ..FREE }, &ours, Some(PassedOver::TooOften));
     check(|one| one.proved = false, FREE, &Need { organisation: "umbrella", ..ours }, Some(PassedOver::Unproved));
     let night = |one: &mut Expert| one.hours = Some(Hours::parse("mon-sun 00:00-00:01", "UTC").expect("hours"));
     check(night, FREE, &ours, Some(PassedOver::OffHours));

@@ -7,6 +7,7 @@ use crate::obligations::{Recordings, unmet};
 use crate::worker::Worker;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use sx_edge::{CallPermit, IdentityLoad};
 use sx_engine::Time;
@@ -102,7 +103,7 @@ impl Worker {
         let known = people.guardian(&message.sender);
         let proof = self.prove(now, asked, known.and_then(|known| known.key));
         let ranking = match route {
-            Route::Escalate => self.ranked(now, asked, known.map_or("", |known| &known.guardian.organisation)),
+            Route::Escalate => self.ranked(now, message, asked.from),
             Route::Hold | Route::Share => Ranking::default(),
         };
         let is_signed = proof.facts.is_some_and(|facts| facts.key_matches && facts.verifies);
@@ -212,20 +213,20 @@ impl Worker {
     }
 
     /// The experts who know about the hazard, those first who are rung first.
-    fn ranked(&self, now: Time, asked: &Escalate, organisation: &str) -> Ranking {
-        let message = &asked.message;
+    pub(super) fn ranked(&self, now: Time, message: &IfMessage, from: IpAddr) -> Ranking {
+        let sender = self.people.guardian(&message.sender);
         let need = Need {
             subject: message.hazard.as_ref().map_or("", |hazard| hazard.kind.word()),
             language: message.content.get("language").and_then(Json::as_str).unwrap_or_default(),
-            organisation,
-            from: Some(asked.from),
+            organisation: sender.map_or("", |sender| &sender.guardian.organisation),
+            from: Some(from),
         };
         let people = &self.people;
         let rings_max = self.tables.escalation.config.rings_per_minute;
         let presence = |place: usize| {
             let rung = people.rung(place);
-            let rested = rung.count(now, RINGS_WINDOW) < rings_max;
-            Presence { reachable: self.is_reachable(&people.experts()[place]), calls: rung.calls(), rested }
+            let rings = rung.count(now, RINGS_WINDOW);
+            Presence { reachable: self.is_reachable(&people.experts()[place]), calls: rung.calls(), rings, rings_max }
         };
         // The hours of people go by the wall clock.
         let wall = self.wall(now);

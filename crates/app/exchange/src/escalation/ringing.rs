@@ -176,17 +176,27 @@ impl Worker {
         if self.is_wanted_back(&escalation, &expert, by) {
             self.witness_escalation(now, &escalation, "cut_off", "the expert's call was cut off", facts, Some(call));
             escalation.phase = Phase::Ringing;
-            let people = self.people.clone();
-            let again = people.place_of(&expert).map(|place| candidate(&people.experts()[place]));
-            if let Some(again) = again {
-                escalation.search.resume(again);
-            }
+            escalation.search.resume(self.candidates_again(now, &escalation, &expert));
             self.escalations.running.insert(id, escalation);
             return self.ring_on(now, id);
         }
         escalation.phase = Phase::Ended;
         self.witness_escalation(now, &escalation, "ended", cause.text(), facts, Some(call));
         self.escalation_over(now, escalation);
+    }
+
+    /// Whom to ring when the call of `expert` was cut off: them, and then the best of now, of whom many were busy or away when
+    /// the search began. Those who have been rung in vain come last.
+    fn candidates_again(&self, now: Time, escalation: &Escalation, expert: &str) -> Vec<Candidate> {
+        let Some(admitted) = &escalation.admitted else { return Vec::new() };
+        let ranking = self.ranked(now, &escalation.message, admitted.address);
+        let experts = self.people.experts();
+        let others = || ranking.best.iter().map(|ranked| &experts[ranked.index]).filter(|other| *other.id != *expert);
+        let in_vain = |other: &Expert| escalation.rung.iter().any(|rung| rung.expert == other.id);
+        let first = self.people.place_of(expert).map(|place| &experts[place]);
+        let untried = others().filter(|other| !in_vain(other));
+        let again = first.into_iter().chain(untried).chain(others().filter(|other| in_vain(other)));
+        again.take(self.tables.escalation.config.experts_max + 1).map(candidate).collect()
     }
 
     /// Is an expert rung again whose call has ended so?

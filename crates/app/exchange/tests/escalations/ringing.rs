@@ -177,6 +177,29 @@ fn who_is_sure_is_shared_and_who_is_not_quite_is_held() {
 }
 
 #[test]
+fn whom_to_ring_behind_a_call_that_was_cut_off_is_found_out_anew() {
+    // The list that was made first has bob alone, and the one made then carol as well.
+    let config = format!("{COUNCIL}experts_max = 1\n");
+    let mut bench = council(ALL_ANSWER, &config);
+    let report = escalate(&mut bench, signed(valve(1), 7));
+    bench.who("bob").manner = Manner::Dead;
+    for _ in 0..60 {
+        bench.pass_s(60);
+    }
+    let expected = [("bob", "answered"), ("bob", "failed"), ("carol", "answered")];
+    assert_eq!(rung(&now(&bench, &report)), expected, "{}", bench.ladder());
+    // Who was rung in vain before comes last, also when they are the best.
+    let mut bench = council([Manner::Refuses(486), Manner::Answers, Manner::Answers], COUNCIL);
+    let report = escalate(&mut bench, signed(valve(1), 7));
+    bench.who("carol").manner = Manner::Dead;
+    for _ in 0..60 {
+        bench.pass_s(60);
+    }
+    let expected = [("bob", "failed"), ("carol", "answered"), ("carol", "failed"), ("dave", "answered")];
+    assert_eq!(rung(&now(&bench, &report)), expected, "{}", bench.ladder());
+}
+
+#[test]
 fn only_so_many_are_tried() {
     let config = format!("{COUNCIL}experts_max = 2\n");
     let mut bench = council([Manner::Refuses(486), Manner::Refuses(486), Manner::Answers], &config);
