@@ -2,10 +2,12 @@
 
 import functools
 import json
+import os
 import subprocess
 
-from harness import DOMAIN, case, check, wait_for
+from harness import DOMAIN, Skipped, case, check, kill, wait_for
 from phones import TONES, Phone
+from cases.announcements import sounds
 from cases.handover import ask, token
 from cases.rooms import ROOM
 from cases.transcoding import MD5
@@ -71,6 +73,58 @@ def escalated(bench):
     wait_for(lambda: members() == 0, "nobody is left in the room")
     wait_for(lambda: exchange.metric("strowger_escalations") == 0, "nor is any escalation")
     exchange.gone()
+
+
+@case("a hazard is announced; NDI is found", slow=True)
+def announced(bench):
+    sound = '[[escalation.announcement]]\nhazard = "safety"\nsound = "closed.wav"\n[ndi]\ninterfaces = ["127.0.0.1"]\n'
+    exchange = bench.exchange(extra=MD5 + ROOM + ESCALATION + sound, users=["alice", "bob"], media=sounds(bench))
+    bearer = token(exchange)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
+    expert(bench, exchange, "bob", 1)
+    wait_for(lambda: ask(exchange, bearer, "GET", "/experts")["total"] == 1, "bob is known while it runs")
+    studio = NdiSource(bench, "STUDIO (CAM 1)", 5961)
+    listed = functools.partial(ask, exchange, bearer, "GET", "/ndi")
+    wait_for(lambda: listed()["total"] == 1, "the source is heard of", 20)
+    source = {"name": "STUDIO (CAM 1)", "host": "studio.local", "addresses": ["127.0.0.1"], "port": 5961}
+    check(listed()["sources"] == [source], f"it is what python-zeroconf says of it: {listed()}")
+    bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=14)
+    wait_for(lambda: exchange.metric("strowger_bindings") == 1, "bob is registered")
+    alice = Phone(bench, exchange, "alice", TONES[0], dial=f"sip:5000@{DOMAIN}", seconds=12)
+    wait_for(lambda: exchange.metric("strowger_room_members", room="council") == 1, "alice is in the room")
+    hazard = ("escalate", "--hazard", "safety", "--text", "valve 7 is open", "--ndi", "studio (cam 1)", "--json")
+    said = strowger(exchange, *hazard)
+    check(said[1] == 0, f"bob is in the room: {said}")
+    told = json.loads(said[0])
+    check(told["ndi"] == {"stream": "studio (cam 1)", "state": "available", "source": source}, f"it is there: {told['ndi']}")
+    studio.close()
+    wait_for(lambda: listed()["total"] == 0, "it has said goodbye")
+    ndi = ask(exchange, bearer, "GET", f"/escalations/{told['id']}")["ndi"]
+    check(ndi["state"] == "absent", f"then it is absent, which is no error: {ndi}")
+    alice.finish()
+    bob.finish()
+    # What is said when bob comes in is heard beside him for its five seconds, and then he alone.
+    alice.hears_all([TONES[1], TONES[2]], (1 / 4, 2 / 5))
+    alice.hears(TONES[1], (3 / 4, 9 / 10))
+    wait_for(lambda: exchange.metric("strowger_escalations") == 0, "it is over when bob has gone")
+    exchange.gone()
+
+
+class NdiSource:
+    """One that says that it is there, by a program of Debian's own Python."""
+
+    def __init__(self, bench, name, port):
+        python = "/usr/bin/python3"
+        if subprocess.run([python, "-c", "import zeroconf"], capture_output=True, check=False).returncode != 0:
+            raise Skipped("python3-zeroconf is not here")
+        command = [python, os.path.join(os.path.dirname(__file__), "..", "ndi_source.py"), name, str(port)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        bench.deferred.append(lambda: kill(self.process))
+        check(self.process.stdout.readline() == "registered\n", f"{name} says that it is there")
+
+    def close(self):
+        self.process.stdin.close()
+        check(self.process.wait(20) == 0, "it ends")
 
 
 @case("an escalation that is refused, and one that nobody answers", slow=True)

@@ -204,6 +204,7 @@ impl Worker {
         };
         if let Some(trunk) = trunk {
             self.trunk_resolved(&trunk, &question.host, addresses.as_ref().err().copied());
+            addresses.iter().flatten().for_each(|(_, remote)| self.trunk_found(now, remote.ip()));
         }
         let locals = self.legs.agent_ref().locals();
         let place = |(transport, remote)| Place {
@@ -313,7 +314,7 @@ pub(crate) fn numeric_host(uri: &str) -> Option<IpAddr> {
     without_brackets(&question_in(uri)?.host).parse().ok()
 }
 
-fn without_brackets(host: &str) -> &str {
+pub(crate) fn without_brackets(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 

@@ -1,7 +1,8 @@
 //! From the configuration to what workers read: built whole, checked, and swapped as one.
 
 use crate::countries::Countries;
-use std::collections::BTreeMap;
+use crate::dialing::without_brackets;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub struct Tables {
     pub countries: Option<Arc<Countries>>,
     /// The place of the trunk that an address belongs to.
     by_source: Networks<usize>,
+    called: HashSet<IpAddr>,
     /// The organisation of a user, `user@domain`, or of all of a domain, `*@domain`.
     members: BTreeMap<Arc<str>, Arc<str>>,
     /// Calls from users are taken without digest.
@@ -161,6 +163,7 @@ impl Tables {
             policy: before.map(|before| before.policy.clone()).unwrap_or_default(),
             countries: None,
             by_source: by_source(&config.trunks),
+            called: called(&config.trunks),
             members: members(config),
             users: Arc::new(rules_of_users()),
             unauthenticated_calls: config.danger.unauthenticated_calls,
@@ -204,6 +207,11 @@ impl Tables {
     /// The trunk that this address belongs to: of those whose networks it is in, the one with the longest prefix.
     pub fn trunk_at(&self, address: IpAddr) -> Option<&TrunkTable> {
         self.by_source.find(address).map(|place| &self.trunks[*place])
+    }
+
+    /// Is something of a trunk there: may it call in from there, or does it say in numbers that calls to it go there?
+    pub fn is_of_trunk(&self, address: IpAddr) -> bool {
+        self.called.contains(&address) || self.trunk_at(address).is_some()
     }
 
     /// The organisation that a user is a member of.
@@ -284,6 +292,12 @@ fn by_source(trunks: &[Arc<sx_config::Trunk>]) -> Networks<usize> {
         }
     }
     networks
+}
+
+/// Where calls to trunks go, as far as that is said in numbers.
+fn called(trunks: &[Arc<sx_config::Trunk>]) -> HashSet<IpAddr> {
+    let addresses = trunks.iter().flat_map(|trunk| &trunk.addresses);
+    addresses.filter_map(|address| without_brackets(&address.uri.host.host).parse().ok()).collect()
 }
 
 fn millis(duration: Duration) -> u32 {

@@ -57,6 +57,8 @@ struct Experts {
     rtp: Vec<UdpSocket>,
     calls: BTreeMap<String, Call>,
     by_media: BTreeMap<SocketAddr, String>,
+    /// BYEs that are not answered yet, by Call-ID, and where they go.
+    byes: BTreeMap<String, (String, SocketAddr)>,
     sequence: u16,
     timestamp: u32,
     tone: Vec<u8>,
@@ -74,8 +76,16 @@ fn main() -> io::Result<()> {
     // A second of a tone with whole periods in each packet.
     let sample = |at: usize| (8_000.0 * (std::f64::consts::TAU * TONE_HZ * at as f64 / 8_000.0).sin()) as i16;
     let tone = (0..SAMPLES).map(|at| Law::Mu.compress(sample(at))).collect();
-    let mut experts =
-        Experts { sip, rtp, calls: BTreeMap::new(), by_media: BTreeMap::new(), sequence: 0, timestamp: 0, tone };
+    let mut experts = Experts {
+        sip,
+        rtp,
+        calls: BTreeMap::new(),
+        by_media: BTreeMap::new(),
+        byes: BTreeMap::new(),
+        sequence: 0,
+        timestamp: 0,
+        tone,
+    };
     let (say, commands) = channel();
     std::thread::spawn(move || io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
     experts.run(&commands)
@@ -133,6 +143,10 @@ impl Experts {
 
     fn take(&mut self, message: &str, from: SocketAddr) {
         let method = message.split(' ').next().unwrap_or_default();
+        if method == "SIP/2.0" {
+            // Nothing but a BYE is asked.
+            self.byes.remove(value(message, "Call-ID").unwrap_or_default());
+        }
         if method == "SIP/2.0" || method == "ACK" {
             return;
         }
@@ -205,8 +219,11 @@ impl Experts {
         let _ = self.sip.send_to(text.as_bytes(), to);
     }
 
-    /// A packet of each.
+    /// A packet of each, and twice a second what is to be asked again.
     fn speak(&mut self) {
+        if self.sequence.is_multiple_of(25) {
+            self.byes.values().for_each(|(bye, to)| self.send(bye, *to));
+        }
         (self.sequence, self.timestamp) = (self.sequence.wrapping_add(1), self.timestamp.wrapping_add(SAMPLES as u32));
         let silence = [0xff; SAMPLES];
         for call in self.calls.values() {
@@ -282,6 +299,7 @@ impl Experts {
                 call.contact, call.number, call.ours, call.theirs, call.call_id
             );
             self.send(&bye, call.signalling);
+            self.byes.insert(call.call_id, (bye, call.signalling));
             traces.push(call.trace);
         }
         traces.join(" ")

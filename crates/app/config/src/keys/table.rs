@@ -273,7 +273,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("edge", Section, NOTHING, "What stands between the network and a request. Trunks have limits of their own and are not counted here."),
     key("edge.window_s", number(1, 600, "s"), Is("10"), "The window in which the requests of a source are counted."),
-    limit("edge.requests_max", number(1, 1_000_000, "requests"), Is("30"), "Requests in a window from a source that has not authenticated in the last hour, of each worker. The first beyond is answered 503, then nothing is for `edge.ban_s`.", "strowger_edge_refused_total{layer=\"source_rate\"}"),
+    limit("edge.requests_max", number(1, 1_000_000, "requests"), Is("30"), "Requests in a window from a source that has not authenticated in the last hour, of each worker. Addresses that trunks call in from, or that calls to them go to, have no such limit; a trunk that is called by a name counts as authenticated. The first beyond is answered 503, then nothing is for `edge.ban_s`.", "strowger_edge_refused_total{layer=\"source_rate\"}"),
     limit("edge.authenticated_requests_max", number(1, 1_000_000, "requests"), Is("600"), "The same for a source that has authenticated.", "strowger_edge_refused_total{layer=\"source_rate\"}"),
     key("edge.ban_s", number(1, 86_400, "s"), Is("300"), "How long a source or an account is banned."),
     key("edge.failures_max", number(1, 254, "failures"), Is("5"), "How many times credentials may be wrong, of a source or of an account, before it is banned."),

@@ -19,7 +19,7 @@ impl Worker {
     pub(crate) fn may_come(&mut self, now: Time, came: &mut Came, bytes: &[u8]) -> bool {
         let flow = came.flow;
         let address = flow.remote.ip();
-        if self.tables.trunk_at(address).is_some() {
+        if self.tables.is_of_trunk(address) {
             return true;
         }
         let source = self.source_of(address);
@@ -92,7 +92,7 @@ impl Worker {
     ) -> bool {
         let flow = came.flow;
         let address = flow.remote.ip();
-        if self.tables.trunk_at(address).is_some() {
+        if self.tables.is_of_trunk(address) {
             return true;
         }
         let tables = self.tables.clone();
@@ -117,7 +117,7 @@ impl Worker {
     /// that its message landed on each time, for that has heard nothing of it while it had the source banned.
     pub(crate) fn observe(&mut self, now: Time, came: &Came, observation: Observation) {
         let address = came.flow.remote.ip();
-        if came.flow.link == LinkId::BETWEEN_WORKERS || self.tables.trunk_at(address).is_some() {
+        if came.flow.link == LinkId::BETWEEN_WORKERS || self.tables.is_of_trunk(address) {
             return;
         }
         let (source, here) = (self.source_of(address), self.settings.worker);
@@ -132,6 +132,13 @@ impl Worker {
             self.authenticated(now, source);
         } else if accountant == here {
             self.learn(now, source, observation);
+        }
+    }
+
+    /// A trunk has been found there, by its name.
+    pub(crate) fn trunk_found(&mut self, now: Time, address: IpAddr) {
+        if !self.tables.is_of_trunk(address) {
+            self.authenticated(now, self.source_of(address));
         }
     }
 

@@ -5,6 +5,7 @@ use crate::said::{banned, bench_with, refusal, rejected, request, status, with};
 use serde_json::json;
 use sx_config::Config;
 use sx_sip::message::OwnedMessage;
+use sx_types::Transport;
 
 #[test]
 fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() {
@@ -25,6 +26,28 @@ fn a_source_that_asks_too_often_is_told_once_then_banned_and_forgiven_in_time() 
     assert_eq!(bench.recorded("summary"), [&summed]);
     bench.pass_s(300);
     assert_eq!(status(&bench.send_raw("alice", &request("OPTIONS", ""))), Some(200));
+}
+
+#[test]
+fn where_calls_of_ours_go_may_hang_up_as_many_as_it_likes() {
+    // Calls may end there at any rate, although none may begin there.
+    let trunk = |address: &str| {
+        format!("[[trunk]]\nname = \"carrier\"\naddresses = [\"sip:{address}\"]\noptions_interval_s = 10\n")
+    };
+    let stray = request("BYE", "").replace("To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=x");
+    let answers = |bench: &mut Bench, count: usize| -> Vec<Option<u16>> {
+        (0..count).map(|_| status(&bench.send_raw("alice", &stray))).collect()
+    };
+    let mut bench = bench_with(&trunk("192.0.2.11:5070"));
+    assert_eq!(answers(&mut bench, 1_000), [Some(481); 1_000]);
+    // Where it is named, it is as somebody who has authenticated, once the name was looked up.
+    let mut bench = bench_with(&trunk("carrier.example"));
+    bench.names.insert("carrier.example".into(), vec![(Transport::Udp, crate::said::ALICE.parse().expect("an address"))]);
+    bench.pass_s(11);
+    assert_eq!(answers(&mut bench, 500), [Some(481); 500]);
+    assert!(answers(&mut bench, 200).contains(&None), "but not as a trunk");
+    let mut bench = bench_with("");
+    assert!(answers(&mut bench, 40).contains(&None));
 }
 
 #[test]
