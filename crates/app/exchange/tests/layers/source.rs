@@ -42,7 +42,9 @@ fn where_calls_of_ours_go_may_hang_up_as_many_as_it_likes() {
     assert_eq!(answers(&mut bench, 1_000), [Some(481); 1_000]);
     // Where it is named, it is as somebody who has authenticated, once the name was looked up.
     let mut bench = bench_with(&trunk("carrier.example"));
-    bench.names.insert("carrier.example".into(), vec![(Transport::Udp, crate::said::ALICE.parse().expect("an address"))]);
+    bench
+        .names
+        .insert("carrier.example".into(), vec![(Transport::Udp, crate::said::ALICE.parse().expect("an address"))]);
     bench.pass_s(11);
     assert_eq!(answers(&mut bench, 500), [Some(481); 500]);
     assert!(answers(&mut bench, 200).contains(&None), "but not as a trunk");

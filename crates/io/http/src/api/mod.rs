@@ -70,7 +70,7 @@ pub use request::{ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUploa
 pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer, CALL_BYTES_MAX};
 pub use tls_config::{ApiTlsError, api_tls};
-pub use tus::{CHUNK_BYTES_MAX, UploadState};
+pub use tus::{CHUNK_BYTES_MAX, FILE_NAME_BYTES_MAX, UploadState, parse_chunk, parse_new_upload};
 
 use std::net::IpAddr;
 pub use sx_types::{Role, TOKEN_NAME_BYTES_MAX};

@@ -143,11 +143,11 @@ pub(crate) fn parse_request(
     let request = match route {
         Route::Escalate => ApiRequest::Escalate { message: bytes.to_vec(), from },
         Route::AddEvidence => {
-            ApiRequest::AddEvidence { id: identifier(&mut fields, "id"), upload: tus::new_upload(headers)? }
+            ApiRequest::AddEvidence { id: identifier(&mut fields, "id"), upload: tus::parse_new_upload(headers)? }
         }
         Route::UploadEvidence => {
             let (id, piece) = (identifier(&mut fields, "id"), identifier(&mut fields, "piece"));
-            ApiRequest::UploadEvidence { id, piece, chunk: tus::chunk(headers, bytes)? }
+            ApiRequest::UploadEvidence { id, piece, chunk: tus::parse_chunk(headers, bytes)? }
         }
         _ => request(route, &mut fields),
     };

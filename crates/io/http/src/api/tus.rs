@@ -87,8 +87,11 @@ pub(crate) fn is_chunk(headers: &HeaderMap) -> Result<(), Refusal> {
     Err(refusal.with(HeaderName::from_static("accept-patch"), MEDIA_TYPE))
 }
 
-/// What is announced.
-pub(crate) fn new_upload(headers: &HeaderMap) -> Result<NewUpload, ApiProblem> {
+/// What the headers of a request announce that begins an upload.
+///
+/// # Errors
+/// 400, with each header that is at fault, once.
+pub fn parse_new_upload(headers: &HeaderMap) -> Result<NewUpload, ApiProblem> {
     let length = number(headers, &LENGTH).filter(|length| *length > 0);
     let mut faults = Vec::new();
     if length.is_none() {
@@ -130,8 +133,11 @@ pub(crate) fn new_upload(headers: &HeaderMap) -> Result<NewUpload, ApiProblem> {
     if faults.is_empty() { Ok(new) } else { Err(bad_request(faults)) }
 }
 
-/// A chunk that has come.
-pub(crate) fn chunk(headers: &HeaderMap, bytes: &[u8]) -> Result<Chunk, ApiProblem> {
+/// A chunk that has come, and what its headers say of it.
+///
+/// # Errors
+/// 400, with each header that is at fault.
+pub fn parse_chunk(headers: &HeaderMap, bytes: &[u8]) -> Result<Chunk, ApiProblem> {
     let mut faults = Vec::new();
     let offset = number(headers, &OFFSET);
     if offset.is_none() {
@@ -198,7 +204,11 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
         let value = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
         (!key.is_empty()).then(|| (key.to_owned(), value))
     };
-    text.split(',').map(pair).collect()
+    let pairs: Vec<_> = text.split(',').map(pair).collect::<Option<_>>()?;
+    let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    // Each is there once.
+    keys.windows(2).all(|two| two[0] != two[1]).then_some(pairs)
 }
 
 fn checksum(text: &str) -> Option<[u8; 32]> {
@@ -237,21 +247,21 @@ mod tests {
             STANDARD.encode("image/png"),
             STANDARD.encode(hash)
         );
-        let new =
-            new_upload(&headers(&[("upload-length", "10"), ("upload-metadata", &metadata)])).expect("all is said");
+        let new = parse_new_upload(&headers(&[("upload-length", "10"), ("upload-metadata", &metadata)]))
+            .expect("all is said");
         let mut sha256 = [0; 32];
         sha256[31] = 0xff;
         let expected =
             NewUpload { length: 10, name: "valve 7.png".into(), media_type: "image/png".into(), sha256: Some(sha256) };
         assert_eq!(new, expected);
-        let least = new_upload(&headers(&[("upload-length", "1")])).expect("that is enough");
+        let least = parse_new_upload(&headers(&[("upload-length", "1")])).expect("that is enough");
         assert_eq!((&*least.name, &*least.media_type, least.sha256), ("evidence", "application/octet-stream", None));
     }
 
     #[test]
     fn all_that_is_wrong_with_an_announcement_is_said_at_once() {
         let wrong = |pairs: &[(&'static str, &str)]| {
-            let problem = new_upload(&headers(pairs)).expect_err("something is wrong");
+            let problem = parse_new_upload(&headers(pairs)).expect_err("something is wrong");
             (problem.status, problem.fields.len())
         };
         assert_eq!(wrong(&[]), (400, 1));
@@ -259,7 +269,9 @@ mod tests {
             assert_eq!(wrong(&[("upload-length", length)]), (400, 1), "{length}");
         }
         let name = |name: &str| format!("filename {}", STANDARD.encode(name));
-        for metadata in ["filename *", ",", "", &name(""), &name("../x"), &name("a\nb"), &name(&"x".repeat(256))] {
+        let twice = "filename eA==,filename eQ==";
+        for metadata in [twice, "filename *", ",", "", &name(""), &name("../x"), &name("a\nb"), &name(&"x".repeat(256))]
+        {
             assert_eq!(wrong(&[("upload-length", "1"), ("upload-metadata", metadata)]), (400, 1), "{metadata}");
         }
         let both = format!("filetype {},sha256 {}", STANDARD.encode("png"), STANDARD.encode("abc"));
@@ -269,11 +281,12 @@ mod tests {
     #[test]
     fn a_chunk_says_where_it_belongs_and_may_say_what_it_is() {
         let sum = format!("sha256 {}", STANDARD.encode([7; 32]));
-        let found = chunk(&headers(&[("upload-offset", "5"), ("upload-checksum", &sum)]), b"abc").expect("a chunk");
+        let found =
+            parse_chunk(&headers(&[("upload-offset", "5"), ("upload-checksum", &sum)]), b"abc").expect("a chunk");
         assert_eq!(found, Chunk { offset: 5, bytes: b"abc".to_vec(), sha256: Some([7; 32]) });
-        assert_eq!(chunk(&headers(&[("upload-offset", "0")]), b"").expect("a chunk").sha256, None);
+        assert_eq!(parse_chunk(&headers(&[("upload-offset", "0")]), b"").expect("a chunk").sha256, None);
         for sum in ["", "sha256", "sha1 AAAA", "sha256 AAAA", "SHA256 AAAA"] {
-            let problem = chunk(&headers(&[("upload-checksum", sum)]), b"").expect_err("both are wrong");
+            let problem = parse_chunk(&headers(&[("upload-checksum", sum)]), b"").expect_err("both are wrong");
             assert_eq!((problem.status, problem.fields.len()), (400, 2), "{sum}");
         }
     }
