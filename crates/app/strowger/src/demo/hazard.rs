@@ -111,7 +111,7 @@ fn answered(api: &Api, hazard: &Value, expert: &Phone) -> anyhow::Result<((), St
                 _ => String::new(),
             };
             let tried = now["tried"].as_array().map_or(0, Vec::len);
-            return Ok(((), format!("{EXPERT}'s phone rang ({from}), the {tried}. who was tried, and is in the room")));
+            return Ok(((), format!("{EXPERT}'s phone rang ({from}), {tried} tried, and {EXPERT} is in the room")));
         }
         ensure!(begun.elapsed() < PATIENCE, "the expert is not in the room: {}", now["state"]);
         crate::serve::pause(Duration::from_millis(20));

@@ -8,11 +8,12 @@
 //!
 //! What has to wait for a disk or a database to be looked at is looked at by a thread of its own, the [`Lookout`].
 
-use super::build::{Exchange, load_users};
+use super::build::Exchange;
 use super::clock::{self, Clock, Jump};
 use super::custody::Custody;
 use super::mailbox::Mail;
 use super::management::{self, Live, votes};
+use super::parts::load_users;
 use super::tokens::TokenWatch;
 use super::trust::{self, UserNames};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -1,7 +1,8 @@
 //! What a running exchange takes over when somebody says so: another configuration, another policy.
 
-use super::build::{Exchange, build_tables};
+use super::build::Exchange;
 use super::mailbox::Mail;
+use super::parts::build_tables;
 use super::sounds::tables_and_sounds;
 use super::tls;
 use super::trust::{self, Drain};

@@ -1,6 +1,7 @@
 //! The sounds that a configuration names: read whole, within its limits, all that is wrong at once.
 
-use super::build::{Fault, StartError, build_tables};
+use super::build::{Fault, StartError};
+use super::parts::build_tables;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
