@@ -2,7 +2,7 @@
 
 use crate::countries::Countries;
 use crate::dialing::without_brackets;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub struct Tables {
     pub countries: Option<Arc<Countries>>,
     /// The place of the trunk that an address belongs to.
     by_source: Networks<usize>,
-    called: HashSet<IpAddr>,
+    called: BTreeSet<IpAddr>,
     /// The organisation of a user, `user@domain`, or of all of a domain, `*@domain`.
     members: BTreeMap<Arc<str>, Arc<str>>,
     /// Calls from users are taken without digest.
@@ -295,7 +295,7 @@ fn by_source(trunks: &[Arc<sx_config::Trunk>]) -> Networks<usize> {
 }
 
 /// Where calls to trunks go, as far as that is said in numbers.
-fn called(trunks: &[Arc<sx_config::Trunk>]) -> HashSet<IpAddr> {
+fn called(trunks: &[Arc<sx_config::Trunk>]) -> BTreeSet<IpAddr> {
     let addresses = trunks.iter().flat_map(|trunk| &trunk.addresses);
     addresses.filter_map(|address| without_brackets(&address.uri.host.host).parse().ok()).collect()
 }
