@@ -32,6 +32,7 @@ pub(crate) const RELOADED: &[&str] = &[
     "escalation.order",
     "escalation.parallel_max",
     "escalation.ring_timeout_s",
+    "escalation.evidence_message",
     "escalation.rering",
     "escalation.escalate_below_milli",
     "escalation.share_from_milli",

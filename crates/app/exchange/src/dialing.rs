@@ -329,7 +329,7 @@ fn question_in(uri: &str) -> Option<Question> {
 }
 
 /// A SIP URI, of a user where there is one.
-fn uri_of(user: &str, host: &str) -> String {
+pub(crate) fn uri_of(user: &str, host: &str) -> String {
     let at = if user.is_empty() { "" } else { "@" };
     format!("sip:{}{at}{host}", sx_sip::message::escape_user(user))
 }

@@ -149,6 +149,15 @@ pub enum PeerMessage {
         /// Who asks.
         worker: u16,
     },
+    /// A text for a user whom the other worker keeps.
+    Text {
+        /// Whom it comes from.
+        from: Address,
+        /// Whom it is for.
+        to: Address,
+        /// What it says.
+        text: Box<str>,
+    },
     /// A message of an agent whose sender is the other worker's.
     Escalate {
         /// Who asks.

@@ -123,6 +123,7 @@ impl Worker {
             PeerMessage::TrunkHealth { trunk, healthy } => self.trunk_is(now, &trunk, healthy),
             PeerMessage::TrunksAsked { worker } => self.tell_of_trunks(worker),
             PeerMessage::TrunkHeard { trunk, alive } => self.trunk_heard(now, &trunk, alive),
+            PeerMessage::Text { from, to, text } => self.text_user(now, from, to, text),
             PeerMessage::Escalate { worker, asked } => {
                 self.escalate(now, &asked);
                 let outcome = self.outcome_of(asked.id);

@@ -23,6 +23,7 @@ pub(crate) fn escalation(section: &Reader<'_>, rooms: &[Arc<Room>], settings: &S
         order: section.choice("order", RingOrder::Serial),
         parallel_max: section.number("parallel_max"),
         ring_timeout: section.seconds("ring_timeout_s"),
+        evidence_message: section.flag("evidence_message"),
         rering: section.choice("rering", Rering::CutOff),
         escalate_below_milli: section.number("escalate_below_milli"),
         share_from_milli: section.number("share_from_milli"),

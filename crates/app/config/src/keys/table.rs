@@ -156,6 +156,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("escalation.order", Choice(&["serial", "parallel"]), Is("\"serial\""), "Are experts rung one after the other, or several at a time? The best go first, and the first who answers is it."),
     key("escalation.parallel_max", number(1, 25, "experts"), Is("3"), "How many at a time, where several are. Each takes a place in the room while the bell rings."),
     key("escalation.ring_timeout_s", number(1, 600, "s"), Is("30"), "How long one rings before the next is tried. What rings no longer by its route is not rung for longer."),
+    key("escalation.evidence_message", Flag, Is("true"), "An expert who has answered and is a user of the exchange is sent the link to the evidence as a text (MESSAGE), beside the `Call-Info` of the INVITE, which few telephones show."),
     key("escalation.rering", Choice(&["never", "cut-off"]), Is("\"cut-off\""), "When an expert who has answered is rung again: `cut-off`, when their call has ended and nobody had hung up."),
     key("escalation.escalate_below_milli", number(0, 1_000, "thousandths"), Is("200"), "An agent that is less sure than this is escalated; so is whatever says that it escalates by itself."),
     key("escalation.share_from_milli", number(0, 1_000, "thousandths"), Is("700"), "What an agent says that is at least so sure is told to others and escalated to nobody. What is between the two is held."),

@@ -24,6 +24,8 @@ pub struct Escalation {
     pub escalate_below_milli: u32,
     /// Agents as sure as this tell others, in thousandths.
     pub share_from_milli: u32,
+    /// Experts who have answered are sent a link to the evidence.
+    pub evidence_message: bool,
     /// Experts who have no key are rung as well.
     pub keyless_experts: bool,
     /// How often in a minute an expert is rung.

@@ -197,6 +197,7 @@ fn escalation(escalation: &Escalation) -> Builder {
         .word("order", escalation.order)
         .number("parallel_max", escalation.parallel_max)
         .seconds("ring_timeout_s", escalation.ring_timeout)
+        .flag("evidence_message", escalation.evidence_message)
         .word("rering", escalation.rering)
         .number("escalate_below_milli", escalation.escalate_below_milli as usize)
         .number("share_from_milli", escalation.share_from_milli as usize)

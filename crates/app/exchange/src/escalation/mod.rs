@@ -15,6 +15,7 @@ mod intake;
 mod recorded;
 mod report;
 mod ringing;
+mod telling;
 
 pub(crate) use intake::Asking;
 pub use report::{AttemptReport, EscalationReport};

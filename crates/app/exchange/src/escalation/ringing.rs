@@ -155,6 +155,7 @@ impl Worker {
             ..Draft::new(now, Kind::Escalation)
         });
         self.counts.count_escalation(&Phase::Connected(call));
+        self.tell_of_evidence(now, id, call);
         others.into_iter().for_each(|other| self.hang_up_expert(now, other, Cause::NON_SELECTED, Ender::Exchange));
     }
 
@@ -301,7 +302,7 @@ fn candidate(expert: &Expert) -> Candidate {
 }
 
 /// Whom an address means: a user or a number without a domain is one of ours.
-fn callee(text: &str, tables: &crate::Tables) -> Address {
+pub(super) fn callee(text: &str, tables: &crate::Tables) -> Address {
     let has_scheme = |uri: &Uri<'_>| !uri.user.is_empty() && text.contains(':');
     if let Some(uri) = Uri::parse(text.as_bytes()).ok().filter(has_scheme) {
         let domain = tables.dialled_domain(&uri);
@@ -314,7 +315,7 @@ fn callee(text: &str, tables: &crate::Tables) -> Address {
 }
 
 /// What the telephone of an expert shows while it rings.
-fn shown(escalation: &Escalation) -> Box<str> {
+pub(super) fn shown(escalation: &Escalation) -> Box<str> {
     let hazard = escalation.message.hazard.as_ref();
     hazard.map_or_else(Default::default, |hazard| format!("{} hazard, {}", hazard.kind, hazard.severity).into())
 }

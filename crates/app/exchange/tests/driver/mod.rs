@@ -168,9 +168,14 @@ impl Bench {
     }
 
     pub fn with_workers(config: &str, workers: u16) -> Self {
+        Self::with_workers_that(config, workers, |_| {})
+    }
+
+    /// An exchange of several workers, each with other settings.
+    pub fn with_workers_that(config: &str, workers: u16, change: impl Fn(&mut WorkerSettings)) -> Self {
         let tables = tables_of(config, None);
         let users = directory(&tables.realm);
-        let one = |number| worker_with(START, number, workers, &tables, &users, 100, |_| {});
+        let one = |number| worker_with(START, number, workers, &tables, &users, 100, &change);
         Self {
             now: START,
             config: config.to_owned(),

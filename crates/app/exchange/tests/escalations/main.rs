@@ -6,4 +6,5 @@ mod refused;
 mod ringing;
 mod said;
 mod sip;
+mod telling;
 mod thousand;

@@ -80,7 +80,11 @@ pub fn people(experts: Vec<Expert>, standing: Standing) -> Arc<People> {
 
 /// Alice is in the room; bob, carol and dave are the experts, best first, and do so with calls.
 pub fn council(manners: [Manner; 3], config: &str) -> Bench {
-    let mut bench = Bench::new(config);
+    council_of(Bench::new(config), manners)
+}
+
+/// The same in this exchange.
+pub fn council_of(mut bench: Bench, manners: [Manner; 3]) -> Bench {
     bench.phone("alice", "192.0.2.11:5060", Manner::Answers);
     let phones = [("bob", "192.0.2.12:5060"), ("carol", "192.0.2.13:5060"), ("dave", "192.0.2.14:5060")];
     for ((name, address), manner) in phones.into_iter().zip(manners) {

@@ -195,6 +195,7 @@ impl PassedOn {
             | PeerMessage::TrunkHealth { .. }
             | PeerMessage::TrunksAsked { .. }
             | PeerMessage::TrunkHeard { .. }
+            | PeerMessage::Text { .. }
             | PeerMessage::Escalate { .. }
             | PeerMessage::Escalated { .. } => None,
         }
