@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from harness import DOMAIN, Skipped, case, check, kill, wait_for
+from harness import DOMAIN, Skipped, case, check, kill, read, wait_for
 from phones import TONES, Phone
 from cases.announcements import sounds
 from cases.handover import ask, token
@@ -57,6 +57,8 @@ def escalated(bench):
     check(told["state"] == "connected" and told["expert"] == "bob", f"bob is connected: {told}")
     check(told["content"]["text"] == "valve 7 is open, ask [REDACTED:EMAIL], SSN [REDACTED:SSN]", f"redacted: {told}")
     check(members() == 2, "both are in the room")
+    link = f"/api/v1/escalations/{told['id']}/evidence?to=bob&"
+    wait_for(lambda: link in read(bench.path("bob.log")), "bob's telephone shows where the evidence is")
     trace = ask(exchange, bearer, "GET", f"/witness/traces/{told['trace_id']}?limit=100")
     kinds = [(record["kind"], record.get("outcome")) for record in trace["records"]]
     for wanted in [("admission", "approve"), ("escalation", "rings"), ("escalation", "connected")]:
