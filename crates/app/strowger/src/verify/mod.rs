@@ -8,6 +8,7 @@ mod checks;
 mod council;
 mod refusals;
 mod report;
+mod rounds;
 mod stage;
 
 use crate::cli::WrongUsage;

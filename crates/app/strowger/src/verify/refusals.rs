@@ -1,7 +1,7 @@
 //! What has to be refused: and that it was, by which rule and on which facts, is on record.
 
-use super::checks::message;
 use super::report::Report;
+use super::rounds::message;
 use super::stage::Stage;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
