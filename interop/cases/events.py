@@ -82,4 +82,8 @@ def events(bench):
                            text=True, capture_output=True, timeout=20, check=False).stdout
     check(again.startswith(f"id: {first}\n"), f"who comes again goes on where it was: {again[:200]}")
     wait_for(lambda: exchange.metric("strowger_event_subscribers") == 2, "who has gone is forgotten")
+    tokens = ask(exchange, bearer, "GET", "/tokens")["tokens"]
+    for one in tokens:
+        strowger(exchange, "token", "revoke", one["id"])
+    wait_for(lambda: exchange.metric("strowger_event_subscribers") == 0, "nobody hears more whose token is revoked")
     exchange.alive()

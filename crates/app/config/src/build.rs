@@ -49,7 +49,8 @@ pub(crate) fn build(
     let trunks = trunk::trunks(&top, &sip, &media, &danger);
     let rooms = room::rooms(&top, &media.sounds);
     let routes = route::routes(&top, &sip, &media.sounds, (&trunks, &rooms));
-    let ndi = Ndi { interfaces: top.section("ndi").parsed_list("interfaces") };
+    let section = top.section("ndi");
+    let ndi = Ndi { interfaces: section.parsed_list("interfaces"), sources_max: section.number("sources_max") };
     let evidence = evidence::evidence(&top.section("evidence"));
     let escalation = escalation::escalation(&top.section("escalation"), &rooms, &media.sounds);
     let config = Config {

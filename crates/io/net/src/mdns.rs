@@ -40,15 +40,13 @@ pub enum BrowseError {
     Thread(#[from] std::io::Error),
 }
 
-/// So many services at most are known; a network with more is no studio.
-pub const SERVICES_MAX: usize = 1_000;
-
 impl Browser {
-    /// Begins to look for services as `_ndi._tcp` on the interfaces with these addresses.
+    /// Begins to look for services as `_ndi._tcp` on the interfaces with these addresses; of more than `services_max` at a time
+    /// the others are not known.
     ///
     /// # Errors
     /// When the port of multicast DNS cannot be listened at, or the system gives no thread.
-    pub fn start(service: &str, interfaces: &[IpAddr]) -> Result<Self, BrowseError> {
+    pub fn start(service: &str, interfaces: &[IpAddr], services_max: usize) -> Result<Self, BrowseError> {
         let service = format!("{service}.local.");
         let daemon = ServiceDaemon::new()?;
         daemon.disable_interface(IfKind::All)?;
@@ -61,7 +59,7 @@ impl Browser {
         // It ends with the daemon, whose end the channel tells.
         let hear = move || {
             while let Ok(event) = heard.recv() {
-                hear(&mut told.lock().unwrap_or_else(PoisonError::into_inner), &kind, event);
+                hear(&mut told.lock().unwrap_or_else(PoisonError::into_inner), &kind, event, services_max);
             }
         };
         std::thread::Builder::new().name("mdns".into()).spawn(hear)?;
@@ -73,6 +71,11 @@ impl Browser {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The service of this name, in small letters or not.
     //= https://www.rfc-editor.org/rfc/rfc6762#section-16
     pub fn find(&self, name: &str) -> Option<Service> {
@@ -80,11 +83,11 @@ impl Browser {
     }
 }
 
-fn hear(known: &mut Known, service: &str, event: ServiceEvent) {
+fn hear(known: &mut Known, service: &str, event: ServiceEvent, services_max: usize) {
     match event {
         ServiceEvent::ServiceResolved(found) => {
             let name = instance(service, &found.fullname);
-            if known.len() < SERVICES_MAX || known.contains_key(&name) {
+            if known.len() < services_max || known.contains_key(&name) {
                 let mut addresses: Vec<IpAddr> = found.addresses.iter().map(ScopedIp::to_ip_addr).collect();
                 addresses.sort_unstable();
                 let host = found.host.trim_end_matches('.').to_owned();
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn what_says_that_it_is_there_is_found_and_gone_when_it_says_goodbye() {
         let kind = "_sx-test._tcp";
-        let browser = Browser::start(kind, &[Ipv4Addr::LOCALHOST.into()]).expect("it looks");
+        let browser = Browser::start(kind, &[Ipv4Addr::LOCALHOST.into()], 10).expect("it looks");
         let camera = ServiceDaemon::new().expect("another");
         camera.disable_interface(IfKind::All).expect("all");
         camera.enable_interface(IfKind::Addr(Ipv4Addr::LOCALHOST.into())).expect("loopback");

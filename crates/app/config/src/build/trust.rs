@@ -256,5 +256,6 @@ pub(crate) fn api(section: &Reader<'_>) -> Api {
         client_ca: section.file_if_said("client_ca"),
         cors_origins: section.tested_list("cors_origins", origin),
         requests_per_minute: section.number("requests_per_minute"),
+        subscribers_max: section.number("subscribers_max"),
     }
 }

@@ -180,6 +180,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key("ndi", Section, NOTHING, "NDI sources on the local network, which escalations may name."),
     key("ndi.interfaces", Shapes("an IP address"), Is("[]"), "The addresses of this machine's interfaces where sources are looked for, by multicast DNS (`_ndi._tcp`); with none it is not looked. Who is heard there is believed: say it of networks of your own."),
+    limit("ndi.sources_max", number(1, 100_000, "sources"), Is("1000"), "Sources that are known at a time; others are not heard of.", "strowger_ndi_sources"),
 
     key("ng", Section, NOTHING, "The NG control protocol, by which SIP proxies (Kamailio, OpenSIPS) use the media ports: they pass each description through the exchange, as through rtpengine. Who may send here opens ports and hears of every call: keep it on networks of your own."),
     key("ng.listen_udp", SOCKET, Absent("not over UDP"), "Where requests come by UDP."),
@@ -268,6 +269,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("api.client_ca", Path, Absent("clients need no certificate"), "The authorities that certificates of clients must come from (PEM)."),
     key("api.cors_origins", Shapes("an origin, as https://console.example.org"), Is("[]"), "Web pages of these origins may use it."),
     limit("api.requests_per_minute", number(1, 1_000_000, "requests"), Is("600"), "Requests of one token in a minute.", "strowger_api_refused_total"),
+    limit("api.subscribers_max", number(1, 10_000, "clients"), Is("64"), "Clients that hear of events at a time; each costs a look at the witness log twenty times a second. Another gets 503.", "strowger_event_subscribers"),
 
     key("cdr", Section, NOTHING, "Call detail records."),
     key("cdr.keep_days", number(0, 36_500, "days"), Is("0"), "Records of calls that came longer ago are removed; 0 keeps them for ever. Their room in the database is used again; the file does not shrink."),

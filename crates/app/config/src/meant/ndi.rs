@@ -7,4 +7,6 @@ use std::net::IpAddr;
 pub struct Ndi {
     /// The addresses of the interfaces where it is looked; none: it is not looked.
     pub interfaces: Vec<IpAddr>,
+    /// Sources that are known at a time.
+    pub sources_max: usize,
 }

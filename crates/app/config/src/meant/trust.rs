@@ -194,4 +194,6 @@ pub struct Api {
     pub cors_origins: Vec<Arc<str>>,
     /// Requests of one token in a minute.
     pub requests_per_minute: u32,
+    /// Clients that hear of events at a time.
+    pub subscribers_max: usize,
 }

@@ -2,7 +2,7 @@
 
 use super::trust;
 use crate::meant::{
-    Callers, Config, Escalation, Evidence, HeaderRules, Identity, Listen, Media, MediaInterface, Ng, NumberMatch,
+    Callers, Config, Escalation, Evidence, HeaderRules, Identity, Listen, Media, MediaInterface, Ndi, Ng, NumberMatch,
     Recording, Registrar, Room, Route, Sip, Target, TargetKind, Tls, Trunk, TrunkAddress, TrunkRegistration,
 };
 use crate::reader::Word;
@@ -45,7 +45,7 @@ pub(crate) fn config(config: &Config) -> Table {
         .table("media", media(&config.media))
         .table("escalation", escalation(&config.escalation))
         .table("evidence", evidence(&config.evidence))
-        .table("ndi", Builder::default().texts("interfaces", &config.ndi.interfaces))
+        .table("ndi", ndi(&config.ndi))
         .table_if("recording", config.recording.as_ref().map(recording))
         .table("ng", ng(&config.ng))
         .tables("trunk", config.trunks.iter().map(|each| trunk(each)))
@@ -208,6 +208,10 @@ fn escalation(escalation: &Escalation) -> Builder {
         .number("kept_max", escalation.kept_max)
         .number("senders_max", escalation.senders_max)
         .number("nonces_max", escalation.nonces_max)
+}
+
+fn ndi(ndi: &Ndi) -> Builder {
+    Builder::default().texts("interfaces", &ndi.interfaces).number("sources_max", ndi.sources_max)
 }
 
 fn evidence(evidence: &Evidence) -> Builder {

@@ -123,5 +123,8 @@ pub(super) fn api(api: &Api) -> Builder {
         Some(path) => builder.path("client_ca", path),
         None => builder,
     };
-    builder.texts("cors_origins", &api.cors_origins).number("requests_per_minute", api.requests_per_minute as usize)
+    builder
+        .texts("cors_origins", &api.cors_origins)
+        .number("requests_per_minute", api.requests_per_minute as usize)
+        .number("subscribers_max", api.subscribers_max)
 }

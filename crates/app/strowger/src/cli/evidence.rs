@@ -289,8 +289,12 @@ fn fetch_piece(api: &Api, (base, query): (&str, &str), piece: &Value, out: &Path
     let text = |name: &str| piece[name].as_str().context("the exchange does not say what there is");
     let (id, name, bytes) = (text("id")?, text("name")?, piece["bytes"].as_u64().context("a piece has bytes")?);
     // Whatever it is called, it goes into this folder.
-    let name: String = name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
-    let path = out.join(if matches!(name.as_str(), "" | "." | "..") { id } else { &name });
+    let harmless = |text: &str| -> Option<String> {
+        let text = text.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect::<String>();
+        (!matches!(text.as_str(), "" | "." | "..")).then_some(text)
+    };
+    let name = harmless(name).or_else(|| harmless(id)).context("the exchange gives no name that a file can have")?;
+    let path = out.join(&name);
     let hashes: Vec<[u8; 32]> = piece["chunks"]
         .as_array()
         .into_iter()

@@ -7,8 +7,6 @@ use super::bans::Bans;
 use super::bindings;
 use super::clock::{Clock, Drift, wall};
 use super::counting::Countings;
-use super::custody::Custody;
-use super::events::Events;
 use super::handover::Handovers;
 use super::log::NoteLog;
 use super::mailbox::{Mail, Mailbox, Outbox};
@@ -19,7 +17,8 @@ use super::notice::{Lookout, Noticed};
 use super::outward::{outward_v4, outward_v6};
 use super::pace::Pace;
 use super::parts::{
-    load_users, locals, open_all, open_hep, open_records, open_witness, open_worker, restore_bans, seed, start_media,
+    EscalationParts, load_users, locals, open_all, open_hep, open_records, open_witness, open_worker, restore_bans,
+    seed, start_media,
 };
 use super::people::Registries;
 use super::recordings::Recordings;
@@ -177,9 +176,9 @@ impl Exchange {
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());
         watch.set_recordings(recordings.counts());
-        let custody = Arc::new(Custody::open(&config, &data)?);
-        let events = Arc::new(Events::start(witness.clone())?);
-        watch.set_custody(custody.clone(), events.clone());
+        let escalation = EscalationParts::open(&config, &data, &witness)?;
+        let custody = escalation.custody.clone();
+        watch.set_escalation(escalation.clone());
         let (mut threads, mut counts) = (Vec::new(), Vec::new());
         let journals = bindings::open(&data, config.exchange.workers as u16)?;
         for (number, (part, (bindings, kept))) in parts.into_iter().zip(journals).enumerate() {
@@ -229,16 +228,9 @@ impl Exchange {
         let workers = Workers::at(mailboxes.clone());
         let tokens = TokenWatch::open(data.shared())?;
         let votes = Arc::new(Mutex::new(data.shared().votes()?));
-        let lookout = Lookout::over(live.clone(), (witness.clone(), votes.clone(), custody.clone()), tokens, clock)?;
-        let api = management::start(
-            &config,
-            &data,
-            clock,
-            workers,
-            live.clone(),
-            (witness.clone(), votes, custody, events),
-            main,
-        )?;
+        let lookout = Lookout::over(live.clone(), (witness.clone(), votes.clone(), custody), tokens, clock)?;
+        let told = (witness.clone(), votes, escalation);
+        let api = management::start(&config, &data, clock, workers, live.clone(), told, main)?;
         Ok(Self {
             config,
             tables,

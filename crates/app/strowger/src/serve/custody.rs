@@ -3,7 +3,7 @@
 use crate::signer::{Signer, from_hex, hex, verifies};
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use sx_config::Config;
@@ -29,6 +29,8 @@ pub struct Custody {
     link: Duration,
     /// Who has taken what, and when that was written down last.
     handed_out: Mutex<BTreeMap<(TraceId, String), Time>>,
+    /// Pieces that have become whole, and are not on record as that yet.
+    unrecorded: Mutex<BTreeSet<TraceId>>,
 }
 
 impl Custody {
@@ -48,7 +50,14 @@ impl Custody {
         if let Some(told) = &told.public_url {
             let _ = url.set(told.trim_end_matches('/').to_owned());
         }
-        Ok(Self { evidence: Mutex::new(evidence), key, url, link: told.link, handed_out: Mutex::default() })
+        Ok(Self {
+            evidence: Mutex::new(evidence),
+            key,
+            url,
+            link: told.link,
+            handed_out: Mutex::default(),
+            unrecorded: Mutex::default(),
+        })
     }
 
     /// The management API is reached there, unless the configuration says otherwise.
@@ -121,6 +130,25 @@ impl Custody {
             handed_out.insert(key, now);
         }
         true
+    }
+
+    /// A piece has become whole, which is to be written down.
+    pub fn became_whole(&self, piece: TraceId) {
+        self.unrecorded().insert(piece);
+    }
+
+    /// Is it still to be written down that a piece has become whole?
+    pub fn is_unrecorded(&self, piece: TraceId) -> bool {
+        self.unrecorded().contains(&piece)
+    }
+
+    /// It is on record.
+    pub fn recorded(&self, piece: TraceId) {
+        self.unrecorded().remove(&piece);
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, BTreeSet<TraceId>> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What scrapers are told.

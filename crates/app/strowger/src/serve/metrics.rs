@@ -2,13 +2,12 @@
 
 use super::anchor::{AnchoringCounts, write_anchoring};
 use super::clock::Clock;
-use super::custody::Custody;
 use super::escalation_metrics::write_escalations;
-use super::events::Events;
 use super::mailbox::Mailbox;
 use super::management::Live;
 use super::media_metrics::{write_busy, write_totals};
 use super::ng::NgCounts;
+use super::parts::EscalationParts;
 use super::recordings::RecordingCounts;
 use super::trust_metrics::{write_layers, write_witness};
 use super::vitals::Vitals;
@@ -35,7 +34,7 @@ pub struct Watch {
     anchoring: Option<Arc<AnchoringCounts>>,
     ng: Option<Arc<NgCounts>>,
     recordings: Arc<RecordingCounts>,
-    custody: Option<(Arc<Custody>, Arc<Events>)>,
+    escalation: Option<EscalationParts>,
     live: Arc<Live>,
     started: Instant,
     name: Arc<str>,
@@ -94,7 +93,7 @@ impl Watch {
         live: Arc<Live>,
     ) -> Self {
         let (workers, layers, anchoring, ng, started) = (Vec::new(), Vec::new(), None, None, Instant::now());
-        let (recordings, custody) = (Arc::default(), None);
+        let (recordings, escalation) = (Arc::default(), None);
         Self {
             clock,
             workers,
@@ -106,7 +105,7 @@ impl Watch {
             anchoring,
             ng,
             recordings,
-            custody,
+            escalation,
             live,
             started,
             name,
@@ -123,9 +122,9 @@ impl Watch {
         self.ng = Some(counts);
     }
 
-    /// Who keeps evidence, and who tells of events.
-    pub fn set_custody(&mut self, custody: Arc<Custody>, events: Arc<Events>) {
-        self.custody = Some((custody, events));
+    /// What escalations need besides calls.
+    pub fn set_escalation(&mut self, parts: EscalationParts) {
+        self.escalation = Some(parts);
     }
 
     /// Who makes recordings.
@@ -293,10 +292,7 @@ impl Status for Watch {
         write_layers(out, &self.layers);
         write_witness(out, &self.witness, self.clock.now());
         self.recordings.write(out);
-        if let Some((custody, events)) = &self.custody {
-            custody.write(out);
-            events.write(out);
-        }
+        self.escalation.iter().for_each(|parts| parts.write(out));
         self.live.write(out);
         if let Some(ng) = &self.ng {
             ng.write(out);

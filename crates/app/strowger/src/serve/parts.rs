@@ -3,6 +3,8 @@
 use super::bans::Bans;
 use super::build::{Fault, StartError};
 use super::clock::{Clock, wall};
+use super::custody::Custody;
+use super::events::Events;
 use super::fate;
 use super::hep::HepExport;
 use super::mailbox::{Inbox, Mail, Mailbox};
@@ -15,7 +17,9 @@ use std::time::Duration;
 use sx_config::{Config, MediaPriority, RtcpXr as ToldMetrics};
 use sx_engine::{Engine as _, Rng, Time};
 use sx_exchange::{BuildError, Directory, Input, Operation, Tables, User, Worker, WorkerSettings};
+use sx_http::MetricsText;
 use sx_io_rtp::{Local, MediaInterface, PacketThreads, Priority, RtcpXr, RtpConfig, Sounds};
+use sx_net::mdns::Browser;
 use sx_net::{Listener, Net, NetConfig, NetLimits, Waker};
 use sx_sip::digest::Ha1;
 use sx_sip::local::{LocalLink, Locals};
@@ -31,6 +35,38 @@ pub(super) struct Parts {
     pub(super) net: Net,
     pub(super) mailbox: Mailbox,
     pub(super) inbox: Inbox,
+}
+
+/// What escalations need besides calls.
+#[derive(Clone, Debug)]
+pub struct EscalationParts {
+    pub custody: Arc<Custody>,
+    pub events: Arc<Events>,
+    /// NDI sources; `None`: it is not looked for any.
+    pub ndi: Option<Arc<Browser>>,
+}
+
+impl EscalationParts {
+    pub(super) fn open(config: &Config, data: &DataFolder, witness: &WitnessLog) -> anyhow::Result<Self> {
+        let events = Events::start(witness.clone(), data.shared().tokens()?, config.api.subscribers_max)?;
+        let custody = Arc::new(Custody::open(config, data)?);
+        Ok(Self { custody, events: Arc::new(events), ndi: browser(config).map(Arc::new) })
+    }
+
+    /// What scrapers are told.
+    pub fn write(&self, out: &mut MetricsText) {
+        let sources = self.ndi.as_ref().map_or(0, |browser| browser.count() as u64);
+        out.gauge("strowger_ndi_sources", "", "NDI sources that are there.").sample(&[], sources);
+        self.custody.write(out);
+        self.events.write(out);
+    }
+}
+
+/// Looks for NDI sources, where it is told to. That it cannot is no reason to carry no calls.
+fn browser(config: &Config) -> Option<Browser> {
+    let (interfaces, sources_max) = (&config.ndi.interfaces, config.ndi.sources_max);
+    let browser = (!interfaces.is_empty()).then(|| Browser::start("_ndi._tcp", interfaces, sources_max))?;
+    browser.inspect_err(|error| tracing::error!(%error, "NDI sources are not known")).ok()
 }
 
 pub(super) fn open_records(config: &Config, data: &DataFolder, clock: Clock) -> anyhow::Result<CdrStore> {

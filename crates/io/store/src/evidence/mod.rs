@@ -7,7 +7,8 @@
 //! ```
 //!
 //! In the data folder each has a folder `evidence/ESCALATION/ID/` with `content`, and `entry.json`, which says what it is. How much
-//! of it has come is the length of `content`, so that an upload goes on behind a restart where it was.
+//! of it has come is the length of `content`, so that an upload goes on behind a restart where it was. Of text that says something
+//! about persons `redacted` is kept instead; which of the two it is `entry.json` says, so that a crash leaves no half of either.
 
 mod entry;
 mod hashing;
@@ -21,7 +22,7 @@ use entry::{from_json, to_json};
 use hashing::{chunk_hashes, hash_of};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -130,6 +131,7 @@ pub enum EvidenceError {
 /// The name of the folder in the data folder.
 const FOLDER: &str = "evidence";
 const CONTENT: &str = "content";
+const REDACTED: &str = "redacted";
 const ENTRY: &str = "entry.json";
 /// Text that is longer is looked at by nobody, and kept as it is.
 pub const TEXT_BYTES_MAX: u64 = 8 << 20;
@@ -149,6 +151,9 @@ impl Evidence {
                     tracing::warn!(folder = %piece.display(), "what lies with the evidence is none");
                     continue;
                 };
+                if entry.whole.as_ref().is_some_and(|whole| whole.redacted > 0) {
+                    remove_original(&piece);
+                }
                 let come = fs::metadata(piece.join(CONTENT)).map_or(0, |content| content.len());
                 let offset = if entry.whole.is_some() { entry.length } else { come.min(entry.length) };
                 entries.insert((entry.escalation, entry.id), EvidenceEntry { offset, ..entry });
@@ -288,16 +293,21 @@ impl Evidence {
             self.remove(escalation, id)?;
             return Err(EvidenceError::Mismatch { announced, found });
         }
-        let redacted = if entry.length <= TEXT_BYTES_MAX { redact_file(&content, redact)? } else { 0 };
-        let file = File::open(&content).map_err(FileError::at("open", &content))?;
-        file.sync_all().map_err(FileError::at("sync", &content))?;
-        let bytes = file.metadata().map_err(FileError::at("look at", &content))?.len();
-        let kept = if redacted == 0 { found } else { hash_of(&content)? };
-        let whole =
-            Whole { sha256: found, kept_sha256: kept, bytes, redacted, chunks: chunk_hashes(&content)?, finished: now };
+        let redacted = if entry.length <= TEXT_BYTES_MAX { redact_file(&place, redact)? } else { 0 };
+        let kept = place.join(kept_name(redacted));
+        let file = File::open(&kept).map_err(FileError::at("open", &kept))?;
+        file.sync_all().map_err(FileError::at("sync", &kept))?;
+        let bytes = file.metadata().map_err(FileError::at("look at", &kept))?.len();
+        let kept_sha256 = if redacted == 0 { found } else { hash_of(&kept)? };
+        let chunks = chunk_hashes(&kept)?;
+        let whole = Whole { sha256: found, kept_sha256, bytes, redacted, chunks, finished: now };
+        let finished = EvidenceEntry { whole: Some(whole), ..entry.clone() };
+        write_whole(&place.join(ENTRY), &to_json(&finished))?;
+        if redacted > 0 {
+            remove_original(&place);
+        }
         let entry = self.entries.get_mut(&(escalation, id)).ok_or(EvidenceError::Unknown)?;
-        entry.whole = Some(whole);
-        write_whole(&place.join(ENTRY), &to_json(entry))?;
+        *entry = finished;
         Ok(entry)
     }
 
@@ -329,7 +339,7 @@ impl Evidence {
 
     /// Where the bytes of a piece are.
     pub fn content(&self, entry: &EvidenceEntry) -> PathBuf {
-        self.place(entry).join(CONTENT)
+        self.place(entry).join(kept_name(entry.whole.as_ref().map_or(0, |whole| whole.redacted)))
     }
 
     fn place(&self, entry: &EvidenceEntry) -> PathBuf {
@@ -343,14 +353,31 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(read.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
 }
 
-/// Blots out what is said about persons, where the file is text. How much was it?
-fn redact_file(content: &Path, redact: impl FnOnce(&str) -> (String, u32)) -> Result<u32, FileError> {
-    let bytes = fs::read(content).map_err(FileError::at("read", content))?;
+/// The file of what is kept.
+fn kept_name(redacted: u32) -> &'static str {
+    if redacted == 0 { CONTENT } else { REDACTED }
+}
+
+/// Away with what something was blotted out of.
+fn remove_original(place: &Path) {
+    let content = place.join(CONTENT);
+    match fs::remove_file(&content) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::error!(file = %content.display(), %error, "what says something about persons cannot be removed");
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Writes what may be kept beside what has come, where that is text that says something about persons. How much was blotted out?
+fn redact_file(place: &Path, redact: impl FnOnce(&str) -> (String, u32)) -> Result<u32, FileError> {
+    let content = place.join(CONTENT);
+    let bytes = fs::read(&content).map_err(FileError::at("read", &content))?;
     let is_text = |text: &&str| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c'));
     let Some(text) = std::str::from_utf8(&bytes).ok().filter(is_text) else { return Ok(0) };
     let (redacted, count) = redact(text);
     if count > 0 {
-        write_whole(content, redacted.as_bytes())?;
+        write_whole(&place.join(REDACTED), redacted.as_bytes())?;
     }
     Ok(count)
 }

@@ -111,6 +111,32 @@ fn of_text_is_kept_what_may_be() {
 }
 
 #[test]
+fn what_breaks_off_while_text_is_blotted_out_begins_again() {
+    let Fixture { _folder, data, mut evidence } = fixture();
+    let (text, id) = ("call anna@example.org\n".as_bytes(), TraceId::from_u128(1));
+    let redact = |text: &str| (text.replace("anna@example.org", "[REDACTED:EMAIL]"), 1);
+    evidence.create(new(1, text), Time::ZERO).expect("there is room");
+    evidence.append(HAZARD, id, 0, text).expect("as long as announced");
+    let place = evidence.place(evidence.get(HAZARD, id).expect("it is there"));
+    let (entry, aside) = (place.join(ENTRY), place.join("aside"));
+    fs::rename(&entry, &aside).expect("it is there");
+    fs::create_dir(&entry).expect("its place is free");
+    evidence.finish(HAZARD, id, Time::ZERO, redact).expect_err("it cannot be written down");
+    assert_eq!(evidence.get(HAZARD, id).expect("it is there").whole, None);
+    fs::remove_dir(&entry).expect("it is empty");
+    fs::rename(&aside, &entry).expect("its place is free");
+
+    let mut evidence = Evidence::open(&data, LIMITS).expect("what was there");
+    let whole = evidence.finish(HAZARD, id, Time::ZERO, redact).expect("as announced").clone();
+    assert!(!place.join(CONTENT).exists(), "what says something about persons is gone");
+    fs::write(place.join(CONTENT), text).expect("as if it had ended before it was removed");
+    let evidence = Evidence::open(&data, LIMITS).expect("what was there");
+    assert!(!place.join(CONTENT).exists(), "it is gone when it is opened again");
+    assert_eq!(evidence.get(HAZARD, id).expect("it is there"), &whole);
+    assert_eq!(fs::read(evidence.content(&whole)).expect("bytes"), b"call [REDACTED:EMAIL]\n");
+}
+
+#[test]
 fn there_is_only_so_much_room() {
     let Fixture { mut evidence, .. } = fixture();
     let create = |evidence: &mut Evidence, id, length| {

@@ -143,7 +143,8 @@ pub(super) mod tests {
         let data = DataFolder::open(folder).expect("a folder");
         let key = read_or_make_key(&folder.join("witness.key"), "test", [7; 32], true).expect("a key");
         let (log, _) = WitnessLog::open(&data, key, WitnessOptions::default(), clock.now()).expect("a log");
-        let events = Arc::new(crate::serve::events::Events::start(log.clone()).expect("a thread"));
+        let tokens = data.shared().tokens().expect("tokens");
+        let events = Arc::new(crate::serve::events::Events::start(log.clone(), tokens, 64).expect("a thread"));
         let tables = Tables::build(&Config::default(), Vec::new(), None).expect("they fit together");
         let bans = Bans::open(&data, Prefixes::default(), 262_144, wall()).expect("bans");
         Operators {

@@ -133,19 +133,20 @@ impl Operators {
     fn finished(&self, escalation: TraceId, piece: TraceId) -> Result<EvidenceEntry, ApiProblem> {
         let mut evidence = self.custody.evidence();
         let entry = evidence.get(escalation, piece).map_err(|error| refused(&error))?.clone();
-        if entry.whole.is_some() || entry.offset < entry.length {
+        if entry.offset < entry.length {
             return Ok(entry);
         }
-        match evidence.finish(escalation, piece, wall(), redacted).cloned() {
+        let finished = match entry.whole {
+            Some(_) => Ok(entry.clone()),
+            None => evidence.finish(escalation, piece, wall(), redacted).cloned().inspect(|entry| {
+                self.custody.became_whole(entry.id);
+            }),
+        };
+        // The log may take its time, for which nobody else waits.
+        drop(evidence);
+        match finished {
             Ok(entry) => {
-                if let Some(whole) = &entry.whole {
-                    let facts = Facts::new()
-                        .with("sha256", hex(&whole.sha256))
-                        .with("kept_sha256", hex(&whole.kept_sha256))
-                        .with("bytes", i64::try_from(whole.bytes).unwrap_or(i64::MAX))
-                        .with("redacted", i64::from(whole.redacted));
-                    self.witness_evidence(&entry.by, &entry, "whole", "", facts)?;
-                }
+                self.record_whole(&entry)?;
                 Ok(entry)
             }
             Err(EvidenceError::Mismatch { announced, found }) => {
@@ -158,11 +159,25 @@ impl Operators {
         }
     }
 
+    /// Writes down what a piece is that has become whole, unless that was done.
+    fn record_whole(&self, entry: &EvidenceEntry) -> Result<(), ApiProblem> {
+        let Some(whole) = entry.whole.as_ref().filter(|_| self.custody.is_unrecorded(entry.id)) else { return Ok(()) };
+        let facts = Facts::new()
+            .with("sha256", hex(&whole.sha256))
+            .with("kept_sha256", hex(&whole.kept_sha256))
+            .with("bytes", i64::try_from(whole.bytes).unwrap_or(i64::MAX))
+            .with("redacted", i64::from(whole.redacted));
+        self.witness_evidence(&entry.by, entry, "whole", "", facts)?;
+        self.custody.recorded(entry.id);
+        Ok(())
+    }
+
     pub(super) fn remove_evidence(&self, caller: &Caller, id: &str, piece: &str) -> Result<ApiAnswer, ApiProblem> {
         let (escalation, piece) = (parsed(id)?, parsed(piece)?);
         let change = Change { trace: Some(escalation), ..Change::new("remove_evidence", id) };
         self.change(caller, &change.with("evidence", piece.to_string()), || {
             self.custody.evidence().remove(escalation, piece).map_err(|error| refused(&error))?;
+            self.custody.recorded(piece);
             Ok(ApiAnswer::NoContent)
         })
     }
@@ -180,6 +195,7 @@ impl Operators {
             let EvidenceEntry { offset: at, length, .. } = entry;
             return Err(refused(&EvidenceError::Unfinished { at, length }));
         };
+        self.record_whole(&entry)?;
         if self.custody.takes(piece, &caller.name, wall()) {
             let facts = Facts::new()
                 .with("to", caller.name.as_str())
@@ -356,4 +372,50 @@ fn shown(entry: &EvidenceEntry) -> Value {
         "chunk_bytes": sx_store::CHUNK_BYTES,
         "chunks": whole.map(|whole| whole.chunks.iter().map(|hash| hex(hash)).collect::<Vec<_>>()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::tests::{operators, records};
+    use super::*;
+
+    const ESCALATION: TraceId = TraceId::from_u128(7);
+
+    /// A piece of which all has come, and nobody has looked at it.
+    fn all_come(operators: &Operators, piece: TraceId) {
+        let new = NewEvidence {
+            escalation: ESCALATION,
+            id: piece,
+            name: "valve.log",
+            media_type: "text/plain",
+            length: 5,
+            sha256: None,
+            by: "anna",
+        };
+        let mut evidence = operators.custody.evidence();
+        evidence.create(new, wall()).expect("there is room");
+        evidence.append(ESCALATION, piece, 0, b"valve").expect("it is its first part");
+    }
+
+    #[test]
+    fn a_piece_that_is_whole_is_handed_out_when_that_is_on_record() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let operators = operators(folder.path());
+        let caller = Caller { name: "anna".into(), role: Role::Operator, id: "0a1b2c3d4e5f".into() };
+        let pieces = [1, 2].map(TraceId::from_u128);
+        pieces.iter().for_each(|piece| all_come(&operators, *piece));
+        let [first, second] = pieces.map(|piece| piece.to_string());
+        let escalation = ESCALATION.to_string();
+        let status = |answer: Result<ApiAnswer, ApiProblem>| answer.map(|_| ()).map_err(|problem| problem.status);
+        for _ in 0..2 {
+            assert_eq!(status(operators.evidence_piece(&escalation, &first)), Ok(()));
+        }
+        assert!(operators.log.close(operators.clock.now(), PATIENCE));
+        let whole = |record: &&Value| record["outcome"] == "whole";
+        assert_eq!(records(folder.path()).iter().filter(whole).count(), 1, "once, however often it is looked at");
+        for _ in 0..2 {
+            assert_eq!(status(operators.evidence_piece(&escalation, &second)), Err(503));
+            assert_eq!(status(operators.hand_out(&caller, &escalation, &second)), Err(503));
+        }
+    }
 }

@@ -162,8 +162,8 @@ impl Management for Operators {
         self.whose(token)
     }
 
-    fn subscribe(&self, _: &Caller, wanted: &EventsWanted, sink: EventSink) -> Result<(), ApiProblem> {
-        self.events.subscribe(wanted, sink)
+    fn subscribe(&self, caller: &Caller, wanted: &EventsWanted, sink: EventSink) -> Result<(), ApiProblem> {
+        self.events.subscribe(caller, wanted, sink)
     }
 
     fn by_link(&self, link: &Link) -> Result<Caller, LinkRefused> {

@@ -3,8 +3,7 @@
 use super::{Live, Operators, Searches};
 use crate::serve::asking::Workers;
 use crate::serve::clock::Clock;
-use crate::serve::custody::Custody;
-use crate::serve::events::Events;
+use crate::serve::parts::EscalationParts;
 use crate::serve::signals::Signal;
 use anyhow::Context as _;
 use std::path::Path;
@@ -12,7 +11,6 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use sx_config::{Api, Config};
 use sx_http::{ApiConfig, ApiServer, api_tls};
-use sx_net::mdns::Browser;
 use sx_store::{DataFolder, Votes, WitnessFolder, WitnessLog};
 
 /// Starts the server. `main` is who reads the configuration again; without it nobody does.
@@ -25,9 +23,10 @@ pub fn start(
     clock: Clock,
     workers: Workers,
     live: Arc<Live>,
-    (log, votes, custody, events): (WitnessLog, Arc<Mutex<Votes>>, Arc<Custody>, Arc<Events>),
+    (log, votes, escalation): (WitnessLog, Arc<Mutex<Votes>>, EscalationParts),
     main: Option<Sender<Signal>>,
 ) -> anyhow::Result<ApiServer> {
+    let EscalationParts { custody, events, ndi } = escalation;
     let operators = Operators {
         clock,
         name: config.exchange.name.clone(),
@@ -39,7 +38,7 @@ pub fn start(
         tokens: Mutex::new(data.shared().tokens()?),
         votes,
         custody: custody.clone(),
-        ndi: browser(config),
+        ndi,
         events,
         telling: Mutex::default(),
         searches: Searches::default(),
@@ -50,13 +49,6 @@ pub fn start(
     let server = ApiServer::start(settings, Arc::new(operators))?;
     custody.reached_at(format!("{scheme}://{}", server.local_addr()));
     Ok(server)
-}
-
-/// Looks for NDI sources, where it is told to. That it cannot is no reason to carry no calls.
-fn browser(config: &Config) -> Option<Arc<Browser>> {
-    let interfaces = &config.ndi.interfaces;
-    let browser = (!interfaces.is_empty()).then(|| Browser::start("_ndi._tcp", interfaces))?;
-    browser.map(Arc::new).inspect_err(|error| tracing::error!(%error, "NDI sources are not known")).ok()
 }
 
 fn server_config(api: &Api) -> anyhow::Result<ApiConfig> {
