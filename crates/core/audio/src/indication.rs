@@ -37,6 +37,8 @@ pub enum Indication {
     Left,
     /// This call is recorded.
     Recorded,
+    /// Nothing: whoever hears it takes nobody for gone.
+    Silence,
 }
 
 impl Country {
@@ -61,7 +63,7 @@ impl Country {
 
 impl Indication {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Dial,
         Self::Ringback,
         Self::Busy,
@@ -71,6 +73,7 @@ impl Indication {
         Self::Joined,
         Self::Left,
         Self::Recorded,
+        Self::Silence,
     ];
 
     /// Its name in a configuration.
@@ -85,6 +88,7 @@ impl Indication {
             Self::Joined => "joined",
             Self::Left => "left",
             Self::Recorded => "recorded",
+            Self::Silence => "silence",
         }
     }
 
@@ -123,6 +127,7 @@ impl Indication {
             //= https://www.ecfr.gov/current/title-47/section-64.501
             // The tone that tells of a recording: 1,400 Hz, for a fifth of a second, some four times a minute.
             (Self::Recorded, _) => const { &[on(1_400, 0, 200), off(40)] },
+            (Self::Silence, _) => const { &[off(1_000)] },
         }
     }
 

@@ -1,5 +1,6 @@
 //! A leg comes in: it is admitted or not, routed, and the search begins.
 
+use crate::control::Control;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
@@ -185,6 +186,7 @@ impl Calls {
             keys: self.keyring(),
             signalling,
             warned: Vec::new(),
+            control: Control::default(),
         }
     }
 

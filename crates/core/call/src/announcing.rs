@@ -61,7 +61,7 @@ impl Calls {
 
     /// A sound has been played to a party.
     pub(crate) fn played(&mut self, call: &mut Call, port: PortId, number: u16, heard: PlayOutcome) {
-        if self.was_told(call, port, number, heard) {
+        if self.was_told(call, port, number, heard) || self.was_played(call, port, number) {
             return;
         }
         let known = call.body.ports.iter().any(|open| open.id == port && matches!(open.state, PortState::Open(_)));
@@ -112,6 +112,7 @@ impl Stop {
         match self {
             Self::Room(name) => format!("room:{name}").into(),
             Self::Announcement { told, .. } => format!("announcement:{}", told.sound).into(),
+            Self::Waiting(sound) => format!("announcement:{sound}").into(),
         }
     }
 }
@@ -121,17 +122,21 @@ impl Place {
     pub(crate) fn room(&self) -> Option<Arc<str>> {
         match &self.at {
             Stop::Room(name) => Some(name.clone()),
-            Stop::Announcement { .. } => None,
+            Stop::Announcement { .. } | Stop::Waiting(_) => None,
         }
     }
 
     /// What is played to who has agreed to take part so; `None` where nothing is, in a room.
     #[expect(clippy::option_option, reason = "no stream of an announcement but one has any sound")]
     pub(crate) fn announced(&self, attendance: Option<&Attendance>) -> Option<Option<Box<Playing>>> {
-        let Stop::Announcement { told, .. } = &self.at else { return None };
+        let (sound, repeats) = match &self.at {
+            Stop::Room(_) => return None,
+            Stop::Announcement { told, .. } => (&told.sound, false),
+            Stop::Waiting(sound) => (sound, true),
+        };
         Some(attendance.map(|attendance| {
             let Attendance { to, ptime_ms, .. } = attendance.clone();
-            Box::new(Playing { sound: told.sound.clone(), repeats: false, to, ptime_ms, number: self.number() })
+            Box::new(Playing { sound: sound.clone(), repeats, to, ptime_ms, number: self.number() })
         }))
     }
 

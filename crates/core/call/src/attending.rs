@@ -57,6 +57,12 @@ impl Calls {
             LegEvent::Confirmed { media } | LegEvent::OfferConfirmed { media } if attending.owes => {
                 return self.member_answers(call, attending, media);
             }
+            LegEvent::OfferAccepted { media } if attending.entry.is_some() => {
+                return self.room_accepted(call, attending, media);
+            }
+            LegEvent::OfferRefused { cause, status, sentence } if attending.entry.is_some() => {
+                return self.room_refused(call, attending, (cause, status, &sentence));
+            }
             LegEvent::TransferAsked(_) => self.say(leg, LegCommand::TransferProgress { status: DECLINED }),
             LegEvent::Confirmed { .. } | LegEvent::OfferConfirmed { .. } => {}
             LegEvent::Digit { .. } | LegEvent::Info { .. } => {}
@@ -122,7 +128,12 @@ impl Calls {
     }
 
     /// The member has answered the room's offer, or has not.
-    fn member_answers(&mut self, call: &mut Call, mut attending: Box<Attending>, media: Option<Media>) -> State {
+    pub(crate) fn member_answers(
+        &mut self,
+        call: &mut Call,
+        mut attending: Box<Attending>,
+        media: Option<Media>,
+    ) -> State {
         attending.owes = false;
         self.clear_alarm(call, Alarm::Offer);
         let member = &mut attending.member;
@@ -159,6 +170,7 @@ impl Calls {
         let is_agreed = attends.is_some();
         // What is said before an answer is no part of a call that could be recorded.
         let waits = !place.is_early() && self.is_to_be_told(body, member.leg);
+        let instead = member.control.sound.is_some() || member.control.held;
         let mut sounds = self.tables.room(&name).map(|room| room.sounds.clone()).unwrap_or_default();
         if let Some(arrival) = &place.arrival {
             sounds.joined = Some(arrival.clone());
@@ -173,6 +185,11 @@ impl Calls {
             });
             let command = match place.announced(attendance.as_deref()) {
                 _ if waits => MediaCommand::Attend { port: port.id, attendance: None },
+                _ if instead && attendance.is_some() => {
+                    let playing = self.in_place_of_room(member, usize::from(port.stream)).map(Box::new);
+                    self.out.push_back(Output::Media(MediaCommand::Attend { port: port.id, attendance: None }));
+                    MediaCommand::Play { port: port.id, playing }
+                }
                 Some(playing) => MediaCommand::Play { port: port.id, playing },
                 None => MediaCommand::Attend { port: port.id, attendance },
             };

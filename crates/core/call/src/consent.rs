@@ -14,7 +14,7 @@
 use crate::alarm::Alarm;
 use crate::engine::Calls;
 use crate::failure::Failure;
-use crate::hold::music;
+use crate::hold::{Heard, heard};
 use crate::interface::Output;
 use crate::ports::agreed;
 use crate::recording::{RecordingNote, RecordingPhase, RecordingRules, sound_of};
@@ -202,11 +202,9 @@ impl Calls {
         let Some((one, other)) = call.state.connected() else { return };
         for (party, from) in [(one, other), (other, one)] {
             // Whoever hears music talks to nobody.
-            let on_hold = call
-                .body
-                .ports
-                .iter()
-                .any(|port| port.leg == party.leg && music(&call.body, from, party, port.stream).is_some());
+            let on_hold = call.body.ports.iter().any(|port| {
+                port.leg == party.leg && matches!(heard(&call.body, from, party, port.stream), Heard::Sound(_))
+            });
             let beep = self.playing_to(&call.body, party, &REMINDER.into(), false, BEEP).filter(|_| !on_hold);
             self.out.extend(beep.map(Output::Media));
         }

@@ -2,6 +2,7 @@
 
 use crate::attending::of_room;
 use crate::bounds::bounds_of;
+use crate::control::Control;
 use crate::engine::Calls;
 use crate::failure::Failure;
 use crate::hunt::Step;
@@ -94,6 +95,7 @@ impl Calls {
             keys: self.keyring(),
             signalling: Signalling::default(),
             warned: Vec::new(),
+            control: Control::default(),
         };
         Branch { party, state: BranchState::Dialled }
     }

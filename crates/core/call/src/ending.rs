@@ -122,7 +122,9 @@ impl Calls {
             transfer => {
                 if let Some(mut transfer) = transfer {
                     self.hunt_cancel(call, &mut transfer.hunt, Cause::NORMAL);
-                    self.say(stays.leg, LegCommand::TransferProgress { status: 487 });
+                    if transfer.asked {
+                        self.say(stays.leg, LegCommand::TransferProgress { status: 487 });
+                    }
                 }
                 self.dismiss(call, &stays, ended.cause);
                 self.finish(call, ended.cause, 200, left.role.ender(ended.by), "")

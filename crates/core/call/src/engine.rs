@@ -2,12 +2,13 @@
 
 use crate::Ender;
 use crate::alarm::{Alarm, Due};
+use crate::control::Controls;
 use crate::interface::{Command, Input, Note, Output, QueryId, Settings};
 use crate::ports::{any_opening, port_of, unique_of};
 use crate::recording::RecordingPhase;
 use crate::rooms::Rooms;
 use crate::slots::{Key, NumberMap, Slots};
-use crate::state::{Block, Body, Call, Place, Port, PortState, State};
+use crate::state::{Block, Body, Call, Entry, Place, Port, PortState, State};
 use crate::trunks::Trunks;
 use crate::{Attempt, CallRecord};
 use std::collections::VecDeque;
@@ -76,6 +77,8 @@ pub struct CallSummary {
     pub recorded: bool,
     /// Does its media pass through here?
     pub relayed: bool,
+    /// What was asked of its parties: of the caller, and of the called one.
+    pub controls: [Controls; 2],
 }
 
 /// Where a call stands, in one word.
@@ -259,6 +262,7 @@ impl Calls {
                 self.inviting_on(call, inviting, step)
             }
             State::Joining(joining) if !any_opening(&call.body) => self.join_on(call, joining),
+            State::Attending(attending) if attending.entry == Some(Entry::Opening) => self.offer_room(call, attending),
             state => state,
         };
     }
@@ -282,6 +286,12 @@ impl Calls {
     fn command(&mut self, command: Command) {
         match command {
             Command::Invite(invite) => self.invite(*invite),
+            Command::Originate(originate) => self.originate(*originate),
+            Command::Parties { call, who, change } => {
+                if let Some(key) = self.key_of(call) {
+                    self.with_call(key, |calls, call| calls.change_parties(call, who, change));
+                }
+            }
             Command::Remember { call } => {
                 if let Some(key) = self.key_of(call) {
                     self.with_call(key, Self::ask_ports);
@@ -341,6 +351,7 @@ fn summary_of(call: &Call) -> CallSummary {
         recording: call.body.recording.as_ref().map(|recording| recording.shown()),
         recording_number: call.body.recording.as_ref().map_or(0, |recording| recording.number),
         recorded: call.body.bounds.record.is_some(),
+        controls: call.state.controls(call.body.place.as_ref()),
         relayed: call.body.ports.iter().any(|port| matches!(port.state, PortState::Open(_))),
     }
 }

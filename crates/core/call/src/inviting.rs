@@ -12,9 +12,9 @@ use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
 use crate::interface::{Invite, NotAdmitted, Note};
-use crate::state::{Attending, BranchState, Call, Hunt, Inviting, Party, Place, State, Stop};
+use crate::state::{Attending, BranchState, Call, Hunt, Inviting, Party, Place, Role, State, Stop};
 use std::collections::VecDeque;
-use sx_leg::{Answer, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, ProgressKind, Source};
+use sx_leg::{Address, Answer, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, ProgressKind, Source};
 use sx_media::{agreed_codec, attendance, room_offer};
 use sx_route::{Facts, Plan, plan};
 use sx_types::{Cause, LegId};
@@ -24,7 +24,7 @@ pub(crate) const ROOM_LEG: LegId = LegId(u64::MAX);
 
 /// As many exchanges may pass on what a room begins.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.6
-const HOPS: u8 = 70;
+pub(crate) const HOPS: u8 = 70;
 
 impl Party {
     /// Is it a room that calls?
@@ -68,17 +68,17 @@ impl Calls {
             muted: false,
             arrival,
         });
-        let source = Source::Exchange;
-        let facts = Facts {
-            source: &source,
-            to: &incoming.to,
-            trunks: self.trunks.facts(&self.tables, self.now),
-            random: self.rng.u64(),
-        };
-        let planned = plan(&self.tables, &facts);
         let host = self.caller(ROOM_LEG, &incoming);
         call.body.headers = incoming.headers;
-        let mut inviting = Box::new(Inviting { host, hunt: Hunt::new(VecDeque::new(), false) });
+        self.begin_inviting(call, host, &incoming.to, None);
+    }
+
+    /// Looks for somebody who answers at an address, as the dial plan of the exchange itself has it.
+    pub(crate) fn begin_inviting(&mut self, mut call: Box<Call>, host: Party, to: &Address, onward: Option<Address>) {
+        let source = Source::Exchange;
+        let trunks = self.trunks.facts(&self.tables, self.now);
+        let planned = plan(&self.tables, &Facts { source: &source, to, trunks, random: self.rng.u64() });
+        let mut inviting = Box::new(Inviting { host, hunt: Hunt::new(VecDeque::new(), false), onward });
         let step = match planned {
             Plan::Refuse(refusal) => Step::Failed(Failure::of_plan(refusal.cause, &refusal.sentence)),
             Plan::Ring(route) => {
@@ -90,7 +90,7 @@ impl Calls {
         self.settle(call);
     }
 
-    fn not_invited(&mut self, to: &sx_leg::Address, why: NotAdmitted) {
+    pub(crate) fn not_invited(&mut self, to: &Address, why: NotAdmitted) {
         let dialled = to.clone();
         self.note(Note::NotAdmitted { leg: ROOM_LEG, source: Source::Exchange, dialled, why });
     }
@@ -102,7 +102,7 @@ impl Calls {
         leg: LegId,
         event: LegEvent,
     ) -> State {
-        let Inviting { host, hunt } = &mut *inviting;
+        let Inviting { host, hunt, .. } = &mut *inviting;
         let Some(index) = hunt.branch(leg) else {
             self.note(Note::Unexpected { leg, event: name(&event) });
             return State::Inviting(inviting);
@@ -161,7 +161,7 @@ impl Calls {
     }
 
     fn invited_answers(&mut self, call: &mut Call, mut inviting: Box<Inviting>, leg: LegId, answer: Answer) -> State {
-        let Inviting { host, hunt } = &mut *inviting;
+        let Inviting { host, hunt, .. } = &mut *inviting;
         let Some(index) = hunt.branch(leg) else { return State::Inviting(inviting) };
         let member = &mut hunt.branches[index].party;
         member.signalling.learn(answer.takes_info);
@@ -172,7 +172,7 @@ impl Calls {
             let step = self.answered_in_vain(call, hunt, host, leg, &failure);
             return self.inviting_on(call, inviting, step);
         }
-        let Some(member) = self.hunt_won(call, hunt, leg) else { return State::Inviting(inviting) };
+        let Some(mut member) = self.hunt_won(call, hunt, leg) else { return State::Inviting(inviting) };
         call.body.bounds.add(&member.bounds);
         if let Some(told) = &member.told {
             self.close_unattended(&mut call.body, member.leg, &told.text.clone());
@@ -180,7 +180,11 @@ impl Calls {
         call.body.cdr.codec = member.said.as_ref().and_then(|said| agreed_codec(said));
         self.record_answer(call, member.leg, member.attempt);
         self.attend(&call.body, &member);
-        State::Attending(Box::new(Attending { member, owes: false }))
+        let Some(to) = &inviting.onward else { return State::Attending(Box::new(Attending::new(member, false))) };
+        // It is who calls, for the record as well.
+        member.role = Role::Caller;
+        call.body.ports.iter_mut().filter(|port| port.leg == member.leg).for_each(|port| port.role = Role::Caller);
+        self.move_on(call, member, to)
     }
 
     /// Nobody is invited any more.

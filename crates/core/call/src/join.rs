@@ -24,8 +24,8 @@ use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, Source};
 use sx_types::{Cause, LegId};
 
 /// An offer that met another one is repeated after a second, so many times.
-const GLARES_MAX: u8 = 3;
-const GLARE_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const GLARES_MAX: u8 = 3;
+pub(crate) const GLARE_WAIT: Duration = Duration::from_secs(1);
 
 impl Calls {
     /// Attended transfer: the other party of `replaced` comes here and is connected with the one that stays.
@@ -43,7 +43,7 @@ impl Calls {
             .and_then(|()| self.take_talking(replaced).ok_or_else(no_such_place));
         let (other, second) = match taken {
             Ok(taken) => taken,
-            Err(failure) => return self.transfer_failed(call, talking, leg, failure.status),
+            Err(failure) => return self.transfer_failed(call, talking, Some(leg), failure.status),
         };
         self.say(leg, LegCommand::TransferProgress { status: 100 });
         let Talking { parties: [one, two], .. } = *talking;
@@ -284,6 +284,12 @@ impl Calls {
     /// The two are connected. `owed`: the offer that the one that has come still has to answer.
     fn joined(&mut self, call: &mut Call, joining: Box<Joining>, owed: Option<Bytes>) -> State {
         let Joining { remaining, joins, leaves, .. } = *joining;
+        // Who was in a room, or heard that it rings, is there no more.
+        self.leave_room(call, Cause::NORMAL, 200);
+        if !relayed(&remaining, &joins) {
+            // Nothing comes to the ports that it needed there.
+            [&remaining, &joins].into_iter().for_each(|party| self.close_ports(&mut call.body, party.leg));
+        }
         self.bind(call, &joins.bounds);
         self.clear_alarm(call, Alarm::Retry);
         self.clear_alarm(call, Alarm::Offer);
@@ -369,6 +375,7 @@ impl Calls {
     pub(crate) fn offer_alarm(&mut self, call: &mut Call, alarm: Alarm) {
         call.state = match std::mem::replace(&mut call.state, State::Ending) {
             State::Talking(talking) => self.offer_late(call, talking),
+            State::Attending(attending) if alarm == Alarm::Retry => self.offer_room(call, attending),
             State::Attending(attending) => self.member_late(call, &attending),
             State::Joining(joining) if alarm == Alarm::Offer => {
                 let failure = Failure::of_timer(Cause::TIMER_EXPIRY, "a party has not answered an offer");

@@ -60,10 +60,12 @@ mod bounds;
 mod cdr;
 mod codecs;
 mod consent;
+mod control;
 mod counting;
 mod dial;
 mod ending;
 mod engine;
+mod entering;
 mod failure;
 mod hold;
 mod hunt;
@@ -72,6 +74,7 @@ mod inviting;
 mod join;
 mod keys;
 mod members;
+mod originating;
 mod passing;
 mod pickup;
 mod port;
@@ -91,11 +94,12 @@ mod written;
 
 pub use cdr::{Attempt, CallRecord, CallRecording, Cdr, Ender, RecordingFile};
 pub use consent::Telling;
+pub use control::Controls;
 pub use counting::{CallCounts, Side, StreamCounts};
 pub use engine::{CallSummary, Calls, Phase};
 pub use interface::{
-    Admission, Command, Found, Input, Invite, MemberChange, NotAdmitted, Note, Output, QueryId, Settings, Wish,
-    WishKind,
+    Admission, Command, Found, Input, Invite, MemberChange, NotAdmitted, Note, Originate, Output, Parties, PartyChange,
+    QueryId, Settings, Wish, WishKind,
 };
 pub use recording::{RecordingChange, RecordingNote, RecordingPhase, RecordingRules};
 pub use snapshot::{CallSnapshot, ExportError, ImportError};

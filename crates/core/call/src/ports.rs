@@ -3,7 +3,7 @@
 use crate::alarm::Alarm;
 use crate::codecs::terms;
 use crate::engine::Calls;
-use crate::hold::music;
+use crate::hold::{Heard, heard};
 use crate::interface::Output;
 use crate::state::{Body, Call, Party, Place, Port, PortState, Role, State, relayed};
 use bytes::Bytes;
@@ -178,9 +178,10 @@ impl Calls {
                 for (from, to, conversion, pair) in
                     [(port.id, peer.id, there, (one, other)), (peer.id, port.id, back, (other, one))]
                 {
-                    self.out.push_back(Output::Media(match music(body, pair.0, pair.1, port.stream) {
-                        Some(playing) => MediaCommand::Play { port: to, playing: Some(Box::new(playing)) },
-                        None => MediaCommand::Patch { from, to: Some(to), conversion },
+                    self.out.push_back(Output::Media(match heard(body, pair.0, pair.1, port.stream) {
+                        Heard::Sound(playing) => MediaCommand::Play { port: to, playing: Some(Box::new(playing)) },
+                        Heard::Speaker => MediaCommand::Patch { from, to: Some(to), conversion },
+                        Heard::Nothing => MediaCommand::Patch { from, to: None, conversion: None },
                     }));
                 }
             }
@@ -236,6 +237,8 @@ impl Calls {
         }
         match state {
             State::Attending(attending) => _ = self.attend(body, &attending.member),
+            // It is where it was until somebody answers it.
+            State::Moving(moving) => _ = self.attend(body, &moving.remaining),
             State::Ringing(ringing) if body.place.as_ref().is_some_and(Place::has_begun) => {
                 self.attend(body, &ringing.caller);
             }

@@ -32,7 +32,10 @@ impl Calls {
         }
         match event {
             LegEvent::Progress(progress) => self.pass_progress(call, &mut ringing, leg, &progress),
-            LegEvent::Answered(answer) => return self.answered(call, ringing, leg, answer),
+            // Who has come by itself to take the call answers nothing.
+            LegEvent::Answered(answer) if !ringing.hunt.is_taking(leg) => {
+                return self.answered(call, ringing, leg, answer);
+            }
             LegEvent::Redirected { targets } => {
                 self.hunt_redirected(call, &mut ringing.hunt, leg, &targets);
             }

@@ -55,6 +55,8 @@ impl Calls {
         let name = match at {
             Stop::Room(name) => name,
             Stop::Announcement { told, .. } => return self.prepare_to_announce(call, party, told),
+            // It is dialled by nobody.
+            Stop::Waiting(_) => return Ok(self.settings.announced_in.clone()),
         };
         let tables = self.tables.clone();
         let gone = || Failure::of_plan(Cause::NO_ROUTE, &format!("there is no room {name} any more"));
@@ -137,7 +139,7 @@ impl Calls {
         }
         self.record_answer(call, member.leg, place.attempt);
         self.say(member.leg, LegCommand::Answer { media: Some(media), headers: Vec::new() });
-        State::Attending(Box::new(Attending { member, owes }))
+        State::Attending(Box::new(Attending::new(member, owes)))
     }
 
     /// Closes the ports of a member that what it is told has no use for: other ways have needed them, or its sound was another

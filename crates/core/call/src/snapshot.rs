@@ -362,7 +362,7 @@ impl State {
     }
 
     /// Does something with every party.
-    fn each_party(&mut self, mut work: impl FnMut(&mut Party)) {
+    pub(crate) fn each_party(&mut self, mut work: impl FnMut(&mut Party)) {
         if let Some(hunt) = self.hunt_mut() {
             hunt.branches.iter_mut().for_each(|branch| work(&mut branch.party));
         }

@@ -1,6 +1,7 @@
 //! What a call is, all of it. Everything but timers and what waits for a moment is serialisable.
 
 use crate::alarm::Set;
+use crate::control::Control;
 use crate::failure::Failure;
 use crate::keys::{Pace, Signalling};
 pub(crate) use crate::port::{Port, PortState};
@@ -107,6 +108,8 @@ pub(crate) enum Stop {
         /// The party hears it.
         begun: bool,
     },
+    /// A sound that it hears over and over again, until somebody else has answered.
+    Waiting(Arc<str>),
 }
 
 /// A leg that was told to end.
@@ -169,6 +172,9 @@ pub(crate) struct Party {
     /// What it has said of a refusal that follows.
     #[serde(default)]
     pub warned: Vec<Warning>,
+    /// What somebody who looks after the call wants of it.
+    #[serde(default, skip_serializing_if = "Control::is_none")]
+    pub control: Control,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -217,8 +223,11 @@ pub(crate) struct Talking {
 /// A blind transfer whose target rings while the two parties are still connected.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Transfer {
-    /// The index of the party that asked.
+    /// The index of the party that leaves.
     pub asker: usize,
+    /// It has asked for it, and is told how it goes.
+    #[serde(default = "yes")]
+    pub asked: bool,
     pub hunt: Hunt,
 }
 
@@ -233,6 +242,9 @@ pub(crate) struct Inviting {
     /// The room, which has no leg.
     pub host: Party,
     pub hunt: Hunt,
+    /// Who is called when somebody has answered, to talk to them.
+    #[serde(default)]
+    pub onward: Option<Address>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -255,6 +267,24 @@ pub(crate) struct Attending {
     pub member: Party,
     /// It was made an offer that it has not answered.
     pub owes: bool,
+    /// It comes from another party, and how far that has got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
+}
+
+/// How far somebody has got in coming from another party into a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    /// Its ports are being opened.
+    Opening,
+    /// It was made an offer of the room's, which has met one of its own so many times.
+    Offered { glares: u8 },
+}
+
+impl Attending {
+    pub(crate) fn new(member: Party, owes: bool) -> Self {
+        Self { member, owes, entry: None }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -394,6 +424,12 @@ impl Hunt {
         }
     }
 
+    /// Has a leg come in by itself to take the place of a target?
+    pub(crate) fn is_taking(&self, leg: LegId) -> bool {
+        let found = self.branches.iter().find(|branch| branch.party.leg == leg);
+        found.is_some_and(|branch| matches!(branch.state, BranchState::Taking))
+    }
+
     pub(crate) fn branch(&self, leg: LegId) -> Option<usize> {
         self.branches.iter().position(|branch| branch.party.leg == leg)
     }
@@ -403,6 +439,11 @@ impl Talking {
     pub(crate) fn index_of(&self, leg: LegId) -> Option<usize> {
         self.parties.iter().position(|party| party.leg == leg)
     }
+}
+
+/// What snapshots of older versions have meant.
+fn yes() -> bool {
+    true
 }
 
 /// Does the media between two parties pass through us?

@@ -23,11 +23,11 @@ use crate::alarm::Alarm;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{Note, Wish, WishKind};
+use crate::interface::{Note, Parties, Wish, WishKind};
 use crate::passing::answer_for;
 use crate::state::{
-    Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State, Talking,
-    Transfer, relayed,
+    Attending, Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State,
+    Talking, Transfer, relayed,
 };
 use crate::talking::UNANSWERED;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ use std::collections::VecDeque;
 use sx_leg::{
     Address, Answer, Bounds, LegCommand, LegEvent, Media, ProgressKind, Replaced, Source, Target, TransferRequest,
 };
-use sx_route::{Planned, Reason, Way};
+use sx_route::{Facts, Plan, Planned, Reason, Way, plan};
 use sx_types::{Cause, LegId};
 
 /// What an event of a target comes to.
@@ -74,7 +74,7 @@ impl Calls {
         }
         let mut hunt = Hunt::new(VecDeque::new(), true);
         self.ask(call, &mut hunt, Wish { leg, source, to: vec![request.to], kind: WishKind::Transfer });
-        talking.transfer = Some(Transfer { asker, hunt });
+        talking.transfer = Some(Transfer { asker, asked: true, hunt });
         State::Talking(talking)
     }
 
@@ -98,8 +98,44 @@ impl Calls {
         self.ring(call, &mut hunt, remaining, &planned, Target::Place { dialog: place, by });
         self.set_alarm(call, Alarm::Ring, self.settings.offer_wait);
         let step = self.hunt_check(call, &mut hunt, remaining);
-        talking.transfer = Some(Transfer { asker, hunt });
+        talking.transfer = Some(Transfer { asker, asked: true, hunt });
         self.transfer_on(call, talking, step)
+    }
+
+    /// Somebody who looks after the call wants one of its parties connected elsewhere.
+    pub(crate) fn transfer_party(&mut self, call: &mut Call, who: Parties, to: &Address) {
+        call.state = match std::mem::replace(&mut call.state, State::Ending) {
+            State::Talking(mut talking) if talking.transfer.is_none() && who != Parties::Both => {
+                let stays = who.index(&talking.parties);
+                let (hunt, step) = self.search_for(call, &talking.parties[stays], to);
+                talking.transfer = Some(Transfer { asker: 1 - stays, asked: false, hunt });
+                self.transfer_on(call, talking, step)
+            }
+            State::Attending(attending) if attending.is_settled() => self.move_on(call, attending.member, to),
+            state => state,
+        };
+    }
+
+    /// Somebody whom the exchange has answered, or called, is connected elsewhere. Who is in a room stays there until then.
+    pub(crate) fn move_on(&mut self, call: &mut Call, remaining: Party, to: &Address) -> State {
+        let (hunt, step) = self.search_for(call, &remaining, to);
+        self.moving_on(call, Box::new(Moving { remaining, hunt }), step)
+    }
+
+    /// A search for somebody to talk to a party, by the dial plan of the exchange itself. They make the offer.
+    fn search_for(&mut self, call: &mut Call, remaining: &Party, to: &Address) -> (Hunt, Step) {
+        let source = Source::Exchange;
+        let trunks = self.trunks.facts(&self.tables, self.now);
+        let planned = plan(&self.tables, &Facts { source: &source, to, trunks, random: self.rng.u64() });
+        let mut hunt = Hunt::new(VecDeque::new(), true);
+        let step = match planned {
+            Plan::Refuse(refusal) => Step::Failed(Failure::of_plan(refusal.cause, &refusal.sentence)),
+            Plan::Ring(route) => {
+                hunt.stages = route.stages.into();
+                self.hunt_next(call, &mut hunt, remaining)
+            }
+        };
+        (hunt, step)
     }
 
     /// An event of a leg that is not one of the two: the target of a transfer.
@@ -111,7 +147,7 @@ impl Calls {
         event: LegEvent,
     ) -> State {
         let Talking { parties, negotiation, transfer } = &mut *talking;
-        let Some(Transfer { asker, hunt }) = transfer.as_mut().filter(|t| t.hunt.branch(leg).is_some()) else {
+        let Some(Transfer { asker, asked, hunt }) = transfer.as_mut().filter(|t| t.hunt.branch(leg).is_some()) else {
             self.note(Note::Unexpected { leg, event: name(&event) });
             return State::Talking(talking);
         };
@@ -119,17 +155,19 @@ impl Calls {
             Self::defer(call, Block::Negotiation, leg, event);
             return State::Talking(talking);
         }
-        let asker = *asker;
+        let (asker, asked) = (*asker, *asked);
         match self.target_event(call, hunt, &parties[1 - asker], leg, event) {
             Heard::Step(step) => self.transfer_on(call, talking, step),
             Heard::Rings => {
-                self.say(parties[asker].leg, LegCommand::TransferProgress { status: 180 });
+                if asked {
+                    self.say(parties[asker].leg, LegCommand::TransferProgress { status: 180 });
+                }
                 State::Talking(talking)
             }
             Heard::Answered(joins, offer) => {
                 let Talking { parties: [one, other], .. } = *talking;
                 let (leaves, remaining) = if asker == 0 { (one, other) } else { (other, one) };
-                let leaves = Some(Leaver { party: leaves, asked: true });
+                let leaves = Some(Leaver { party: leaves, asked });
                 self.begin_join(call, remaining, *joins, leaves, offer)
             }
         }
@@ -145,7 +183,7 @@ impl Calls {
         transfer: Transfer,
         negotiation: Negotiation,
     ) -> State {
-        let Transfer { asker, mut hunt } = transfer;
+        let Transfer { asker, mut hunt, .. } = transfer;
         match negotiation {
             Negotiation::Asked { by, .. } if by != asker => self.refuse_glare(remaining.leg),
             // The one that stays was asked for an offer, has made it, and is told what the transferor last had.
@@ -247,8 +285,8 @@ impl Calls {
     pub(crate) fn transfer_on(&mut self, call: &mut Call, mut talking: Box<Talking>, step: Step) -> State {
         match (step, talking.transfer.take()) {
             (Step::Failed(failure), Some(transfer)) => {
-                let leg = talking.parties[transfer.asker].leg;
-                self.transfer_failed(call, talking, leg, failure.status_or_mapped())
+                let asker = transfer.asked.then(|| talking.parties[transfer.asker].leg);
+                self.transfer_failed(call, talking, asker, failure.status_or_mapped())
             }
             (_, transfer) => {
                 talking.transfer = transfer;
@@ -257,18 +295,29 @@ impl Calls {
         }
     }
 
-    pub(crate) fn transfer_failed(&mut self, call: &Call, talking: Box<Talking>, asker: LegId, status: u16) -> State {
-        self.say(asker, LegCommand::TransferProgress { status });
+    pub(crate) fn transfer_failed(
+        &mut self,
+        call: &Call,
+        talking: Box<Talking>,
+        asker: Option<LegId>,
+        status: u16,
+    ) -> State {
+        if let Some(asker) = asker {
+            self.say(asker, LegCommand::TransferProgress { status });
+        }
         self.note(Note::TransferFailed { call: call.body.cdr.call, status });
         State::Talking(talking)
     }
 
-    /// Nobody asked any more: the one that stays has nobody to go back to when the search fails.
+    /// Nobody asked any more: the one that stays has nobody to go back to when the search fails, unless it is in a room.
     pub(crate) fn moving_on(&mut self, call: &mut Call, moving: Box<Moving>, step: Step) -> State {
         match step {
             Step::Going => State::Moving(moving),
             Step::Failed(failure) => {
                 self.note(Note::TransferFailed { call: call.body.cdr.call, status: failure.status_or_mapped() });
+                if call.body.place.as_ref().is_some_and(|place| place.room().is_some()) {
+                    return State::Attending(Box::new(Attending::new(moving.remaining, false)));
+                }
                 self.dismiss(call, &moving.remaining, failure.cause);
                 self.finish(call, failure.cause, 200, failure.by, "the target of the transfer did not answer")
             }
