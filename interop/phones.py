@@ -70,6 +70,26 @@ def greatest_share(path, tone):
     return max((share(window, rate, tone) for window in windows if max(map(abs, window)) > 100), default=0.0)
 
 
+def heard_in_turn(path, tones):
+    """Which of these tones a recording has one after the other, `None` for silence; what lasts less than three fifths of a second
+    is left out."""
+    with wave.open(path, "rb") as file:
+        rate, channels = file.getframerate(), file.getnchannels()
+        samples = array.array("h", file.readframes(file.getnframes()))[::channels]
+    step, turns = rate // 5, []
+    for at in range(0, len(samples) - step + 1, step):
+        window = samples[at : at + step]
+        loud = [tone for tone in tones if share(window, rate, tone) > 0.8]
+        is_silent = max(map(abs, window)) < 200
+        heard = loud[0] if loud else (None if is_silent else "else")
+        if turns and turns[-1][0] == heard:
+            turns[-1][1] += 1
+        else:
+            turns.append([heard, 1])
+    long = [heard for heard, windows in turns if windows >= 3 and heard != "else"]
+    return [heard for at, heard in enumerate(long) if at == 0 or long[at - 1] != heard]
+
+
 def hears_these(who, shares, tones, whole=0.9):
     """Fails unless these tones are in what somebody has heard, each as loud as the others, together such a part of it, and none
     else of those in `shares`."""

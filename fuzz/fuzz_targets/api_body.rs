@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
             Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => assert!(value.is_object()),
             Ok(ApiBody::Ban { seconds, reason }) => assert!(seconds > 0 && !reason.is_empty()),
             Ok(ApiBody::Member { to }) => assert!(!to.is_empty()),
+            Ok(ApiBody::Parties { from, to }) => assert!(!from.is_empty() && !to.is_empty()),
             Ok(ApiBody::Message(_)) => {}
             Ok(ApiBody::Hash(_)) => {}
             Ok(ApiBody::Link { to, seconds }) => assert!(!to.is_empty() && seconds != Some(0)),

@@ -59,7 +59,7 @@ def hand_over(bench, kind, media):
     first = read(bench.path("exchange.log"))
     exchange.start()
     wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
-    ask(exchange, bearer, "POST", "/calls", exported)
+    ask(exchange, bearer, "POST", "/imports", exported)
     check(ask(exchange, bearer, "GET", "/calls")["calls"][0]["id"] == call, "the second process has the call")
     time.sleep(3)
     # What baresip says at the end of a call is not protected.

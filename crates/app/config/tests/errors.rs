@@ -386,7 +386,7 @@ fn an_anchor_or_a_witness_that_cannot_be_is_refused_with_the_reason() {
 #[test]
 fn sounds_that_cannot_be_are_refused() {
     let tones = "\"tone:dial\", \"tone:ringback\", \"tone:busy\", \"tone:congestion\", \"tone:special-information\", \"tone:beep\", \
-                 \"tone:joined\", \"tone:left\", \"tone:recorded\"";
+                 \"tone:joined\", \"tone:left\", \"tone:recorded\", \"tone:silence\"";
     check(
         "[media]\ntones = \"se\"\nmusic_on_hold = \"tone:howler\"\nmusic_on_hold_when = \"never\"",
         &[

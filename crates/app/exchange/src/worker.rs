@@ -439,7 +439,9 @@ impl Engine for Worker {
                     | Command::Count { .. }
                     | Command::Record { .. }
                     | Command::Member { .. }
-                    | Command::Invite(_) => self.draining,
+                    | Command::Invite(_)
+                    | Command::Originate(_)
+                    | Command::Parties { .. } => self.draining,
                 };
                 self.calls.handle_input(now, CallInput::Command(command));
             }

@@ -67,6 +67,8 @@ pub struct CallSummary {
     pub phase: Phase,
     /// The room that somebody is in by it.
     pub room: Option<Arc<str>>,
+    /// Who that is; `None` until they have come in.
+    pub member: Option<Address>,
     /// Nobody there hears what they say.
     pub muted: bool,
     /// How its recording stands, the last if there were several.
@@ -347,6 +349,7 @@ fn summary_of(call: &Call) -> CallSummary {
         answer: cdr.answer,
         phase: call.state.phase(),
         room: call.body.place.as_ref().and_then(Place::room),
+        member: call.state.member().map(|member| member.identity.address.clone()),
         muted: call.body.place.as_ref().is_some_and(|place| place.muted),
         recording: call.body.recording.as_ref().map(|recording| recording.shown()),
         recording_number: call.body.recording.as_ref().map_or(0, |recording| recording.number),

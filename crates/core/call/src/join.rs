@@ -17,7 +17,9 @@ use crate::failure::Failure;
 use crate::interface::Note;
 use crate::passing::{answer_for, offer_for};
 use crate::ports::Readiness;
-use crate::state::{Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Talking, relayed};
+use crate::state::{
+    Block, Call, JoinStep, Joining, Leaver, Negotiation, Party, Reply, Role, State, Stop, Talking, relayed,
+};
 use bytes::Bytes;
 use std::time::Duration;
 use sx_leg::{Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, Source};
@@ -284,6 +286,9 @@ impl Calls {
     /// The two are connected. `owed`: the offer that the one that has come still has to answer.
     fn joined(&mut self, call: &mut Call, joining: Box<Joining>, owed: Option<Bytes>) -> State {
         let Joining { remaining, joins, leaves, .. } = *joining;
+        // Of two that the exchange has called nobody was anywhere else before.
+        let place = call.body.place.as_ref().map(|place| &place.at);
+        let is_transfer = !matches!(place, Some(Stop::Waiting(_)));
         // Who was in a room, or heard that it rings, is there no more.
         self.leave_room(call, Cause::NORMAL, 200);
         if !relayed(&remaining, &joins) {
@@ -302,7 +307,9 @@ impl Calls {
             }
             self.dismiss(call, &party, Cause::NORMAL);
         }
-        self.note(Note::Transferred { call: call.body.cdr.call, stays: remaining.leg, joins: joins.leg });
+        if is_transfer {
+            self.note(Note::Transferred { call: call.body.cdr.call, stays: remaining.leg, joins: joins.leg });
+        }
         let negotiation = owed.map_or(Negotiation::Idle, |offer| Negotiation::Confirming { by: 1, offer });
         State::Talking(Box::new(Talking { parties: [remaining, joins], negotiation, transfer: None }))
     }

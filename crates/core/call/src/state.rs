@@ -435,6 +435,16 @@ impl Hunt {
     }
 }
 
+impl State {
+    /// Who is in a room, or hears an announcement.
+    pub(crate) fn member(&self) -> Option<&Party> {
+        match self {
+            Self::Attending(attending) => Some(&attending.member),
+            _ => None,
+        }
+    }
+}
+
 impl Talking {
     pub(crate) fn index_of(&self, leg: LegId) -> Option<usize> {
         self.parties.iter().position(|party| party.leg == leg)

@@ -54,9 +54,9 @@ pub use api::{
     Asked, AuthenticationFailed, BAN_SECONDS_MAX, BASE, Ballot, CALL_BYTES_MAX, CHUNK_BYTES_MAX, Caller, Chunk,
     Content, Event, EventSink, EventsWanted, FILE_NAME_BYTES_MAX, FieldProblem, Forbidden, IDENTIFIER_BYTES_MAX,
     LIMIT_DEFAULT, LIMIT_MAX, LINK_SECONDS_MAX, Link, LinkRefused, Management, MemberOrder, NewUpload, OPENAPI_PATH,
-    Place, ProblemMore, QUESTION_BYTES_MAX, REASON_BYTES_MAX, ROUTES, RecordingOrder, Role, Route, RouteRow,
-    TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX, Unheard, UploadState, VOTE_SECONDS_MAX, Verb, api_tls, parse_body,
-    parse_chunk, parse_new_upload,
+    PartyName, PartyOrder, Place, ProblemMore, QUESTION_BYTES_MAX, REASON_BYTES_MAX, ROUTES, RecordingOrder, Role,
+    Route, RouteRow, TOKEN_EXPIRES_SECONDS_MAX, TOKEN_NAME_BYTES_MAX, Unheard, UploadState, VOTE_SECONDS_MAX, Verb,
+    api_tls, parse_body, parse_chunk, parse_new_upload,
 };
 pub use client::{
     ANSWER_BYTES_MAX, ClientAnswer, ClientError, ClientLimits, ClientRequest, ClientTls, ClientTlsError, HttpClient,

@@ -148,6 +148,11 @@ impl Workers {
         self.mailboxes.len()
     }
 
+    /// One of them, for what any can have: which follows from the number.
+    pub fn any(&self, number: u128) -> u16 {
+        u16::try_from(number % self.len().max(1) as u128).unwrap_or_default()
+    }
+
     /// Tells one something.
     pub fn tell(&self, worker: u16, mail: Mail) {
         if let Some(mailbox) = self.mailboxes.get(usize::from(worker)) {

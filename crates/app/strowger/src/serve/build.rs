@@ -172,6 +172,7 @@ impl Exchange {
         let bans = Bans::open(&data, prefixes(&config), config.edge.sources_max, wall())?;
         let live = Arc::new(Live::new(tables.clone(), bans));
         live.know(people.clone());
+        live.hear(sounds.clone());
         let (counters, shown) = (records.counters().clone(), expiry.clone());
         let mut watch = Watch::new(name, clock, rtp.clone(), counters, shown, witness.clone(), live.clone());
         watch.set_anchoring(anchoring.counts());

@@ -45,6 +45,7 @@ impl Exchange {
         self.records.keep(config.cdr.keep);
         // Before anybody is led to one of them.
         self.rtp.set_sounds(sounds.clone());
+        self.live.hear(sounds.clone());
         self.ng.iter().for_each(|ng| ng.set_sounds(&sounds));
         self.config = config;
         self.take(tables);

@@ -195,7 +195,9 @@ impl Shell {
                         | Command::Count { .. }
                         | Command::Record { .. }
                         | Command::Member { .. }
-                        | Command::Invite(_) => {}
+                        | Command::Invite(_)
+                        | Command::Originate(_)
+                        | Command::Parties { .. } => {}
                     }
                     match self.admission.ordered(command) {
                         Some(command) => Input::Command(command),

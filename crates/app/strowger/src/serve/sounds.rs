@@ -65,13 +65,13 @@ pub fn sounds(config: &Config) -> Result<Sounds, Vec<String>> {
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    if let (true, Some(folder)) = (config.ng.is_spoken(), &settings.folder) {
+    if let Some(folder) = &settings.folder {
         add_folder(&mut sounds, folder, settings, is_named);
     }
     Ok(sounds)
 }
 
-/// Adds every other file of the folder, which proxies may name, as far as it can be played and there is room for it. Files that nobody
+/// Adds every other file of the folder, which proxies and operators may name, as far as it can be played and there is room for it. Files that nobody
 /// has named keep nobody from starting.
 fn add_folder(sounds: &mut Sounds, folder: &Path, settings: &SoundSettings, is_named: impl Fn(&str) -> bool) {
     let is_sound = |name: &String| {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn for_proxies_the_folder_is_read_as_far_as_it_can_be_played_and_has_room() {
+    fn the_folder_is_read_as_far_as_it_can_be_played_and_has_room() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("it is written");
         std::fs::create_dir(folder.path().join("more.wav")).expect("it is made");
@@ -164,11 +164,9 @@ mod tests {
                 sounds.names().map(|(name, _)| name).filter(|name| !name.starts_with(TONE)).collect();
             names.iter().map(|name| name.trim_end_matches(".wav")).collect::<Vec<_>>().join(" ")
         };
-        let ng = "[ng]\nlisten_udp = \"127.0.0.1:2223\"\n";
-        assert_eq!(names(""), "d", "nobody asks for others");
-        assert_eq!(names(ng), "a b c d e");
-        assert_eq!(names(&format!("sound_bytes_max = 1000\n{ng}")), "a b d e", "one is too long");
-        assert_eq!(names(&format!("sound_files_max = 3\n{ng}")), "a b d", "those that are named come first");
+        assert_eq!(names(""), "a b c d e");
+        assert_eq!(names("sound_bytes_max = 1000\n"), "a b d e", "one is too long");
+        assert_eq!(names("sound_files_max = 3\n"), "a b d", "those that are named come first");
     }
 
     fn check(files: &[(&str, Vec<u8>)], more: &str, expected: &[&str]) {

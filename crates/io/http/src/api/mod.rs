@@ -66,7 +66,9 @@ pub use events::{Event, EventSink, Unheard};
 pub use links::{Link, LinkRefused};
 pub use parse::{ApiBody, parse_body};
 pub use problem::{ApiProblem, FieldProblem, Place, ProblemMore};
-pub use request::{ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, RecordingOrder};
+pub use request::{
+    ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, PartyName, PartyOrder, RecordingOrder,
+};
 pub use routes::{BASE, OPENAPI_PATH, ROUTES, Route, RouteRow, Verb};
 pub use server::{ApiConfig, ApiServer, CALL_BYTES_MAX};
 pub use tls_config::{ApiTlsError, api_tls};

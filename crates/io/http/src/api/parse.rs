@@ -1,19 +1,19 @@
 //! From path, query and body to a request, or to everything that is wrong with them.
 
+mod calls;
 mod council;
 
 use super::bounds::{
-    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, CAUSE_DEFAULT, CAUSE_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX,
-    REASON_BYTES_MAX, TOKEN_EXPIRES_SECONDS_MAX,
+    ADDRESS_BYTES_MAX, BAN_SECONDS_MAX, IDENTIFIER_BYTES_MAX, LIMIT_DEFAULT, LIMIT_MAX, REASON_BYTES_MAX,
+    TOKEN_EXPIRES_SECONDS_MAX,
 };
 use super::fields::Fields;
 use super::problem::{ApiProblem, FieldProblem, Place};
-use super::request::{ApiRequest, Ballot, EventsWanted, RecordingOrder};
+use super::request::{ApiRequest, Ballot, EventsWanted};
 use super::routes::Route;
 use super::{Role, TOKEN_NAME_BYTES_MAX, tus};
 use axum::http::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr};
-use sx_types::Consent;
 
 /// What a body says.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,13 @@ pub enum ApiBody {
         worker: u16,
         /// What it is.
         snapshot: serde_json::Value,
+    },
+    /// Who is to be called, and who is to talk to them.
+    Parties {
+        /// A user, a number, an address or its URI.
+        from: String,
+        /// Another.
+        to: String,
     },
     /// Whom a room is to call.
     Member {
@@ -88,8 +95,12 @@ pub fn parse_body(route: Route, bytes: &[u8]) -> Result<ApiBody, ApiProblem> {
         }
         Route::PolicyExplain => ApiBody::Facts(object(&mut fields, "facts")),
         Route::ImportCall => {
-            let (worker, snapshot) = exported(&mut fields);
+            let (worker, snapshot) = calls::exported(&mut fields);
             ApiBody::Call { worker, snapshot }
+        }
+        Route::Originate => {
+            let (from, to) = calls::both(&mut fields);
+            ApiBody::Parties { from, to }
         }
         Route::Invite => ApiBody::Member { to: member(&mut fields) },
         Route::OpenVote => {
@@ -119,6 +130,7 @@ pub(crate) const fn wants_body(route: Route) -> bool {
             | Route::PolicyExplain
             | Route::CreateToken
             | Route::ImportCall
+            | Route::Originate
             | Route::Invite
             | Route::Escalate
             | Route::AcknowledgeEvidence
@@ -167,17 +179,14 @@ fn with_body(route: Route, bytes: &[u8]) -> Result<Fields, ApiProblem> {
 
 fn request(route: Route, fields: &mut Fields) -> ApiRequest {
     match route {
-        Route::Calls => ApiRequest::Calls { limit: limit(fields) },
-        Route::Call => ApiRequest::Call { id: identifier(fields, "id") },
-        Route::Hangup => ApiRequest::Hangup { id: identifier(fields, "id"), cause: cause(fields) },
-        Route::ExportCall => {
-            ApiRequest::ExportCall { id: identifier(fields, "id"), release: fields.flag("release").unwrap_or(false) }
-        }
-        Route::Record => ApiRequest::Record { id: identifier(fields, "id"), change: recording(fields) },
-        Route::ImportCall => {
-            let (worker, snapshot) = exported(fields);
-            ApiRequest::ImportCall { worker, snapshot }
-        }
+        Route::Calls
+        | Route::Call
+        | Route::Originate
+        | Route::ChangeParty
+        | Route::Hangup
+        | Route::ExportCall
+        | Route::ImportCall
+        | Route::Record => calls::request(route, fields),
         Route::Trunks => ApiRequest::Trunks,
         Route::Rooms => ApiRequest::Rooms,
         Route::Invite => ApiRequest::Invite { room: identifier(fields, "room"), to: member(fields) },
@@ -226,11 +235,6 @@ fn limit(fields: &mut Fields) -> u32 {
     limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT)
 }
 
-fn cause(fields: &mut Fields) -> u8 {
-    let cause = fields.integer(Place::Query, "cause", 1..=CAUSE_MAX.into());
-    cause.and_then(|cause| u8::try_from(cause).ok()).unwrap_or(CAUSE_DEFAULT)
-}
-
 fn events(fields: &mut Fields) -> EventsWanted {
     let after = fields.integer(Place::Query, "after", 0..=EVENT_MAX);
     let kinds = fields.text(Place::Query, "kinds", IDENTIFIER_BYTES_MAX).unwrap_or_default();
@@ -239,34 +243,6 @@ fn events(fields: &mut Fields) -> EventsWanted {
 
 /// The highest number that every client can say.
 const EVENT_MAX: u64 = (1 << 53) - 1;
-
-fn recording(fields: &mut Fields) -> RecordingOrder {
-    let change = fields.text(Place::Query, "change", WORD_BYTES_MAX);
-    let change = fields.required(Place::Query, "change", change);
-    let consent = fields.text(Place::Query, "consent", WORD_BYTES_MAX);
-    let known = consent.as_ref().and_then(|text| Consent::ALL.into_iter().find(|one| one.word() == text));
-    let fault = match (&*change, &consent) {
-        ("start", None) => "must be given where a recording is started",
-        ("start", Some(_)) if known.is_none() => "must be one-party, announced, agreed or law",
-        ("start", Some(_)) | (_, None) => "",
-        (_, Some(_)) => "is said where a recording is started",
-    };
-    if !fault.is_empty() {
-        fields.fault("consent", Place::Query, fault);
-    }
-    match &*change {
-        "start" => RecordingOrder::Start(known.unwrap_or(Consent::Law)),
-        "stop" => RecordingOrder::Stop,
-        "pause" => RecordingOrder::Pause,
-        "resume" => RecordingOrder::Resume,
-        // That it is missing has been said.
-        "" => RecordingOrder::Pause,
-        _ => {
-            fields.fault("change", Place::Query, "must be start, stop, pause or resume");
-            RecordingOrder::Pause
-        }
-    }
-}
 
 /// The longest word of a choice, and more.
 const WORD_BYTES_MAX: usize = 32;
@@ -306,12 +282,6 @@ fn object(fields: &mut Fields, name: &'static str) -> serde_json::Value {
         fields.fault(name, Place::Body, "must be an object");
     }
     fields.required(Place::Body, name, value)
-}
-
-fn exported(fields: &mut Fields) -> (u16, serde_json::Value) {
-    let worker = fields.integer(Place::Body, "worker", 0..=u16::MAX.into());
-    let worker = fields.required(Place::Body, "worker", worker.and_then(|worker| u16::try_from(worker).ok()));
-    (worker, object(fields, "snapshot"))
 }
 
 fn token(fields: &mut Fields) -> (String, Role, Option<u64>) {

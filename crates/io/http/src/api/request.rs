@@ -18,6 +18,38 @@ pub enum RecordingOrder {
     Resume,
 }
 
+/// Which party of a call is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartyName {
+    /// The one that the call comes from.
+    Caller,
+    /// The one that it goes to.
+    Called,
+    /// Both of them.
+    Both,
+}
+
+/// What is to become of a party of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartyOrder {
+    /// It hears music, and is heard by nobody.
+    Hold,
+    /// It is back.
+    Resume,
+    /// Nobody hears what it says.
+    Mute,
+    /// The other one does again.
+    Unmute,
+    /// It hears this sound once.
+    Play(String),
+    /// It hears no sound any more.
+    Stop,
+    /// It is connected with this address instead.
+    Transfer(String),
+    /// It is in this room from now on.
+    Move(String),
+}
+
 /// What is to become of a member of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberOrder {
@@ -94,6 +126,22 @@ pub enum ApiRequest {
         id: String,
         /// A cause of Q.850, 1 to 127.
         cause: u8,
+    },
+    /// Call somebody, and have them talk to somebody else.
+    Originate {
+        /// Who is called first: a user, a number, an address or its URI.
+        from: String,
+        /// Who is called when the first has answered.
+        to: String,
+    },
+    /// Change a party of a call.
+    ChangeParty {
+        /// The call's id.
+        id: String,
+        /// Which party.
+        party: PartyName,
+        /// How.
+        change: PartyOrder,
     },
     /// Change the recording of a call.
     Record {
@@ -374,6 +422,8 @@ impl ApiRequest {
             Self::Calls { .. } => Route::Calls,
             Self::Call { .. } => Route::Call,
             Self::Hangup { .. } => Route::Hangup,
+            Self::Originate { .. } => Route::Originate,
+            Self::ChangeParty { .. } => Route::ChangeParty,
             Self::ExportCall { .. } => Route::ExportCall,
             Self::Record { .. } => Route::Record,
             Self::ImportCall { .. } => Route::ImportCall,

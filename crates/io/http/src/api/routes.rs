@@ -14,6 +14,8 @@ pub enum Route {
     Calls,
     Call,
     Hangup,
+    Originate,
+    ChangeParty,
     ExportCall,
     ImportCall,
     Record,
@@ -95,17 +97,19 @@ pub struct RouteRow {
 }
 
 /// Everything the API serves, besides its description.
-pub const ROUTES: [RouteRow; 53] = {
+pub const ROUTES: [RouteRow; 55] = {
     use Role::{Administrator, Operator, Viewer};
     use Verb::{Delete, Get, Patch, Post, Put};
     [
         row_of(Route::Version, Get, "/version", Viewer),
         row_of(Route::Calls, Get, "/calls", Viewer),
+        row_of(Route::Originate, Post, "/calls", Operator),
         row_of(Route::Call, Get, "/calls/{id}", Viewer),
+        row_of(Route::ChangeParty, Post, "/calls/{id}/parties/{party}", Operator),
         row_of(Route::Hangup, Delete, "/calls/{id}", Operator),
         row_of(Route::ExportCall, Post, "/calls/{id}/export", Administrator),
         row_of(Route::Record, Post, "/calls/{id}/recording", Operator),
-        row_of(Route::ImportCall, Post, "/calls", Administrator),
+        row_of(Route::ImportCall, Post, "/imports", Administrator),
         row_of(Route::Trunks, Get, "/trunks", Viewer),
         row_of(Route::Rooms, Get, "/rooms", Viewer),
         row_of(Route::Invite, Post, "/rooms/{room}/members", Operator),
@@ -210,7 +214,7 @@ pub(crate) fn row(route: Route) -> &'static RouteRow {
     ROWS.iter().find(|row| row.route == route).unwrap_or(&ROWS[0])
 }
 
-static ROWS: [RouteRow; 53] = ROUTES;
+static ROWS: [RouteRow; 55] = ROUTES;
 
 /// What a path leads to: the lines that share it, and the texts that stand for what is in braces, as they came.
 #[derive(Debug)]
@@ -273,6 +277,7 @@ mod tests {
         check("/api/v1/calls/", None);
         check("/api/v1/calls/a", Some("GET, HEAD, DELETE"));
         check("/api/v1/calls/a/b", None);
+        check("/api/v1/calls/a/parties/caller", Some("POST"));
         check("/api/v1/sources/::1/ban", Some("PUT, DELETE"));
         check("/api/v1/tokens", Some("GET, HEAD, POST"));
         for path in ["", "/", "/api/v1", "/api/v1/", "/api/v1calls", "/calls", "/api/v2/calls", "//api/v1/calls"] {

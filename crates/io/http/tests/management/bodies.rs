@@ -186,6 +186,9 @@ proptest! {
                     prop_assert!((1..=64).contains(&name.len()) && expires_s != Some(0));
                 }
                 Ok(ApiBody::Member { to }) => prop_assert!((1..=512).contains(&to.len())),
+                Ok(ApiBody::Parties { from, to }) => {
+                    prop_assert!([from, to].iter().all(|text| (1..=512).contains(&text.len())));
+                }
                 Ok(ApiBody::Facts(value) | ApiBody::Call { snapshot: value, .. }) => prop_assert!(value.is_object()),
                 Ok(ApiBody::Hash(_)) => {}
                 Ok(ApiBody::Link { to, seconds }) => prop_assert!(!to.is_empty() && seconds != Some(0)),

@@ -104,7 +104,7 @@ impl Management for Exchange {
             ApiRequest::Hangup { id, .. } if id == "ending" => Err(ApiProblem::conflict("the call is ending")),
             ApiRequest::Trunks => document(&"trunk ".repeat(100_000)),
             ApiRequest::Drain => Ok(ApiAnswer::Accepted),
-            ApiRequest::Invite { .. } => Ok(ApiAnswer::Created {
+            ApiRequest::Invite { .. } | ApiRequest::Originate { .. } => Ok(ApiAnswer::Created {
                 location: "/api/v1/calls/01a207ff".into(),
                 body: serde_json::json!({ "id": "01a207ff" }),
             }),
@@ -159,6 +159,7 @@ impl Management for Exchange {
             | ApiRequest::EndEscalation { .. }
             | ApiRequest::RemoveEvidence { .. }
             | ApiRequest::ChangeMember { .. }
+            | ApiRequest::ChangeParty { .. }
             | ApiRequest::RemoveMember { .. }
             | ApiRequest::LockRoom { .. }
             | ApiRequest::UnlockRoom { .. }

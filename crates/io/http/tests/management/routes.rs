@@ -3,7 +3,8 @@
 use crate::exchange::{ask, asked, started};
 use std::collections::BTreeSet;
 use sx_http::{
-    ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, ROUTES, RecordingOrder, Role, Route, Verb,
+    ApiRequest, Ballot, Chunk, EventsWanted, MemberOrder, NewUpload, PartyName, PartyOrder, ROUTES, RecordingOrder,
+    Role, Route, Verb,
 };
 use sx_types::Consent;
 
@@ -21,6 +22,11 @@ fn cases() -> Vec<Case> {
     let (token, brief) = (r#"{"name":"ci","role":"operator"}"#, r#"{"name":"ci","role":"viewer","expires_s":60}"#);
     let call = r#"{"worker":1,"snapshot":{}}"#;
     let called = r#"{"to":"sip:anna@x.org"}"#;
+    let both = r#"{"from":"anna","to":"300"}"#;
+    let originate = Originate { from: "anna".into(), to: "300".into() };
+    let party = |party, change| ChangeParty { id: "a".into(), party, change };
+    let (play, transfer) = (PartyOrder::Play("a.wav".into()), PartyOrder::Transfer("300".into()));
+    let to_room = PartyOrder::Move("b".into());
     let invite = Invite { room: "the council".into(), to: "sip:anna@x.org".into() };
     let member = |change| ChangeMember { room: "council".into(), id: "a".into(), change };
     let open = OpenVote { id: "4bf9".into(), question: "Shall we?".into(), seconds: 60 };
@@ -50,7 +56,23 @@ fn cases() -> Vec<Case> {
         ("DELETE", "/calls/a?cause=21", "", Hangup { id: "a".into(), cause: 21 }, Operator, 204),
         ("POST", "/calls/a/export", "", ExportCall { id: "a".into(), release: false }, Administrator, 200),
         ("POST", "/calls/a/export?release=true", "", ExportCall { id: "a".into(), release: true }, Administrator, 200),
-        ("POST", "/calls", call, ImportCall { worker: 1, snapshot: serde_json::json!({}) }, Administrator, 204),
+        ("POST", "/imports", call, ImportCall { worker: 1, snapshot: serde_json::json!({}) }, Administrator, 204),
+        ("POST", "/calls", both, originate, Operator, 201),
+        ("POST", "/calls/a/parties/caller?change=hold", "", party(PartyName::Caller, PartyOrder::Hold), Operator, 204),
+        ("POST", "/calls/a/parties/both?change=resume", "", party(PartyName::Both, PartyOrder::Resume), Operator, 204),
+        ("POST", "/calls/a/parties/called?change=mute", "", party(PartyName::Called, PartyOrder::Mute), Operator, 204),
+        ("POST", "/calls/a/parties/both?change=unmute", "", party(PartyName::Both, PartyOrder::Unmute), Operator, 204),
+        ("POST", "/calls/a/parties/both?change=play&sound=a.wav", "", party(PartyName::Both, play), Operator, 204),
+        ("POST", "/calls/a/parties/both?change=stop", "", party(PartyName::Both, PartyOrder::Stop), Operator, 204),
+        (
+            "POST",
+            "/calls/a/parties/called?change=transfer&to=300",
+            "",
+            party(PartyName::Called, transfer),
+            Operator,
+            204,
+        ),
+        ("POST", "/calls/a/parties/both?change=move&to=b", "", party(PartyName::Both, to_room), Operator, 204),
         ("POST", "/calls/a/recording?change=pause", "", record(RecordingOrder::Pause), Operator, 204),
         ("POST", "/calls/a/recording?change=resume", "", record(RecordingOrder::Resume), Operator, 204),
         ("POST", "/calls/a/recording?change=stop", "", record(RecordingOrder::Stop), Operator, 204),

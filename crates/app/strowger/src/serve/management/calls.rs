@@ -6,7 +6,7 @@ use super::{Operators, PATIENCE, late};
 use crate::serve::asking::{Answered, Asked};
 use crate::serve::mailbox::Mail;
 use serde_json::{Value, json};
-use sx_call::{CallSummary, Command, Ender, Phase, RecordingChange, RecordingPhase};
+use sx_call::{CallSummary, Command, Controls, Ender, Phase, RecordingChange, RecordingPhase};
 use sx_engine::Time;
 use sx_exchange::TrunkReport;
 use sx_http::{ApiAnswer, ApiProblem, Caller, RecordingOrder};
@@ -164,11 +164,17 @@ fn shown(worker: u16, call: &CallSummary) -> Value {
         "dialled": call.dialled.to_string(),
         "started": time(call.start),
         "answered": call.answer.map(time),
+        "parties": { "caller": controls(call.controls[0]), "called": controls(call.controls[1]) },
+        "room": call.room,
         "worker": worker,
         "recording": call.recording.map(recording),
         // What its files are called begins so.
         "recording_name": call.recording.map(|_| format!("{}-{}", call.call, call.recording_number)),
     })
+}
+
+fn controls(of: Controls) -> Value {
+    json!({ "held": of.held, "muted": of.muted, "played_to": of.played_to })
 }
 
 const fn recording(phase: RecordingPhase) -> &'static str {

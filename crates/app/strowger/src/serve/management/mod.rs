@@ -15,6 +15,7 @@ mod escalations;
 mod evidence;
 mod handover;
 mod ndi;
+mod parties;
 mod policy;
 mod quality;
 mod refusals;
@@ -50,6 +51,7 @@ use sx_http::{
     ApiAnswer, ApiProblem, ApiRefusal, ApiRequest, AuthenticationFailed, Caller, EventSink, EventsWanted, Forbidden,
     Link, LinkRefused, Management, MetricsText,
 };
+use sx_io_rtp::Sounds;
 use sx_net::mdns::Browser;
 use sx_store::{Tokens, Votes, WitnessLog};
 use tracing::warn;
@@ -62,6 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Live {
     tables: Mutex<Arc<Tables>>,
     people: Mutex<Arc<People>>,
+    sounds: Mutex<Arc<Sounds>>,
     pub bans: Bans,
     /// The process is about to end: calls are not taken again. It is held while workers are told either way.
     stopping: Mutex<bool>,
@@ -103,6 +106,7 @@ impl Live {
         Self {
             tables: Mutex::new(tables),
             people: Mutex::default(),
+            sounds: Mutex::default(),
             bans,
             stopping: Mutex::new(false),
             refused: Default::default(),
@@ -124,6 +128,16 @@ impl Live {
     /// From now on these are.
     pub fn know(&self, people: Arc<People>) {
         *locked(&self.people) = people;
+    }
+
+    /// Can this sound be played?
+    pub fn has_sound(&self, name: &str) -> bool {
+        locked(&self.sounds).find(name).is_some()
+    }
+
+    /// From now on these can be.
+    pub fn hear(&self, sounds: Arc<Sounds>) {
+        *locked(&self.sounds) = sounds;
     }
 
     /// From now on these are.
@@ -190,6 +204,8 @@ impl Management for Operators {
             ApiRequest::Calls { limit } => self.calls(limit),
             ApiRequest::Call { id } => self.call(&id),
             ApiRequest::Hangup { id, cause } => self.hang_up(caller, &id, cause),
+            ApiRequest::Originate { from, to } => self.originate(caller, &from, &to),
+            ApiRequest::ChangeParty { id, party, change } => self.change_party(caller, (&id, party), &change),
             ApiRequest::Record { id, change } => self.record(caller, &id, change),
             ApiRequest::ExportCall { id, release } => self.export_call(caller, &id, release),
             ApiRequest::ImportCall { worker, snapshot } => self.import_call(caller, worker, snapshot),

@@ -36,8 +36,9 @@ impl Operators {
         let mut members = self.calls_in(room)?;
         members.sort_by_key(|(_, call)| (call.answer, call.call));
         let members = members.iter().map(|(_, call)| {
-            // Who was called by the room is the one who was dialled.
-            let who = if call.source == Source::Exchange { &call.dialled } else { &call.caller };
+            // Who is being called by the room is the one who was dialled.
+            let called = if call.source == Source::Exchange { &call.dialled } else { &call.caller };
+            let who = call.member.as_ref().unwrap_or(called);
             json!({
                 "id": call.call.to_string(),
                 "who": who.to_string(),
@@ -154,8 +155,7 @@ impl Operators {
                 bounds: Bounds::default(),
                 arrival: None,
             };
-            // Any worker can have it: which does not depend on who asks.
-            let worker = u16::try_from(call.as_u128() % self.workers.len().max(1) as u128).unwrap_or_default();
+            let worker = self.workers.any(call.as_u128());
             self.workers.tell(worker, Mail::Command(Command::Invite(Box::new(invite))));
             let known = self.workers.ask_one(worker, Asked::Call(call), PATIENCE).map_err(late)?;
             let is_begun = matches!(known, Answered::Calls(_, some) if !some.is_empty());
@@ -166,7 +166,7 @@ impl Operators {
 }
 
 /// Whom somebody means: a user or a number without a domain is one of ours.
-fn address_in(text: &str, tables: &Tables) -> Address {
+pub(super) fn address_in(text: &str, tables: &Tables) -> Address {
     let found = in_form(text, tables);
     let ours = tables.domains.first().map_or("localhost", |domain| domain);
     let (user, domain) = found.rsplit_once('@').unwrap_or((&found, ours));
