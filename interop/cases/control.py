@@ -7,6 +7,7 @@ import time
 import harness
 from harness import DOMAIN, case, check, wait_for
 from phones import TONES, Phone, heard_in_turn, write_tone
+from cases.escalation import strowger
 from cases.handover import ask, token
 from cases.rooms import ROOM, roster
 from cases.transcoding import MD5
@@ -64,7 +65,10 @@ def control(bench):
     change("caller", "play&sound=notice.wav")
     check(state()["parties"]["caller"]["played_to"], "alice hears something")
     wait_for(lambda: not state()["parties"]["caller"]["played_to"], "and it is over")
-    change("caller", "hold")
+    time.sleep(2)
+    strowger(exchange, "call", "hold", call, "--party", "caller")
+    listed = strowger(exchange, "call", "list")[0]
+    check(call in listed and f"bob@{DOMAIN}" in listed, f"the call is listed: {listed}")
     change("caller", "resume")
     change("caller", "transfer&to=carol")
     wait_for(lambda: exchange.metric("strowger_calls_transferred_total") == 1, "alice is connected with carol")

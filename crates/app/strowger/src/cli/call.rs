@@ -1,11 +1,12 @@
 //! `strowger call`: the soft telephone.
 
+mod control;
 mod options;
 mod report;
 mod show;
 
 pub(crate) use options::{CallArgs, HELP};
-pub(crate) use show::run_show;
+pub(crate) use show::run_command;
 
 use super::ladder::Ladder;
 use super::output;

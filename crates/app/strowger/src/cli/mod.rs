@@ -76,7 +76,7 @@ pub enum Command {
     /// Print the configuration in effect: every key, secrets hidden
     #[command(after_help = PRINT_CONFIG_HELP)]
     PrintConfig,
-    /// Call somebody, or wait for a call, as a telephone without microphone and loudspeaker; or show a call
+    /// Call somebody, or wait for a call, as a telephone without microphone and loudspeaker; or handle calls of the exchange
     #[command(after_help = call::HELP)]
     Call(Box<call::CallArgs>),
     /// Add, change, list and remove the users who may register and call
@@ -238,7 +238,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run_token(&config, command, json),
         Command::Cdr(command) => cdr::run_cdr(&config, command, json),
         Command::Call(args) => match args.command {
-            Some(command) => call::run_show(&config, command, json),
+            Some(command) => call::run_command(&config, command, json),
             None => call::run_call(&args, json, cli.verbose),
         },
         Command::Drain(args) => drain::run_drain(&config, args, json),

@@ -180,8 +180,9 @@ fn link_bytes(escalation: &str, to: &str, expires: u64) -> Vec<u8> {
     format!("strowger evidence link\n{escalation}\n{expires}\n{to}").into_bytes()
 }
 
+/// A text as part of a URL.
 //= https://www.rfc-editor.org/rfc/rfc3986#section-2.1
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let one = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),

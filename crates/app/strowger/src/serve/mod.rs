@@ -44,6 +44,7 @@ mod witness;
 
 pub use build::Exchange;
 pub use clock::{pause, wall as now};
+pub use custody::escaped;
 pub use fate::end_with_any_thread;
 pub use log::start_logging;
 pub use management::votes::ballot_bytes;

@@ -213,10 +213,10 @@ fn a_call_may_be_longer_than_all_else() {
     };
     let (around, _) = call(0);
     let post = |path: &str, body: &str| asked(&server, Role::Administrator, "POST", path, body);
-    assert_eq!(post("/calls", &call(CALL_BYTES_MAX - around).1).status, 204);
-    post("/calls", &call(CALL_BYTES_MAX - around + 1).1).is_problem(413, "body-too-large");
+    assert_eq!(post("/imports", &call(CALL_BYTES_MAX - around).1).status, 204);
+    post("/imports", &call(CALL_BYTES_MAX - around + 1).1).is_problem(413, "body-too-large");
     post("/policy/explain", &call(65_536).1).is_problem(413, "body-too-large");
     assert_eq!(exchange.asked().len(), 1);
     let (server, _exchange) = started_with(|config| config.call_bytes_max = 1_000);
-    asked(&server, Role::Administrator, "POST", "/calls", &call(1_000).1).is_problem(413, "body-too-large");
+    asked(&server, Role::Administrator, "POST", "/imports", &call(1_000).1).is_problem(413, "body-too-large");
 }

@@ -64,7 +64,14 @@ fn what_a_client_may_give_has_an_example_and_the_server_takes_it() {
         for (method, operation) in item.as_object().expect("methods").iter().filter(|(key, _)| *key != "parameters") {
             let (mut path, mut query, mut lines) = (path.clone(), Vec::new(), String::new());
             let parameters = [&item["parameters"], &operation["parameters"]].into_iter().filter_map(Value::as_array);
-            for parameter in parameters.flatten().map(|parameter| resolved(&description, parameter)) {
+            let all: Vec<&Value> = parameters.flatten().map(|parameter| resolved(&description, parameter)).collect();
+            let change = all.iter().find(|parameter| parameter["name"] == "change").map(|change| &change["example"]);
+            // Some are said with some changes only.
+            let fits = |parameter: &&Value| {
+                let only = parameter["x-only-with"].as_array();
+                only.is_none_or(|changes| changes.iter().any(|one| Some(one) == change))
+            };
+            for parameter in all.iter().copied().filter(fits) {
                 let example = parameter.get("example").unwrap_or_else(|| panic!("no example: {parameter}"));
                 let (name, text) = (parameter["name"].as_str().expect("a name"), text_of(example));
                 match parameter["in"].as_str() {

@@ -23,7 +23,9 @@ Examples:
       --ca exchange.pem --play hello.wav --record answer.wav --dtmf '123#' --duration 10
   strowger call --register --answer --from bob@localhost --server sip:127.0.0.1 --tone 440 --timeout 0
   strowger call --register --from alice@localhost --server sip:127.0.0.1 --json
-  strowger call show 019ab2c3-d4e5-7000-8000-0123456789ab --token-file viewer.token";
+  strowger call show 019ab2c3-d4e5-7000-8000-0123456789ab --token-file viewer.token
+  strowger call connect anna +493012345678
+  strowger call hold 019ab2c3-d4e5-7000-8000-0123456789ab --party caller";
 
 /// What the telephone is told.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `strowger call show`: one call, while it lasts from the exchange, afterwards from its detail record.
 
+use super::control::{ControlCommand, run_control};
 use crate::cli::cdr::{CdrCommand, run_cdr};
 use crate::cli::output::{self, Table, printable};
 use crate::cli::{WrongUsage, password};
@@ -30,6 +31,8 @@ pub(crate) enum CallCommand {
     /// Show a call of the exchange and the quality of its media
     #[command(after_help = SHOW_HELP)]
     Show(ShowArgs),
+    #[command(flatten)]
+    Control(ControlCommand),
 }
 
 /// Which call, and how to ask.
@@ -54,12 +57,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A call's description is far shorter.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Carries out `strowger call show`.
+/// Carries out what is to be done with a call of the exchange.
 ///
 /// # Errors
 /// When the exchange refuses to tell, or nothing is known of the call.
-pub(crate) fn run_show(config: &Config, command: CallCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let CallCommand::Show(args) = command;
+pub(crate) fn run_command(config: &Config, command: CallCommand, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        CallCommand::Show(args) => run_show(config, &args, json),
+        CallCommand::Control(command) => run_control(config, command, json),
+    }
+}
+
+fn run_show(config: &Config, args: &ShowArgs, json: bool) -> anyhow::Result<ExitCode> {
     let token = match &args.token_file {
         Some(path) => Some(password::read_file(path)?),
         None => args.token.clone(),
@@ -134,6 +143,7 @@ fn describe(call: &Value) -> Result<String, std::fmt::Error> {
         ("dialled", "dialled"),
         ("start", "started"),
         ("answer", "answered"),
+        ("room", "room"),
         ("recording", "recording"),
         ("files", "recording_name"),
     ] {
