@@ -13,13 +13,46 @@ use sx_types::CallId;
 const CONNECT_HELP: &str = "\
 The first is rung, and hears that it rings while the second is called. Each is shown the other as calling.
 
-Example:
+Examples:
   strowger call connect anna +493012345678";
+
+const LIST_HELP: &str = "\
+Examples:
+  strowger call list
+  strowger call list --json";
+const END_HELP: &str = "\
+Examples:
+  strowger call end 019ab2c3-d4e5-7000-8000-0123456789ab";
+const HOLD_HELP: &str = "\
+Examples:
+  strowger call hold 019ab2c3-d4e5-7000-8000-0123456789ab --party caller";
+const RESUME_HELP: &str = "\
+Examples:
+  strowger call resume 019ab2c3-d4e5-7000-8000-0123456789ab --party caller";
+const MUTE_HELP: &str = "\
+Examples:
+  strowger call mute 019ab2c3-d4e5-7000-8000-0123456789ab --party called";
+const UNMUTE_HELP: &str = "\
+Examples:
+  strowger call unmute 019ab2c3-d4e5-7000-8000-0123456789ab --party both";
+const PLAY_HELP: &str = "\
+Examples:
+  strowger call play 019ab2c3-d4e5-7000-8000-0123456789ab notice.wav --party called";
+const STOP_HELP: &str = "\
+Examples:
+  strowger call stop 019ab2c3-d4e5-7000-8000-0123456789ab --party called";
+const TRANSFER_HELP: &str = "\
+Examples:
+  strowger call transfer 019ab2c3-d4e5-7000-8000-0123456789ab +493012345678 --party caller";
+const MOVE_HELP: &str = "\
+Examples:
+  strowger call move 019ab2c3-d4e5-7000-8000-0123456789ab council --party both";
 
 /// What can be done with the calls there are, and what makes one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ControlCommand {
     /// List the calls there are
+    #[command(after_help = LIST_HELP)]
     List {
         #[command(flatten)]
         api: ApiArgs,
@@ -35,6 +68,7 @@ pub(crate) enum ControlCommand {
         api: ApiArgs,
     },
     /// Hang a call up
+    #[command(after_help = END_HELP)]
     End {
         /// The call's identifier
         #[arg(value_name = "ID")]
@@ -43,14 +77,19 @@ pub(crate) enum ControlCommand {
         api: ApiArgs,
     },
     /// Put a party on hold: it hears music, and is heard by nobody
+    #[command(after_help = HOLD_HELP)]
     Hold(PartyArgs),
     /// Take a party back from hold
+    #[command(after_help = RESUME_HELP)]
     Resume(PartyArgs),
     /// Have nobody hear a party
+    #[command(after_help = MUTE_HELP)]
     Mute(PartyArgs),
     /// Have a party heard again
+    #[command(after_help = UNMUTE_HELP)]
     Unmute(PartyArgs),
     /// Have a party hear a sound once: a file of media.sounds, or a tone
+    #[command(after_help = PLAY_HELP)]
     Play {
         #[command(flatten)]
         party: PartyArgs,
@@ -58,8 +97,10 @@ pub(crate) enum ControlCommand {
         sound: String,
     },
     /// Have a party hear no sound any more
+    #[command(after_help = STOP_HELP)]
     Stop(PartyArgs),
     /// Connect a party elsewhere; the other is hung up when somebody answers there
+    #[command(after_help = TRANSFER_HELP)]
     Transfer {
         #[command(flatten)]
         party: PartyArgs,
@@ -67,6 +108,7 @@ pub(crate) enum ControlCommand {
         to: String,
     },
     /// Bring a party, or both, into a room
+    #[command(after_help = MOVE_HELP)]
     Move {
         #[command(flatten)]
         party: PartyArgs,
