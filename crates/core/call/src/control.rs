@@ -10,9 +10,9 @@
 //! It stands with the party and follows wherever its ports are patched, so that a change of the session or of the other party
 //! takes none of it back. A member of a room hears its music or its sound in place of the room, and is not heard there.
 
+use crate::command::{MemberChange, Parties, PartyChange};
 use crate::engine::Calls;
 use crate::hold::held_sound;
-use crate::interface::{MemberChange, Parties, PartyChange};
 use crate::ports::agreed;
 use crate::state::{Attending, Body, Call, Party, Place, Role, State, Talking, relayed};
 use serde::{Deserialize, Serialize};

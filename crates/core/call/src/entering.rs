@@ -10,9 +10,9 @@
 
 use crate::alarm::Alarm;
 use crate::attending::of_room;
+use crate::command::Parties;
 use crate::engine::Calls;
 use crate::failure::Failure;
-use crate::interface::Parties;
 use crate::inviting::HOPS;
 use crate::join::{GLARE_WAIT, GLARES_MAX};
 use crate::passing::offer_for;

@@ -1,15 +1,16 @@
 //! What goes into the call engine and what comes out of it.
 
-use crate::recording::{RecordingChange, RecordingNote, RecordingRules};
+use crate::command::Command;
+use crate::recording::RecordingNote;
 use crate::{CallRecord, Ender};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use sx_leg::{Address, Bounds, Header, Identity, LegCommand, LegEvent, Source, Target};
-use sx_media::{Means, MediaCommand, MediaEvent};
+use sx_leg::{Address, Bounds, LegCommand, LegEvent, Source, Target};
+use sx_media::{MediaCommand, MediaEvent};
 use sx_route::{Reason, Tables};
-use sx_types::{CallId, Cause, Codec, LegId, TraceId};
+use sx_types::{CallId, Cause, LegId, TraceId};
 
 /// What the world did.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub enum Input<'a> {
         admissions: Vec<Admission>,
     },
     /// What accounts for the admissions of a wish is on the disk. Nobody who was granted is connected before, where
-    /// [`Settings::answer_wait`] says so.
+    /// [`Settings::answer_wait`](crate::Settings::answer_wait) says so.
     WishWritten {
         /// The question.
         query: QueryId,
@@ -63,153 +64,13 @@ pub enum Input<'a> {
         healthy: bool,
     },
     /// What must be written down before this leg is answered is on the disk. Each incoming leg of which something is to be
-    /// answered waits for it where [`Settings::answer_wait`] says so.
+    /// answered waits for it where [`Settings::answer_wait`](crate::Settings::answer_wait) says so.
     Written {
         /// The incoming leg.
         leg: LegId,
     },
     /// Somebody who operates the exchange wants something.
     Command(Command),
-}
-
-/// A room is to call somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invite {
-    /// What the call is named; no other has this name.
-    pub call: CallId,
-    /// The story that it is part of.
-    pub trace: TraceId,
-    /// The room.
-    pub room: Arc<str>,
-    /// Who is shown as calling.
-    pub from: Identity,
-    /// Whom it calls: the dial plan says how, as for users of the exchange.
-    pub to: Address,
-    /// Headers that whoever is called is told.
-    pub headers: Vec<Header>,
-    /// What it is bound to.
-    pub bounds: Bounds,
-    /// The sound that the room hears when whoever is called comes in, instead of the room's own.
-    pub arrival: Option<Arc<str>>,
-}
-
-/// What is to become of a member of a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberChange {
-    /// Nobody hears what it says, or everybody does again.
-    Mute(bool),
-    /// It is in this room from now on.
-    Move(Arc<str>),
-}
-
-/// The exchange is to call somebody, and have them talk to somebody else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Originate {
-    /// What the call is named; no other has this name.
-    pub call: CallId,
-    /// The story that it is part of.
-    pub trace: TraceId,
-    /// Who is called first, and is shown `to` as calling: the dial plan says how, as for users of the exchange.
-    pub from: Address,
-    /// Who is called when the first has answered, and is shown `from`.
-    pub to: Address,
-    /// What it is bound to.
-    pub bounds: Bounds,
-}
-
-/// Which parties of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parties {
-    /// The one that the call comes from, or who has come in its place.
-    Caller,
-    /// The one that it goes to, or who has come in its place.
-    Called,
-    /// Both. Who is in a room, or was answered by the exchange, is its call's only one.
-    Both,
-}
-
-/// What is to become of parties of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PartyChange {
-    /// It hears music and is heard by nobody, or is back.
-    Hold(bool),
-    /// Nobody hears what it says, or the other one does again.
-    Mute(bool),
-    /// It hears this sound once, in place of what it would hear. `None`: no more.
-    Play(Option<Arc<str>>),
-    /// It is connected with this address, and the other party is hung up when somebody answers there. Of one party.
-    Transfer(Address),
-    /// It is in this room from now on. A party that does not come along is hung up.
-    Enter {
-        /// The room.
-        room: Arc<str>,
-        /// What the call of the called party is named when both come.
-        other: CallId,
-    },
-}
-
-/// What an operator may ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Have a room call somebody.
-    Invite(Box<Invite>),
-    /// Call somebody, and have them talk to somebody else.
-    Originate(Box<Originate>),
-    /// Change parties of a call that was answered.
-    Parties {
-        /// The call.
-        call: CallId,
-        /// Which of them.
-        who: Parties,
-        /// How.
-        change: PartyChange,
-    },
-    /// Change a member of a room.
-    Member {
-        /// Its call.
-        call: CallId,
-        /// How.
-        change: MemberChange,
-    },
-    /// End a call.
-    Hangup {
-        /// The call.
-        call: CallId,
-        /// Why.
-        cause: Cause,
-        /// By whom, as its record has it.
-        by: Ender,
-    },
-    /// End every call: the exchange stops.
-    Clear {
-        /// Why.
-        cause: Cause,
-    },
-    /// Ask the ports of a call what they know of their peers, for a snapshot of it ([`Calls::export`]).
-    ///
-    /// [`Calls::export`]: crate::Calls::export
-    Remember {
-        /// The call.
-        call: CallId,
-    },
-    /// Ask the ports of a call what they have counted so far, for [`Calls::counts`].
-    ///
-    /// [`Calls::counts`]: crate::Calls::counts
-    Count {
-        /// The call.
-        call: CallId,
-    },
-    /// Change the recording of a call.
-    Record {
-        /// The call.
-        call: CallId,
-        /// How.
-        change: RecordingChange,
-    },
-    /// Take no new calls; those there are go on.
-    Drain,
-    /// Take new calls again.
-    Undrain,
 }
 
 /// The name of a question. Unique within the worker.
@@ -275,14 +136,14 @@ pub enum Output {
     },
     /// A packet thread is to do something.
     Media(MediaCommand),
-    /// Where is this user registered? To be answered by [`Input::Located`], within [`Settings::locate_wait`].
+    /// Where is this user registered? To be answered by [`Input::Located`], within [`Settings::locate_wait`](crate::Settings::locate_wait).
     Locate {
         /// The question.
         query: QueryId,
         /// The user.
         address: Address,
     },
-    /// May this party have others called? To be answered by [`Input::Admitted`], within [`Settings::locate_wait`]. Nothing
+    /// May this party have others called? To be answered by [`Input::Admitted`], within [`Settings::locate_wait`](crate::Settings::locate_wait). Nothing
     /// is planned before.
     Admit {
         /// The question.
@@ -435,7 +296,7 @@ pub enum Note {
 /// Why a call was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAdmitted {
-    /// There are as many calls as [`Settings::calls_max`] allows.
+    /// There are as many calls as [`Settings::calls_max`](crate::Settings::calls_max) allows.
     Full,
     /// The exchange takes no new calls.
     Draining,
@@ -463,83 +324,6 @@ impl NotAdmitted {
             Self::Full | Self::Draining | Self::TrunkFull | Self::TrunkTooFast => 503,
             Self::NoCodec | Self::NoKeys | Self::NoStream => 488,
             Self::NoPlace { status } => status,
-        }
-    }
-}
-
-/// What the engine is set to, for its whole life.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The worker, which is the upper 16 bits of the ids of its ports.
-    pub worker: u16,
-    /// The first id of an outgoing leg; the uppermost bit must be set. Ids go up by one.
-    pub first_outgoing_leg: LegId,
-    /// Calls at the same time.
-    pub calls_max: u32,
-    /// After how many seconds a caller who found the exchange full may try again.
-    pub retry_after_s: u32,
-    /// Targets tried in one call, redirections included.
-    pub targets_max: u8,
-    /// Redirections followed in one call.
-    pub redirects_max: u8,
-    /// Streams of one description; one with more is refused.
-    pub streams_max: u8,
-    /// With what media can be protected.
-    pub means: Means,
-    /// What is coded anew between two parties that share no codec, best first; empty: nothing is.
-    pub transcode: Arc<[Codec]>,
-    /// What announcements are made in, best first.
-    pub announced_in: Arc<[Codec]>,
-    /// How calls are recorded; `None`: none is.
-    pub recording: Option<RecordingRules>,
-    /// Events that wait for a port or for another change of the session to be over.
-    pub waiting_max: u8,
-    /// How long a call may last once it is answered.
-    pub talk_max: Duration,
-    /// How long to wait for a packet thread to open ports.
-    pub port_wait: Duration,
-    /// No incoming leg is answered before [`Input::Written`] has come for it, and an answer waits so long for that; then it
-    /// is refused. `None`: an answer waits for nothing.
-    pub answer_wait: Option<Duration>,
-    /// How long to wait for an answer to [`Output::Locate`] or [`Output::Admit`].
-    pub locate_wait: Duration,
-    /// How long a party may take to answer an offer.
-    pub offer_wait: Duration,
-    /// How long the record waits for what the ports have counted.
-    pub close_wait: Duration,
-    /// How long to wait for the last leg to end before the call is forgotten.
-    pub leg_wait: Duration,
-    /// While there are calls, something is written down at least so often: by no more than this a record ends too early
-    /// of a call whose process has died.
-    pub record_interval: Duration,
-    /// The host that an address of the legs' protocol leads to, as far as it can be told from the address alone.
-    pub host_in: fn(&str) -> Option<IpAddr>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            worker: 0,
-            first_outgoing_leg: LegId(1 << 63),
-            calls_max: 10_000,
-            retry_after_s: 10,
-            targets_max: 16,
-            redirects_max: 5,
-            streams_max: 8,
-            means: Means::default(),
-            transcode: Arc::from([]),
-            announced_in: Arc::from([Codec::Pcma, Codec::Pcmu]),
-            recording: None,
-            waiting_max: 16,
-            talk_max: Duration::from_secs(4 * 3600),
-            port_wait: Duration::from_secs(2),
-            answer_wait: None,
-            locate_wait: Duration::from_secs(5),
-            offer_wait: Duration::from_secs(40),
-            close_wait: Duration::from_secs(1),
-            leg_wait: Duration::from_secs(70),
-            record_interval: Duration::from_secs(60),
-            host_in: |_| None,
         }
     }
 }

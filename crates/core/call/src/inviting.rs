@@ -8,10 +8,11 @@
 //! The room is the calling party of such a call, and has no leg: nobody is told how the search goes, but by the record.
 
 use crate::attending::unmixed;
+use crate::command::Invite;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{Invite, NotAdmitted, Note};
+use crate::interface::{NotAdmitted, Note};
 use crate::state::{Attending, BranchState, Call, Hunt, Inviting, Party, Place, Role, State, Stop};
 use std::collections::VecDeque;
 use sx_leg::{Address, Answer, Ended, EndedBy, Incoming, LegCommand, LegEvent, Media, ProgressKind, Source};

@@ -59,6 +59,7 @@ mod attending;
 mod bounds;
 mod cdr;
 mod codecs;
+mod command;
 mod consent;
 mod control;
 mod counting;
@@ -82,9 +83,11 @@ mod ports;
 mod recording;
 mod ringing;
 mod rooms;
+mod settings;
 mod slots;
 mod snapshot;
 mod state;
+mod summary;
 mod talking;
 mod text;
 mod transfer;
@@ -93,13 +96,13 @@ mod uncounted;
 mod written;
 
 pub use cdr::{Attempt, CallRecord, CallRecording, Cdr, Ender, RecordingFile};
+pub use command::{Command, Invite, MemberChange, Originate, Parties, PartyChange};
 pub use consent::Telling;
 pub use control::Controls;
 pub use counting::{CallCounts, Side, StreamCounts};
-pub use engine::{CallSummary, Calls, Phase};
-pub use interface::{
-    Admission, Command, Found, Input, Invite, MemberChange, NotAdmitted, Note, Originate, Output, Parties, PartyChange,
-    QueryId, Settings, Wish, WishKind,
-};
+pub use engine::Calls;
+pub use interface::{Admission, Found, Input, NotAdmitted, Note, Output, QueryId, Wish, WishKind};
 pub use recording::{RecordingChange, RecordingNote, RecordingPhase, RecordingRules};
+pub use settings::Settings;
 pub use snapshot::{CallSnapshot, ExportError, ImportError};
+pub use summary::{CallSummary, Phase};

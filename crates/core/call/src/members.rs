@@ -1,7 +1,8 @@
 //! What somebody who looks after a room wants of its members: that one is heard by nobody, or is in another room.
 
+use crate::command::MemberChange;
 use crate::engine::Calls;
-use crate::interface::{MemberChange, Output};
+use crate::interface::Output;
 use crate::state::{Call, PortState, State, Stop};
 use sx_media::MediaCommand;
 

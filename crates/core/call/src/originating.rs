@@ -8,8 +8,8 @@
 //= https://www.rfc-editor.org/rfc/rfc3725#section-4
 // The first is connected with a sound of ours until the second makes its offer: no INVITE waits for a human being to be acknowledged.
 
+use crate::command::Originate;
 use crate::engine::Calls;
-use crate::interface::Originate;
 use crate::inviting::{HOPS, ROOM_LEG};
 use crate::state::{Party, Place, Stop};
 use sx_leg::{Address, Identity, Incoming, Source};

@@ -20,10 +20,11 @@
 
 use crate::Ender;
 use crate::alarm::Alarm;
+use crate::command::Parties;
 use crate::engine::{Calls, name};
 use crate::failure::Failure;
 use crate::hunt::Step;
-use crate::interface::{Note, Parties, Wish, WishKind};
+use crate::interface::{Note, Wish, WishKind};
 use crate::passing::answer_for;
 use crate::state::{
     Attending, Block, BranchState, Call, Hunt, JoinStep, Joining, Leaver, Moving, Negotiation, Party, Reply, State,
