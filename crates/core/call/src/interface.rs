@@ -143,8 +143,8 @@ pub enum Output {
         /// The user.
         address: Address,
     },
-    /// May this party have others called? To be answered by [`Input::Admitted`], within [`Settings::locate_wait`](crate::Settings::locate_wait). Nothing
-    /// is planned before.
+    /// May this party have others called? To be answered by [`Input::Admitted`], within
+    /// [`Settings::locate_wait`](crate::Settings::locate_wait). Nothing is planned before.
     Admit {
         /// The question.
         query: QueryId,

@@ -38,10 +38,10 @@ pub struct Settings {
     pub talk_max: Duration,
     /// How long to wait for a packet thread to open ports.
     pub port_wait: Duration,
-    /// No incoming leg is answered before [`Input::Written`] has come for it, and an answer waits so long for that; then it
+    /// No incoming leg is answered before [`Input::Written`](crate::Input::Written) has come for it, and an answer waits so long for that; then it
     /// is refused. `None`: an answer waits for nothing.
     pub answer_wait: Option<Duration>,
-    /// How long to wait for an answer to [`Output::Locate`] or [`Output::Admit`].
+    /// How long to wait for an answer to [`Output::Locate`](crate::Output::Locate) or [`Output::Admit`](crate::Output::Admit).
     pub locate_wait: Duration,
     /// How long a party may take to answer an offer.
     pub offer_wait: Duration,
