@@ -106,6 +106,8 @@ pub struct Reason {
 pub enum Why {
     /// The address is in one of our domains and no rule takes it.
     OurDomain,
+    /// The address is in one of our domains, no rule takes it, and a room has this name.
+    OurRoom,
     /// It is the only one of its priority.
     Priority(u16),
     /// It was drawn by weight among those of its priority.
@@ -189,8 +191,22 @@ pub fn plan(tables: &Tables, facts: &Facts<'_>) -> Plan {
         reason: Reason { rule: None, why: Why::OurDomain },
         bounds: Bounds::default(),
     };
-    let stage = Stage { ways: vec![way], ring_ms_max: tables.users.ring_ms_max, failover: Failover::Table };
-    Plan::Ring(Route { stages: vec![stage], skipped: Vec::new() })
+    let ring_ms_max = tables.users.ring_ms_max;
+    let room = tables.room(&facts.to.user).filter(|_| matches!(facts.source, Source::User(_)));
+    let stages = match room {
+        None => vec![Stage { ways: vec![way], ring_ms_max, failover: Failover::Table }],
+        // Whoever has a user's name goes before whatever else has it.
+        Some(room) => {
+            let reason = Reason { rule: None, why: Why::OurRoom };
+            let entry = Planned { way: Way::Room(room.name.clone()), reason, ..way.clone() };
+            let failover = Failover::Causes([Cause::UNALLOCATED].into());
+            vec![
+                Stage { ways: vec![way], ring_ms_max, failover },
+                Stage { ways: vec![entry], ring_ms_max, failover: Failover::Table },
+            ]
+        }
+    };
+    Plan::Ring(Route { stages, skipped: Vec::new() })
 }
 
 fn by_rule(tables: &Tables, facts: &Facts<'_>, rule: &CheckedRule) -> Plan {
@@ -389,6 +405,7 @@ impl fmt::Display for Reason {
         }
         match self.why {
             Why::OurDomain => f.write_str("the domain is ours and no rule takes the address"),
+            Why::OurRoom => f.write_str("the domain is ours and a room has this name"),
             Why::Priority(priority) => write!(f, "alone at priority {priority}"),
             Why::Weight { priority, weight } => write!(f, "drawn with weight {weight} at priority {priority}"),
             Why::LastResort(priority) => {

@@ -6,7 +6,7 @@ use sx_route::{
     Access, Definition, Destination, DestinationKind, DomainFilter, Facts, Fork, Match, Plan, Room, Rule, SourceFilter,
     TableError, Tables, Trunk, TrunkFacts, Way, plan,
 };
-use sx_types::Cause;
+use sx_types::{Cause, Codec, RoomSounds};
 
 fn rule(name: &str, matches: Match, to: &str) -> Rule {
     Rule {
@@ -340,4 +340,30 @@ fn who_is_in_a_room_is_known_to_tables_that_follow() {
     let third = tables(&["council"]).following(&tables(&[]).following(&second));
     assert_eq!(third.members("council").map(|members| members.count()), Some(1));
     assert!(third.members("board").is_none(), "nobody was in it, and nobody can be");
+}
+
+#[test]
+fn users_dial_a_room_by_its_name_where_nobody_else_has_it() {
+    let (name, sounds, members) = ("council".into(), RoomSounds::default(), Arc::default());
+    let room = Room { name, members_max: 3, codecs: [Codec::Pcmu].into(), sounds, members };
+    let definition = Definition {
+        domains: vec!["pbx".into()],
+        trunks: vec![Trunk::new("one")],
+        rooms: vec![room],
+        rules: vec![rule("taken", exact("7"), "one")],
+        ..Definition::default()
+    };
+    let tables = Tables::build(definition).expect("a sound definition");
+    for (source, to, expected) in [
+        (user(), "council", "user council@pbx;room council"),
+        (user(), "annex", "user annex@pbx"),
+        (Source::Trunk("one".into()), "council", "user council@pbx"),
+        (Source::Exchange, "council", "user council@pbx"),
+    ] {
+        let plan = planned(&tables, &source, &Address::new(to, "pbx"), 0);
+        assert_eq!(ways(&plan), expected);
+        let Plan::Ring(route) = plan else { continue };
+        let tried = |cause: u8| route.stages[0].failover.allows(Cause(cause));
+        assert!(route.stages.len() == 1 || tried(1) && !tried(20), "only where there is no such user");
+    }
 }

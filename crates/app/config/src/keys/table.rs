@@ -228,7 +228,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("trunk[].accept_refer", Flag, Is("false"), "May it transfer calls with REFER (RFC 3515)?"),
     key("trunk[].failover_causes", Numbers { min: 1, max: 127 }, Absent("the causes of the cause table that allow another try"), "The Q.850 causes after which another address or target is tried."),
 
-    key("room", ENTRIES, Is("[]"), "Rooms where callers hear each other. The exchange answers by itself whoever a route leads there; their media always passes through it."),
+    key("room", ENTRIES, Is("[]"), "Rooms where callers hear each other. The exchange answers by itself whoever a route leads there, and users who dial the name of a room that no rule takes and no user has; their media always passes through it."),
     key("room[].name", Text, Required, "Its name; unique."),
     limit("room[].members_max", number(2, 64, "members"), Is("25"), "Members at the same time, in all workers; whoever comes then is told that it is busy (486).", "strowger_room_members"),
     key("room[].join_sound", SOUND, Absent("nothing"), "What all members hear when somebody comes in to others, mixed with what they say: a file of `media.sounds`, or a tone, as `tone:joined`. Four such sounds wait at most: who comes in a crowd is not announced one by one."),
