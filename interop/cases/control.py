@@ -48,7 +48,7 @@ def control(bench):
     wait_for(lambda: ask(exchange, bearer, "GET", "/version"), "the management API listens")
     alice = SoftPhone(bench, exchange, "alice", TONES[0])
     bob = Phone(bench, exchange, "bob", TONES[1], answers=True, seconds=22)
-    carol = Phone(bench, exchange, "carol", TONES[2], answers=True, seconds=27)
+    carol = Phone(bench, exchange, "carol", TONES[2], answers=True, seconds=31)
     wait_for(lambda: exchange.metric("strowger_bindings") == 3, "all are registered")
     call = ask(exchange, bearer, "POST", "/calls", {"from": "alice", "to": "bob"})["id"]
     state = lambda: ask(exchange, bearer, "GET", f"/calls/{call}")
@@ -77,6 +77,8 @@ def control(bench):
     wait_for(lambda: len(roster(exchange, bearer)) == 2, "both are in the room")
     who = sorted(member["who"] for member in roster(exchange, bearer))
     check(who == [f"alice@{DOMAIN}", f"carol@{DOMAIN}"], f"they are: {who}")
+    change("caller", "hold")
+    change("caller", "resume")
     time.sleep(2)
     for member in roster(exchange, bearer):
         ask(exchange, bearer, "DELETE", f"/rooms/council/members/{member['id']}")
@@ -84,7 +86,7 @@ def control(bench):
     for phone in (alice, bob, carol):
         phone.finish()
     hears = heard_in_turn(alice.heard, (*TONES, PLAYED, MUSIC))
-    expected = [TONES[1], None, TONES[1], PLAYED, TONES[1], MUSIC, TONES[1], TONES[2]]
+    expected = [TONES[1], None, TONES[1], PLAYED, TONES[1], MUSIC, TONES[1], TONES[2], MUSIC, TONES[2]]
     check(without_edges(hears) == expected, f"alice hears in turn {hears}")
     hears = heard_in_turn(bob.recording(), (*TONES, PLAYED, MUSIC))
     check(without_edges(hears) == [TONES[0], None, TONES[0]], f"bob hears in turn {hears}")

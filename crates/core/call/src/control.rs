@@ -52,6 +52,12 @@ impl Control {
         *self == Self::default()
     }
 
+    /// It is connected with somebody else: whoever was on hold for that is back.
+    pub(crate) fn release(&mut self) {
+        self.held = false;
+        self.sound = None;
+    }
+
     /// The sound that the party hears once in this stream.
     pub(crate) fn playing_to(&self, party: &Party, stream: usize) -> Option<Playing> {
         let playing = playing(self.sound.as_ref()?, false, agreed(party)?, stream)?;

@@ -94,6 +94,7 @@ impl Calls {
     }
 
     fn begin_entry(&mut self, call: &mut Call, mut member: Party, room: &Room) -> State {
+        member.control.release();
         call.body.place = Some(Place {
             at: Stop::Room(room.name.clone()),
             codecs: room.codecs.clone(),

@@ -252,6 +252,7 @@ impl Calls {
             }
         };
         joining.remaining.said = Some(answer.clone());
+        joining.release();
         self.connect(&call.body, &joining.remaining, &joining.joins);
         let command = match joining.reply {
             Reply::Confirm => LegCommand::Confirm { media: told },
@@ -279,6 +280,7 @@ impl Calls {
             }
         };
         joining.remaining.said = Some(offer.clone());
+        joining.release();
         self.say(joining.joins.leg, LegCommand::Answer { media: Some(told), headers: Vec::new() });
         self.joined(call, joining, Some(offer))
     }
@@ -411,6 +413,13 @@ impl Calls {
             }
             JoinStep::Opening { .. } => {}
         }
+    }
+}
+
+impl Joining {
+    fn release(&mut self) {
+        self.remaining.control.release();
+        self.joins.control.release();
     }
 }
 

@@ -153,6 +153,26 @@ fn a_party_is_connected_elsewhere_and_the_other_is_told_nothing_but_the_end() {
 }
 
 #[test]
+fn who_was_on_hold_hears_whom_it_is_connected_with() {
+    let mut world = talking();
+    change(&mut world, Parties::Caller, PartyChange::Hold(true));
+    let call = world.only_call();
+    let transfer = PartyChange::Transfer(Address::new("301", "pbx"));
+    world.command(Command::Parties { call, who: Parties::Caller, change: transfer });
+    assert_eq!(sounds(&world)[0], Some("music.wav"), "the music goes on until somebody answers");
+    world.answers(C, Some(offer(&carol()))).accepts(A, answer(&alice())).let_end().forget_lines();
+    assert!(world.playing.is_empty() && world.patched.len() == 2);
+    assert_eq!(controls(&world), [Controls::default(); 2]);
+    change(&mut world, Parties::Caller, PartyChange::Hold(true));
+    let enter = PartyChange::Enter { room: "council".into(), other: CallId::new(1, 99) };
+    world.command(Command::Parties { call, who: Parties::Both, change: enter });
+    world.accepts(A, answer(&alice())).accepts(C, answer(&carol()));
+    assert_eq!((world.attending.len(), world.playing.len()), (2, 0));
+    world.ends(A, 0).ends(C, 0);
+    world.all_records();
+}
+
+#[test]
 fn a_target_that_is_busy_leaves_everybody_as_they_were() {
     let mut world = talking();
     let call = world.only_call();

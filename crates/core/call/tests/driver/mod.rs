@@ -436,6 +436,7 @@ impl World {
 
     fn play(&mut self, port: PortId, playing: Option<&Playing>) {
         assert!(self.remotes.contains_key(&port), "it is known who listens");
+        assert!(playing.is_none() || !self.attending.contains_key(&port), "who is in a room hears the room");
         match playing {
             Some(playing) => _ = self.playing.insert(port, playing.clone()),
             None => _ = self.playing.remove(&port),
@@ -486,6 +487,9 @@ impl World {
             }
             MediaCommand::Attend { port, ref attendance } => {
                 assert!(self.remotes.contains_key(&port), "it is known who takes part");
+                if attendance.is_some() {
+                    self.playing.remove(&port);
+                }
                 match attendance {
                     Some(attendance) => _ = self.attending.insert(port, (**attendance).clone()),
                     None => _ = self.attending.remove(&port),
