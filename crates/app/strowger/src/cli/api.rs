@@ -1,6 +1,7 @@
 //! The management API of the running exchange, as the command line asks it.
 
-use super::WrongUsage;
+use super::output::printable;
+use super::{WrongUsage, password};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
@@ -21,12 +22,15 @@ pub(crate) struct ApiArgs {
     /// The authorities that its certificate is held against
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Read the token from the first line of this file [default: that of STROWGER_TOKEN, else one is made for the command]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl ApiArgs {
     /// It is there.
     pub(crate) fn at(url: String) -> Self {
-        Self { url: Some(url), ca: None }
+        Self { url: Some(url), ..Self::default() }
     }
 }
 
@@ -41,7 +45,8 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// That of the options, else of the configuration. The token is that of the environment, else one of the data folder's.
+    /// That of the options, else of the configuration. The token is that of the options, else of the environment, else one of the
+    /// data folder's.
     pub(crate) fn of(config: &Config, args: &ApiArgs) -> anyhow::Result<Self> {
         let mut listen = config.api.listen;
         if listen.ip().is_unspecified() {
@@ -54,9 +59,10 @@ impl Api {
         let scheme = if config.api.identity.is_some() { "https" } else { "http" };
         let base = args.url.clone().unwrap_or_else(|| format!("{scheme}://{listen}"));
         let base: HttpUrl = base.parse().map_err(|error| WrongUsage(format!("--url {base}: {error}")))?;
-        let token = match std::env::var("STROWGER_TOKEN") {
-            Ok(token) if !token.is_empty() => token,
-            _ => token_for_now(config)?,
+        let token = match (&args.token_file, std::env::var("STROWGER_TOKEN")) {
+            (Some(path), _) => password::read_file(path)?,
+            (None, Ok(token)) if !token.is_empty() => token,
+            (None, _) => token_for_now(config)?,
         };
         let client = client(args.ca.as_deref())?;
         Ok(Self { client, base: base.join(BASE.trim_start_matches('/'))?, token: Some(token) })
@@ -96,6 +102,12 @@ impl Api {
         let request = ClientRequest { verb, url, media_type, headers, bearer: self.token.as_deref(), body };
         self.client.send(&request).context("the management API cannot be asked")
     }
+}
+
+/// Why the exchange has refused, for people.
+pub(crate) fn refused(status: u16, problem: &Value) -> String {
+    let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no reason given");
+    format!("refused with {status}: {}", printable(detail))
 }
 
 fn client(ca: Option<&Path>) -> anyhow::Result<HttpClient> {

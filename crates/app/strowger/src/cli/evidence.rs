@@ -1,6 +1,6 @@
 //! `strowger evidence`: hands evidence in with an escalation, and takes it, in parts that are checked one by one.
 
-use super::api::{Api, ApiArgs};
+use super::api::{Api, ApiArgs, refused};
 use super::output;
 use super::progress::watched;
 use crate::signer::{from_hex, hex};
@@ -135,7 +135,7 @@ pub(crate) fn run_evidence(config: &Config, command: EvidenceCommand, json: bool
         EvidenceCommand::List { escalation, api } => {
             let (status, answer) =
                 Api::of(config, &api)?.ask(Verb::Get, &format!("/escalations/{escalation}/evidence"), "")?;
-            ensure!(status == 200, "{}", detail(status, &answer));
+            ensure!(status == 200, "{}", refused(status, &answer));
             answer["evidence"].as_array().into_iter().flatten().try_for_each(|piece| show(piece, json))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -143,7 +143,7 @@ pub(crate) fn run_evidence(config: &Config, command: EvidenceCommand, json: bool
             let body = json!({ "to": args.to, "seconds": args.hours.map(|hours| hours * 3_600) });
             let path = format!("/escalations/{}/links", args.escalation);
             let (status, answer) = Api::of(config, &args.api)?.ask(Verb::Post, &path, &body.to_string())?;
-            ensure!(status == 201, "{}", detail(status, &answer));
+            ensure!(status == 201, "{}", refused(status, &answer));
             match json {
                 true => output::json_line(&answer),
                 false => output::text(&format!("{}\n", answer["url"].as_str().unwrap_or_default())),
@@ -184,10 +184,6 @@ fn told(receipt: &Value) -> String {
     format!("{}: {} bytes sha256 {}, received {}", text("file"), receipt["bytes"], text("sha256"), text("received"))
 }
 
-fn detail(status: u16, answer: &Value) -> String {
-    format!("refused with {status}: {}", output::printable(answer["detail"].as_str().unwrap_or_default()))
-}
-
 /// Hands a file in, and says what the exchange has of it then.
 pub(crate) fn hand_in(api: &Api, escalation: &str, path: &Path) -> anyhow::Result<Value> {
     let cannot = || format!("cannot read {}", path.display());
@@ -211,7 +207,7 @@ pub(crate) fn hand_in(api: &Api, escalation: &str, path: &Path) -> anyhow::Resul
     ];
     let answer = api.send(Verb::Post, &format!("/escalations/{escalation}/evidence"), &headers, NO_BODY)?;
     let made: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    ensure!(answer.status == 201, "{}", detail(answer.status, &made));
+    ensure!(answer.status == 201, "{}", refused(answer.status, &made));
     let piece = made["id"].as_str().context("the answer names no evidence")?;
     let at = format!("/escalations/{escalation}/evidence/{piece}");
     watched(&name, |progress| {
@@ -219,7 +215,7 @@ pub(crate) fn hand_in(api: &Api, escalation: &str, path: &Path) -> anyhow::Resul
         upload(api, &at, &mut file, length, progress)
     })?;
     let (status, kept) = api.ask(Verb::Get, &at, "")?;
-    ensure!(status == 200 && kept["state"] == "whole", "{}", detail(status, &kept));
+    ensure!(status == 200 && kept["state"] == "whole", "{}", refused(status, &kept));
     Ok(kept)
 }
 
@@ -242,7 +238,7 @@ fn upload(api: &Api, at: &str, file: &mut File, length: u64, progress: &ReadProg
                 progress.add(count as u64);
             }
             Ok(answer) if !is_passing(answer.status) || failures == RETRIES => {
-                bail!("{}", detail(answer.status, &serde_json::from_slice(&answer.body).unwrap_or_default()))
+                bail!("{}", refused(answer.status, &serde_json::from_slice(&answer.body).unwrap_or_default()))
             }
             Err(error) if failures == RETRIES => return Err(error),
             Ok(_) | Err(_) => {
@@ -271,7 +267,7 @@ fn fetch(api: &Api, link: &str, out: &Path) -> anyhow::Result<Vec<Value>> {
     let (base, query) = link.split_once('?').context("a link has a ? in it")?;
     let answer = api.send_to(Verb::Get, &link.parse()?, &[], NO_BODY)?;
     let listed: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    ensure!(answer.status == 200, "{}", detail(answer.status, &listed));
+    ensure!(answer.status == 200, "{}", refused(answer.status, &listed));
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let mut receipts = Vec::new();
     for piece in listed["evidence"].as_array().into_iter().flatten().filter(|piece| piece["state"] == "whole") {
@@ -326,7 +322,7 @@ fn fetch_piece(api: &Api, (base, query): (&str, &str), piece: &Value, out: &Path
     let body = json!({ "sha256": sha256 }).to_string();
     let answer = api.send_to(Verb::Post, &receipts, &[], ("application/json", body.as_bytes()))?;
     let mut receipt: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    ensure!(answer.status == 201, "{}", detail(answer.status, &receipt));
+    ensure!(answer.status == 201, "{}", refused(answer.status, &receipt));
     receipt["file"] = path.display().to_string().into();
     Ok(receipt)
 }
@@ -349,7 +345,7 @@ fn fetch_chunk(api: &Api, url: &HttpUrl, from: u64, count: u64, hash: &[u8; 32])
             }
             Ok(answer) if matches!(answer.status, 200 | 206) => anyhow::anyhow!("a part was damaged on the way"),
             Ok(answer) => {
-                anyhow::anyhow!(detail(answer.status, &serde_json::from_slice(&answer.body).unwrap_or_default()))
+                anyhow::anyhow!(refused(answer.status, &serde_json::from_slice(&answer.body).unwrap_or_default()))
             }
             Err(error) => error,
         };

@@ -1,6 +1,6 @@
 //! `strowger vote`: asks the council, and hands in ballots.
 
-use super::api::{Api, ApiArgs};
+use super::api::{Api, ApiArgs, refused};
 use super::output;
 use crate::serve::ballot_bytes;
 use crate::signer::{Signer, hex};
@@ -119,7 +119,7 @@ pub(crate) fn run_vote(config: &Config, command: VoteCommand, json: bool) -> any
     let is_good = status < 300;
     match json {
         true => output::json_line(&answer)?,
-        false => output::text(&if is_good { shown(&answer) } else { refusal(status, &answer) })?,
+        false => output::text(&if is_good { shown(&answer) } else { refused(status, &answer) + "\n" })?,
     };
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -141,8 +141,4 @@ fn shown(answer: &Value) -> String {
         tally["veto"],
         tally["electors"],
     )
-}
-
-fn refusal(status: u16, answer: &Value) -> String {
-    format!("refused with {status}: {}\n", output::printable(answer["detail"].as_str().unwrap_or_default()))
 }

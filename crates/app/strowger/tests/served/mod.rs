@@ -134,8 +134,8 @@ impl Served {
 
     /// The same, if it shows anything.
     pub fn tries_to_show(&self, id: &str, more: &[&str]) -> Option<String> {
-        let api = self.running.borrow().api.clone();
-        let arguments = [&["call", "show", id, "--api", &api][..], more].concat();
+        let api = format!("http://{}", self.running.borrow().api);
+        let arguments = [&["call", "show", id, "--url", &api][..], more].concat();
         let run = self.bed.run_with(&arguments, "", &[("STROWGER_TOKEN", &self.secret)]);
         (run.code == Some(0)).then_some(run.out)
     }

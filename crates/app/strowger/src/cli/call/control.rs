@@ -1,6 +1,6 @@
 //! `strowger call list|connect|end|hold|…`: what operators want of the calls of the running exchange.
 
-use crate::cli::api::{Api, ApiArgs};
+use crate::cli::api::{Api, ApiArgs, refused};
 use crate::cli::output::{self, Table, printable};
 use crate::serve::escaped;
 use clap::{Args, Subcommand, ValueEnum};
@@ -146,10 +146,7 @@ pub(crate) fn run_control(config: &Config, command: ControlCommand, json: bool) 
     let (status, answer) = Api::of(config, &api)?.ask(verb, &path, &body)?;
     let is_good = status < 300;
     let text = match (is_good, &answer) {
-        (false, _) => {
-            let detail = answer["detail"].as_str().or(answer["title"].as_str()).unwrap_or("no reason given");
-            format!("the exchange refuses with {status}: {}\n", printable(detail))
-        }
+        (false, _) => refused(status, &answer) + "\n",
         (true, Value::Null) => "done\n".to_owned(),
         (true, _) if answer["calls"].is_array() => listed(&answer),
         (true, _) => format!("call {}\n", printable(answer["id"].as_str().unwrap_or_default())),
