@@ -101,6 +101,10 @@ fn describe(call: &Value) -> Result<String, std::fmt::Error> {
     ] {
         writeln!(text, "{name:<9} {}", printable(&shown(&call[key])))?;
     }
+    let controls = controls(&call["parties"]);
+    if !controls.is_empty() {
+        writeln!(text, "control   {controls}")?;
+    }
     let legs = call["legs"].as_array().map(Vec::as_slice).unwrap_or_default();
     if legs.is_empty() {
         return Ok(text);
@@ -142,6 +146,15 @@ fn describe(call: &Value) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
+/// What was asked of the parties, as `caller held, called muted`.
+fn controls(parties: &Value) -> String {
+    let words = [("held", "held"), ("muted", "muted"), ("played_to", "played to")];
+    let of = |party: &'static str| {
+        words.iter().filter(move |(key, _)| parties[party][key] == true).map(move |(_, word)| format!("{party} {word}"))
+    };
+    of("caller").chain(of("called")).collect::<Vec<_>>().join(", ")
+}
+
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -163,6 +176,9 @@ mod tests {
     fn what_was_not_measured_is_a_dash() {
         let stream = json!({ "kind": "audio", "codec": "PCMA", "packets_received": 250, "jitter_ms": 1.25,
             "mos": { "mean": 4.3, "least": 3.92, "latest": 4.41 }, "peer": { "loss_percent": 1.5 } });
+        let parties =
+            json!({ "caller": { "held": true, "muted": false }, "called": { "muted": true, "played_to": true } });
+        assert_eq!(controls(&parties), "caller held, called muted, called played to");
         let text = describe(&json!({ "id": "x", "legs": [{ "party": "caller", "streams": [stream] }] })).expect("text");
         assert!(text.starts_with("call      x\ntrace     -\n"), "{text}");
         let row = text.lines().last().expect("a row");

@@ -1,9 +1,9 @@
 //! Calls that operators have made, and what they want of the parties of those there are.
 
 use super::change::Change;
-use super::rooms::{address_in, random};
+use super::rooms::{address_in, is_begun, random};
 use super::{Operators, PATIENCE, late};
-use crate::serve::asking::{Answered, Asked};
+use crate::serve::asking::Asked;
 use crate::serve::mailbox::Mail;
 use serde_json::json;
 use sx_call::{CallSummary, Command, Originate, Parties, PartyChange, Phase};
@@ -24,8 +24,7 @@ impl Operators {
             let worker = self.workers.any(call.as_u128());
             self.workers.tell(worker, Mail::Command(Command::Originate(Box::new(originate))));
             let known = self.workers.ask_one(worker, Asked::Call(call), PATIENCE).map_err(late)?;
-            let is_begun = matches!(known, Answered::Calls(_, some) if !some.is_empty());
-            let body = json!({ "id": call.to_string(), "from": first, "to": second, "rings": is_begun });
+            let body = json!({ "id": call.to_string(), "from": first, "to": second, "rings": is_begun(&known) });
             Ok(ApiAnswer::Created { location: format!("{BASE}/calls/{call}"), body })
         })
     }

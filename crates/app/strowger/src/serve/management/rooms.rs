@@ -158,8 +158,7 @@ impl Operators {
             let worker = self.workers.any(call.as_u128());
             self.workers.tell(worker, Mail::Command(Command::Invite(Box::new(invite))));
             let known = self.workers.ask_one(worker, Asked::Call(call), PATIENCE).map_err(late)?;
-            let is_begun = matches!(known, Answered::Calls(_, some) if !some.is_empty());
-            let body = json!({ "id": call.to_string(), "room": room, "dialled": dialled, "rings": is_begun });
+            let body = json!({ "id": call.to_string(), "room": room, "dialled": dialled, "rings": is_begun(&known) });
             Ok(ApiAnswer::Created { location: format!("{BASE}/calls/{call}"), body })
         })
     }
@@ -171,6 +170,11 @@ pub(super) fn address_in(text: &str, tables: &Tables) -> Address {
     let ours = tables.domains.first().map_or("localhost", |domain| domain);
     let (user, domain) = found.rsplit_once('@').unwrap_or((&found, ours));
     Address::new(user, domain)
+}
+
+/// Does a call ring, or has it been answered already?
+pub(super) fn is_begun(known: &Answered) -> bool {
+    matches!(known, Answered::Calls(_, some) if some.iter().any(|call| call.phase != Phase::Ending))
 }
 
 pub(super) fn random() -> u128 {
