@@ -203,7 +203,7 @@ impl Calls {
         for (party, from) in [(one, other), (other, one)] {
             // Whoever hears music talks to nobody.
             let on_hold = call.body.ports.iter().any(|port| {
-                port.leg == party.leg && matches!(heard(&call.body, from, party, port.stream), Heard::Sound(_))
+                port.leg == party.leg && !matches!(heard(&call.body, from, party, port.stream), Heard::Speaker)
             });
             let beep = self.playing_to(&call.body, party, &REMINDER.into(), false, BEEP).filter(|_| !on_hold);
             self.out.extend(beep.map(Output::Media));

@@ -17,8 +17,10 @@ use sx_media::{Playing, hold_music, playing};
 pub(crate) enum Heard {
     /// What the other one says.
     Speaker,
-    /// A sound of ours.
+    /// A sound of ours, for as long as the other one sends nothing.
     Sound(Playing),
+    /// A sound of ours, whatever the other one says: where it cannot be played, nothing.
+    Instead(Playing),
     /// Nothing: the stream is not of sound.
     Nothing,
 }
@@ -26,14 +28,14 @@ pub(crate) enum Heard {
 /// What the listener hears of the speaker in a stream, or in its place.
 pub(crate) fn heard(body: &Body, speaker: &Party, listener: &Party, stream: u8) -> Heard {
     if let Some(playing) = listener.control.playing_to(listener, stream.into()) {
-        return Heard::Sound(playing);
+        return Heard::Instead(playing);
     }
     let repeated = |sound: &Arc<str>| playing(sound, true, agreed(listener)?, stream.into());
     if listener.control.held {
-        return repeated(&held_sound(listener)).map_or(Heard::Nothing, Heard::Sound);
+        return repeated(&held_sound(listener)).map_or(Heard::Nothing, Heard::Instead);
     }
     if speaker.control.held || speaker.control.muted {
-        return repeated(&SILENCE.into()).map_or(Heard::Nothing, Heard::Sound);
+        return repeated(&SILENCE.into()).map_or(Heard::Nothing, Heard::Instead);
     }
     music(body, speaker, listener, stream).map_or(Heard::Speaker, Heard::Sound)
 }

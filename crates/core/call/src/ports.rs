@@ -178,11 +178,15 @@ impl Calls {
                 for (from, to, conversion, pair) in
                     [(port.id, peer.id, there, (one, other)), (peer.id, port.id, back, (other, one))]
                 {
-                    self.out.push_back(Output::Media(match heard(body, pair.0, pair.1, port.stream) {
-                        Heard::Sound(playing) => MediaCommand::Play { port: to, playing: Some(Box::new(playing)) },
-                        Heard::Speaker => MediaCommand::Patch { from, to: Some(to), conversion },
-                        Heard::Nothing => MediaCommand::Patch { from, to: None, conversion: None },
-                    }));
+                    let play = |playing| MediaCommand::Play { port: to, playing: Some(Box::new(playing)) };
+                    let nowhere = MediaCommand::Patch { from, to: None, conversion: None };
+                    let commands = match heard(body, pair.0, pair.1, port.stream) {
+                        Heard::Speaker => [Some(MediaCommand::Patch { from, to: Some(to), conversion }), None],
+                        Heard::Sound(playing) => [Some(play(playing)), None],
+                        Heard::Instead(playing) => [Some(nowhere), Some(play(playing))],
+                        Heard::Nothing => [Some(nowhere), None],
+                    };
+                    self.out.extend(commands.into_iter().flatten().map(Output::Media));
                 }
             }
         }

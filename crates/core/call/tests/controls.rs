@@ -65,7 +65,7 @@ fn who_is_put_on_hold_by_somebody_else_hears_music_and_the_other_silence() {
     change(&mut world, Parties::Caller, PartyChange::Hold(true));
     assert_eq!(sounds(&world), [Some("music.wav"), Some("tone:silence")]);
     assert!(played(&world, OF_A).is_some_and(|playing| playing.repeats));
-    assert!(controls(&world)[0].held && !controls(&world)[1].held);
+    assert!(controls(&world)[0].held && !controls(&world)[1].held && world.patched.is_empty());
     // A change of the session takes none of it back.
     world.offers(B, Some(&bob())).accepts(A, answer(&alice())).forget_lines();
     assert_eq!(sounds(&world), [Some("music.wav"), Some("tone:silence")]);
@@ -83,6 +83,8 @@ fn who_is_muted_is_not_heard_and_hears() {
     let mut world = talking();
     change(&mut world, Parties::Called, PartyChange::Mute(true));
     assert_eq!(sounds(&world), [Some("tone:silence"), None]);
+    // Where no more sounds can be played it is not heard either.
+    assert_eq!(world.patched.keys().copied().collect::<Vec<_>>(), [port(&world, OF_A)]);
     assert!(controls(&world)[1].muted);
     change(&mut world, Parties::Called, PartyChange::Mute(false));
     assert_eq!((sounds(&world), controls(&world)), ([None, None], [Controls::default(); 2]));
